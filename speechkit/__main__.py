@@ -1,0 +1,5 @@
+"""``python -m speechkit``."""
+
+from speechkit.cli.main import entry
+
+entry()

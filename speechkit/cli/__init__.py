@@ -1,0 +1,1 @@
+"""The command line: parse, call, print. Nothing heavy is imported at the top of its files."""

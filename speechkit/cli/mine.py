@@ -1,0 +1,2 @@
+def mine_hard() -> None:
+    """."""

@@ -1,0 +1,84 @@
+"""Options that commands share, and the configuration file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from speechkit.errors import UserError, closest
+
+
+def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | None:
+    """Make the values of a YAML file the defaults of this command's flags."""
+    if path is None or ctx.resilient_parsing:
+        return path
+    import yaml
+
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"Cannot read --config {path}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from error
+    if loaded is None:
+        return path
+    if not isinstance(loaded, dict):
+        raise UserError(f"--config {path}: expected lines of 'flag: value'.")
+    names = {
+        option.lstrip("-").replace("-", "_"): parameter.name
+        for parameter in ctx.command.params
+        for option in [parameter.name or "", *parameter.opts]
+        if option not in ("--config", "--help")
+    }
+    defaults = {}
+    for key, value in loaded.items():
+        known = str(key).lstrip("-").replace("-", "_")
+        if known not in names:
+            shown = [name.replace("_", "-") for name in names]
+            raise UserError(
+                f"--config {path}: '{key}' is not a flag of `{ctx.info_name}`."
+                f"{closest(str(key), shown)}",
+                f"See `speechkit {ctx.info_name} --help` for the flags.",
+            )
+        defaults[names[known]] = value
+    ctx.default_map = {**(ctx.default_map or {}), **defaults}
+    return path
+
+
+Dir = Annotated[Path, typer.Option("--dir", "-C", help="Working directory, with data/ and exp/.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace an output that was made with other parameters.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Local processes; 0: one per CPU.")]
+Seed = Annotated[int, typer.Option("--seed", help="Fixes every random draw.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
+Set = Annotated[str, typer.Option("--set", help="The set to read: a folder of data/.")]
+OutName = Annotated[
+    str, typer.Option("--name", help="Write to a folder of its own, so that variants live on.")
+]
+OnError = Annotated[
+    str, typer.Option("--on-error", help="A broken utterance: stop, or skip and list it.")
+]
+Executor = Annotated[
+    str, typer.Option("--executor", help="local, or dask://HOST:PORT (extra [cluster]).")
+]
+Pipes = Annotated[bool, typer.Option("--allow-pipes", help="Run shell commands found in wav.scp.")]
+Config = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+    typer.Option(
+        "--config",
+        callback=load_config,
+        is_eager=True,
+        help="YAML file with flags as keys; flags on the command line win.",
+    ),
+]
+
+
+def resolve_jobs(jobs: int) -> int:
+    """Number of processes: 0 means one per CPU."""
+    from speechkit.parallel import cpu_count
+
+    return jobs or cpu_count()

@@ -1,0 +1,177 @@
+"""Files that are whole or absent: atomic writes, fsync, locks, fingerprints."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from speechkit.errors import UserError
+
+HASH_UP_TO = 1 << 20  # files up to this many bytes are compared by content, not by date
+
+
+def fsync_dir(path: Path) -> None:
+    """Make renames and new names in ``path`` durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    except OSError as error:  # some network file systems cannot sync a directory
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(fd)
+
+
+def fsync_tree(path: Path) -> None:
+    """fsync every file and folder below ``path``."""
+    for folder, _, names in os.walk(path):
+        for name in names:
+            fd = os.open(Path(folder) / name, os.O_RDONLY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+        fsync_dir(Path(folder))
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a temporary sibling of ``path`` for writing; rename it when the block ends well.
+
+    Args:
+        path: the file to replace.
+        mode: ``"w"`` (UTF-8 text, LF line ends) or ``"wb"``.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"} if mode == "w" else {}
+    try:
+        with temporary.open(mode, **text) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    fsync_dir(path.parent)
+
+
+def make_dirs(path: Path) -> Path:
+    """Create a folder with its parents.
+
+    Raises:
+        UserError: the folder cannot be made (no permission, a file stands in the way).
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
+        reason = error.strerror or type(error).__name__
+        raise UserError(
+            f"Cannot create the folder {path}: {reason}.",
+            "Choose a working directory that you may write to with -C DIR.",
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            raise UserError(
+                f"Cannot create the folder {path}: {error.strerror}.",
+                "Choose a working directory that you may write to with -C DIR.",
+            ) from error
+        raise
+    return path
+
+
+class Lock:
+    """An exclusive lock on a file, freed by the system when its holder dies.
+
+    Args:
+        path: the lock file; it is removed on release.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: io.TextIOWrapper | None = None
+
+    def acquire(self, what: str) -> None:
+        """Take the lock, or raise UserError that names the process that holds it."""
+        while True:
+            try:
+                file = self.path.open("a+", encoding="utf-8")
+            except PermissionError as error:
+                raise UserError(
+                    f"Cannot write in {self.path.parent}: {error.strerror}.",
+                    "Choose a working directory that you may write to with -C DIR.",
+                ) from error
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                file.close()
+                if error.errno not in (errno.EAGAIN, errno.EACCES):
+                    raise
+                raise UserError(
+                    f"{what} is being written by {holder}.",
+                    "Wait for it to end, or stop it, then run this command again.",
+                ) from error
+            # The holder before us may have removed the file between our open and our lock.
+            if self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(file.fileno())):
+                break
+            file.close()
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}")
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        if self._file is not None:
+            self.path.unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size, modification time, and for small files the SHA-256 of the content."""
+    stat = path.stat()
+    found: dict[str, Any] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    if stat.st_size <= HASH_UP_TO:
+        found["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def fingerprint_many(paths: Iterable[Path], near: Path) -> dict[str, Any]:
+    """One digest over names (relative to ``near``), sizes and dates of many files."""
+    digest, count, size = hashlib.sha256(), 0, 0
+    for path in sorted(set(paths)):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue  # the stage itself names files that are missing
+        name = os.path.relpath(path.absolute(), near)
+        digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        count, size = count + 1, size + stat.st_size
+    return {"files": count, "size": size, "sha256": digest.hexdigest()}
+
+
+def same_fingerprint(old: dict[str, Any] | None, new: dict[str, Any] | None) -> bool:
+    """Whether two fingerprints are of the same content (dates count only without a hash)."""
+    if not old or not new or old.get("size") != new.get("size"):
+        return False
+    if "sha256" in old and "sha256" in new:
+        return bool(old["sha256"] == new["sha256"])
+    return bool(old.get("mtime_ns") == new.get("mtime_ns"))
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder or file if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Kaldi's formats: data directories (``data``), their checks (``validate``), ark/scp (``ark``)."""

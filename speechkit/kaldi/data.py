@@ -1,0 +1,219 @@
+"""Kaldi data directories: read, write, sort.
+
+A data directory (a *set*) holds ``wav.scp``, ``utt2spk`` and optionally ``segments``,
+``text``, ``spk2utt``, ``utt2dur``, ``spk2gender``, and label files of a task: lines of
+``key value...``, UTF-8, sorted by key in byte order (C locale).
+Relative audio paths are relative to the working directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speechkit.errors import DataError
+
+TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance: the part of a recording that it takes, and who speaks.
+
+    Args:
+        id: utterance id.
+        wav: audio path, or a shell command that ends in ``|`` (only where pipes are allowed).
+        speaker: speaker id.
+        start: first second of the segment in the recording.
+        end: last second of the segment, or None for the recording's end.
+    """
+
+    id: str
+    wav: str
+    speaker: str
+    start: float = 0.0
+    end: float | None = None
+
+
+@dataclass
+class DataDir:
+    """A set in memory.
+
+    Args:
+        path: its folder.
+        utterances: in file order.
+        text: utterance -> transcript.
+        gender: speaker -> ``m`` or ``f``.
+        age: speaker -> years.
+        durations: utterance -> seconds, where ``utt2dur`` is present.
+    """
+
+    path: Path
+    utterances: list[Utterance]
+    text: dict[str, str] = field(default_factory=dict)
+    gender: dict[str, str] = field(default_factory=dict)
+    age: dict[str, str] = field(default_factory=dict)
+    durations: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def speakers(self) -> list[str]:
+        """Speaker ids, sorted."""
+        return sorted({utterance.speaker for utterance in self.utterances})
+
+    def files(self) -> list[Path]:
+        """The tables that are present (the inputs of a stage that reads the set)."""
+        return [p for name in TABLES if (p := self.path / name).is_file()]
+
+    def audio_files(self) -> list[Path]:
+        """Audio files of the set, without pipes."""
+        return sorted({Path(u.wav) for u in self.utterances if not u.wav.endswith("|")})
+
+
+def read_table(path: Path) -> dict[str, str]:
+    """Key -> rest of the line.
+
+    Raises:
+        DataError: not UTF-8, an empty line, a key that comes twice, or a line without a
+            value (``text`` alone may have empty values).
+    """
+    table: dict[str, str] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 (byte {error.start}).",
+            f"Convert it with: iconv -f latin1 -t utf-8 {path}",
+        ) from error
+    for number, line in enumerate(lines if lines != [""] else [], 1):
+        key, *rest = line.split(maxsplit=1)[:2] or [""]
+        value = rest[0].strip() if rest else ""
+        if not key or not (value or path.name == "text"):
+            raise DataError(f"{path}:{number}: expected 'key value', found '{line}'.", _SEE)
+        if key in table:
+            raise DataError(f"{path}:{number}: the key '{key}' comes twice.", _SEE)
+        table[key] = value
+    return table
+
+
+_SEE = "`speechkit validate` lists every problem of a set, `--fix` mends what can be mended."
+
+
+def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
+    """Read a data directory.
+
+    Args:
+        path: the folder.
+        root: the working directory, for relative audio paths.
+        allow_pipes: accept shell commands in ``wav.scp``.
+
+    Raises:
+        DataError: a table is missing or broken, tables disagree, ``wav.scp`` has a pipe.
+    """
+    for name in ("wav.scp", "utt2spk"):
+        if not (path / name).is_file():
+            raise DataError(f"{path} has no {name}.", "It is not a Kaldi data directory.")
+    wavs = read_table(path / "wav.scp")
+    speakers = read_table(path / "utt2spk")
+    if not wavs or not speakers:
+        raise DataError(f"{path} has no utterances (wav.scp or utt2spk is empty).", _SEE)
+    for key, wav in wavs.items():
+        if wav.endswith("|") and not allow_pipes:
+            raise DataError(
+                f"{path / 'wav.scp'}: '{key}' is a pipe, which would run a shell command.",
+                "Convert the audio to files, or pass --allow-pipes if you trust this file.",
+            )
+    wavs = {key: wav if wav.endswith("|") else str(root / wav) for key, wav in wavs.items()}
+    parts = _segments(path, wavs)
+    _agree(path, set(parts), set(speakers))
+    utterances = [Utterance(utt, wav, speakers[utt], a, b) for utt, (wav, a, b) in parts.items()]
+
+    def optional(name: str) -> dict[str, str]:
+        return read_table(path / name) if (path / name).is_file() else {}
+
+    return DataDir(
+        path=path,
+        utterances=utterances,
+        text=optional("text"),
+        gender=optional("spk2gender"),
+        age=optional("spk2age"),
+        durations={key: float(value) for key, value in optional("utt2dur").items()},
+    )
+
+
+def _segments(path: Path, wavs: Mapping[str, str]) -> dict[str, tuple[str, float, float | None]]:
+    """Utterance -> (audio, start, end)."""
+    file = path / "segments"
+    if not file.is_file():
+        return {key: (wav, 0.0, None) for key, wav in wavs.items()}
+    parts: dict[str, tuple[str, float, float | None]] = {}
+    for number, (utterance, value) in enumerate(read_table(file).items(), 1):
+        fields = value.split()
+        try:
+            recording, start, end = fields[0], float(fields[1]), float(fields[2])
+        except (IndexError, ValueError):
+            raise DataError(
+                f"{file}:{number}: expected 'utterance recording start end', "
+                f"found '{utterance} {value}'."
+            ) from None
+        if recording not in wavs:
+            raise DataError(f"{file}:{number}: recording '{recording}' is not in wav.scp.", _SEE)
+        if end != -1 and end <= start:  # Kaldi writes -1 for "to the end"
+            raise DataError(f"{file}:{number}: '{utterance}' ends ({end}) before it starts.")
+        parts[utterance] = (wavs[recording], start, None if end == -1 else end)
+    return parts
+
+
+def _agree(path: Path, audio: set[str], speakers: set[str]) -> None:
+    """Raise DataError unless audio and utt2spk name the same utterances."""
+    where = "segments" if (path / "segments").is_file() else "wav.scp"
+    for missing, there, not_there in (
+        (speakers - audio, "utt2spk", where),
+        (audio - speakers, where, "utt2spk"),
+    ):
+        if missing:
+            some = ", ".join(sorted(missing)[:3])
+            raise DataError(
+                f"{path}: {len(missing)} utterances are in {there} but not in {not_there} "
+                f"({some}{', ...' if len(missing) > 3 else ''}).",
+                _SEE,
+            )
+
+
+def write_table(path: Path, table: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
+    """Write ``key value`` lines sorted by key in byte order."""
+    rows = table.items() if isinstance(table, Mapping) else table
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for key, value in sorted(rows, key=lambda row: row[0].encode()):
+            file.write(f"{key} {value}".rstrip() + "\n")
+
+
+def write(
+    folder: Path,
+    wavs: Mapping[str, str],
+    speakers: Mapping[str, str],
+    **tables: Mapping[str, str],
+) -> None:
+    """Write a data directory: sorted tables, with ``spk2utt`` made from ``utt2spk``.
+
+    Args:
+        folder: an existing folder.
+        wavs: utterance -> audio path.
+        speakers: utterance -> speaker.
+        tables: further tables by name (``text``, ``spk2gender``, ``segments``, ...);
+            empty ones are left out.
+    """
+    write_table(folder / "wav.scp", wavs)
+    write_table(folder / "utt2spk", speakers)
+    write_table(folder / "spk2utt", invert(speakers))
+    for name, table in tables.items():
+        if table:
+            write_table(folder / name, table)
+
+
+def invert(speakers: Mapping[str, str]) -> dict[str, str]:
+    """``utt2spk`` -> ``spk2utt``."""
+    found: dict[str, list[str]] = {}
+    for utterance in sorted(speakers, key=str.encode):
+        found.setdefault(speakers[utterance], []).append(utterance)
+    return {speaker: " ".join(utterances) for speaker, utterances in found.items()}

@@ -1,0 +1,100 @@
+"""Progress on stderr: a Rich bar on a terminal, plain log lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from speechkit.log import logger
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LOG_EVERY_S = 10.0
+
+
+@lru_cache(maxsize=1)
+def stderr_console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def format_seconds(seconds: float) -> str:
+    """'7 s', '3:05 min' or '1:02:03 h'."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
+
+
+@contextmanager
+def progress(label: str, total: int, unit: str = "utt") -> Iterator[Callable[[int], None]]:
+    """Yield ``advance(n)``; shows count, rate and time left.
+
+    Args:
+        label: what is being done.
+        total: number of units in all.
+        unit: name of one unit.
+    """
+    show = _bar if sys.stderr.isatty() else _lines
+    with show(label, total, unit) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    started = time.monotonic()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeLeft(),
+    )
+    with Progress(*columns, console=stderr_console(), transient=True) as bar:
+        task = bar.add_task(label, total=total, rate="")
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done
+            done += n
+            rate = done / max(time.monotonic() - started, 1e-9)
+            bar.update(task, advance=n, rate=f"{rate:,.1f} {unit}/s")
+
+        yield advance
+    _finished(label, done, unit, time.monotonic() - started)
+
+
+@contextmanager
+def _lines(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done, last
+        done += n
+        now = time.monotonic()
+        if now - last >= LOG_EVERY_S and done < total:
+            last = now
+            rate = done / (now - started)
+            left = format_seconds((total - done) / rate)
+            logger.info(f"{label}: {done}/{total} {unit}, {rate:,.1f} {unit}/s, {left} left")
+
+    yield advance
+    _finished(label, done, unit, time.monotonic() - started)
+
+
+def _finished(label: str, done: int, unit: str, seconds: float) -> None:
+    if done:
+        rate = done / max(seconds, 1e-9)
+        logger.info(f"{label}: {done} {unit} in {format_seconds(seconds)} ({rate:,.1f} {unit}/s)")

@@ -1,0 +1,291 @@
+"""The working directory: where sets and outputs live, and outputs that are all or nothing.
+
+A stage writes one folder. While it runs, the folder is a hidden sibling
+(``.NAME.partial``); when it is complete it gets a ``manifest.json``, is synced to disk
+and renamed. The same command on the same inputs then finds it up to date; a killed run
+leaves only the hidden sibling, which the same command takes up and any other removes.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import speechkit
+from speechkit import files
+from speechkit.errors import UserError
+from speechkit.log import logger
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class WorkDir:
+    """Paths of a working directory.
+
+    Args:
+        root: the folder that holds ``data/`` and ``exp/``.
+    """
+
+    root: Path
+
+    def data(self, name: str) -> Path:
+        """``data/<name>``; raises UserError when the set is not there."""
+        path = self.root / "data" / name
+        if not path.is_dir():
+            raise UserError(
+                f"There is no set '{name}' in {self.root / 'data'}. {self._sets_found()}",
+                "Make one with `speechkit prepare` (see `speechkit prepare --help`), "
+                "or name the working directory with -C DIR.",
+            )
+        return path
+
+    def sets(self) -> list[str]:
+        """Names of the sets under ``data/``."""
+        data = self.root / "data"
+        found = data.iterdir() if data.is_dir() else iter(())
+        return sorted(p.name for p in found if (p / "wav.scp").is_file())
+
+    def _sets_found(self) -> str:
+        found = self.sets()
+        return f"Sets found: {', '.join(found)}." if found else "No sets were found."
+
+    def exp(self, *parts: str, name: str = "") -> Path:
+        """``exp/<parts>``, the last part followed by ``-<name>`` if a name is given."""
+        *head, last = parts
+        return self.root.joinpath("exp", *head, f"{last}-{name}" if name else last)
+
+    def require(self, path: Path, made_by: str) -> Path:
+        """``path`` if it exists; otherwise UserError that names the command that makes it."""
+        if not path.exists():
+            raise UserError(f"{path} does not exist.", f"Make it with: {made_by}")
+        return path
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an output folder, or None where there is none or it is damaged."""
+    try:
+        with (folder / MANIFEST).open(encoding="utf-8") as file:
+            return dict(json.load(file))
+    except (OSError, ValueError):
+        return None
+
+
+@dataclass
+class Output:
+    """One output folder of a stage, used as a context manager.
+
+    ::
+
+        with Output(final, "mine-hard", params, inputs) as out:
+            if out.up_to_date:
+                return
+            (out.path / "table.tsv").write_text(...)
+            out.counts["utterances"] = 100
+
+    Args:
+        final: the folder to be made.
+        command: name of the stage.
+        params: everything that determines the result (not ``--jobs`` or ``--device``).
+        inputs: files that the stage reads; their fingerprints decide what is up to date.
+        force: replace an output that other parameters made.
+        audio: audio files that the stage reads (one fingerprint for all).
+        resume: keep the unfinished folder when the stage fails or is killed; the stage
+            itself finds its finished parts under ``scratch`` and goes on.
+
+    Raises:
+        UserError: another run is writing the folder, it was made with other parameters
+            and ``force`` is off, or it cannot be written.
+    """
+
+    final: Path
+    command: str
+    params: Mapping[str, Any]
+    inputs: Iterable[Path] = ()
+    force: bool = False
+    audio: Iterable[Path] = ()
+    resume: bool = False
+    counts: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+    up_to_date: bool = field(default=False, init=False)
+    resumed: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.path = self.final.with_name(f".{self.final.name}.partial")
+        self.scratch = self.path / ".scratch"
+        self._old = self.final.with_name(f".{self.final.name}.old")
+        self._lock = files.Lock(self.final.with_name(f".{self.final.name}.lock"))
+        self._started = time.time()
+
+    def __enter__(self) -> Output:
+        files.make_dirs(self.final.parent)
+        self._lock.acquire(str(self.final))
+        try:
+            self._recover()
+            self._key = self._make_key()
+            self.up_to_date = self._check_existing()
+            if not self.up_to_date:
+                self._open_partial()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self.up_to_date:
+                return
+            if kind is None:
+                self._commit()
+            elif not (self.resume and self.scratch.exists()):
+                files.remove_tree(self.path)
+        finally:
+            self._lock.release()
+
+    def part(self, name: str) -> Path:
+        """Path of a finished part kept for resuming (removed when the output is complete)."""
+        self.scratch.mkdir(exist_ok=True)
+        return self.scratch / name
+
+    def _make_key(self) -> dict[str, Any]:
+        # Relative names: a working directory that was moved as a whole is still up to date.
+        near = self.final.parent.resolve()
+        prints = {os.path.relpath(p.resolve(), near): files.fingerprint(p) for p in self.inputs}
+        audio = list(self.audio)
+        if audio:
+            prints["audio"] = files.fingerprint_many(audio, near)
+        params = json.loads(json.dumps(dict(self.params), default=str))
+        return {"command": self.command, "params": params, "inputs": prints}
+
+    def _check_existing(self) -> bool:
+        """True if the output is there, whole, and of the same command and inputs."""
+        if not self.final.exists():
+            return False
+        old = read_manifest(self.final)
+        if old is None:
+            if not self.force:
+                raise UserError(
+                    f"{self.final} exists but has no {MANIFEST}: speechkit did not make it.",
+                    "Move it away, or replace it with --force.",
+                )
+            return False
+        changed = _changed(old.get("params", {}), self._key["params"])
+        if old.get("command") != self.command or changed:
+            if not self.force:
+                raise UserError(
+                    f"{self.final} was made with other parameters ({'; '.join(changed)}).",
+                    "Replace it with --force, or write beside it with --name.",
+                )
+            return False
+        stale = _stale_inputs(old.get("inputs", {}), self._key["inputs"])
+        stale += _damaged_outputs(self.final, old.get("outputs", {}))
+        if stale:
+            logger.info(f"{self.final}: {', '.join(stale)} changed since it was made; again.")
+            return False
+        if self.force:
+            return False
+        logger.info(f"{self.final} is up to date.")
+        return True
+
+    def _open_partial(self) -> None:
+        key_file = self.path / ".key.json"
+        if self.path.exists():
+            if self.resume and _read_json(key_file) == self._key and not self.force:
+                self.resumed = self.scratch.exists()
+                if self.resumed:
+                    logger.info(f"{self.final}: taking up an unfinished run.")
+                return
+            files.remove_tree(self.path)
+        files.make_dirs(self.path)
+        key_file.write_text(json.dumps(self._key), encoding="utf-8")
+
+    def _recover(self) -> None:
+        """Finish or undo a replacement that was cut off between its two renames."""
+        if self._old.exists():
+            if self.final.exists():
+                files.remove_tree(self._old)
+            else:
+                self._old.rename(self.final)
+
+    def _commit(self) -> None:
+        files.remove_tree(self.scratch)
+        (self.path / ".key.json").unlink(missing_ok=True)
+        outputs = {
+            str(p.relative_to(self.path)): p.stat().st_size
+            for p in sorted(self.path.rglob("*"))
+            if p.is_file()
+        }
+        now = time.time()
+        manifest = {
+            **self._key,
+            "versions": versions(),
+            "started": _utc(self._started),
+            "finished": _utc(now),
+            "seconds": round(now - self._started, 3),
+            "counts": self.counts,
+            **self.notes,
+            "outputs": outputs,
+        }
+        text = json.dumps(manifest, indent=2, default=str) + "\n"
+        (self.path / MANIFEST).write_text(text, encoding="utf-8")
+        files.fsync_tree(self.path)
+        if self.final.exists():
+            self.final.rename(self._old)
+        self.path.rename(self.final)
+        files.fsync_dir(self.final.parent)
+        files.remove_tree(self._old)
+
+
+def versions() -> dict[str, str]:
+    """Versions of speechkit, Python, and the numerical packages that are loaded."""
+    found = {"speechkit": speechkit.__version__, "python": sys.version.split()[0]}
+    for name in ("numpy", "torch", "torchaudio", "speechbrain", "parselmouth", "lightning"):
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "__version__"):
+            found[name] = str(module.__version__)
+    return found
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name}: {old.get(name, 'unset')} there, {new.get(name, 'unset')} now"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _stale_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    names = sorted({*old, *new})
+    return [n for n in names if not files.same_fingerprint(old.get(n), new.get(n))]
+
+
+def _damaged_outputs(folder: Path, outputs: Mapping[str, int]) -> list[str]:
+    def size(path: Path) -> int:
+        return path.stat().st_size if path.is_file() else -1
+
+    return [str(folder / name) for name, want in outputs.items() if size(folder / name) != want]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _utc(seconds: float) -> str:
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.isoformat(timespec="seconds")
