@@ -1,8 +1,100 @@
+"""``speechkit train TASK``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from speechkit.cli import options
+
+app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
 
 
 @app.command("xvector")
-def xvector() -> None:
-    """."""
+def train_xvector(
+    name: Annotated[str, typer.Option(help="Of the model: exp/xvector_nnet/NAME.")] = "default",
+    set_name: options.Set = "train",
+    sample_rate: Annotated[
+        int, typer.Option(min=0, help="In Hz; 0: that of the first recording.")
+    ] = 0,
+    n_mels: Annotated[int, typer.Option(min=4, help="Log mel features per frame.")] = 24,
+    channels: Annotated[
+        str, typer.Option(help="Widths of the five frame layers.")
+    ] = "512,512,512,512,1500",
+    embedding: Annotated[int, typer.Option(min=2, help="Dimension of the x-vector.")] = 512,
+    epochs: Annotated[int, typer.Option(help="Most epochs.")] = 20,
+    batch_size: Annotated[int, typer.Option(help="Chunks per step.")] = 32,
+    learning_rate: Annotated[
+        float, typer.Option(help="Peak of warm-up and cosine decay (Adam).")
+    ] = 1e-3,
+    clip: Annotated[float, typer.Option(help="Largest L2 norm of the gradient.")] = 5.0,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Epochs without a better held-out loss; 0: never stop.")
+    ] = 5,
+    chunk_min: Annotated[float, typer.Option(help="Shortest chunk in seconds.")] = 2.0,
+    chunk_max: Annotated[float, typer.Option(help="Longest chunk in seconds.")] = 4.0,
+    speeds: Annotated[
+        str, typer.Option(help="Speed perturbation: each factor makes new speakers; 1.0: none.")
+    ] = "0.9,1.0,1.1",
+    held_out: Annotated[
+        float, typer.Option(help="Share of each speaker's utterances kept for validation.")
+    ] = 0.1,
+    precision: Annotated[
+        str, typer.Option(help="auto (bf16 on CUDA, 32 on CPU), 32, bf16, or 16 (CUDA only).")
+    ] = "auto",
+    checkpoint_minutes: Annotated[
+        float, typer.Option(help="Save the state this often, besides every epoch.")
+    ] = 5.0,
+    seed: options.Seed = 0,
+    directory: options.Dir = Path("."),
+    device: options.Device = "auto",
+    jobs: options.Jobs = 2,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Train an x-vector TDNN to classify the speakers of a set.
+
+    Random chunks, features on the fly, validation on held-out utterances (accuracy, equal
+    error rate). Writes exp/xvector_nnet/NAME/. A killed run is taken up by the same command.
+    """
+    import json
+
+    from speechkit.cli.output import print_json, print_table
+    from speechkit.speaker import training
+    from speechkit.workdir import WorkDir
+
+    wanted = training.XVectorConfig(
+        set_name=set_name,
+        sample_rate=sample_rate,
+        n_mels=n_mels,
+        channels=options.numbers("--channels", channels, int),
+        embedding=embedding,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        clip=clip,
+        patience=patience,
+        chunk_min=chunk_min,
+        chunk_max=chunk_max,
+        speeds=options.numbers("--speeds", speeds, float),
+        held_out=held_out,
+        precision=precision,
+        seed=seed,
+    )
+    folder = training.train(
+        WorkDir(directory),
+        name,
+        wanted,
+        device=device,
+        jobs=options.resolve_jobs(jobs),
+        checkpoint_minutes=checkpoint_minutes,
+        force=force,
+    )
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    if as_json:
+        print_json(summary)
+    else:
+        print_table(str(folder), ("measure", "value"), list(summary.items()))

@@ -1,0 +1,1 @@
+"""Speaker-specific parameters of an utterance: prosody and x-vectors."""

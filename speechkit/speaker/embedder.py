@@ -1,0 +1,138 @@
+"""Waveforms to speaker vectors, whichever model makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from speechkit.errors import AudioError, UserError, closest, require_choice
+from speechkit.speaker import model_folder, speechbrain_folder
+from speechkit.speaker.features import LogMel
+from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
+from speechkit.workdir import WorkDir
+
+DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Embedder:
+    """A speaker encoder for batches of waveforms of any lengths.
+
+    A vector does not depend on the batch that it is computed in.
+
+    Args:
+        features: samples to log mel features.
+        network: features and lengths to vectors.
+        sample_rate: in Hz, of the audio it takes.
+        min_frames: fewest frames that it can take.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        features: LogMel,
+        network: torch.nn.Module,
+        sample_rate: int,
+        min_frames: int,
+        device: torch.device,
+    ) -> None:
+        self.features, self.network = features.to(device).eval(), network.to(device).eval()
+        self.sample_rate, self.device = sample_rate, device
+        self.min_samples = (max(min_frames, 2) - 1) * features.hop
+
+    def check(self, samples: np.ndarray) -> None:
+        """Raise AudioError if ``[T]`` is too short for the network."""
+        if len(samples) < self.min_samples:
+            raise AudioError(
+                f"{len(samples)} samples ({len(samples) / self.sample_rate:.4f} s) are fewer than "
+                f"the {self.min_samples} that the speaker network needs."
+            )
+
+    @torch.inference_mode()
+    def __call__(self, waves: Sequence[np.ndarray]) -> np.ndarray:
+        """Vectors ``[B, dim]`` (float32) of B waveforms ``[T_b]`` at ``sample_rate``."""
+        lengths = [len(wave) for wave in waves]
+        batch = torch.zeros(len(waves), max(lengths))
+        for row, wave in zip(batch, waves, strict=True):
+            row[: len(wave)] = torch.from_numpy(wave)
+        features, frames = self.features(batch.to(self.device), lengths)
+        return self.network(features, frames).float().cpu().numpy()
+
+
+@lru_cache(maxsize=2)
+def load(folder: Path, device: str, precision: str = "32") -> Embedder:
+    """The encoder of a folder: one of ``train xvector`` or of SpeechBrain.
+
+    Args:
+        folder: with ``config.yaml`` or ``hyperparams.yaml``.
+        device: cpu or cuda.
+        precision: 32, or bf16 (TDNN only).
+    """
+    require_choice("--precision", precision, DTYPES)
+    network: torch.nn.Module
+    if (folder / "config.yaml").is_file():
+        features, network, rate, frames = _own(folder)
+    else:
+        features, network, rate, frames = speechbrain_folder.load(folder)  # type: ignore[assignment]
+    if isinstance(network, TDNN):
+        network = FoldedTDNN(network, DTYPES[precision])
+    elif precision != "32":
+        raise UserError(f"--precision {precision} is for x-vector networks only.", "Use 32.")
+    return Embedder(features, network, rate, frames, torch.device(device))
+
+
+def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    card = model_folder.read_config(folder)
+    config = TDNNConfig(**card["network"])
+    network = TDNN(config)
+    path = folder / "model.safetensors"
+    try:
+        weights = load_file(path)
+        own = {k.removeprefix("tdnn."): v for k, v in weights.items() if k.startswith("tdnn.")}
+        network.load_state_dict(own)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({error}).", "Train again with `speechkit train xvector`."
+        ) from error
+    features = LogMel(card["sample_rate"], **card["features"])
+    return features, network.eval(), card["sample_rate"], config.min_frames
+
+
+def find_model(workdir: WorkDir, model: str) -> Path:
+    """The folder of ``--model``: a name under exp/xvector_nnet, a folder, or a hub name.
+
+    Args:
+        workdir: the working directory.
+        model: empty for the newest trained network.
+
+    Raises:
+        UserError: nothing is found, or the hub cannot be reached.
+    """
+    nets = workdir.exp("xvector_nnet")
+    trained = [p.parent for p in nets.glob("*/config.yaml") if not p.parent.name.startswith(".")]
+    if not model:
+        if not trained:
+            raise UserError(
+                f"No x-vector network was trained in {nets}.",
+                "Train one with `speechkit train xvector`, or give --model "
+                "FOLDER|hf:speechbrain/spkrec-xvect-voxceleb.",
+            )
+        return max(trained, key=lambda p: (p / "config.yaml").stat().st_mtime_ns)
+    if model.startswith("hf:"):
+        return speechbrain_folder.download(model.removeprefix("hf:"))
+    for folder in (nets / model, Path(model)):
+        if folder.is_dir():
+            return folder
+    if model.count("/") == 1 and not model.startswith((".", "/")):
+        return speechbrain_folder.download(model)
+    names = [p.name for p in trained]
+    raise UserError(
+        f"The model '{model}' is neither a name in {nets} nor a folder.{closest(model, names)}",
+        f"Trained here: {', '.join(sorted(names)) or 'none'}; or hf:OWNER/NAME.",
+    )

@@ -1,0 +1,242 @@
+"""Extract x-vectors of a set, and the mean of each speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit import audio, parallel
+from speechkit.errors import UserError
+from speechkit.kaldi import data
+from speechkit.kaldi.ark import ArkWriter
+from speechkit.log import note_once
+from speechkit.speaker import embedder, model_folder, verification
+from speechkit.speaker.prosody import write_tsv
+from speechkit.training.devices import resolve_device
+from speechkit.workdir import Output, WorkDir
+
+PART = 64  # batches per part that a resumed run keeps
+BATCH_SECONDS = {"cpu": 20.0, "cuda": 600.0}
+MAX_BATCH = 256
+
+Batch = list[data.Utterance]
+
+
+def extract(
+    workdir: WorkDir,
+    set_name: str,
+    *,
+    model: str = "",
+    name: str = "",
+    batch_seconds: float = 0.0,
+    precision: str = "32",
+    device: str = "auto",
+    jobs: int = 1,
+    executor: str = "local",
+    on_error: str = "stop",
+    allow_pipes: bool = False,
+    force: bool = False,
+) -> Path:
+    """Write ``exp/xvector/<set>/`` and return it.
+
+    Args:
+        workdir: the working directory.
+        set_name: the set to read.
+        model: see :func:`speechkit.speaker.embedder.find_model`.
+        name: suffix of the output folder.
+        batch_seconds: audio per batch, with padding; 0 takes 20 s on CPU, 600 s on CUDA.
+        precision: 32, or bf16 (vectors then differ by about one in a thousand).
+        device: auto, cpu or cuda.
+        jobs: processes; 1 works in this process with all threads.
+        executor: local or dask://HOST:PORT.
+        on_error: stop, or skip broken utterances.
+        allow_pipes: run shell commands in ``wav.scp``.
+        force: replace vectors of another model.
+    """
+    where = resolve_device(device).type
+    folder = embedder.find_model(workdir, model)
+    dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
+    final = workdir.exp("xvector", set_name, name=name)
+    weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".ckpt", ".yaml")]
+    params = {"set": set_name, "model": folder.name, "precision": precision}
+    with Output(
+        final,
+        "extract-xvector",
+        params,
+        [*dataset.files(), *sorted(weights)],
+        force=force,
+        audio=dataset.audio_files(),
+        resume=True,
+    ) as out:
+        if out.up_to_date:
+            return final
+        encoder = embedder.load(folder.resolve(), where, precision)
+        batches = make_batches(dataset, batch_seconds or BATCH_SECONDS[where], out, on_error)
+        run = partial(
+            _embed, folder=folder.resolve(), device=where, precision=precision, on_error=on_error
+        )
+        vectors, skipped = _run(
+            out, batches, run, jobs=jobs, executor=executor, label=f"xvector {set_name}"
+        )
+        _write(out, workdir, dataset, vectors, skipped)
+        out.notes.update(device=where, sample_rate=encoder.sample_rate)
+    return final
+
+
+def make_batches(
+    dataset: data.DataDir, batch_seconds: float, out: Output, on_error: str
+) -> list[Batch]:
+    """Utterances sorted by length, in batches of at most ``batch_seconds`` with padding.
+
+    Utterances whose header cannot be read get batches of their own and are named later.
+    """
+    timed = []
+    headers: dict[str, float] = {}
+    for utterance in dataset.utterances:
+        end = utterance.end
+        if end is None:
+            if utterance.wav not in headers:
+                headers[utterance.wav] = _seconds(utterance.wav)
+            end = headers[utterance.wav]
+        timed.append((max(0.0, end - utterance.start), utterance))
+    timed.sort(key=lambda pair: (-pair[0], pair[1].id))
+    batches: list[Batch] = []
+    longest = 0.0
+    for seconds, utterance in timed:
+        full = batches and (
+            (len(batches[-1]) + 1) * longest > batch_seconds or len(batches[-1]) >= MAX_BATCH
+        )
+        if not batches or full:
+            batches.append([])
+            longest = seconds
+        batches[-1].append(utterance)
+    return batches
+
+
+def _seconds(wav: str) -> float:
+    try:
+        return 0.0 if wav.endswith("|") else audio.info(wav).seconds
+    except UserError:
+        return 0.0
+
+
+def _embed(
+    batch: Batch, folder: Path, device: str, precision: str, on_error: str
+) -> dict[str, Any]:
+    """Vectors of a batch: ids, vectors ``[B, dim]``, and skipped ones with their reason."""
+    encoder = embedder.load(folder, device, precision)
+    waves, ids, skipped = [], [], []
+    for utterance in batch:
+        try:
+            samples, _ = audio.read(
+                utterance.wav, encoder.sample_rate, utterance.start, utterance.end
+            )
+            encoder.check(samples)
+        except UserError as error:
+            if on_error == "stop":
+                raise type(error)(f"{utterance.id}: {error.problem}", error.remedy) from error
+            skipped.append([utterance.id, str(error)])
+            continue
+        waves.append(samples)
+        ids.append(utterance.id)
+    vectors = encoder(waves) if waves else np.empty((0, 0), np.float32)
+    return {"ids": ids, "vectors": vectors, "skipped": skipped}
+
+
+def _run(
+    out: Output, batches: Sequence[Batch], run: Any, **how: Any
+) -> tuple[dict[str, np.ndarray], list[list[str]]]:
+    """All vectors by utterance; finished parts are kept for a resumed run."""
+    vectors: dict[str, np.ndarray] = {}
+    skipped: list[list[str]] = []
+    missing = [
+        (out.part(f"{number:05d}.npz"), batches[first : first + PART])
+        for number, first in enumerate(range(0, len(batches), PART))
+    ]
+    todo = []
+    for path, part in missing:
+        kept = _read_part(path)
+        if kept is None:
+            todo.append((path, part))
+        else:
+            vectors.update(kept)
+    flat = [batch for _, part in todo for batch in part]
+    done = parallel.map_items(run, flat, size=len, name=_first_and_last, **how)
+    for path, part in todo:
+        found = list(_take(done, len(part)))
+        ids = [i for f in found for i in f["ids"]]
+        bad = [row for f in found for row in f["skipped"]]
+        rows = [f["vectors"] for f in found if f["ids"]]
+        vectors.update(zip(ids, np.concatenate(rows) if rows else [], strict=True))
+        skipped += bad
+        if rows and not bad:  # parts with skipped ones are tried again by a resumed run
+            with path.with_suffix(".tmp").open("wb") as file:
+                np.savez(file, ids=np.array(ids), vectors=np.concatenate(rows))
+            path.with_suffix(".tmp").replace(path)
+    for _ in done:  # lets the map end its progress and its workers
+        pass
+    return vectors, skipped
+
+
+def _take(done: Iterator[parallel.Done[Batch, Any]], count: int) -> Iterator[Any]:
+    for _ in range(count):
+        yield next(done).value  # failures raised already: the map runs with on_error="stop"
+
+
+def _read_part(path: Path) -> dict[str, np.ndarray] | None:
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as part:
+        return dict(zip(part["ids"].tolist(), part["vectors"], strict=True))
+
+
+def _first_and_last(batch: Batch) -> str:
+    return batch[0].id if len(batch) == 1 else f"batch {batch[0].id} to {batch[-1].id}"
+
+
+def _write(
+    out: Output,
+    workdir: WorkDir,
+    dataset: data.DataDir,
+    vectors: dict[str, np.ndarray],
+    skipped: list[list[str]],
+) -> None:
+    if not vectors:
+        raise UserError("No utterance could be read.", "See the reasons above.")
+    order = [u for u in dataset.utterances if u.id in vectors]
+    speakers = np.array([u.speaker for u in order])
+    table = np.stack([vectors[u.id] for u in order])
+    if not np.isfinite(table).all():
+        bad = [u.id for u, row in zip(order, table, strict=True) if not np.isfinite(row).all()]
+        raise UserError(f"The model gives vectors that are not finite, e.g. of {bad[0]}.")
+    _write_ark(out, workdir, "xvector", [(u.id, vectors[u.id]) for u in order])
+    means = [(str(s), table[speakers == s].mean(0)) for s in np.unique(speakers)]
+    _write_ark(out, workdir, "spk_xvector", means)
+    counts = "".join(f"{s} {int((speakers == s).sum())}\n" for s in np.unique(speakers))
+    (out.path / "num_utts.ark").write_text(counts, encoding="utf-8")
+    if skipped:
+        write_tsv(out.path / "skipped.tsv", ("utt", "reason"), sorted(skipped))
+        note_once("xvector-skipped", f"{len(skipped)} utterances were skipped: see skipped.tsv.")
+    found = {
+        "utterances": len(order),
+        "skipped": len(skipped),
+        "speakers": len(means),
+        "dimension": table.shape[1],
+        **verification.summary(table, speakers),
+    }
+    model_folder.write_summary(out.path, found)
+    out.counts.update(utterances=len(order), skipped=len(skipped), speakers=len(means))
+
+
+def _write_ark(
+    out: Output, workdir: WorkDir, stem: str, rows: Sequence[tuple[str, np.ndarray]]
+) -> None:
+    """``<stem>.ark`` with an scp that names it relative to the working directory, as Kaldi does."""
+    named = (out.final / f"{stem}.ark").relative_to(workdir.root)
+    with ArkWriter(out.path / f"{stem}.ark", out.path / f"{stem}.scp", str(named)) as writer:
+        for key, vector in rows:
+            writer.write(key, vector.astype(np.float32))

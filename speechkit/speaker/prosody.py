@@ -1,0 +1,204 @@
+"""Median pitch, voiced fraction and energy of utterances (paper, section 2.2)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit import audio, parallel
+from speechkit.errors import DataError, UserError
+from speechkit.files import atomic_write
+from speechkit.kaldi import data
+from speechkit.log import logger
+from speechkit.workdir import Output, WorkDir
+
+COLUMNS = ("utt", "f0_median_hz", "voiced_fraction", "energy")
+PART = 2000  # utterances per part that a resumed run keeps
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """Prosody of one utterance.
+
+    Args:
+        f0_median_hz: median of f0 over voiced frames; NaN where no frame is voiced.
+        voiced_fraction: voiced frames over all frames, 0..1.
+        energy: mean of the squared samples (full scale is 1).
+    """
+
+    f0_median_hz: float
+    voiced_fraction: float
+    energy: float
+
+
+def measure(samples: np.ndarray, rate: int, f0_min: float = 75, f0_max: float = 600) -> Prosody:
+    """Prosody of samples ``[T]`` at ``rate`` Hz.
+
+    f0 is Praat's autocorrelation method with its standard settings, one value every
+    0.75 / f0_min seconds. Audio shorter than Praat's window of 3 / f0_min seconds has no
+    voiced frame by definition.
+    """
+    import parselmouth
+
+    wide = samples.astype(np.float64)
+    energy = float(np.mean(wide**2))
+    if len(wide) / rate <= 3 / f0_min + 1e-3:
+        return Prosody(math.nan, 0.0, energy)
+    pitch = parselmouth.Sound(wide, rate).to_pitch_ac(pitch_floor=f0_min, pitch_ceiling=f0_max)
+    f0 = pitch.selected_array["frequency"]
+    voiced = f0[f0 > 0]
+    median = float(np.median(voiced)) if len(voiced) else math.nan
+    return Prosody(median, len(voiced) / max(len(f0), 1), energy)
+
+
+def _measure_utterance(utterance: data.Utterance, f0_min: float, f0_max: float) -> Prosody:
+    samples, rate = audio.read(utterance.wav, start=utterance.start, end=utterance.end)
+    if f0_max >= rate / 2:
+        raise UserError(
+            f"--f0-max {f0_max:g} Hz is not below half the sample rate ({rate} Hz).",
+            "Give a lower --f0-max.",
+        )
+    return measure(samples, rate, f0_min, f0_max)
+
+
+def extract(
+    workdir: WorkDir,
+    set_name: str,
+    *,
+    name: str = "",
+    f0_min: float = 75.0,
+    f0_max: float = 600.0,
+    jobs: int = 1,
+    executor: str = "local",
+    on_error: str = "stop",
+    allow_pipes: bool = False,
+    force: bool = False,
+) -> Path:
+    """Write ``exp/prosody/<set>/prosody.tsv`` and return its folder.
+
+    Raises:
+        UserError: bad flags, a bad set, or a broken utterance (with ``on_error="stop"``).
+    """
+    if not 0 < f0_min < f0_max:
+        raise UserError(
+            f"--f0-min {f0_min:g} and --f0-max {f0_max:g} are not a range.",
+            "Both are in Hz; the first must be above 0 and below the second.",
+        )
+    dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
+    final = workdir.exp("prosody", set_name, name=name)
+    params = {"set": set_name, "f0_min": f0_min, "f0_max": f0_max}
+    with Output(
+        final,
+        "extract-prosody",
+        params,
+        dataset.files(),
+        force=force,
+        audio=dataset.audio_files(),
+        resume=True,
+    ) as out:
+        if out.up_to_date:
+            return final
+        run = partial(_measure_utterance, f0_min=f0_min, f0_max=f0_max)
+        rows, skipped = _measure_all(
+            out, dataset.utterances, run, jobs=jobs, executor=executor, on_error=on_error
+        )
+        _write(out, rows, skipped)
+    return final
+
+
+def _measure_all(
+    out: Output, utterances: Sequence[data.Utterance], run: Any, **how: Any
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Rows of the table and of the skipped ones; finished parts are kept for a resumed run."""
+    parts = [utterances[i : i + PART] for i in range(0, len(utterances), PART)]
+    done: list[dict[str, list[list[str]]]] = []
+    for number, part in enumerate(parts):
+        path = out.part(f"{number:05d}.json")
+        # skipped ones may have been mended since, or the run may now have to stop at them
+        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        if kept is None or kept["skipped"]:
+            kept = {"rows": [], "skipped": []}
+            label = f"prosody {number + 1}/{len(parts)}" if len(parts) > 1 else "prosody"
+            for d in parallel.map_items(
+                run, part, chunk=8, name=lambda u: u.id, label=label, **how
+            ):
+                if d.value is None:
+                    kept["skipped"].append([d.item.id, d.error or ""])
+                else:
+                    kept["rows"].append([d.item.id, *_cells(d.value)])
+            with atomic_write(path) as file:
+                json.dump(kept, file)
+        done.append(kept)
+    rows = [row for part in done for row in part["rows"]]
+    return rows, [row for part in done for row in part["skipped"]]
+
+
+def _cells(found: Prosody) -> list[str]:
+    f0 = "nan" if math.isnan(found.f0_median_hz) else f"{found.f0_median_hz:.6f}"
+    return [f0, f"{found.voiced_fraction:.6f}", f"{found.energy:.9e}"]
+
+
+def _write(out: Output, rows: list[list[str]], skipped: list[list[str]]) -> None:
+    if not rows:
+        raise UserError("No utterance could be read.", "See the reasons above.")
+    write_tsv(out.path / "prosody.tsv", COLUMNS, rows)
+    if skipped:
+        write_tsv(out.path / "skipped.tsv", ("utt", "reason"), skipped)
+    unvoiced = [row[0] for row in rows if row[1] == "nan"]
+    if unvoiced:
+        logger.warning(
+            f"{len(unvoiced)} utterances have no voiced frame, so no pitch (nan): "
+            f"{', '.join(unvoiced[:5])}{', ...' if len(unvoiced) > 5 else ''}"
+        )
+    out.counts.update(utterances=len(rows), skipped=len(skipped), unvoiced=len(unvoiced))
+
+
+def write_tsv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a tab-separated table with a header."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
+        writer.writerow(columns)
+        writer.writerows([" ".join(cell.split()) for cell in row] for row in rows)
+
+
+def read(path: Path) -> dict[str, Prosody]:
+    """Utterance -> prosody of a ``prosody.tsv``.
+
+    Raises:
+        DataError: the file is not such a table.
+    """
+    table: dict[str, Prosody] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if tuple(next(reader, ())) != COLUMNS:
+            raise DataError(f"{path}: expected the columns {', '.join(COLUMNS)}.")
+        for number, row in enumerate(reader, 2):
+            try:
+                utterance, f0, voiced, energy = row
+                table[utterance] = Prosody(float(f0), float(voiced), float(energy))
+            except ValueError:
+                raise DataError(f"{path}:{number}: expected four columns with numbers.") from None
+    return table
+
+
+def summarise(path: Path) -> list[tuple[str, Any]]:
+    """Counts and percentiles of a ``prosody.tsv``, for printing."""
+    table = list(read(path).values())
+    f0 = np.array([p.f0_median_hz for p in table if not math.isnan(p.f0_median_hz)])
+    low, middle, high = np.percentile(f0, (5, 50, 95)) if len(f0) else (math.nan,) * 3
+    return [
+        ("utterances", len(table)),
+        ("without pitch", len(table) - len(f0)),
+        ("f0 median, 5th percentile (Hz)", float(low)),
+        ("f0 median, median (Hz)", float(middle)),
+        ("f0 median, 95th percentile (Hz)", float(high)),
+        ("voiced fraction, mean", float(np.mean([p.voiced_fraction for p in table]))),
+    ]

@@ -1,0 +1,206 @@
+"""SpeechBrain speaker encoders (x-vector, ECAPA-TDNN) from a folder or the hub.
+
+``hyperparams.yaml`` of such a folder is HyperPyYAML, whose tags may call any function:
+here it is read as plain data, and only the layers known below are built. Weights are
+loaded with ``weights_only=True``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from speechkit.errors import UserError
+from speechkit.speaker.features import LogMel
+from speechkit.speaker.tdnn import TDNN, TDNNConfig
+
+HYPERPARAMS, WEIGHTS = "hyperparams.yaml", "embedding_model.ckpt"
+_FBANK = {"n_mels", "n_fft", "f_min", "f_max", "win_length", "hop_length", "deltas"}
+_ECAPA = {
+    "input_size", "lin_neurons", "channels", "kernel_sizes", "dilations", "attention_channels",
+    "res2net_scale", "se_channels", "global_context", "groups", "dropout",
+}  # fmt: skip
+
+Network = Callable[[Tensor, Sequence[int]], Tensor]
+
+
+def download(name: str) -> Path:
+    """Fetch OWNER/NAME from the Hugging Face hub into its cache.
+
+    Raises:
+        UserError: the hub cannot be reached or has no such model.
+    """
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=[HYPERPARAMS, WEIGHTS]))
+    except Exception as error:  # any transport may fail in its own way; the reason is shown
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(
+            f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}",
+            f"Where there is a network, run: hf download {name} --local-dir FOLDER ; copy the "
+            "folder here and give it as --model FOLDER. (HF_HUB_OFFLINE=1 uses the cache only.)",
+        ) from error
+
+
+def load(folder: Path) -> tuple[LogMel, torch.nn.Module | Network, int, int]:
+    """Features, network, sample rate in Hz and fewest frames of a SpeechBrain folder.
+
+    The network is a :class:`TDNN`, or for ECAPA a function of features ``[B, T, n_mels]``
+    and B lengths.
+
+    Raises:
+        UserError: a file is missing, or the model is of another kind.
+    """
+    for name in (HYPERPARAMS, WEIGHTS):
+        if not (folder / name).is_file():
+            raise UserError(
+                f"{folder} has no {name}: it is not a SpeechBrain speaker encoder.",
+                "Accepted: a folder of `train xvector`, or one with hyperparams.yaml and "
+                "embedding_model.ckpt of a SpeechBrain x-vector or ECAPA-TDNN.",
+            )
+    hyper = _read_hyperparams(folder / HYPERPARAMS)
+    rate = int(hyper.get("sample_rate", 16000))
+    fbank = _plain(hyper.get("compute_features"), _FBANK)
+    norm = _plain(hyper.get("mean_var_norm"), {"norm_type", "std_norm"})
+    if norm.get("norm_type") != "sentence" or norm.get("std_norm", True):
+        raise UserError(
+            f"{folder}: features are normalised with {norm}, which is not supported.",
+            "Supported: InputNormalization with norm_type: sentence and std_norm: False.",
+        )
+    features = LogMel(rate, fbank.pop("n_mels", 40), **fbank)
+    try:
+        state = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise UserError(f"{folder / WEIGHTS} cannot be read ({error}).") from error
+    except Exception as error:  # pickle's own errors, for a file that is no checkpoint
+        raise UserError(f"{folder / WEIGHTS} is not a checkpoint of weights ({error}).") from error
+    network, frames = _network(folder, hyper.get("embedding_model"), state)
+    return features, network, rate, frames
+
+
+def _network(folder: Path, node: Any, state: dict[str, Tensor]) -> tuple[Any, int]:
+    kind = str(node.get("!class", "")).rpartition(".")[2] if isinstance(node, dict) else ""
+    if kind == "Xvector":
+        config = TDNNConfig(
+            n_mels=int(node.get("in_channels", 40)),
+            channels=tuple(node.get("tdnn_channels", TDNNConfig.channels)),
+            kernels=tuple(node.get("tdnn_kernel_sizes", TDNNConfig.kernels)),
+            dilations=tuple(node.get("tdnn_dilations", TDNNConfig.dilations)),
+            embedding=int(node.get("lin_neurons", 512)),
+        )
+        network = TDNN(config)
+        network.load_speechbrain(state)
+        return network.eval(), config.min_frames
+    if kind == "ECAPA_TDNN":
+        from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
+
+        ecapa = ECAPA_TDNN(**_plain(node, _ECAPA))
+        try:
+            ecapa.load_state_dict(state)
+        except RuntimeError as error:
+            raise UserError(f"{folder}: the weights do not fit hyperparams.yaml: {error}") from None
+        return ExactECAPA(ecapa.eval()), 5
+    raise UserError(
+        f"{folder}: the embedding model is '{kind or node}'.", "Supported: Xvector, ECAPA_TDNN."
+    )
+
+
+class ExactECAPA(torch.nn.Module):
+    """SpeechBrain's ECAPA-TDNN with every utterance reflected at its own end.
+
+    As published, convolutions reflect at the end of the batch, so that a vector depends on
+    what it is batched with.
+    """
+
+    def __init__(self, ecapa: torch.nn.Module) -> None:
+        super().__init__()
+        self.ecapa = ecapa
+        self.frames: Sequence[int] = ()
+        convolutions: list[Any] = [m for m in ecapa.modules() if hasattr(m, "_manage_padding")]
+        for module in convolutions:
+            module._manage_padding = partial(self._pad, module.padding_mode)
+
+    def forward(self, features: Tensor, frames: Sequence[int]) -> Tensor:
+        self.frames = frames
+        # Half a frame less: exactly `frames` positions lie below it, whatever the rounding.
+        relative = (torch.tensor(frames) - 0.5) / features.shape[1]
+        return self.ecapa(features, relative.to(features.device)).squeeze(1)
+
+    def _pad(self, mode: str, x: Tensor, kernel_size: int, dilation: int, stride: int) -> Tensor:
+        """Pad ``[B, C, T]`` so that the convolution keeps T, at each utterance's own end."""
+        reach = dilation * (kernel_size - 1) // 2
+        if not reach:
+            return x
+        if mode != "reflect":
+            raise UserError(f"ECAPA with padding '{mode}' is not supported.", "Expected: reflect.")
+        padded = torch.nn.functional.pad(x, (reach, reach), mode="reflect")
+        for row, length in enumerate(self.frames):
+            if length < x.shape[2] and x.shape[2] > 1:
+                tail = x[row, :, length - 1 - reach : length - 1].flip(1)
+                padded[row, :, reach + length : reach + length + reach] = tail
+        return padded
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML whose tags become data: ``!new:a.b`` a dict with ``!class``, ``!ref`` a marker."""
+
+
+class _Reference(str):
+    """``<name>`` of a ``!ref``."""
+
+
+def _construct(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+    if node.tag in ("!ref", "!copy") and isinstance(node, yaml.ScalarNode):
+        return _Reference(node.value)
+    if isinstance(node, yaml.MappingNode):
+        value = loader.construct_mapping(node, deep=True)
+        return {**value, "!class": node.tag.partition(":")[2]}
+    if isinstance(node, yaml.SequenceNode):
+        return {"!class": node.tag.partition(":")[2]}
+    return {"!class": node.tag.partition(":")[2], "!value": node.value}
+
+
+_PlainLoader.add_multi_constructor("!", _construct)
+
+
+def _read_hyperparams(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} holds no settings.")
+    return _resolve(tree, tree)
+
+
+def _resolve(node: Any, tree: dict[str, Any], depth: int = 0) -> Any:
+    """Follow ``!ref <name>``; anything cleverer stays a string and is refused where it is used."""
+    if depth > 50:
+        raise UserError("hyperparams.yaml refers to itself.")
+    if isinstance(node, _Reference):
+        name = node.strip("<> ")
+        return _resolve(tree[name], tree, depth + 1) if name in tree else str(node)
+    if isinstance(node, dict):
+        return {key: _resolve(value, tree, depth + 1) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_resolve(value, tree, depth + 1) for value in node]
+    return node
+
+
+def _plain(node: Any, allowed: set[str]) -> dict[str, Any]:
+    """The allowed settings of a node, which must be numbers, booleans, words or lists of them."""
+    if not isinstance(node, dict):
+        return {}
+    found = {key: value for key, value in node.items() if key in allowed}
+    for key, value in found.items():
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(v, int | float | bool | str | None) for v in values):
+            raise UserError(f"hyperparams.yaml: '{key}: {value}' is not a plain setting.")
+    return found

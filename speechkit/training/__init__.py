@@ -1,0 +1,1 @@
+"""What training has in common: seeds, resumable batches, the fit loop, logs."""

@@ -1,0 +1,42 @@
+"""Batches in an order that a resumed run continues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from speechkit.training.seeds import rng
+
+_ORDER = 0x0D  # stream of draws for the order of an epoch
+
+
+class ResumableBatches:
+    """A batch sampler over all epochs of a run; a sample is ``(epoch, batch, index)``.
+
+    The dataset thus knows what every random draw is for, and holds no state. Each epoch
+    is a permutation drawn from (seed, epoch); its incomplete last batch is left out.
+
+    Args:
+        samples: number of samples in the dataset.
+        batch_size: samples per batch (at most ``samples``).
+        epochs: number of epochs.
+        seed: the run's seed.
+        start: batches that were already trained on, over all epochs.
+    """
+
+    def __init__(
+        self, samples: int, batch_size: int, epochs: int, seed: int, start: int = 0
+    ) -> None:
+        self.samples, self.seed, self.epochs, self.start = samples, seed, epochs, start
+        self.batch_size = min(batch_size, samples)
+        self.per_epoch = samples // self.batch_size
+
+    def __len__(self) -> int:
+        return self.epochs * self.per_epoch - self.start
+
+    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
+        first, skip = divmod(self.start, self.per_epoch)
+        for epoch in range(first, self.epochs):
+            order = rng(self.seed, _ORDER, epoch).permutation(self.samples)
+            for batch in range(skip if epoch == first else 0, self.per_epoch):
+                members = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+                yield [(epoch, batch, int(index)) for index in members]
