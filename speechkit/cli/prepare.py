@@ -1,8 +1,175 @@
+"""``speechkit prepare CORPUS``: one command per corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from speechkit.cli import options
+
+if TYPE_CHECKING:
+    from speechkit.corpora.common import Corpus
+    from speechkit.corpora.write import SetSummary
+
+app = typer.Typer(
+    no_args_is_help=True, help="Make sets (data/SET/) of a corpus as published, or of own data."
+)
+
+Corpora = Annotated[
+    Path, typer.Argument(metavar="PATH", help="The corpus as published.", show_default=False)
+]
+Gender = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+    typer.Option("--gender", help="Table 'speaker<TAB>m|f'.", show_default="none"),
+]
+
+
+def _write(
+    corpus: Corpus, directory: Path, on_error: str, jobs: int, force: bool, as_json: bool
+) -> None:
+    from speechkit.corpora.write import write_corpus
+    from speechkit.workdir import WorkDir
+
+    number = options.resolve_jobs(jobs)
+    _show(
+        write_corpus(WorkDir(directory), corpus, on_error=on_error, jobs=number, force=force),
+        directory,
+        as_json,
+    )
+
+
+def _show(summaries: list[SetSummary], directory: Path, as_json: bool) -> None:
+    from speechkit.cli.output import print_table
+    from speechkit.corpora.write import COLUMNS
+
+    rows = [[getattr(summary, column) for column in COLUMNS] for summary in summaries]
+    print_table(f"Sets in {directory / 'data'}", COLUMNS, rows, as_json)
 
 
 @app.command("demo")
-def demo() -> None:
-    """."""
+def demo(
+    utterances: Annotated[int, typer.Option(help="Utterances in all three sets.")] = 300,
+    speakers: Annotated[int, typer.Option(help="Speakers in all three sets.")] = 24,
+    seed: options.Seed = 0,
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Generated English speech: sets train, dev and test with different speakers.
+
+    It is made by espeak-ng on the spot, the same for the same --seed, to try speechkit
+    out. It is not speech of people: results on it mean nothing.
+    """
+    from speechkit.corpora import demo
+    from speechkit.workdir import WorkDir
+
+    summaries = demo.prepare(
+        WorkDir(directory),
+        utterances=utterances,
+        speakers=speakers,
+        seed=seed,
+        jobs=options.resolve_jobs(jobs),
+        force=force,
+    )
+    _show(summaries, directory, as_json)
+
+
+@app.command("folder")
+def folder(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH",
+            help="Folder with a subfolder per speaker, or table 'path<TAB>speaker[<TAB>text]'.",
+            show_default=False,
+        ),
+    ],
+    set_name: Annotated[
+        str, typer.Option("--set", help="Name of the set, where there is no --split.")
+    ] = "train",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="Sets with different speakers, as shares: train=0.8,dev=0.1,test=0.1.",
+            show_default="one set",
+        ),
+    ] = "",
+    gender: Gender = None,
+    seed: options.Seed = 0,
+    on_error: options.OnError = "stop",
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Own data: audio in one subfolder per speaker, or listed in a table."""
+    from speechkit.corpora.folder import read_corpus
+
+    corpus = read_corpus(path, set_name, split, seed, gender)
+    _write(corpus, directory, on_error, jobs, force, as_json)
+
+
+@app.command("librispeech")
+def librispeech(
+    path: Corpora,
+    to: Annotated[
+        Optional[list[str]],  # noqa: UP045 - Typer evaluates this at run time
+        typer.Option(
+            "--to",
+            metavar="SET=SUBSET[,SUBSET]",
+            help="A set and what it is made of; may be given again.",
+            show_default="every subset found is a set",
+        ),
+    ] = None,
+    on_error: options.OnError = "stop",
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """LibriSpeech or LibriTTS: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT."""
+    from speechkit.corpora.librispeech import read_corpus
+
+    _write(read_corpus(path, to or ()), directory, on_error, jobs, force, as_json)
+
+
+@app.command("wsj0")
+def wsj0(
+    path: Corpora,
+    gender: Gender = None,
+    on_error: options.OnError = "stop",
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """WSJ0: si_tr_s, si_dt_05 and si_et_05 become the sets train, dev and test.
+
+    Files that end in .wv1 are converted to WAV inside the set.
+    """
+    from speechkit.corpora.wsj0 import read_corpus
+
+    _write(read_corpus(path, gender), directory, on_error, jobs, force, as_json)
+
+
+@app.command("speechocean762")
+def speechocean762(
+    path: Corpora,
+    on_error: options.OnError = "stop",
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """speechocean762: scored English of Mandarin speakers, sets train and test."""
+    from speechkit.corpora.speechocean762 import read_corpus
+
+    _write(read_corpus(path), directory, on_error, jobs, force, as_json)

@@ -1,0 +1,255 @@
+"""What every corpus shares: its description in memory, ids, and the search for audio."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.audio import SUFFIXES
+from speechkit.errors import UserError
+from speechkit.log import logger
+
+GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
+_NOT_IN_IDS = re.compile(r"[\s/]+")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One utterance of a corpus.
+
+    Args:
+        utterance: its id in the set.
+        audio: its file.
+        speaker: speaker id.
+        text: transcript, or empty where there is none.
+        sphere: the file is NIST SPHERE and is converted to WAV inside the set.
+    """
+
+    utterance: str
+    audio: Path
+    speaker: str
+    text: str = ""
+    sphere: bool = False
+
+
+@dataclass
+class CorpusSet:
+    """One set to be written.
+
+    Args:
+        name: the folder under ``data/``.
+        items: its utterances, in any order.
+        gender: speaker -> ``m`` or ``f``; other speakers of the corpus may be in it too.
+        age: speaker -> years.
+        transcripts: further files that were read for it, too many to be listed one by one
+            in a manifest.
+    """
+
+    name: str
+    items: list[Item]
+    gender: dict[str, str] = field(default_factory=dict)
+    age: dict[str, str] = field(default_factory=dict)
+    transcripts: list[Path] = field(default_factory=list)
+
+
+@dataclass
+class Corpus:
+    """A corpus that was read.
+
+    Args:
+        command: what the manifest calls the stage.
+        params: what determines the sets, beside the files.
+        sets: the sets to be written.
+        metadata: tables and transcripts that were read (their content decides what is up
+            to date).
+    """
+
+    command: str
+    params: dict[str, Any]
+    sets: list[CorpusSet]
+    metadata: list[Path] = field(default_factory=list)
+
+
+def full_path(path: Path) -> Path:
+    """Absolute path without ``..`` or ``~``, symbolic links kept."""
+    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() follows links
+
+
+def require_folder(path: Path, layout: str) -> Path:
+    """The absolute path of a corpus folder.
+
+    Args:
+        path: what the user gave.
+        layout: what the folder should hold, for the message.
+
+    Raises:
+        UserError: it does not exist, is a file, is empty, or may not be read.
+    """
+    path = full_path(path)
+    if not path.exists():
+        raise UserError(f"{path} does not exist.", f"Expected: {layout}")
+    if not path.is_dir():
+        raise UserError(f"{path} is a file, not a folder.", f"Expected: {layout}")
+    try:
+        empty = next(path.iterdir(), None) is None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    if empty:
+        raise UserError(f"{path} is an empty folder.", f"Expected: {layout}")
+    return path
+
+
+def find_audio(folder: Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """Audio files below a folder, sorted; links to folders are followed once.
+
+    Hidden names are left out (among them the ``._x.wav`` shadows that macOS leaves on disks).
+
+    Raises:
+        UserError: a folder may not be read.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename} cannot be read: {error.strerror}.")
+
+    found: list[Path] = []
+    seen: set[str] = set()
+    for here, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(here)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes:
+                found.append(Path(here) / name)
+    return sorted(found)
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """Folders directly in a folder, sorted, without hidden ones."""
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read: {error.strerror}.") from error
+
+
+def utterance_id(speaker: str, *parts: str) -> str:
+    """``<speaker>-<part>-<part>``; a last part that begins with ``<speaker>-`` is an id itself.
+
+    Kaldi wants utterances sorted by id to be sorted by speaker too; the speaker in front of
+    the id and a separator that sorts before letters and digits see to that.
+    """
+    if parts[-1].startswith(f"{speaker}-"):
+        return parts[-1]
+    return "-".join((speaker, *parts))
+
+
+class Names:
+    """Makes ids of names: spaces and slashes become ``_``, which is said once at the end."""
+
+    def __init__(self) -> None:
+        self._changed: dict[str, str] = {}
+
+    def clean(self, name: str) -> str:
+        """``name`` as it can stand in an id."""
+        cleaned = _NOT_IN_IDS.sub("_", name.strip())
+        if cleaned != name:
+            self._changed[name] = cleaned
+        return cleaned
+
+    def speakers(self, names: Iterable[str]) -> dict[str, str]:
+        """Name -> speaker id.
+
+        Raises:
+            UserError: two names become one id.
+        """
+        ids: dict[str, str] = {}
+        owner: dict[str, str] = {}
+        for name in names:
+            cleaned = self.clean(name)
+            if owner.setdefault(cleaned, name) != name:
+                raise UserError(
+                    f"The speakers '{owner[cleaned]}' and '{name}' would both be '{cleaned}' "
+                    "(ids cannot hold spaces or slashes).",
+                    "Rename one of them.",
+                )
+            ids[name] = cleaned
+        return ids
+
+    def report(self) -> None:
+        """Say which names were changed."""
+        if self._changed:
+            old, new = next(iter(self._changed.items()))
+            logger.warning(
+                f"Ids cannot hold spaces or slashes: {len(self._changed)} names are written "
+                f"with '_' instead ('{old}' is '{new}')."
+            )
+
+
+def read_lines(path: Path) -> list[str]:
+    """Lines of a UTF-8 text file; a byte order mark and CRLF line ends are taken off.
+
+    Raises:
+        UserError: it cannot be read or is not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 text (byte {error.start}).",
+            f"If it is text, convert it with: iconv -f latin1 -t utf-8 {path}",
+        ) from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+
+
+def parse_gender(value: str, where: str) -> str:
+    """``m`` or ``f`` from m, f, male, female in any case; UserError that names ``where``."""
+    gender = GENDERS.get(value.strip().lower())
+    if gender is None:
+        raise UserError(f"{where}: the gender '{value}' is not known.", "Accepted: m, f.")
+    return gender
+
+
+def read_gender(path: Path) -> dict[str, str]:
+    """Speaker name -> ``m`` or ``f`` from a TSV ``speaker<TAB>m|f`` (header line optional).
+
+    Raises:
+        UserError: unreadable, a line of another form, a speaker with two genders.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(read_lines(path), 1):
+        fields = [value.strip() for value in line.split("\t")]
+        if not line.strip() or (number == 1 and fields == ["speaker", "gender"]):
+            continue
+        if len(fields) != 2:
+            raise UserError(
+                f"{path}:{number}: expected 'speaker<TAB>m|f', found '{line}'.",
+                "Separate the two columns with a tab.",
+            )
+        gender = parse_gender(fields[1], f"{path}:{number}")
+        if found.setdefault(fields[0], gender) != gender:
+            raise UserError(f"{path}:{number}: '{fields[0]}' has two genders.")
+    return found
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
+    """Write int16 samples ``[T]`` or ``[T, channels]`` as 16-bit WAV.
+
+    Raises:
+        OSError: with its number, as of a full disk (libsndfile would not tell which).
+    """
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
+    path.write_bytes(buffer.getvalue())

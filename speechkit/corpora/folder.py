@@ -1,0 +1,244 @@
+"""Anyone's own data: a folder with one subfolder per speaker, or a table of files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from speechkit.audio import SUFFIXES
+from speechkit.corpora.common import (
+    Corpus,
+    CorpusSet,
+    Item,
+    Names,
+    find_audio,
+    full_path,
+    parse_gender,
+    read_gender,
+    read_lines,
+    require_folder,
+    subfolders,
+    utterance_id,
+)
+from speechkit.errors import UserError, closest
+from speechkit.log import logger
+
+COLUMNS = ("path", "speaker", "text", "utt", "gender", "age")
+LAYOUT = (
+    "a folder with one subfolder of audio per speaker, or a table 'path<TAB>speaker[<TAB>text]'."
+)
+
+
+def read_corpus(
+    path: Path,
+    set_name: str = "train",
+    split: str = "",
+    seed: int = 0,
+    gender_file: Path | None = None,
+) -> Corpus:
+    """Read own data into one set, or into several with different speakers.
+
+    Args:
+        path: the folder or table.
+        set_name: name of the only set, where there is no split.
+        split: ``train=0.8,dev=0.1,test=0.1``, shares of the speakers.
+        seed: which speakers go where.
+        gender_file: table ``speaker<TAB>m|f``.
+
+    Raises:
+        UserError: nothing there, no audio, unknown speakers, a bad table or split.
+    """
+    path = full_path(path)
+    shares = parse_split(split) if split else {set_name: 1.0}
+    names = Names()
+    whole = read_table(path, names) if path.is_file() else read_folder(path, names)
+    if gender_file is not None:
+        whole.gender.update(_genders(gender_file, whole, names))
+    names.report()
+    params: dict[str, Any] = {"path": str(path)}
+    if split:
+        params.update(split=shares, seed=seed)
+    return Corpus(
+        command="prepare folder",
+        params=params,
+        sets=split_speakers(whole, shares, seed),
+        metadata=[p for p in (path, gender_file) if p is not None and p.is_file()],
+    )
+
+
+def read_folder(path: Path, names: Names) -> CorpusSet:
+    """One set of all audio below a folder; its subfolders are the speakers."""
+    path = require_folder(path, LAYOUT)
+    stray = [p.name for p in sorted(path.iterdir()) if p.is_file() and _is_audio(p)]
+    if stray:
+        raise UserError(
+            f"{path}: {len(stray)} audio files ({stray[0]}) lie outside the speakers' subfolders.",
+            "Move each into a subfolder with the speaker's name, or give a table "
+            "'path<TAB>speaker' instead of the folder.",
+        )
+    found = {folder.name: find_audio(folder) for folder in subfolders(path)}
+    speakers = names.speakers(name for name, files in found.items() if files)
+    if not speakers:
+        raise UserError(
+            f"No audio was found in {path}.",
+            f"Expected: {LAYOUT} Audio files end in {', '.join(SUFFIXES)}.",
+        )
+    for name in sorted(set(found) - set(speakers)):
+        logger.warning(f"{path / name}: no audio in this folder; no such speaker is made.")
+    items = []
+    for name, speaker in speakers.items():
+        for file in found[name]:
+            inside = file.relative_to(path / name).with_suffix("").parts
+            parts = [names.clean(part) for part in inside]
+            items.append(Item(utterance_id(speaker, *parts), file, speaker))
+    return CorpusSet("", items)
+
+
+def _is_audio(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def read_table(path: Path, names: Names) -> CorpusSet:
+    """One set of the files that a tab-separated table lists.
+
+    Without a header line its columns are path, speaker and, where present, text. With a
+    header line (it begins with ``path``) they are the named ones, in any order, out of
+    path, speaker, text, utt, gender, age. Relative paths are relative to the table.
+
+    Raises:
+        UserError: a line that does not fit, with its number.
+    """
+    if _is_audio(path):
+        raise UserError(f"{path} is one audio file.", f"Expected: {LAYOUT}")
+    rows = _rows(path)
+    if not rows:
+        raise UserError(f"{path} lists no audio.", f"Expected: {LAYOUT}")
+    speakers = names.speakers(sorted({row["speaker"] for _, row in rows}))
+    whole = CorpusSet("", [])
+    for number, row in rows:
+        speaker = speakers[row["speaker"]]
+        # os.path.join, as for an absolute path it drops the folder in front
+        file = full_path(Path(os.path.join(path.parent, row["path"])))  # noqa: PTH118
+        utterance = names.clean(row.get("utt", "")) or utterance_id(speaker, names.clean(file.stem))
+        whole.items.append(Item(utterance, file, speaker, row.get("text", "")))
+        where = f"{path}:{number}"
+        if row.get("gender"):
+            _once(whole.gender, speaker, parse_gender(row["gender"], where), where)
+        if row.get("age"):
+            if not row["age"].isdigit():
+                raise UserError(f"{where}: the age '{row['age']}' is not a whole number of years.")
+            _once(whole.age, speaker, row["age"], where)
+    return whole
+
+
+def _once(table: dict[str, str], speaker: str, value: str, where: str) -> None:
+    if table.setdefault(speaker, value) != value:
+        raise UserError(f"{where}: '{speaker}' is '{value}' here, but '{table[speaker]}' above.")
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Line number and named columns of every line that is not empty."""
+    columns: tuple[str, ...] = COLUMNS[:3]
+    rows = []
+    for number, line in enumerate(read_lines(path), 1):
+        fields = [value.strip() for value in line.split("\t")]
+        if number == 1 and fields[0] == "path":
+            columns = _header(path, fields)
+        elif line.strip():
+            row = dict(zip(columns, fields, strict=False))
+            if len(fields) > len(columns) or not row["path"] or not row.get("speaker"):
+                raise UserError(
+                    f"{path}:{number}: expected '{'<TAB>'.join(columns)}', found '{line[:200]}'.",
+                    "Separate the columns with tabs; path and speaker may not be empty.",
+                )
+            rows.append((number, row))
+    return rows
+
+
+def _header(path: Path, fields: list[str]) -> tuple[str, ...]:
+    for name in fields:
+        if name not in COLUMNS or fields.count(name) > 1:
+            raise UserError(
+                f"{path}:1: the column '{name}' is not known or comes twice."
+                f"{closest(name, COLUMNS)}",
+                f"Accepted: {', '.join(COLUMNS)}.",
+            )
+    if "speaker" not in fields:
+        raise UserError(f"{path}:1: there is no column 'speaker'.", f"Expected: {LAYOUT}")
+    return tuple(fields)
+
+
+def _genders(path: Path, whole: CorpusSet, names: Names) -> dict[str, str]:
+    """Speaker id -> gender from a file, for the speakers of the set."""
+    given = {names.clean(name): value for name, value in read_gender(full_path(path)).items()}
+    speakers = {item.speaker for item in whole.items}
+    for what, some in (
+        (f"speakers of {path} have no audio", set(given) - speakers),
+        (f"speakers are not in {path}; their gender is unknown", speakers - set(given)),
+    ):
+        if some:
+            logger.warning(f"{len(some)} {what} ({', '.join(sorted(some)[:3])}).")
+    return given
+
+
+def parse_split(text: str) -> dict[str, float]:
+    """``train=0.8,dev=0.2`` -> shares that sum to one; UserError for anything else."""
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = (value.strip() for value in part.partition("="))
+        try:
+            shares[name] = float(share) if name and name not in shares else -1.0
+        except ValueError:
+            shares[name] = -1.0
+        if not 0 < shares[name] <= 1:
+            raise UserError(
+                f"--split '{text}': '{part.strip()}' is not NAME=SHARE, or comes twice.",
+                "Example: --split train=0.8,dev=0.1,test=0.1",
+            )
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise UserError(
+            f"--split '{text}': the shares sum to {sum(shares.values()):g}, not to 1.",
+            "Example: --split train=0.8,dev=0.1,test=0.1",
+        )
+    return shares
+
+
+def split_speakers(whole: CorpusSet, shares: Mapping[str, float], seed: int) -> list[CorpusSet]:
+    """Divide a set by speaker, with about the same genders in every part.
+
+    Speakers of a gender follow each other in the order of a hash of seed and name; each goes
+    to the part that lacks most of its share so far.
+
+    Raises:
+        UserError: too few speakers for a part to get one.
+    """
+    if len(shares) == 1:
+        whole.name = next(iter(shares))
+        return [whole]
+    part_of: dict[str, str] = {}
+    count = dict.fromkeys(shares, 0)
+    order = _hashed_order({item.speaker for item in whole.items}, seed)
+    for speaker in sorted(order, key=lambda name: whole.gender.get(name, "")):
+        due = len(part_of) + 1
+        part_of[speaker] = max(shares, key=lambda name: shares[name] * due - count[name])
+        count[part_of[speaker]] += 1
+    for name, speakers in count.items():
+        if not speakers:
+            raise UserError(
+                f"--split: {len(part_of)} speakers are too few for a share of {shares[name]:g}; "
+                f"'{name}' would have none.",
+                "Give it a larger share, or use fewer sets.",
+            )
+    return [
+        CorpusSet(
+            name, [i for i in whole.items if part_of[i.speaker] == name], whole.gender, whole.age
+        )
+        for name in shares
+    ]
+
+
+def _hashed_order(speakers: Iterable[str], seed: int) -> list[str]:
+    return sorted(speakers, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())

@@ -1,0 +1,249 @@
+"""Check a corpus that was read, and write its sets."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+from speechkit import audio
+from speechkit.corpora.common import Corpus, CorpusSet, Item
+from speechkit.corpora.sphere import to_wav
+from speechkit.errors import UserError
+from speechkit.kaldi import data
+from speechkit.log import logger
+from speechkit.parallel import map_items
+from speechkit.workdir import Output, WorkDir, read_manifest
+
+SET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+POOL_FROM = 50_000  # fewer headers are read sooner than workers would start
+
+
+@dataclass(frozen=True)
+class SetSummary:
+    """What a set holds, as the table at the end of ``prepare`` shows it.
+
+    Args:
+        set: its name.
+        speakers: number of speakers.
+        female: speakers with gender ``f``.
+        male: speakers with gender ``m``; the rest are of unknown gender.
+        utterances: number of utterances.
+        hours: their length.
+        skipped: broken utterances that were left out.
+    """
+
+    set: str
+    speakers: int
+    female: int
+    male: int
+    utterances: int
+    hours: float
+    skipped: int = 0
+
+
+COLUMNS = tuple(SetSummary.__dataclass_fields__)
+
+
+def write_corpus(
+    work: WorkDir,
+    corpus: Corpus,
+    *,
+    on_error: str = "stop",
+    jobs: int = 1,
+    force: bool = False,
+) -> list[SetSummary]:
+    """Write every set of a corpus to ``data/<set>/``, each all or nothing.
+
+    Args:
+        work: the working directory.
+        corpus: what to write.
+        on_error: ``stop`` at broken audio, or ``skip`` it and list it in ``skipped.tsv``.
+        jobs: processes that read audio headers.
+        force: replace sets that were made with other parameters.
+
+    Raises:
+        UserError: ids clash or cannot be written, a set would be empty, audio is broken.
+    """
+    for planned in corpus.sets:
+        check_set(planned)
+    return [_write_set(work, corpus, s, on_error, jobs, force) for s in corpus.sets]
+
+
+def check_set(planned: CorpusSet) -> None:
+    """Raise UserError if a set cannot be written; warn if Kaldi's own tools would refuse it."""
+    check_set_name(planned.name)
+    if not planned.items:
+        raise UserError(f"The set '{planned.name}' would have no utterances.")
+    first: dict[str, Item] = {}
+    for item in planned.items:
+        _check_item(item)
+        if first.setdefault(item.utterance, item) is not item:
+            raise UserError(
+                f"The utterance id '{item.utterance}' comes twice in the set '{planned.name}': "
+                f"{first[item.utterance].audio} and {item.audio}.",
+                "Rename or remove one of the two files.",
+            )
+    out_of_order = sorting_clash({item.utterance: item.speaker for item in planned.items})
+    if out_of_order:
+        logger.warning(
+            f"Set '{planned.name}': sorted by utterance, the speakers are not sorted "
+            f"({out_of_order}). speechkit does not mind; Kaldi's tools want such speakers renamed."
+        )
+
+
+def check_set_name(name: str) -> None:
+    """Raise UserError unless ``name`` can be a folder of ``data/``."""
+    if not SET_NAME.fullmatch(name):
+        raise UserError(
+            f"'{name}' cannot be the name of a set.",
+            "Use letters, digits, '_', '-', '.' and '+', and begin with a letter or digit.",
+        )
+
+
+def _check_item(item: Item) -> None:
+    for what, value in (("utterance id", item.utterance), ("speaker id", item.speaker)):
+        if not value or len(value.split()) != 1 or value.split()[0] != value:
+            raise UserError(f"{item.audio}: the {what} '{value}' is empty or holds spaces.")
+    path = str(item.audio)
+    try:
+        (path + item.utterance + item.speaker).encode()
+    except UnicodeEncodeError:
+        shown = path.encode(errors="backslashreplace").decode()
+        raise UserError(
+            f"The file name {shown} is not UTF-8.", "Rename the file (convmv does many at once)."
+        ) from None
+    if path != path.strip() or path.endswith("|") or len(path.splitlines()) != 1:
+        raise UserError(
+            f"The path {path!r} cannot stand in wav.scp.",
+            "Rename it: no line breaks, no spaces at its ends, no '|' at its end.",
+        )
+
+
+def sorting_clash(speakers: Mapping[str, str]) -> str:
+    """Two neighbours for which utterance order is not speaker order, or an empty string.
+
+    Args:
+        speakers: utterance -> speaker.
+    """
+    ordered = sorted(speakers, key=str.encode)
+    for before, after in pairwise(ordered):
+        if speakers[before].encode() > speakers[after].encode():
+            return f"'{before}' of '{speakers[before]}', then '{after}' of '{speakers[after]}'"
+    return ""
+
+
+def _write_set(
+    work: WorkDir, corpus: Corpus, planned: CorpusSet, on_error: str, jobs: int, force: bool
+) -> SetSummary:
+    final = work.root / "data" / planned.name
+    params = {**corpus.params, "set": planned.name, "on_error": on_error}
+    many = [*(item.audio for item in planned.items), *planned.transcripts]
+    with Output(final, corpus.command, params, corpus.metadata, force, many) as out:
+        if not out.up_to_date:
+            seconds, skipped = _measure(out, planned, on_error, jobs)
+            summary = write_tables(out.path, planned, seconds, skipped)
+            out.counts.update({k: v for k, v in vars(summary).items() if k != "set"})
+    return read_summary(final)
+
+
+def read_summary(folder: Path) -> SetSummary:
+    """The summary of a set that is in place."""
+    counts = (read_manifest(folder) or {}).get("counts", {})
+    return SetSummary(set=folder.name, **counts)
+
+
+def _measure(
+    out: Output, planned: CorpusSet, on_error: str, jobs: int
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Utterance -> seconds, and utterance -> why it was skipped; converts what needs it."""
+    items = sorted(planned.items, key=lambda item: item.utterance.encode())
+    converts = any(item.sphere for item in items)
+    if converts:
+        (out.path / "wav").mkdir()
+    seconds: dict[str, float] = {}
+    skipped: dict[str, str] = {}
+    for done in map_items(
+        partial(take, out.path / "wav"),
+        items,
+        jobs=jobs if converts or len(items) > POOL_FROM else 1,
+        on_error=on_error,
+        chunk=16 if converts else 500,
+        name=lambda item: item.utterance,
+        label=f"prepare {planned.name}",
+    ):
+        if done.value is None:
+            skipped[done.item.utterance] = done.error or ""
+        else:
+            seconds[done.item.utterance] = done.value
+    if not seconds:
+        raise UserError(
+            f"The set '{planned.name}' has no usable audio: all {len(items)} files are broken "
+            f"({next(iter(skipped.values()))})."
+        )
+    return seconds, skipped
+
+
+def take(wav_folder: Path, item: Item) -> float:
+    """Length of an utterance in seconds; a SPHERE file is converted into ``wav_folder`` first."""
+    path = item.audio
+    if item.sphere:
+        path = to_wav(item.audio, wav_folder / f"{item.utterance}.wav")
+    return audio.info(path).seconds
+
+
+def write_tables(
+    folder: Path,
+    planned: CorpusSet,
+    seconds: Mapping[str, float],
+    skipped: Mapping[str, str],
+) -> SetSummary:
+    """Write the tables of a set, sorted, for the utterances that have a length.
+
+    Args:
+        folder: the unfinished folder of the set.
+        planned: what the set holds; converted audio is named relative to the working
+            directory, so that it can be moved.
+        seconds: utterance -> length.
+        skipped: utterance -> why it was left out.
+    """
+    items = [item for item in planned.items if item.utterance in seconds]
+    speakers = {item.utterance: item.speaker for item in items}
+    heard = set(speakers.values())
+    gender = {name: value for name, value in planned.gender.items() if name in heard}
+    text = {item.utterance: " ".join(item.text.split()) for item in items if item.text.strip()}
+    if 0 < len(text) < len(items):
+        logger.warning(f"{planned.name}: {len(items) - len(text)} utterances have no transcript.")
+    inside = Path("data") / planned.name / "wav"
+    wavs = {
+        item.utterance: str(inside / f"{item.utterance}.wav" if item.sphere else item.audio)
+        for item in items
+    }
+    tables: dict[str, Mapping[str, str]] = {
+        "text": text,
+        "utt2dur": {name: f"{seconds[name]:.4f}" for name in speakers},
+        "spk2gender": gender,
+        "spk2age": {name: value for name, value in planned.age.items() if name in heard},
+    }
+    data.write(folder, wavs, speakers, **tables)
+    write_skipped(folder, skipped)
+    count = Counter(gender.values())
+    hours = sum(seconds.values()) / 3600
+    return SetSummary(
+        planned.name, len(heard), count["f"], count["m"], len(items), round(hours, 4), len(skipped)
+    )
+
+
+def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
+    """List utterances that were left out, where there are any, in ``skipped.tsv``."""
+    if skipped:
+        rows: Iterable[str] = (
+            f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(skipped.items())
+        )
+        text = "utt\treason\n" + "".join(rows)
+        (folder / "skipped.tsv").write_text(text, encoding="utf-8")
+        logger.warning(f"{len(skipped)} broken utterances were skipped; see skipped.tsv.")

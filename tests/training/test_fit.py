@@ -1,0 +1,120 @@
+"""The fit loop on a toy problem: selection, early stop, resuming, bad batches."""
+
+import math
+
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from speechkit.errors import UserError
+from speechkit.training.batches import ResumableBatches
+from speechkit.training.fit import FitConfig, Trainable, fit, learning_rate
+
+X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
+Y = X @ torch.tensor([1.0, -2.0, 0.5])
+CPU = torch.device("cpu")
+
+
+class Line(Trainable):
+    """Linear regression with dropout (so that draws inside the model matter)."""
+
+    def __init__(self, fail_from: int = 10**9, stop_at: int = 10**9) -> None:
+        super().__init__()
+        self.line = torch.nn.Linear(3, 1)
+        self.steps, self.fail_from, self.stop_at = 0, fail_from, stop_at
+        self.measured: list[float] | None = None
+
+    def loss(self, batch):
+        self.steps += 1
+        if self.steps == self.stop_at:
+            raise RuntimeError("the power went out")
+        index = torch.tensor([i for _, _, i in batch])
+        x = torch.nn.functional.dropout(X[index], 0.2)
+        loss = (self.line(x).squeeze(1) - Y[index]).square().mean()
+        return loss * math.nan if self.steps >= self.fail_from else loss
+
+    def measure(self):
+        if self.measured:
+            return {"loss": self.measured.pop(0)}
+        return {"loss": float((self.line(X).squeeze(1) - Y).square().mean())}
+
+
+def run_fit(model, folder, **changes):
+    settings = {
+        "epochs": 5, "learning_rate": 0.05, "clip": 5.0, "patience": 0, "monitor": "loss",
+        "precision": "32-true", "checkpoint_minutes": 60.0, "seed": 3, **changes,
+    }  # fmt: skip
+    config = FitConfig(**settings)
+
+    def loader(step):
+        batches = ResumableBatches(64, 8, config.epochs, config.seed, step)
+        return DataLoader(Samples(), batch_sampler=batches, collate_fn=list)
+
+    return fit(
+        model, loader, config, per_epoch=8, device=CPU, checkpoint=folder / "last.ckpt",
+        tensorboard=folder / "tb", label="toy",
+    )  # fmt: skip
+
+
+class Samples(TensorDataset):
+    def __init__(self):
+        super().__init__(X)
+
+    def __getitem__(self, sample):
+        return sample
+
+
+def fresh(**arguments):
+    torch.manual_seed(0)
+    return Line(**arguments)
+
+
+def test_it_learns_and_keeps_the_best(tmp_path):
+    fitted = run_fit(fresh(), tmp_path)
+    losses = [row["loss"] for row in fitted.rows]
+    assert len(losses) == 5
+    assert losses[-1] < 0.5 * losses[0]
+    assert fitted.best_epoch == 1 + losses.index(min(losses))
+    assert list((tmp_path / "tb").glob("events*"))
+
+
+@pytest.mark.parametrize("stop_at", [4, 8, 9, 21])
+def test_a_killed_run_continues_the_same_curve(tmp_path, stop_at):
+    """Also in the middle of an epoch: with a state saved at every step, nothing differs."""
+    (tmp_path / "whole").mkdir()
+    whole = run_fit(fresh(), tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="power"):
+        run_fit(fresh(stop_at=stop_at), tmp_path, checkpoint_minutes=0.0)
+    resumed = run_fit(fresh(), tmp_path, checkpoint_minutes=0.0)
+    assert resumed.rows == whole.rows
+    assert resumed.best_epoch == whole.best_epoch
+    for name, value in whole.weights.items():
+        assert torch.equal(resumed.weights[name], value)
+
+
+def test_early_stop_and_selection(tmp_path):
+    model = fresh()
+    model.measured = [3.0, 1.0, 2.0, 1.5, 4.0]
+    fitted = run_fit(model, tmp_path, patience=2)
+    assert len(fitted.rows) == 4
+    assert fitted.best_epoch == 2
+    # a finished run does nothing when it is asked again
+    again = fresh(stop_at=1)
+    assert run_fit(again, tmp_path, patience=2).best_epoch == 2
+
+
+def test_bad_batches_change_nothing_and_end_a_diverged_run(tmp_path):
+    torch.manual_seed(0)
+    model = Line(fail_from=4)
+    with pytest.raises(UserError, match="diverged"):
+        run_fit(model, tmp_path)
+    assert torch.isfinite(model.line.weight).all()
+
+
+def test_learning_rate_schedule_by_hand():
+    rates = [learning_rate(step, 100, 1.0) for step in range(100)]
+    assert rates[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert rates[5] == 1.0
+    assert rates[52] == pytest.approx(0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * 47 / 95)))
+    assert 0.01 <= rates[-1] < 0.011
+    assert rates[5:] == sorted(rates[5:], reverse=True)
