@@ -75,7 +75,7 @@ def extract(
         if out.up_to_date:
             return final
         encoder = embedder.load(folder.resolve(), where, precision)
-        batches = make_batches(dataset, batch_seconds or BATCH_SECONDS[where], out, on_error)
+        batches = make_batches(dataset, batch_seconds or BATCH_SECONDS[where])
         run = partial(
             _embed, folder=folder.resolve(), device=where, precision=precision, on_error=on_error
         )
@@ -87,9 +87,7 @@ def extract(
     return final
 
 
-def make_batches(
-    dataset: data.DataDir, batch_seconds: float, out: Output, on_error: str
-) -> list[Batch]:
+def make_batches(dataset: data.DataDir, batch_seconds: float) -> list[Batch]:
     """Utterances sorted by length, in batches of at most ``batch_seconds`` with padding.
 
     Utterances whose header cannot be read get batches of their own and are named later.

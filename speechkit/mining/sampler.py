@@ -1,0 +1,254 @@
+"""Draw hard partners for pivot utterances, uniformly over each pivot's hard set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.errors import DataError, UserError, closest
+from speechkit.mining.distance import Cosine, Difference, Distance, Rule
+from speechkit.mining.folder import read_array, read_thresholds
+from speechkit.mining.others import Others
+from speechkit.mining.windows import sorted_others
+
+_AT_ONCE = 4096  # proposals compared together: few enough to stay in cache
+_PATIENCE = 40  # a hard set of share p is missed by 40 / p proposals once in e^40 times
+
+
+class HardPairSampler:
+    """Hard partners from a folder written by ``speechkit mine-hard``.
+
+    Works from the stored pairs where the folder has them; otherwise pitch and energy are
+    drawn from windows in sorted order, and x-vectors by rejection: partners of other
+    speakers are proposed uniformly, independently for each pivot, until one lies within the
+    pivot's threshold. All three are exactly uniform over the hard set. The sampler keeps no
+    state: what it draws depends on ``rng`` alone, and it may be copied into worker
+    processes, which map the files again by themselves.
+
+    Args:
+        folder: ``exp/hard/<param>_pm<P_M>``.
+
+    Attributes:
+        utterances: ids; an utterance's place in this list is its row.
+        m: ``[N]`` sizes of the hard sets (nominal if mined with ``--candidates``).
+        thresholds: ``[N]`` distances up to which a pair is hard; NaN without a hard set.
+        has_hard: ``[N]`` whether the utterance has hard partners.
+        mode: ``pairs``, ``windows`` or ``rejection``.
+
+    Raises:
+        UserError: the folder is missing, damaged, or something else.
+
+    Example::
+
+        sampler = HardPairSampler("exp/hard/xvector_pm0.04")
+        rng = np.random.default_rng(0)
+        partners = sampler.sample(["utt7", "utt9"], rng)
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder).absolute()
+        self.utterances, self.m, self.thresholds = read_thresholds(self.folder)
+        self.has_hard = self.m > 0
+        self.mode = self._find_mode()
+        self._files: dict[str, Any] = {}
+        self._row: dict[str, int] | None = None
+        self._load()
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_files": {}, "_row": None}
+
+    def _find_mode(self) -> str:
+        for name, mode in (
+            ("indptr.npy", "pairs"),
+            ("indices.npy", "pairs"),
+            ("windows.npy", "windows"),
+            ("vectors.npy", "rejection"),
+        ):
+            if (self.folder / name).is_file():
+                return mode
+        raise DataError(
+            f"{self.folder} is damaged: it has neither pairs (indptr.npy, indices.npy) "
+            "nor what rejection needs (vectors.npy, or values.npy and windows.npy).",
+            "Make it again with: speechkit mine-hard ... --force",
+        )
+
+    def _load(self) -> dict[str, Any]:
+        """Map the files when they are first used in this process."""
+        if not self._files:
+            self._files = self._map_pairs() if self.mode == "pairs" else self._map_proposals()
+        return self._files
+
+    def _map_pairs(self) -> dict[str, Any]:
+        indptr = read_array(self.folder, "indptr.npy", (len(self) + 1,), "int64")
+        indices = read_array(self.folder, "indices.npy", (int(indptr[-1]),), "int32")
+        if indptr[0] != 0 or (np.diff(indptr) != self.m).any():
+            raise DataError(
+                f"{self.folder} is damaged: indptr.npy disagrees with thresholds.tsv.",
+                "Make it again with: speechkit mine-hard ... --force",
+            )
+        return {"indptr": np.asarray(indptr), "indices": np.asarray(indices)}
+
+    def _map_proposals(self) -> dict[str, Any]:
+        count = len(self)
+
+        def load(name: str, shape: tuple[int | None, ...], kind: str) -> np.ndarray:
+            return np.asarray(read_array(self.folder, name, shape, kind))
+
+        speakers = load("speakers.npy", (count,), "int32")
+        groups, ties = np.zeros(count, np.int32), None
+        if (self.folder / "groups.npy").is_file():
+            groups = load("groups.npy", (count,), "int32")
+        if (self.folder / "ties.npy").is_file():
+            ties = load("ties.npy", (count,), "int32")
+        distance: Distance
+        if self.mode == "windows":
+            values = load("values.npy", (count,), "float64")
+            distance = Difference(values)
+            others = sorted_others(values, speakers, groups, np.isfinite(values))
+            spans = load("windows.npy", (count, 2), "int32").astype(np.int64)
+        else:
+            distance = Cosine(load("vectors.npy", (count, None), "float32"))
+            rows = np.flatnonzero(distance.norms > 0)
+            others = Others(rows[np.lexsort((rows, groups[rows]))], speakers, groups)
+            total = others.total(speakers)
+            spans = np.stack([np.zeros_like(total), total], axis=1)
+        rule = Rule(distance, self.thresholds, ties)
+        return {"rule": rule, "others": others, "speakers": speakers, "spans": spans}
+
+    def rows(self, pivots: Any) -> np.ndarray:
+        """Row numbers of utterance ids (or of row numbers, which are checked).
+
+        Raises:
+            UserError: an id or number that the folder does not have.
+        """
+        given = np.asarray(pivots)
+        if given.dtype.kind in "iu":
+            if given.size and (given.min() < 0 or given.max() >= len(self)):
+                raise UserError(
+                    f"Row {given.min() if given.min() < 0 else given.max()} is outside "
+                    f"{self.folder}, which has {len(self)} utterances.",
+                    "Rows count from 0 in the order of thresholds.tsv.",
+                )
+            return given.astype(np.int64)
+        if given.size == 0:
+            return given.astype(np.int64)
+        if self._row is None:
+            self._row = {name: row for row, name in enumerate(self.utterances)}
+        found = [self._row.get(str(name), -1) for name in given.ravel().tolist()]
+        if -1 in found:
+            name = str(given.ravel()[found.index(-1)])
+            raise UserError(
+                f"The utterance '{name}' is not in {self.folder}.{closest(name, self.utterances)}",
+                "Mine the set that it belongs to, or sample among the ids in thresholds.tsv.",
+            )
+        return np.array(found, np.int64).reshape(given.shape)
+
+    def _named(self, rows: np.ndarray, like: Any) -> np.ndarray:
+        """Rows as what ``like`` is made of: row numbers, or ids (``""`` for row -1)."""
+        if np.asarray(like).dtype.kind in "iu":
+            return rows
+        names = [self.utterances[row] if row >= 0 else "" for row in rows.ravel().tolist()]
+        return np.array(names, dtype=str).reshape(rows.shape)
+
+    def sample(self, pivots: Any, rng: np.random.Generator) -> np.ndarray:
+        """One hard partner for each pivot, drawn uniformly from its hard set.
+
+        Args:
+            pivots: row numbers or utterance ids, an array or sequence of any shape; a pivot
+                may come several times, its draws are independent.
+            rng: the only source of randomness.
+
+        Returns:
+            Partners of the same kind and shape; -1 (``""`` for ids) for pivots without a
+            hard set (see ``has_hard``).
+
+        Raises:
+            UserError: an unknown pivot.
+        """
+        rows = self.rows(pivots)
+        flat = rows.ravel()
+        partners = np.full(len(flat), -1, np.int64)
+        some = np.flatnonzero(self.has_hard[flat])
+        draw = self._draw_stored if self.mode == "pairs" else self._draw_proposed
+        partners[some] = draw(flat[some], rng)
+        return self._named(partners.reshape(rows.shape), pivots)
+
+    def hard_set(self, pivot: int | str) -> np.ndarray:
+        """All hard partners of one pivot, in set order, as rows or ids as ``pivot`` is."""
+        row = self.rows(pivot).reshape(1)
+        files = self._load()
+        if self.mode == "pairs":
+            indptr = files["indptr"]
+            found = files["indices"][indptr[row[0]] : indptr[row[0] + 1]].astype(np.int64)
+        elif not self.has_hard[row[0]]:
+            found = np.zeros(0, np.int64)
+        else:
+            found = self._inside(row)
+        return self._named(found, np.asarray(pivot))
+
+    def _inside(self, row: np.ndarray) -> np.ndarray:
+        files = self._load()
+        start, stop = files["spans"][row[0]]
+        speaker = np.full(stop - start, files["speakers"][row[0]], np.int64)
+        rows = files["others"].rows(speaker, np.arange(start, stop))
+        parts = (rows[k : k + _AT_ONCE] for k in range(0, len(rows), _AT_ONCE))
+        inside = [part[files["rule"].proposals(row, part[None])[0]] for part in parts]
+        return np.sort(np.concatenate(inside)) if inside else rows
+
+    def _draw_stored(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        files = self._load()
+        return files["indices"][files["indptr"][rows] + rng.integers(0, self.m[rows])]
+
+    def _draw_proposed(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Propose until all are accepted; few proposals a round while many pivots wait."""
+        start, stop = self._load()["spans"][rows].T
+        share = np.minimum(1.0, self.m[rows] / np.maximum(1, stop - start))
+        found = np.full(len(rows), -1, np.int64)
+        waiting, tried = np.arange(len(rows)), np.zeros(len(rows))
+        while waiting.size:
+            need = 1 / share[waiting].min()
+            each = int(np.clip(_AT_ONCE // waiting.size, np.ceil(need / 4), np.ceil(need * 2)))
+            step = max(1, _AT_ONCE // each)
+            for k in range(0, waiting.size, step):
+                part = waiting[k : k + step]
+                found[part] = self._propose(rows[part], start[part], stop[part], each, rng)
+            tried[waiting] += each
+            waiting = waiting[found[waiting] < 0]
+            late = tried[waiting] * share[waiting] > _PATIENCE
+            for k in waiting[late]:
+                found[k] = rng.choice(self._required(rows[k : k + 1]))
+            waiting = waiting[~late]
+        return found
+
+    def _propose(
+        self,
+        rows: np.ndarray,
+        start: np.ndarray,
+        stop: np.ndarray,
+        each: int,
+        rng: np.random.Generator,
+    ) -> np.ndarray:
+        """The first accepted of ``each`` proposals per pivot, -1 if there is none."""
+        files = self._load()
+        number = rng.integers(start[:, None], stop[:, None], size=(len(rows), each))
+        speaker = files["speakers"][rows].astype(np.int64)[:, None]
+        proposed = files["others"].rows(np.broadcast_to(speaker, number.shape), number)
+        inside = files["rule"].proposals(rows, proposed)
+        first = inside.argmax(axis=1)
+        return np.where(inside.any(axis=1), proposed[np.arange(len(rows)), first], -1)
+
+    def _required(self, row: np.ndarray) -> np.ndarray:
+        """The hard set, which rejection did not hit (it is much smaller than it should be)."""
+        found = self._inside(row)
+        if not len(found):
+            raise DataError(
+                f"{self.folder} is damaged: nothing lies within the threshold of "
+                f"'{self.utterances[row[0]]}'.",
+                "Make it again with: speechkit mine-hard ... --force",
+            )
+        return found

@@ -1,0 +1,1 @@
+"""The report: everything in a working directory on one self-contained page."""

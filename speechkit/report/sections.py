@@ -1,0 +1,261 @@
+"""The sections of the report: each reads what stages wrote, and is left out where they did not."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.errors import UserError
+from speechkit.kaldi import data
+from speechkit.kaldi.ark import ArkTable
+from speechkit.log import logger
+from speechkit.report import clips, pictures
+from speechkit.report.model import Picture, Section, Table
+from speechkit.speaker import prosody, verification
+from speechkit.workdir import WorkDir, read_manifest
+
+HISTOGRAM_TRIALS = 400_000
+
+
+def sets(workdir: WorkDir) -> Section | None:
+    """Speakers, utterances and hours of every set."""
+    rows, notices = [], []
+    for name in sorted(workdir.sets(), key=set_order):
+        found = data.load(workdir.data(name), workdir.root, allow_pipes=True)
+        of = found.speakers
+        hours = sum(found.durations.values()) / 3600 if found.durations else None
+        rows.append(
+            [
+                name,
+                len(of),
+                sum(found.gender.get(s) == "f" for s in of),
+                sum(found.gender.get(s) == "m" for s in of),
+                len(found.utterances),
+                round(hours, 2) if hours is not None else None,
+            ]
+        )
+        notice = (read_manifest(found.path) or {}).get("notice")
+        if notice and notice not in notices:
+            notices.append(notice)
+    if not rows:
+        return None
+    columns = ("set", "speakers", "female", "male", "utterances", "hours")
+    return Section("Sets", text=notices, tables=[Table(columns, rows)])
+
+
+def pitch(workdir: WorkDir) -> Section | None:
+    """Median pitch by gender, from ``exp/prosody``."""
+    rows, panels = [], []
+    for folder in _outputs(workdir, "prosody"):
+        manifest = read_manifest(folder) or {}
+        table = prosody.read(folder / "prosody.tsv")
+        by_gender = _by_gender(workdir, manifest["params"]["set"], table)
+        panels.append((folder.name, by_gender))
+        for gender, values in sorted(by_gender.items()):
+            low, middle, high = np.percentile(values, (5, 50, 95))
+            rows.append([folder.name, gender, len(values), *map(float, (low, middle, high))])
+    if not rows:
+        return None
+    columns = ("set", "gender", "utterances", "f0 5 % (Hz)", "f0 median (Hz)", "f0 95 % (Hz)")
+    picture = Picture(
+        pictures.pitch(panels),
+        "Median pitch of each utterance, by the gender of its speaker.",
+        "Histograms of median pitch in Hz for female and male speakers, one panel a set.",
+    )
+    return Section("Pitch", tables=[Table(columns, rows)], pictures=[picture])
+
+
+def _by_gender(workdir: WorkDir, name: str, table: dict[str, Any]) -> dict[str, np.ndarray]:
+    found = data.load(workdir.data(name), workdir.root, allow_pipes=True)
+    values: dict[str, list[float]] = {}
+    for u in found.utterances:
+        if u.id in table and np.isfinite(table[u.id].f0_median_hz):
+            gender = found.gender.get(u.speaker, "?")
+            values.setdefault(gender, []).append(table[u.id].f0_median_hz)
+    return {gender: np.array(v) for gender, v in values.items()}
+
+
+def networks(workdir: WorkDir) -> Section | None:
+    """Training of x-vector networks."""
+    section = Section("X-vector networks")
+    rows = []
+    for folder in _outputs(workdir, "xvector_nnet"):
+        summary = _json(folder / "summary.json")
+        manifest = read_manifest(folder) or {}
+        counts = manifest["counts"]
+        rows.append(
+            [
+                folder.name,
+                counts["speakers"],
+                counts["train"],
+                summary["best_epoch"],
+                summary["held_out_accuracy"],
+                summary["held_out_eer_percent"],
+                round(manifest["seconds"] / 60, 1),
+            ]
+        )
+        log = _tsv(folder / "log.tsv")
+        section.pictures.append(
+            Picture(
+                pictures.training(folder.name, log, summary["best_epoch"]),
+                f"Training of '{folder.name}': the dashed line is the selected epoch.",
+                "Curves of training and held-out loss, held-out accuracy and equal error rate.",
+            )
+        )
+    if not rows:
+        return None
+    columns = (
+        "model",
+        "speakers",
+        "training utterances",
+        "best epoch",
+        "held-out accuracy",
+        "held-out EER (%)",
+        "minutes",
+    )
+    section.tables.append(Table(columns, rows))
+    section.text.append(
+        "Held-out utterances are of the training speakers; the equal error rate (EER) is over "
+        "all pairs of them."
+    )
+    return section
+
+
+def vectors(workdir: WorkDir) -> Section | None:
+    """How well x-vectors tell speakers apart, per set."""
+    rows, panels = [], []
+    for folder in _outputs(workdir, "xvector"):
+        summary = _json(folder / "summary.json")
+        params = (read_manifest(folder) or {})["params"]
+        rows.append(
+            [
+                folder.name,
+                params["model"],
+                summary["speakers"],
+                summary["utterances"],
+                summary["trials"],
+                summary["eer_percent"],
+                summary["cosine_same_speaker_mean"],
+                summary["cosine_other_speaker_mean"],
+            ]
+        )
+        panels.append((folder.name, *_scores(workdir, folder, params["set"])))
+    if not rows:
+        return None
+    columns = (
+        "set",
+        "model",
+        "speakers",
+        "utterances",
+        "trials",
+        "EER (%)",
+        "cosine, same speaker",
+        "cosine, other speaker",
+    )
+    picture = Picture(
+        pictures.cosines(panels),
+        "Cosine similarity of pairs of utterances.",
+        "Histograms of cosine similarity for pairs of one speaker and of two speakers.",
+    )
+    text = ["Trials are all pairs of utterances of a set."]
+    return Section("X-vectors", text=text, tables=[Table(columns, rows)], pictures=[picture])
+
+
+def _scores(workdir: WorkDir, folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    table = ArkTable(folder / "xvector.scp", workdir.root)
+    speaker = data.read_table(workdir.data(name) / "utt2spk")
+    scores, same = verification.trials(table.stack(), np.array([speaker[key] for key in table]))
+    step = max(1, len(scores) // HISTOGRAM_TRIALS)
+    return scores[::step], same[::step]
+
+
+def hard_pairs(workdir: WorkDir) -> Iterator[Section]:
+    """One section per folder of ``mine-hard``."""
+    for folder in _outputs(workdir, "hard"):
+        summary = _json(folder / "summary.json")
+        section = Section(f"Hard pairs: {folder.name}")
+        counts = summary["counts"]
+        section.text.append(
+            f"For each of {counts['pivots']:,} pivot utterances of '{summary['set']}', the "
+            f"{100 * summary['pm']:g} % of other speakers' utterances that are nearest by "
+            f"{summary['param']}: {counts['hard_pairs']:,} hard pairs of "
+            f"{counts['candidate_pairs']:,} possible ones."
+        )
+        picture = folder / "distances.png"
+        if picture.is_file():
+            alt = "Distances of hard and other pairs per gender combination, and shares of each."
+            section.pictures.append(Picture(picture.read_bytes(), "Who is hard for whom.", alt))
+        for key, title in (("gender_pairs", "genders"), ("age_pairs", "age")):
+            if key in summary:
+                section.tables.append(_shares(title, summary[key]))
+        worst = summary["hardest_speaker_pairs"]
+        if worst:
+            columns = [key.replace("_", " ") for key in worst[0]]
+            caption = "The speaker pairs of whose utterance pairs the largest share is hard."
+            section.tables.append(Table(columns, [list(row.values()) for row in worst], caption))
+            section.players = clips.of_speaker_pairs(workdir, summary["set"], worst[:3])
+        yield section
+
+
+def _shares(title: str, shares: dict[str, dict[str, float]]) -> Table:
+    rows = [[name, s["hard_percent"], s["chance_percent"], s["lift"]] for name, s in shares.items()]
+    return Table((title, "of hard pairs (%)", "by chance (%)", "ratio"), rows)
+
+
+def stages(workdir: WorkDir) -> Section | None:
+    """What was run, with which parameters, and how long it took."""
+    rows = []
+    manifests = sorted((workdir.root / "data").glob("*/manifest.json"))
+    manifests += sorted((workdir.root / "exp").glob("**/manifest.json"))
+    for path in manifests:
+        relative = path.parent.relative_to(workdir.root)
+        if any(part.startswith(".") for part in relative.parts):
+            continue
+        found = read_manifest(path.parent)
+        if found is not None:
+            params = ", ".join(f"{k}={v}" for k, v in found["params"].items() if v not in ("", []))
+            finished, seconds = found["finished"], round(found["seconds"], 1)
+            rows.append([str(relative), found["command"], params, seconds, finished])
+    if not rows:
+        return None
+    rows.sort(key=lambda row: str(row[-1]))
+    columns = ("output", "command", "parameters", "seconds", "finished")
+    return Section("Stages", tables=[Table(columns, rows)])
+
+
+def _outputs(workdir: WorkDir, stage: str) -> list[Path]:
+    """Finished outputs of a stage, by name."""
+    folders = workdir.exp(stage).glob("*/manifest.json")
+    found = (p.parent for p in folders if not p.parent.name.startswith("."))
+    return sorted(found, key=lambda p: set_order(p.name))
+
+
+def set_order(name: str) -> tuple[int, str]:
+    """Training sets first, then development and test sets, then the rest."""
+    kinds = ("train", "dev", "test")
+    return next((i for i, kind in enumerate(kinds) if name.startswith(kind)), len(kinds)), name
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _tsv(path: Path) -> dict[str, list[float]]:
+    """Columns of numbers by name."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+
+
+def guarded(make: Callable[[WorkDir], Section | None], workdir: WorkDir) -> Section | None:
+    """A section, or None with a warning where its inputs are damaged."""
+    try:
+        return make(workdir)
+    except (UserError, OSError, KeyError, ValueError) as error:
+        logger.warning(f"report: no section '{make.__name__}': {error}")
+        return None
