@@ -52,10 +52,10 @@ def info(path: str | Path) -> Info:
     try:
         with soundfile.SoundFile(str(path)) as file:
             found = Info(file.samplerate, file.frames, file.channels)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
         raise _not_audio(path, error) from error
     if found.frames <= 0:
-        raise AudioError(f"{path}: holds no samples.", "Record or copy it again.")
+        raise AudioError(f"{path}: holds no samples.", "Record or copy it again.", "empty")
     return found
 
 
@@ -95,24 +95,37 @@ def read(
             rate, frames = file.samplerate, file.frames
             first = round(start * rate)
             last = frames if end is None else min(round(end * rate), frames)
-            if first >= last:
+            if not 0 <= first < last:
+                until = "the end" if end is None else f"{end} s"
                 raise AudioError(
-                    f"{path}: no samples between {start} s and "
-                    f"{'the end' if end is None else f'{end} s'}; it is {frames / rate:.3f} s long."
+                    f"{path}: no samples between {start} s and {until}; "
+                    f"it is {frames / rate:.3f} s long.",
+                    kind="outside",
                 )
             if end is not None and end * rate > frames + rate / 100:
                 raise AudioError(
                     f"{path}: the segment ends at {end} s, the recording at {frames / rate:.3f} s.",
                     "Correct `segments`; `speechkit validate` lists every such line.",
+                    "outside",
                 )
             file.seek(first)
             samples = file.read(last - first, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
+    except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         raise _not_audio(path, error) from error
+    if len(samples) < last - first:
+        raise AudioError(
+            f"{path}: is cut short: {len(samples)} of {last - first} samples can be decoded.",
+            "Copy it again, or leave it out with --on-error skip.",
+            "cut",
+        )
     mono = _mono(samples, path)
     if not np.isfinite(mono).all():
         bad = int((~np.isfinite(mono)).sum())
-        raise AudioError(f"{path}: {bad} of {len(mono)} samples are NaN or infinite.")
+        raise AudioError(
+            f"{path}: {bad} of {len(mono)} samples are NaN or infinite.",
+            "Convert or record it again.",
+            "nan",
+        )
     if sample_rate is not None and sample_rate != rate:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
     return mono, rate
@@ -142,9 +155,11 @@ def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
 @lru_cache(maxsize=32)
 def resampler(rate: int, new_rate: int) -> torch.nn.Module:
     """A cached ``torchaudio.transforms.Resample``."""
+    import torch
     import torchaudio
 
-    return torchaudio.transforms.Resample(rate, new_rate)
+    with torch.inference_mode(False):  # the kept kernel may be asked for gradients later
+        return torchaudio.transforms.Resample(rate, new_rate)
 
 
 def check_whole(path: str | Path) -> None:
@@ -156,22 +171,23 @@ def check_whole(path: str | Path) -> None:
     try:
         size = path.stat().st_size
     except OSError as error:
-        raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.") from error
+        kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.", kind=kind) from error
     if path.is_dir():
         raise AudioError(f"{path}: is a folder, not an audio file.")
     if size == 0:
-        raise AudioError(f"{path}: is empty (0 bytes).", "Copy it again.")
-    if path.suffix.lower() == ".wav":
-        promised = _riff_data_end(path)
-        if promised is not None and promised > size:
-            raise AudioError(
-                f"{path}: is cut short: the header promises {promised} bytes, there are {size}.",
-                "Copy it again, or leave it out with --on-error skip.",
-            )
+        raise AudioError(f"{path}: is empty (0 bytes).", "Copy it again.", "empty")
+    promised = _riff_data_end(path)
+    if promised is not None and promised > size:
+        raise AudioError(
+            f"{path}: is cut short: the header promises {promised} bytes, there are {size}.",
+            "Copy it again, or leave it out with --on-error skip.",
+            "cut",
+        )
 
 
 def _riff_data_end(path: Path) -> int | None:
-    """File offset at which the data chunk should end, or None where that is not known."""
+    """Offset at which a WAV's data chunk should end; None where not known or not a WAV."""
     try:
         with path.open("rb") as file:
             head = file.read(12)

@@ -27,7 +27,20 @@ class UserError(Exception):
 
 
 class AudioError(UserError):
-    """An audio file that cannot be used, with the reason."""
+    """An audio file that cannot be used, with the reason.
+
+    Args:
+        problem: as for :class:`UserError`.
+        remedy: as for :class:`UserError`.
+        kind: ``missing``, ``empty``, ``cut``, ``nan``, ``outside`` or ``unreadable``.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", kind: str = "unreadable") -> None:
+        super().__init__(problem, remedy)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple:
+        return (type(self), (self.problem, self.remedy, self.kind))
 
 
 class DataError(UserError):

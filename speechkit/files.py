@@ -8,8 +8,10 @@ import hashlib
 import io
 import os
 import shutil
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -50,7 +52,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         path: the file to replace.
         mode: ``"w"`` (UTF-8 text, LF line ends) or ``"wb"``.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     text: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"} if mode == "w" else {}
     try:
         with temporary.open(mode, **text) as file:
@@ -88,6 +90,19 @@ def make_dirs(path: Path) -> Path:
     return path
 
 
+_held: set[Lock] = set()
+
+
+def _forget_in_child() -> None:
+    """A forked child (a data loader) must not keep its dead parent's locks alive."""
+    for lock in _held:
+        lock.drop()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
 class Lock:
     """An exclusive lock on a file, freed by the system when its holder dies.
 
@@ -104,7 +119,9 @@ class Lock:
         while True:
             try:
                 file = self.path.open("a+", encoding="utf-8")
-            except PermissionError as error:
+            except OSError as error:
+                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                    raise
                 raise UserError(
                     f"Cannot write in {self.path.parent}: {error.strerror}.",
                     "Choose a working directory that you may write to with -C DIR.",
@@ -115,6 +132,11 @@ class Lock:
                 file.seek(0)
                 holder = file.read().strip() or "another process"
                 file.close()
+                if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                    raise UserError(
+                        f"The file system of {self.path.parent} has no file locks.",
+                        "Work on a local disk, or have the share mounted with locks.",
+                    ) from error
                 if error.errno not in (errno.EAGAIN, errno.EACCES):
                     raise
                 raise UserError(
@@ -122,23 +144,42 @@ class Lock:
                     "Wait for it to end, or stop it, then run this command again.",
                 ) from error
             # The holder before us may have removed the file between our open and our lock.
-            if self.path.exists() and os.path.samestat(self.path.stat(), os.fstat(file.fileno())):
+            if _same_file(self.path, file.fileno()):
                 break
             file.close()
         file.truncate(0)
         file.write(f"process {os.getpid()} on {os.uname().nodename}")
         file.flush()
         self._file = file
+        _held.add(self)
 
     def release(self) -> None:
         if self._file is not None:
+            _held.discard(self)
             self.path.unlink(missing_ok=True)
+            self.drop()
+
+    def drop(self) -> None:
+        """Close this process's handle; the lock itself ends with the last handle."""
+        if self._file is not None:
             self._file.close()
             self._file = None
 
 
+def _same_file(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(fd))
+    except FileNotFoundError:
+        return False
+
+
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Size, modification time, and for small files the SHA-256 of the content."""
+    """Size, modification time, and for small files the SHA-256 of the content.
+
+    A folder is one digest over the files in it (see :func:`fingerprint_many`).
+    """
+    if path.is_dir():
+        return fingerprint_many((p for p in path.rglob("*") if p.is_file()), path.resolve())
     stat = path.stat()
     found: dict[str, Any] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
     if stat.st_size <= HASH_UP_TO:
@@ -154,10 +195,16 @@ def fingerprint_many(paths: Iterable[Path], near: Path) -> dict[str, Any]:
             stat = path.stat()
         except OSError:
             continue  # the stage itself names files that are missing
-        name = os.path.relpath(path.absolute(), near)
+        name = os.path.relpath(_resolve_folder(path.parent) / path.name, near)
         digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
         count, size = count + 1, size + stat.st_size
     return {"files": count, "size": size, "sha256": digest.hexdigest()}
+
+
+@lru_cache(maxsize=4096)
+def _resolve_folder(folder: Path) -> Path:
+    """Without links, so that a set reached through another path has the same fingerprint."""
+    return folder.resolve()
 
 
 def same_fingerprint(old: dict[str, Any] | None, new: dict[str, Any] | None) -> bool:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -98,16 +98,15 @@ def map_items(
         WorkerError: an item failed for another reason.
     """
     require_choice("--on-error", on_error, ("stop", "skip"))
-    total = sum(map(size, items))
-    with progress(label or "map", total if label else 0, unit) as advance:
+    total = sum(map(size, items)) if label else 0
+    with progress(label, total, unit) as advance:
         for item, outcome in _outcomes(function, items, jobs, executor, chunk, name):
             if isinstance(outcome, _Failure):
                 _report(item, outcome, on_error, name)
                 yield Done(item, None, f"{outcome.reason} {outcome.remedy}".strip())
             else:
                 yield Done(item, outcome)
-            if label:
-                advance(size(item))
+            advance(size(item))
 
 
 def _outcomes(
@@ -127,26 +126,36 @@ def _outcomes(
         run = partial(_run_chunk, function)
         waiting: deque[tuple[Sequence[Item], Future]] = deque()
         window = max(2, IN_FLIGHT_PER_WORKER * workers)
-        for part in islice(chunks, window):
-            waiting.append((part, pool.submit(run, part)))
+
+        def submit(count: int) -> None:
+            for part in islice(chunks, count):
+                with _deaths_named(waiting[0][0] if waiting else part, name):
+                    waiting.append((part, pool.submit(run, part)))
+
+        submit(window)
         while waiting:
             part, future = waiting.popleft()
-            outcomes, notes = _result(future, part, name)
-            for part_next in islice(chunks, 1):
-                waiting.append((part_next, pool.submit(run, part_next)))
+            with _deaths_named(part, name):
+                outcomes, notes = future.result()
+            submit(1)
             for key, message in notes:
                 log.note_once(key, message)
             yield from zip(part, outcomes, strict=True)
 
 
-def _result(future: Future, part: Sequence[Item], name: Callable[[Item], str]) -> Any:
+@contextmanager
+def _deaths_named(part: Sequence[Item], name: Callable[[Item], str]) -> Iterator[None]:
+    """UserError in place of what the executors raise when a worker process dies."""
     try:
-        return future.result()
-    except BrokenProcessPool as error:
+        yield
+    except (Exception, CancelledError) as error:
+        module = type(error).__module__.partition(".")[0]
+        if not isinstance(error, BrokenExecutor | CancelledError) and module != "distributed":
+            raise
         raise UserError(
             f"A worker process died while it worked on {name(part[0])} or the utterances near it "
             "(out of memory?).",
-            "Run it again with fewer processes (-j 1); finished parts are kept.",
+            "Run it again with fewer processes (-j 1), or look into the log of the cluster.",
         ) from error
 
 
@@ -181,10 +190,7 @@ def _report(item: Item, failure: _Failure, on_error: str, name: Callable[[Item],
 def _open_executor(executor: str, jobs: int) -> Iterator[tuple[Executor, int]]:
     """An executor and its number of workers; closed at once on errors and Ctrl-C."""
     if executor == "local":
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(jobs, context, _start_worker, (os.getpid(),))
-        with _inherited_by_children():
-            pool.submit(_nothing)  # starts all workers (spawn does so at the first task)
+        pool = ProcessPoolExecutor(jobs, _QuietSpawn(), _start_worker, (os.getpid(),))
         try:
             yield pool, jobs
         except BaseException:
@@ -207,10 +213,13 @@ def _dask(address: str) -> Iterator[tuple[Executor, int]]:
     except ImportError as error:
         raise MissingDependency("distributed", "cluster") from error
     try:
+        host, _, port = address.rpartition(":")
+        # Dask itself would try again and again for the whole time-out.
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
         client = Client(f"tcp://{address}", timeout=10, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise UserError(
-            f"No Dask scheduler answers at {address} ({error}).",
+            f"No Dask scheduler answers at '{address}' ({error}).",
             "Start one with `dask scheduler` and give its address: --executor dask://HOST:PORT.",
         ) from error
     try:
@@ -221,7 +230,7 @@ def _dask(address: str) -> Iterator[tuple[Executor, int]]:
                 f"Start some with `dask worker tcp://{address}`.",
             )
         client.run(log.collect_notes)
-        yield client.get_executor(), workers
+        yield client.get_executor(pure=False), workers
     finally:
         client.close()
 
@@ -245,8 +254,16 @@ def _inherited_by_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _nothing() -> None:
-    pass
+class _QuietProcess(multiprocessing.context.SpawnProcess):
+    def start(self) -> None:
+        with _inherited_by_children():
+            super().start()
+
+
+class _QuietSpawn(multiprocessing.context.SpawnContext):
+    """Spawned processes; a pool starts them one by one, whenever a task finds none idle."""
+
+    Process = _QuietProcess
 
 
 def _start_worker(parent: int) -> None:

@@ -39,10 +39,13 @@ def progress(label: str, total: int, unit: str = "utt") -> Iterator[Callable[[in
     """Yield ``advance(n)``; shows count, rate and time left.
 
     Args:
-        label: what is being done.
+        label: what is being done; empty shows nothing.
         total: number of units in all.
         unit: name of one unit.
     """
+    if not label:
+        yield lambda n: None
+        return
     show = _bar if sys.stderr.isatty() else _lines
     with show(label, total, unit) as advance:
         yield advance
@@ -84,7 +87,7 @@ def _lines(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]
         nonlocal done, last
         done += n
         now = time.monotonic()
-        if now - last >= LOG_EVERY_S and done < total:
+        if now - last >= LOG_EVERY_S and 0 < done < total:
             last = now
             rate = done / (now - started)
             left = format_seconds((total - done) / rate)

@@ -40,7 +40,7 @@ class WorkDir:
     def data(self, name: str) -> Path:
         """``data/<name>``; raises UserError when the set is not there."""
         path = self.root / "data" / name
-        if not path.is_dir():
+        if not name or not path.is_dir():
             raise UserError(
                 f"There is no set '{name}' in {self.root / 'data'}. {self._sets_found()}",
                 "Make one with `speechkit prepare` (see `speechkit prepare --help`), "
@@ -71,12 +71,9 @@ class WorkDir:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an output folder, or None where there is none or it is damaged."""
-    try:
-        with (folder / MANIFEST).open(encoding="utf-8") as file:
-            return dict(json.load(file))
-    except (OSError, ValueError):
-        return None
+    """The manifest of an output folder, or None where there is none or it is not a stage's."""
+    found = _read_json(folder / MANIFEST)
+    return found if isinstance(found, dict) and "command" in found else None
 
 
 @dataclass
@@ -99,7 +96,8 @@ class Output:
         force: replace an output that other parameters made.
         audio: audio files that the stage reads (one fingerprint for all).
         resume: keep the unfinished folder when the stage fails or is killed; the stage
-            itself finds its finished parts under ``scratch`` and goes on.
+            itself finds its finished parts under ``scratch`` and goes on. Folders beside
+            ``scratch`` stay as they were, single files are written again.
 
     Raises:
         UserError: another run is writing the folder, it was made with other parameters
@@ -148,10 +146,14 @@ class Output:
         try:
             if self.up_to_date:
                 return
-            if kind is None:
-                self._commit()
-            elif not (self.resume and self.scratch.exists()):
-                files.remove_tree(self.path)
+            done = False
+            try:
+                if kind is None:
+                    self._commit()
+                    done = True
+            finally:
+                if not (done or (self.resume and self.scratch.exists())):
+                    files.remove_tree(self.path)
         finally:
             self._lock.release()
 
@@ -163,7 +165,7 @@ class Output:
     def _make_key(self) -> dict[str, Any]:
         # Relative names: a working directory that was moved as a whole is still up to date.
         near = self.final.parent.resolve()
-        prints = {os.path.relpath(p.resolve(), near): files.fingerprint(p) for p in self.inputs}
+        prints = {os.path.relpath(p.resolve(), near): _fingerprint(p) for p in self.inputs}
         audio = list(self.audio)
         if audio:
             prints["audio"] = files.fingerprint_many(audio, near)
@@ -183,7 +185,9 @@ class Output:
                 )
             return False
         changed = _changed(old.get("params", {}), self._key["params"])
-        if old.get("command") != self.command or changed:
+        if old["command"] != self.command:
+            changed = [f"command: {old['command']} there, {self.command} now"]
+        if changed:
             if not self.force:
                 raise UserError(
                     f"{self.final} was made with other parameters ({'; '.join(changed)}).",
@@ -205,6 +209,9 @@ class Output:
         if self.path.exists():
             if self.resume and _read_json(key_file) == self._key and not self.force:
                 self.resumed = self.scratch.exists()
+                for left in self.path.iterdir():  # half-written files of the dead run
+                    if left.is_file() and left != key_file:
+                        left.unlink()
                 if self.resumed:
                     logger.info(f"{self.final}: taking up an unfinished run.")
                 return
@@ -221,12 +228,11 @@ class Output:
                 self._old.rename(self.final)
 
     def _commit(self) -> None:
-        files.remove_tree(self.scratch)
-        (self.path / ".key.json").unlink(missing_ok=True)
+        key_file = self.path / ".key.json"
         outputs = {
             str(p.relative_to(self.path)): p.stat().st_size
             for p in sorted(self.path.rglob("*"))
-            if p.is_file()
+            if p.is_file() and p != key_file and self.scratch not in p.parents
         }
         now = time.time()
         manifest = {
@@ -242,6 +248,10 @@ class Output:
         text = json.dumps(manifest, indent=2, default=str) + "\n"
         (self.path / MANIFEST).write_text(text, encoding="utf-8")
         files.fsync_tree(self.path)
+        # Only now: a disk that is full to the last byte has not cost the finished parts.
+        files.remove_tree(self.scratch)
+        key_file.unlink(missing_ok=True)
+        files.fsync_dir(self.path)
         if self.final.exists():
             self.final.rename(self._old)
         self.path.rename(self.final)
@@ -257,6 +267,13 @@ def versions() -> dict[str, str]:
         if module is not None and hasattr(module, "__version__"):
             found[name] = str(module.__version__)
     return found
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    try:
+        return files.fingerprint(path)
+    except FileNotFoundError as error:
+        raise UserError(f"{path} does not exist, but this command reads it.") from error
 
 
 def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -66,7 +66,9 @@ def main(arguments: list[str] | None = None) -> int:
     log.setup()
     log.forget_notes()
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments, prog_name="speechkit", standalone_mode=False)
+        if code == INTERRUPTED:  # Typer has caught the interrupt itself
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else OK
     except UserError as error:
         _say(error.problem, error.remedy)
@@ -91,8 +93,8 @@ def _system_error(error: OSError) -> int:
         _say(f"The disk is full{where}.", "Free some space and run the same command again.")
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         _say(
-            f"No permission to write{where}: {error.strerror}.",
-            "Choose a working directory that you may write to with -C DIR.",
+            f"No permission{where}: {error.strerror}.",
+            "Ask for access to it, or choose a working directory of your own with -C DIR.",
         )
     elif error.errno == errno.EPIPE:  # `speechkit ... | head`
         sys.stderr.close()

@@ -29,8 +29,8 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
     names = {
         option.lstrip("-").replace("-", "_"): parameter.name
         for parameter in ctx.command.params
+        if parameter.name not in ("config", "help")
         for option in [parameter.name or "", *parameter.opts]
-        if option not in ("--config", "--help")
     }
     defaults = {}
     for key, value in loaded.items():
@@ -82,3 +82,13 @@ def resolve_jobs(jobs: int) -> int:
     from speechkit.parallel import cpu_count
 
     return jobs or cpu_count()
+
+
+def numbers(flag: str, text: str, kind: type) -> tuple:
+    """A comma-separated list of numbers."""
+    try:
+        return tuple(kind(part) for part in str(text).split(","))
+    except ValueError:
+        raise UserError(
+            f"{flag} '{text}' is not a list of numbers.", "Separate them by commas."
+        ) from None

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+_NO_WIDTH = 10_000
+
 
 def print_table(
     title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool = False
@@ -25,7 +27,10 @@ def print_table(
         table.add_column(column, justify="right" if number else "left")
     for row in rows:
         table.add_row(*(Text(show(value)) for value in row))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width to fold long paths to
+        console.width = _NO_WIDTH
+    console.print(table)
 
 
 def show(value: Any) -> str:
@@ -45,8 +50,8 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
+    if hasattr(value, "tolist"):  # NumPy and torch
+        return _plain(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, str | int | float | bool | type(None)) else str(value)

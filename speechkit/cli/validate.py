@@ -1,2 +1,66 @@
-def validate() -> None:
-    """."""
+"""``speechkit validate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from speechkit.cli import options
+
+
+def validate(
+    sets: Annotated[
+        Optional[list[str]],  # noqa: UP045 - Typer evaluates this at run time
+        typer.Option("--set", help="A set to check: a folder of data/; may be given again."),
+    ] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended; originals go to .backup/.")
+    ] = False,
+    with_audio: Annotated[
+        bool, typer.Option("--audio/--no-audio", help="Read the header of every audio file.")
+    ] = True,
+    decode: Annotated[
+        bool, typer.Option("--decode", help="Read every sample too: finds NaN and cut FLAC.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Problems shown of a kind in a file; 0: all.")
+    ] = 3,
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    allow_pipes: options.Pipes = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """List every problem of the sets in data/, with file, line and remedy.
+
+    Checks all sets unless --set names some. Exit code 2 if there are errors, 0 if there
+    are none or only warnings.
+    """
+    from speechkit.cli.output import print_json, print_table
+    from speechkit.kaldi import fix as fixing
+    from speechkit.kaldi import problems, validate
+    from speechkit.log import logger
+
+    how: dict[str, Any] = {
+        "with_audio": with_audio or decode,
+        "decode": decode,
+        "allow_pipes": allow_pipes,
+        "jobs": options.resolve_jobs(jobs),
+    }
+    folders = validate.find_sets(directory, sets or ())
+    actions = {f.name: fixing.fix(f, directory, **how) if fix else [] for f in folders}
+    reports = [validate.check(folder, directory, **how) for folder in folders]
+    if as_json:
+        print_json(problems.as_json(reports, actions))
+    else:
+        for name, done in actions.items():
+            for action in done:
+                logger.info(f"{name}/{action}")
+        print_table("Sets", problems.SET_COLUMNS, [problems.set_row(r) for r in reports])
+        rows = problems.grouped([p for report in reports for p in report.problems], limit)
+        if rows:
+            print_table("Problems", ("level", "where", "problem", "remedy"), rows)
+    if any(report.count("error") for report in reports):
+        raise typer.Exit(2)

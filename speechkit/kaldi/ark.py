@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -71,8 +71,10 @@ class ArkWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ark.close()
-        self._scp.close()
+        try:
+            self._ark.close()
+        finally:
+            self._scp.close()
 
     def write(self, key: str, value: np.ndarray) -> None:
         """Append one entry."""
@@ -86,6 +88,7 @@ class ArkWriter:
 def write_value(file: BinaryIO, value: np.ndarray) -> None:
     """Write one binary Kaldi object (without a key) to an open file."""
     kind = (value.ndim, value.dtype.name)
+    value = value.astype(value.dtype.newbyteorder("<"), copy=False)  # Kaldi's byte order
     if kind in ((2, "float32"), (2, "float64")):
         _kaldi_io().write_mat(file, np.ascontiguousarray(value))
     elif kind in ((1, "float32"), (1, "float64")):
@@ -105,23 +108,29 @@ def read_scp(path: Path) -> dict[str, str]:
     """Key -> extended filename of an scp file, in file order.
 
     Raises:
-        DataError: a line has no value, a key comes twice, or a value is a pipe.
+        DataError: the file is missing or not UTF-8, a line has no value, a key comes twice,
+            or a value is a pipe.
     """
+    try:
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    except FileNotFoundError as error:
+        raise DataError(f"{path} does not exist.") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}).") from error
     table: dict[str, str] = {}
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            key, _, value = line.strip().partition(" ")
-            value = value.strip()
-            if not value:
-                raise DataError(f"{path}:{number}: expected 'key path', found '{line.rstrip()}'.")
-            if key in table:
-                raise DataError(f"{path}:{number}: the key '{key}' comes twice.")
-            if value.endswith("|") or value.startswith("|"):
-                raise DataError(
-                    f"{path}:{number}: '{key}' is read through a pipe, which is refused.",
-                    "Write the features to an ark with copy-feats first.",
-                )
-            table[key] = value
+    for number, line in enumerate(lines if lines != [""] else [], 1):
+        key, *rest = line.split(maxsplit=1) or [""]
+        if not rest:
+            raise DataError(f"{path}:{number}: expected 'key path', found '{line}'.")
+        value = rest[0].strip()
+        if key in table:
+            raise DataError(f"{path}:{number}: the key '{key}' comes twice.")
+        if value.endswith("|") or value.startswith("|"):
+            raise DataError(
+                f"{path}:{number}: '{key}' is read through a pipe, which is refused.",
+                "Write the features to an ark with copy-feats first.",
+            )
+        table[key] = value
     return table
 
 
@@ -137,7 +146,10 @@ class ArkTable(Mapping[str, np.ndarray]):
     def __init__(self, scp: Path, root: Path | None = None) -> None:
         self.scp, self.root = scp, root or Path()
         self.entries = read_scp(scp)
-        self._open: tuple[Path, BinaryIO] | None = None
+        self._open: tuple[Path, int, BinaryIO] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:  # an open file does not travel
+        return {**self.__dict__, "_open": None}
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -167,15 +179,16 @@ class ArkTable(Mapping[str, np.ndarray]):
             path = self.scp.parent / Path(given).name
         if not path.is_file():
             raise DataError(f"{self.scp} names the archive {given}, which does not exist.")
-        if self._open is None or self._open[0] != path:
+        # A forked process shares the file position with its parent, so it opens its own.
+        if self._open is None or self._open[:2] != (path, os.getpid()):
             self.close()
-            self._open = (path, path.open("rb"))
-        return self._open[1]
+            self._open = (path, os.getpid(), path.open("rb"))
+        return self._open[2]
 
     def close(self) -> None:
         """Close the archive that is open."""
         if self._open is not None:
-            self._open[1].close()
+            self._open[2].close()
             self._open = None
 
     def stack(self, keys: Iterable[str] | None = None) -> np.ndarray:
@@ -199,6 +212,8 @@ def read_ark(path: Path) -> Iterator[tuple[str, np.ndarray]]:
             while (char := file.read(1)) not in (b" ", b""):
                 key += char
             if not key.strip():
+                if char:
+                    raise DataError(f"{path}: expected a key at byte {file.tell() - 1}.")
                 return
             name = key.decode("utf-8", "replace").strip()
             yield name, read_value(file, f"{path}: entry '{name}'")
@@ -232,27 +247,34 @@ def read_value(file: BinaryIO, name: str) -> np.ndarray:
 
 def _require_bytes(file: BinaryIO, head: bytes, start: int) -> None:
     """ValueError if fewer bytes are left than the header says (kaldi-io would not notice)."""
-    if head[:2] != b"\0B" or head[2:4] not in (b"FV", b"DV", b"FM", b"DM"):
+    if head[:3] == b"\0B\4":  # int32 vector: each value is preceded by its size
+        rows, cols, width, length = *struct.unpack("<i", head[3:7]), 1, 5, 7
+    elif head[:2] == b"\0B" and head[2:4] in (b"FV", b"DV", b"FM", b"DM"):
+        width, rows = 4 if head[2:3] == b"F" else 8, struct.unpack("<i", head[6:10])[0]
+        vector = head[3:4] == b"V"
+        cols = 1 if vector else struct.unpack("<i", head[11:15])[0]
+        length = 10 if vector else 15
+    else:
         return
-    width, rows = 4 if head[2:3] == b"F" else 8, struct.unpack("<i", head[6:10])[0]
-    vector = head[3:4] == b"V"
-    cols = 1 if vector else struct.unpack("<i", head[11:15])[0]
-    end = start + (10 if vector else 15) + rows * cols * width
+    end = start + length + rows * cols * width
     if rows < 0 or cols < 0 or end > os.fstat(file.fileno()).st_size:
         raise ValueError("fewer bytes than the header says")
 
 
 def _read_text(file: BinaryIO) -> np.ndarray:
-    """A text matrix or vector: ``[ 1 2 ]`` on one line, or one row a line."""
-    text = bytearray()
-    while b"]" not in text:
+    """A text object: ``[ 1 2 ]`` on one line, one matrix row a line, or bare integers."""
+    line = file.readline()
+    if re.fullmatch(rb"[-\d ]*\d *\n", line):
+        return np.array(line.split(), dtype=np.int32)
+    if not line.lstrip().startswith(b"["):
+        raise ValueError("no opening bracket")
+    text = bytearray(line)
+    while b"]" not in line:
         line = file.readline()
         if not line:
             raise ValueError("no closing bracket")
         text += line
     body = text.decode().strip()
-    if not body.startswith("["):
-        raise ValueError("no opening bracket")
     rows = [row.split() for row in body.strip("[] \n").splitlines() if row.strip()]
     one_line = "\n" not in body
     return np.array(rows[0] if one_line and rows else rows, dtype=np.float32)
@@ -264,6 +286,8 @@ def _read_compressed(file: BinaryIO) -> np.ndarray:
     while not token.endswith(b" "):
         token += file.read(1) or b" "
     low, span, rows, cols = struct.unpack("<ffii", file.read(16))
+    if rows == cols == 0:  # Kaldi stores an empty matrix as a bare header
+        return np.empty((0, 0), np.float32)
     low, span = np.float32(low), np.float32(span)
     if bytes(token) == b"CM2 ":
         codes = np.frombuffer(file.read(2 * rows * cols), "<u2").reshape(rows, cols)

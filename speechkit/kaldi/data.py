@@ -137,8 +137,15 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
         text=optional("text"),
         gender=optional("spk2gender"),
         age=optional("spk2age"),
-        durations={key: float(value) for key, value in optional("utt2dur").items()},
+        durations=_durations(path / "utt2dur", optional("utt2dur")),
     )
+
+
+def _durations(file: Path, table: Mapping[str, str]) -> dict[str, float]:
+    try:
+        return {key: float(value) for key, value in table.items()}
+    except ValueError as error:
+        raise DataError(f"{file}: expected 'utterance seconds' ({error}).", _SEE) from None
 
 
 def _segments(path: Path, wavs: Mapping[str, str]) -> dict[str, tuple[str, float, float | None]]:
@@ -158,8 +165,10 @@ def _segments(path: Path, wavs: Mapping[str, str]) -> dict[str, tuple[str, float
             ) from None
         if recording not in wavs:
             raise DataError(f"{file}:{number}: recording '{recording}' is not in wav.scp.", _SEE)
-        if end != -1 and end <= start:  # Kaldi writes -1 for "to the end"
-            raise DataError(f"{file}:{number}: '{utterance}' ends ({end}) before it starts.")
+        if not start >= 0:
+            raise DataError(f"{file}:{number}: '{utterance}' starts at {start} s.", _SEE)
+        if end != -1 and not end > start:  # Kaldi writes -1 for "to the end"
+            raise DataError(f"{file}:{number}: '{utterance}' ends ({end}) before it starts.", _SEE)
         parts[utterance] = (wavs[recording], start, None if end == -1 else end)
     return parts
 
@@ -181,10 +190,19 @@ def _agree(path: Path, audio: set[str], speakers: set[str]) -> None:
 
 
 def write_table(path: Path, table: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
-    """Write ``key value`` lines sorted by key in byte order."""
+    """Write ``key value`` lines sorted by key in byte order.
+
+    Raises:
+        DataError: a key is empty or holds white space, or a value holds a line break.
+    """
     rows = table.items() if isinstance(table, Mapping) else table
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for key, value in sorted(rows, key=lambda row: row[0].encode()):
+            if key.split() != [key] or "\n" in value or "\r" in value:
+                raise DataError(
+                    f"{path}: '{key}' with the value '{value}' cannot be a line of a Kaldi table.",
+                    "Keys must be without white space, values without line breaks.",
+                )
             file.write(f"{key} {value}".rstrip() + "\n")
 
 

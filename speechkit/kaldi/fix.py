@@ -1,0 +1,236 @@
+"""Mend a data directory without inventing anything; the originals are kept."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechkit import files, workdir
+from speechkit.errors import UserError
+from speechkit.kaldi import lenient, validate
+from speechkit.kaldi.lenient import Row, show
+
+BACKUP = ".backup"
+_GENDERS = {"male": "m", "m": "m", "female": "f", "f": "f"}
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that was mended.
+
+    Args:
+        file: the table.
+        what: what was done.
+        count: to how many lines.
+        examples: keys of some of them.
+    """
+
+    file: str
+    what: str
+    count: int
+    examples: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        some = f" ({', '.join(self.examples)}{', ...' if self.count > len(self.examples) else ''})"
+        return f"{self.file}: {self.what}: {self.count}{some if self.examples else ''}"
+
+
+class _Log:
+    def __init__(self) -> None:
+        self.keys: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, file: str, what: str, key: str) -> None:
+        self.keys.setdefault((file, what), []).append(key)
+
+    def actions(self) -> list[Action]:
+        return [
+            Action(file, what, len(keys), tuple(show(key) for key in keys[:3] if key))
+            for (file, what), keys in self.keys.items()
+        ]
+
+
+def fix(
+    folder: Path,
+    root: Path,
+    *,
+    with_audio: bool = True,
+    decode: bool = False,
+    allow_pipes: bool = False,
+    jobs: int = 1,
+) -> list[Action]:
+    """Mend what can be mended; changed files are kept in ``.backup/``.
+
+    Sorts, drops blank and repeated lines, CR, tabs, stray white space, and the byte order
+    mark; drops utterances that a required file lacks or whose audio or segment cannot be
+    used, and lines of unknown utterances and speakers; makes ``spk2utt`` from ``utt2spk``;
+    corrects durations in ``utt2dur`` from the audio, and ``male``/``female`` to ``m``/``f``.
+    Two different lines for one key, and bytes that are not UTF-8, are left to the user.
+
+    Args: as for :func:`speechkit.kaldi.validate.check`.
+
+    Raises:
+        UserError: nothing would be left, a required file is missing, or another command
+            is writing the set.
+    """
+    lock = files.Lock(folder.with_name(f".{folder.name}.lock"))
+    lock.acquire(str(folder))
+    try:
+        found = validate.check(
+            folder,
+            root,
+            with_audio=with_audio,
+            decode=decode,
+            allow_pipes=allow_pipes,
+            jobs=jobs,
+        )
+        log = _Log()
+        names = lenient.table_names(folder)
+        tables = {name: _clean(lenient.read(folder / name), log) for name in names}
+        _require(folder, tables)
+        _drop(folder, tables, found, log)
+        _correct(tables, found, log)
+        _write(folder, tables, log)
+        return log.actions()
+    finally:
+        lock.release()
+
+
+def _require(folder: Path, tables: dict[str, list[Row]]) -> None:
+    for name in ("wav.scp", "utt2spk"):
+        if not tables.get(name):
+            raise UserError(
+                f"{folder} cannot be mended: {name} is missing or has no usable line.",
+                "Make the set again with `speechkit prepare`.",
+            )
+
+
+def _clean(table: lenient.Table, log: _Log) -> list[Row]:
+    """Rows in byte order, each once; the reader has taken white space off already."""
+    for kind, what in (
+        ("crlf", "took the CR off line ends"),
+        ("tab", "replaced tabs with spaces"),
+        ("spaces", "took off stray white space"),
+        ("blank-line", "dropped blank lines"),
+        ("bom", "took off the byte order mark"),
+        ("no-newline", "ended the last line"),
+    ):
+        for _ in range(Counter(fault[0] for fault in table.faults)[kind]):
+            log.add(table.name, what, "")
+    kept: dict[tuple[str, str], Row] = {}
+    for row in table.rows:
+        value = row.value.replace("\t", " ").replace("\r", " ")
+        if not value and table.name != "text":
+            log.add(table.name, "dropped lines without a value", row.key)
+        elif (row.key, value) in kept:
+            log.add(table.name, "dropped repeated lines", row.key)
+        else:
+            kept[row.key, value] = Row(row.number, row.key, value)
+    rows = list(kept.values())
+    ordered = sorted(rows, key=lambda row: lenient.sort_key(row.key))
+    if ordered != rows:
+        log.add(table.name, "sorted", "")
+    return ordered
+
+
+def _keep(
+    tables: dict[str, list[Row]], name: str, what: str, keep: Callable[[str], bool], log: _Log
+) -> None:
+    for row in tables[name]:
+        if not keep(row.key):
+            log.add(name, what, row.key)
+    tables[name] = [row for row in tables[name] if keep(row.key)]
+
+
+def _drop(folder: Path, tables: dict[str, list[Row]], found: validate.Report, log: _Log) -> None:
+    """Take out utterances that cannot be used, and what is said of unknown ones."""
+    heard_in = "segments" if "segments" in tables else "wav.scp"
+    heard = {row.key for row in tables[heard_in]} & {row.key for row in tables["utt2spk"]}
+    good = heard - found.bad_utterances
+    if not good:
+        raise UserError(
+            f"{folder} was left as it is: no utterance of it can be used.",
+            "If audio is missing, check -C DIR: relative paths count from the working directory. "
+            "`speechkit validate` lists the problems.",
+        )
+    for name in tables:
+        if name in ("utt2spk", "text", heard_in) or name.startswith("utt2"):
+            _keep(tables, name, "dropped lines of unusable utterances", good.__contains__, log)
+    if heard_in == "segments":
+        used = {row.value.split()[0] for row in tables["segments"]}
+        _keep(tables, "wav.scp", "dropped unused recordings", used.__contains__, log)
+    speakers = {row.value for row in tables["utt2spk"]}
+    for name in tables:
+        if name.startswith("spk2") and name != "spk2utt":
+            _keep(tables, name, "dropped lines of unknown speakers", speakers.__contains__, log)
+
+
+def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) -> None:
+    """Values that follow from other files, or are another spelling of the same."""
+    of_speaker: dict[str, list[str]] = {}
+    for row in tables["utt2spk"]:
+        of_speaker.setdefault(row.value, []).append(row.key)
+    made = {speaker: " ".join(of_speaker[speaker]) for speaker in of_speaker}
+    before = {row.key: row.value for row in tables.get("spk2utt", [])}
+    if before != made:
+        log.add("spk2utt", "made again from utt2spk", "")
+    ordered = sorted(made, key=lenient.sort_key)
+    tables["spk2utt"] = [Row(0, speaker, made[speaker]) for speaker in ordered]
+    wrong = {problem.line for problem in found.problems if problem.kind == "duration"}
+    if "utt2dur" in tables:
+        tables["utt2dur"] = [
+            _changed(row, f"{found.durations[row.key]:.3f}", "utt2dur", log)
+            if row.number in wrong and row.key in found.durations
+            else row
+            for row in tables["utt2dur"]
+        ]
+    if "spk2gender" in tables:
+        tables["spk2gender"] = [
+            _changed(row, _GENDERS.get(row.value.lower(), row.value), "spk2gender", log)
+            for row in tables["spk2gender"]
+        ]
+
+
+def _changed(row: Row, value: str, name: str, log: _Log) -> Row:
+    if value == row.value:
+        return row
+    log.add(name, "corrected", row.key)
+    return Row(row.number, row.key, value)
+
+
+def _write(folder: Path, tables: dict[str, list[Row]], log: _Log) -> None:
+    """Write the tables that changed, keep their originals, and note it in the manifest."""
+    changed: list[str] = []
+    for name, rows in tables.items():
+        path = folder / name
+        text = "".join(f"{row.key} {row.value}".rstrip(" ") + "\n" for row in rows)
+        content = text.encode("utf-8", "surrogateescape")
+        if path.is_file():
+            before = path.read_bytes()
+            if before == content:
+                continue
+            _back_up(path, before)
+        with files.atomic_write(path, "wb") as file:
+            file.write(content)
+        changed.append(name)
+    manifest = workdir.read_manifest(folder)
+    if changed and manifest is not None:
+        # Otherwise `prepare` would take the mended set for a damaged one and undo the mending.
+        sizes = {name: (folder / name).stat().st_size for name in changed}
+        manifest["outputs"] = {**manifest.get("outputs", {}), **sizes}
+        manifest["fixed"] = [str(action) for action in log.actions()]
+        with files.atomic_write(folder / workdir.MANIFEST) as file:
+            file.write(json.dumps(manifest, indent=2) + "\n")
+
+
+def _back_up(path: Path, content: bytes) -> None:
+    """Keep an original beside those of earlier repairs, which stay."""
+    folder = files.make_dirs(path.parent / BACKUP)
+    copy, number = folder / path.name, 0
+    while copy.exists():
+        number += 1
+        copy = folder / f"{path.name}.{number}"
+    with files.atomic_write(copy, "wb") as file:
+        file.write(content)

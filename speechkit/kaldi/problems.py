@@ -1,0 +1,174 @@
+"""What can be wrong with a data directory: kinds, levels and remedies."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_FIX = "--fix mends it."
+_BY_HAND = "Correct it by hand."
+
+# kind -> (level, remedy)
+KINDS: dict[str, tuple[str, str]] = {
+    "missing-file": ("error", "Make the file; it is not a Kaldi data directory without it."),
+    "empty-file": ("error", "Fill the file, or remove it if it is an optional one."),
+    "not-utf-8": ("error", "Convert it: iconv -f latin1 -t utf-8 FILE (name the true encoding)."),
+    "bom": ("error", _FIX),
+    "crlf": ("error", _FIX),
+    "blank-line": ("error", _FIX),
+    "no-value": ("error", f"Complete the line, or let --fix drop it. {_BY_HAND}"),
+    "duplicate": ("error", _FIX),
+    "conflict": ("error", "Decide which line is right and delete the other."),
+    "unsorted": ("error", "--fix sorts in byte order, as LC_ALL=C sort does."),
+    "fields": ("error", _BY_HAND),
+    "missing-in-file": ("error", "Add it, or let --fix drop the utterance."),
+    "unknown-key": ("error", "Correct the key, or let --fix drop the line."),
+    "unknown-recording": ("error", "Correct `segments`, or let --fix drop the segment."),
+    "segment-times": ("error", "Correct `segments`, or let --fix drop the segment."),
+    "segment-outside": ("error", "Correct `segments`, or let --fix drop the segment."),
+    "spk2utt": ("error", "--fix makes spk2utt again from utt2spk."),
+    "gender": ("error", "Write m or f (--fix turns male and female into m and f)."),
+    "pipe": ("error", "Convert the audio to files, or pass --allow-pipes if you trust the file."),
+    "missing-audio": (
+        "error",
+        "Correct the path (relative ones count from the working directory), or --fix drops it.",
+    ),
+    "empty-audio": ("error", "Copy or record it again, or let --fix drop the utterance."),
+    "cut-audio": ("error", "Copy it again, or let --fix drop the utterance."),
+    "unreadable-audio": ("error", "Convert or copy it again, or let --fix drop the utterance."),
+    "nan-audio": ("error", "Convert or record it again, or let --fix --decode drop it."),
+    "duration": ("error", "--fix writes the duration that the audio has."),
+    "no-newline": ("warning", _FIX),
+    "tab": ("warning", "speechkit reads it, some Kaldi scripts do not; --fix writes spaces."),
+    "spaces": ("warning", _FIX),
+    "empty-text": ("warning", "Add the transcript if a stage is to use it."),
+    "no-text": ("warning", "Add the transcript if a stage is to use it."),
+    "no-gender": ("warning", "Add it if a stage is to use gender."),
+    "no-spk2utt": ("warning", "--fix makes it from utt2spk."),
+    "sample-rates": ("warning", "Stages resample; check that the bandwidth is comparable."),
+    "speaker-prefix": (
+        "warning",
+        "Kaldi wants ids to start with the speaker, so that both sort alike; speechkit does not.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem of a set.
+
+    Args:
+        kind: one of ``KINDS``.
+        file: where.
+        line: line number from 1, or None if the whole file is meant.
+        message: what is wrong.
+    """
+
+    kind: str
+    file: Path
+    line: int | None
+    message: str
+
+    @property
+    def level(self) -> str:
+        return KINDS[self.kind][0]
+
+    @property
+    def remedy(self) -> str:
+        return KINDS[self.kind][1]
+
+    @property
+    def where(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else str(self.file)
+
+
+@dataclass
+class Report:
+    """What ``check`` found.
+
+    Args:
+        folder: the set.
+        problems: all of them, by file and line.
+        utterances, speakers: counts.
+        seconds: length of all audio whose header could be read (NaN if none was asked for).
+        sample_rates: Hz -> number of recordings.
+        bad_utterances: cannot be used (missing in a file, audio or segment broken).
+        durations: seconds of every utterance that is known from the audio.
+    """
+
+    folder: Path
+    problems: list[Problem] = field(default_factory=list)
+    utterances: int = 0
+    speakers: int = 0
+    seconds: float = math.nan
+    sample_rates: Counter[int] = field(default_factory=Counter)
+    bad_utterances: set[str] = field(default_factory=set)
+    durations: dict[str, float] = field(default_factory=dict)
+
+    def count(self, level: str) -> int:
+        return sum(problem.level == level for problem in self.problems)
+
+
+def grouped(problems: Iterable[Problem], limit: int) -> list[tuple[str, str, str, str]]:
+    """Rows (level, where, problem, remedy); of one kind in one file at most ``limit``, then
+    "and N more" (0: no limit). The remedy stands in the first row of a kind."""
+    groups: dict[tuple[str, str, Path], list[Problem]] = {}
+    for problem in problems:
+        groups.setdefault((problem.level, problem.kind, problem.file), []).append(problem)
+    rows: list[tuple[str, str, str, str]] = []
+    for (level, kind, file), group in groups.items():
+        shown = group[:limit] if limit else group
+        for index, problem in enumerate(shown):
+            remedy = "" if index else problem.remedy
+            rows.append((level, problem.where, f"{problem.message} [{kind}]", remedy))
+        if len(group) > len(shown):
+            more = f"and {len(group) - len(shown)} more like this [{kind}]"
+            rows.append((level, str(file), more, ""))
+    return rows
+
+
+SET_COLUMNS = ("set", "utterances", "speakers", "hours", "sample rate", "errors", "warnings")
+
+
+def set_row(report: Report) -> tuple[str, int, int, float, str, int, int]:
+    """One row of the table of sets, as ``SET_COLUMNS``."""
+    return (
+        report.folder.name,
+        report.utterances,
+        report.speakers,
+        report.seconds / 3600,
+        ", ".join(f"{rate} Hz" for rate in sorted(report.sample_rates)) or "-",
+        report.count("error"),
+        report.count("warning"),
+    )
+
+
+def as_json(
+    reports: Iterable[Report], actions: Mapping[str, Iterable[object]]
+) -> list[dict[str, Any]]:
+    """One object per set: counts, all problems, and what was mended."""
+    return [
+        {
+            **dict(zip(("set", "utterances", "speakers", "hours"), set_row(report), strict=False)),
+            "sample_rates": dict(report.sample_rates),
+            "errors": report.count("error"),
+            "warnings": report.count("warning"),
+            "fixed": [str(action) for action in actions.get(report.folder.name, ())],
+            "problems": [
+                {
+                    "level": problem.level,
+                    "kind": problem.kind,
+                    "file": str(problem.file),
+                    "line": problem.line,
+                    "message": problem.message,
+                    "remedy": problem.remedy,
+                }
+                for problem in report.problems
+            ],
+        }
+        for report in reports
+    ]

@@ -1,0 +1,322 @@
+"""Every problem of a data directory at once: file, line, what is wrong, how to mend it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from speechkit import audio
+from speechkit.errors import AudioError, UserError
+from speechkit.kaldi import lenient
+from speechkit.kaldi.lenient import Row, Table, show
+from speechkit.kaldi.problems import Problem, Report
+from speechkit.parallel import map_items
+from speechkit.workdir import WorkDir
+
+END_TOLERANCE_S = 0.01  # of `segments`, the same as reading audio allows
+DURATION_TOLERANCE_S = 0.05  # of `utt2dur`
+
+_AUDIO_KINDS = {"missing", "empty", "cut", "nan"}
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """What was found out about a recording: its header, or why it cannot be used."""
+
+    info: audio.Info | None
+    kind: str = ""
+    reason: str = ""
+
+
+def check(
+    folder: Path,
+    root: Path,
+    *,
+    with_audio: bool = True,
+    decode: bool = False,
+    allow_pipes: bool = False,
+    jobs: int = 1,
+) -> Report:
+    """Find all problems of a data directory.
+
+    Args:
+        folder: the set.
+        root: the working directory, for relative audio paths.
+        with_audio: read the header of every audio file.
+        decode: read every sample too (finds NaN, and compressed files that are cut).
+        allow_pipes: accept shell commands in ``wav.scp`` (run only with ``decode``).
+        jobs: local processes.
+
+    Raises:
+        UserError: the folder has none of the files of a data directory.
+    """
+    names = lenient.table_names(folder)
+    if not names:
+        raise UserError(
+            f"{folder} holds none of the files of a Kaldi data directory.",
+            "Make a set with `speechkit prepare` (see `speechkit prepare --help`).",
+        )
+    return _Checker(folder, root, {name: lenient.read(folder / name) for name in names}).run(
+        with_audio, decode, allow_pipes, jobs
+    )
+
+
+def find_sets(root: Path, names: Iterable[str] = ()) -> list[Path]:
+    """Folders of the sets to check: those named, or all under ``data/``.
+
+    Raises:
+        UserError: a named set is not there, or there are none.
+    """
+    names = list(names)
+    if names:
+        return [WorkDir(root).data(name) for name in dict.fromkeys(names)]
+    data = root / "data"
+    folders = sorted(p for p in data.iterdir() if p.is_dir()) if data.is_dir() else []
+    found = [p for p in folders if p.name[0] != "." and lenient.table_names(p)]
+    if not found:
+        raise UserError(
+            f"There are no sets in {data}{'' if data.is_dir() else ', which does not exist'}.",
+            "Make one with `speechkit prepare` (see `speechkit prepare --help`), "
+            "or name the working directory with -C DIR.",
+        )
+    return found
+
+
+class _Checker:
+    """The tables of a set, and the problems found in them so far."""
+
+    def __init__(self, folder: Path, root: Path, tables: Mapping[str, Table]) -> None:
+        self.root, self.tables, self.report = root, tables, Report(folder)
+        empty = Table(folder / "none")
+        self.rows = {name: table.by_key() for name, table in tables.items()}
+        self.wavs = self.rows.get("wav.scp", {})
+        self.speaker_of = self.rows.get("utt2spk", {})
+        self.segments = self.rows.get("segments")
+        self.heard = self.wavs if self.segments is None else self.segments
+        self.heard_in = tables.get("wav.scp" if self.segments is None else "segments", empty)
+
+    def add(self, kind: str, name: str, line: int | None, message: str) -> None:
+        self.report.problems.append(Problem(kind, self.report.folder / name, line, message))
+
+    def bad(self, utterance: str) -> None:
+        self.report.bad_utterances.add(utterance)
+
+    def run(self, with_audio: bool, decode: bool, allow_pipes: bool, jobs: int) -> Report:
+        for name in ("wav.scp", "utt2spk"):
+            if name not in self.tables:
+                self.add("missing-file", name, None, f"there is no {name}")
+        for table in self.tables.values():
+            for kind, line, message in table.faults:
+                self.add(kind, table.name, line, message)
+        self.agreement()
+        self.speaker_tables()
+        recordings = self.segment_lines()
+        self.pipes(allow_pipes)
+        if with_audio:
+            self.audio(recordings, decode, allow_pipes, jobs)
+        report = self.report
+        report.utterances = len(self.heard.keys() & self.speaker_of.keys())
+        report.speakers = len({row.value for row in self.speaker_of.values()})
+        report.problems.sort(key=lambda p: (p.level, str(p.file), p.line or 0))
+        return report
+
+    def agreement(self) -> None:
+        """Tables by utterance against each other."""
+        if "utt2spk" in self.tables and self.heard_in.name in self.tables:
+            for there, rows, lacking in (
+                (self.heard_in.name, self.heard, self.speaker_of),
+                ("utt2spk", self.speaker_of, self.heard),
+            ):
+                other = "utt2spk" if lacking is self.speaker_of else self.heard_in.name
+                for key, row in rows.items():
+                    if key not in lacking:
+                        message = f"'{show(key)}' is not in {other}"
+                        self.add("missing-in-file", there, row.number, message)
+                        self.bad(key)
+        known = self.heard.keys() | self.speaker_of.keys()
+        for name, rows in self.rows.items():
+            if name == "text" or (name.startswith("utt2") and name != "utt2spk"):
+                for key, row in rows.items():
+                    if key not in known:
+                        self.add("unknown-key", name, row.number, f"no utterance '{show(key)}'")
+        if "text" in self.rows:
+            for key, row in self.heard.items():
+                if key not in self.rows["text"]:
+                    message = f"'{show(key)}' has no line in text"
+                    self.add("no-text", self.heard_in.name, row.number, message)
+        for key, row in self.speaker_of.items():
+            if len(row.value.split()) > 1:
+                self.add("fields", "utt2spk", row.number, f"expected 'utterance speaker': {key}")
+            elif not key.startswith(row.value):
+                message = f"'{show(key)}' does not start with its speaker '{show(row.value)}'"
+                self.add("speaker-prefix", "utt2spk", row.number, message)
+
+    def speaker_tables(self) -> None:
+        """spk2utt against utt2spk, and what is said of speakers."""
+        of_speaker: dict[str, list[str]] = {}
+        for key, row in self.speaker_of.items():
+            of_speaker.setdefault(row.value, []).append(key)
+        if "spk2utt" in self.rows:
+            self.spk2utt(of_speaker, self.rows["spk2utt"])
+        elif "utt2spk" in self.tables:
+            self.add("no-spk2utt", "spk2utt", None, "there is no spk2utt")
+        for name, rows in self.rows.items():
+            if name.startswith("spk2") and name != "spk2utt":
+                for key, row in rows.items():
+                    if key not in of_speaker:
+                        self.add("unknown-key", name, row.number, f"no speaker '{show(key)}'")
+        for key, row in self.rows.get("spk2gender", {}).items():
+            if row.value not in ("m", "f"):
+                message = f"'{show(key)}' has the gender '{show(row.value)}'"
+                self.add("gender", "spk2gender", row.number, message)
+        if "spk2gender" in self.rows:
+            for speaker in of_speaker.keys() - self.rows["spk2gender"].keys():
+                message = f"speaker '{show(speaker)}' has no gender"
+                line = self.speaker_of[of_speaker[speaker][0]].number
+                self.add("no-gender", "utt2spk", line, message)
+
+    def spk2utt(self, of_speaker: Mapping[str, list[str]], rows: Mapping[str, Row]) -> None:
+        for speaker, row in rows.items():
+            listed = row.value.split()
+            want, got = set(of_speaker.get(speaker, ())), set(listed)
+            if speaker not in of_speaker:
+                message = f"speaker '{show(speaker)}' is not in utt2spk"
+            elif got != want:
+                odd = sorted(got ^ want)
+                some = ", ".join(show(name) for name in odd[:3]) + (", ..." if odd[3:] else "")
+                message = f"'{show(speaker)}': spk2utt and utt2spk differ in {len(odd)} ({some})"
+            elif len(listed) != len(got):
+                message = f"'{show(speaker)}': an utterance is listed twice"
+            else:
+                continue
+            self.add("spk2utt", "spk2utt", row.number, message)
+        for speaker in of_speaker.keys() - rows.keys():
+            line = self.speaker_of[of_speaker[speaker][0]].number
+            self.add("spk2utt", "utt2spk", line, f"speaker '{show(speaker)}' is not in spk2utt")
+
+    def segment_lines(self) -> dict[str, tuple[str, float, float | None]]:
+        """Utterance -> (recording, start, end), of those that can be understood."""
+        if self.segments is None:
+            return {key: (key, 0.0, None) for key in self.wavs}
+        found: dict[str, tuple[str, float, float | None]] = {}
+        for key, row in self.segments.items():
+            times = _times(row.value)
+            if times is None:
+                message = f"expected 'utterance recording start end', found '{show(row.value)}'"
+                self.add("fields", "segments", row.number, message)
+            elif times[0] not in self.wavs:
+                message = f"recording '{show(times[0])}' is not in wav.scp"
+                self.add("unknown-recording", "segments", row.number, message)
+            elif not 0 <= times[1] < (math.inf if times[2] is None else times[2]):
+                message = f"'{show(key)}' goes from {times[1]} s to {times[2]} s"
+                self.add("segment-times", "segments", row.number, message)
+            else:
+                found[key] = times
+                continue
+            self.bad(key)
+        return found
+
+    def pipes(self, allow_pipes: bool) -> None:
+        for key, row in self.wavs.items():
+            if row.value.endswith("|") and not allow_pipes:
+                message = f"'{show(key)}' is a pipe: it would run a shell command"
+                self.add("pipe", "wav.scp", row.number, message)
+
+    def audio(
+        self,
+        recordings: Mapping[str, tuple[str, float, float | None]],
+        decode: bool,
+        allow_pipes: bool,
+        jobs: int,
+    ) -> None:
+        """Audio files, and what the tables say about their length."""
+        facts = _look_at(self.wavs.values(), self.root, decode, allow_pipes, jobs)
+        rates = {key: found.info.sample_rate for key, found in facts.items() if found.info}
+        self.report.sample_rates = Counter(rates.values())
+        if len(self.report.sample_rates) > 1:
+            usual = self.report.sample_rates.most_common(1)[0][0]
+            for key, rate in rates.items():
+                if rate != usual:
+                    message = f"'{show(key)}' has {rate} Hz, most have {usual} Hz"
+                    self.add("sample-rates", "wav.scp", self.wavs[key].number, message)
+        for key, found in facts.items():
+            if found.kind:
+                self.add(found.kind, "wav.scp", self.wavs[key].number, found.reason)
+        self.report.seconds = sum(f.info.seconds for f in facts.values() if f.info)
+        for key, (recording, start, end) in recordings.items():
+            there = facts.get(recording)
+            if there is not None and there.kind:
+                self.bad(key)
+            elif there is not None and there.info:
+                self.length(key, start, end, there.info.seconds)
+
+    def length(self, key: str, start: float, end: float | None, seconds: float) -> None:
+        if self.segments is not None and (
+            start >= seconds or (end is not None and end > seconds + END_TOLERANCE_S)
+        ):
+            message = f"'{show(key)}' ends at {end or start} s, the recording at {seconds:.3f} s"
+            self.add("segment-outside", "segments", self.segments[key].number, message)
+            self.bad(key)
+            return
+        self.report.durations[key] = min(end or seconds, seconds) - start
+        row = self.rows.get("utt2dur", {}).get(key)
+        if row is None:
+            return
+        try:
+            wrong = not abs(float(row.value) - self.report.durations[key]) <= DURATION_TOLERANCE_S
+        except ValueError:
+            wrong = True
+        if wrong:
+            message = f"'{key}' has {show(row.value)} s, its audio {self.report.durations[key]:.3f}"
+            self.add("duration", "utt2dur", row.number, message)
+
+
+def _times(value: str) -> tuple[str, float, float | None] | None:
+    fields = value.split()
+    try:
+        recording, start, end = fields[0], float(fields[1]), float(fields[2])
+    except (IndexError, ValueError):
+        return None
+    return recording, start, None if end == -1 else end
+
+
+def _look_at(
+    rows: Iterable[Row], root: Path, decode: bool, allow_pipes: bool, jobs: int
+) -> dict[str, AudioFacts]:
+    """Recording -> what its audio is like; every file is opened once, in parallel."""
+    source: dict[str, str] = {}
+    for row in rows:
+        if not row.value.endswith("|"):
+            source[row.key] = str(root / row.value)
+        elif allow_pipes and decode:
+            source[row.key] = row.value
+    items = sorted({value for value in source.values() if value})
+    # A header takes some 0.1 ms, a new process half a second.
+    jobs = jobs if decode or len(items) > 5000 else 1
+    label = "reading audio" if decode else "reading audio headers"
+    facts = {
+        done.item: done.value
+        for done in map_items(
+            partial(_facts, decode=decode), items, jobs=jobs, chunk=64, label=label, unit="file"
+        )
+        if done.value is not None
+    }
+    return {key: facts[value] for key, value in source.items() if value in facts}
+
+
+def _facts(path: str, decode: bool) -> AudioFacts:
+    try:
+        if path.endswith("|"):
+            samples, rate = audio.read(path)
+            return AudioFacts(audio.Info(rate, len(samples), 1))
+        info = audio.info(path)
+        if decode:
+            audio.read(path)
+        return AudioFacts(info)
+    except AudioError as error:
+        kind = error.kind if error.kind in _AUDIO_KINDS else "unreadable"
+        return AudioFacts(None, f"{kind}-audio", error.problem.rstrip("."))

@@ -1,0 +1,234 @@
+"""The program: what --help costs, exit codes, the configuration file, plain output."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+import typer
+
+import speechkit
+from speechkit.cli import main as program
+from speechkit.cli import options
+from speechkit.cli.output import print_json, print_table
+from speechkit.errors import UserError
+
+HEAVY = {
+    *("numpy", "torch", "torchaudio", "pandas", "scipy", "matplotlib", "speechbrain"),
+    *("soundfile", "lightning", "sklearn", "parselmouth", "kaldi_io", "distributed", "yaml"),
+}
+
+
+def speech(*arguments: object, **environment: str) -> subprocess.CompletedProcess:
+    """``speechkit ARGS`` in a process of its own, with pipes for stdout and stderr."""
+    return subprocess.run(
+        [sys.executable, "-m", "speechkit", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def commands(app: typer.Typer = program.app, before: tuple = ()) -> Iterator[tuple[str, ...]]:
+    """All commands and groups, as words of the command line."""
+    yield before
+    for info in app.registered_commands:
+        yield (*before, str(info.name or info.callback.__name__.replace("_", "-")))  # type: ignore
+    for group in app.registered_groups:
+        assert group.typer_instance is not None
+        yield from commands(group.typer_instance, (*before, str(group.name)))
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom speechkit.cli.main import main\nmain(['--help'])\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.split())
+    assert "typer" in loaded and loaded & HEAVY == set()
+
+
+def test_no_cli_file_imports_anything_heavy_at_its_top() -> None:
+    code = (
+        "import importlib, pkgutil, sys, speechkit.cli\n"
+        "for one in pkgutil.walk_packages(speechkit.cli.__path__, 'speechkit.cli.'):\n"
+        "    importlib.import_module(one.name)\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & HEAVY == set()
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_command_has_help(words: tuple[str, ...], run) -> None:
+    ran = run(*words, "--help")
+    assert ran.code == 0
+    assert " ".join(["Usage: speechkit", *words]) in " ".join(ran.out.split())
+
+
+def test_version(run) -> None:
+    ran = run("--version")
+    assert (ran.code, ran.out) == (0, f"speechkit {speechkit.__version__}\n")
+
+
+def test_module_and_completion() -> None:
+    done = speech("--version")
+    assert (done.returncode, done.stdout) == (0, f"speechkit {speechkit.__version__}\n")
+    done = speech("--show-completion", "bash")
+    assert done.returncode == 0 and "complete" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--nope"], "No such option: --nope"),
+        (["doctor", "--jsn"], "--jsn"),
+        (["doctr"], "No such command 'doctr'"),
+        (["validate", "--jobs", "many"], "Invalid value for '--jobs' / '-j'"),
+        (["validate", "-j", "-1"], "greater than or equal to 0"),
+        (["validate", "--limit"], "requires an argument"),
+    ],
+)
+def test_wrong_flags_exit_with_2(arguments: list[str], said: str, run) -> None:
+    ran = run(*arguments)
+    assert ran.code == 2
+    assert said in " ".join(ran.err.replace("│", " ").split())
+    assert "Traceback" not in ran.err and ran.out == ""
+
+
+# --- exit codes, with a command that fails as told ---
+
+
+@pytest.fixture
+def failing():
+    """``speechkit fail`` raises what ``failing(error)`` was given."""
+    raised: list[BaseException | None] = [None]
+
+    def fail(
+        pm: Annotated[float, typer.Option(help="A number.")] = 0.04,
+        same_gender: Annotated[bool, typer.Option("--same-gender", help="A switch.")] = False,
+        param: Annotated[str, typer.Option(help="A word.")] = "pitch",
+        jobs: options.Jobs = 0,
+        config: options.Config = None,
+    ) -> None:
+        print_json({"pm": pm, "same_gender": same_gender, "param": param, "jobs": jobs})
+        if raised[0] is not None:
+            raise raised[0]
+
+    program.app.command("fail")(fail)
+    yield lambda error: raised.__setitem__(0, error)
+    program.app.registered_commands.pop()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (None, 0, ""),
+        (UserError("a.wav is broken.", "Copy it."), 2, "error: a.wav is broken.\n       Copy it."),
+        (KeyboardInterrupt(), 130, "Interrupted"),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "The disk is full."),
+        (OSError(errno.EDQUOT, "Quota", "/x/y"), 2, "The disk is full (/x/y)."),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "No permission (/x)"),
+        (OSError(errno.EROFS, "Read-only file system"), 2, "No permission: Read-only"),
+        (OSError(errno.EIO, "Input/output error"), 1, "This is a bug in speechkit"),
+        (ZeroDivisionError("division"), 1, "ZeroDivisionError: division"),
+        (typer.Exit(2), 2, ""),
+    ],
+    ids=str,
+)
+def test_exit_codes(error: BaseException | None, code: int, said: str, run, failing) -> None:
+    failing(error)
+    ran = run("fail")
+    assert ran.code == code and said in ran.err
+    assert ("Traceback" in ran.err) == (code == 1)
+    if not said:
+        assert ran.err == ""
+
+
+def test_markup_in_messages_is_printed_as_it_is(run, failing) -> None:
+    failing(UserError("[red]file[/red] [0:3] is :smile: odd."))
+    assert "error: [red]file[/red] [0:3] is :smile: odd.\n" in run("fail").err
+
+
+def test_config_gives_defaults_and_flags_win(tmp_path: Path, run, failing) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("pm: 0.02\nsame-gender: true\nparam: energy\n--jobs: 3\n")
+    ran = run("fail", "--config", config)
+    assert json.loads(ran.out) == {"pm": 0.02, "same_gender": True, "param": "energy", "jobs": 3}
+    ran = run("fail", "--config", config, "--pm", 0.5, "-j", 1)
+    assert json.loads(ran.out) == {"pm": 0.5, "same_gender": True, "param": "energy", "jobs": 1}
+    ran = run("fail", "--pm", 0.5, "--config", config)
+    assert json.loads(ran.out)["pm"] == 0.5
+    config.write_text("")
+    assert json.loads(run("fail", "--config", config).out)["pm"] == 0.04
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("same_gendr: true\n", "'same_gendr' is not a flag of `fail`. Did you mean 'same-gender'?"),
+        ("config: x.yaml\n", "'config' is not a flag of `fail`."),
+        ("pm: [1\n", "is not YAML"),
+        ("- pm\n", "expected lines of 'flag: value'"),
+        ("pm: much\n", "Invalid value for '--pm'"),
+        ("jobs: -2\n", "greater than or equal to 0"),
+        ("!!python/object/apply:os.system ['true']\n", "is not YAML"),
+    ],
+)
+def test_broken_config(tmp_path: Path, content: str, said: str, run, failing) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(content)
+    ran = run("fail", "--config", config)
+    assert ran.code == 2
+    assert said in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_missing_config(tmp_path: Path, run, failing) -> None:
+    ran = run("fail", "--config", tmp_path / "gone.yaml")
+    assert ran.code == 2 and "Cannot read --config" in ran.err
+
+
+# --- what is printed ---
+
+
+def test_logs_are_plain_and_results_alone_on_stdout(workdir: Path) -> None:
+    done = speech("validate", "-C", workdir, "--json", FORCE_COLOR="", NO_COLOR="1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)[0]["set"] == "train"
+    assert done.stderr and all(c.isprintable() or c == "\n" for c in done.stderr)
+    assert all(re.match(r"\d\d:\d\d:\d\d ", line) for line in done.stderr.splitlines())
+
+
+def test_a_pipe_closed_early_is_no_bug(workdir: Path) -> None:
+    many = "".join(f"u{i} AH\n" for i in range(2000))  # problems that no pipe's buffer holds
+    (workdir / "data" / "train" / "text").write_text(many)
+    command = f"'{sys.executable}' -m speechkit validate --json -C '{workdir}' | head -c 1"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert done.stdout == "[" and "Traceback" not in done.stderr
+
+
+def test_wide_tables_are_not_folded_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("T", ("file", "n"), [("x" * 300, 1.23456)])
+    out = capsys.readouterr().out
+    assert "x" * 300 in out and "1.235" in out
+
+
+def test_json_of_numpy_and_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    import numpy as np
+
+    value = {"a": np.float32(0.5), "b": np.array([1, 2]), "c": float("nan"), "d": Path("x")}
+    print_json({**value, 3: (None, True)})
+    found = json.loads(capsys.readouterr().out)
+    assert found == {"a": 0.5, "b": [1, 2], "c": None, "d": "x", "3": [None, True]}
+    print_table("T", ("a", "b"), [(1, None)], as_json=True)
+    assert json.loads(capsys.readouterr().out) == [{"a": 1, "b": None}]
