@@ -98,6 +98,7 @@ class Output:
         resume: keep the unfinished folder when the stage fails or is killed; the stage
             itself finds its finished parts under ``scratch`` and goes on. Folders beside
             ``scratch`` stay as they were, single files are written again.
+        beside: what the user can do instead of replacing the output, for the message.
 
     Raises:
         UserError: another run is writing the folder, it was made with other parameters
@@ -111,6 +112,7 @@ class Output:
     force: bool = False
     audio: Iterable[Path] = ()
     resume: bool = False
+    beside: str = "write beside it with --name"
     counts: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     up_to_date: bool = field(default=False, init=False)
@@ -191,7 +193,7 @@ class Output:
             if not self.force:
                 raise UserError(
                     f"{self.final} was made with other parameters ({'; '.join(changed)}).",
-                    "Replace it with --force, or write beside it with --name.",
+                    f"Replace it with --force, or {self.beside}.",
                 )
             return False
         stale = _stale_inputs(old.get("inputs", {}), self._key["inputs"])
@@ -241,6 +243,7 @@ class Output:
             "started": _utc(self._started),
             "finished": _utc(now),
             "seconds": round(now - self._started, 3),
+            "resumed": self.resumed,
             "counts": self.counts,
             **self.notes,
             "outputs": outputs,

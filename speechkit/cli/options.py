@@ -38,9 +38,9 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
         if known not in names:
             shown = [name.replace("_", "-") for name in names]
             raise UserError(
-                f"--config {path}: '{key}' is not a flag of `{ctx.info_name}`."
+                f"--config {path}: '{key}' is not a flag of `{ctx.command_path}`."
                 f"{closest(str(key), shown)}",
-                f"See `speechkit {ctx.info_name} --help` for the flags.",
+                f"See `{ctx.command_path} --help` for the flags.",
             )
         defaults[names[known]] = value
     ctx.default_map = {**(ctx.default_map or {}), **defaults}

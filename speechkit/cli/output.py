@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from speechkit.text import show
+
 _NO_WIDTH = 10_000
 
 
@@ -31,13 +33,6 @@ def print_table(
     if not console.is_terminal:  # a pipe has no width to fold long paths to
         console.width = _NO_WIDTH
     console.print(table)
-
-
-def show(value: Any) -> str:
-    """A value as a table shows it."""
-    if isinstance(value, float):
-        return "-" if math.isnan(value) else f"{value:.4g}"
-    return "-" if value is None else str(value)
 
 
 def print_json(value: Any) -> None:

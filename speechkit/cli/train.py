@@ -64,9 +64,10 @@ def train_xvector(
 
     from speechkit.cli.output import print_json, print_table
     from speechkit.speaker import training
+    from speechkit.speaker.chunks import XVectorConfig
     from speechkit.workdir import WorkDir
 
-    wanted = training.XVectorConfig(
+    wanted = XVectorConfig(
         set_name=set_name,
         sample_rate=sample_rate,
         n_mels=n_mels,

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 
 from speechkit import audio
@@ -20,6 +19,7 @@ from speechkit.parallel import map_items
 from speechkit.workdir import Output, WorkDir, read_manifest
 
 SET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+OTHER_DIR = "prepare it in another working directory with -C DIR"
 POOL_FROM = 50_000  # fewer headers are read sooner than workers would start
 
 
@@ -88,11 +88,12 @@ def check_set(planned: CorpusSet) -> None:
                 f"{first[item.utterance].audio} and {item.audio}.",
                 "Rename or remove one of the two files.",
             )
-    out_of_order = sorting_clash({item.utterance: item.speaker for item in planned.items})
-    if out_of_order:
+    speakers = {item.utterance: item.speaker for item in planned.items}
+    for before, after in data.order_clashes(speakers)[:1]:
         logger.warning(
             f"Set '{planned.name}': sorted by utterance, the speakers are not sorted "
-            f"({out_of_order}). speechkit does not mind; Kaldi's tools want such speakers renamed."
+            f"('{before}' of '{speakers[before]}', then '{after}' of '{speakers[after]}'). "
+            "speechkit does not mind; Kaldi's tools want such speakers renamed."
         )
 
 
@@ -124,26 +125,15 @@ def _check_item(item: Item) -> None:
         )
 
 
-def sorting_clash(speakers: Mapping[str, str]) -> str:
-    """Two neighbours for which utterance order is not speaker order, or an empty string.
-
-    Args:
-        speakers: utterance -> speaker.
-    """
-    ordered = sorted(speakers, key=str.encode)
-    for before, after in pairwise(ordered):
-        if speakers[before].encode() > speakers[after].encode():
-            return f"'{before}' of '{speakers[before]}', then '{after}' of '{speakers[after]}'"
-    return ""
-
-
 def _write_set(
     work: WorkDir, corpus: Corpus, planned: CorpusSet, on_error: str, jobs: int, force: bool
 ) -> SetSummary:
     final = work.root / "data" / planned.name
     params = {**corpus.params, "set": planned.name, "on_error": on_error}
     many = [*(item.audio for item in planned.items), *planned.transcripts]
-    with Output(final, corpus.command, params, corpus.metadata, force, many) as out:
+    with Output(
+        final, corpus.command, params, corpus.metadata, force, many, beside=OTHER_DIR
+    ) as out:
         if not out.up_to_date:
             seconds, skipped = _measure(out, planned, on_error, jobs)
             summary = write_tables(out.path, planned, seconds, skipped)

@@ -3,7 +3,7 @@
 The one place that knows kaldi-io. Its import prints a banner and edits PATH, it runs
 pipes found in scp files, takes inclusive ranges for exclusive ones, and cannot read
 compressed matrices on current NumPy: here the import is quiet, pipes are refused,
-ranges are Kaldi's, and compressed matrices are read by :func:`_read_compressed`.
+ranges are Kaldi's, and compressed matrices are read by ``speechkit.kaldi.compressed``.
 Format: https://kaldi-asr.org/doc/io.html and compressed-matrix.h.
 """
 
@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from speechkit.errors import DataError
+from speechkit.kaldi.compressed import read_compressed
 
 _RX = re.compile(r"^(?P<file>.+?)(?::(?P<offset>\d+))?(?:\[(?P<range>[^\]]*)\])?$")
 
@@ -227,7 +228,7 @@ def read_value(file: BinaryIO, name: str) -> np.ndarray:
     try:
         _require_bytes(file, head, start)
         if head[:4] == b"\0BCM":
-            return _read_compressed(file)
+            return read_compressed(file)
         if head[:2] == b"\0B" and head[2:3] in (b"F", b"D"):
             read = _kaldi_io().read_mat if head[3:4] == b"M" else _kaldi_io().read_vec_flt
             return np.array(read(file))
@@ -278,39 +279,6 @@ def _read_text(file: BinaryIO) -> np.ndarray:
     rows = [row.split() for row in body.strip("[] \n").splitlines() if row.strip()]
     one_line = "\n" not in body
     return np.array(rows[0] if one_line and rows else rows, dtype=np.float32)
-
-
-def _read_compressed(file: BinaryIO) -> np.ndarray:
-    """Kaldi's CM (speech features), CM2 (16 bits) and CM3 (8 bits) matrices as float32."""
-    token = bytearray(file.read(5)[2:])
-    while not token.endswith(b" "):
-        token += file.read(1) or b" "
-    low, span, rows, cols = struct.unpack("<ffii", file.read(16))
-    if rows == cols == 0:  # Kaldi stores an empty matrix as a bare header
-        return np.empty((0, 0), np.float32)
-    low, span = np.float32(low), np.float32(span)
-    if bytes(token) == b"CM2 ":
-        codes = np.frombuffer(file.read(2 * rows * cols), "<u2").reshape(rows, cols)
-        return codes.astype(np.float32) * np.float32(span / 65535) + low
-    if bytes(token) == b"CM3 ":
-        codes = np.frombuffer(file.read(rows * cols), np.uint8).reshape(rows, cols)
-        return codes.astype(np.float32) * np.float32(span / 255) + low
-    if bytes(token) != b"CM ":
-        raise ValueError(f"unknown token {bytes(token)!r}")
-    header = np.frombuffer(file.read(8 * cols), "<u2").reshape(cols, 4).astype(np.float32)
-    p0, p25, p75, p100 = (header * np.float32(span / 65535) + low).T[:, :, None]
-    codes = np.frombuffer(file.read(rows * cols), np.uint8).reshape(cols, rows)
-    code = codes.astype(np.float32)
-    value = np.where(
-        codes <= 64,
-        p0 + (p25 - p0) * code / 64,
-        np.where(
-            codes <= 192,
-            p25 + (p75 - p25) * (code - 64) / 128,
-            p75 + (p100 - p75) * (code - 192) / 63,
-        ),
-    )
-    return np.ascontiguousarray(value.T.astype(np.float32))
 
 
 def _apply_range(value: np.ndarray, text: str | None, name: str) -> np.ndarray:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from speechkit.errors import DataError
@@ -227,6 +228,19 @@ def write(
     for name, table in tables.items():
         if table:
             write_table(folder / name, table)
+
+
+def order_clashes(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Neighbours in utterance order whose speakers are not in speaker order.
+
+    Kaldi's tools expect both orders to agree, which ids that begin with the speaker ensure.
+    """
+    ordered = sorted(speakers, key=str.encode)
+    return [
+        (before, after)
+        for before, after in pairwise(ordered)
+        if speakers[before].encode() > speakers[after].encode()
+    ]
 
 
 def invert(speakers: Mapping[str, str]) -> dict[str, str]:

@@ -50,9 +50,9 @@ KINDS: dict[str, tuple[str, str]] = {
     "no-gender": ("warning", "Add it if a stage is to use gender."),
     "no-spk2utt": ("warning", "--fix makes it from utt2spk."),
     "sample-rates": ("warning", "Stages resample; check that the bandwidth is comparable."),
-    "speaker-prefix": (
+    "speaker-order": (
         "warning",
-        "Kaldi wants ids to start with the speaker, so that both sort alike; speechkit does not.",
+        "Kaldi wants utterances and speakers to sort alike: begin ids with the speaker.",
     ),
 }
 

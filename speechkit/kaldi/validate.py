@@ -12,6 +12,7 @@ from pathlib import Path
 from speechkit import audio
 from speechkit.errors import AudioError, UserError
 from speechkit.kaldi import lenient
+from speechkit.kaldi.data import order_clashes
 from speechkit.kaldi.lenient import Row, Table, show
 from speechkit.kaldi.problems import Problem, Report
 from speechkit.parallel import map_items
@@ -151,9 +152,12 @@ class _Checker:
         for key, row in self.speaker_of.items():
             if len(row.value.split()) > 1:
                 self.add("fields", "utt2spk", row.number, f"expected 'utterance speaker': {key}")
-            elif not key.startswith(row.value):
-                message = f"'{show(key)}' does not start with its speaker '{show(row.value)}'"
-                self.add("speaker-prefix", "utt2spk", row.number, message)
+        given = self.speaker_of.items()
+        speakers = {key: row.value for key, row in given if len(row.value.split()) == 1}
+        for before, after in order_clashes(speakers):
+            message = f"'{show(after)}' of '{show(speakers[after])}' sorts after '{show(before)}'"
+            number = self.speaker_of[after].number
+            self.add("speaker-order", "utt2spk", number, f"{message} of '{show(speakers[before])}'")
 
     def speaker_tables(self) -> None:
         """spk2utt against utt2spk, and what is said of speakers."""

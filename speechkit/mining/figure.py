@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit import figures
+from speechkit.figures import GENDER_NAME, HARD, OTHER, TEXT
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from speechkit.mining.summary import Drawn
 
-_NAMES = {"f": "female", "m": "male", "?": "unknown"}
-_HARD, _OTHER, _TEXT, _GRID = "#c8553d", "#8aa4b8", "#2b2b2b", "#e6e6e6"
 _AXIS = {
     "Hz": "Difference of pitch medians (Hz)",
     "semitones": "Difference of pitch medians (semitones)",
@@ -31,9 +32,6 @@ def draw_distances(
     Areas are in proportion to numbers of pairs: other pairs add up to 1 over the panels,
     hard pairs to 1, each on its own scale, so that panels can be compared by eye.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     from speechkit.mining.summary import combination_names
 
     shares = summary["gender_pairs"]
@@ -44,9 +42,7 @@ def draw_distances(
     others = [every.distance[(of_all == n) & ~every.hard] for n in names]
     hards = [hard.distance[of_hard == n] for n in names]
     panels = len(names) + (len(names) > 1)  # one combination needs no panel of shares
-    figure = Figure(figsize=(2.9 * panels + 0.9 + 1.3 * (panels == 1), 3.9), dpi=150)
-    figure.set_layout_engine("constrained")
-    FigureCanvasAgg(figure)
+    figure = figures.new_figure(2.9 * panels + 0.9 + 1.3 * (panels == 1), 3.9)
     axes = figure.subplots(1, panels, squeeze=False)[0]
     heights = [_bars(o, len(every.i), edges) for o in others]
     hard_heights = [_bars(h, len(hard.i), edges) for h in hards]
@@ -54,19 +50,19 @@ def draw_distances(
     hard_top = max(float(max(map(np.max, hard_heights))), 1e-9)
     for axis, name, other, near in zip(axes, names, heights, hard_heights, strict=False):
         _panel(axis, edges, other / top, near / hard_top)
-        axis.set_title(_title(name), fontsize=11, color=_TEXT)
-    axes[0].set_ylabel("Pairs (each kind on its own scale)", color=_TEXT)
+        axis.set_title(_title(name), fontsize=11, color=TEXT)
+    axes[0].set_ylabel("Pairs (each kind on its own scale)", color=TEXT)
     axes[0].legend(frameon=False, fontsize=9, loc="upper right")
-    figure.supxlabel(_AXIS[summary["distance_unit"]], fontsize=10, color=_TEXT)
+    figure.supxlabel(_AXIS[summary["distance_unit"]], fontsize=10, color=TEXT)
     if len(names) > 1:
         _share_panel(axes[-1], names, shares)
     figure.suptitle(
         f"Who is hard for whom: each utterance's nearest {100 * summary['pm']:g} %"
         f" ({summary['set']})",
         fontsize=12.5,
-        color=_TEXT,
+        color=TEXT,
     )
-    figure.savefig(path, metadata={"Software": None})
+    path.write_bytes(figures.png(figure))
 
 
 def _edges(distances: np.ndarray) -> np.ndarray:
@@ -85,40 +81,33 @@ def _title(name: str) -> str:
     if name == "?-?":
         return "gender unknown"
     a, b = name.split("-")
-    return f"{_NAMES.get(a, a)} – {_NAMES.get(b, b)}"
+    return f"{GENDER_NAME.get(a, a)} – {GENDER_NAME.get(b, b)}"
 
 
 def _panel(axis: Axes, edges: np.ndarray, other: np.ndarray, near: np.ndarray) -> None:
-    axis.stairs(other, edges, fill=True, color=_OTHER, alpha=0.75, label="other pairs")
-    axis.stairs(near, edges, fill=True, color=_HARD, alpha=0.75, label="hard pairs")
+    axis.stairs(other, edges, fill=True, color=OTHER, alpha=0.75, label="other pairs")
+    axis.stairs(near, edges, fill=True, color=HARD, alpha=0.75, label="hard pairs")
     axis.set_ylim(0, 1.3)
     axis.set_xlim(edges[0], edges[-1])
     axis.set_yticks([])
-    _plain(axis)
+    figures.plain(axis)
 
 
 def _share_panel(axis: Axes, names: list[str], shares: dict[str, dict[str, float]]) -> None:
     """Share of each combination among hard pairs and among all pairs."""
     place = np.arange(len(names))
     for offset, key, colour, label in (
-        (-0.2, "chance_percent", _OTHER, "all pairs"),
-        (0.2, "hard_percent", _HARD, "hard pairs"),
+        (-0.2, "chance_percent", OTHER, "all pairs"),
+        (0.2, "hard_percent", HARD, "hard pairs"),
     ):
         height = [shares[name][key] for name in names]
         bars = axis.bar(place + offset, height, 0.38, color=colour, alpha=0.85, label=label)
-        axis.bar_label(bars, fmt="%.0f %%", fontsize=8, padding=2, color=_TEXT)
+        axis.bar_label(bars, fmt="%.0f %%", fontsize=8, padding=2, color=TEXT)
     axis.set_xticks(place, names)
-    axis.set_title("share of pairs", fontsize=11, color=_TEXT)
+    axis.set_title("share of pairs", fontsize=11, color=TEXT)
     axis.set_ylim(
         0, 1.3 * max(max(s["hard_percent"], s["chance_percent"]) for s in shares.values())
     )
     axis.set_yticks([])
     axis.legend(frameon=False, fontsize=9, loc="upper right")
-    _plain(axis)
-
-
-def _plain(axis: Axes) -> None:
-    for side in ("top", "right", "left"):
-        axis.spines[side].set_visible(False)
-    axis.spines["bottom"].set_color("#999999")
-    axis.tick_params(colors=_TEXT, labelsize=9)
+    figures.plain(axis)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -247,9 +246,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _tsv(path: Path) -> dict[str, list[float]]:
     """Columns of numbers by name."""
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    return {name: [float(row[name]) for row in rows] for name in rows[0]}
+    import pandas
+
+    table = pandas.read_csv(path, sep="\t")
+    return {str(name): table[name].astype(float).tolist() for name in table.columns}
 
 
 def guarded(make: Callable[[WorkDir], Section | None], workdir: WorkDir) -> Section | None:

@@ -15,7 +15,7 @@ from speechkit.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-    from speechkit.speaker.training import XVectorConfig
+    from speechkit.speaker.chunks import XVectorConfig
 
 KIND = "xvector-tdnn"
 

@@ -176,8 +176,11 @@ def test_config_gives_defaults_and_flags_win(tmp_path: Path, run, failing) -> No
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("same_gendr: true\n", "'same_gendr' is not a flag of `fail`. Did you mean 'same-gender'?"),
-        ("config: x.yaml\n", "'config' is not a flag of `fail`."),
+        (
+            "same_gendr: true\n",
+            "'same_gendr' is not a flag of `speechkit fail`. Did you mean 'same-gender'?",
+        ),
+        ("config: x.yaml\n", "'config' is not a flag of `speechkit fail`."),
         ("pm: [1\n", "is not YAML"),
         ("- pm\n", "expected lines of 'flag: value'"),
         ("pm: much\n", "Invalid value for '--pm'"),

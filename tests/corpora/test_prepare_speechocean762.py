@@ -10,7 +10,6 @@ import soundfile
 from conftest import voice
 
 from speechkit.corpora.speechocean762 import read_corpus
-from speechkit.corpora.write import sorting_clash
 from speechkit.kaldi import data
 
 
@@ -94,7 +93,7 @@ def test_real_corpus(real_data: Path, tmp_path: Path, run) -> None:
             source / name / "utt2spk"
         )
         assert loaded.gender == data.read_table(source / name / "spk2gender")
-        assert sorting_clash({u.id: u.speaker for u in loaded.utterances}) == ""
+        assert data.order_clashes({u.id: u.speaker for u in loaded.utterances}) == []
         first = loaded.utterances[0]
         samples, rate = soundfile.read(first.wav)
         assert loaded.durations[first.id] == pytest.approx(len(samples) / rate, abs=1e-4)

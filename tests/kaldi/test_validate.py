@@ -106,9 +106,7 @@ def test_order_of_speakers_is_a_warning(folder: Path) -> None:
     edit(folder / "utt2spk", "s0-u1 s0", "s0-u1 s1")
     edit(folder / "spk2utt", "s0 s0-u0 s0-u1 s0-u2\ns1 ", "s0 s0-u0 s0-u2\ns1 s0-u1 ")
     report = validate.check(folder, folder.parents[1])
-    assert [(p.kind, p.level, p.line) for p in report.problems] == [
-        ("speaker-prefix", "warning", 2)
-    ]
+    assert [(p.kind, p.level, p.line) for p in report.problems] == [("speaker-order", "warning", 3)]
 
 
 def break_audio(folder: Path) -> dict[str, str]:
@@ -350,7 +348,7 @@ def test_real_speech(real_data: Path, tmp_path: Path) -> None:
     assert (report.utterances, report.speakers) == (500, 25)
     assert report.seconds / 3600 == pytest.approx(0.56, abs=0.01)
     kinds = {p.kind for p in report.problems}
-    assert {"tab"} <= kinds <= {"tab", "speaker-prefix", "unsorted"}
+    assert {"tab"} <= kinds <= {"tab", "unsorted"}
 
 
 def test_a_full_disk_while_fixing(workdir: Path, folder: Path, run, monkeypatch) -> None:

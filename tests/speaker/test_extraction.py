@@ -7,28 +7,14 @@ import pytest
 import soundfile
 import torch
 from conftest import make_set
-from test_tdnn import SMALL, random_network, speechbrain_twin
+from speaker_models import SMALL, random_network, write_model
+from test_tdnn import speechbrain_twin
 
 from speechkit.errors import UserError
 from speechkit.kaldi.ark import ArkTable, read_ark
-from speechkit.speaker import embedder, extraction, model_folder
+from speechkit.speaker import embedder, extraction
 from speechkit.speaker.features import LogMel
-from speechkit.speaker.training import XVectorConfig
 from speechkit.workdir import WorkDir
-
-
-def write_model(root, name="net", seed=0):
-    """A random network as ``train xvector`` would write it."""
-    folder = root / "exp/xvector_nnet" / name
-    folder.mkdir(parents=True)
-    config = XVectorConfig(
-        sample_rate=16000, n_mels=8, channels=SMALL.channels, embedding=SMALL.embedding
-    )
-    network = random_network(SMALL, seed)
-    weights = {f"tdnn.{k}": v for k, v in network.state_dict().items()}
-    model_folder.write(folder, config, ["s0"], weights, [{"loss": 1.0}])
-    return network
-
 
 HYPER = """
 sample_rate: 16000

@@ -2,26 +2,10 @@
 
 import pytest
 import torch
+from speaker_models import SMALL, random_network
 
 from speechkit.errors import UserError
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig, reflect, statistics
-
-SMALL = TDNNConfig(8, (16, 16, 16, 16, 24), embedding=12)
-
-
-def random_network(config: TDNNConfig, seed: int = 0) -> TDNN:
-    """A network in eval mode whose batch normalisation is not the identity."""
-    torch.manual_seed(seed)
-    network = TDNN(config)
-    for name, buffer in network.named_buffers():
-        if name.endswith("running_mean"):
-            buffer.normal_()
-        elif name.endswith("running_var"):
-            buffer.uniform_(0.5, 2)
-    for layer in network.layers:
-        torch.nn.init.normal_(layer.norm.weight)
-        torch.nn.init.normal_(layer.norm.bias)
-    return network.eval()
 
 
 def speechbrain_twin(network: TDNN) -> torch.nn.Module:

@@ -15,8 +15,8 @@ from safetensors.numpy import load_file
 
 from speechkit.errors import UserError
 from speechkit.kaldi.data import Utterance
-from speechkit.speaker import training
-from speechkit.speaker.training import Chunks, Split, XVectorConfig, change_speed, split
+from speechkit.speaker.chunks import Chunks, Split, XVectorConfig, change_speed, split
+from speechkit.speaker.training import network_config
 
 TINY = (
     "--channels", "16,16,16,16,32", "--embedding", 16, "--batch-size", 8, "--n-mels", 16,
@@ -175,5 +175,5 @@ def test_one_speaker_is_refused(run, tmp_path):
 
 
 def test_network_config_keeps_the_papers_contexts():
-    config = training.network_config(XVectorConfig())
+    config = network_config(XVectorConfig())
     assert (config.kernels, config.dilations) == ((5, 3, 3, 1, 1), (1, 2, 3, 1, 1))

@@ -8,7 +8,8 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from speechkit.errors import UserError
 from speechkit.training.batches import ResumableBatches
-from speechkit.training.fit import FitConfig, Trainable, fit, learning_rate
+from speechkit.training.fit import fit
+from speechkit.training.state import FitConfig, Trainable, learning_rate
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 Y = X @ torch.tensor([1.0, -2.0, 0.5])

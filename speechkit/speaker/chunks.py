@@ -1,0 +1,162 @@
+"""What x-vector training is fed: a split of each speaker's utterances, and random chunks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from speechkit import audio
+from speechkit.errors import UserError
+from speechkit.kaldi import data
+from speechkit.speaker.tdnn import TDNNConfig
+from speechkit.training.seeds import rng
+
+_HELD_OUT, _LENGTH, _POSITION = 1, 2, 3  # streams of random draws
+
+
+@dataclass(frozen=True)
+class XVectorConfig:
+    """Everything that decides which network comes out; the flags of ``train xvector``."""
+
+    set_name: str = "train"
+    sample_rate: int = 0
+    n_mels: int = 24
+    channels: tuple[int, ...] = TDNNConfig.channels
+    embedding: int = 512
+    epochs: int = 20
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    clip: float = 5.0
+    patience: int = 5
+    chunk_min: float = 2.0
+    chunk_max: float = 4.0
+    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
+    held_out: float = 0.1
+    precision: str = "auto"
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise UserError for values outside their range."""
+        for flag, value, good, accepted in (
+            (
+                "--chunk-min/--chunk-max",
+                (self.chunk_min, self.chunk_max),
+                0.2 <= self.chunk_min <= self.chunk_max,
+                "seconds, from 0.2, the second not smaller",
+            ),
+            ("--held-out", self.held_out, 0 < self.held_out < 0.5, "a share above 0 and below 0.5"),
+            ("--epochs", self.epochs, self.epochs >= 1, "1 or more"),
+            ("--batch-size", self.batch_size, self.batch_size >= 2, "2 or more"),
+            ("--learning-rate", self.learning_rate, self.learning_rate > 0, "a number above 0"),
+            (
+                "--speeds",
+                self.speeds,
+                1.0 in self.speeds and min(self.speeds) >= 0.5 and max(self.speeds) <= 2,
+                "factors from 0.5 to 2, with 1.0 among them",
+            ),
+        ):
+            if not good:
+                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {accepted}.")
+
+
+@dataclass
+class Split:
+    """Utterances to train on and held-out ones, with the classes."""
+
+    train: list[data.Utterance]
+    held_out: list[data.Utterance]
+    speakers: list[str]
+    label: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.label = {speaker: i for i, speaker in enumerate(self.speakers)}
+
+
+def split(utterances: Sequence[data.Utterance], share: float, seed: int) -> Split:
+    """Hold out ``share`` of each speaker's utterances (at least one, and one is left).
+
+    Raises:
+        UserError: fewer than two speakers, or none with two utterances.
+    """
+    of: dict[str, list[data.Utterance]] = {}
+    for utterance in utterances:
+        of.setdefault(utterance.speaker, []).append(utterance)
+    if len(of) < 2:
+        raise UserError(
+            f"The set has {len(of)} speaker; an x-vector network needs at least two.",
+            "Check utt2spk: each speaker needs an id of its own.",
+        )
+    train, held_out = [], []
+    for number, speaker in enumerate(sorted(of)):
+        own = of[speaker]
+        count = min(max(1, round(share * len(own))), len(own) - 1)
+        chosen = set(rng(seed, _HELD_OUT, number).permutation(len(own))[:count].tolist())
+        held_out += [u for i, u in enumerate(own) if i in chosen]
+        train += [u for i, u in enumerate(own) if i not in chosen]
+    if not held_out:
+        raise UserError(
+            "Every speaker has a single utterance, so none can be held out for validation.",
+            "Check utt2spk, or cut long recordings with a segments file.",
+        )
+    return Split(train, held_out, sorted(of))
+
+
+class Chunks(Dataset):
+    """Random chunks at random speed; a sample is named by (epoch, batch, index).
+
+    All chunks of a batch have one length; shorter utterances are repeated to fill it.
+    Index i is utterance i % N at speed i // N; each speed of a speaker is a class.
+    """
+
+    def __init__(self, split: Split, config: XVectorConfig, seconds: Sequence[float]) -> None:
+        self.split, self.config, self.seconds = split, config, seconds
+
+    def __len__(self) -> int:
+        return len(self.split.train) * len(self.config.speeds)
+
+    def __getitem__(self, sample: tuple[int, int, int]) -> tuple[np.ndarray, int]:
+        epoch, batch, index = sample
+        config = self.config
+        speed_number, number = divmod(index, len(self.split.train))
+        utterance, speed = self.split.train[number], config.speeds[speed_number]
+        length = rng(config.seed, _LENGTH, epoch, batch).uniform(config.chunk_min, config.chunk_max)
+        wanted = round(length * config.sample_rate)
+        spare = max(0.0, self.seconds[number] - length * speed)
+        start = utterance.start + rng(config.seed, _POSITION, epoch, index).uniform(0, 1) * spare
+        end = min(start + length * speed + 0.02, utterance.start + self.seconds[number])
+        samples, _ = audio.read(utterance.wav, config.sample_rate, start, end)
+        samples = change_speed(samples, speed)
+        repeats = math.ceil(wanted / len(samples))
+        label = speed_number * len(self.split.speakers) + self.split.label[utterance.speaker]
+        return np.tile(samples, repeats)[:wanted], label
+
+
+def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
+    """Faster (factor > 1) with higher pitch, as ``sox speed``: by resampling ``[T]``."""
+    if factor == 1:
+        return samples
+    ratio = Fraction(factor).limit_denominator(100)
+    return audio.resample(samples, ratio.numerator, ratio.denominator)
+
+
+def collate(batch: Sequence[tuple[np.ndarray, int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Samples ``[B, N]`` and labels ``[B]``."""
+    samples, labels = zip(*batch, strict=True)
+    return torch.from_numpy(np.stack(samples)), torch.tensor(labels)
+
+
+def durations(utterances: Sequence[data.Utterance]) -> list[float]:
+    """Seconds of each utterance, from headers."""
+    of: dict[str, float] = {}
+    seconds = []
+    for u in utterances:
+        if u.end is None and u.wav not in of:
+            of[u.wav] = audio.info(u.wav).seconds
+        seconds.append((of[u.wav] if u.end is None else u.end) - u.start)
+    return seconds
