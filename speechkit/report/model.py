@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from speechkit.figures import DPI
 from speechkit.text import show
 
 
@@ -34,6 +35,11 @@ class Picture:
     @property
     def source(self) -> str:
         return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+    @property
+    def width(self) -> int:
+        """Width in CSS pixels, so that letters have one size in all figures."""
+        return round(int.from_bytes(self.png[16:20], "big") * 96 / DPI)
 
 
 @dataclass

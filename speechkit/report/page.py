@@ -8,6 +8,7 @@ from pathlib import Path
 import speechkit
 from speechkit.errors import UserError
 from speechkit.files import atomic_write, make_dirs
+from speechkit.progress import progress
 from speechkit.report import sections
 from speechkit.report.model import Section
 from speechkit.workdir import WorkDir
@@ -22,9 +23,15 @@ def collect(workdir: WorkDir) -> list[Section]:
         UserError: there is nothing to report.
     """
     makers = (sections.sets, sections.pitch, sections.networks, sections.vectors)
-    found = [sections.guarded(maker, workdir) for maker in makers]
-    found += _hard(workdir)
-    found.append(sections.guarded(sections.stages, workdir))
+    found: list[Section | None] = []
+    with progress("report", len(makers) + 2, "part") as advance:
+        for maker in makers:
+            found.append(sections.guarded(maker, workdir))
+            advance(1)
+        found += _hard(workdir)
+        advance(1)
+        found.append(sections.guarded(sections.stages, workdir))
+        advance(1)
     present = [section for section in found if section is not None]
     if not present:
         raise UserError(
