@@ -170,6 +170,8 @@ def check_whole(path: str | Path) -> None:
     path = Path(path)
     try:
         size = path.stat().st_size
+    except ValueError as error:  # a NUL byte in the name
+        raise AudioError(f"{str(path)!r} cannot be the name of a file.", kind="missing") from error
     except OSError as error:
         kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
         raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.", kind=kind) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -66,6 +67,10 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     fsync_dir(path.parent)
 
 
+class NotWritable(UserError):
+    """A place that this user may not write to."""
+
+
 def make_dirs(path: Path) -> Path:
     """Create a folder with its parents.
 
@@ -76,13 +81,13 @@ def make_dirs(path: Path) -> Path:
         path.mkdir(parents=True, exist_ok=True)
     except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
         reason = error.strerror or type(error).__name__
-        raise UserError(
+        raise NotWritable(
             f"Cannot create the folder {path}: {reason}.",
             "Choose a working directory that you may write to with -C DIR.",
         ) from error
     except OSError as error:
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise UserError(
+            raise NotWritable(
                 f"Cannot create the folder {path}: {error.strerror}.",
                 "Choose a working directory that you may write to with -C DIR.",
             ) from error
@@ -122,7 +127,7 @@ class Lock:
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                     raise
-                raise UserError(
+                raise NotWritable(
                     f"Cannot write in {self.path.parent}: {error.strerror}.",
                     "Choose a working directory that you may write to with -C DIR.",
                 ) from error
@@ -147,11 +152,12 @@ class Lock:
             if _same_file(self.path, file.fileno()):
                 break
             file.close()
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {os.uname().nodename}")
-        file.flush()
         self._file = file
         _held.add(self)
+        with contextlib.suppress(OSError):  # a full disk costs the holder's name, not the lock
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {os.uname().nodename}")
+            file.flush()
 
     def release(self) -> None:
         if self._file is not None:

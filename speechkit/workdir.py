@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,22 @@ from speechkit.errors import UserError
 from speechkit.log import logger
 
 MANIFEST = "manifest.json"
+_NAME = re.compile(r"\w[\w.+-]{0,99}")
+
+
+def check_name(what: str, name: str) -> str:
+    """``name`` if it can be one folder; a path must never lead a stage out of its place.
+
+    Raises:
+        UserError: it is empty, too long, or holds more than letters, digits and ``_ - . +``.
+    """
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"'{name}' cannot be the name of a {what}.",
+            "Use letters, digits, '_', '-', '.' and '+' (at most 100), and begin with a letter, "
+            "digit or '_'.",
+        )
+    return name
 
 
 @dataclass(frozen=True)
@@ -39,7 +56,7 @@ class WorkDir:
 
     def data(self, name: str) -> Path:
         """``data/<name>``; raises UserError when the set is not there."""
-        path = self.root / "data" / name
+        path = self.root / "data" / check_name("set", name)
         if not name or not path.is_dir():
             raise UserError(
                 f"There is no set '{name}' in {self.root / 'data'}. {self._sets_found()}",
@@ -61,7 +78,8 @@ class WorkDir:
     def exp(self, *parts: str, name: str = "") -> Path:
         """``exp/<parts>``, the last part followed by ``-<name>`` if a name is given."""
         *head, last = parts
-        return self.root.joinpath("exp", *head, f"{last}-{name}" if name else last)
+        last = f"{last}-{name}" if name else last
+        return self.root.joinpath("exp", *head, check_name("folder of exp/", last))
 
     def require(self, path: Path, made_by: str) -> Path:
         """``path`` if it exists; otherwise UserError that names the command that makes it."""
@@ -126,8 +144,15 @@ class Output:
         self._started = time.time()
 
     def __enter__(self) -> Output:
-        files.make_dirs(self.final.parent)
-        self._lock.acquire(str(self.final))
+        try:
+            files.make_dirs(self.final.parent)
+            self._lock.acquire(str(self.final))
+        except files.NotWritable:
+            self._key = self._make_key()
+            self.up_to_date = self._check_existing()  # results on a read-only share are results
+            if self.up_to_date:
+                return self
+            raise
         try:
             self._recover()
             self._key = self._make_key()
@@ -204,6 +229,8 @@ class Output:
         if self.force:
             return False
         logger.info(f"{self.final} is up to date.")
+        if (self.final / "skipped.tsv").exists():
+            logger.warning(f"It lacks the broken utterances listed in {self.final}/skipped.tsv.")
         return True
 
     def _open_partial(self) -> None:

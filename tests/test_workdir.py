@@ -282,7 +282,7 @@ def test_workdir_names_what_is_there(workdir: Path) -> None:
     assert work.data("train") == workdir / "data" / "train"
     with pytest.raises(UserError, match=r"no set 'test' .* Sets found: train\."):
         work.data("test")
-    with pytest.raises(UserError, match="no set ''"):
+    with pytest.raises(UserError, match="cannot be the name of a set"):
         work.data("")
     with pytest.raises(UserError, match=r"No sets were found\."):
         WorkDir(workdir / "gone").data("train")

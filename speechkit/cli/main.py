@@ -124,8 +124,3 @@ def _say(problem: str, remedy: str) -> None:
     if remedy:
         text.append(f"\n       {remedy}")
     Console(stderr=True, soft_wrap=True).print(text)
-
-
-def entry() -> None:
-    """Console script."""
-    sys.exit(main())

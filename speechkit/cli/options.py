@@ -32,7 +32,8 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
         if parameter.name not in ("config", "help")
         for option in [parameter.name or "", *parameter.opts]
     }
-    defaults = {}
+    several = {p.name for p in ctx.command.params if getattr(p, "multiple", False)}
+    defaults: dict[Any, Any] = {}
     for key, value in loaded.items():
         known = str(key).lstrip("-").replace("-", "_")
         if known not in names:
@@ -42,6 +43,14 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
                 f"{closest(str(key), shown)}",
                 f"See `{ctx.command_path} --help` for the flags.",
             )
+        if names[known] in defaults:
+            raise UserError(f"--config {path}: '{key}' is given twice.")
+        if isinstance(value, dict):
+            raise UserError(f"--config {path}: '{key}' is {value}; expected a value or a list.")
+        if names[known] in several:
+            value = value if isinstance(value, list) else [value]
+        elif isinstance(value, list):
+            value = ",".join(map(str, value))
         defaults[names[known]] = value
     ctx.default_map = {**(ctx.default_map or {}), **defaults}
     return path
@@ -52,7 +61,7 @@ Force = Annotated[
     bool, typer.Option("--force", help="Replace an output that was made with other parameters.")
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Local processes; 0: one per CPU.")]
-Seed = Annotated[int, typer.Option("--seed", help="Fixes every random draw.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Fixes every random draw.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
 Set = Annotated[str, typer.Option("--set", help="The set to read: a folder of data/.")]

@@ -17,7 +17,7 @@ def train_xvector(
     name: Annotated[str, typer.Option(help="Of the model: exp/xvector_nnet/NAME.")] = "default",
     set_name: options.Set = "train",
     sample_rate: Annotated[
-        int, typer.Option(min=0, help="In Hz; 0: that of the first recording.")
+        int, typer.Option(min=0, help="In Hz; 0: that of the first recording, at most 16000.")
     ] = 0,
     n_mels: Annotated[int, typer.Option(min=4, help="Log mel features per frame.")] = 24,
     channels: Annotated[

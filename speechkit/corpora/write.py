@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
 from speechkit.parallel import map_items
-from speechkit.workdir import Output, WorkDir, read_manifest
+from speechkit.workdir import Output, WorkDir, check_name, read_manifest
 
-SET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 OTHER_DIR = "prepare it in another working directory with -C DIR"
 POOL_FROM = 50_000  # fewer headers are read sooner than workers would start
 
@@ -76,7 +74,7 @@ def write_corpus(
 
 def check_set(planned: CorpusSet) -> None:
     """Raise UserError if a set cannot be written; warn if Kaldi's own tools would refuse it."""
-    check_set_name(planned.name)
+    check_name("set", planned.name)
     if not planned.items:
         raise UserError(f"The set '{planned.name}' would have no utterances.")
     first: dict[str, Item] = {}
@@ -94,15 +92,6 @@ def check_set(planned: CorpusSet) -> None:
             f"Set '{planned.name}': sorted by utterance, the speakers are not sorted "
             f"('{before}' of '{speakers[before]}', then '{after}' of '{speakers[after]}'). "
             "speechkit does not mind; Kaldi's tools want such speakers renamed."
-        )
-
-
-def check_set_name(name: str) -> None:
-    """Raise UserError unless ``name`` can be a folder of ``data/``."""
-    if not SET_NAME.fullmatch(name):
-        raise UserError(
-            f"'{name}' cannot be the name of a set.",
-            "Use letters, digits, '_', '-', '.' and '+', and begin with a letter or digit.",
         )
 
 

@@ -122,7 +122,8 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
         if wav.endswith("|") and not allow_pipes:
             raise DataError(
                 f"{path / 'wav.scp'}: '{key}' is a pipe, which would run a shell command.",
-                "Convert the audio to files, or pass --allow-pipes if you trust this file.",
+                "Convert the audio to files, or, if you trust this file, give --allow-pipes to "
+                "a stage that has it.",
             )
     wavs = {key: wav if wav.endswith("|") else str(root / wav) for key, wav in wavs.items()}
     parts = _segments(path, wavs)

@@ -72,7 +72,7 @@ def read_population(folder: Path) -> Population:
         utterances=list(speaker_of),
         speakers=np.array([number[name] for name in speaker_of.values()], np.int32),
         names=names,
-        gender=[gender.get(name, "") for name in names],
+        gender=[g if (g := gender.get(name, "")) in ("f", "m") else "" for name in names],
         age=np.array([_years(folder / "spk2age", name, age.get(name, "nan")) for name in names]),
     )
 
@@ -115,7 +115,7 @@ def read_values(table: Path, utterances: Sequence[str], param: str, unit: str) -
 
 
 def _read_column(table: Path, column: str) -> dict[str, float]:
-    with table.open(encoding="utf-8") as file:
+    with table.open(encoding="utf-8", errors="replace") as file:
         header = file.readline().rstrip("\n").split("\t")
         missing = [name for name in ("utt", column) if name not in header]
         if missing:

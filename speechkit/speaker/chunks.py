@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from speechkit import audio
 from speechkit.errors import UserError
@@ -47,18 +48,34 @@ class XVectorConfig:
             (
                 "--chunk-min/--chunk-max",
                 (self.chunk_min, self.chunk_max),
-                0.2 <= self.chunk_min <= self.chunk_max,
-                "seconds, from 0.2, the second not smaller",
+                0.2 <= self.chunk_min <= self.chunk_max <= 60,
+                "seconds, from 0.2 to 60, the second not smaller",
             ),
+            (
+                "--sample-rate",
+                self.sample_rate,
+                self.sample_rate == 0 or 4000 <= self.sample_rate <= 192_000,
+                "Hz, from 4000 to 192000, or 0",
+            ),
+            ("--n-mels", self.n_mels, 4 <= self.n_mels <= 128, "from 4 to 128"),
+            ("--channels", self.channels, min(self.channels) >= 1, "whole numbers above 0"),
+            ("--clip", self.clip, 0 < self.clip < math.inf, "a number above 0"),
             ("--held-out", self.held_out, 0 < self.held_out < 0.5, "a share above 0 and below 0.5"),
             ("--epochs", self.epochs, self.epochs >= 1, "1 or more"),
             ("--batch-size", self.batch_size, self.batch_size >= 2, "2 or more"),
-            ("--learning-rate", self.learning_rate, self.learning_rate > 0, "a number above 0"),
+            (
+                "--learning-rate",
+                self.learning_rate,
+                0 < self.learning_rate <= 1,
+                "above 0, up to 1",
+            ),
             (
                 "--speeds",
                 self.speeds,
-                1.0 in self.speeds and min(self.speeds) >= 0.5 and max(self.speeds) <= 2,
-                "factors from 0.5 to 2, with 1.0 among them",
+                1.0 in self.speeds
+                and 0.5 <= min(self.speeds) <= max(self.speeds) <= 2
+                and len(set(self.speeds)) == len(self.speeds),
+                "different factors from 0.5 to 2, with 1.0 among them",
             ),
         ):
             if not good:
@@ -120,8 +137,14 @@ class Chunks(Dataset):
     def __len__(self) -> int:
         return len(self.split.train) * len(self.config.speeds)
 
-    def __getitem__(self, sample: tuple[int, int, int]) -> tuple[np.ndarray, int]:
-        epoch, batch, index = sample
+    def __getitem__(self, sample: tuple[int, int, int]) -> tuple[np.ndarray, int] | str:
+        """Samples and class, or what is wrong with the utterance (see :class:`Checked`)."""
+        try:
+            return self._draw(*sample)
+        except UserError as error:
+            return f"{self.split.train[sample[2] % len(self.split.train)].id}: {error.problem}"
+
+    def _draw(self, epoch: int, batch: int, index: int) -> tuple[np.ndarray, int]:
         config = self.config
         speed_number, number = divmod(index, len(self.split.train))
         utterance, speed = self.split.train[number], config.speeds[speed_number]
@@ -145,10 +168,42 @@ def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
     return audio.resample(samples, ratio.numerator, ratio.denominator)
 
 
-def collate(batch: Sequence[tuple[np.ndarray, int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Samples ``[B, N]`` and labels ``[B]``."""
-    samples, labels = zip(*batch, strict=True)
+def collate(
+    batch: Sequence[tuple[np.ndarray, int] | str],
+) -> tuple[torch.Tensor, torch.Tensor] | str:
+    """Samples ``[B, N]`` and labels ``[B]``, or the first problem."""
+    good = [item for item in batch if not isinstance(item, str)]
+    if len(good) < len(batch):
+        return next(item for item in batch if isinstance(item, str))
+    samples, labels = zip(*good, strict=True)
     return torch.from_numpy(np.stack(samples)), torch.tensor(labels)
+
+
+class Checked:
+    """Batches of a loader; a problem found in a worker is raised here, in the main process.
+
+    (An exception of a worker would reach the user as a traceback inside a message.)
+    """
+
+    def __init__(self, loader: DataLoader) -> None:
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return len(self.loader)
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self.loader:
+            if isinstance(batch, str):
+                raise broken(batch)
+            yield batch
+
+
+def broken(problem: str) -> UserError:
+    """The error for an utterance that training cannot read."""
+    return UserError(
+        problem,
+        "Mend it, or drop what cannot be read with `speechkit validate --decode --fix`.",
+    )
 
 
 def durations(utterances: Sequence[data.Utterance]) -> list[float]:
@@ -157,6 +212,9 @@ def durations(utterances: Sequence[data.Utterance]) -> list[float]:
     seconds = []
     for u in utterances:
         if u.end is None and u.wav not in of:
-            of[u.wav] = audio.info(u.wav).seconds
+            try:
+                of[u.wav] = audio.info(u.wav).seconds
+            except UserError as error:
+                raise broken(f"{u.id}: {error.problem}") from error
         seconds.append((of[u.wav] if u.end is None else u.end) - u.start)
     return seconds

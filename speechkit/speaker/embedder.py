@@ -89,8 +89,15 @@ def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
     from safetensors.torch import load_file
 
     card = model_folder.read_config(folder)
-    config = TDNNConfig(**card["network"])
-    network = TDNN(config)
+    try:
+        config = TDNNConfig(**card["network"])
+        features = LogMel(card["sample_rate"], **card["features"])
+        network = TDNN(config)
+    except (KeyError, TypeError, ValueError, RuntimeError, UserError) as error:
+        raise UserError(
+            f"{folder / 'config.yaml'} is damaged ({error}).",
+            "Train again with `speechkit train xvector --force`.",
+        ) from error
     path = folder / "model.safetensors"
     try:
         weights = load_file(path)
@@ -100,7 +107,6 @@ def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
         raise UserError(
             f"{path} cannot be read ({error}).", "Train again with `speechkit train xvector`."
         ) from error
-    features = LogMel(card["sample_rate"], **card["features"])
     return features, network.eval(), card["sample_rate"], config.min_frames
 
 

@@ -71,6 +71,7 @@ def extract(
         force=force,
         audio=dataset.audio_files(),
         resume=True,
+        beside="write beside it with --name, or name the model that made it with --model",
     ) as out:
         if out.up_to_date:
             return final
@@ -158,12 +159,12 @@ def _run(
     todo = []
     for path, part in missing:
         kept = _read_part(path)
-        if kept is None:
+        if kept is None or set(kept) != {u.id for batch in part for u in batch}:
             todo.append((path, part))
         else:
             vectors.update(kept)
     flat = [batch for _, part in todo for batch in part]
-    done = parallel.map_items(run, flat, size=len, name=_first_and_last, **how)
+    done = parallel.map_items(run, flat, size=len, name=lambda batch: "extract-xvector", **how)
     for path, part in todo:
         found = list(_take(done, len(part)))
         ids = [i for f in found for i in f["ids"]]
@@ -192,10 +193,6 @@ def _read_part(path: Path) -> dict[str, np.ndarray] | None:
         return dict(zip(part["ids"].tolist(), part["vectors"], strict=True))
 
 
-def _first_and_last(batch: Batch) -> str:
-    return batch[0].id if len(batch) == 1 else f"batch {batch[0].id} to {batch[-1].id}"
-
-
 def _write(
     out: Output,
     workdir: WorkDir,
@@ -206,6 +203,7 @@ def _write(
     if not vectors:
         raise UserError("No utterance could be read.", "See the reasons above.")
     order = [u for u in dataset.utterances if u.id in vectors]
+    assert len(order) + len(skipped) == len(dataset.utterances), "vectors were lost"
     speakers = np.array([u.speaker for u in order])
     table = np.stack([vectors[u.id] for u in order])
     if not np.isfinite(table).all():

@@ -29,6 +29,8 @@ class LogMel(nn.Module):
         from speechbrain.lobes.features import Fbank
 
         super().__init__()
+        window = round(sample_rate * options.get("win_length", 25) / 1000)
+        options.setdefault("n_fft", max(400, window))  # SpeechBrain's 400 fits up to 16 kHz
         self.fbank = Fbank(sample_rate=sample_rate, n_mels=n_mels, **options)
         self.hop = round(sample_rate * options.get("hop_length", 10) / 1000)
 

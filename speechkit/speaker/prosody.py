@@ -87,10 +87,10 @@ def extract(
     Raises:
         UserError: bad flags, a bad set, or a broken utterance (with ``on_error="stop"``).
     """
-    if not 0 < f0_min < f0_max:
+    if not (f0_min >= 20 and 1.5 * f0_min <= f0_max):
         raise UserError(
-            f"--f0-min {f0_min:g} and --f0-max {f0_max:g} are not a range.",
-            "Both are in Hz; the first must be above 0 and below the second.",
+            f"--f0-min {f0_min:g} and --f0-max {f0_max:g} are not a range of pitch.",
+            "Both are in Hz; the first is at least 20, the second at least 1.5 times the first.",
         )
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
     final = workdir.exp("prosody", set_name, name=name)
@@ -176,7 +176,7 @@ def read(path: Path) -> dict[str, Prosody]:
         DataError: the file is not such a table.
     """
     table: dict[str, Prosody] = {}
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         if tuple(next(reader, ())) != COLUMNS:
             raise DataError(f"{path}: expected the columns {', '.join(COLUMNS)}.")

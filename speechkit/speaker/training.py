@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +12,20 @@ import torch
 from torch.utils.data import DataLoader
 
 from speechkit import audio
+from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
 from speechkit.speaker import model_folder, verification
-from speechkit.speaker.chunks import Chunks, Split, XVectorConfig, collate, durations, split
+from speechkit.speaker.chunks import (
+    Checked,
+    Chunks,
+    Split,
+    XVectorConfig,
+    broken,
+    collate,
+    durations,
+    split,
+)
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, Classifier, TDNNConfig
 from speechkit.training.batches import ResumableBatches
@@ -22,6 +33,8 @@ from speechkit.training.devices import resolve_device, resolve_precision
 from speechkit.training.fit import fit
 from speechkit.training.state import FitConfig, Trainable
 from speechkit.workdir import Output, WorkDir
+
+MAX_DEFAULT_RATE = 16_000
 
 
 class SpeakerNet(Trainable):
@@ -53,10 +66,7 @@ class SpeakerNet(Trainable):
         first = speeds.index(1.0) * len(speakers)
         vectors, losses, right = [], [], 0
         for utterance in self.split.held_out:
-            samples, _ = audio.read(
-                utterance.wav, self.config.sample_rate, utterance.start, utterance.end
-            )
-            features, frames = self.features(torch.from_numpy(samples)[None].to(self.device))
+            features, frames = self.features(self._whole(utterance)[None].to(self.device))
             vector = self.tdnn(features, frames)
             label = torch.tensor([first + self.split.label[utterance.speaker]], device=self.device)
             logits = self.classifier(vector).float()
@@ -71,6 +81,17 @@ class SpeakerNet(Trainable):
             "held_out_accuracy": right / len(losses),
             "held_out_eer_percent": found["eer_percent"],
         }
+
+    def _whole(self, utterance: data.Utterance) -> torch.Tensor:
+        """Samples ``[T]`` of a held-out utterance."""
+        rate, least = self.config.sample_rate, self.tdnn.config.min_frames * self.features.hop
+        try:
+            samples, _ = audio.read(utterance.wav, rate, utterance.start, utterance.end)
+        except UserError as error:
+            raise broken(f"{utterance.id}: {error.problem}") from error
+        if len(samples) < least:
+            raise broken(f"{utterance.id}: {len(samples) / rate:.3f} s are too short to validate.")
+        return torch.from_numpy(samples)
 
 
 def network_config(config: XVectorConfig) -> TDNNConfig:
@@ -92,7 +113,8 @@ def train(
     Args:
         workdir: the working directory.
         name: of the model.
-        config: all that decides the result; ``sample_rate`` 0 takes that of the first file.
+        config: all that decides the result; ``sample_rate`` 0 takes that of the first
+            file, at most 16 kHz.
         device: auto, cpu or cuda.
         jobs: processes that read audio; 0 reads in this one.
         checkpoint_minutes: how often the state is saved inside an epoch.
@@ -104,7 +126,10 @@ def train(
     dataset = data.load(workdir.data(config.set_name), workdir.root)
     if not config.sample_rate:
         rate = audio.info(dataset.utterances[0].wav).sample_rate
-        config = XVectorConfig(**{**asdict(config), "sample_rate": rate})
+        config = replace(config, sample_rate=min(rate, MAX_DEFAULT_RATE))
+        config.check()
+    if not 0 <= checkpoint_minutes < math.inf:
+        raise UserError(f"--checkpoint-minutes {checkpoint_minutes} is not a time from 0 up.")
     final = workdir.exp("xvector_nnet", name)
     with Output(
         final,
@@ -142,12 +167,14 @@ def _train(
     batches = partial(ResumableBatches, len(chunks), config.batch_size, config.epochs, config.seed)
     fitted = fit(
         net,
-        lambda step: DataLoader(
-            chunks,
-            batch_sampler=batches(step),
-            collate_fn=collate,
-            num_workers=jobs,
-            prefetch_factor=4 if jobs else None,
+        lambda step: Checked(
+            DataLoader(
+                chunks,
+                batch_sampler=batches(step),
+                collate_fn=collate,
+                num_workers=jobs,
+                prefetch_factor=4 if jobs else None,
+            )
         ),
         FitConfig(
             config.epochs,

@@ -1,6 +1,7 @@
 """The report: sections, escaping, self-containedness, and a look in a real browser."""
 
 import base64
+import json
 import re
 import shutil
 import subprocess
@@ -63,7 +64,9 @@ def test_nothing_is_fetched(made, run):
 
 
 def test_names_from_data_are_escaped(tmp_path, run):
-    make_set(tmp_path, name="<b>bold")
+    make_set(tmp_path)
+    manifest = {"command": "x", "params": {"a": "<b>bold"}, "seconds": 1, "finished": "now"}
+    (tmp_path / "data/train/manifest.json").write_text(json.dumps(manifest))
     html = page.render(page.collect(WorkDir(tmp_path)), "<script>alert(1)</script>")
     assert "<script>" not in html and "&lt;script&gt;" in html
     assert "<b>bold" not in html and "&lt;b&gt;bold" in html

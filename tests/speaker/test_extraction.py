@@ -257,3 +257,33 @@ def test_audio_of_another_rate_is_resampled(run, tmp_path):
     write_model(tmp_path)
     assert run("extract-xvector", "-C", tmp_path).code == 0
     assert len(ArkTable(tmp_path / "exp/xvector/train/xvector.scp", tmp_path)) == 12
+
+
+def test_parts_of_other_batches_are_not_taken_up(run, workdir, monkeypatch):
+    write_model(workdir)
+    real, calls = extraction._embed, []
+
+    def dying(batch, **how):
+        calls.append(batch)
+        if len(calls) == 9:
+            raise KeyboardInterrupt
+        return real(batch, **how)
+
+    monkeypatch.setattr(extraction, "PART", 2)
+    monkeypatch.setattr(extraction, "_embed", dying)
+    assert run("extract-xvector", "-C", workdir, "--batch-seconds", 0.01).code == 130
+    done = run("extract-xvector", "-C", workdir, "--batch-seconds", 60, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["utterances"] == 12
+
+
+def test_a_damaged_config_is_named(run, workdir):
+    write_model(workdir)
+    path = workdir / "exp/xvector_nnet/net/config.yaml"
+    whole = path.read_text()
+    for damaged in (whole.replace("16000", "abc"), whole.replace("n_mels: 8", "n_mels: [1]"),
+                    whole[:120]):  # fmt: skip
+        path.write_text(damaged)
+        done = run("extract-xvector", "-C", workdir)
+        assert done.code == 2, damaged
+        assert "config.yaml" in done.err

@@ -177,3 +177,46 @@ def test_one_speaker_is_refused(run, tmp_path):
 def test_network_config_keeps_the_papers_contexts():
     config = network_config(XVectorConfig())
     assert (config.kernels, config.dilations) == ((5, 3, 3, 1, 1), (1, 2, 3, 1, 1))
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--seed", -1), "--seed"),
+        (("--clip", "nan"), "--clip"),
+        (("--chunk-max", "inf"), "--chunk-max"),
+        (("--channels", "0,0,0,0,0"), "--channels"),
+        (("--sample-rate", 1), "--sample-rate"),
+        (("--speeds", "1.0,1.0"), "--speeds"),
+        (("--checkpoint-minutes", "nan"), "--checkpoint-minutes"),
+    ],
+)
+def test_values_out_of_range(run, workdir, flags, said):
+    done = run("train", "xvector", "-C", workdir, *flags)
+    assert done.code == 2
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("jobs", [0, 1])
+def test_broken_audio_is_named_without_a_traceback(run, workdir, jobs):
+    for path in (workdir / "data/train/wav").iterdir():
+        soundfile.write(path, np.full(16000, np.nan), 16000, subtype="FLOAT")
+    done = run("train", "xvector", "-C", workdir, *TINY, "--jobs", jobs)
+    assert done.code == 2
+    assert "NaN" in done.err and "s" in done.err.split("NaN")[0]
+    assert "Traceback" not in done.err
+    assert "validate --decode --fix" in " ".join(done.err.split())
+    assert "-u" in done.err.split("NaN")[0]
+
+
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_other_sample_rates(run, tmp_path, rate):
+    make_set(tmp_path, speakers=2, utterances=3, rate=rate)
+    done = run("train", "xvector", "-C", tmp_path, *TINY, "--epochs", 1)
+    assert done.code == 0, done.err
+    card = (tmp_path / "exp/xvector_nnet/default/config.yaml").read_text()
+    assert f"sample_rate: {min(rate, 16000)}" in card
+    wide = run("train", "xvector", "-C", tmp_path, *TINY, "--epochs", 1, "--sample-rate", 48000,
+               "--name", "wide")  # fmt: skip
+    assert wide.code == 0, wide.err

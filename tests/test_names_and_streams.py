@@ -1,0 +1,101 @@
+"""Names cannot lead out of a working directory; odd streams and early Ctrl-C end well."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from conftest import make_set
+
+from speechkit import files
+from speechkit.errors import UserError
+from speechkit.workdir import WorkDir, check_name
+
+BAD = ["", ".", "..", "a/b", "/tmp/x", "../data/train", "a b", "-x", ".hidden", "x" * 101, "a\n"]
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_names(name):
+    with pytest.raises(UserError, match="cannot be the name"):
+        check_name("set", name)
+    with pytest.raises(UserError, match="cannot be the name"):
+        WorkDir(files.Path()).data(name)
+
+
+@pytest.mark.parametrize("name", ["train", "train_clean_100", "xvector_pm0.04", "größe", "a+b-c"])
+def test_good_names(name):
+    assert check_name("set", name) == name
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("extract-prosody", "--set", "{root}/data/train", "--force"),
+        ("extract-prosody", "--set", "../data/train", "--force"),
+        ("extract-prosody", "--name", "a/../../../data/train", "--force"),
+        ("train", "xvector", "--name", ".", "--force"),
+        ("train", "xvector", "--name", "", "--force"),
+        ("train", "xvector", "--name", "..", "--force"),
+        ("extract-xvector", "--set", "{root}/data/train", "--force"),
+        ("mine-hard", "--param", "pitch", "--name", "/../../..", "--force"),
+        ("mine-hard", "--param", "pitch", "--pm", "1e-300"),
+    ],
+)
+def test_no_command_leaves_its_place(run, workdir, words):
+    (workdir / "exp/xvector_nnet/kept").mkdir(parents=True)
+    before = sorted(p for p in workdir.rglob("*") if p.is_file())
+    done = run(*(word.format(root=workdir) for word in words), "-C", workdir)
+    assert done.code == 2, done.err
+    assert sorted(p for p in workdir.rglob("*") if p.is_file()) == before
+    assert (workdir / "exp/xvector_nnet/kept").is_dir()
+
+
+def test_skipped_utterances_are_said_again(run, workdir):
+    (workdir / "data/train/wav/s1-u1.wav").unlink()
+    assert run("extract-prosody", "-C", workdir, "-j", 1, "--on-error", "skip").code == 0
+    again = run("extract-prosody", "-C", workdir, "-j", 1)
+    assert again.code == 0
+    assert "up to date" in again.err and "skipped.tsv" in again.err
+
+
+def test_finished_results_on_a_read_only_share(run, workdir, monkeypatch):
+    assert run("extract-prosody", "-C", workdir, "-j", 1).code == 0
+
+    def refuse(self, what):
+        raise files.NotWritable("Cannot write here.", "Use -C DIR.")
+
+    monkeypatch.setattr(files.Lock, "acquire", refuse)
+    again = run("extract-prosody", "-C", workdir, "-j", 1)
+    assert again.code == 0 and "up to date" in again.err
+    other = run("extract-prosody", "-C", workdir, "-j", 1, "--name", "new")
+    assert other.code == 2 and "Cannot write" in other.err
+
+
+def speechkit(*words: object, **how) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-m", "speechkit", *map(str, words)], **how)
+
+
+def test_ascii_output_and_closed_stderr(tmp_path):
+    make_set(tmp_path, name="größe", speakers=2, utterances=1, seconds=0.3)
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    words = ("extract-prosody", "-C", tmp_path, "--set", "größe", "-j", 1)
+    done = speechkit(*words, env=environment, stdout=-1, stderr=-1)
+    out, err = done.communicate()
+    assert done.returncode == 0, err
+    assert b"gr\\xf6\\xdfe" in out
+    command = f"{sys.executable} -m speechkit extract-prosody -C {tmp_path} --set größe --name b"
+    closed = subprocess.run(["sh", "-c", f"{command} 2>&-"], stdout=-1, check=False)
+    assert closed.returncode == 0
+
+
+@pytest.mark.parametrize("delay", [0.03, 0.06, 0.1, 0.2])
+def test_ctrl_c_at_once(tmp_path, delay):
+    process = speechkit("prepare", "demo", "-C", tmp_path, stdout=-1, stderr=-1)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    if b"speechkit/__main__" not in err and process.returncode != -signal.SIGINT:
+        assert process.returncode == 130  # else it hit the interpreter before our first line
+        assert b"Traceback" not in err
