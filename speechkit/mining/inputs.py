@@ -72,7 +72,7 @@ def read_population(folder: Path) -> Population:
         utterances=list(speaker_of),
         speakers=np.array([number[name] for name in speaker_of.values()], np.int32),
         names=names,
-        gender=[g if (g := gender.get(name, "")) in ("f", "m") else "" for name in names],
+        gender=[gender.get(name, "") for name in names],
         age=np.array([_years(folder / "spk2age", name, age.get(name, "nan")) for name in names]),
     )
 

@@ -198,7 +198,7 @@ BAD = {
     "store": (["--param", "pitch", "--store", "all"], nothing, "auto, thresholds, pairs"),
     "unit": (["--param", "pitch", "--pitch-unit", "mel"], nothing, "hz, semitones"),
     "device": (["--param", "xvector", "--device", "tpu"], nothing, "auto, cpu, cuda"),
-    "seed": (["--param", "pitch", "--seed", "-1"], nothing, "negative"),
+    "seed": (["--param", "pitch", "--seed", "-1"], nothing, "--seed"),
     "pairs of candidates": (
         ["--param", "xvector", "--candidates", "100", "--store", "pairs"],
         nothing,
