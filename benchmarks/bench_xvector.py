@@ -12,11 +12,13 @@ import argparse
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from speechkit import parallel
 from speechkit.kaldi import data
 from speechkit.speaker import embedder
 from speechkit.speaker.extraction import BATCH_SECONDS, make_batches
@@ -82,16 +84,17 @@ def speechbrain_run(folder: Path, paths: list[str]):
 
 
 def our_run(folder: Path, dataset: data.DataDir, precision: str):
-    """The body of extract-xvector: sorted batches, exact lengths, folded normalisation."""
+    """The body of extract-xvector: sorted batches in threads, folded normalisation."""
     from speechkit.speaker.extraction import _embed
 
     batches = make_batches(dataset, BATCH_SECONDS["cpu"])
+    embed = partial(_embed, folder=folder, device="cpu", precision=precision, on_error="stop")
 
     def run() -> np.ndarray:
         vectors = {}
-        for batch in batches:
-            found = _embed(batch, folder, "cpu", precision, "stop")
-            vectors.update(zip(found["ids"], found["vectors"], strict=True))
+        jobs = parallel.cpu_count()
+        for done in parallel.map_items(embed, batches, executor="threads", jobs=jobs):
+            vectors.update(zip(done.value["ids"], done.value["vectors"], strict=True))
         return np.stack([vectors[u.id] for u in dataset.utterances])
 
     embedder.load(folder, "cpu", precision)

@@ -17,7 +17,7 @@ from speechkit.mining.distance import NO_LIMIT, Cosine, Difference
 from speechkit.mining.matrix import Arranged, Block, Columns
 from speechkit.mining.parting import BlockFound, bounds_of_runs, find_edges, joined, part
 
-BLOCK_BYTES = 64 << 20
+BLOCK_BYTES = 32 << 20
 MOST_ROWS = 2048
 UNDECIDED_FEW, UNDECIDED_MANY = 1 << 16, 1 << 21  # pairs of a block
 
@@ -50,7 +50,7 @@ class BlockMiner:
         pm: float = 0.0,
         seed: int = 0,
     ) -> None:
-        self.distance, self.m = distance, m
+        self.distance, self.m, self.on_cpu = distance, m, device == "numpy"
         self.candidates, self.pm, self.seed = candidates, pm, seed
         rows = np.flatnonzero(valid)
         own = np.bincount(speakers[rows], minlength=int(speakers.max(initial=0)) + 1)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +24,11 @@ from speechkit.mining.windows import (
     sorted_others,
     windows_within,
 )
+from speechkit.parallel import cpu_count
 from speechkit.progress import progress
 from speechkit.workdir import Output
 
+MOST_THREADS = 4  # each holds a block and its copies
 PIVOTS_PER_PART = 8192  # finished pivots kept together for resuming
 _EXPAND_AT_ONCE = 1 << 22
 
@@ -151,8 +156,7 @@ def _run_blocks(problem: Problem, m: np.ndarray, out: Output, pairs: bool, devic
                 advance(last - first)
                 continue
             blocks = []
-            for task in tasks:
-                block = miner.run(task, keep=pairs)
+            for task, block in zip(tasks, _side_by_side(miner, tasks, pairs), strict=True):
                 if indices is not None:
                     _store(indices, starts, block)
                 blocks.append(_short(block))
@@ -164,6 +168,25 @@ def _run_blocks(problem: Problem, m: np.ndarray, out: Output, pairs: bool, devic
     if indices is not None:
         _put(path, out.path / "indices.npy")
     return found
+
+
+def _side_by_side(
+    miner: BlockMiner, tasks: Sequence[tuple[int, int, int, int]], keep: bool
+) -> Iterator[BlockFound]:
+    """Results of the tasks, in order; on the CPU a few blocks at a time.
+
+    (The product of a block uses all cores; sorting and comparing, which take longer, use one
+    and release the GIL.)
+    """
+    workers = min(MOST_THREADS, cpu_count()) if miner.on_cpu else 1
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[BlockFound]] = deque()
+        for task in tasks:
+            waiting.append(pool.submit(miner.run, task, keep))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _open_indices(path: Path, size: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from speechkit.workdir import Output, WorkDir
 PART = 64  # batches per part that a resumed run keeps
 BATCH_SECONDS = {"cpu": 20.0, "cuda": 600.0}
 MAX_BATCH = 256
+MAX_THREADS = 16
 
 Batch = list[data.Utterance]
 
@@ -51,7 +52,7 @@ def extract(
         batch_seconds: audio per batch, with padding; 0 takes 20 s on CPU, 600 s on CUDA.
         precision: 32, or bf16 (vectors then differ by about one in a thousand).
         device: auto, cpu or cuda.
-        jobs: processes; 1 works in this process with all threads.
+        jobs: processes; 1 works in this process, on the CPU with a thread for each CPU.
         executor: local or dask://HOST:PORT.
         on_error: stop, or skip broken utterances.
         allow_pipes: run shell commands in ``wav.scp``.
@@ -80,6 +81,8 @@ def extract(
         run = partial(
             _embed, folder=folder.resolve(), device=where, precision=precision, on_error=on_error
         )
+        if executor == "local" and jobs <= 1 and where == "cpu":
+            executor, jobs = "threads", min(MAX_THREADS, parallel.cpu_count())
         vectors, skipped = _run(
             out, batches, run, jobs=jobs, executor=executor, label=f"xvector {set_name}"
         )
@@ -222,7 +225,7 @@ def _write(
         "skipped": len(skipped),
         "speakers": len(means),
         "dimension": table.shape[1],
-        **verification.summary(table, speakers),
+        **verification.summary_with_interval(table, speakers),
     }
     model_folder.write_summary(out.path, found)
     out.counts.update(utterances=len(order), skipped=len(skipped), speakers=len(means))

@@ -7,6 +7,7 @@ loaded with ``weights_only=True``.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -122,13 +123,13 @@ class ExactECAPA(torch.nn.Module):
     def __init__(self, ecapa: torch.nn.Module) -> None:
         super().__init__()
         self.ecapa = ecapa
-        self.frames: Sequence[int] = ()
+        self.batch = threading.local()  # batches may run side by side
         convolutions: list[Any] = [m for m in ecapa.modules() if hasattr(m, "_manage_padding")]
         for module in convolutions:
             module._manage_padding = partial(self._pad, module.padding_mode)
 
     def forward(self, features: Tensor, frames: Sequence[int]) -> Tensor:
-        self.frames = frames
+        self.batch.frames = frames
         # Half a frame less: exactly `frames` positions lie below it, whatever the rounding.
         relative = (torch.tensor(frames) - 0.5) / features.shape[1]
         return self.ecapa(features, relative.to(features.device)).squeeze(1)
@@ -141,7 +142,7 @@ class ExactECAPA(torch.nn.Module):
         if mode != "reflect":
             raise UserError(f"ECAPA with padding '{mode}' is not supported.", "Expected: reflect.")
         padded = torch.nn.functional.pad(x, (reach, reach), mode="reflect")
-        for row, length in enumerate(self.frames):
+        for row, length in enumerate(self.batch.frames):
             if length < x.shape[2] and x.shape[2] > 1:
                 tail = x[row, :, length - 1 - reach : length - 1].flip(1)
                 padded[row, :, reach + length : reach + length + reach] = tail

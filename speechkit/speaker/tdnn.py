@@ -106,8 +106,8 @@ def statistics(x: Tensor, frames: Sequence[int] | None = None) -> Tensor:
     rows = []
     for row, length in enumerate(frames):
         one = x[row, :length]
-        mean = one.mean(0)
-        deviation = ((one - mean).square().sum(0) / (length - 1)).sqrt()
+        mean = one.mean(0, dtype=torch.float32)
+        deviation = (one - mean).square_().sum(0).div_(length - 1).sqrt_()
         rows.append(torch.cat([mean, deviation + 1e-5]))
     return torch.stack(rows)
 
@@ -225,7 +225,7 @@ class FoldedTDNN(nn.Module):
                 x = reflect(x, reach, frames)
             x = conv(x.transpose(1, 2).unsqueeze(2)).squeeze(2).transpose(1, 2)
             x = nn.functional.leaky_relu_(x, 0.01)
-        mean, deviation = statistics(x.float(), frames).chunk(2, dim=1)
+        mean, deviation = statistics(x, frames).chunk(2, dim=1)
         mean = mean * self.scale + self.shift
         deviation = (deviation - 1e-5) * self.scale.abs() + 1e-5
         return self.embedding(torch.cat([mean, deviation], dim=1))

@@ -7,31 +7,67 @@ import numpy as np
 from speechkit.training.seeds import rng
 
 MAX_TRIALS = 5_000_000
+MAX_BOOTSTRAP = 300_000  # trials up to which intervals are computed
 
 
-def equal_error_rate(scores: np.ndarray, target: np.ndarray) -> float:
+def equal_error_rate(
+    scores: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None
+) -> float:
     """The error rate at the threshold where misses are as frequent as false alarms.
 
     Args:
         scores: ``[N]``, higher for "same speaker".
         target: ``[N]``, whether the trial is of one speaker.
+        weights: ``[N]``, how often each trial counts (default once).
 
     Returns:
         0..1, interpolated between the two nearest thresholds; NaN without both kinds.
     """
-    target = np.asarray(target, bool)
-    hits, others = int(target.sum()), int((~target).sum())
+    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+    same = np.asarray(target, bool)[order]
+    count = np.ones(len(order)) if weights is None else np.asarray(weights, np.float64)[order]
+    hits, others = count[same].sum(), count[~same].sum()
     if not hits or not others:
         return float("nan")
-    order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
-    ranked, sorted_scores = target[order], np.asarray(scores)[order]
+    sorted_scores = np.asarray(scores)[order]
     last = np.flatnonzero(np.append(np.diff(sorted_scores) != 0, True))  # one point per score
-    misses = np.concatenate([[1.0], 1 - np.cumsum(ranked)[last] / hits])
-    alarms = np.concatenate([[0.0], np.cumsum(~ranked)[last] / others])
-    after = int(np.argmax(alarms >= misses))
+    misses = np.concatenate([[1.0], 1 - np.cumsum(count * same)[last] / hits])
+    alarms = np.concatenate([[0.0], np.cumsum(count * ~same)[last] / others])
+    after = int(np.argmax(alarms >= misses - 1e-12))
     gap_before, gap_after = misses[after - 1] - alarms[after - 1], misses[after] - alarms[after]
     part = gap_before / (gap_before - gap_after)
     return float(alarms[after - 1] + part * (alarms[after] - alarms[after - 1]))
+
+
+def interval(
+    vectors: np.ndarray, speakers: np.ndarray, draws: int = 200, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of the equal error rate by a bootstrap over speakers.
+
+    Each draw takes as many speakers as there are, with replacement; a trial counts as often
+    as its speakers were drawn (trials between copies of one speaker do not exist).
+
+    Args:
+        vectors: ``[N, D]``, few enough for all pairs.
+        speakers: ``[N]`` speaker of each.
+        draws: number of bootstrap draws.
+        seed: of the draws.
+    """
+    names, number = np.unique(speakers, return_inverse=True)
+    first, second = np.triu_indices(len(vectors), 1)
+    scores, target = trials(vectors, speakers)
+    order = np.argsort(-scores, kind="stable")  # sorted once: the draws only change weights
+    scores, target = scores[order], target[order]
+    a, b = number[first[order]], number[second[order]]
+    rates = []
+    for draw in range(draws):
+        chosen = rng(seed, draw).integers(len(names), size=len(names))
+        copies = np.bincount(chosen, minlength=len(names)).astype(np.float64)
+        rates.append(
+            equal_error_rate(scores, target, np.where(target, copies[a], copies[a] * copies[b]))
+        )
+    low, high = np.nanpercentile(rates, (2.5, 97.5))
+    return float(low), float(high)
 
 
 def trials(
@@ -73,3 +109,12 @@ def summary(vectors: np.ndarray, speakers: np.ndarray) -> dict[str, float]:
         "cosine_same_speaker_mean": float(same.mean()) if len(same) else float("nan"),
         "cosine_other_speaker_mean": float(other.mean()) if len(other) else float("nan"),
     }
+
+
+def summary_with_interval(vectors: np.ndarray, speakers: np.ndarray) -> dict[str, float]:
+    """:func:`summary`, with a 95 % interval over speakers where all pairs are few enough."""
+    found = summary(vectors, speakers)
+    low = high = float("nan")
+    if found["trials"] <= MAX_BOOTSTRAP and found["eer_percent"] == found["eer_percent"]:
+        low, high = interval(vectors, speakers)
+    return {**found, "eer_low_percent": 100 * low, "eer_high_percent": 100 * high}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from speechkit.speaker.verification import equal_error_rate, summary, trials
+from speechkit.speaker.verification import equal_error_rate, interval, summary, trials
 
 
 def reference(scores: np.ndarray, target: np.ndarray) -> float:
@@ -51,3 +51,29 @@ def test_very_many_pairs_are_sampled_without_self_pairs(monkeypatch):
     scores, _ = trials(vectors, np.arange(60))
     assert len(scores) == 1000
     assert scores.max() == 0  # no utterance is compared with itself
+
+
+def test_weights_are_repetitions():
+    rng = np.random.default_rng(0)
+    scores, target = rng.normal(size=200).round(1), rng.random(200) < 0.3
+    weights = rng.integers(0, 4, 200)
+    expected = equal_error_rate(np.repeat(scores, weights), np.repeat(target, weights))
+    assert equal_error_rate(scores, target, weights) == pytest.approx(expected, abs=1e-9)
+
+
+def test_interval_over_speakers():
+    """It holds the rate, and is wider with fewer speakers."""
+    rng = np.random.default_rng(1)
+
+    def draw(count):
+        speakers = np.repeat(np.arange(count), 6)
+        voices = rng.normal(size=(count, 8))
+        return voices[speakers] + 0.9 * rng.normal(size=(len(speakers), 8)), speakers
+
+    widths = []
+    for count in (6, 40):
+        vectors, speakers = draw(count)
+        low, high = interval(vectors, speakers, draws=100)
+        assert low < summary(vectors, speakers)["eer_percent"] / 100 < high
+        widths.append(high - low)
+    assert widths[0] > 1.5 * widths[1]
