@@ -15,7 +15,7 @@ import numpy as np
 
 from speechkit.mining.distance import NO_LIMIT, Cosine, Difference
 from speechkit.mining.matrix import Arranged, Block, Columns
-from speechkit.mining.parting import BlockFound, bounds_of_runs, find_edges, joined, part
+from speechkit.mining.parting import BlockFound, Near, bounds_of_runs, find_edges, joined, part
 
 BLOCK_BYTES = 32 << 20
 MOST_ROWS = 2048
@@ -106,15 +106,18 @@ class BlockMiner:
         for a, b in self._inside(start, stop):
             self._forbid_own(block, (start, stop, task[2], task[3]), columns, a, b)
         edges = find_edges(block, mine_m)
-        undecided = edges.undecided(block)
+        # Counted before they are gathered: equal vectors could make it the whole block.
+        surplus = block.count_up_to(edges.high) - int(mine_m.sum())
+        near = Near.of(block, edges) if surplus <= UNDECIDED_MANY or stop - start == 1 else None
+        undecided = surplus if near is None else near.undecided
         if undecided > max(UNDECIDED_FEW, block.size // 64) and not precise:
             return self._mine(task, start, stop, columns, m, keep, True)
-        if undecided > UNDECIDED_MANY and stop - start > 1:
+        if near is None or (undecided > UNDECIDED_MANY and stop - start > 1):
             middle = (start + stop) // 2
             halves = ((start, middle), (middle, stop))
             return [f for a, b in halves for f in self._mine(task, a, b, columns, m, keep, True)]
         rows = self.order[start:stop]
-        return [part(block, edges, rows, self.order[columns], mine_m, self.distance, keep)]
+        return [part(near, rows, self.order[columns], mine_m, self.distance, keep)]
 
     def _columns(self, task: tuple[int, int, int, int]) -> tuple[Columns, np.ndarray]:
         """Candidates of a block, and the m of its pivots among them."""

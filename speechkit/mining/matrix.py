@@ -37,13 +37,11 @@ class Block(Protocol):
     def smallest(self, rows: slice, m: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of each row the smallest, m-th smallest and (m+1)-th smallest key (float64)."""
 
-    def between(
-        self, low: np.ndarray | None, high: np.ndarray, strict: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Indices with ``low <= key <= high`` (``key < high`` if strict), by row."""
+    def up_to(self, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Row, column and key of the entries with ``key <= high``, by row and column."""
 
-    def count_below(self, high: np.ndarray) -> np.ndarray:
-        """How many keys of each row are below ``high``."""
+    def count_up_to(self, high: np.ndarray) -> int:
+        """How many entries those are."""
 
 
 class NumpyBlock:
@@ -66,21 +64,17 @@ class NumpyBlock:
         three = np.stack([keys[:, :m].min(axis=1), keys[:, m - 1], after]).astype(np.float64)
         return three[0], three[1], three[2]
 
-    def between(
-        self, low: np.ndarray | None, high: np.ndarray, strict: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        mask = (np.less if strict else np.less_equal)(self.keys, self._column(high))
-        if low is not None:
-            mask &= self.keys >= self._column(low)
-        row, column = np.nonzero(mask)
-        return row, column
+    def up_to(self, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        place = np.flatnonzero(self._mask(high))
+        row, column = np.divmod(place, self.keys.shape[1])
+        return row, column, self.keys.ravel()[place].astype(np.float64)
 
-    def count_below(self, high: np.ndarray) -> np.ndarray:
-        return np.count_nonzero(self.keys < self._column(high), axis=1)
+    def count_up_to(self, high: np.ndarray) -> int:
+        return int(np.count_nonzero(self._mask(high)))
 
-    def _column(self, bound: np.ndarray) -> np.ndarray:
+    def _mask(self, high: np.ndarray) -> np.ndarray:
         # In the keys' own type: comparing float32 with float64 would copy the block.
-        return bound.astype(self.keys.dtype)[:, None]
+        return self.keys <= high.astype(self.keys.dtype)[:, None]
 
 
 class TorchBlock:
@@ -111,23 +105,19 @@ class TorchBlock:
         three = found[:, [0, m - 1, m]].double().cpu().numpy()
         return three[:, 0], three[:, 1], three[:, 2]
 
-    def between(
-        self, low: np.ndarray | None, high: np.ndarray, strict: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        bound = self._column(high)
-        mask = self.keys < bound if strict else self.keys <= bound
-        if low is not None:
-            mask &= self.keys >= self._column(low)
+    def up_to(self, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        mask = self._mask(high)
         row, column = mask.nonzero().cpu().numpy().T
-        return row, column
+        return row, column, self.keys[mask].double().cpu().numpy()
 
-    def count_below(self, high: np.ndarray) -> np.ndarray:
-        return (self.keys < self._column(high)).sum(1).cpu().numpy()
+    def count_up_to(self, high: np.ndarray) -> int:
+        return int(self._mask(high).sum())
 
-    def _column(self, bound: np.ndarray) -> Any:
+    def _mask(self, high: np.ndarray) -> Any:
         import torch
 
-        return torch.as_tensor(bound, device=self.keys.device).to(self.keys.dtype)[:, None]
+        bound = torch.as_tensor(high, device=self.keys.device).to(self.keys.dtype)
+        return self.keys <= bound[:, None]
 
 
 class Arranged:

@@ -46,10 +46,32 @@ class Edges:
     low: np.ndarray
     high: np.ndarray
 
-    def undecided(self, block: Block) -> int:
-        """Number of pairs of the block that need their exact distance."""
-        between = block.count_below(self.high) - block.count_below(self.low)
-        return int(between.sum() + block.count_below(self.nearest).sum())
+
+@dataclass
+class Near:
+    """The entries of a block that may be hard, ``[E]`` each, by row and column.
+
+    Args:
+        row: of the block.
+        column: of the block.
+        sure: surely hard.
+        first: may be the nearest of its row.
+    """
+
+    row: np.ndarray
+    column: np.ndarray
+    sure: np.ndarray
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, block: Block, edges: Edges) -> Near:
+        row, column, key = block.up_to(edges.high)
+        return cls(row, column, key < edges.low[row], key <= edges.nearest[row])
+
+    @property
+    def undecided(self) -> int:
+        """Number of entries that need their exact distance."""
+        return int(np.count_nonzero(~self.sure) + np.count_nonzero(self.first))
 
 
 def bounds_of_runs(sequence: np.ndarray) -> np.ndarray:
@@ -69,8 +91,7 @@ def find_edges(block: Block, m: np.ndarray) -> Edges:
 
 
 def part(
-    block: Block,
-    edges: Edges,
+    near: Near,
     rows: np.ndarray,
     columns: np.ndarray,
     m: np.ndarray,
@@ -80,32 +101,29 @@ def part(
     """Part each row of a block after its m-th nearest column.
 
     Args:
-        block: keys of ``rows`` against ``columns``.
-        edges: of the same block.
+        near: entries of the block of ``rows`` against ``columns``.
         rows: ``[R]`` pivots.
         columns: ``[C]`` candidates.
         m: ``[R]`` sizes of the hard sets.
         distance: decides what the keys leave open.
         keep: also return the pairs.
     """
-    count, low = len(rows), edges.low
-    sure = block.count_below(low)
-    row, column = block.between(low, edges.high)
+    count = len(rows)
+    sure = np.bincount(near.row[near.sure], minlength=count)
+    row, column = near.row[~near.sure], near.column[~near.sure]
     row, partner, dist = _sorted_exactly(row, columns[column], rows, distance)
     rank = np.arange(len(row)) - np.searchsorted(row, np.arange(count))[row]
     inside = rank < (m - sure)[row]
     last, first, tie = _edges(row, partner, dist, rank, m - sure, count)
     found = BlockFound(rows, m, threshold_between(last, first), np.full(count, -1), tie)
 
-    near_row, near_column = block.between(None, edges.nearest)
-    near_row, near, _ = _sorted_exactly(near_row, columns[near_column], rows, distance)
-    head = np.r_[True, near_row[1:] != near_row[:-1]] if len(near_row) else np.zeros(0, bool)
-    found.nearest[near_row[head]] = near[head]
+    first_row, first_column = near.row[near.first], near.column[near.first]
+    first_row, nearest, _ = _sorted_exactly(first_row, columns[first_column], rows, distance)
+    head = np.r_[True, first_row[1:] != first_row[:-1]] if len(first_row) else np.zeros(0, bool)
+    found.nearest[first_row[head]] = nearest[head]
     if keep:
-        sure_row, sure_column = block.between(None, low, strict=True)
-        found.partners = _merge(
-            (sure_row, columns[sure_column]), (row[inside], partner[inside]), int(columns.max()) + 1
-        )
+        surely = (near.row[near.sure], columns[near.column[near.sure]])
+        found.partners = _merge(surely, (row[inside], partner[inside]), int(columns.max()) + 1)
     return found
 
 
