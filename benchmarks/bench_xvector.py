@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechkit import parallel
 from speechkit.kaldi import data
 from speechkit.speaker import embedder
 from speechkit.speaker.extraction import BATCH_SECONDS, make_batches
@@ -84,7 +83,7 @@ def speechbrain_run(folder: Path, paths: list[str]):
 
 
 def our_run(folder: Path, dataset: data.DataDir, precision: str):
-    """The body of extract-xvector: sorted batches in threads, folded normalisation."""
+    """The body of extract-xvector: sorted batches, folded normalisation."""
     from speechkit.speaker.extraction import _embed
 
     batches = make_batches(dataset, BATCH_SECONDS["cpu"])
@@ -92,9 +91,8 @@ def our_run(folder: Path, dataset: data.DataDir, precision: str):
 
     def run() -> np.ndarray:
         vectors = {}
-        jobs = parallel.cpu_count()
-        for done in parallel.map_items(embed, batches, executor="threads", jobs=jobs):
-            vectors.update(zip(done.value["ids"], done.value["vectors"], strict=True))
+        for found in map(embed, batches):
+            vectors.update(zip(found["ids"], found["vectors"], strict=True))
         return np.stack([vectors[u.id] for u in dataset.utterances])
 
     embedder.load(folder, "cpu", precision)

@@ -23,7 +23,6 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
-    ThreadPoolExecutor,
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -92,8 +91,7 @@ def map_items(
         function: importable at the top of a module (it travels to other processes).
         items: what to map over.
         jobs: local processes; 1 works in this process.
-        executor: ``local``, ``dask://HOST:PORT``, or ``threads`` (of this process, for
-            functions that release the GIL and may run side by side).
+        executor: ``local`` or ``dask://HOST:PORT``.
         on_error: ``stop`` raises at the first failing item, ``skip`` yields it with its reason.
         chunk: items sent to a worker at a time.
         name: how an item is called in messages.
@@ -205,9 +203,6 @@ def _open_executor(executor: str, jobs: int) -> Iterator[tuple[Executor, int]]:
             _kill(pool)
             raise
         pool.shutdown()
-    elif executor == "threads":
-        with _threads(jobs) as threads:
-            yield threads, jobs
     elif executor.startswith("dask://"):
         with _dask(executor.removeprefix("dask://")) as found:
             yield found
@@ -215,24 +210,6 @@ def _open_executor(executor: str, jobs: int) -> Iterator[tuple[Executor, int]]:
         raise UserError(
             f"--executor '{executor}' is not known.", "Accepted: local, dask://HOST:PORT."
         )
-
-
-@contextmanager
-def _threads(jobs: int) -> Iterator[Executor]:
-    """Threads of this process with one numerical thread each, for functions that release the GIL.
-
-    Faster than one thread that computes with all of them: reading and small operations run
-    side by side too, and no process has to start.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    pool = ThreadPoolExecutor(jobs, initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def extract_xvector(
         ),
     ] = "",
     batch_seconds: Annotated[
-        float, typer.Option(min=0, help="Seconds of audio per batch; 0: 20 on CPU, 600 on CUDA.")
+        float, typer.Option(min=0, help="Seconds of audio per batch; 0: 60 on CPU, 600 on CUDA.")
     ] = 0.0,
     precision: Annotated[
         str, typer.Option(help="32, or bf16: faster, vectors differ by about one in a thousand.")

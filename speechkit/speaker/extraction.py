@@ -20,9 +20,8 @@ from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
 PART = 64  # batches per part that a resumed run keeps
-BATCH_SECONDS = {"cpu": 20.0, "cuda": 600.0}
+BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}
 MAX_BATCH = 256
-MAX_THREADS = 16
 
 Batch = list[data.Utterance]
 
@@ -49,10 +48,10 @@ def extract(
         set_name: the set to read.
         model: see :func:`speechkit.speaker.embedder.find_model`.
         name: suffix of the output folder.
-        batch_seconds: audio per batch, with padding; 0 takes 20 s on CPU, 600 s on CUDA.
+        batch_seconds: audio per batch, with padding; 0 takes 60 s on CPU, 600 s on CUDA.
         precision: 32, or bf16 (vectors then differ by about one in a thousand).
         device: auto, cpu or cuda.
-        jobs: processes; 1 works in this process, on the CPU with a thread for each CPU.
+        jobs: processes; 1 works in this process with all threads.
         executor: local or dask://HOST:PORT.
         on_error: stop, or skip broken utterances.
         allow_pipes: run shell commands in ``wav.scp``.
@@ -81,8 +80,6 @@ def extract(
         run = partial(
             _embed, folder=folder.resolve(), device=where, precision=precision, on_error=on_error
         )
-        if executor == "local" and jobs <= 1 and where == "cpu":
-            executor, jobs = "threads", min(MAX_THREADS, parallel.cpu_count())
         vectors, skipped = _run(
             out, batches, run, jobs=jobs, executor=executor, label=f"xvector {set_name}"
         )

@@ -7,7 +7,6 @@ loaded with ``weights_only=True``.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -123,13 +122,13 @@ class ExactECAPA(torch.nn.Module):
     def __init__(self, ecapa: torch.nn.Module) -> None:
         super().__init__()
         self.ecapa = ecapa
-        self.batch = threading.local()  # batches may run side by side
+        self.frames: Sequence[int] = ()
         convolutions: list[Any] = [m for m in ecapa.modules() if hasattr(m, "_manage_padding")]
         for module in convolutions:
             module._manage_padding = partial(self._pad, module.padding_mode)
 
     def forward(self, features: Tensor, frames: Sequence[int]) -> Tensor:
-        self.batch.frames = frames
+        self.frames = frames
         # Half a frame less: exactly `frames` positions lie below it, whatever the rounding.
         relative = (torch.tensor(frames) - 0.5) / features.shape[1]
         return self.ecapa(features, relative.to(features.device)).squeeze(1)
@@ -142,7 +141,7 @@ class ExactECAPA(torch.nn.Module):
         if mode != "reflect":
             raise UserError(f"ECAPA with padding '{mode}' is not supported.", "Expected: reflect.")
         padded = torch.nn.functional.pad(x, (reach, reach), mode="reflect")
-        for row, length in enumerate(self.batch.frames):
+        for row, length in enumerate(self.frames):
             if length < x.shape[2] and x.shape[2] > 1:
                 tail = x[row, :, length - 1 - reach : length - 1].flip(1)
                 padded[row, :, reach + length : reach + length + reach] = tail
