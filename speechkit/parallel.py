@@ -243,21 +243,22 @@ def _dask(address: str) -> Iterator[tuple[Executor, int]]:
 
 @contextmanager
 def _inherited_by_children() -> Iterator[None]:
-    """Workers started inside have one numerical thread each and are born ignoring Ctrl-C."""
+    """Workers started inside have one numerical thread each and are born deaf to Ctrl-C.
+
+    SIGINT is blocked, not ignored: the parent still gets one that comes meanwhile.
+    """
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        if main:
-            signal.signal(signal.SIGINT, handler)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class _QuietProcess(multiprocessing.context.SpawnProcess):
@@ -291,6 +292,6 @@ def _start_worker(parent: int) -> None:
 def _kill(pool: ProcessPoolExecutor) -> None:
     """End the workers now; their work in progress is lost anyway."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
+    for process in processes:  # before the pool takes away what they are starting with
         process.terminate()
+    pool.shutdown(wait=False, cancel_futures=True)

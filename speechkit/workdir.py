@@ -8,11 +8,9 @@ leaves only the hidden sibling, which the same command takes up and any other re
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import re
-import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,12 +18,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import speechkit
 from speechkit import files
 from speechkit.errors import UserError
 from speechkit.log import logger
+from speechkit.manifest import (
+    MANIFEST,
+    changed,
+    damaged_outputs,
+    read_json,
+    read_manifest,
+    stale_inputs,
+    utc,
+    versions,
+)
 
-MANIFEST = "manifest.json"
 _NAME = re.compile(r"\w[\w.+-]{0,99}")
 
 
@@ -86,12 +92,6 @@ class WorkDir:
         if not path.exists():
             raise UserError(f"{path} does not exist.", f"Make it with: {made_by}")
         return path
-
-
-def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of an output folder, or None where there is none or it is not a stage's."""
-    found = _read_json(folder / MANIFEST)
-    return found if isinstance(found, dict) and "command" in found else None
 
 
 @dataclass
@@ -211,18 +211,18 @@ class Output:
                     "Move it away, or replace it with --force.",
                 )
             return False
-        changed = _changed(old.get("params", {}), self._key["params"])
+        differing = changed(old.get("params", {}), self._key["params"])
         if old["command"] != self.command:
-            changed = [f"command: {old['command']} there, {self.command} now"]
-        if changed:
+            differing = [f"command: {old['command']} there, {self.command} now"]
+        if differing:
             if not self.force:
                 raise UserError(
-                    f"{self.final} was made with other parameters ({'; '.join(changed)}).",
+                    f"{self.final} was made with other parameters ({'; '.join(differing)}).",
                     f"Replace it with --force, or {self.beside}.",
                 )
             return False
-        stale = _stale_inputs(old.get("inputs", {}), self._key["inputs"])
-        stale += _damaged_outputs(self.final, old.get("outputs", {}))
+        stale = stale_inputs(old.get("inputs", {}), self._key["inputs"])
+        stale += damaged_outputs(self.final, old.get("outputs", {}))
         if stale:
             logger.info(f"{self.final}: {', '.join(stale)} changed since it was made; again.")
             return False
@@ -236,7 +236,7 @@ class Output:
     def _open_partial(self) -> None:
         key_file = self.path / ".key.json"
         if self.path.exists():
-            if self.resume and _read_json(key_file) == self._key and not self.force:
+            if self.resume and read_json(key_file) == self._key and not self.force:
                 self.resumed = self.scratch.exists()
                 for left in self.path.iterdir():  # half-written files of the dead run
                     if left.is_file() and left != key_file:
@@ -267,8 +267,8 @@ class Output:
         manifest = {
             **self._key,
             "versions": versions(),
-            "started": _utc(self._started),
-            "finished": _utc(now),
+            "started": utc(self._started),
+            "finished": utc(now),
             "seconds": round(now - self._started, 3),
             "resumed": self.resumed,
             "counts": self.counts,
@@ -289,50 +289,8 @@ class Output:
         files.remove_tree(self._old)
 
 
-def versions() -> dict[str, str]:
-    """Versions of speechkit, Python, and the numerical packages that are loaded."""
-    found = {"speechkit": speechkit.__version__, "python": sys.version.split()[0]}
-    for name in ("numpy", "torch", "torchaudio", "speechbrain", "parselmouth", "lightning"):
-        module = sys.modules.get(name)
-        if module is not None and hasattr(module, "__version__"):
-            found[name] = str(module.__version__)
-    return found
-
-
 def _fingerprint(path: Path) -> dict[str, Any]:
     try:
         return files.fingerprint(path)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist, but this command reads it.") from error
-
-
-def _changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    return [
-        f"{name}: {old.get(name, 'unset')} there, {new.get(name, 'unset')} now"
-        for name in sorted({*old, *new})
-        if old.get(name) != new.get(name)
-    ]
-
-
-def _stale_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    names = sorted({*old, *new})
-    return [n for n in names if not files.same_fingerprint(old.get(n), new.get(n))]
-
-
-def _damaged_outputs(folder: Path, outputs: Mapping[str, int]) -> list[str]:
-    def size(path: Path) -> int:
-        return path.stat().st_size if path.is_file() else -1
-
-    return [str(folder / name) for name, want in outputs.items() if size(folder / name) != want]
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _utc(seconds: float) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return moment.isoformat(timespec="seconds")

@@ -81,7 +81,10 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:
         return _system_error(error)
-    except Exception:
+    except Exception as error:
+        if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            _say("Interrupted.", "")  # while a class was being made, which wraps it
+            return INTERRUPTED
         return _bug()
     return USER_ERROR
 

@@ -1,0 +1,63 @@
+"""What a finished output says of itself: ``manifest.json``, and how it is compared."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import speechkit
+from speechkit import files
+
+MANIFEST = "manifest.json"
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of an output folder, or None where there is none or it is not a stage's."""
+    found = read_json(folder / MANIFEST)
+    return found if isinstance(found, dict) and "command" in found else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of speechkit, Python, and the numerical packages that are loaded."""
+    found = {"speechkit": speechkit.__version__, "python": sys.version.split()[0]}
+    for name in ("numpy", "torch", "torchaudio", "speechbrain", "parselmouth", "lightning"):
+        module = sys.modules.get(name)
+        if module is not None and hasattr(module, "__version__"):
+            found[name] = str(module.__version__)
+    return found
+
+
+def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name}: {old.get(name, 'unset')} there, {new.get(name, 'unset')} now"
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def stale_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    names = sorted({*old, *new})
+    return [n for n in names if not files.same_fingerprint(old.get(n), new.get(n))]
+
+
+def damaged_outputs(folder: Path, outputs: Mapping[str, int]) -> list[str]:
+    def size(path: Path) -> int:
+        return path.stat().st_size if path.is_file() else -1
+
+    return [str(folder / name) for name, want in outputs.items() if size(folder / name) != want]
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def utc(seconds: float) -> str:
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.isoformat(timespec="seconds")
