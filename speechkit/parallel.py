@@ -245,10 +245,13 @@ def _dask(address: str) -> Iterator[tuple[Executor, int]]:
 def _inherited_by_children() -> Iterator[None]:
     """Workers started inside have one numerical thread each and are born deaf to Ctrl-C.
 
-    SIGINT is blocked, not ignored: the parent still gets one that comes meanwhile.
+    One that comes meanwhile is kept for the parent until the worker has all it needs.
     """
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    came: list[int] = []
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if main else None
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -259,12 +262,21 @@ def _inherited_by_children() -> Iterator[None]:
             else:
                 os.environ[name] = value
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 class _QuietProcess(multiprocessing.context.SpawnProcess):
     def start(self) -> None:
-        with _inherited_by_children():
-            super().start()
+        try:
+            with _inherited_by_children():
+                super().start()
+        except BaseException:
+            if self.pid is not None:  # the pool does not know it yet, and could not end it
+                self.terminate()
+            raise
 
 
 class _QuietSpawn(multiprocessing.context.SpawnContext):
