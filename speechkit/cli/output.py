@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from speechkit.text import show
@@ -33,6 +34,15 @@ def print_table(
     if not console.is_terminal:  # a pipe has no width to fold long paths to
         console.width = _NO_WIDTH
     console.print(table)
+
+
+def print_summary(folder: Path, as_json: bool = False) -> None:
+    """Print the ``summary.json`` of an output folder, measure by measure."""
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    if as_json:
+        print_json(summary)
+    else:
+        print_table(str(folder), ("measure", "value"), list(summary.items()))
 
 
 def print_json(value: Any) -> None:

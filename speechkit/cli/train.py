@@ -60,9 +60,7 @@ def train_xvector(
     Random chunks, features on the fly, validation on held-out utterances (accuracy, equal
     error rate). Writes exp/xvector_nnet/NAME/. A killed run is taken up by the same command.
     """
-    import json
-
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.cli.output import print_summary
     from speechkit.speaker import training
     from speechkit.speaker.chunks import XVectorConfig
     from speechkit.workdir import WorkDir
@@ -94,8 +92,4 @@ def train_xvector(
         checkpoint_minutes=checkpoint_minutes,
         force=force,
     )
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    if as_json:
-        print_json(summary)
-    else:
-        print_table(str(folder), ("measure", "value"), list(summary.items()))
+    print_summary(folder, as_json)

@@ -41,9 +41,7 @@ def extract_xvector(
     Writes exp/xvector/SET/xvector.{ark,scp}, spk_xvector.{ark,scp} and summary.json, which
     has the equal error rate over all pairs of utterances of the set.
     """
-    import json
-
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.cli.output import print_summary
     from speechkit.speaker import extraction
     from speechkit.workdir import WorkDir
 
@@ -61,8 +59,4 @@ def extract_xvector(
         allow_pipes=allow_pipes,
         force=force,
     )
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    if as_json:
-        print_json(summary)
-    else:
-        print_table(str(folder), ("measure", "value"), list(summary.items()))
+    print_summary(folder, as_json)

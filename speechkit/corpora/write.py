@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
 from speechkit.parallel import map_items
+from speechkit.text import write_skipped
 from speechkit.workdir import Output, WorkDir, check_name, read_manifest
 
 OTHER_DIR = "prepare it in another working directory with -C DIR"
@@ -209,20 +210,11 @@ def write_tables(
         "spk2age": {name: value for name, value in planned.age.items() if name in heard},
     }
     data.write(folder, wavs, speakers, **tables)
-    write_skipped(folder, skipped)
+    write_skipped(folder, skipped.items())
+    if skipped:
+        logger.warning(f"{len(skipped)} broken utterances were skipped; see skipped.tsv.")
     count = Counter(gender.values())
     hours = sum(seconds.values()) / 3600
     return SetSummary(
         planned.name, len(heard), count["f"], count["m"], len(items), round(hours, 4), len(skipped)
     )
-
-
-def write_skipped(folder: Path, skipped: Mapping[str, str]) -> None:
-    """List utterances that were left out, where there are any, in ``skipped.tsv``."""
-    if skipped:
-        rows: Iterable[str] = (
-            f"{name}\t{' '.join(reason.split())}\n" for name, reason in sorted(skipped.items())
-        )
-        text = "utt\treason\n" + "".join(rows)
-        (folder / "skipped.tsv").write_text(text, encoding="utf-8")
-        logger.warning(f"{len(skipped)} broken utterances were skipped; see skipped.tsv.")

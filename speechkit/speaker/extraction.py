@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.log import note_once
 from speechkit.speaker import embedder, model_folder, verification
-from speechkit.speaker.prosody import write_tsv
+from speechkit.text import write_skipped
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -91,7 +92,7 @@ def extract(
 def make_batches(dataset: data.DataDir, batch_seconds: float) -> list[Batch]:
     """Utterances sorted by length, in batches of at most ``batch_seconds`` with padding.
 
-    Utterances whose header cannot be read get batches of their own and are named later.
+    Utterances of unknown length (pipes, broken headers) get batches of their own.
     """
     timed = []
     headers: dict[str, float] = {}
@@ -118,9 +119,9 @@ def make_batches(dataset: data.DataDir, batch_seconds: float) -> list[Batch]:
 
 def _seconds(wav: str) -> float:
     try:
-        return 0.0 if wav.endswith("|") else audio.info(wav).seconds
-    except UserError:
-        return 0.0
+        return math.inf if wav.endswith("|") else audio.info(wav).seconds
+    except UserError:  # named when it is read
+        return math.inf
 
 
 def _embed(
@@ -214,8 +215,8 @@ def _write(
     _write_ark(out, workdir, "spk_xvector", means)
     counts = "".join(f"{s} {int((speakers == s).sum())}\n" for s in np.unique(speakers))
     (out.path / "num_utts.ark").write_text(counts, encoding="utf-8")
+    write_skipped(out.path, skipped)
     if skipped:
-        write_tsv(out.path / "skipped.tsv", ("utt", "reason"), sorted(skipped))
         note_once("xvector-skipped", f"{len(skipped)} utterances were skipped: see skipped.tsv.")
     found = {
         "utterances": len(order),

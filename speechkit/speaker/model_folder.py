@@ -38,8 +38,8 @@ def write(
     """
     from safetensors.torch import save
 
-    from speechkit.speaker.prosody import write_tsv
     from speechkit.speaker.training import network_config
+    from speechkit.text import write_tsv
 
     card = {
         "kind": KIND,

@@ -18,6 +18,7 @@ from speechkit.errors import DataError, UserError
 from speechkit.files import atomic_write
 from speechkit.kaldi import data
 from speechkit.log import logger
+from speechkit.text import write_skipped, write_tsv
 from speechkit.workdir import Output, WorkDir
 
 COLUMNS = ("utt", "f0_median_hz", "voiced_fraction", "energy")
@@ -150,8 +151,7 @@ def _write(out: Output, rows: list[list[str]], skipped: list[list[str]]) -> None
     if not rows:
         raise UserError("No utterance could be read.", "See the reasons above.")
     write_tsv(out.path / "prosody.tsv", COLUMNS, rows)
-    if skipped:
-        write_tsv(out.path / "skipped.tsv", ("utt", "reason"), skipped)
+    write_skipped(out.path, skipped)
     unvoiced = [row[0] for row in rows if row[1] == "nan"]
     if unvoiced:
         logger.warning(
@@ -159,14 +159,6 @@ def _write(out: Output, rows: list[list[str]], skipped: list[list[str]]) -> None
             f"{', '.join(unvoiced[:5])}{', ...' if len(unvoiced) > 5 else ''}"
         )
     out.counts.update(utterances=len(rows), skipped=len(skipped), unvoiced=len(unvoiced))
-
-
-def write_tsv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a tab-separated table with a header."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
-        writer.writerow(columns)
-        writer.writerows([" ".join(cell.split()) for cell in row] for row in rows)
 
 
 def read(path: Path) -> dict[str, Prosody]:

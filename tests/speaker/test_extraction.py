@@ -288,3 +288,13 @@ def test_a_damaged_config_is_named(run, workdir):
         done = run("extract-xvector", "-C", workdir)
         assert done.code == 2, damaged
         assert "config.yaml" in done.err
+
+
+def test_utterances_of_unknown_length_are_alone(workdir):
+    from speechkit.kaldi import data
+
+    (workdir / "data/train/wav/s1-u1.wav").write_text("hello")
+    dataset = data.load(workdir / "data/train", workdir)
+    batches = extraction.make_batches(dataset, batch_seconds=1000)
+    assert [[u.id for u in b] for b in batches if len(b) == 1] == [["s1-u1"]]
+    assert sum(map(len, batches)) == 12
