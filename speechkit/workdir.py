@@ -84,8 +84,8 @@ class WorkDir:
     def exp(self, *parts: str, name: str = "") -> Path:
         """``exp/<parts>``, the last part followed by ``-<name>`` if a name is given."""
         *head, last = parts
-        last = f"{last}-{name}" if name else last
-        return self.root.joinpath("exp", *head, check_name("folder of exp/", last))
+        names = [*head, f"{last}-{name}" if name else last]
+        return self.root.joinpath("exp", *(check_name("folder of exp/", n) for n in names))
 
     def require(self, path: Path, made_by: str) -> Path:
         """``path`` if it exists; otherwise UserError that names the command that makes it."""
@@ -183,6 +183,11 @@ class Output:
                     files.remove_tree(self.path)
         finally:
             self._lock.release()
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """Command, parameters and fingerprints of the inputs (once entered)."""
+        return self._key
 
     def part(self, name: str) -> Path:
         """Path of a finished part kept for resuming (removed when the output is complete)."""

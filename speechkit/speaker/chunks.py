@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from speechkit import audio
 from speechkit.errors import UserError
@@ -154,18 +152,10 @@ class Chunks(Dataset):
         start = utterance.start + rng(config.seed, _POSITION, epoch, index).uniform(0, 1) * spare
         end = min(start + length * speed + 0.02, utterance.start + self.seconds[number])
         samples, _ = audio.read(utterance.wav, config.sample_rate, start, end)
-        samples = change_speed(samples, speed)
+        samples = audio.change_speed(samples, speed)
         repeats = math.ceil(wanted / len(samples))
         label = speed_number * len(self.split.speakers) + self.split.label[utterance.speaker]
         return np.tile(samples, repeats)[:wanted], label
-
-
-def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Faster (factor > 1) with higher pitch, as ``sox speed``: by resampling ``[T]``."""
-    if factor == 1:
-        return samples
-    ratio = Fraction(factor).limit_denominator(100)
-    return audio.resample(samples, ratio.numerator, ratio.denominator)
 
 
 def collate(
@@ -177,44 +167,3 @@ def collate(
         return next(item for item in batch if isinstance(item, str))
     samples, labels = zip(*good, strict=True)
     return torch.from_numpy(np.stack(samples)), torch.tensor(labels)
-
-
-class Checked:
-    """Batches of a loader; a problem found in a worker is raised here, in the main process.
-
-    (An exception of a worker would reach the user as a traceback inside a message.)
-    """
-
-    def __init__(self, loader: DataLoader) -> None:
-        self.loader = loader
-
-    def __len__(self) -> int:
-        return len(self.loader)
-
-    def __iter__(self) -> Iterator[Any]:
-        for batch in self.loader:
-            if isinstance(batch, str):
-                raise broken(batch)
-            yield batch
-
-
-def broken(problem: str) -> UserError:
-    """The error for an utterance that training cannot read."""
-    return UserError(
-        problem,
-        "Mend it, or drop what cannot be read with `speechkit validate --decode --fix`.",
-    )
-
-
-def durations(utterances: Sequence[data.Utterance]) -> list[float]:
-    """Seconds of each utterance, from headers."""
-    of: dict[str, float] = {}
-    seconds = []
-    for u in utterances:
-        if u.end is None and u.wav not in of:
-            try:
-                of[u.wav] = audio.info(u.wav).seconds
-            except UserError as error:
-                raise broken(f"{u.id}: {error.problem}") from error
-        seconds.append((of[u.wav] if u.end is None else u.end) - u.start)
-    return seconds

@@ -13,6 +13,7 @@ from speechkit.errors import AudioError, UserError, closest, require_choice
 from speechkit.speaker import model_folder, speechbrain_folder
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
+from speechkit.training.weights import read_weights
 from speechkit.workdir import WorkDir
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -85,9 +86,6 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
 
 
 def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     card = model_folder.read_config(folder)
     try:
         config = TDNNConfig(**card["network"])
@@ -100,10 +98,10 @@ def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
         ) from error
     path = folder / "model.safetensors"
     try:
-        weights = load_file(path)
+        weights = read_weights(path)
         own = {k.removeprefix("tdnn."): v for k, v in weights.items() if k.startswith("tdnn.")}
         network.load_state_dict(own)
-    except (OSError, SafetensorError, RuntimeError) as error:
+    except RuntimeError as error:
         raise UserError(
             f"{path} cannot be read ({error}).", "Train again with `speechkit train xvector`."
         ) from error

@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from torch import Tensor
 
+from speechkit import hyperpyyaml
 from speechkit.errors import UserError
+from speechkit.hyperpyyaml import plain
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, TDNNConfig
 
-HYPERPARAMS, WEIGHTS = "hyperparams.yaml", "embedding_model.ckpt"
+HYPERPARAMS, WEIGHTS = hyperpyyaml.FILE, "embedding_model.ckpt"
 _FBANK = {"n_mels", "n_fft", "f_min", "f_max", "win_length", "hop_length", "deltas"}
 _ECAPA = {
     "input_size", "lin_neurons", "channels", "kernel_sizes", "dilations", "attention_channels",
@@ -65,10 +66,10 @@ def load(folder: Path) -> tuple[LogMel, torch.nn.Module | Network, int, int]:
                 "Accepted: a folder of `train xvector`, or one with hyperparams.yaml and "
                 "embedding_model.ckpt of a SpeechBrain x-vector or ECAPA-TDNN.",
             )
-    hyper = _read_hyperparams(folder / HYPERPARAMS)
+    hyper = hyperpyyaml.read(folder / HYPERPARAMS)
     rate = int(hyper.get("sample_rate", 16000))
-    fbank = _plain(hyper.get("compute_features"), _FBANK)
-    norm = _plain(hyper.get("mean_var_norm"), {"norm_type", "std_norm"})
+    fbank = plain(hyper.get("compute_features"), _FBANK)
+    norm = plain(hyper.get("mean_var_norm"), {"norm_type", "std_norm"})
     if norm.get("norm_type") != "sentence" or norm.get("std_norm", True):
         raise UserError(
             f"{folder}: features are normalised with {norm}, which is not supported.",
@@ -86,7 +87,7 @@ def load(folder: Path) -> tuple[LogMel, torch.nn.Module | Network, int, int]:
 
 
 def _network(folder: Path, node: Any, state: dict[str, Tensor]) -> tuple[Any, int]:
-    kind = str(node.get("!class", "")).rpartition(".")[2] if isinstance(node, dict) else ""
+    kind = hyperpyyaml.class_name(node)
     if kind == "Xvector":
         config = TDNNConfig(
             n_mels=int(node.get("in_channels", 40)),
@@ -101,7 +102,7 @@ def _network(folder: Path, node: Any, state: dict[str, Tensor]) -> tuple[Any, in
     if kind == "ECAPA_TDNN":
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
-        ecapa = ECAPA_TDNN(**_plain(node, _ECAPA))
+        ecapa = ECAPA_TDNN(**plain(node, _ECAPA))
         try:
             ecapa.load_state_dict(state)
         except RuntimeError as error:
@@ -146,61 +147,3 @@ class ExactECAPA(torch.nn.Module):
                 tail = x[row, :, length - 1 - reach : length - 1].flip(1)
                 padded[row, :, reach + length : reach + length + reach] = tail
         return padded
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML whose tags become data: ``!new:a.b`` a dict with ``!class``, ``!ref`` a marker."""
-
-
-class _Reference(str):
-    """``<name>`` of a ``!ref``."""
-
-
-def _construct(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-    if node.tag in ("!ref", "!copy") and isinstance(node, yaml.ScalarNode):
-        return _Reference(node.value)
-    if isinstance(node, yaml.MappingNode):
-        value = loader.construct_mapping(node, deep=True)
-        return {**value, "!class": node.tag.partition(":")[2]}
-    if isinstance(node, yaml.SequenceNode):
-        return {"!class": node.tag.partition(":")[2]}
-    return {"!class": node.tag.partition(":")[2], "!value": node.value}
-
-
-_PlainLoader.add_multi_constructor("!", _construct)
-
-
-def _read_hyperparams(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(tree, dict):
-        raise UserError(f"{path} holds no settings.")
-    return _resolve(tree, tree)
-
-
-def _resolve(node: Any, tree: dict[str, Any], depth: int = 0) -> Any:
-    """Follow ``!ref <name>``; anything cleverer stays a string and is refused where it is used."""
-    if depth > 50:
-        raise UserError("hyperparams.yaml refers to itself.")
-    if isinstance(node, _Reference):
-        name = node.strip("<> ")
-        return _resolve(tree[name], tree, depth + 1) if name in tree else str(node)
-    if isinstance(node, dict):
-        return {key: _resolve(value, tree, depth + 1) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_resolve(value, tree, depth + 1) for value in node]
-    return node
-
-
-def _plain(node: Any, allowed: set[str]) -> dict[str, Any]:
-    """The allowed settings of a node, which must be numbers, booleans, words or lists of them."""
-    if not isinstance(node, dict):
-        return {}
-    found = {key: value for key, value in node.items() if key in allowed}
-    for key, value in found.items():
-        values = value if isinstance(value, list) else [value]
-        if not all(isinstance(v, int | float | bool | str | None) for v in values):
-            raise UserError(f"hyperparams.yaml: '{key}: {value}' is not a plain setting.")
-    return found

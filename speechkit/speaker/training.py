@@ -17,13 +17,10 @@ from speechkit.kaldi import data
 from speechkit.log import logger
 from speechkit.speaker import model_folder, verification
 from speechkit.speaker.chunks import (
-    Checked,
     Chunks,
     Split,
     XVectorConfig,
-    broken,
     collate,
-    durations,
     split,
 )
 from speechkit.speaker.features import LogMel
@@ -31,6 +28,7 @@ from speechkit.speaker.tdnn import TDNN, Classifier, TDNNConfig
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import resolve_device, resolve_precision
 from speechkit.training.fit import fit
+from speechkit.training.loading import Checked, broken, durations
 from speechkit.training.state import FitConfig, Trainable
 from speechkit.workdir import Output, WorkDir
 

@@ -21,11 +21,22 @@ class ResumableBatches:
         epochs: number of epochs.
         seed: the run's seed.
         start: batches that were already trained on, over all epochs.
+        rank: this process among those that train together; each takes every ``world``-th
+            sample of a batch.
+        world: number of processes.
     """
 
     def __init__(
-        self, samples: int, batch_size: int, epochs: int, seed: int, start: int = 0
+        self,
+        samples: int,
+        batch_size: int,
+        epochs: int,
+        seed: int,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
+        self.rank, self.world = rank, world
         self.samples, self.seed, self.epochs, self.start = samples, seed, epochs, start
         self.batch_size = min(batch_size, samples)
         self.per_epoch = samples // self.batch_size
@@ -39,4 +50,4 @@ class ResumableBatches:
             order = rng(self.seed, _ORDER, epoch).permutation(self.samples)
             for batch in range(skip if epoch == first else 0, self.per_epoch):
                 members = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-                yield [(epoch, batch, int(index)) for index in members]
+                yield [(epoch, batch, int(index)) for index in members[self.rank :: self.world]]

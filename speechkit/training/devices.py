@@ -38,3 +38,22 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     if precision == "16" and device.type == "cpu":
         raise UserError("--precision 16 works on CUDA only.", "Use 32 or bf16 on the CPU.")
     return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[precision]
+
+
+def keep_memory(device: torch.device) -> None:
+    """Let the C library keep freed memory instead of giving it back after every step.
+
+    On the CPU large tensors would otherwise be mapped, zeroed and unmapped again and again,
+    which takes a good part of a step. Works with glibc; elsewhere it does nothing.
+    """
+    if device.type != "cpu":
+        return
+    import ctypes
+
+    trim_threshold, mmap_threshold = -1, -3  # names of malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    mallopt(mmap_threshold, 32 * 2**20)
+    mallopt(trim_threshold, 2**31 - 1)

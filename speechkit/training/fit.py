@@ -23,6 +23,7 @@ import torch
 from speechkit.errors import UserError
 from speechkit.log import logger
 from speechkit.progress import progress
+from speechkit.training.ranks import ranks
 from speechkit.training.state import FitConfig, Restore, State, Trainable
 
 
@@ -34,11 +35,13 @@ class Fitted:
         rows: measures of each epoch.
         best_epoch: the selected epoch, from 1.
         weights: its weights.
+        best: the same for each measure of ``FitConfig.keep``.
     """
 
     rows: list[dict[str, float]]
     best_epoch: int
     weights: dict[str, torch.Tensor]
+    best: dict[str, tuple[int, dict[str, torch.Tensor]]]
 
 
 def fit(
@@ -73,7 +76,11 @@ def fit(
     _quiet()
     writer: Any = None
 
+    here = ranks()
+
     def write_row(epoch: int, row: dict[str, float]) -> None:
+        if here.rank:
+            return
         shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
         logger.info(f"{label}: epoch {epoch}: {shown}")
         for name, value in row.items():
@@ -84,13 +91,19 @@ def fit(
         state = State(config, per_epoch, checkpoint, write_row, advance)
         restored = state.load(model)
         advance(state.step)
-        writer = SummaryWriter(str(tensorboard), purge_step=state.epoch + 1)
+        if not here.rank:
+            writer = SummaryWriter(str(tensorboard), purge_step=state.epoch + 1)
+            model.writer = writer
         if state.step < state.total and not state.stopped_early:
             _run(model, loader(state.step), state, restored, config, device)
-        writer.close()
-    if not state.best["weights"]:
+        if writer is not None:
+            writer.close()
+            model.writer = None
+    kept = {name: (best["epoch"], best["weights"]) for name, best in state.best.items()}
+    if not all(weights for _, weights in kept.values()):
         raise UserError("Validation never gave a finite loss.", "Lower --learning-rate.")
-    return Fitted(state.rows, state.best["epoch"], state.best["weights"])
+    epoch, weights = kept[config.monitor]
+    return Fitted(state.rows, epoch, weights, kept)
 
 
 def _run(
@@ -104,7 +117,9 @@ def _run(
     trainer = lightning.Trainer(
         max_epochs=1,  # the loader itself goes over all epochs
         accelerator="gpu" if device.type == "cuda" else "cpu",
-        devices=1,
+        devices=ranks().local_world,
+        num_nodes=ranks().nodes,
+        strategy=_strategy(device),
         precision=config.precision,  # type: ignore[arg-type]
         gradient_clip_val=config.clip,
         callbacks=[state, Restore(restored)],
@@ -124,16 +139,36 @@ def _run(
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         trainer.fit(model, train_dataloaders=batches)
-    except torch.cuda.OutOfMemoryError as error:
-        raise UserError(
-            "The GPU ran out of memory.", "Halve --batch-size; the same command then goes on."
-        ) from error
+    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
+        raise out_of_memory(config.batch_size) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):
+            raise
+        raise out_of_memory(config.batch_size) from error
     except SystemExit as error:  # Lightning's answer to a second Ctrl-C
         raise KeyboardInterrupt from error
     finally:
         signal.signal(signal.SIGINT, before)
     if state.interrupted:
         raise KeyboardInterrupt
+
+
+def _strategy(device: torch.device) -> Any:
+    if ranks().world == 1:
+        return "auto"
+    from lightning.pytorch.strategies import DDPStrategy
+
+    return DDPStrategy(process_group_backend="nccl" if device.type == "cuda" else "gloo")
+
+
+def out_of_memory(batch_size: int) -> UserError:
+    """The error for a batch that does not fit."""
+    advice = f"Try --batch-size {batch_size // 2}" if batch_size > 1 else "Take a smaller model"
+    return UserError(
+        f"Memory ran out in a step with batches of {batch_size or 'this size'}.",
+        f"{advice}, or shorter segments, or --precision bf16. Another batch size is another "
+        "run: give it a --name of its own, or --force.",
+    )
 
 
 def _quiet() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,11 @@ from typing import Any
 import lightning
 import torch
 
-from speechkit.errors import UserError
 from speechkit.files import atomic_write
-from speechkit.log import logger
+from speechkit.training.guard import Guard
 from speechkit.training.seeds import rng
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
-MAX_BAD_BATCHES = 20
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,19 @@ class FitConfig:
 
     Args:
         epochs: most epochs.
-        learning_rate: peak of the schedule: warm-up over the first twentieth of all
-            steps, then half a cosine down to a hundredth.
+        learning_rate: peak of the schedule.
         clip: largest L2 norm of the gradient.
         patience: epochs without a better ``monitor`` before training stops; 0 for never.
         monitor: the validation measure that selects the model; lower is better.
         precision: Lightning's name, e.g. ``32-true``.
         checkpoint_minutes: the state is saved at every epoch and this often.
         seed: the run's seed.
+        schedule: ``cosine`` (warm-up over the first twentieth of all steps, then half a
+            cosine down to a hundredth) or ``plateau`` (halved whenever ``monitor`` was not
+            better for ``halve_after`` epochs).
+        halve_after: epochs.
+        keep: further measures whose best weights are kept; lower is better.
+        batch_size: for the message when memory runs out.
     """
 
     epochs: int
@@ -46,19 +49,28 @@ class FitConfig:
     precision: str
     checkpoint_minutes: float
     seed: int
+    schedule: str = "cosine"
+    halve_after: int = 3
+    keep: tuple[str, ...] = ()
+    batch_size: int = 0
 
 
 class Trainable(lightning.LightningModule):
-    """A model to fit: subclasses define ``loss`` and ``measure``."""
+    """A model to fit: subclasses define ``loss`` and ``measure``.
+
+    Attributes:
+        writer: TensorBoard's, while ``fit`` runs (in the first process only).
+    """
+
+    writer: Any = None
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Training loss of a batch (a scalar)."""
         raise TypeError(f"{type(self).__name__} does not define loss()")
 
-    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor | None:
-        """Lightning's hook; a loss that is not finite changes nothing (None skips the step)."""
-        loss = self.loss(batch)
-        return loss if torch.isfinite(loss) else None
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        """Lightning's hook."""
+        return self.loss(batch)
 
     def measure(self) -> dict[str, float]:
         """Validation measures by name; called in eval mode without gradients."""
@@ -86,9 +98,13 @@ class State(lightning.Callback):
         self.config, self.per_epoch, self.file = config, per_epoch, file
         self.write_row, self.advance = write_row, advance
         self.total = config.epochs * per_epoch
-        self.step, self.loss_sum, self.loss_count, self.bad = 0, 0.0, 0, 0
+        self.step, self.loss_sum, self.loss_count = 0, 0.0, 0
+        self.guard = Guard()
         self.rows: list[dict[str, float]] = []
-        self.best: dict[str, Any] = {"value": math.inf, "epoch": 0, "weights": {}}
+        self.best: dict[str, dict[str, Any]] = {
+            name: {"value": math.inf, "epoch": 0, "weights": {}}
+            for name in (config.monitor, *config.keep)
+        }
         self.saved = time.monotonic()
         self.interrupted = False
 
@@ -98,7 +114,7 @@ class State(lightning.Callback):
 
     @property
     def stopped_early(self) -> bool:
-        waited = self.epoch - self.best["epoch"]
+        waited = self.epoch - self.best[self.config.monitor]["epoch"]
         return 0 < self.config.patience <= waited
 
     def load(self, model: Trainable) -> dict[str, Any] | None:
@@ -109,10 +125,13 @@ class State(lightning.Callback):
         model.load_state_dict(state["model"])
         self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
         self.loss_sum, self.loss_count = state["loss_sum"], state["loss_count"]
-        self.bad = state["bad"]
+        self.guard.load(state["guard"])
         return state
 
     def save(self, trainer: lightning.Trainer, model: Trainable) -> None:
+        self.saved = time.monotonic()
+        if not trainer.is_global_zero:
+            return
         state = {
             "model": model.state_dict(),
             "optimizer": trainer.optimizers[0].state_dict(),
@@ -122,18 +141,17 @@ class State(lightning.Callback):
             "best": self.best,
             "loss_sum": self.loss_sum,
             "loss_count": self.loss_count,
-            "bad": self.bad,
+            "guard": self.guard.state(),
         }
         packed = io.BytesIO()  # torch.save would hide that a disk is full
         torch.save(state, packed)
         with atomic_write(self.file, "wb") as file:
             file.write(packed.getbuffer())
-        self.saved = time.monotonic()
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
     ) -> None:
-        rate = learning_rate(self.step, self.total, self.config.learning_rate)
+        rate = self.learning_rate()
         for group in trainer.optimizers[0].param_groups:
             group["lr"] = rate
         torch.manual_seed(int(rng(self.config.seed, _STEP, self.step).integers(2**31)))
@@ -142,8 +160,9 @@ class State(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.step += 1
-        loss = (outputs or {}).get("loss")
-        self._count(None if loss is None else float(loss))
+        loss = float(mean_of_ranks(outputs["loss"]))
+        if math.isfinite(loss):
+            self.loss_sum, self.loss_count = self.loss_sum + loss, self.loss_count + 1
         self.advance(1)
         if self.step % self.per_epoch == 0:
             self._end_epoch(pl_module)
@@ -156,17 +175,18 @@ class State(lightning.Callback):
             self.save(trainer, pl_module)
             trainer.should_stop = True
 
-    def _count(self, loss: float | None) -> None:
-        if loss is not None:
-            self.loss_sum, self.loss_count, self.bad = self.loss_sum + loss, self.loss_count + 1, 0
-            return
-        self.bad += 1
-        logger.warning(f"step {self.step}: the loss is not finite; this batch changes nothing.")
-        if self.bad >= MAX_BAD_BATCHES:
-            raise UserError(
-                f"The loss of {self.bad} batches in a row is not finite: training has diverged.",
-                "Lower --learning-rate, or use --precision 32.",
-            )
+    def on_before_optimizer_step(
+        self, trainer: lightning.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer
+    ) -> None:
+        if self.config.precision != "16-mixed":  # its loss scaler skips steps by itself
+            self.guard(pl_module.parameters(), self.step + 1)
+
+    def learning_rate(self) -> float:
+        """The rate of the present step."""
+        if self.config.schedule == "cosine":
+            return learning_rate(self.step, self.total, self.config.learning_rate)
+        values = [row[self.config.monitor] for row in self.rows]
+        return self.config.learning_rate * 0.5 ** halvings(values, self.config.halve_after)
 
     def _end_epoch(self, model: Trainable) -> None:
         model.eval()
@@ -174,16 +194,26 @@ class State(lightning.Callback):
             measures = model.measure()
         model.train()
         row = {"train_loss": self.loss_sum / max(self.loss_count, 1), **measures}
+        row["skipped_batches"] = self.guard.take_skipped()
         self.loss_sum, self.loss_count = 0.0, 0
         self.rows.append(row)
-        if row[self.config.monitor] < self.best["value"]:
-            weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
-            self.best = {
-                "value": row[self.config.monitor],
-                "epoch": self.epoch,
-                "weights": weights,
-            }
+        weights: dict[str, torch.Tensor] = {}
+        for name, best in self.best.items():
+            if row[name] < best["value"]:
+                weights = weights or {
+                    k: v.detach().cpu().clone() for k, v in model.state_dict().items()
+                }
+                best.update(value=row[name], epoch=self.epoch, weights=weights)
         self.write_row(self.epoch, row)
+
+
+def mean_of_ranks(value: torch.Tensor) -> torch.Tensor:
+    """Mean over the processes that train together, so that all keep the same log."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return value
+    total = value.detach().clone()
+    torch.distributed.all_reduce(total)
+    return total / torch.distributed.get_world_size()
 
 
 def learning_rate(step: int, total: int, peak: float) -> float:
@@ -193,6 +223,17 @@ def learning_rate(step: int, total: int, peak: float) -> float:
         return peak * (step + 1) / warm
     done = (step - warm) / max(1, total - warm)
     return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def halvings(values: Sequence[float], patience: int) -> int:
+    """How often the rate was halved after epochs with these losses."""
+    best, waited, count = math.inf, 0, 0
+    for value in values:
+        waited = 0 if value < best else waited + 1
+        best = min(best, value)
+        if waited >= patience > 0:
+            waited, count = 0, count + 1
+    return count
 
 
 class Restore(lightning.Callback):

@@ -15,7 +15,8 @@ from safetensors.numpy import load_file
 
 from speechkit.errors import UserError
 from speechkit.kaldi.data import Utterance
-from speechkit.speaker.chunks import Chunks, Split, XVectorConfig, change_speed, split
+from speechkit.audio import change_speed
+from speechkit.speaker.chunks import Chunks, Split, XVectorConfig, split
 from speechkit.speaker.training import network_config
 
 TINY = (

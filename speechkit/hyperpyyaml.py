@@ -1,0 +1,90 @@
+"""HyperPyYAML (SpeechBrain's ``hyperparams.yaml``) read as plain data.
+
+Its tags may call any function when they are executed: here ``!new:a.b`` becomes a dict
+with ``!class``, ``!ref <name>`` the value of that name, and nothing is ever called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from speechkit.errors import UserError
+
+FILE = "hyperparams.yaml"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The settings of a file, references followed.
+
+    Raises:
+        UserError: the file is not YAML, holds no settings, or refers to itself.
+    """
+    try:
+        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise UserError(f"{path} holds no settings.")
+    return _resolve(tree, tree)
+
+
+def plain(node: Any, allowed: set[str]) -> dict[str, Any]:
+    """The allowed settings of a node, which must be numbers, booleans, words or lists of them.
+
+    Raises:
+        UserError: a setting is something else, such as an object to be built.
+    """
+    if not isinstance(node, dict):
+        return {}
+    found = {key: value for key, value in node.items() if key in allowed}
+    for key, value in found.items():
+        values = value if isinstance(value, list) else [value]
+        if not all(isinstance(v, int | float | bool | str | None) for v in values):
+            raise UserError(f"{FILE}: '{key}: {value}' is not a plain setting.")
+    return found
+
+
+def class_name(node: Any) -> str:
+    """Name of the class that a node would build, without its module; '' if it is no object."""
+    return str(node.get("!class", "")).rpartition(".")[2] if isinstance(node, dict) else ""
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML whose tags become data: ``!new:a.b`` a dict with ``!class``, ``!ref`` a marker."""
+
+
+class _Reference(str):
+    """``<name>`` of a ``!ref``."""
+
+
+def _construct(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+    if node.tag in ("!ref", "!copy") and isinstance(node, yaml.ScalarNode):
+        return _Reference(node.value)
+    if isinstance(node, yaml.MappingNode):
+        value = loader.construct_mapping(node, deep=True)
+        return {**value, "!class": node.tag.partition(":")[2]}
+    if isinstance(node, yaml.SequenceNode):
+        return {"!class": node.tag.partition(":")[2]}
+    return {"!class": node.tag.partition(":")[2], "!value": node.value}
+
+
+_PlainLoader.add_multi_constructor("!", _construct)
+
+
+def _resolve(node: Any, tree: dict[str, Any], depth: int = 0) -> Any:
+    """Follow ``!ref <name>``; anything cleverer stays a string and is refused where it is used."""
+    if depth > 50:
+        raise UserError(f"{FILE} refers to itself.")
+    if isinstance(node, _Reference):
+        name = node.strip("<> ")
+        return _resolve(tree[name], tree, depth + 1) if name in tree else str(node)
+    if isinstance(node, dict):
+        return {key: _resolve(value, tree, depth + 1) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_resolve(value, tree, depth + 1) for value in node]
+    return node

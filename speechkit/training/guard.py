@@ -1,0 +1,78 @@
+"""Batches that would spoil a model: not finite, or with a sudden, huge gradient."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+
+from speechkit.errors import UserError
+from speechkit.log import logger
+
+MAX_BAD_BATCHES = 20
+SPIKE = 50.0  # times the usual gradient norm; clipping would still follow its direction
+_HISTORY = 100
+
+
+class Guard:
+    """Looks at the gradient before each step; a bad one changes nothing and is counted.
+
+    The optimizer skips parameters without a gradient, so that neither weights nor moments
+    change. Gradients are those of all processes together, so that all decide alike.
+    """
+
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+        self.skipped, self.in_a_row = 0, 0
+
+    def __call__(self, parameters: Iterable[torch.nn.Parameter], step: int) -> None:
+        """Drop the gradients if they are bad.
+
+        Raises:
+            UserError: too many batches in a row were not finite.
+        """
+        parameters = list(parameters)
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not gradients:
+            return
+        norms = torch._foreach_norm(gradients)
+        norm = float(torch.linalg.vector_norm(torch.stack([n.float() for n in norms])))
+        problem = self._problem(norm)
+        if not problem:
+            self.norms = [*self.norms[1 - _HISTORY :], norm]
+            self.in_a_row = 0
+            return
+        self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
+        logger.warning(f"step {step}: {problem}; this batch changes nothing.")
+        for parameter in parameters:
+            parameter.grad = None
+        if self.in_a_row >= MAX_BAD_BATCHES:
+            raise UserError(
+                f"{self.in_a_row} batches in a row are not finite or far beyond the usual: "
+                "training has diverged.",
+                "Lower --learning-rate, or use --precision 32.",
+            )
+
+    def _problem(self, norm: float) -> str:
+        if norm != norm or norm == float("inf"):
+            return "the loss is not finite"
+        usual = statistics.median(self.norms) if len(self.norms) >= _HISTORY // 2 else norm
+        if norm > SPIKE * usual > 0:
+            return f"a spike: the gradient's norm is {norm:.3g}, usually {usual:.3g}"
+        return ""
+
+    def take_skipped(self) -> int:
+        """Batches skipped since the last call."""
+        skipped, self.skipped = self.skipped, 0
+        return skipped
+
+    def state(self) -> dict[str, Any]:
+        """For the checkpoint."""
+        return {"norms": self.norms, "skipped": self.skipped, "in_a_row": self.in_a_row}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.norms, self.skipped = state["norms"], state["skipped"]
+        self.in_a_row = state["in_a_row"]
