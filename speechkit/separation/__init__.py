@@ -1,0 +1,1 @@
+"""Speech separation: mixtures, Conv-TasNet, losses that look at the tail, evaluation."""

@@ -1,0 +1,241 @@
+"""Conv-TasNet: separation of a mixture by masks on a learned basis.
+
+Y. Luo and N. Mesgarani, "Conv-TasNet: Surpassing Ideal Time-Frequency Magnitude Masking for
+Speech Separation", IEEE/ACM TASLP 27 (8), 2019. The hyperparameters have that paper's names
+in their help texts: N, L, B, Sc, H, P, X, R.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechkit.errors import UserError, require_choice
+from speechkit.separation.layers import NORMS, Depthwise, Pointwise, PReLU, hide, pointwise
+
+MASKS = ("relu", "sigmoid", "softmax", "linear")
+PADDINGS = ("zeros", "reflect")
+
+
+@dataclass(frozen=True)
+class ConvTasNetConfig:
+    """Hyperparameters; the defaults are the full model.
+
+    Args:
+        filters: N, functions of the encoder's basis.
+        kernel: L, samples of a basis function.
+        stride: samples between frames; 0 for L / 2.
+        bottleneck: B, channels between the blocks.
+        skip: Sc, channels of the skip path; 0 for none (the last block's output is used).
+        hidden: H, channels inside a block.
+        conv_kernel: P, taps of the depthwise convolution.
+        blocks: X, blocks of a repeat, with dilations 1, 2, 4 ...
+        repeats: R.
+        norm: gLN (global), cLN (cumulative) or chLN (each frame by itself).
+        input_norm: norm before the bottleneck; empty for the same.
+        padding: of the depthwise convolutions, zeros or reflect.
+        mask: nonlinearity of the masks.
+        encoder_relu: rectify the encoder's output.
+        causal: the convolutions see no frames of the future (norms: cLN or chLN).
+        speakers: sources of a mixture.
+    """
+
+    filters: int = 512
+    kernel: int = 16
+    stride: int = 0
+    bottleneck: int = 128
+    skip: int = 128
+    hidden: int = 512
+    conv_kernel: int = 3
+    blocks: int = 8
+    repeats: int = 3
+    norm: str = "gLN"
+    input_norm: str = ""
+    padding: str = "zeros"
+    mask: str = "relu"
+    encoder_relu: bool = False
+    causal: bool = False
+    speakers: int = 2
+
+    @property
+    def hop(self) -> int:
+        """Samples between frames."""
+        return self.stride or self.kernel // 2
+
+    def frames(self, samples: Any) -> Any:
+        """Frames of a signal (of each of a tensor of lengths)."""
+        return (samples - self.kernel) // self.hop + 1
+
+    def check(self) -> None:
+        """Raises UserError if no model can be built."""
+        require_choice("norm", self.norm, tuple(NORMS))
+        require_choice("input_norm", self.input_norm or self.norm, tuple(NORMS))
+        require_choice("padding", self.padding, PADDINGS)
+        require_choice("mask", self.mask, MASKS)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            least = {"skip": 0, "stride": 0, "kernel": 2, "speakers": 2}.get(field.name, 1)
+            if field.type == "int" and value < least:
+                raise UserError(f"Conv-TasNet: {field.name} is {value}; the least is {least}.")
+        if self.hop > self.kernel:
+            raise UserError(
+                f"Conv-TasNet: the stride {self.hop} is longer than the kernel {self.kernel}.",
+                "Samples between the frames would be lost; take at most the kernel.",
+            )
+        if self.causal and self.padding == "reflect":
+            raise UserError("A causal Conv-TasNet cannot use reflect padding.", "Use zeros.")
+        if not self.causal and self.conv_kernel % 2 == 0:
+            raise UserError(f"Conv-TasNet: conv_kernel {self.conv_kernel} must be odd.")
+
+
+SIZES = {
+    "full": ConvTasNetConfig(),
+    "light": ConvTasNetConfig(blocks=6, repeats=2),
+    "tiny": ConvTasNetConfig(filters=128, bottleneck=64, skip=64, hidden=128, blocks=6, repeats=2),
+}
+
+
+class Block(nn.Module):
+    """1x1, depthwise dilated, 1x1 convolutions with a residual and a skip path."""
+
+    def __init__(self, config: ConvTasNetConfig, dilation: int) -> None:
+        super().__init__()
+        norm = NORMS[config.norm]
+        self.widen = Pointwise(config.bottleneck, config.hidden)
+        self.act1, self.norm1 = PReLU(), norm(config.hidden)
+        self.depthwise = Depthwise(
+            config.hidden,
+            config.conv_kernel,
+            dilation,
+            causal=config.causal,
+            reflect=config.padding == "reflect",
+        )
+        self.act2, self.norm2 = PReLU(), norm(config.hidden)
+        self.residual = Pointwise(config.hidden, config.bottleneck)
+        self.skip = Pointwise(config.hidden, config.skip) if config.skip else None
+
+    def forward(self, x: Tensor, frames: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        y = self.norm1(self.act1(self.widen(x)), frames)
+        y = self.norm2(self.act2(self.depthwise(y)), frames)
+        if self.skip is None:
+            return x + self.residual(y), None
+        # One product for both paths: they read the same, large input.
+        paths = (self.residual, self.skip)
+        weight = torch.cat([path.weight for path in paths])
+        bias = torch.cat([path.bias for path in paths if path.bias is not None])
+        both = pointwise(y, weight, bias)
+        channels = x.shape[1]
+        return x + both[:, :channels], both[:, channels:]
+
+
+class ConvTasNet(nn.Module):
+    """Separates mixtures into ``config.speakers`` signals.
+
+    Args:
+        config: hyperparameters.
+
+    Shape:
+        mixture ``[B, T]`` and optionally the number of samples of each, ``lengths [B]``;
+        output ``[B, speakers, T]``. Padding beyond ``lengths`` changes nothing before it and
+        comes out as zero.
+
+    Raises:
+        UserError: the configuration is impossible, or a mixture is shorter than the kernel.
+
+    Example::
+
+        net = ConvTasNet(SIZES["light"])
+        estimates = net(torch.randn(4, 32000))  # [4, 2, 32000]
+    """
+
+    def __init__(self, config: ConvTasNetConfig) -> None:
+        super().__init__()
+        config.check()
+        self.config = config
+        n, l_ = config.filters, config.kernel
+        self.encoder = nn.Parameter(torch.empty(n, 1, l_))
+        self.decoder = nn.Parameter(torch.empty(n, 1, l_))
+        nn.init.xavier_normal_(self.encoder)
+        nn.init.xavier_normal_(self.decoder)
+        self.norm = NORMS[config.input_norm or config.norm](n)
+        self.bottleneck = Pointwise(n, config.bottleneck)
+        self.blocks = nn.ModuleList(
+            Block(config, 2**x) for _ in range(config.repeats) for x in range(config.blocks)
+        )
+        self.mask_act = PReLU()
+        self.masks = Pointwise(config.skip or config.bottleneck, config.speakers * n)
+
+    def forward(self, mixture: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Separate; see the class."""
+        batch, samples = mixture.shape
+        shortest = samples if lengths is None else int(lengths.min())
+        if shortest < self.config.kernel:
+            raise UserError(
+                f"A mixture of {shortest} samples is shorter than the encoder's window "
+                f"({self.config.kernel} samples).",
+                "Leave it out, or use a model with a shorter kernel.",
+            )
+        padded, frames = self._frame(mixture, lengths)
+        if frames is not None and self.config.padding == "reflect":
+            return self._one_by_one(mixture, lengths)  # each is reflected at its own end
+        basis = functional.conv1d(padded[:, None], self.encoder, stride=self.config.hop)
+        if self.config.encoder_relu:
+            basis = functional.relu(basis)
+        if frames is not None:
+            basis = hide(basis, frames)
+        y = self.bottleneck(self.norm(basis, frames))
+        total = None
+        for block in self.blocks:
+            y, skip = block(y, frames)
+            if skip is not None:
+                total = skip if total is None else total + skip
+        masks = self._activate(self.masks(self.mask_act(y if total is None else total)))
+        sources = masks.view(batch, self.config.speakers, -1, basis.shape[-1]) * basis[:, None]
+        out = self._decode(sources.flatten(0, 1)).view(batch, self.config.speakers, -1)
+        out = functional.pad(out, (0, max(0, samples - out.shape[-1])))[..., :samples]
+        if lengths is None:
+            return out
+        place = torch.arange(samples, device=out.device)
+        return out * (place < lengths.to(out.device)[:, None])[:, None]
+
+    def _one_by_one(self, mixture: Tensor, lengths: Any) -> Tensor:
+        samples = mixture.shape[-1]
+        parts = zip(mixture.split(1), lengths.tolist(), strict=True)
+        each = [functional.pad(self(x[:, :n]), (0, samples - n)) for x, n in parts]
+        return torch.cat(each)
+
+    def _frame(self, mixture: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The mixture without what lies beyond its lengths, and the frames of each."""
+        if lengths is None or bool((lengths == mixture.shape[-1]).all()):
+            return mixture, None
+        lengths = lengths.to(mixture.device)
+        place = torch.arange(mixture.shape[-1], device=mixture.device)
+        frames = self.config.frames(lengths)
+        # A last frame that reaches into padding does not exist for the mixture by itself.
+        heard = (frames - 1) * self.config.hop + self.config.kernel
+        return mixture * (place < heard[:, None]), frames
+
+    def _activate(self, masks: Tensor) -> Tensor:
+        if self.config.mask == "relu":
+            return functional.relu(masks)
+        if self.config.mask == "sigmoid":
+            return torch.sigmoid(masks)
+        if self.config.mask == "softmax":
+            by_source = masks.unflatten(1, (self.config.speakers, -1))
+            return by_source.softmax(dim=1).flatten(1, 2)
+        return masks
+
+    def _decode(self, sources: Tensor) -> Tensor:
+        """Overlap-add of the basis, ``[B, N, K]`` to ``[B, T]``."""
+        hop = self.config.hop
+        if self.config.kernel != 2 * hop:
+            return functional.conv_transpose1d(sources, self.decoder, stride=hop)[:, 0]
+        basis = self.decoder[:, 0].t().expand(len(sources), -1, -1)
+        parts = torch.bmm(basis, sources).float()  # [B, L, K]
+        first = functional.pad(parts[:, :hop], (0, 1))
+        second = functional.pad(parts[:, hop:], (1, 0))
+        return (first + second).transpose(1, 2).flatten(1)

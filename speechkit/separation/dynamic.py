@@ -1,0 +1,283 @@
+"""Dynamic mixing: a new mixture for every draw, hard pairs among them.
+
+Wang et al., "Mining Hard Samples Locally and Globally for Improved Speech Separation",
+sections 2.1 and 2.4. Every draw comes from (seed, epoch, index): a run that was taken up in
+the middle of an epoch, or that is divided among processes, sees the same mixtures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from speechkit import audio
+from speechkit.errors import UserError, require_choice
+from speechkit.kaldi.data import Utterance
+from speechkit.mining.sampler import HardPairSampler
+from speechkit.separation.mixtures import MixtureSet
+from speechkit.training.seeds import rng
+
+_MIX, _CROP = 0x31, 0x32  # streams of draws
+LEVEL_DB = -25.0  # of a crop before its gain, in dB of full scale
+_SILENT = 1e-4  # RMS below which a crop is drawn again
+_TRIES = 5
+GAIN_MODES = ("each", "pair")
+
+Sample = tuple[int, int, int]  # (epoch, batch, index), of ResumableBatches
+
+
+@dataclass(frozen=True)
+class MixingConfig:
+    """How mixtures are drawn.
+
+    Args:
+        sample_rate: in Hz.
+        segment: seconds of a mixture.
+        speakers: sources of a mixture.
+        gain_min: lowest gain in dB.
+        gain_max: highest gain in dB.
+        gain_mode: ``each``: a gain for every audio; ``pair``: one signal-to-noise ratio of
+            the first against each other, in the same range.
+        speeds: factors of speed perturbation, one drawn for every audio.
+        normalize: bring every crop to the same level first, so that gains are ratios.
+        ps: probability P_S that a pair is replaced by a hard one.
+    """
+
+    sample_rate: int
+    segment: float = 4.0
+    speakers: int = 2
+    gain_min: float = -5.0
+    gain_max: float = 5.0
+    gain_mode: str = "each"
+    speeds: tuple[float, ...] = (1.0,)
+    normalize: bool = True
+    ps: float = 0.0
+
+    def check(self) -> None:
+        """Raises UserError for impossible values."""
+        require_choice("--gain-mode", self.gain_mode, GAIN_MODES)
+        if not self.gain_min <= self.gain_max:
+            raise UserError(f"--gain-min {self.gain_min} is above --gain-max {self.gain_max}.")
+        if not 0 <= self.ps <= 1:
+            raise UserError(f"--ps {self.ps} is not a probability from 0 to 1.")
+        if not 0.1 <= self.segment <= 3600:
+            raise UserError(f"--segment {self.segment} is not a length of 0.1 s or more.")
+        if not all(0.5 <= speed <= 2 for speed in self.speeds):
+            raise UserError(f"--speeds {self.speeds}: each must be between 0.5 and 2.")
+
+    @property
+    def samples(self) -> int:
+        """Samples of a segment."""
+        return round(self.segment * self.sample_rate)
+
+
+class DynamicMixing(Dataset):
+    """Sources of mixtures that are drawn anew each time.
+
+    The first speaker's utterance is the index itself (each is the first of a mixture once in
+    an epoch of as many mixtures as utterances); the others are drawn uniformly among the
+    utterances of speakers not yet in the mixture. With probability ``ps`` two of them are
+    replaced: a random pivot of the pair stays, and its partner is drawn from its hard set.
+
+    Args:
+        utterances: of at least ``config.speakers`` speakers.
+        seconds: their lengths.
+        config: how to draw.
+        seed: the run's seed.
+        sampler: hard partners, for ``ps`` above 0.
+
+    Returns of ``dataset[(epoch, batch, index)]``: float32 sources ``[speakers, T]`` and how
+    many of the T samples are the mixture (the rest is padding).
+
+    Raises:
+        UserError: too few speakers, or hard pairs of another set.
+    """
+
+    def __init__(
+        self,
+        utterances: Sequence[Utterance],
+        seconds: Sequence[float],
+        config: MixingConfig,
+        seed: int,
+        sampler: HardPairSampler | None = None,
+    ) -> None:
+        config.check()
+        names = sorted({u.speaker for u in utterances})
+        if len(names) < config.speakers:
+            raise UserError(
+                f"Mixtures of {config.speakers} speakers need as many; the set has {len(names)}.",
+                "Dynamic mixing never mixes a speaker with himself.",
+            )
+        self.utterances, self.seconds = list(utterances), np.asarray(seconds)
+        self.config, self.seed, self.sampler = config, seed, sampler
+        number = {name: i for i, name in enumerate(names)}
+        self.speaker = np.array([number[u.speaker] for u in utterances])
+        self.by_speaker = np.argsort(self.speaker, kind="stable")
+        self.bounds = np.searchsorted(self.speaker[self.by_speaker], np.arange(len(names) + 1))
+        self.rows = self._hard_rows() if sampler is not None else None
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __getitem__(self, sample: Sample) -> tuple[np.ndarray, int] | str:
+        epoch, _, index = sample
+        draw = rng(self.seed, _MIX, epoch, index)
+        chosen = self.choose(index % len(self), draw)
+        try:
+            return self.mix(chosen, rng(self.seed, _CROP, epoch, index))
+        except UserError as error:  # raised again in the main process
+            return f"{self.utterances[chosen[0]].id} in a mixture: {error.problem}"
+
+    def choose(self, first: int, draw: np.random.Generator) -> list[int]:
+        """Rows of the utterances of one mixture; different speakers always."""
+        chosen = [first]
+        while len(chosen) < self.config.speakers:
+            chosen.append(self._other(chosen, draw))
+        if self.sampler is not None and draw.random() < self.config.ps:
+            pivot = chosen[int(draw.integers(2))]
+            partner = self._hard_partner(pivot, draw)
+            if partner >= 0:
+                chosen = [pivot, partner]
+                while len(chosen) < self.config.speakers:
+                    chosen.append(self._other(chosen, draw))
+        return chosen
+
+    def _other(self, chosen: list[int], draw: np.random.Generator) -> int:
+        """An utterance of another speaker, uniformly among all of them."""
+        taken = np.unique(self.speaker[chosen])
+        sizes = self.bounds[taken + 1] - self.bounds[taken]
+        place = int(draw.integers(len(self) - sizes.sum()))
+        for speaker, size in zip(taken, sizes, strict=True):
+            if place >= self.bounds[speaker]:
+                place += int(size)
+        return int(self.by_speaker[place])
+
+    def _hard_partner(self, pivot: int, draw: np.random.Generator) -> int:
+        """Row of a hard partner, -1 if the pivot has none."""
+        of_sampler, of_set = self.rows  # type: ignore[misc]
+        row = int(of_sampler[pivot])
+        if row < 0:
+            return -1
+        partner = int(self.sampler.sample(np.array([row]), draw)[0])  # type: ignore[union-attr]
+        return int(of_set[partner]) if partner >= 0 else -1
+
+    def _hard_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row of the sampler of each utterance (-1: none), and the other way round."""
+        sampler = self.sampler
+        assert sampler is not None
+        own = {u.id: i for i, u in enumerate(self.utterances)}
+        strangers = [name for name in sampler.utterances if name not in own]
+        if strangers:
+            raise UserError(
+                f"{sampler.folder} was mined on another set: it has {len(strangers)} utterances "
+                f"that are not in the training set ('{strangers[0]}').",
+                "Mine the training set: speechkit mine-hard --set SET ...",
+            )
+        of_set = np.array([own[name] for name in sampler.utterances])
+        of_sampler = np.full(len(self.utterances), -1)
+        of_sampler[of_set] = np.where(sampler.has_hard, np.arange(len(of_set)), -1)
+        return of_sampler, of_set
+
+    def mix(self, chosen: Sequence[int], draw: np.random.Generator) -> tuple[np.ndarray, int]:
+        """Crops with their gains ``[speakers, T]``, and the samples that count."""
+        total = self.config.samples
+        crops = [self.crop(row, draw) for row in chosen]
+        length = max(len(crop) for crop in crops)
+        gains = self._gains(len(crops), draw)
+        sources = np.zeros((len(crops), total), np.float32)
+        for row, crop, gain in zip(sources, crops, gains, strict=True):
+            start = int(draw.integers(length - len(crop) + 1))
+            row[start : start + len(crop)] = crop * np.float32(10 ** (gain / 20))
+        return sources, length
+
+    def _gains(self, count: int, draw: np.random.Generator) -> np.ndarray:
+        low, high = self.config.gain_min, self.config.gain_max
+        if self.config.gain_mode == "each":
+            return draw.uniform(low, high, count)
+        ratios = np.concatenate([[0.0], -draw.uniform(low, high, count - 1)])
+        return ratios - ratios.mean()
+
+    def crop(self, row: int, draw: np.random.Generator) -> np.ndarray:
+        """A random piece ``[<= T]`` of an utterance at the model's rate."""
+        crop = np.zeros(0, np.float32)
+        for _ in range(_TRIES):
+            crop = self._read(row, draw)
+            power = float(np.sqrt(np.mean(np.square(crop, dtype=np.float64))))
+            if power > _SILENT:
+                break
+        if not self.config.normalize or power <= _SILENT:
+            return crop
+        return crop * np.float32(10 ** (LEVEL_DB / 20) / power)
+
+    def _read(self, row: int, draw: np.random.Generator) -> np.ndarray:
+        utterance, rate = self.utterances[row], self.config.sample_rate
+        speed = float(draw.choice(self.config.speeds)) if len(self.config.speeds) > 1 else 1.0
+        speed = self.config.speeds[0] if len(self.config.speeds) == 1 else speed
+        wanted = self.config.segment * speed
+        spare = self.seconds[row] - wanted
+        start, end = utterance.start, utterance.end
+        if spare > 0:
+            start += float(draw.uniform(0, spare))
+            end = start + wanted
+        samples = audio.read(utterance.wav, rate, start, end)[0]
+        if speed != 1.0:
+            samples = audio.change_speed(samples, speed)
+        return samples[: self.config.samples]
+
+
+class StaticMixtures(Dataset):
+    """Random segments of fixed mixtures (training without dynamic mixing).
+
+    Args:
+        mixtures: the set.
+        config: its ``segment`` and ``sample_rate`` count.
+        seed: the run's seed.
+    """
+
+    def __init__(self, mixtures: MixtureSet, config: MixingConfig, seed: int) -> None:
+        self.mixtures, self.config, self.seed = mixtures, config, seed
+
+    def __len__(self) -> int:
+        return len(self.mixtures)
+
+    def __getitem__(self, sample: Sample) -> tuple[np.ndarray, int] | str:
+        epoch, _, index = sample
+        mixture = self.mixtures.mixtures[index % len(self)]
+        total = self.config.samples
+        try:
+            _, sources = self.mixtures.read(mixture)
+        except UserError as error:
+            return f"{mixture.id}: {error.problem}"
+        spare = sources.shape[1] - total
+        if spare <= 0:
+            return np.pad(sources, ((0, 0), (0, -spare))), sources.shape[1]
+        start = int(rng(self.seed, _CROP, epoch, index).integers(spare + 1))
+        return sources[:, start : start + total], total
+
+
+def collate(samples: Sequence[tuple[np.ndarray, int] | str]) -> tuple | str:
+    """Sources ``[B, speakers, T]`` and lengths ``[B]``, or the first problem."""
+    for sample in samples:
+        if isinstance(sample, str):
+            return sample
+    sources, lengths = zip(*samples, strict=True)
+    return torch.from_numpy(np.stack(sources)), torch.tensor(lengths)
+
+
+def hard_folder(root: Path, given: str) -> Path:
+    """The folder of ``--hard``: a path, or a name under ``exp/hard``.
+
+    Raises:
+        UserError: it is not there.
+    """
+    for folder in (Path(given), root / given, root / "exp" / "hard" / given):
+        if (folder / "thresholds.tsv").is_file():
+            return folder
+    raise UserError(
+        f"There are no hard pairs in '{given}'.", "Make them with: speechkit mine-hard --param ..."
+    )

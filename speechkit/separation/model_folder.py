@@ -1,0 +1,176 @@
+"""The folder of a trained separation model: config.yaml, weights, log.tsv."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import yaml
+
+from speechkit.errors import UserError, require_choice
+from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
+from speechkit.text import write_tsv
+from speechkit.training.weights import read_weights
+
+if TYPE_CHECKING:
+    from speechkit.workdir import WorkDir
+
+KIND = "conv-tasnet"
+FILES = {"plain": "best.safetensors", "weighted": "best_weighted.safetensors"}
+
+
+@dataclass
+class Separator:
+    """A trained model, ready to separate.
+
+    Args:
+        net: the network, in eval mode.
+        sample_rate: in Hz.
+        folder: where it was loaded from.
+        selection: ``plain`` or ``weighted``: the validation loss that selected its epoch.
+    """
+
+    net: ConvTasNet
+    sample_rate: int
+    folder: Path
+    selection: str
+
+    @property
+    def speakers(self) -> int:
+        """Sources that it gives."""
+        return self.net.config.speakers
+
+    def separate(self, mixture: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """Sources ``[B, speakers, T]`` of mixtures ``[B, T]``, without gradients."""
+        with torch.inference_mode():
+            return self.net(mixture, lengths)
+
+
+def write(
+    folder: Path,
+    net: ConvTasNetConfig,
+    sample_rate: int,
+    selection: str,
+    training: Mapping[str, Any],
+    weights: Mapping[str, Mapping[str, torch.Tensor]],
+    rows: Sequence[Mapping[str, float]],
+) -> None:
+    """Write everything that separation needs, and the log of the training.
+
+    Args:
+        folder: an existing folder.
+        net: the network's hyperparameters.
+        sample_rate: in Hz.
+        selection: which weights are the model's own choice.
+        training: configuration of the training, for the record.
+        weights: ``plain`` and ``weighted`` weights of the network.
+        rows: measures of each epoch.
+    """
+    from safetensors.torch import save
+
+    for name, tensors in weights.items():
+        kept = {key: value.contiguous() for key, value in tensors.items()}
+        (folder / FILES[name]).write_bytes(save(kept))
+    write_card(folder, card(net, sample_rate, selection, training))
+    if rows:
+        columns = ["epoch", *rows[0]]
+        table = [[str(i), *(f"{v:.6g}" for v in row.values())] for i, row in enumerate(rows, 1)]
+        write_tsv(folder / "log.tsv", columns, table)
+
+
+def card(
+    net: ConvTasNetConfig, sample_rate: int, selection: str, training: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What ``config.yaml`` holds."""
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in training.items()}
+    return {
+        "kind": KIND,
+        "sample_rate": sample_rate,
+        "selection": selection,
+        "network": asdict(net),
+        "training": plain,
+    }
+
+
+def write_card(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write ``config.yaml``."""
+    text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Contents of ``config.yaml``.
+
+    Raises:
+        UserError: it is not there, or not of a separation model.
+    """
+    try:
+        content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder} has no readable config.yaml ({error}).") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UserError(f"{folder / 'config.yaml'} is not of a separation model of speechkit.")
+    return content
+
+
+def load(folder: Path, which: str = "") -> Separator:
+    """Load a trained model.
+
+    Args:
+        folder: ``exp/separation/<name>/seed<N>``.
+        which: ``plain`` or ``weighted`` weights; empty for the model's own choice.
+
+    Raises:
+        UserError: something is missing, damaged, or of another kind.
+    """
+    content = read_card(folder)
+    which = which or str(content.get("selection", "plain"))
+    require_choice("--checkpoint", which, tuple(FILES))
+    try:
+        net = ConvTasNet(ConvTasNetConfig(**content["network"]))
+        rate = int(content["sample_rate"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / 'config.yaml'} is damaged ({error}).") from error
+    put_weights(net, read_weights(folder / FILES[which]), folder / FILES[which])
+    return Separator(net.eval(), rate, folder, which)
+
+
+def put_weights(net: ConvTasNet, weights: Mapping[str, torch.Tensor], source: Path) -> None:
+    """Load weights; UserError where they are of another network."""
+    try:
+        net.load_state_dict(dict(weights))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise UserError(f"{source} does not fit the network: {reason}") from error
+
+
+def find_models(workdir: WorkDir, name: str) -> list[tuple[int, Path]]:
+    """(seed, folder) of every trained seed of a model, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    base = workdir.exp("separation", name)
+    found = sorted(
+        (int(path.name[4:]), path)
+        for path in base.glob("seed*")
+        if path.name[4:].isdigit() and (path / "config.yaml").is_file()
+    )
+    if not found:
+        others = sorted({p.parent.parent.name for p in base.parent.glob("*/seed*/config.yaml")})
+        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
+        raise UserError(
+            f"There is no trained model '{name}' in {base.parent}. {listed}",
+            "Train one with `speechkit train separation --name NAME`.",
+        )
+    return found
+
+
+def write_summary(folder: Path, epochs: Mapping[str, int]) -> None:
+    """Write ``summary.json``: the selected epochs."""
+    named = {f"best_epoch_{name}": epoch for name, epoch in epochs.items()}
+    (folder / "summary.json").write_text(json.dumps(named, indent=2) + "\n", encoding="utf-8")

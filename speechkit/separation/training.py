@@ -1,0 +1,280 @@
+"""Train Conv-TasNet to separate (``train separation``)."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from speechkit.errors import UserError
+from speechkit.kaldi import data
+from speechkit.log import logger
+from speechkit.mining.sampler import HardPairSampler
+from speechkit.separation import initial, model_folder
+from speechkit.separation.conv_tasnet import ConvTasNet
+from speechkit.separation.dynamic import (
+    DynamicMixing,
+    StaticMixtures,
+    collate,
+    hard_folder,
+)
+from speechkit.separation.losses import SISNRLoss, WeightedSISNRLoss
+from speechkit.separation.measures import Validation
+from speechkit.separation.mixtures import MixtureSet, load_mixtures
+from speechkit.separation.settings import SeparationConfig
+from speechkit.separation.twins import take_twin
+from speechkit.training.batches import ResumableBatches
+from speechkit.training.devices import keep_memory, resolve_device, resolve_precision
+from speechkit.training.fit import Fitted, fit
+from speechkit.training.loading import Checked, durations
+from speechkit.training.ranks import ranks, shared_output
+from speechkit.training.state import FitConfig, Trainable
+from speechkit.workdir import Output, WorkDir
+
+CRITERIA = {"si-snr": SISNRLoss, "wsi-snr": WeightedSISNRLoss}
+COMMAND = "train separation"
+
+
+class SeparationNet(Trainable):
+    """The network, its loss and its validation.
+
+    Args:
+        config: of the training.
+        net: the network.
+        validation: what it is measured on.
+    """
+
+    def __init__(self, config: SeparationConfig, net: ConvTasNet, validation: Validation) -> None:
+        super().__init__()
+        self.net, self.config = net, config
+        self.validation = validation
+        self.criterion = CRITERIA[config.loss]()
+        self.epoch_number = 0
+
+    def loss(self, batch: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        sources, lengths = batch
+        full = bool((lengths == sources.shape[-1]).all())
+        counts = None if full else lengths
+        return self.criterion(self.net(sources.sum(1), counts), sources, counts)
+
+    def measure(self) -> dict[str, float]:
+        """SI-SNR, weighted SI-SNR and hard sample rates of the validation set."""
+        found = self.validation(self.net, self.device)
+        self.epoch_number += 1
+        if self.writer is not None and self.epoch_number & (self.epoch_number - 1) == 0:
+            self._write_audio()
+        return found
+
+    def _write_audio(self) -> None:
+        """The first validation mixture and its estimates, to listen to (epochs 1, 2, 4, 8 ...)."""
+        mixed, _ = self.validation.read(0)
+        rate = self.validation.mixtures.header.sample_rate
+        mixture = torch.from_numpy(mixed[: 6 * rate]).to(self.device)
+        estimates = self.net(mixture[None])[0].float().cpu()
+        peak = float(mixture.abs().max()) or 1.0
+        named = {"mixture": mixture.cpu()}
+        named.update({f"estimate{i}": each for i, each in enumerate(estimates, 1)})
+        for name, samples in named.items():
+            clip = (samples / peak).clamp(-1, 1)
+            self.writer.add_audio(name, clip, self.epoch_number, sample_rate=rate)
+
+
+def train(
+    workdir: WorkDir,
+    name: str,
+    config: SeparationConfig,
+    *,
+    device: str = "auto",
+    jobs: int = 1,
+    checkpoint_minutes: float = 10.0,
+    force: bool = False,
+) -> Path:
+    """Train and write ``exp/separation/<name>/seed<N>/``; returns that folder.
+
+    A run that differs from a finished one only in ``weighted_validation`` takes that one's
+    checkpoints: the weighting selects the epoch and changes nothing else.
+
+    Args:
+        workdir: the working directory.
+        name: of the experiment.
+        config: all that decides the result.
+        device: auto, cpu or cuda.
+        jobs: processes that read audio; 0 reads in this one.
+        checkpoint_minutes: how often the state is saved inside an epoch.
+        force: replace a model that was trained with other parameters.
+    """
+    config.check()
+    where = resolve_device(device)
+    precision = resolve_precision(config.precision, where)
+    if config.compiled and where.type != "cuda":
+        raise UserError("--compile is for CUDA.", "Leave it out on the CPU.")
+    if not 0 <= checkpoint_minutes < math.inf:
+        raise UserError(f"--checkpoint-minutes {checkpoint_minutes} is not a time from 0 up.")
+    valid = load_mixtures(workdir.data(config.valid_set), workdir.root)
+    _agree(config, valid)
+    source, utterances = _training_set(workdir, config)
+    inputs = [*source.files(), *valid.files()]
+    hard = hard_folder(workdir.root, config.hard) if config.hard else None
+    if hard is not None:
+        inputs += sorted(p for p in hard.iterdir() if p.suffix in (".tsv", ".npy"))
+    start = initial.find(workdir, config.init, config.seed) if config.init else None
+    if start is not None:
+        inputs += start.files
+    output = Output(
+        workdir.exp("separation", name, f"seed{config.seed}"),
+        COMMAND,
+        config.params(),
+        inputs,
+        force=force,
+        audio=sorted({*source.audio_files(), *valid.audio_files()}),
+        resume=True,
+    )
+    with shared_output(output, where) as out:
+        if not out.up_to_date and not take_twin(out, config):
+            dataset = _dataset(config, source, utterances, hard)
+            net = initial.build(config.network, start, config.seed)
+            model = SeparationNet(config, net, Validation(valid, config.batch_size))
+            fitted = _fit(out, model, dataset, where, precision, jobs, checkpoint_minutes)
+            if not ranks().rank:
+                _write(out, config, fitted)
+            out.notes.update(device=str(where), precision=precision)
+            out.counts.update(training=len(dataset), validation=len(valid))
+    return output.final
+
+
+def _agree(config: SeparationConfig, valid: MixtureSet) -> None:
+    """The validation set has the rate and number of speakers of the training."""
+    header, mixing = valid.header, config.mixing
+    if header.speakers != config.network.speakers or header.speakers != mixing.speakers:
+        raise UserError(
+            f"{valid.path} has mixtures of {header.speakers} speakers, the model "
+            f"{config.network.speakers}.",
+            "Give --speakers, or another --valid-set.",
+        )
+    if header.sample_rate != mixing.sample_rate:
+        raise UserError(
+            f"{valid.path} has {header.sample_rate} Hz, the model {mixing.sample_rate} Hz.",
+            "Mix the validation set at the model's rate: speechkit mix --rate ...",
+        )
+
+
+def _training_set(
+    workdir: WorkDir, config: SeparationConfig
+) -> tuple[data.DataDir | MixtureSet, list[data.Utterance]]:
+    folder = workdir.data(config.set_name)
+    if config.dynamic:
+        loaded = data.load(folder, workdir.root)
+        return loaded, loaded.utterances
+    mixtures = load_mixtures(folder, workdir.root)
+    _agree(config, mixtures)
+    return mixtures, []
+
+
+def _dataset(
+    config: SeparationConfig,
+    source: data.DataDir | MixtureSet,
+    utterances: list[data.Utterance],
+    hard: Path | None,
+) -> DynamicMixing | StaticMixtures:
+    if isinstance(source, MixtureSet):
+        return StaticMixtures(source, config.mixing, config.seed)
+    sampler = HardPairSampler(hard) if hard is not None else None
+    made = DynamicMixing(utterances, durations(utterances), config.mixing, config.seed, sampler)
+    if made.rows is not None and not ranks().rank:
+        without = int((made.rows[0] < 0).sum())
+        logger.info(
+            f"hard pairs from {hard} with probability {config.mixing.ps:g}; {without} of "
+            f"{len(made)} utterances have none."
+        )
+    return made
+
+
+def _fit(
+    out: Output,
+    model: SeparationNet,
+    dataset: Any,
+    device: torch.device,
+    precision: str,
+    jobs: int,
+    checkpoint_minutes: float,
+) -> Fitted:
+    config, here = model.config, ranks()
+    size = config.epoch_size or len(dataset)
+    batches = partial(
+        ResumableBatches,
+        size,
+        config.batch_size,
+        config.epochs,
+        config.seed,
+        rank=here.rank,
+        world=here.world,
+    )
+    if not here.rank:
+        logger.info(
+            f"{size} mixtures an epoch of {len(dataset)} "
+            f"{'utterances' if config.dynamic else 'fixed mixtures'}, {len(model.validation.order)}"
+            f" to validate; {sum(p.numel() for p in model.parameters()):,} parameters on {device} "
+            f"({precision})"
+        )
+    if config.compiled:
+        model.net.compile()
+    keep_memory(device)
+
+    def loader(step: int) -> Checked:
+        return Checked(
+            DataLoader(
+                dataset,
+                batch_sampler=batches(start=step),
+                collate_fn=collate,
+                num_workers=jobs,
+                prefetch_factor=4 if jobs else None,
+                pin_memory=device.type == "cuda",
+            )
+        )
+
+    return fit(
+        model,
+        loader,
+        FitConfig(
+            config.epochs,
+            config.learning_rate,
+            config.clip,
+            config.patience,
+            "valid_loss",
+            precision,
+            checkpoint_minutes,
+            config.seed,
+            schedule="plateau",
+            halve_after=config.halve_after,
+            keep=("valid_weighted_loss",),
+            batch_size=config.batch_size,
+        ),
+        per_epoch=batches().per_epoch,
+        device=device,
+        checkpoint=out.part("last.ckpt"),
+        tensorboard=out.path / "tensorboard",
+        label=f"{COMMAND} {out.final.parent.name}",
+    )
+
+
+def _write(out: Output, config: SeparationConfig, fitted: Fitted) -> None:
+    chosen = {"plain": fitted.best["valid_loss"], "weighted": fitted.best["valid_weighted_loss"]}
+    weights = {
+        name: {k.removeprefix("net."): v for k, v in tensors.items()}
+        for name, (_, tensors) in chosen.items()
+    }
+    selection = "weighted" if config.weighted_validation else "plain"
+    model_folder.write(
+        out.path,
+        config.network,
+        config.mixing.sample_rate,
+        selection,
+        config.params(),
+        weights,
+        fitted.rows,
+    )
+    model_folder.write_summary(out.path, {name: epoch for name, (epoch, _) in chosen.items()})
