@@ -43,14 +43,35 @@ def _root(
 
 
 def _add_commands() -> None:
-    from speechkit.cli import doctor, mine, prepare, prosody, report, train, validate, xvector
+    from speechkit.cli import (
+        compare,
+        correlation,
+        doctor,
+        evaluate,
+        mine,
+        mix,
+        predict,
+        prepare,
+        prosody,
+        report,
+        split,
+        train,
+        validate,
+        xvector,
+    )
 
     app.add_typer(prepare.app, name="prepare")
     app.command("validate")(validate.validate)
+    app.command("split")(split.split)
+    app.command("mix")(mix.mix)
     app.command("extract-prosody")(prosody.extract_prosody)
     app.command("extract-xvector")(xvector.extract_xvector)
     app.command("mine-hard")(mine.mine_hard)
     app.add_typer(train.app, name="train")
+    app.add_typer(evaluate.app, name="evaluate")
+    app.add_typer(compare.app, name="compare")
+    app.command("analyze-correlation")(correlation.analyze_correlation)
+    app.add_typer(predict.app, name="predict")
     app.command("report")(report.report)
     app.command("doctor")(doctor.doctor)
 

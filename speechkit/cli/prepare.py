@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -46,6 +46,14 @@ def _show(summaries: list[SetSummary], directory: Path, as_json: bool) -> None:
 
     rows = [[getattr(summary, column) for column in COLUMNS] for summary in summaries]
     print_table(f"Sets in {directory / 'data'}", COLUMNS, rows, as_json)
+
+
+def _show_mixtures(rows: list[dict[str, Any]], directory: Path, as_json: bool) -> None:
+    from speechkit.cli.output import print_table
+    from speechkit.corpora.mixture_sets import COLUMNS
+
+    values = [[row[column] for column in COLUMNS] for row in rows]
+    print_table(f"Sets of mixtures in {directory / 'data'}", COLUMNS, values, as_json)
 
 
 @app.command("demo")
@@ -157,6 +165,100 @@ def wsj0(
     from speechkit.corpora.wsj0 import read_corpus
 
     _write(read_corpus(path, gender), directory, on_error, jobs, force, as_json)
+
+
+@app.command("wsj0-2mix")
+def wsj0_2mix(
+    path: Corpora,
+    prefix: Annotated[
+        str,
+        typer.Option(help="Sets are called PREFIX_FOLDER.", show_default="wsj0_2mix or wsj0_3mix"),
+    ] = "",
+    speaker_pattern: Annotated[
+        str,
+        typer.Option(
+            help="Regular expression with a group per source: speakers in a file name.",
+            show_default="names of WSJ0",
+        ),
+    ] = "",
+    gender: Annotated[
+        Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+        typer.Option(
+            "--gender",
+            help="Table 'speaker<TAB>m|f', or spkrinfo.txt of WSJ0.",
+            show_default="none",
+        ),
+    ] = None,
+    on_error: options.OnError = "stop",
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """WSJ0-2mix or WSJ0-3mix as generated: tr, cv and tt become sets of mixtures.
+
+    Reads every folder at or below PATH that holds mix/, s1/ and s2/.
+    """
+    from speechkit.corpora import wsj0_2mix
+    from speechkit.workdir import WorkDir
+
+    rows = wsj0_2mix.prepare(
+        WorkDir(directory),
+        path,
+        prefix=prefix,
+        speaker_pattern=speaker_pattern,
+        gender_file=gender,
+        on_error=on_error,
+        jobs=options.resolve_jobs(jobs),
+        force=force,
+    )
+    _show_mixtures(rows, directory, as_json)
+
+
+@app.command("librimix")
+def librimix(
+    tables: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="METADATA.csv...",
+            help="Tables of LibriMix, such as libri2mix_dev-clean.csv; each becomes a set.",
+            show_default=False,
+        ),
+    ],
+    librispeech_path: Annotated[
+        Path,
+        typer.Option("--librispeech", help="LibriSpeech as published.", show_default=False),
+    ],
+    rate: Annotated[int, typer.Option(help="Sample rate of the mixtures in Hz.")] = 8000,
+    mode: Annotated[
+        str, typer.Option(help="min: cut to the shortest source; max: as long as the longest.")
+    ] = "min",
+    on_error: options.OnError = "stop",
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """LibriMix from its metadata tables and the original LibriSpeech, without noise.
+
+    Audio is mixed when it is read: no generated mixtures are needed.
+    """
+    from speechkit.corpora import librimix
+    from speechkit.workdir import WorkDir
+
+    rows = librimix.prepare(
+        WorkDir(directory),
+        tables,
+        librispeech_path,
+        rate=rate,
+        mode=mode,
+        on_error=on_error,
+        jobs=options.resolve_jobs(jobs),
+        force=force,
+    )
+    _show_mixtures(rows, directory, as_json)
 
 
 @app.command("speechocean762")

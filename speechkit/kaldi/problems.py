@@ -42,6 +42,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "unreadable-audio": ("error", "Convert or copy it again, or let --fix drop the utterance."),
     "nan-audio": ("error", "Convert or record it again, or let --fix --decode drop it."),
     "duration": ("error", "--fix writes the duration that the audio has."),
+    "mixture": ("error", "Make the set of mixtures again with the command that made it."),
     "no-newline": ("warning", _FIX),
     "tab": ("warning", "speechkit reads it, some Kaldi scripts do not; --fix writes spaces."),
     "spaces": ("warning", _FIX),

@@ -117,6 +117,7 @@ class _Checker:
         self.speaker_tables()
         recordings = self.segment_lines()
         self.pipes(allow_pipes)
+        self.mixtures()
         if with_audio:
             self.audio(recordings, decode, allow_pipes, jobs)
         report = self.report
@@ -229,6 +230,14 @@ class _Checker:
             if row.value.endswith("|") and not allow_pipes:
                 message = f"'{show(key)}' is a pipe: it would run a shell command"
                 self.add("pipe", "wav.scp", row.number, message)
+
+    def mixtures(self) -> None:
+        """The list of a mixture set."""
+        if (self.report.folder / "mixtures.tsv").is_file():
+            from speechkit.separation.mixtures import find_faults
+
+            for name, line, message in find_faults(self.report.folder, self.root, self.heard):
+                self.add("mixture", name, line, message)
 
     def audio(
         self,

@@ -1,0 +1,142 @@
+"""LibriMix from its metadata and the original LibriSpeech: nothing needs to be generated.
+
+Source: Cosentino et al., "LibriMix: an open-source dataset for generalizable speech
+separation" (2020); tables at https://github.com/JorisCos/LibriMix (``metadata/``).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from speechkit import audio
+from speechkit.corpora.common import full_path, read_lines, require_folder
+from speechkit.corpora.librispeech import LAYOUT, read_speakers
+from speechkit.corpora.mixture_sets import Looked, MixtureCorpusSet, Planned, write_sets
+from speechkit.errors import UserError, require_choice
+from speechkit.kaldi.data import Utterance
+from speechkit.log import logger
+from speechkit.separation.mixtures import MODES, Header, Mixture, Source
+from speechkit.workdir import WorkDir
+
+_SOURCE = re.compile(r"source_(\d+)_path")
+
+
+def prepare(
+    work: WorkDir,
+    tables: Sequence[Path],
+    librispeech: Path,
+    *,
+    rate: int = 8000,
+    mode: str = "min",
+    on_error: str = "stop",
+    jobs: int = 1,
+    force: bool = False,
+) -> list[dict[str, Any]]:
+    """Write one set for each metadata table, named as the table; see ``mixture_sets``.
+
+    The clean condition: the noise of the tables is not mixed. Mode ``min`` cuts all sources
+    to the shortest from the start, ``max`` pads them at the end, as the published scripts do.
+
+    Args:
+        work: the working directory.
+        tables: such as ``libri2mix_dev-clean.csv``; their ``_info.csv`` are passed over.
+        librispeech: the folder with ``dev-clean`` and so on.
+        rate: of the mixtures in Hz.
+        mode: ``min`` or ``max``.
+        on_error: ``stop`` or ``skip``.
+        jobs: local processes.
+        force: replace sets that were made with other parameters.
+
+    Raises:
+        UserError: a table of another form, LibriSpeech is not where it was said to be.
+    """
+    require_choice("--mode", mode, MODES)
+    if not 1000 <= rate <= 192_000:
+        raise UserError(f"--rate {rate} is out of range.", "Accepted: 1000 to 192000.")
+    files = [full_path(table) for table in tables]
+    files = [file for file in files if not file.stem.endswith("_info")]
+    if not files:
+        raise UserError(
+            "No metadata table was given.", "Example: metadata/Libri2Mix/libri2mix_dev-clean.csv"
+        )
+    root = require_folder(librispeech, LAYOUT)
+    root = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
+    speakers = next((p for p in sorted(root.iterdir()) if p.name.lower() == "speakers.txt"), None)
+    gender = read_speakers(speakers) if speakers else {}
+    sets = [_read_set(file, root, rate, mode, gender) for file in files]
+    params = {"librispeech": str(root), "rate": rate, "mode": mode}
+    for made, file in zip(sets, files, strict=True):
+        made.params = {**params, "table": str(file)}
+        made.metadata = [file, speakers] if speakers else [file]
+    names = [made.name for made in sets]
+    if len(set(names)) < len(names):
+        raise UserError(f"Two tables would make one set ({', '.join(sorted(names))}).")
+    if rate > 16_000:
+        logger.warning(f"LibriSpeech has 16000 Hz: at {rate} Hz the upper band stays empty.")
+    logger.info("The clean condition: the noise of LibriMix is not mixed.")
+    measure = partial(look, mode=mode)
+    return write_sets(
+        work, "prepare librimix", sets, measure, on_error=on_error, jobs=jobs, force=force
+    )
+
+
+def _read_set(
+    table: Path, root: Path, rate: int, mode: str, gender: dict[str, str]
+) -> MixtureCorpusSet:
+    rows = list(csv.reader(read_lines(table)))
+    names = rows[0] if rows else []
+    count = sum(bool(_SOURCE.fullmatch(name)) for name in names)
+    wanted = [f"source_{k}_{what}" for k in range(1, count + 1) for what in ("path", "gain")]
+    if count < 2 or not {"mixture_ID", *wanted} <= set(names):
+        raise UserError(
+            f"{table}:1: is not a table of LibriMix.",
+            "Expected the columns mixture_ID, source_1_path, source_1_gain, source_2_path, "
+            "source_2_gain, ...",
+        )
+    planned = []
+    for number, fields in enumerate(rows[1:], 2):
+        if not fields:
+            continue
+        where = f"{table}:{number}"
+        if len(fields) != len(names):
+            raise UserError(f"{where}: expected {len(names)} columns, found {len(fields)}.")
+        row = dict(zip(names, fields, strict=True))
+        sources = tuple(_source(row, k, root, where) for k in range(1, count + 1))
+        planned.append(Planned(Mixture(row["mixture_ID"], 0, sources), where, rate))
+    name = table.stem.lower().replace("-", "_")
+    return MixtureCorpusSet(name, Header(rate, count, mode), planned, gender)
+
+
+def _source(row: dict[str, str], k: int, root: Path, where: str) -> Source:
+    """One source of a line; its linear gain becomes decibels."""
+    path, text = row[f"source_{k}_path"], row[f"source_{k}_gain"]
+    try:
+        gain = float(text)
+    except ValueError:
+        gain = math.nan
+    if not 0 < gain < math.inf:
+        raise UserError(f"{where}: source_{k}_gain is '{text}', not a positive number.")
+    name = Path(path.replace("\\", "/"))
+    speaker = name.stem.partition("-")[0]
+    if not speaker.isdigit():
+        raise UserError(f"{where}: '{path}' is not a file of LibriSpeech (SPEAKER-CHAPTER-N.flac).")
+    return Source(Utterance(name.stem, str(root / name), speaker), 20 * math.log10(gain))
+
+
+def look(planned: Planned, mode: str) -> Looked:
+    """Length of a mixture, from the headers of its sources.
+
+    Raises:
+        AudioError: a file is missing or broken.
+    """
+    headers = [audio.info(source.utterance.wav) for source in planned.mixture.sources]
+    lengths = [-(-found.frames * planned.rate // found.sample_rate) for found in headers]
+    samples = min(lengths) if mode == "min" else max(lengths)
+    mixture = Mixture(planned.mixture.id, samples, planned.mixture.sources)
+    return Looked(mixture, tuple(found.seconds for found in headers))

@@ -1,0 +1,220 @@
+"""Write sets of published mixtures: what WSJ0-2mix and LibriMix share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechkit.corpora.write import OTHER_DIR
+from speechkit.errors import UserError
+from speechkit.kaldi import data
+from speechkit.log import logger
+from speechkit.parallel import map_items
+from speechkit.separation.mixtures import Header, Mixture, write_mixtures
+from speechkit.text import write_skipped
+from speechkit.workdir import Output, WorkDir, check_name, read_manifest
+
+COLUMNS = (
+    "set", "mixtures", "sources", "speakers", "female", "male", "rate", "mode", "hours", "skipped",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A published mixture before its audio was looked at.
+
+    Args:
+        mixture: the mixture; its length is not known yet.
+        where: what names it in messages.
+        rate: of the set in Hz.
+    """
+
+    mixture: Mixture
+    where: str
+    rate: int
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What a look at the audio of a mixture found.
+
+    Args:
+        mixture: with its length.
+        seconds: length of each source.
+        remarks: kinds of oddities that are counted (``clipped``, ``not the sum``).
+    """
+
+    mixture: Mixture
+    seconds: tuple[float, ...]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass
+class MixtureCorpusSet:
+    """One set of mixtures to be written.
+
+    Args:
+        name: the folder under ``data/``.
+        header: rate, speakers, mode.
+        planned: the mixtures.
+        gender: speaker -> ``m`` or ``f``; other speakers may be in it too.
+        metadata: tables that were read for it.
+        params: what determines it, beside the files.
+    """
+
+    name: str
+    header: Header
+    planned: list[Planned]
+    gender: dict[str, str]
+    metadata: list[Path] = field(default_factory=list)
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+def write_sets(
+    work: WorkDir,
+    command: str,
+    sets: Sequence[MixtureCorpusSet],
+    look: Callable[[Planned], Looked],
+    *,
+    on_error: str = "stop",
+    jobs: int = 1,
+    force: bool = False,
+) -> list[dict[str, Any]]:
+    """Write every set to ``data/<set>/``, each all or nothing; rows as ``COLUMNS``.
+
+    Args:
+        work: the working directory.
+        command: what the manifest calls the stage.
+        sets: what to write.
+        look: measures one mixture; importable, for it travels to other processes.
+        on_error: ``stop`` at a broken mixture, or ``skip`` it and list it in ``skipped.tsv``.
+        jobs: local processes.
+        force: replace sets that were made with other parameters.
+
+    Raises:
+        UserError: names or ids clash, audio is broken, a set would be empty.
+    """
+    for planned in sets:
+        _check(planned)
+    return [_write_set(work, command, planned, look, on_error, jobs, force) for planned in sets]
+
+
+def _check(planned: MixtureCorpusSet) -> None:
+    check_name("set", planned.name)
+    if not planned.planned:
+        raise UserError(f"The set '{planned.name}' would have no mixtures.")
+    first: dict[str, str] = {}
+    for one in planned.planned:
+        name = one.mixture.id
+        if name.split() != [name]:
+            raise UserError(f"{one.where}: the name '{name}' is empty or holds spaces.")
+        for path in (one.mixture.wav, *(s.utterance.wav for s in one.mixture.sources)):
+            if " ".join(path.split()) != path or path.endswith("|"):
+                raise UserError(
+                    f"The path {path!r} cannot stand in a table.",
+                    "Rename it: no line breaks, tabs, or double spaces, no '|' at its end.",
+                )
+        if name in first:
+            raise UserError(f"The mixture '{name}' comes twice: {first[name]} and {one.where}.")
+        first[name] = one.where
+    alike = [one for one in planned.planned if _speakers(one.mixture) < planned.header.speakers]
+    if alike:
+        logger.warning(
+            f"{planned.name}: {len(alike)} mixtures have one speaker twice "
+            f"(first: {alike[0].mixture.id})."
+        )
+
+
+def _speakers(mixture: Mixture) -> int:
+    return len({source.utterance.speaker for source in mixture.sources})
+
+
+def _write_set(
+    work: WorkDir,
+    command: str,
+    planned: MixtureCorpusSet,
+    look: Callable[[Planned], Looked],
+    on_error: str,
+    jobs: int,
+    force: bool,
+) -> dict[str, Any]:
+    final = work.root / "data" / planned.name
+    params = {**planned.params, "set": planned.name, "on_error": on_error}
+    audio = {Path(s.utterance.wav) for one in planned.planned for s in one.mixture.sources}
+    audio |= {Path(one.mixture.wav) for one in planned.planned if one.mixture.wav}
+    with Output(final, command, params, planned.metadata, force, audio, beside=OTHER_DIR) as out:
+        if not out.up_to_date:
+            looked, skipped = _look_at_all(planned, look, on_error, jobs)
+            _write_tables(out.path, planned, looked)
+            write_skipped(out.path, skipped)
+            out.counts.update(_counts(planned, looked), skipped=len(skipped))
+    counts = (read_manifest(final) or {}).get("counts", {})
+    return {name: counts.get(name, planned.name) for name in COLUMNS}
+
+
+def _look_at_all(
+    planned: MixtureCorpusSet, look: Callable[[Planned], Looked], on_error: str, jobs: int
+) -> tuple[list[Looked], list[tuple[str, str]]]:
+    """Mixtures with their lengths, and (mixture, reason) of those that were skipped."""
+    looked: list[Looked] = []
+    skipped: list[tuple[str, str]] = []
+    remarks: dict[str, list[str]] = {}
+    for done in map_items(
+        look,
+        planned.planned,
+        jobs=jobs,
+        on_error=on_error,
+        chunk=32,
+        name=lambda one: one.where,
+        label=f"prepare {planned.name}",
+        unit="mix",
+    ):
+        if done.value is None:
+            skipped.append((done.item.mixture.id, done.error or ""))
+            continue
+        looked.append(done.value)
+        for remark in done.value.remarks:
+            remarks.setdefault(remark, []).append(done.item.mixture.id)
+    if not looked:
+        raise UserError(
+            f"The set '{planned.name}' has no usable mixture: {len(skipped)} are broken "
+            f"({skipped[0][1]})."
+        )
+    for remark, names in sorted(remarks.items()):
+        logger.warning(f"{planned.name}: {len(names)} mixtures {remark} (first: {names[0]}).")
+    if skipped:
+        logger.warning(f"{len(skipped)} broken mixtures were skipped; see skipped.tsv.")
+    return looked, skipped
+
+
+def _write_tables(folder: Path, planned: MixtureCorpusSet, looked: Sequence[Looked]) -> None:
+    wavs, speakers, seconds = {}, {}, {}
+    for one in looked:
+        for source, length in zip(one.mixture.sources, one.seconds, strict=True):
+            name = source.utterance.id
+            wavs[name], speakers[name] = source.utterance.wav, source.utterance.speaker
+            seconds[name] = f"{length:.4f}"
+    heard = set(speakers.values())
+    gender = {name: value for name, value in planned.gender.items() if name in heard}
+    if unknown := len(heard - gender.keys()):
+        logger.warning(f"{planned.name}: the gender of {unknown} speakers is not known.")
+    data.write(folder, wavs, speakers, utt2dur=seconds, spk2gender=gender)
+    write_mixtures(folder, planned.header, [one.mixture for one in looked])
+
+
+def _counts(planned: MixtureCorpusSet, looked: Sequence[Looked]) -> dict[str, Any]:
+    sources = {s.utterance.id: s.utterance.speaker for one in looked for s in one.mixture.sources}
+    gender = [planned.gender.get(speaker) for speaker in set(sources.values())]
+    samples = sum(one.mixture.samples for one in looked)
+    return {
+        "mixtures": len(looked),
+        "sources": len(sources),
+        "speakers": len(gender),
+        "female": gender.count("f"),
+        "male": gender.count("m"),
+        "rate": planned.header.sample_rate,
+        "mode": planned.header.mode,
+        "hours": round(samples / planned.header.sample_rate / 3600, 4),
+    }

@@ -1,0 +1,159 @@
+"""The stage ``split``: one set in, two sets with different speakers out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from speechkit.errors import UserError
+from speechkit.kaldi.data import DataDir, load
+from speechkit.kaldi.subset import label_files, write_subset
+from speechkit.training.seeds import rng
+from speechkit.workdir import Output, WorkDir, check_name, read_manifest
+
+COLUMNS = ("set", "speakers", "female", "male", "utterances", "hours")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines a division.
+
+    Args:
+        set: the set to divide.
+        into: names of the two sets: the rest, and the held-out speakers.
+        speakers: number of speakers to hold out; 0 takes ``share``.
+        share: share of speakers to hold out; 0 takes ``speakers``.
+        seed: of the draw.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    set: str
+    into: tuple[str, str]
+    speakers: int = 0
+    share: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.into) != 2 or len({self.set, *self.into}) != 3:
+            raise UserError(
+                f"--into {','.join(self.into)} does not name two new sets.",
+                f"Give two different names, neither of them '{self.set}': --into fit,dev",
+            )
+        for name in self.into:
+            check_name("set", name)
+        if bool(self.speakers) == bool(self.share):
+            raise UserError(
+                "How many speakers to hold out is given twice or not at all.",
+                "Give either --speakers N or --share S.",
+            )
+        if self.speakers < 0 or not 0 <= self.share < 1 or self.seed < 0:
+            raise UserError(
+                f"--speakers {self.speakers}, --share {self.share:g} or --seed {self.seed} is "
+                "out of range.",
+                "Accepted: --speakers from 1, --share between 0 and 1, --seed from 0.",
+            )
+
+
+def split(work: WorkDir, settings: Settings, force: bool = False) -> tuple[Path, Path]:
+    """Divide a set by speaker and return the two folders, ``data/<rest>`` and ``data/<held>``.
+
+    Both are written before either is put in place. A run that is killed between the two
+    leaves one whole set, and the same command adds the other.
+
+    Raises:
+        UserError: the set has fewer than two speakers, or one side would be empty.
+    """
+    path = work.data(settings.set)
+    if (path / "mixtures.tsv").is_file():
+        raise UserError(
+            f"The set '{settings.set}' is a list of mixtures, whose speakers cannot be parted.",
+            "Split the set that they were made of, and mix each part with `speechkit mix`.",
+        )
+    source = load(path, work.root, allow_pipes=True)  # they are copied, not run
+    held = held_out(source, settings)
+    folders = tuple(work.root / "data" / name for name in settings.into)
+    with ExitStack() as stack:
+        outs = [
+            stack.enter_context(
+                Output(
+                    folder,
+                    "split",
+                    {**asdict(settings), "part": part},
+                    label_files(source),
+                    force,
+                    beside="choose other names with --into",
+                )
+            )
+            for part, folder in zip(("rest", "held out"), folders, strict=True)
+        ]
+        for out, held_side in zip(outs, (False, True), strict=True):
+            if not out.up_to_date:
+                kept = {u.id for u in source.utterances if (u.speaker in held) == held_side}
+                write_subset(source, out.path, kept)
+                out.counts.update(_counts(source, kept))
+    return folders[0], folders[1]
+
+
+def held_out(source: DataDir, settings: Settings) -> set[str]:
+    """Speakers of the held-out part, drawn with the gender proportions of the whole.
+
+    Raises:
+        UserError: one side would have no speaker.
+    """
+    total = len(source.speakers)
+    if total < 2:
+        raise UserError(
+            f"The set '{settings.set}' has {total} speaker, which cannot be divided.",
+            "Check utt2spk, or take a set with two speakers or more.",
+        )
+    number = settings.speakers or round(settings.share * total)
+    if not 0 < number < total:
+        side = "would have no speakers" if number <= 0 else "would have all of them"
+        raise UserError(
+            f"Holding out {number} of the {total} speakers of '{settings.set}': the set "
+            f"'{settings.into[1]}' {side}.",
+            f"Hold out 1 to {total - 1} speakers.",
+        )
+    groups: dict[str, list[str]] = {}
+    for speaker in source.speakers:
+        groups.setdefault(source.gender.get(speaker, "?"), []).append(speaker)
+    quotas = _quotas({gender: len(group) for gender, group in groups.items()}, number)
+    held: set[str] = set()
+    for stream, (gender, group) in enumerate(sorted(groups.items())):
+        order = rng(settings.seed, stream).permutation(len(group))
+        held.update(group[k] for k in order[: quotas[gender]])
+    return held
+
+
+def _quotas(sizes: dict[str, int], number: int) -> dict[str, int]:
+    """How many of each group make ``number`` in all, in proportion (largest remainders)."""
+    total = sum(sizes.values())
+    quotas = {name: number * size // total for name, size in sizes.items()}
+    by_remainder = sorted(sizes, key=lambda name: (-(number * sizes[name] % total), name))
+    for name in by_remainder[: number - sum(quotas.values())]:
+        quotas[name] += 1
+    return quotas
+
+
+def _counts(source: DataDir, kept: set[str]) -> dict[str, float]:
+    speakers = {u.speaker for u in source.utterances if u.id in kept}
+    gender = Counter(source.gender.get(speaker) for speaker in speakers)
+    counts: dict[str, float] = {
+        "speakers": len(speakers),
+        "female": gender["f"],
+        "male": gender["m"],
+        "utterances": len(kept),
+    }
+    if kept <= source.durations.keys():
+        counts["hours"] = round(sum(source.durations[name] for name in kept) / 3600, 4)
+    return counts
+
+
+def summary(folder: Path) -> list[object]:
+    """One row of the table of sets, as ``COLUMNS``."""
+    counts = (read_manifest(folder) or {}).get("counts", {})
+    return [folder.name, *(counts.get(name) for name in COLUMNS[1:])]

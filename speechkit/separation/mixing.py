@@ -1,0 +1,224 @@
+"""The stage ``mix``: a set of single speakers in, a set of fixed mixtures out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from speechkit import audio
+from speechkit.errors import AudioError, UserError, require_choice
+from speechkit.kaldi import data
+from speechkit.kaldi.subset import label_files
+from speechkit.log import logger
+from speechkit.parallel import map_items
+from speechkit.separation.drawing import Candidate, Draws, Plan
+from speechkit.separation.making import Made, make_one
+from speechkit.separation.mix_output import counts, write_set
+from speechkit.separation.mixtures import MODES, TABLE, Header
+from speechkit.text import write_skipped
+from speechkit.workdir import Output, WorkDir, check_name, read_manifest
+
+POOL_FROM = 5_000  # fewer headers are read sooner than workers would start
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines a set of mixtures.
+
+    Args:
+        set: the set to mix.
+        count: number of mixtures.
+        speakers: sources of each.
+        rate: sample rate in Hz.
+        mode: ``min`` (cut to the shortest source) or ``max`` (as long as the longest).
+        snr_min, snr_max: range of the level of the first source above another, in dB.
+        min_seconds: utterances shorter than this take no part.
+        seed: of all draws.
+        write_audio: store mixtures and sources as 32-bit float WAV.
+        on_error: ``stop`` at broken audio, or ``skip`` it.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    set: str
+    count: int = 500
+    speakers: int = 2
+    rate: int = 8000
+    mode: str = "min"
+    snr_min: float = -5.0
+    snr_max: float = 5.0
+    min_seconds: float = 1.0
+    seed: int = 0
+    write_audio: bool = False
+    on_error: str = "stop"
+
+    def __post_init__(self) -> None:
+        require_choice("--mode", self.mode, MODES)
+        require_choice("--on-error", self.on_error, ("stop", "skip"))
+        for flag, value, least, most in (
+            ("--count", self.count, 1, 999_999),
+            ("--speakers", self.speakers, 2, 10),
+            ("--rate", self.rate, 1000, 192_000),
+            ("--min-seconds", self.min_seconds, 0, 3600),
+            ("--seed", self.seed, 0, 2**63 - 1),
+        ):
+            if not least <= value <= most:
+                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {least} to {most}.")
+        if not -60 <= self.snr_min <= self.snr_max <= 60:
+            raise UserError(
+                f"--snr-min {self.snr_min:g} and --snr-max {self.snr_max:g} are not a range of "
+                "levels in dB.",
+                "Give a lowest and a highest value between -60 and 60, as -5 and 5.",
+            )
+
+    def output(self, work: WorkDir, name: str = "") -> Path:
+        """``data/<set>_<speakers>mix[-name]``."""
+        folder = f"{self.set}_{self.speakers}mix" + (f"-{name}" if name else "")
+        return work.root / "data" / check_name("set", folder)
+
+
+def mix(
+    work: WorkDir, settings: Settings, name: str = "", jobs: int = 1, force: bool = False
+) -> Path:
+    """Make ``data/<set>_2mix/`` and return it; its format is described in ``mixtures.py``.
+
+    Raises:
+        UserError: too few speakers, or audio that cannot be mixed.
+    """
+    path = work.data(settings.set)
+    if (path / TABLE).is_file():
+        raise UserError(
+            f"The set '{settings.set}' is a set of mixtures already.",
+            "Give the set of single speakers that it was made of.",
+        )
+    source = data.load(path, work.root)
+    final = settings.output(work, name)
+    inputs = label_files(source)
+    params = asdict(settings)
+    with Output(final, "mix", params, inputs, force, source.audio_files()) as out:
+        if not out.up_to_date:
+            _mix_into(out, source, settings, jobs)
+    logger.info(f"mixtures: {final}")
+    return final
+
+
+def _mix_into(out: Output, source: data.DataDir, settings: Settings, jobs: int) -> None:
+    pool, skipped = candidates(source, settings, jobs)
+    draws = Draws(
+        pool,
+        settings.speakers,
+        settings.mode,
+        (settings.snr_min, settings.snr_max),
+        settings.seed,
+    )
+    folder = out.path / "audio" if settings.write_audio else None
+    plans, made, replaced = _make_all(draws, settings, folder, jobs)
+    skipped.update(replaced)
+    if replaced:
+        logger.warning(
+            f"{len(replaced)} utterances were silent or broken where they would be used, and "
+            "others were chosen in their place; see skipped.tsv."
+        )
+    audio_home = Path("data") / out.final.name / "audio" if settings.write_audio else None
+    header = Header(settings.rate, settings.speakers, settings.mode, settings.set)
+    write_set(out.path, source, header, plans, made, audio_home)
+    write_skipped(out.path, skipped.items())
+    out.counts.update(counts(source, settings.rate, plans, made, len(pool)), skipped=len(skipped))
+
+
+def candidates(
+    source: data.DataDir, settings: Settings, jobs: int
+) -> tuple[list[Candidate], dict[str, str]]:
+    """Utterances that are long enough, and those whose headers are broken with the reason.
+
+    Raises:
+        UserError: fewer speakers than a mixture has sources.
+    """
+    pool, skipped, short, low = [], {}, 0, 0
+    for done in map_items(
+        partial(_length, rate=settings.rate),
+        source.utterances,
+        jobs=jobs if len(source.utterances) > POOL_FROM else 1,
+        on_error=settings.on_error,
+        chunk=500,
+        name=lambda utterance: utterance.id,
+        label="reading headers",
+    ):
+        if done.value is None:
+            skipped[done.item.id] = done.error or ""
+            continue
+        samples, own_rate = done.value
+        low += own_rate < settings.rate
+        if samples >= max(1, settings.min_seconds * settings.rate):
+            pool.append(Candidate(done.item, samples))
+        else:
+            short += 1
+    if short:
+        logger.warning(f"{short} utterances are shorter than {settings.min_seconds:g} s: not used.")
+    if low:
+        logger.warning(
+            f"{low} utterances have a lower rate than {settings.rate} Hz: they are resampled, but "
+            "the upper band of the mixtures stays empty. Lower --rate avoids it."
+        )
+    speakers = {candidate.speaker for candidate in pool}
+    if len(speakers) < settings.speakers:
+        raise UserError(
+            f"The set '{settings.set}' has {len(speakers)} speaker(s) with utterances of at least "
+            f"{settings.min_seconds:g} s; a mixture of {settings.speakers} needs as many speakers.",
+            "Take a set with more speakers, or lower --min-seconds or --speakers.",
+        )
+    return pool, skipped
+
+
+def _length(utterance: data.Utterance, rate: int) -> tuple[int, int]:
+    """Samples at ``rate``, from the header, and the file's own rate."""
+    found = audio.info(utterance.wav)
+    first = round(utterance.start * found.sample_rate)
+    last = found.frames
+    if utterance.end is not None:
+        last = min(last, round(utterance.end * found.sample_rate))
+    if first >= last:
+        raise AudioError(
+            f"{utterance.wav}: the segment begins at {utterance.start} s, the recording is "
+            f"{found.seconds:.3f} s long.",
+            kind="outside",
+        )
+    return -(-(last - first) * rate // found.sample_rate), found.sample_rate
+
+
+def _make_all(
+    draws: Draws, settings: Settings, folder: Path | None, jobs: int
+) -> tuple[list[Plan], list[Made], dict[str, str]]:
+    """Every mixture with its gains, and utterances that others took the place of."""
+    pending = draws.plans(settings.count)
+    plans, results = list(pending), [Made()] * len(pending)
+    tried: dict[int, set[str]] = {}
+    replaced: dict[str, str] = {}
+    if folder:
+        for part in ("mix", *(f"s{k}" for k in range(1, settings.speakers + 1))):
+            (folder / part).mkdir(parents=True)
+    make = partial(make_one, rate=settings.rate, on_error=settings.on_error, folder=folder)
+    while pending:
+        again = []
+        for done in map_items(
+            make, pending, jobs=jobs, chunk=8, name=lambda plan: plan.id, label="mix", unit="mix"
+        ):
+            plan, value = done.item, done.value
+            assert value is not None
+            plans[plan.index], results[plan.index] = plan, value
+            if value.bad:
+                for k, reason in value.bad.items():
+                    utterance = plan.sources[k].utterance.id
+                    tried.setdefault(plan.index, set()).add(utterance)
+                    replaced[utterance] = f"{plan.id}: {reason}"
+                again.append(draws.again(plan, value.bad.keys(), tried[plan.index]))
+        pending = again
+    return plans, results, replaced
+
+
+def summary(folder: Path) -> dict[str, Any]:
+    """What a set of mixtures holds, name -> value."""
+    return dict((read_manifest(folder) or {}).get("counts", {}))
