@@ -101,3 +101,8 @@ def numbers(flag: str, text: str, kind: type) -> tuple:
         raise UserError(
             f"{flag} '{text}' is not a list of numbers.", "Separate them by commas."
         ) from None
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A comma-separated list of words; none for an empty text."""
+    return tuple(part.strip() for part in str(text).split(",") if part.strip())

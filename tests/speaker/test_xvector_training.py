@@ -13,9 +13,9 @@ import soundfile
 from conftest import make_set, voice
 from safetensors.numpy import load_file
 
+from speechkit.audio import change_speed
 from speechkit.errors import UserError
 from speechkit.kaldi.data import Utterance
-from speechkit.audio import change_speed
 from speechkit.speaker.chunks import Chunks, Split, XVectorConfig, split
 from speechkit.speaker.training import network_config
 

@@ -1,0 +1,112 @@
+"""Statistics of mixtures under a bootstrap over their speakers.
+
+Mixtures that share a speaker are not independent, so speakers are drawn, not mixtures: a
+mixture counts as often as the product of how often each of its speakers was drawn (the
+pigeonhole bootstrap: A. B. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics
+1 (2), 2007, there for two crossed factors).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from speechkit.errors import UserError
+from speechkit.separation.results import MEASURES
+from speechkit.training.seeds import rng
+
+_STREAM = 0xB0  # of draws
+_HSR = re.compile(r"hsr(\d+(?:\.\d+)?)_percent")
+_PERCENTILE = re.compile(r"si_snri_p(\d+(?:\.\d+)?)_db")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A statistic of one value per mixture.
+
+    Args:
+        name: as in ``summary.json``.
+        column: of ``utterances.tsv``.
+        kind: mean, below (percent of values strictly below ``at``) or percentile ``at``.
+        at: threshold in dB, or percentile.
+    """
+
+    name: str
+    column: str
+    kind: str = "mean"
+    at: float = 0.0
+
+    def __call__(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Of values ``[K, N]`` under each row of whole-numbered weights ``[B, N]``: ``[B, K]``."""
+        if self.kind == "percentile":
+            each = [percentile(row, weights, self.at) for row in values]
+            return np.stack(each, axis=1)
+        counted = 100.0 * (values < self.at) if self.kind == "below" else values
+        return weights @ counted.T / weights.sum(axis=1, keepdims=True)
+
+
+def find_measure(name: str) -> Measure:
+    """The measure of a name in ``summary.json``.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name in MEASURES:
+        return Measure(name, name)
+    if found := _HSR.fullmatch(name):
+        return Measure(name, "si_snri_db", "below", float(found[1]))
+    if (found := _PERCENTILE.fullmatch(name)) and float(found[1]) <= 100:
+        return Measure(name, "si_snri_db", "percentile", float(found[1]))
+    raise UserError(
+        f"--measure '{name}' is not known.",
+        f"Accepted: {', '.join(MEASURES)}, hsr<dB>_percent as hsr5_percent, and "
+        "si_snri_p<percent>_db as si_snri_p05_db.",
+    )
+
+
+def percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> np.ndarray:
+    """Percentile, by linear interpolation, of values that come several times.
+
+    The same as ``np.percentile(np.repeat(values, w), percent)`` for each row ``w``.
+
+    Args:
+        values: ``[N]``.
+        weights: whole numbers ``[B, N]``, no row all zero.
+        percent: 0 to 100.
+
+    Returns:
+        ``[B]``.
+    """
+    order = np.argsort(values, kind="stable")
+    ranked = values[order]
+    upto = np.cumsum(weights[:, order], axis=1)
+    last = upto[:, -1] - 1
+    place = last * (percent / 100)
+    below = np.floor(place)
+
+    def at(index: np.ndarray) -> np.ndarray:
+        return ranked[(upto <= index[:, None]).sum(axis=1)]
+
+    low, high = at(below), at(np.minimum(below + 1, last))
+    return low + (place - below) * (high - low)
+
+
+def draw_speakers(speakers: int, samples: int, seed: int) -> np.ndarray:
+    """How often each speaker is drawn: ``[samples, speakers]``, rows sum to ``speakers``."""
+    draw = rng(seed, _STREAM)
+    drawn = draw.integers(speakers, size=(samples, speakers))
+    cells = drawn + speakers * np.arange(samples)[:, None]
+    return np.bincount(cells.ravel(), minlength=samples * speakers).reshape(samples, speakers)
+
+
+def mixture_weights(drawn: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """How often each mixture comes, ``[B', N]``; draws in which none comes are left out.
+
+    Args:
+        drawn: how often each speaker was drawn, ``[B, speakers]``.
+        members: speakers of each mixture, as positions ``[N, S]``.
+    """
+    weights = drawn[:, members].prod(axis=2).astype(np.float64)
+    return weights[weights.sum(axis=1) > 0]

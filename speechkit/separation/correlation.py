@@ -1,0 +1,260 @@
+"""The stage ``analyze-correlation``: which parameters of the speakers go with SI-SNRi.
+
+Wang et al., "Mining Hard Samples Locally and Globally for Improved Speech Separation",
+section 2.2. Their Eq. 2 divides the covariance by the roots of the standard deviations; that
+is a misprint of Pearson's correlation, which is what is computed here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from speechkit.errors import UserError
+from speechkit.log import logger
+from speechkit.separation.coefficients import draw_weights, pearson, spearman
+from speechkit.separation.mixtures import MixtureSet, load_mixtures
+from speechkit.separation.parameters import Parameter, find_sources, measure
+from speechkit.separation.results import TABLE, read_utterances
+from speechkit.text import write_tsv
+from speechkit.workdir import Output, WorkDir
+
+COMMAND = "analyze-correlation"
+BLOCK = 250  # bootstrap samples at a time
+FEWEST_MIXTURES = 3
+COLUMNS = (
+    "parameter",
+    "genders",
+    "mixtures",
+    "left_out",
+    "pearson",
+    "pearson_low",
+    "pearson_high",
+    "pearson_seed_std",
+    "spearman",
+    "spearman_low",
+    "spearman_high",
+    "spearman_seed_std",
+    "seeds",
+    "resampled",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines an analysis.
+
+    Args:
+        set: of mixtures.
+        model: experiment whose evaluation is read.
+        evaluation: variant of the evaluation, ``eval/<set>-<evaluation>``.
+        prosody: variant of ``exp/prosody/``.
+        xvector: variant of ``exp/xvector/``.
+        param_tsv: a further table of utterances, with a column ``utt``.
+        columns: of that table.
+        samples: bootstrap samples.
+        seed: of their draws.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    set: str
+    model: str
+    evaluation: str = ""
+    prosody: str = ""
+    xvector: str = ""
+    param_tsv: str = ""
+    columns: tuple[str, ...] = ()
+    samples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.samples < 100:
+            raise UserError(
+                f"--samples {self.samples} is too few for a 95 % interval.", "Give 100 or more."
+            )
+
+
+def analyze(
+    work: WorkDir, settings: Settings, out_name: str = "", jobs: int = 1, force: bool = False
+) -> Path:
+    """Correlate parameters with SI-SNRi; returns ``exp/correlation/<set>[-name]``.
+
+    Raises:
+        UserError: no evaluation of the set, or one of other mixtures; nothing to correlate.
+    """
+    from speechkit.separation.correlation_figure import draw
+
+    mixtures = load_mixtures(work.data(settings.set), work.root)
+    folder = work.exp("separation", settings.model, "eval", settings.set, name=settings.evaluation)
+    work.require(
+        folder / TABLE,
+        f"speechkit evaluate separation --name {settings.model} --set {settings.set}",
+    )
+    table = Path(settings.param_tsv) if settings.param_tsv else None
+    sources = find_sources(
+        work, mixtures, settings.prosody, settings.xvector, table, settings.columns
+    )
+    with Output(
+        work.exp("correlation", settings.set, name=out_name),
+        COMMAND,
+        asdict(settings),
+        [folder / TABLE, *mixtures.files(), *sources.files()],
+        force=force,
+        audio=mixtures.audio_files(),
+        beside="write beside it with --out-name",
+    ) as out:
+        if out.up_to_date:
+            return out.final
+        scores, about = read_scores(folder, mixtures)
+        found = _defined(measure(sources, mixtures, work.root, jobs), about.index)
+        pairs = _pairs(scores, about, found)
+        rows = correlate(scores, about, pairs, [p.name for p in found], settings)
+        _write(out.path, pairs, rows)
+        whole = {row["parameter"]: row for row in rows if row["genders"] == "all"}
+        draw(out.path, pairs, scores, found, whole, settings.model)
+        out.counts.update(mixtures=len(pairs), seeds=scores.shape[1], parameters=len(found))
+    logger.info(f"correlations: {out.final}")
+    return out.final
+
+
+def read_scores(folder: Path, mixtures: MixtureSet) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """SI-SNRi in dB by mixture and seed, and genders and speakers by mixture.
+
+    Mixtures without a value (a silent source) in any of the seeds are left out.
+
+    Raises:
+        UserError: the evaluation is of other mixtures than the set now has.
+    """
+    table = read_utterances(folder)
+    named = [c for c in table.columns if c.startswith("speaker")]
+    about = table.drop_duplicates("mixture").set_index("mixture")[["genders", *named]]
+    speakers = {m.id: [s.utterance.speaker for s in m.sources] for m in mixtures.mixtures}
+    for mixture, *own in about[named].itertuples():
+        if speakers.get(mixture) != list(own):
+            raise UserError(
+                f"{folder / TABLE} is of other mixtures than {mixtures.path} now holds "
+                f"('{mixture}').",
+                "Evaluate the model again: speechkit evaluate separation.",
+            )
+    scores = table.pivot(index="mixture", columns="seed", values="si_snri_db").dropna()
+    if len(scores) < FEWEST_MIXTURES:
+        raise UserError(f"{folder / TABLE} has SI-SNRi of {len(scores)} mixtures, too few.")
+    return scores, about.loc[scores.index]
+
+
+def _defined(found: Sequence[Parameter], mixtures: pd.Index) -> list[Parameter]:
+    """Parameters that enough mixtures have."""
+    kept = []
+    for parameter in found:
+        values = np.array([parameter.values[m] for m in mixtures])
+        if np.isfinite(values).sum() >= FEWEST_MIXTURES:
+            kept.append(parameter)
+        else:
+            logger.warning(f"{parameter.name} is left out: hardly any mixture has a value.")
+    if not kept:
+        raise UserError(
+            "There is no parameter to correlate with.",
+            "Make some with `speechkit extract-prosody` or `speechkit extract-xvector`.",
+        )
+    return kept
+
+
+def _pairs(scores: pd.DataFrame, about: pd.DataFrame, found: Sequence[Parameter]) -> pd.DataFrame:
+    """One line a mixture, the hardest first."""
+    pairs = about.copy()
+    pairs.insert(0, "si_snri_db", scores.mean(axis=1))
+    for parameter in found:
+        pairs[parameter.name] = [parameter.values[m] for m in pairs.index]
+    return pairs.sort_values("si_snri_db", kind="stable")
+
+
+def correlate(
+    scores: pd.DataFrame,
+    about: pd.DataFrame,
+    pairs: pd.DataFrame,
+    names: Sequence[str],
+    settings: Settings,
+) -> list[dict[str, Any]]:
+    """Rows of ``correlation.tsv``: every parameter, over all mixtures and by genders."""
+    genders = sorted(g for g in about["genders"].unique() if "?" not in g)
+    groups = ["all", *genders] if len(genders) > 1 else ["all"]
+    speakers = [c for c in about.columns if c.startswith("speaker")]
+    rows = []
+    for name in names:
+        for group in groups:
+            inside = pairs if group == "all" else pairs[pairs["genders"] == group]
+            used = inside[np.isfinite(inside[name])]
+            if len(used) < FEWEST_MIXTURES:
+                continue
+            counted = {
+                "parameter": name,
+                "genders": group.lower(),
+                "mixtures": len(used),
+                "left_out": len(inside) - len(used),
+                "seeds": scores.shape[1],
+            }
+            value = used[name].to_numpy(float)
+            seeds = scores.loc[used.index].to_numpy(float).T
+            people = used[speakers].to_numpy(str)
+            rows.append({**counted, **_with_intervals(value, seeds, people, settings)})
+    return rows
+
+
+def _with_intervals(
+    value: np.ndarray, seeds: np.ndarray, people: np.ndarray, settings: Settings
+) -> dict[str, Any]:
+    """Both correlations with the mean of the seeds ``[seeds, N]``."""
+    mean = seeds.mean(axis=0)
+    weights, resampled = draw_weights(people, settings.samples, settings.seed)
+    once = np.ones((1, len(value)))
+    found: dict[str, Any] = {"resampled": resampled}
+    for name, of in (("pearson", pearson), ("spearman", spearman)):
+        blocks = range(0, len(weights), BLOCK)
+        drawn = np.concatenate([of(value, mean, weights[i : i + BLOCK]) for i in blocks])
+        drawn = drawn[np.isfinite(drawn)]
+        low, high = np.percentile(drawn, (2.5, 97.5)) if len(drawn) else (math.nan, math.nan)
+        each = [float(of(value, seed, once)[0]) for seed in seeds]
+        found[name] = float(of(value, mean, once)[0])
+        found[f"{name}_low"], found[f"{name}_high"] = float(low), float(high)
+        found[f"{name}_seed_std"] = float(np.std(each, ddof=1)) if len(each) > 1 else math.nan
+    return found
+
+
+def _write(folder: Path, pairs: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> None:
+    cells = [[_cell(row[column]) for column in COLUMNS] for row in rows]
+    write_tsv(folder / "correlation.tsv", COLUMNS, cells)
+    lines = [[str(row[0]), *(_cell(cell) for cell in row[1:])] for row in pairs.itertuples()]
+    write_tsv(folder / "pairs.tsv", ["mixture", *pairs.columns], lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.5g}" if math.isfinite(value) else ""
+    return str(value)
+
+
+def read_correlations(folder: Path) -> list[dict[str, Any]]:
+    """Rows of ``correlation.tsv``; undefined values are None."""
+    table = pd.read_csv(folder / "correlation.tsv", sep="\t", quoting=3)
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def short(row: Mapping[str, Any]) -> list[Any]:
+    """A row for printing: each coefficient with its interval in one cell."""
+
+    def cell(name: str) -> str:
+        value, low, high = row[name], row[f"{name}_low"], row[f"{name}_high"]
+        if value is None:
+            return "-"
+        return f"{value:.3f}" + ("" if low is None else f" [{low:.2f}, {high:.2f}]")
+
+    return [row["parameter"], row["genders"], row["mixtures"], cell("pearson"), cell("spearman")]

@@ -1,0 +1,219 @@
+"""The stage ``evaluate separation``: a trained model and a set of mixtures in, measures out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.errors import UserError, require_choice
+from speechkit.log import logger
+from speechkit.separation import model_folder, results
+from speechkit.separation.examples import write_examples
+from speechkit.separation.mixtures import MixtureSet, check_rate, load_mixtures
+from speechkit.separation.running import make_batches, run
+from speechkit.separation.scoring import Found, Task, open_task, require_pystoi
+from speechkit.text import write_skipped
+from speechkit.training.devices import resolve_device
+from speechkit.workdir import Output, WorkDir
+
+COMMAND = "evaluate separation"
+BATCH_SECONDS = {"cpu": 0.0, "cuda": 120.0}  # at 8 kHz; on the CPU one by one is fastest
+NAMED = 20  # mixtures named in a message
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines an evaluation.
+
+    Args:
+        name: of the experiment.
+        set: the set of mixtures.
+        checkpoint: plain or weighted; empty for the choice of each model.
+        sdr: measure SDR.
+        stoi: measure STOI and ESTOI.
+        hsr: thresholds of hard sample rates in dB.
+        resample: let a set of another rate be resampled to the model's.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    name: str
+    set: str
+    checkpoint: str = ""
+    sdr: bool = True
+    stoi: bool = False
+    hsr: tuple[float, ...] = (5.0, 10.0)
+    resample: bool = False
+
+    def __post_init__(self) -> None:
+        require_choice("--checkpoint", self.checkpoint, ("", *model_folder.FILES))
+        if not self.hsr or not np.isfinite(self.hsr).all():
+            raise UserError("--hsr needs finite thresholds in dB.", "As in --hsr 5,10.")
+        if self.stoi:
+            require_pystoi()
+
+
+def evaluate(
+    work: WorkDir,
+    settings: Settings,
+    *,
+    out_name: str = "",
+    batch_seconds: float = 0.0,
+    device: str = "auto",
+    jobs: int = 1,
+    on_error: str = "stop",
+    force: bool = False,
+) -> Path:
+    """Measure all seeds of a model; returns the output folder.
+
+    Args:
+        work: the working directory.
+        settings: all that decides the result.
+        out_name: suffix of the output folder.
+        batch_seconds: audio per batch with padding, counted at 8 kHz; 0 takes one mixture
+            on the CPU and 120 s on CUDA.
+        device: auto, cpu or cuda.
+        jobs: processes on the CPU (1: this process with all threads); threads that read
+            audio on CUDA.
+        on_error: stop, or skip mixtures that cannot be used.
+        force: replace an evaluation with other settings.
+
+    Raises:
+        UserError: no such model or set, or they do not fit together.
+    """
+    require_choice("--on-error", on_error, ("stop", "skip"))
+    where = resolve_device(device).type
+    dataset = load_mixtures(work.data(settings.set), work.root)
+    models, suffix = _choose(work, settings)
+    params = {**asdict(settings), "checkpoint": ", ".join(sorted({w for _, _, w in models}))}
+    del params["name"]  # it is in the path
+    with Output(
+        work.exp("separation", settings.name, "eval", settings.set, name=out_name or suffix),
+        COMMAND,
+        params,
+        [*dataset.files(), *_files(models)],
+        force=force,
+        audio=dataset.audio_files(),
+        resume=True,
+        beside="write beside it with --out-name",
+    ) as out:
+        if not out.up_to_date:
+            task = Task(
+                tuple((seed, folder.resolve(), which) for seed, folder, which in models),
+                dataset.path.resolve(),
+                work.root.resolve(),
+                where,
+                settings.sdr,
+                settings.stoi,
+                on_error,
+            )
+            open_task.cache_clear()  # what a failed run in this process left may have changed
+            rate = _check(task, dataset, settings.resample)
+            samples = round(8000 * (batch_seconds or BATCH_SECONDS[where]))
+            batches = make_batches(dataset, samples, rate)
+            found = run(out, batches, task, jobs, f"evaluate {settings.name}")
+            _write(out, settings, task, dataset, found)
+            open_task.cache_clear()
+    return out.final
+
+
+def _choose(work: WorkDir, settings: Settings) -> tuple[list[tuple[int, Path, str]], str]:
+    """Seed, folder and weights of each model, and a suffix for the output folder.
+
+    The suffix is empty for the models' own choice of weights, so that the others never take
+    the place of that result.
+    """
+    models, suffix = [], ""
+    for seed, folder in model_folder.find_models(work, settings.name):
+        own = str(model_folder.read_card(folder).get("selection", "plain"))
+        require_choice(f"{folder / 'config.yaml'}: selection", own, model_folder.FILES)
+        models.append((seed, folder, settings.checkpoint or own))
+        if settings.checkpoint not in ("", own):
+            suffix = settings.checkpoint
+    return models, suffix
+
+
+def _files(models: Sequence[tuple[int, Path, str]]) -> list[Path]:
+    """What is read of the models; missing weights are named when they are loaded."""
+    named = [folder / model_folder.FILES[which] for _, folder, which in models]
+    cards = [folder / "config.yaml" for _, folder, _ in models]
+    return [*cards, *(path for path in named if path.is_file())]
+
+
+def _check(task: Task, dataset: MixtureSet, resample: bool) -> int:
+    """Rate of the models, after all of them and the set were found to fit."""
+    _, models = open_task(task)
+    speakers, rate = dataset.header.speakers, models[0][1].sample_rate
+    for _, separator in models:
+        if separator.speakers != speakers:
+            raise UserError(
+                f"{dataset.path} has mixtures of {speakers} speakers, {separator.folder} "
+                f"separates {separator.speakers}.",
+                f"Make fitting mixtures: speechkit mix --speakers {separator.speakers} ...",
+            )
+        if separator.sample_rate != rate:
+            raise UserError(
+                f"{separator.folder} is of {separator.sample_rate} Hz, {models[0][1].folder} of "
+                f"{rate} Hz.",
+                "Seeds of one experiment must have one sample rate.",
+            )
+    check_rate(dataset.header.sample_rate, rate, resample, str(dataset.path))
+    return rate
+
+
+def _write(out: Output, settings: Settings, task: Task, dataset: MixtureSet, found: Found) -> None:
+    rows = [{**_describe(dataset, row["index"]), **row} for row in found.rows]
+    for row in rows:
+        row.update({k: round(row[k], results.DIGITS) for k in results.MEASURES if k in row})
+    silent = _silent(dataset, rows, len(found.skipped))
+    names = results.columns(dataset.header.speakers, settings.stoi)
+    results.write_utterances(out.path, names, rows)
+    counts: dict[int, dict[str, float]] = {}
+    for seed, _, _ in task.models:
+        own = [row for row in rows if row["seed"] == seed]
+        counts[seed] = {
+            "mixtures": len(own),
+            "mixtures_silent": silent,
+            "mixtures_skipped": len(found.skipped),
+            "silent_estimates": sum(row["silent_estimates"] for row in own),
+        }
+    summary = results.summarize(results.read_utterances(out.path), settings.hsr, counts)
+    results.write_summary(out.path, summary)
+    write_examples(out.path, task, rows)
+    write_skipped(out.path, found.skipped)
+    out.notes.update(device=task.device, seeds=list(counts))
+    out.counts.update(seeds=len(counts), **counts[task.models[0][0]])
+
+
+def _silent(dataset: MixtureSet, rows: Sequence[Mapping[str, Any]], skipped: int) -> int:
+    """Name the mixtures with a silent source, and count them.
+
+    Raises:
+        UserError: nothing else is left.
+    """
+    undefined = sorted({row["mixture"] for row in rows if not np.isfinite(row["si_snri_db"])})
+    if len(undefined) == len({row["mixture"] for row in rows}):
+        raise UserError(
+            f"{dataset.path} has no mixture that can be measured: {len(undefined)} have a silent "
+            f"source, {skipped} were skipped.",
+            "Make other mixtures with: speechkit mix",
+        )
+    if undefined:
+        named = ", ".join(undefined[:NAMED]) + (" ..." if len(undefined) > NAMED else "")
+        logger.warning(
+            f"{len(undefined)} mixtures with a silent source have no SI-SNR and are left out of "
+            f"the means: {named}"
+        )
+    return len(undefined)
+
+
+def _describe(dataset: MixtureSet, index: int) -> dict[str, Any]:
+    mixture = dataset.mixtures[index]
+    speakers = {f"speaker{k}": s.utterance.speaker for k, s in enumerate(mixture.sources, 1)}
+    described = {"mixture": mixture.id, "genders": dataset.genders(mixture), **speakers}
+    return {**described, "samples": mixture.samples}

@@ -1,0 +1,268 @@
+"""The speakers of anyone's recordings, as WAV files beside them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import torch
+
+from speechkit import audio
+from speechkit.audio_stream import (
+    FULL_SCALE,
+    WavWriter,
+    check_wav_length,
+    read_blocks,
+    resample_blocks,
+)
+from speechkit.errors import UserError, require_choice
+from speechkit.files import atomic_write, make_dirs
+from speechkit.log import logger
+from speechkit.progress import progress
+from speechkit.separation.finding import find_separator
+from speechkit.separation.inference import (
+    BLOCK_SECONDS,
+    OVERLAP_SECONDS,
+    cut,
+    separate_stream,
+)
+from speechkit.separation.model_folder import Separator
+from speechkit.training.devices import resolve_device
+from speechkit.workdir import WorkDir
+
+_READ_FRAMES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Separated:
+    """What was made of one recording.
+
+    Args:
+        input: the recording.
+        outputs: one file per speaker.
+        seconds: its length.
+        sample_rate: of the recording and of the outputs, in Hz.
+        gain_db: by which the network's outputs were amplified, all alike.
+    """
+
+    input: Path
+    outputs: tuple[Path, ...]
+    seconds: float
+    sample_rate: int
+    gain_db: float
+
+    def row(self) -> dict[str, object]:
+        """For JSON."""
+        plain = asdict(self)
+        return {**plain, "input": str(self.input), "outputs": [str(p) for p in self.outputs]}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How recordings are separated.
+
+    Args:
+        checkpoint: ``plain`` or ``weighted`` weights; empty for the model's own choice.
+        sample_rate: of a model of Asteroid or SpeechBrain that does not state it, in Hz.
+        block_seconds: what the network sees at a time.
+        overlap_seconds: shortest overlap of neighbouring blocks.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        on_error: ``stop`` at the first recording that cannot be used, or ``skip`` it.
+        force: replace files that exist.
+    """
+
+    checkpoint: str = ""
+    sample_rate: int = 0
+    block_seconds: float = BLOCK_SECONDS
+    overlap_seconds: float = OVERLAP_SECONDS
+    device: str = "auto"
+    on_error: str = "stop"
+    force: bool = False
+
+
+def predict(
+    workdir: WorkDir,
+    model: str,
+    recordings: Sequence[Path],
+    out: Path | None = None,
+    options: Options | None = None,
+) -> list[Separated]:
+    """Separate recordings into ``<stem>_s1.wav``, ``<stem>_s2.wav`` ...
+
+    Args:
+        workdir: where a model's name is looked up.
+        model: name or folder of a model, see :mod:`speechkit.separation.finding`.
+        recordings: audio files of any rate and number of channels (averaged).
+        out: folder of the outputs; None for that of each recording.
+        options: see there.
+
+    Raises:
+        UserError: no such model, a file that exists or would be written twice, or (with
+            ``on_error="stop"``) a recording that cannot be used.
+    """
+    options = options or Options()
+    require_choice("--on-error", options.on_error, ("stop", "skip"))
+    device = resolve_device(options.device)
+    separator = find_separator(workdir, model, options.checkpoint, options.sample_rate)
+    cut(separator, options.block_seconds, options.overlap_seconds)  # refuses bad lengths
+    plan = _plan(recordings, separator.speakers, out, options.force)
+    if out is not None:
+        make_dirs(out)
+    done = []
+    for recording, outputs in plan.items():
+        try:
+            done.append(_separate_file(separator, recording, outputs, options, device))
+        except UserError as error:
+            named = str(recording) in error.problem
+            problem = error.problem if named else f"{recording}: {error.problem}"
+            if options.on_error == "stop":
+                raise UserError(problem, error.remedy or _MEND) from error
+            logger.warning(f"skipped {problem}")
+    if not done:
+        raise UserError("No recording could be separated.", "See the reasons above.")
+    return done
+
+
+_MEND = "Mend or leave it out, or go on with the others with --on-error skip."
+
+
+def _plan(
+    recordings: Sequence[Path], speakers: int, out: Path | None, force: bool
+) -> dict[Path, tuple[Path, ...]]:
+    """Outputs of each recording; nothing is written twice, or over a recording."""
+    plan: dict[Path, tuple[Path, ...]] = {}
+    maker: dict[Path, Path] = {}
+    inputs = {recording.resolve() for recording in recordings}
+    for recording in dict.fromkeys(recordings):
+        folder = recording.parent if out is None else out
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise UserError(
+                f"You may not write into {folder}.", "Write to another folder with --out."
+            )
+        outputs = [folder / f"{recording.stem}_s{k}.wav" for k in range(1, speakers + 1)]
+        for output in outputs:
+            place = output.resolve()
+            if place in maker:
+                raise UserError(
+                    f"{maker[place]} and {recording} would both be written to {output}.",
+                    "Separate them in two runs, with another --out.",
+                )
+            if place in inputs:
+                raise UserError(
+                    f"{output} is a recording to be separated and an output of {recording}.",
+                    "Write to another folder with --out.",
+                )
+            if output.exists() and not force:
+                raise UserError(
+                    f"{output} exists.", "Replace it with --force, or write elsewhere with --out."
+                )
+            maker[place] = recording
+        plan[recording] = tuple(outputs)
+    return plan
+
+
+def _separate_file(
+    separator: Separator,
+    recording: Path,
+    outputs: tuple[Path, ...],
+    options: Options,
+    device: torch.device,
+) -> Separated:
+    """Separate one recording; its outputs appear together when all are complete."""
+    info, rate = audio.info(recording), separator.sample_rate
+    check_wav_length(recording, info.frames, info.sample_rate)
+    if info.sample_rate != rate:
+        logger.info(f"{recording.name}: {info.sample_rate} Hz, resampled to the model's {rate} Hz.")
+    with tempfile.TemporaryFile(dir=outputs[0].parent) as scratch:
+        with progress(f"separate {recording.name}", round(info.seconds), "s") as advance:
+            level = _Level()
+            mixture = level.listen(resample_blocks(read_blocks(recording), info.sample_rate, rate))
+            seconds = 0.0
+            for sources in separate_stream(
+                separator,
+                mixture,
+                block_seconds=options.block_seconds,
+                overlap_seconds=options.overlap_seconds,
+                device=device,
+            ):
+                level.add(sources)
+                scratch.write(np.ascontiguousarray(sources.T).tobytes())
+                before, seconds = seconds, seconds + sources.shape[1] / rate
+                advance(round(seconds) - round(before))
+        gain = _write(scratch, outputs, rate, info, level.gain())
+    gain_db = float(20 * np.log10(abs(gain))) if gain else 0.0
+    return Separated(recording, outputs, info.seconds, info.sample_rate, round(gain_db, 2))
+
+
+class _Level:
+    """The gain at which the sources together come nearest to the mixture.
+
+    A network trained on SI-SNR is free in the scale and the sign of what it gives. One gain
+    for all sources keeps their balance: gain = <mixture, sum> / <sum, sum>.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = np.zeros(0, np.float32)  # mixture of which the sources are to come
+        self._cross = self._energy = 0.0
+
+    def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Pass the mixture on."""
+        for block in blocks:
+            self._waiting = np.concatenate([self._waiting, block])
+            yield block
+
+    def add(self, sources: np.ndarray) -> None:
+        """Take in sources ``[S, n]``, in order."""
+        total = sources.sum(axis=0, dtype=np.float64)
+        self._cross += float(total @ self._waiting[: len(total)])
+        self._energy += float(total @ total)
+        self._waiting = self._waiting[len(total) :]
+
+    def gain(self) -> float:
+        """1 where all is silent."""
+        return self._cross / self._energy if self._energy and self._cross else 1.0
+
+
+def _write(
+    scratch: IO[bytes], outputs: Sequence[Path], rate: int, info: audio.Info, gain: float
+) -> float:
+    """Write all outputs; with less gain if one would pass full scale. Gives the gain."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(atomic_write(path, "wb")) for path in outputs]
+        peak = _write_once(scratch, files, rate, info, gain)
+        if peak > FULL_SCALE:
+            gain *= FULL_SCALE / peak
+            for file in files:
+                file.seek(0)
+                file.truncate()
+            _write_once(scratch, files, rate, info, gain)
+    return gain
+
+
+def _write_once(
+    scratch: IO[bytes], files: Sequence[IO[bytes]], rate: int, info: audio.Info, gain: float
+) -> float:
+    """Write the outputs at the recording's rate and length; gives the highest sample."""
+    left, peak = info.frames, 0.0
+    with ExitStack() as stack:
+        writers = [stack.enter_context(WavWriter(file, info.sample_rate)) for file in files]
+        for block in resample_blocks(_stored(scratch, len(files)), rate, info.sample_rate):
+            block = block[:, :left] * np.float32(gain)
+            for writer, samples in zip(writers, block, strict=True):
+                writer.write(samples)
+            left -= block.shape[1]
+            peak = max(peak, float(np.abs(block).max(initial=0)))
+    return peak
+
+
+def _stored(scratch: IO[bytes], speakers: int) -> Iterator[np.ndarray]:
+    """Sources ``[speakers, n]`` from the temporary file."""
+    scratch.seek(0)
+    while data := scratch.read(4 * speakers * _READ_FRAMES):
+        yield np.ascontiguousarray(np.frombuffer(data, np.float32).reshape(-1, speakers).T)

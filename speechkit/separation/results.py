@@ -1,0 +1,120 @@
+"""What ``evaluate separation`` writes: utterances.tsv and summary.json."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from speechkit.errors import DataError
+from speechkit.separation.metrics import hsr
+from speechkit.text import write_tsv
+
+TABLE, SUMMARY = "utterances.tsv", "summary.json"
+PERCENTILES = (1, 5, 10, 50)
+MEASURES = ("si_snr_db", "si_snri_db", "sdr_db", "sdri_db", "stoi", "estoi")
+DIGITS = 4  # of values in the table; the summary is that of the table
+
+
+def columns(speakers: int, with_stoi: bool) -> list[str]:
+    """Columns of ``utterances.tsv``."""
+    named = [f"speaker{k}" for k in range(1, speakers + 1)]
+    return ["mixture", "seed", "genders", *named, "samples", *MEASURES[: 6 if with_stoi else 4]]
+
+
+def write_utterances(folder: Path, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the table; undefined values are empty."""
+    write_tsv(folder / TABLE, names, [[_cell(row.get(name)) for name in names] for row in rows])
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}f}" if math.isfinite(value) else ""
+    return "" if value is None else str(value)
+
+
+def read_utterances(folder: Path) -> pd.DataFrame:
+    """``utterances.tsv`` of an evaluation; undefined values are NaN.
+
+    Args:
+        folder: ``exp/separation/<name>/eval/<set>``.
+
+    Raises:
+        DataError: it is not there, or not such a table.
+    """
+    path = folder / TABLE
+    try:
+        table = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)
+        for name in table.columns.intersection(["seed", "samples"]):
+            table[name] = table[name].astype(int)
+        for name in table.columns.intersection(MEASURES):
+            table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
+        missing = {"mixture", "seed", "genders", "speaker1", "si_snri_db"}.difference(table.columns)
+        if missing:
+            raise ValueError(f"no column {sorted(missing)[0]}")
+    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
+        raise DataError(
+            f"{path} cannot be read: {error}.", "Make it again with: speechkit evaluate separation"
+        ) from error
+    return table
+
+
+def summarize(
+    table: pd.DataFrame, thresholds: Sequence[float], counts: Mapping[int, Mapping[str, float]]
+) -> dict[str, dict[str, float | int | None]]:
+    """Flat measures: the mean and standard deviation over the seeds of each.
+
+    Args:
+        table: see :func:`read_utterances`.
+        thresholds: of the hard sample rates, in dB.
+        counts: for each seed further numbers by name.
+    """
+    seeds = [
+        {**counts.get(seed, {}), **_of_seed(table[table["seed"] == seed], thresholds)}
+        for seed in sorted(table["seed"].unique().tolist())
+    ]
+    found: dict[str, dict[str, float | int | None]] = {}
+    for name in seeds[0]:
+        values = [seed[name] for seed in seeds]
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        found[name] = {"mean": float(np.mean(values)), "std": std, "n": len(values)}
+    return found
+
+
+def _of_seed(table: pd.DataFrame, thresholds: Sequence[float]) -> dict[str, float]:
+    """Measures of one seed."""
+    own = table[table["si_snri_db"].notna()]
+    values = own["si_snri_db"].to_numpy()
+    found = {name: float(own[name].mean()) for name in MEASURES if _has(own, name)}
+    found.update({f"hsr{t:g}_percent": hsr(values, t) for t in thresholds})
+    for p, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
+        found[f"si_snri_p{p:02d}_db"] = float(value)
+    for genders, part in own.groupby("genders"):
+        name = str(genders).lower()
+        if "?" in name:
+            continue
+        inside = part["si_snri_db"].to_numpy()
+        found[f"mixtures_{name}"] = len(inside)
+        found[f"si_snri_{name}_db"] = float(inside.mean())
+        found.update({f"hsr{t:g}_{name}_percent": hsr(inside, t) for t in thresholds})
+    return found
+
+
+def _has(table: pd.DataFrame, name: str) -> bool:
+    return name in table and bool(table[name].notna().any())
+
+
+def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
+    """``summary.json`` of an evaluation."""
+    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write ``summary.json``."""
+    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")

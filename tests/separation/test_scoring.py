@@ -1,0 +1,140 @@
+"""Batches of ``evaluate separation``: long mixtures, memory, STOI, audio read ahead."""
+
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from separation_models import RATE, make_mixtures, make_model, settings
+
+from speechkit.errors import MissingDependency, UserError
+from speechkit.separation import model_folder, results, running, scoring
+from speechkit.separation.evaluation import evaluate
+from speechkit.separation.mixtures import load_mixtures
+from speechkit.workdir import WorkDir
+
+
+@pytest.fixture
+def world(tmp_path):
+    make_mixtures(tmp_path)
+    make_model(tmp_path, seed=0)
+    make_model(tmp_path, seed=3)
+    return tmp_path
+
+
+def test_long_mixtures_are_separated_by_blocks(world, monkeypatch):
+    whole = evaluate(WorkDir(world), settings(), out_name="whole", device="cpu")
+    called = []
+
+    def by_blocks(*arguments, **options):
+        called.append(1)
+        return separate_long(*arguments, **options)
+
+    separate_long = scoring.separate_long
+    monkeypatch.setattr(scoring, "separate_long", by_blocks)
+    monkeypatch.setattr(scoring, "LONG", 3400)  # mix3, mix4, mix5 are longer
+    folder = evaluate(WorkDir(world), settings(), device="cpu")
+    clips = [
+        line.split("\t")[2]
+        for name in ("worst.tsv", "median.tsv")
+        for line in (folder / name).read_text().splitlines()
+    ]
+    long = sum(clips.count(name) for name in ("mix3", "mix4", "mix5"))
+    assert len(called) == 2 * 3 + long  # two seeds, then the clips
+    tables = [results.read_utterances(each) for each in (folder, whole)]
+    assert np.allclose(tables[0]["si_snri_db"], tables[1]["si_snri_db"], atol=1e-3)
+
+
+def test_memory_that_runs_out_is_the_users_to_mend(world, monkeypatch):
+    def greedy(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(scoring, "separate", greedy)
+    with pytest.raises(UserError, match="Memory ran out with 4 mixtures") as caught:
+        evaluate(WorkDir(world), settings(), batch_seconds=2.0, device="cpu")
+    assert "--batch-seconds" in caught.value.remedy
+
+
+def test_stoi_is_that_of_pystoi(world):
+    pystoi = pytest.importorskip("pystoi", reason="pystoi (extra [metrics]) is not installed")
+    rng = np.random.default_rng(0)
+    sources = rng.standard_normal((2, 8000)).astype(np.float32)
+    estimates = sources + rng.standard_normal((2, 8000)).astype(np.float32)
+    for extended in (False, True):
+        expected = [
+            pystoi.stoi(s, e, RATE, extended) for s, e in zip(sources, estimates, strict=True)
+        ]
+        found = scoring.stoi(estimates, sources, RATE, extended)
+        assert found == pytest.approx(np.mean(expected))
+    assert np.isnan(scoring.stoi(estimates[:, :800], sources[:, :800], RATE, False))
+    folder = evaluate(WorkDir(world), settings(stoi=True), device="cpu")
+    assert {"stoi", "estoi"} < set(results.read_utterances(folder).columns)
+
+
+def test_stoi_without_pystoi(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pystoi", None)
+    with pytest.raises(MissingDependency, match="pystoi"):
+        settings(stoi=True)
+
+
+def test_audio_is_read_ahead_in_order_and_not_all_at_once():
+    read = []
+
+    def reading(item):
+        read.append(item)
+        return 10 * item
+
+    ahead = scoring.read_ahead(reading, range(20), 2)
+    assert next(ahead) == 0
+    assert len(read) <= 6
+    assert list(ahead) == [10 * item for item in range(1, 20)]
+
+
+def test_a_failure_while_reading_ahead_is_raised():
+    def failing(item):
+        if item == 3:
+            raise UserError("broken")
+        return item
+
+    ahead = scoring.read_ahead(failing, range(9), 1)
+    with pytest.raises(UserError, match="broken"):
+        list(ahead)
+
+
+def test_measuring_read_ahead_gives_the_same(world):
+    """The way of CUDA: audio is read in threads, measured in this one."""
+    work = WorkDir(world)
+    models = tuple((s, f, "plain") for s, f in model_folder.find_models(work, "dm"))
+    task = scoring.Task(models, world / "data" / "test_2mix", world, sdr=False)
+    batches = [(0, 1), (2,), (3, 4, 5)]
+    heard = scoring.read_ahead(partial(scoring.hear, task=task), batches, 2)
+    found = [scoring.measure(each, task).rows for each in heard]
+    assert found == [scoring.score_batch(batch, task).rows for batch in batches]
+
+
+@pytest.mark.slow
+def test_processes_give_the_same(world):
+    one = evaluate(WorkDir(world), settings(), device="cpu")
+    two = evaluate(WorkDir(world), settings(), out_name="two", device="cpu", jobs=2)
+    tables = [results.read_utterances(folder) for folder in (one, two)]
+    assert np.allclose(tables[0]["si_snri_db"], tables[1]["si_snri_db"], atol=1e-3)
+
+
+def test_batches_change_nothing(world):
+    one = evaluate(WorkDir(world), settings(), device="cpu")
+    several = evaluate(WorkDir(world), settings(), out_name="b", batch_seconds=2.0, device="cpu")
+    dataset = load_mixtures(world / "data" / "test_2mix", world)
+    assert max(map(len, running.make_batches(dataset, 16000, RATE))) > 2
+    tables = [results.read_utterances(folder) for folder in (one, several)]
+    assert np.allclose(tables[0]["si_snri_db"], tables[1]["si_snri_db"], atol=1e-3)
+
+
+def test_batches_hold_at_most_so_many_samples_with_padding(world):
+    dataset = load_mixtures(world / "data" / "test_2mix", world)
+    lengths = [m.samples for m in dataset.mixtures]
+    batches = running.make_batches(dataset, 2 * 4 * max(lengths), 2 * RATE)  # at twice the rate
+    assert sorted(i for batch in batches for i in batch) == list(range(6))
+    assert [len(batch) for batch in batches] == [4, 2]
+    assert [lengths[i] for batch in batches for i in batch] == sorted(lengths, reverse=True)
+    assert [len(batch) for batch in running.make_batches(dataset, 0, RATE)] == [1] * 6
