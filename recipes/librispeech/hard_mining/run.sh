@@ -14,6 +14,8 @@ seeds=1
 train_set=train-clean-100
 librimix=
 xvector_epochs=20
+mixtures=3000
+static_mixtures=20000
 network="--model light"
 . "$(dirname "$0")/../../options.sh"
 . "$(dirname "$0")/../../hard_mining.sh"
@@ -44,14 +46,14 @@ fi
 
 if at 5 "mixtures"; then
   case " $(rows_of "$table") " in
-    *static*) speechkit mix -C "$dir" --set train --count 20000 ;;
+    *static*) speechkit mix -C "$dir" --set train --count "$static_mixtures" ;;
   esac
   if [ -n "$librimix" ]; then
     speechkit prepare librimix "$librimix"/*2mix_dev-clean.csv "$librimix"/*2mix_test-clean.csv \
       --librispeech "$corpus" -C "$dir"
   else
-    speechkit mix -C "$dir" --set dev --count 3000
-    speechkit mix -C "$dir" --set test --count 3000
+    speechkit mix -C "$dir" --set dev --count "$mixtures"
+    speechkit mix -C "$dir" --set test --count "$mixtures"
   fi
 fi
 

@@ -12,6 +12,7 @@ table=all
 epochs=100
 seeds=1
 xvector_epochs=20
+static_mixtures=20000
 network="--model light"
 . "$(dirname "$0")/../../options.sh"
 . "$(dirname "$0")/../../hard_mining.sh"
@@ -39,7 +40,7 @@ fi
 
 if at 5 "mixtures"; then
   case " $(rows_of "$table") " in
-    *static*) speechkit mix -C "$dir" --set train --count 20000 ;;
+    *static*) speechkit mix -C "$dir" --set train --count "$static_mixtures" ;;
   esac
 fi
 
