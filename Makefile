@@ -24,6 +24,8 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_mining.py
 	$(BIN)/python benchmarks/bench_xvector.py
 	$(BIN)/python benchmarks/bench_prosody.py
+	$(BIN)/python benchmarks/bench_separation.py
+	$(BIN)/python benchmarks/bench_evaluation.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -35,24 +35,27 @@ def format_seconds(seconds: float) -> str:
 
 
 @contextmanager
-def progress(label: str, total: int, unit: str = "utt") -> Iterator[Callable[[int], None]]:
+def progress(
+    label: str, total: int, unit: str = "utt", before: int = 0
+) -> Iterator[Callable[[int], None]]:
     """Yield ``advance(n)``; shows count, rate and time left.
 
     Args:
         label: what is being done; empty shows nothing.
         total: number of units in all.
         unit: name of one unit.
+        before: units that an earlier run did; they do not count in the rate.
     """
     if not label:
         yield lambda n: None
         return
     show = _bar if sys.stderr.isatty() else _lines
-    with show(label, total, unit) as advance:
+    with show(label, total, unit, before) as advance:
         yield advance
 
 
 @contextmanager
-def _bar(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+def _bar(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[int], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
 
@@ -65,7 +68,7 @@ def _bar(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
         TimeLeft(),
     )
     with Progress(*columns, console=stderr_console(), transient=True) as bar:
-        task = bar.add_task(label, total=total, rate="")
+        task = bar.add_task(label, total=total, completed=before, rate="")
         done = 0
 
         def advance(n: int) -> None:
@@ -79,7 +82,7 @@ def _bar(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def _lines(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+def _lines(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[int], None]]:
     started = last = time.monotonic()
     done = 0
 
@@ -87,11 +90,12 @@ def _lines(label: str, total: int, unit: str) -> Iterator[Callable[[int], None]]
         nonlocal done, last
         done += n
         now = time.monotonic()
-        if now - last >= LOG_EVERY_S and 0 < done < total:
+        reached = before + done
+        if now - last >= LOG_EVERY_S and done and reached < total:
             last = now
             rate = done / (now - started)
-            left = format_seconds((total - done) / rate)
-            logger.info(f"{label}: {done}/{total} {unit}, {rate:,.1f} {unit}/s, {left} left")
+            left = format_seconds((total - reached) / rate)
+            logger.info(f"{label}: {reached}/{total} {unit}, {rate:,.1f} {unit}/s, {left} left")
 
     yield advance
     _finished(label, done, unit, time.monotonic() - started)

@@ -74,3 +74,13 @@ def test_advancing_by_nothing_is_harmless(monkeypatch: pytest.MonkeyPatch) -> No
     with progress.progress("x", 3) as advance:
         advance(0)
         advance(3)
+
+
+def test_what_an_earlier_run_did_is_not_in_the_rate(monkeypatch, caplog):
+    clock = iter([0.0, 20.0, 20.0, 40.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    with caplog.at_level("INFO"), progress.progress("train", 100, "step", before=80) as more:
+        more(10)
+        monkeypatch.setattr(progress.time, "monotonic", lambda: 40.0)
+        more(10)
+    assert "90/100 step, 0.5 step/s, 20 s left" in caplog.text

@@ -87,10 +87,9 @@ def fit(
             writer.add_scalar(name, value, epoch)
         writer.flush()
 
-    with progress(label, config.epochs * per_epoch, "step") as advance:
-        state = State(config, per_epoch, checkpoint, write_row, advance)
-        restored = state.load(model)
-        advance(state.step)
+    state = State(config, per_epoch, checkpoint, write_row)
+    restored = state.load(model)
+    with progress(label, state.total, "step", before=state.step) as state.advance:
         if not here.rank:
             writer = SummaryWriter(str(tensorboard), purge_step=state.epoch + 1)
             model.writer = writer

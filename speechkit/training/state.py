@@ -93,10 +93,10 @@ class State(lightning.Callback):
         per_epoch: int,
         file: Path,
         write_row: Callable[[int, dict[str, float]], None],
-        advance: Callable[[int], None],
     ) -> None:
         self.config, self.per_epoch, self.file = config, per_epoch, file
-        self.write_row, self.advance = write_row, advance
+        self.write_row = write_row
+        self.advance: Callable[[int], None] = lambda steps: None
         self.total = config.epochs * per_epoch
         self.step, self.loss_sum, self.loss_count = 0, 0.0, 0
         self.guard = Guard()
