@@ -73,6 +73,15 @@ def test_global_norm_by_its_definition():
         assert torch.allclose(norm(x)[i], expected, atol=1e-5)
 
 
+def test_global_norm_of_a_gpu_is_that_of_the_cpu():
+    """Padding is masked there, and cut off here: the formula does not need a GPU to be tested."""
+    norm, x, frames = GlobalNorm(5), noise(3, 5, 40), torch.tensor([40, 17, 31])
+    norm.gamma.data, norm.beta.data = noise(5, seed=1), noise(5, seed=2)
+    expected = norm(x, frames)
+    assert torch.allclose(norm._masked(x, frames), expected, atol=1e-5)
+    assert (expected[1, :, 17:] == 0).all()
+
+
 def test_cumulative_norm_by_its_definition():
     norm, x = CumulativeNorm(5), noise(1, 5, 30)
     y = norm(x)[0]
