@@ -12,16 +12,73 @@ from speechkit.text import show
 
 
 @dataclass
+class Player:
+    """A short clip with a caption."""
+
+    audio: bytes
+    mime: str
+    caption: str
+
+    @property
+    def source(self) -> str:
+        return f"data:{self.mime};base64," + base64.b64encode(self.audio).decode()
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table with more than a plain value.
+
+    Args:
+        text: what it says.
+        number: align it to the right.
+        strong: make it stand out.
+        under: smaller lines below the text.
+        more: long text that unfolds below.
+        player: a clip in place of the text.
+    """
+
+    text: str
+    number: bool = False
+    strong: bool = False
+    under: Sequence[str] = ()
+    more: str = ""
+    player: Player | None = None
+
+
+@dataclass
 class Table:
-    """A table with a header; numbers are aligned to the right."""
+    """A table with a header; numbers are aligned to the right.
+
+    Args:
+        columns: titles.
+        rows: values, or :class:`Cell`.
+        caption: shown below it.
+        groups: (title, number of columns) of a header above the header.
+        dense: smaller, for many columns.
+        title: shown above it.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     caption: str = ""
+    groups: Sequence[tuple[str, int]] = ()
+    dense: bool = False
+    title: str = ""
 
-    def cells(self) -> list[list[tuple[str, bool]]]:
-        """(text, whether it is a number) of each cell."""
-        return [[(show(v), isinstance(v, int | float)) for v in row] for row in self.rows]
+    def cells(self) -> list[list[Cell]]:
+        """All rows as cells."""
+        return [[_cell(value) for value in row] for row in self.rows]
+
+    def numeric(self) -> list[bool]:
+        """Of each column, whether it holds a number."""
+        rows = self.cells()
+        return [any(row[i].number for row in rows) for i in range(len(self.columns))]
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, Cell):
+        return value
+    return Cell(show(value), isinstance(value, int | float))
 
 
 @dataclass
@@ -40,19 +97,6 @@ class Picture:
     def width(self) -> int:
         """Width in CSS pixels, so that letters have one size in all figures."""
         return round(int.from_bytes(self.png[16:20], "big") * 96 / DPI)
-
-
-@dataclass
-class Player:
-    """A short clip with a caption."""
-
-    audio: bytes
-    mime: str
-    caption: str
-
-    @property
-    def source(self) -> str:
-        return f"data:{self.mime};base64," + base64.b64encode(self.audio).decode()
 
 
 @dataclass

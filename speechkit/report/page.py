@@ -9,7 +9,7 @@ import speechkit
 from speechkit.errors import UserError
 from speechkit.files import atomic_write, make_dirs
 from speechkit.progress import progress
-from speechkit.report import sections
+from speechkit.report import sections, separation
 from speechkit.report.model import Section
 from speechkit.workdir import WorkDir
 
@@ -22,31 +22,26 @@ def collect(workdir: WorkDir) -> list[Section]:
     Raises:
         UserError: there is nothing to report.
     """
-    makers = (sections.sets, sections.pitch, sections.networks, sections.vectors)
-    found: list[Section | None] = []
-    with progress("report", len(makers) + 2, "part") as advance:
+    makers = (
+        sections.sets,
+        sections.pitch,
+        sections.networks,
+        sections.vectors,
+        sections.hard_pairs,
+        separation.sections,
+        sections.stages,
+    )
+    present: list[Section] = []
+    with progress("report", len(makers), "part") as advance:
         for maker in makers:
-            found.append(sections.guarded(maker, workdir))
+            present += sections.guarded(maker, workdir)
             advance(1)
-        found += _hard(workdir)
-        advance(1)
-        found.append(sections.guarded(sections.stages, workdir))
-        advance(1)
-    present = [section for section in found if section is not None]
     if not present:
         raise UserError(
             f"{workdir.root} has neither sets in data/ nor outputs in exp/.",
             "Name the working directory with -C DIR, or begin with `speechkit prepare`.",
         )
     return present
-
-
-def _hard(workdir: WorkDir) -> list[Section | None]:
-    try:
-        return list(sections.hard_pairs(workdir))
-    except (UserError, OSError, KeyError, ValueError) as error:
-        sections.logger.warning(f"report: no section 'hard pairs': {error}")
-        return []
 
 
 def render(found: list[Section], title: str) -> str:

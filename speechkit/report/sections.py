@@ -14,11 +14,13 @@ from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.log import logger
 from speechkit.report import clips, pictures
-from speechkit.report.model import Picture, Section, Table
+from speechkit.report.model import Cell, Picture, Section, Table
 from speechkit.speaker import prosody, verification
 from speechkit.workdir import WorkDir, read_manifest
 
 HISTOGRAM_TRIALS = 400_000
+SHORT = 150  # characters of parameters that are shown at once
+Maker = Callable[[WorkDir], "Section | Iterator[Section] | None"]
 
 
 def sets(workdir: WorkDir) -> Section | None:
@@ -218,7 +220,7 @@ def _shares(title: str, shares: dict[str, dict[str, float]]) -> Table:
 
 def stages(workdir: WorkDir) -> Section | None:
     """What was run, with which parameters, and how long it took."""
-    rows = []
+    timed: list[tuple[str, list[Any]]] = []
     manifests = sorted((workdir.root / "data").glob("*/manifest.json"))
     manifests += sorted((workdir.root / "exp").glob("**/manifest.json"))
     for path in manifests:
@@ -227,14 +229,33 @@ def stages(workdir: WorkDir) -> Section | None:
             continue
         found = read_manifest(path.parent)
         if found is not None:
-            params = ", ".join(f"{k}={v}" for k, v in found["params"].items() if v not in ("", []))
-            finished, seconds = found["finished"], round(found["seconds"], 1)
-            rows.append([str(relative), found["command"], params, seconds, finished])
-    if not rows:
+            params = _parameters(found["params"])
+            seconds = round(found["seconds"], 1)
+            finished = Cell(str(found["finished"])[:16].replace("T", " "), number=True)
+            row = [str(relative), found["command"], params, seconds, finished]
+            timed.append((str(found["finished"]), row))
+    if not timed:
         return None
-    rows.sort(key=lambda row: str(row[-1]))
-    columns = ("output", "command", "parameters", "seconds", "finished")
-    return Section("Stages", tables=[Table(columns, rows)])
+    rows = [row for _, row in sorted(timed, key=lambda pair: pair[0])]
+    columns = ("output", "command", "parameters", "seconds", "finished (UTC)")
+    return Section("Stages", tables=[Table(columns, rows, dense=True)])
+
+
+def _parameters(params: dict[str, Any]) -> Cell:
+    """What was given to a stage; a long list unfolds."""
+    text = ", ".join(f"{k}={v}" for k, v in _flat(params) if v not in ("", []))
+    if len(text) <= SHORT:
+        return Cell(text)
+    return Cell(text[: text.rfind(",", 0, SHORT)] + " ...", more=text)
+
+
+def _flat(params: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values; those of a nested group as ``group.name``."""
+    for name, value in params.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _outputs(workdir: WorkDir, stage: str) -> list[Path]:
@@ -262,10 +283,14 @@ def _tsv(path: Path) -> dict[str, list[float]]:
     return {str(name): table[name].astype(float).tolist() for name in table.columns}
 
 
-def guarded(make: Callable[[WorkDir], Section | None], workdir: WorkDir) -> Section | None:
-    """A section, or None with a warning where its inputs are damaged."""
+def guarded(make: Maker, workdir: WorkDir) -> list[Section]:
+    """The sections of a maker, up to one whose inputs are damaged, with a warning."""
+    found: list[Section] = []
     try:
-        return make(workdir)
-    except (UserError, OSError, KeyError, ValueError) as error:
-        logger.warning(f"report: no section '{make.__name__}': {error}")
-        return None
+        made = make(workdir)
+        for section in [made] if isinstance(made, Section) else made or ():
+            found.append(section)
+    except (UserError, OSError, KeyError, ValueError, TypeError) as error:
+        name = make.__name__ if make.__name__ != "sections" else make.__module__.split(".")[-1]
+        logger.warning(f"report: no section '{name.replace('_', ' ')}': {error}")
+    return found

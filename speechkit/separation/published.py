@@ -1,7 +1,7 @@
 """Published results to stand beside our own.
 
 K. Wang, Y. Peng, H. Huang, Y. Hu and S. Li, "Mining Hard Samples Locally and Globally for Improved
-Speech Separation", ICASSP 2022, Tables 1 to 4 and section 5.1: one run of each row on 3000
+Speech Separation", Tables 1 to 4 and section 5.1: one run of each row on 3000
 mixtures of WSJ0 (8 kHz), after 100 epochs on segments of 4 s.
 """
 

@@ -1,0 +1,122 @@
+"""Parts of the report on separation: published rows, comparability, marks, lines of figures."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from speechkit.report import experiments, separation_pictures, separation_tables
+from speechkit.report.comparability import differences_to_paper, size_of
+from speechkit.report.experiments import Evaluation, Experiment, Seed
+from speechkit.report.separation_pictures import Line
+from speechkit.separation import model_folder, published
+from speechkit.separation.conv_tasnet import SIZES
+from speechkit.separation.dynamic import MixingConfig
+from speechkit.separation.published import Training
+from speechkit.separation.settings import SeparationConfig
+from speechkit.workdir import WorkDir
+
+
+def published_experiment(size="light", **changes):
+    """An experiment that was run as published, but for ``changes`` of its configuration."""
+    config = replace(SeparationConfig(), network=SIZES[size], set_name="train", **changes)
+    card = model_folder.card(SIZES[size], 8000, "plain", config.params())
+    seed = Seed(0, card, {"epoch": list(map(float, range(100)))}, {}, {})
+    one = Experiment("dm", [seed], settings=Training(True))
+    return one, Evaluation(Path(), "test", False, (0,), {}, None)
+
+
+def reasons(tmp_path, one, found):
+    for name in ("test", "train"):
+        folder = tmp_path / "data" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        prepared = {"command": "prepare wsj0-2mix", "params": {}}
+        (folder / "manifest.json").write_text(json.dumps(prepared))
+    size = size_of(one.network)
+    row = published.find("dm", one.settings, size)
+    return differences_to_paper(WorkDir(tmp_path), one, found, row, size)
+
+
+def test_what_was_run_as_published_is_comparable(tmp_path):
+    assert reasons(tmp_path, *published_experiment()) == []
+    assert reasons(tmp_path, *published_experiment("full")) == []
+    one, found = published_experiment(epoch_size=500, mixing=MixingConfig(8000, segment=3.0))
+    assert reasons(tmp_path, one, found) == ["500 mixtures an epoch", "segments of 3 s"]
+    one, found = published_experiment()
+    one.seeds[0].card["network"]["mask"] = "sigmoid"
+    one.seeds[0].card["sample_rate"] = 16000
+    assert reasons(tmp_path, one, found) == ["16000 Hz", "other model (mask)"]
+
+
+def test_corpus_is_found_through_mix_and_split(tmp_path):
+    for name, command, source in (
+        ("all", "prepare wsj0", ""),
+        ("fit", "split", "all"),
+        ("fit_2mix", "mix", "fit"),
+        ("loop", "split", "loop"),
+    ):
+        folder = tmp_path / "data" / name
+        folder.mkdir(parents=True)
+        manifest = {"command": command, "params": {"set": source}}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    work = WorkDir(tmp_path)
+    assert experiments.corpus(work, "fit_2mix") == "wsj0"
+    assert experiments.corpus(work, "loop") == experiments.corpus(work, "none") == ""
+
+
+def test_published_rows():
+    assert [len(published.ROWS[size]) for size in ("light", "full")] == [19, 5]
+    for rows in published.ROWS.values():
+        assert len({row.training for row in rows}) == len(rows)
+        assert all(row.hsr5_percent < row.hsr10_percent for row in rows)
+    found = published.find("full_dm_wvl_xvector_pm04_ps30", None, "full")
+    assert (found.si_snri_db, found.hsr5_percent, found.hsr10_percent) == (17.18, 0.93, 2.17)
+    assert published.find("dm_wvl", None, "full") is None  # Table 4 has no such row
+    assert published.find("other", Training(True), "light") is None
+    # `dm` evaluated with its weighted-best weights is the row of dm_wvl.
+    assert published.find("dm", Training(True, wvl=True), "light").hsr5_percent == 3.15
+
+
+def test_marks_of_differences():
+    def cell(measure, estimate, low, high, baseline=1.0):
+        values = {"estimate": estimate, "low": low, "high": high, "seed_std": None}
+        one = {"measures": {measure: {**values, "baseline": baseline}}, "seeds": [0], "mixtures": 9}
+        summary = {"baseline": "dm", "experiments": {"x": one}}
+        return separation_tables.differences(summary, []).rows[0][1]
+
+    assert cell("si_snri_db", 0.5, 0.1, 0.9).text == "▲ +0.50"
+    assert cell("hsr5_percent", 0.5, 0.1, 0.9).text == "▼ +0.50"
+    assert cell("hsr5_percent", -0.5, -0.9, -0.1).text == "▲ −0.50"
+    unsure = cell("si_snri_db", 0.5, -0.1, 0.9)
+    assert (unsure.text, unsure.strong, unsure.under) == ("+0.50", False, ["[−0.10, 0.90]"])
+    assert cell("better_by_1db_percent", 5.0, 3.0, 7.0, None).text == "5.00"
+    assert cell("si_snri_db", -0.001, -0.1, 0.1).text == "0.00"
+
+
+def test_many_lines_are_divided_among_figures():
+    trainings = {**published.TRAININGS, "base": Training(True), "?": None}
+    lines = [
+        Line(name, t, {"si_snri_db": separation_pictures.PERCENT / 5})
+        for name, t in sorted(trainings.items())
+    ]
+    parts = separation_pictures.split(lines)
+    assert [len(part) for part in parts] == [7, 8, 8]
+    assert separation_pictures.split(lines[:10]) == [lines[:10]]
+    for part in parts:
+        looks = [json.dumps(style, default=str) for style in separation_pictures.styles(part)]
+        assert len(set(looks)) == len(looks)
+        assert separation_pictures.plain_mixing(part).label == "dm"  # not base
+
+
+def test_any_name_is_shown_in_a_legend():
+    for name in ("_hidden", "$a$", "long_" * 20, "x" * 100, ""):
+        line = Line(name, None, {"si_snri_db": separation_pictures.PERCENT})
+        assert separation_pictures.tails([line]).startswith(b"\x89PNG")
+        wrapped = separation_pictures._wrapped(name)
+        assert wrapped.replace("\n", "") == name
+        assert all(len(part) <= separation_pictures.LABEL for part in wrapped.split("\n"))
+
+
+def test_one_seed_has_no_spread():
+    assert separation_tables.spread((1.5, None)).under == ()
+    assert separation_tables.spread((-1.5, 0.25)).under == ("± 0.25",)
+    assert asdict(separation_tables.spread(None))["text"] == "-"
