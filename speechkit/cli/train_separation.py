@@ -66,6 +66,14 @@ def train_separation(
     blocks: Annotated[Int, _number("X", "blocks of a repeat")] = None,
     repeats: Annotated[Int, _number("R", "repeats")] = None,
     norm: Annotated[Str, _word("gLN, cLN or chLN.")] = None,
+    input_norm: Annotated[Str, _word("Norm before the bottleneck, if another.")] = None,
+    padding: Annotated[Str, _word("Of the depthwise convolutions: zeros or reflect.")] = None,
+    encoder_relu: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            "--encoder-relu/--encoder-linear", help="Rectify the basis.", show_default="linear"
+        ),
+    ] = None,
     mask: Annotated[Str, _word("relu, sigmoid, softmax or linear.")] = None,
     causal: Annotated[
         Optional[bool],  # noqa: UP045
@@ -137,6 +145,9 @@ def train_separation(
         "blocks": blocks,
         "repeats": repeats,
         "norm": norm,
+        "input_norm": input_norm,
+        "padding": padding,
+        "encoder_relu": encoder_relu,
         "mask": mask,
         "causal": causal,
     }

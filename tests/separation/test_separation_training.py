@@ -184,6 +184,22 @@ def test_training_on_hard_pairs_and_on_fixed_mixtures(mixed, run):
     train(run, mixed, "--static", "--set", "train_2mix", name="static")
 
 
+def test_every_hyperparameter_from_a_file(mixed, run):
+    wanted = {
+        "filters": 20, "kernel": 12, "stride": 4, "bottleneck": 6, "skip": 0, "hidden": 10,
+        "conv-kernel": 5, "blocks": 3, "repeats": 1, "norm": "chLN", "input-norm": "cLN",
+        "padding": "reflect", "encoder-relu": True, "mask": "sigmoid",
+    }  # fmt: skip
+    lines = [f"{name}: {value}" for name, value in wanted.items()]
+    (mixed / "net.yaml").write_text("\n".join([*lines, "epochs: 1", "segment: 0.5", "jobs: 0"]))
+    done = run("train", "separation", "-C", mixed, "--config", mixed / "net.yaml")
+    assert done.code == 0, done.err
+    config = model_folder.load(mixed / "exp/separation/default/seed0").net.config
+    for name, value in wanted.items():
+        assert getattr(config, name.replace("-", "_")) == value
+    assert not config.causal
+
+
 def test_the_rate_halves_on_a_plateau():
     values = [5, 4, 4.1, 4.2, 3, 3, 3, 3, 2.9]
     assert [halvings(values[:n], 2) for n in range(10)] == [0, 0, 0, 0, 1, 1, 1, 2, 2, 2]
