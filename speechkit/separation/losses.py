@@ -13,12 +13,14 @@ it is computed from the residual ``e - (<e, t> / <t, t>) t`` instead.
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 EPSILON = 1e-16
 _CANCELS = 3e-4  # share of the residual below which float32 dot products lose digits (35 dB)
+_OFFSET = 0.01  # share of the energy that an offset may have before it is taken off
 _EXACT = 3  # sources up to which all permutations are tried
 
 
@@ -52,35 +54,81 @@ def pairwise_si_snr(estimates: Tensor, targets: Tensor, lengths: Tensor | None =
     Returns:
         ``[B, S, S']`` in dB.
     """
-    lengths = None if lengths is None else lengths[:, None]
     with torch.autocast(estimates.device.type, enabled=False):  # half precision costs whole dB
-        return _pairwise(_center(estimates, lengths), _center(targets, lengths))
+        return _pairwise(_single(estimates), _single(targets), lengths)
 
 
-def _pairwise(estimates: Tensor, targets: Tensor) -> Tensor:
-    cross = torch.matmul(estimates, targets.transpose(1, 2))
-    energy = torch.linalg.vecdot(targets, targets)[:, None]
-    power = torch.linalg.vecdot(estimates, estimates)[:, :, None]
+def _pairwise(estimates: Tensor, targets: Tensor, lengths: Tensor | None) -> Tensor:
+    count: Any = estimates.shape[-1]
+    if lengths is not None:
+        count = lengths.to(estimates.device)[:, None]
+        sounding = torch.arange(estimates.shape[-1], device=estimates.device) < count
+        estimates, targets = estimates * sounding[:, None], targets * sounding[:, None]
+    cross, power, energy, sum_e, sum_t = _Products.apply(estimates, targets)
+    large = (sum_e.square() > _OFFSET * count * power).any()
+    if bool(large | (sum_t.square() > _OFFSET * count * energy).any()):
+        each = None if lengths is None else lengths[:, None]
+        estimates, targets = _center(estimates, each), _center(targets, each)
+        cross, power, energy, sum_e, sum_t = _Products.apply(estimates, targets)
+    # Zero-mean products: <e - m_e, t - m_t> = <e, t> - sum(e) sum(t) / T.
+    by_pair = count[..., None] if lengths is not None else count
+    cross = cross - sum_e[:, :, None] * sum_t[:, None] / by_pair
+    power = (power - sum_e.square() / count)[:, :, None]
+    energy = (energy - sum_t.square() / count)[:, None]
     projected = cross.square() / (energy + EPSILON)
     noise = power - projected
     good = (noise < _CANCELS * power).nonzero()
     if len(good):
-        noise = noise.index_put(tuple(good.T), _residual(estimates, targets, cross, energy, good))
+        scale = cross / (energy + EPSILON)
+        exact = _residual(estimates, targets, scale, count, good)
+        noise = noise.index_put(tuple(good.T), exact)
     return _ratio(projected, noise.clamp(min=0))
 
 
-def _residual(
-    estimates: Tensor, targets: Tensor, cross: Tensor, energy: Tensor, where: Tensor
-) -> Tensor:
+class _Products(torch.autograd.Function):
+    """Dot products and sums of ``e [B, S, T]`` and ``t [B, S', T]``, in few passes both ways."""
+
+    @staticmethod
+    def forward(ctx: Any, e: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(e, t)
+        dot = torch.linalg.vecdot
+        cross = torch.stack([dot(e, t[:, j : j + 1]) for j in range(t.shape[1])], dim=2)
+        return cross, dot(e, e), dot(t, t), e.sum(-1), t.sum(-1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        e, t = ctx.saved_tensors
+        cross, power, energy, sum_e, sum_t = grads
+        to_e = to_t = None
+        if ctx.needs_input_grad[0]:
+            to_e = _combined(e, t, 2 * power, cross, sum_e)
+        if ctx.needs_input_grad[1]:
+            to_t = _combined(t, e, 2 * energy, cross.transpose(1, 2), sum_t)
+        return to_e, to_t
+
+
+def _combined(own: Tensor, other: Tensor, scale: Tensor, mix: Tensor, offset: Tensor) -> Tensor:
+    """``scale * own + mix @ other + offset`` for signals ``[B, S, T]``."""
+    total = torch.addcmul(offset[..., None], own, scale[..., None])
+    for j in range(other.shape[1]):
+        total.addcmul_(other[:, j : j + 1], mix[:, :, j : j + 1])
+    return total
+
+
+def _residual(e: Tensor, t: Tensor, scale: Tensor, count: Any, where: Tensor) -> Tensor:
     """Energy of the residual of the pairs ``where [N, 3]``, without cancellation."""
     item, row, column = where.T
-    target = targets[item, column]
-    scale = cross[item, row, column] / (energy[item, 0, column] + EPSILON)
-    return (estimates[item, row] - scale[:, None] * target).square().sum(-1)
+    residual = e[item, row] - scale[item, row, column][:, None] * t[item, column]
+    samples = count[item, 0] if isinstance(count, Tensor) else count
+    return residual.square().sum(-1) - residual.sum(-1).square() / samples
+
+
+def _single(signal: Tensor) -> Tensor:
+    return signal if signal.dtype == torch.float64 else signal.float()
 
 
 def _center(signal: Tensor, lengths: Tensor | None) -> Tensor:
-    signal = signal.float() if signal.dtype != torch.float64 else signal
+    signal = _single(signal)
     if lengths is None:
         return signal - signal.mean(-1, keepdim=True)
     lengths = lengths.to(signal.device)

@@ -70,6 +70,27 @@ def test_gradients_agree_where_the_computation_switches():
         assert float(estimate.grad.norm()) == pytest.approx(float(double.grad.norm()), rel=0.01)
 
 
+@pytest.mark.parametrize("offset", [0.0, 0.05, 3.0])
+@pytest.mark.parametrize("lengths", [None, [300, 220, 400]])
+def test_values_and_gradients_are_those_of_the_definition(offset, lengths):
+    """Products instead of differences, offsets and padding: against autograd on the formula."""
+    lengths = None if lengths is None else torch.tensor(lengths)
+    own, other = noise(3, 2, 400) + offset, noise(3, 3, 400, seed=1) - offset
+    pairs = [tuple(x.clone().requires_grad_() for x in (own, other)) for _ in range(2)]
+    found = pairwise_si_snr(*pairs[0], lengths)
+    by_row = None if lengths is None else lengths[:, None].expand(3, 2)
+    columns = [
+        si_snr(pairs[1][0], pairs[1][1][:, j : j + 1].expand(3, 2, 400), by_row) for j in range(3)
+    ]
+    expected = torch.stack(columns, dim=2)
+    assert torch.allclose(found, expected, atol=2e-3)
+    weights = noise(3, 2, 3, seed=5)
+    (found * weights).sum().backward()
+    (expected * weights).sum().backward()
+    for a, b in zip(*pairs, strict=True):
+        assert torch.allclose(a.grad, b.grad, atol=1e-4, rtol=1e-3)
+
+
 def test_autocast_does_not_reach_the_loss():
     target = noise(2, 2, 4000)
     estimate = target + 0.01 * noise(2, 2, 4000, seed=1)
