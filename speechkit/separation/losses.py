@@ -91,9 +91,9 @@ class _Products(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, e: Tensor, t: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(e, t)
-        dot = torch.linalg.vecdot
-        cross = torch.stack([dot(e, t[:, j : j + 1]) for j in range(t.shape[1])], dim=2)
-        return cross, dot(e, e), dot(t, t), e.sum(-1), t.sum(-1)
+        norm = torch.linalg.vector_norm  # needs no tensor of squares
+        energies = norm(e, dim=-1).square(), norm(t, dim=-1).square()
+        return torch.bmm(e, t.transpose(1, 2)), *energies, e.sum(-1), t.sum(-1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None]:
