@@ -205,9 +205,9 @@ def _with_interval(per_seed: np.ndarray, sampled: Any, pair: Pair, settings: Set
         if len(weights):
             means.append(sampled(weights).mean(axis=1))
     # Rounded: a difference of 1e-15 from summing in another order is no difference.
-    low, high = np.percentile(np.concatenate(means), LEVELS).round(9) + 0.0
+    low, high = np.percentile(np.concatenate(means), LEVELS).round(12) + 0.0
     return {
-        "estimate": round(float(per_seed.mean()), 9) + 0.0,
+        "estimate": round(float(per_seed.mean()), 12) + 0.0,
         "low": float(low),
         "high": float(high),
         "seed_std": float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
