@@ -19,7 +19,9 @@ def show(value: Any) -> str:
 def write_tsv(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Write a tab-separated table with a header."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE)
+        writer = csv.writer(
+            file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None
+        )
         writer.writerow(columns)
         writer.writerows([" ".join(cell.split()) for cell in row] for row in rows)
 
