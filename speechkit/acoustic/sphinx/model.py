@@ -1,0 +1,176 @@
+"""The acoustic model that comes with pocketsphinx, as an :class:`AcousticModel`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
+from speechkit.acoustic.sphinx import files
+from speechkit.acoustic.sphinx.inventory import Inventory, read_inventory
+from speechkit.acoustic.sphinx.mfcc import SAMPLE_RATE, SHIFT, WINDOW, Mfcc, streams
+from speechkit.acoustic.sphinx.mixtures import TiedMixtures
+from speechkit.errors import UserError, require_choice
+
+STREAMS = 3
+POSTERIORS = ("ci", "cd")
+_EXPECTED = {
+    "transform": "dct",
+    "feat": "1s_c_d_dd",
+    "svspec": "0-12/13-25/26-38",
+    "agc": "none",
+    "cmn": "batch",
+    "varnorm": "no",
+    "model": "ptm",
+}
+
+
+class SphinxModel(AcousticModel):
+    """English GMM-HMM of the pocketsphinx package, with full mixtures.
+
+    pocketsphinx itself keeps the best four Gaussians of a codebook; here all 128 count.
+
+    Args:
+        folder: with ``mdef``, ``means`` and the rest; by default the package's ``en-us``.
+        device: where the likelihoods are computed.
+        posteriors: phone posteriors from the context-independent states (``ci``) or from all
+            states of a phone (``cd``).
+
+    Raises:
+        UserError: a file is missing, broken, or of a model of another kind.
+    """
+
+    name = "sphinx"
+    frame_shift = SHIFT / SAMPLE_RATE
+    sample_rate = SAMPLE_RATE
+
+    def __init__(
+        self, folder: Path | None = None, device: str = "cpu", posteriors: str = "ci"
+    ) -> None:
+        require_choice("Posteriors", posteriors, POSTERIORS)
+        self.folder = files.package_folder() / "en-us" if folder is None else folder
+        self.posteriors = posteriors
+        self._inventory = read_inventory(self.folder / "mdef")
+        self.labels = self._inventory.labels
+        self._mfcc = _front_end(self.folder / "feat.params")
+        self._transitions = files.read_transitions(self.folder / "transition_matrices")
+        self._plain = self._inventory.plain
+        weights = files.read_weights(self.folder / "sendump", STREAMS)
+        gaussians = files.read_gaussians(self.folder)
+        _require_fit(self.folder, self._inventory, gaussians, weights)
+        self._mixtures = TiedMixtures(gaussians, weights, self._plain // 3, device)
+        self._states: dict[PhoneInContext, tuple[int, int]] = {}
+
+    @cached_property
+    def fingerprint(self) -> str:  # type: ignore[override]
+        """Of the model's files and of how posteriors are made."""
+        return f"sphinx-{self.posteriors}-{files.fingerprint(self.folder)[:32]}"
+
+    def evidence(self, samples: np.ndarray) -> Evidence:
+        """Evidence of mono samples ``[N]`` in -1..1 at 16 kHz, a frame each 10 ms.
+
+        Raises:
+            UserError: the audio is shorter than one window of 410 samples.
+        """
+        return self.evidence_many([samples])[0]
+
+    def evidence_many(self, waves: Sequence[np.ndarray]) -> list[Evidence]:
+        """Evidence of several recordings, the same as one by one.
+
+        Raises:
+            UserError: one of them is shorter than one window of 410 samples.
+        """
+        for wave in waves:
+            if len(wave) < WINDOW:
+                raise UserError(
+                    f"The audio has {len(wave)} samples, too few for the model 'sphinx'.",
+                    f"It needs at least {WINDOW} ({1000 * WINDOW / SAMPLE_RATE:.1f} ms).",
+                )
+        if not waves:
+            return []
+        return [self._evidence(cepstra) for cepstra in self._mfcc.cepstra(waves)]
+
+    @torch.inference_mode()
+    def _evidence(self, cepstra: np.ndarray) -> Evidence:
+        scores = self._mixtures.scores(streams(cepstra))
+        return Evidence(log_posteriors=self._phone_posteriors(scores), state_scores=scores)
+
+    def _phone_posteriors(self, scores: Tensor) -> Tensor:
+        """Log posteriors ``[T, 42]`` from senone scores ``[T, S]``, all phones as likely."""
+        phones = len(self.labels)
+        if self.posteriors == "ci":
+            by_phone = scores[:, : 3 * phones].view(-1, phones, 3).logsumexp(2)
+        else:
+            by_phone = torch.stack(
+                [scores[:, senones].logsumexp(1) for senones in self._senones], dim=1
+            )
+        return by_phone.log_softmax(1)
+
+    @cached_property
+    def _senones(self) -> list[Tensor]:
+        base = torch.from_numpy(self._plain // 3)
+        return [torch.nonzero(base == phone)[:, 0] for phone in range(len(self.labels))]
+
+    def _row(self, phone: PhoneInContext) -> int:
+        row = self._inventory.find(phone)
+        if row is None:
+            raise UserError(
+                f"The acoustic model 'sphinx' has no phone '{phone.phone}'.",
+                f"It has: {' '.join(self.labels)}.",
+            )
+        return row
+
+    def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
+        """The three senones of a phone in its context.
+
+        A triphone that the model lacks is replaced as in pocketsphinx: by that of another
+        position in the word, then with silence for the neighbouring word, then by the phone
+        without context.
+
+        Raises:
+            UserError: the model has no such phone.
+        """
+        return self._inventory.states(self._row(phone))
+
+    def transition_costs(self, phone: PhoneInContext) -> tuple[tuple[float, float], ...]:
+        """Log probabilities (stay, move on) of its three states."""
+        matrix = self._transitions[int(self._inventory.table["matrix"][self._row(phone)])]
+        return tuple((float(row[i]), float(row[i + 1])) for i, row in enumerate(matrix))
+
+    def plain_state(self, state: int) -> int:
+        """``3 * phone + state`` of a senone; that is also its context-independent senone."""
+        return int(self._plain[state])
+
+
+def _front_end(path: Path) -> Mfcc:
+    options = files.read_feature_parameters(path)
+    for name, value in _EXPECTED.items():
+        if options.get(name) != value:
+            raise files.broken(path, f"'{name}' is '{options.get(name)}', not '{value}'")
+    try:
+        return Mfcc(
+            low=float(options["lowerf"]),
+            high=float(options["upperf"]),
+            filters=int(options["nfilt"]),
+            lifter=int(options.get("lifter", "0")),
+            denoise=options.get("remove_noise", "no") == "yes",
+        )
+    except (KeyError, ValueError) as error:
+        raise files.broken(path, f"the filters are not given as numbers ({error})") from error
+
+
+def _require_fit(
+    folder: Path, inventory: Inventory, gaussians: files.Gaussians, weights: np.ndarray
+) -> None:
+    """Raise unless the files belong to one model."""
+    if gaussians.means.shape[:2] != (len(inventory.labels), STREAMS):
+        raise files.broken(folder / "means", f"not {len(inventory.labels)} codebooks of 3 streams")
+    if weights.shape[1:] != (gaussians.means.shape[2], inventory.senones):
+        raise files.broken(folder / "sendump", "its weights do not fit 'means' and 'mdef'")
+    if inventory.sequences.shape[1] != 3 or inventory.plain.min() < 0:
+        raise files.broken(folder / "mdef", "its phones do not all have three states")
