@@ -1,0 +1,264 @@
+"""Losses of pronunciation scores: MSE, and score-balanced MSE (SB_num, SB_rank).
+
+H. Do, Y. Kim and G. G. Lee, "Score-balanced Loss for Multi-aspect Pronunciation Assessment",
+Interspeech 2023. They need PyTorch only and fit into any training loop:
+
+    counts = {"word_stress": class_counts(labels, width=0.2, score_range=(0, 2))}
+    loss = ScoreBalancedLoss(counts, beta=0.9)
+    loss({"word_stress": predictions}, {"word_stress": labels}).backward()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+REDUCTIONS = ("gopt", "sum")
+WEIGHTINGS = ("num", "rank")
+TARGETS = ("prediction", "label")
+CLASS_RULES = ("floor", "nearest")
+VARIANTS = ("paper", "code")
+
+_TOLERANCE = 1e-4  # of a class width: what rounding may take from a score that is on an edge
+
+
+class MultiAspectMSE(nn.Module):
+    """Mean squared error of several aspects.
+
+    Aspects are named ``<level>_<what>`` (``phone_accuracy``, ``word_stress`` ...).
+
+    Args:
+        reduction: ``gopt`` adds up the levels, each the mean of its aspects (Gong et al.,
+            ICASSP 2022: phone + mean of five utterance + mean of three word errors); ``sum``
+            adds up all aspects (Do et al., Eq. 2, as it is written).
+
+    Shape:
+        predictions and labels of an aspect ``[*kept, ...]`` -> loss ``[*kept]``, where
+        ``kept`` are the first ``keep`` dimensions (several models at once), none by default.
+        Labels that are NaN, or where the mask is False, count nowhere.
+    """
+
+    def __init__(self, reduction: str = "gopt") -> None:
+        super().__init__()
+        _require("reduction", reduction, REDUCTIONS)
+        self.reduction = reduction
+
+    def forward(
+        self,
+        predictions: Mapping[str, Tensor],
+        labels: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor] | None = None,
+        keep: int = 0,
+    ) -> Tensor:
+        """Loss of the aspects in ``predictions``; see the class for shapes.
+
+        Raises:
+            ValueError: an aspect has no labels, or there are no aspects.
+        """
+        if not predictions:
+            raise ValueError("there are no predictions")
+        terms = []
+        for name, predicted in predictions.items():
+            if name not in labels:
+                raise ValueError(f"there are no labels of '{name}'")
+            wanted = labels[name]
+            if masks is not None and name in masks:
+                wanted = wanted.masked_fill(~masks[name], float("nan"))
+            terms.append(self.terms((name,), predicted[..., None], wanted[..., None], keep))
+        return self.reduce(tuple(predictions), torch.cat(terms, dim=-1))
+
+    def terms(
+        self, names: Sequence[str], predictions: Tensor, labels: Tensor, keep: int = 0
+    ) -> Tensor:
+        """Mean (weighted) squared error of each aspect.
+
+        Args:
+            names: the A aspects of the last dimension.
+            predictions: ``[*kept, ..., A]``.
+            labels: of the same shape; NaN where there is none.
+            keep: how many first dimensions are kept.
+
+        Returns:
+            ``[*kept, A]``; 0 for an aspect without labels.
+        """
+        given = ~labels.isnan()
+        wanted = torch.where(given, labels, 0.0)
+        error = (predictions - wanted).square()
+        weight = self.weights(names, predictions, wanted)
+        factor = given if weight is None else given * weight
+        over = tuple(range(keep, predictions.ndim - 1))
+        return (error * factor).sum(over) / given.sum(over).clamp(min=1)
+
+    def weights(self, names: Sequence[str], predictions: Tensor, labels: Tensor) -> Tensor | None:
+        """What the squared errors are multiplied by; None for one."""
+        return None
+
+    def reduce(self, names: Sequence[str], terms: Tensor) -> Tensor:
+        """The loss ``[*kept]`` of the terms ``[*kept, A]`` of the aspects."""
+        if self.reduction == "sum":
+            return terms.sum(-1)
+        levels = [name.partition("_")[0] for name in names]
+        return (terms * terms.new_tensor([1 / levels.count(level) for level in levels])).sum(-1)
+
+
+class ScoreBalancedLoss(MultiAspectMSE):
+    """Squared errors weighted by how rare the score is.
+
+    The weight comes from the class of the *prediction* and carries no gradient. With the n
+    training labels of a class it is (1 - beta) / (1 - beta^n), or 1 where n = 0 (``num``,
+    Eq. 1); or 1 / r, r being the rank of n among the C classes, ties averaged, over C
+    (``rank``, Eq. 3). The text of section 3.2.2 contradicts itself on the direction of ranks;
+    here the smallest class has rank 1, so that rare classes weigh most, as in section 3.2.1.
+
+    Args:
+        counts: aspect -> labels in each class ``[C]``, from :func:`class_counts`.
+        weighting: ``num`` or ``rank``.
+        beta: of ``num``, from 0 to below 1.
+        target: whose class decides: the ``prediction``'s, or the ``label``'s (the ablation).
+        class_rule: a score s + d belongs to the class s ``floor``: for 0 <= d < width, as in
+            the paper, or ``nearest``: for -width / 2 <= d < width / 2. Scores outside the
+            range belong to its outermost classes.
+        variant: ``paper``, or ``code``: floating-point floor, and predictions that are not
+            above 0 and at most the highest score take the first class's weight, as in the
+            authors' public code (give counts of ``class_counts(..., variant="code")``).
+        width: of a class.
+        score_range: lowest and highest score.
+        reduction: as for :class:`MultiAspectMSE`.
+
+    Raises:
+        ValueError: an unknown option, or counts that are not of C classes.
+    """
+
+    tables: Tensor
+
+    def __init__(
+        self,
+        counts: Mapping[str, Tensor],
+        weighting: str = "num",
+        beta: float = 0.9,
+        target: str = "prediction",
+        class_rule: str = "floor",
+        variant: str = "paper",
+        width: float = 0.2,
+        score_range: tuple[float, float] = (0.0, 2.0),
+        reduction: str = "gopt",
+    ) -> None:
+        super().__init__(reduction)
+        _require("weighting", weighting, WEIGHTINGS)
+        _require("target", target, TARGETS)
+        _require("class_rule", class_rule, CLASS_RULES)
+        _require("variant", variant, VARIANTS)
+        self.target, self.class_rule, self.variant = target, class_rule, variant
+        self.width, self.score_range = width, score_range
+        self.counts = {name: torch.as_tensor(c).double() for name, c in counts.items()}
+        size = class_number(width, score_range)
+        for name, found in self.counts.items():
+            if found.shape != (size,):
+                raise ValueError(f"{name}: expected {size} counts, given {tuple(found.shape)}")
+        weigh = rank_weights if weighting == "rank" else lambda c: effective_weights(c, beta)
+        tables = [weigh(found) for found in self.counts.values()]
+        stacked = torch.stack(tables) if tables else torch.zeros(0, size)
+        self.register_buffer("tables", stacked.float(), persistent=False)
+
+    def weights(self, names: Sequence[str], predictions: Tensor, labels: Tensor) -> Tensor:
+        """Weights of scores ``[..., A]``, by the class of the prediction or the label.
+
+        Raises:
+            ValueError: an aspect without counts.
+        """
+        known = list(self.counts)
+        for name in names:
+            if name not in known:
+                raise ValueError(f"there are no class counts of '{name}'")
+        decides = labels if self.target == "label" else predictions.detach()
+        found = score_classes(decides, self.width, self.score_range, self.class_rule, self.variant)
+        first = [known.index(name) * self.tables.shape[1] for name in names]
+        return self.tables.flatten()[found + torch.tensor(first, device=found.device)]
+
+
+def class_number(width: float = 0.2, score_range: tuple[float, float] = (0.0, 2.0)) -> int:
+    """Number of classes of a score: both ends of the range are classes, so 11 by default.
+
+    Raises:
+        ValueError: the width does not divide the range.
+    """
+    low, high = score_range
+    steps = (high - low) / width if width > 0 else 0.0
+    if not (steps >= 1 and abs(steps - round(steps)) < 1e-6):
+        raise ValueError(f"classes of width {width} do not divide the scores {low} to {high}")
+    return round(steps) + 1
+
+
+def score_classes(
+    scores: Tensor,
+    width: float = 0.2,
+    score_range: tuple[float, float] = (0.0, 2.0),
+    class_rule: str = "floor",
+    variant: str = "paper",
+) -> Tensor:
+    """Class of each score, int64 of the same shape; see :class:`ScoreBalancedLoss`.
+
+    A score within a ten-thousandth of a class below an edge is on it: 0.6 / 0.2 is class 3,
+    although it is 2.9999999999999996 in floating point.
+    """
+    size = class_number(width, score_range)
+    low, high = score_range
+    if variant == "code":
+        valid = (scores > low) & (scores <= high)
+        return torch.where(valid, (scores - low) / width, 0.0).floor().long().clamp(0, size - 1)
+    shift = _TOLERANCE + (0.5 if class_rule == "nearest" else 0.0)
+    return ((scores - low) / width + shift).floor().clamp(0, size - 1).long()
+
+
+def class_counts(
+    labels: Tensor,
+    width: float = 0.2,
+    score_range: tuple[float, float] = (0.0, 2.0),
+    class_rule: str = "floor",
+    variant: str = "paper",
+) -> Tensor:
+    """How many labels each class has, float64 ``[C]``; NaN is no label.
+
+    With ``variant="code"`` the labels of a class are those of its largest value alone: the
+    public code takes the classes of the different values by floating-point floor, and where
+    two fall into one, the later count replaces the earlier.
+    """
+    given = labels[~labels.isnan()].flatten()
+    size = class_number(width, score_range)
+    if variant == "code":
+        found = torch.zeros(size, dtype=torch.float64)
+        values, numbers = torch.unique(given.float(), return_counts=True)
+        places = ((values - score_range[0]) / width).long().clamp(0, size - 1)
+        for place, number in zip(places.tolist(), numbers.tolist(), strict=True):
+            found[place] = number
+        return found
+    classes = score_classes(given.double(), width, score_range, class_rule)
+    return torch.bincount(classes.cpu(), minlength=size).double()
+
+
+def effective_weights(counts: Tensor, beta: float) -> Tensor:
+    """(1 - beta) / (1 - beta^n), and 1 where n is 0 (Eq. 1); float64.
+
+    Raises:
+        ValueError: beta is not from 0 to below 1.
+    """
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta must be from 0 to below 1, given {beta}")
+    n = counts.double()
+    return torch.where(n > 0, (1 - beta) / (1 - beta ** n.clamp(min=1)), 1.0)
+
+
+def rank_weights(counts: Tensor) -> Tensor:
+    """1 / r, r being the rank of a class's size, ties averaged, over the classes (Eq. 3)."""
+    n = counts.double()
+    below = (n[None, :] < n[:, None]).sum(1)
+    equal = (n[None, :] == n[:, None]).sum(1)
+    rank = below + (equal + 1) / 2
+    return len(n) / rank.double()
+
+
+def _require(what: str, value: str, accepted: Sequence[str]) -> None:
+    if value not in accepted:
+        raise ValueError(f"{what} must be one of {', '.join(accepted)}; given '{value}'")
