@@ -1,0 +1,108 @@
+"""Which acoustic model a name means; only what is asked for is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from speechkit.acoustic.base import AcousticModel
+from speechkit.errors import UserError, closest
+from speechkit.workdir import WorkDir
+
+SPHINX = "sphinx"
+ACCEPTED = (
+    "sphinx; the NAME of a model in exp/acoustic; a FOLDER of `train acoustic` or of a Hugging "
+    "Face CTC model; hf:OWNER/NAME; torchaudio:BUNDLE; posteriors:SCP[,labels=FILE]"
+)
+_CTC, _POSTERIORS = ("hf:", "torchaudio:"), "posteriors:"
+_CARD, _HUGGING_FACE_CARD = "config.yaml", "config.json"
+
+
+def load_model(spec: str, workdir: WorkDir | None = None, device: str = "cpu") -> AcousticModel:
+    """The acoustic model of ``--am``.
+
+    Args:
+        spec: ``sphinx`` (inside the pocketsphinx package); a name under ``exp/acoustic`` or a
+            folder (its ``config.yaml`` with ``kind: tdnn``, or Hugging Face's ``config.json``);
+            ``hf:OWNER/NAME`` or ``torchaudio:BUNDLE`` (CTC models);
+            ``posteriors:SCP[,labels=FILE]`` (Kaldi archives).
+        workdir: where names are looked up; without it only folders are found.
+        device: cpu or cuda; posteriors are read, not computed.
+
+    Raises:
+        UserError: nothing is called so, or the model cannot be loaded.
+    """
+    if spec == SPHINX:
+        from speechkit.acoustic.sphinx import SphinxModel
+
+        return SphinxModel(device=device)
+    if spec.startswith(_CTC):
+        return _load_ctc(spec, device)
+    if spec.startswith(_POSTERIORS):
+        from speechkit.acoustic.posteriors import load_posteriors
+
+        return load_posteriors(spec)
+    return _load_folder(find_folder(spec, workdir), device)
+
+
+def find_folder(spec: str, workdir: WorkDir | None) -> Path:
+    """The folder of a trained model: a name under ``exp/acoustic``, or a path.
+
+    Raises:
+        UserError: there is neither.
+    """
+    trained = workdir.exp("acoustic") if workdir else None
+    names = trained_models(workdir) if workdir else []
+    # Names come first, so that a folder of the same name beside exp/ does not hide a model.
+    if trained is not None and spec in names:
+        return trained / spec
+    if spec and Path(spec).is_dir():
+        return Path(spec)
+    looked = f"a name in {trained} ({', '.join(names) or 'none there'})" if trained else "a name"
+    raise UserError(
+        f"The acoustic model '{spec}' is neither {looked} nor a folder."
+        f"{closest(spec, [SPHINX, *names])}",
+        f"Accepted: {ACCEPTED}.",
+    )
+
+
+def trained_models(workdir: WorkDir) -> list[str]:
+    """Names under ``exp/acoustic``, sorted."""
+    cards = workdir.exp("acoustic").glob(f"*/{_CARD}")
+    return sorted(card.parent.name for card in cards if not card.parent.name.startswith("."))
+
+
+def _load_folder(folder: Path, device: str) -> AcousticModel:
+    card = folder / _CARD
+    if card.is_file():
+        kind = _kind(card)
+        if kind == "tdnn":
+            from speechkit.acoustic.tdnn import load_tdnn
+
+            return load_tdnn(folder, device)
+        raise UserError(
+            f"{card} is of the kind '{kind}', which is no acoustic model.", f"Accepted: {ACCEPTED}."
+        )
+    if (folder / _HUGGING_FACE_CARD).is_file():
+        return _load_ctc(str(folder), device)
+    raise UserError(
+        f"{folder} is no acoustic model: it has neither {_CARD} nor {_HUGGING_FACE_CARD}.",
+        f"Accepted: {ACCEPTED}.",
+    )
+
+
+def _kind(card: Path) -> Any:
+    try:
+        content = yaml.safe_load(card.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{card} cannot be read: {reason}", "Train the model again.") from error
+    return content.get("kind") if isinstance(content, dict) else None
+
+
+def _load_ctc(spec: str, device: str) -> AcousticModel:
+    from speechkit.acoustic.ctc import load_ctc
+
+    return load_ctc(spec, device)
