@@ -1,0 +1,1 @@
+"""Acoustic models behind one small interface, pronunciations, and alignment."""

@@ -1,0 +1,100 @@
+"""The one interface of acoustic models: GOP, alignment and deep features know no other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a model says of one recording of T frames.
+
+    Args:
+        log_posteriors: ``[T, C]``, log P(label | frame); each row sums to one over the labels.
+        state_scores: ``[T, S]``, log-likelihood of every HMM state up to a constant of the
+            frame (``hmm``), or the same tensor as ``log_posteriors`` (``ctc``).
+        hidden: ``[T, D]`` hidden features, where the model has them.
+    """
+
+    log_posteriors: Tensor
+    state_scores: Tensor
+    hidden: Tensor | None = None
+
+    @property
+    def frames(self) -> int:
+        return len(self.log_posteriors)
+
+
+@dataclass(frozen=True)
+class PhoneInContext:
+    """One phone of an alignment graph.
+
+    Args:
+        phone: without stress and position; ``SIL`` between words.
+        left: the phone before it (``SIL`` at a pause or an end).
+        right: the phone after it.
+        position: in its word: ``B`` first, ``I`` inside, ``E`` last, ``S`` the only one.
+    """
+
+    phone: str
+    left: str = "SIL"
+    right: str = "SIL"
+    position: str = "I"
+
+
+class AcousticModel(ABC):
+    """Frames of audio in, evidence out.
+
+    Attributes:
+        name: how messages call it.
+        labels: the C columns of ``log_posteriors``.
+        frame_shift: in seconds.
+        sample_rate: of the audio it takes, in Hz.
+        topology: ``hmm`` (every phone is a left-to-right chain of states) or ``ctc`` (one
+            label a phone, blanks between).
+        blank: column of the blank label (``ctc``).
+        fingerprint: changes whenever anything that could change the evidence changes.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    frame_shift: float
+    sample_rate: int
+    fingerprint: str
+    topology: str = "hmm"
+    blank: int = 0
+
+    @abstractmethod
+    def evidence(self, samples: np.ndarray) -> Evidence:
+        """Evidence of mono float32 samples ``[N]`` in -1..1 at ``sample_rate``.
+
+        Raises:
+            UserError: the audio is too short for one frame.
+        """
+
+    def evidence_many(self, waves: Sequence[np.ndarray]) -> list[Evidence]:
+        """Evidence of several recordings; the same as one by one, where possible faster."""
+        return [self.evidence(wave) for wave in waves]
+
+    @abstractmethod
+    def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
+        """Columns of ``state_scores`` that the phone passes through, in order.
+
+        Raises:
+            UserError: the model has no such phone (the message names it and the inventory).
+        """
+
+    def transition_costs(self, phone: PhoneInContext) -> tuple[tuple[float, float], ...]:
+        """Log probabilities (stay, move on) of each of its states; zeros if not modelled."""
+        return tuple((0.0, 0.0) for _ in self.state_ids(phone))
+
+    def plain_state(self, state: int) -> int:
+        """Context-independent state id ``3 * label + state`` of a column of ``state_scores``."""
+        return state

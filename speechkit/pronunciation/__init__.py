@@ -1,0 +1,1 @@
+"""Pronunciation assessment: GOP features, models, score-balanced losses, prediction."""
