@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from speechkit.cli import options
+from speechkit.cli.train_acoustic import train_acoustic
 from speechkit.cli.train_separation import train_separation
 
 app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
+app.command("acoustic")(train_acoustic)
 app.command("separation")(train_separation)
 
 

@@ -1,0 +1,164 @@
+"""Log mel features of the acoustic network: Kaldi's filterbank in plain PyTorch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechkit.errors import UserError, require_choice
+
+WINDOW_S, SHIFT_S = 0.025, 0.010
+NORMALISATIONS = ("mean", "mean-variance")
+_BLOCK = 8192  # frames whose spectra are in memory together
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What the features are.
+
+    Args:
+        sample_rate: of the audio in Hz.
+        n_mels: filters.
+        low_hz: lower edge of the first filter.
+        high_hz: upper edge of the last filter; 0 for 0.475 times the sample rate.
+        normalise: per utterance and filter: ``mean`` (taken away), ``mean-variance`` (and
+            divided by the standard deviation, but never by less than a tenth).
+    """
+
+    sample_rate: int = 16_000
+    n_mels: int = 40
+    low_hz: float = 20.0
+    high_hz: float = 0.0
+    normalise: str = "mean"
+
+    def __post_init__(self) -> None:
+        require_choice("--normalise", self.normalise, NORMALISATIONS)
+        for flag, value, good, accepted in (
+            ("--sample-rate", self.sample_rate, 4000 <= self.sample_rate <= 192_000, "4000-192000"),
+            ("--n-mels", self.n_mels, 4 <= self.n_mels <= 128, "from 4 to 128"),
+            ("low_hz", self.low_hz, 0 <= self.low_hz < self.top_hz, "below the upper edge"),
+            ("high_hz", self.high_hz, self.top_hz <= self.sample_rate / 2, "up to half the rate"),
+        ):
+            if not good:
+                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {accepted}.")
+
+    @property
+    def top_hz(self) -> float:
+        return self.high_hz or 0.475 * self.sample_rate
+
+    @property
+    def window(self) -> int:
+        """Samples of a frame."""
+        return round(WINDOW_S * self.sample_rate)
+
+    @property
+    def shift(self) -> int:
+        """Samples from frame to frame."""
+        return round(SHIFT_S * self.sample_rate)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class _Tables(NamedTuple):
+    window: Tensor  # [samples of a frame]
+    filters: Tensor  # [bins of the spectrum, filters]
+    shift: int
+
+
+def log_mel(samples: np.ndarray, config: FeatureConfig, speed: float = 1.0) -> Tensor:
+    """Features ``[T, n_mels]`` of mono samples ``[N]`` in -1..1 at the configured rate.
+
+    As Kaldi's ``compute-fbank-feats`` without dither, with a Hamming window: frames of 25 ms
+    every 10 ms from the first sample on, their mean taken away, pre-emphasis 0.97, power
+    spectrum, triangular filters equally wide in mel = 1127 ln(1 + f / 700). The logarithm is
+    of the energy + 1 with samples scaled to 16 bits, which is below one bit of noise. The
+    last frame, which the audio no longer fills, is filled with zeros (Kaldi leaves it out):
+    ``T = 1 + ceil((N - window) / shift)``.
+
+    Args:
+        samples: the audio.
+        config: what to compute.
+        speed: features as if the audio had been resampled to be played this much faster, with
+            higher pitch. Instead of the audio, frames and filters are stretched: no
+            resampling, and the filterbank costs the same. Frame t then has its centre at
+            sample ``frame_centres(...)[t]``.
+
+    Raises:
+        UserError: the audio is shorter than one frame.
+    """
+    window, filters, shift = _tables(config, speed)
+    if len(samples) < len(window):
+        raise UserError(
+            f"The audio has {len(samples) / config.sample_rate:.3f} s, less than one frame of "
+            f"{len(window) / config.sample_rate:.3f} s.",
+            "Give a longer recording.",
+        )
+    frames = count_frames(len(samples), config, speed)
+    wave = torch.zeros((frames - 1) * shift + len(window))
+    wave[: len(samples)] = torch.from_numpy(np.ascontiguousarray(samples, np.float32)) * 32768
+    blocks = []
+    for first in range(0, frames, _BLOCK):
+        part = wave[first * shift : (min(first + _BLOCK, frames) - 1) * shift + len(window)]
+        blocks.append(_energies(part.unfold(0, len(window), shift), window, filters))
+    return _normalise(torch.cat(blocks), config.normalise)
+
+
+def _energies(frames: Tensor, window: Tensor, filters: Tensor) -> Tensor:
+    """Log energies ``[T, filters]`` of raw frames ``[T, samples]``."""
+    frames = frames - frames.mean(1, keepdim=True)
+    previous = torch.cat([frames[:, :1], frames[:, :-1]], 1)
+    spectrum = torch.fft.rfft((frames - 0.97 * previous) * window, _fft_size(len(window)))
+    power = spectrum.real.square() + spectrum.imag.square()
+    return torch.log(power[:, : len(filters)] @ filters + 1)
+
+
+def _normalise(features: Tensor, how: str) -> Tensor:
+    features = features - features.mean(0)
+    if how == "mean-variance":
+        features = features / features.square().mean(0).sqrt().clamp(min=0.1)
+    return features
+
+
+def count_frames(samples: int, config: FeatureConfig, speed: float = 1.0) -> int:
+    """Frames of that many samples (at least one window)."""
+    window, _, shift = _tables(config, speed)
+    return 1 + max(0, math.ceil((samples - len(window)) / shift))
+
+
+def frame_centres(frames: int, config: FeatureConfig, speed: float = 1.0) -> np.ndarray:
+    """Centres ``[frames]`` of the frames in seconds of the unperturbed audio."""
+    window, _, shift = _tables(config, speed)
+    return (np.arange(frames) * shift + len(window) / 2) / config.sample_rate
+
+
+def _fft_size(window: int) -> int:
+    return 1 << (window - 1).bit_length()
+
+
+@lru_cache(maxsize=16)
+def _tables(config: FeatureConfig, speed: float) -> _Tables:
+    length = round(config.window * speed)
+    window = torch.hamming_window(length, periodic=False)
+    size = _fft_size(length)
+    # A bin of the original's spectrum lies higher once the audio is played faster.
+    hertz = np.arange(size // 2 + 1) * config.sample_rate / size * speed
+    low, high = _mel(np.array([config.low_hz, config.top_hz]))
+    edges = np.linspace(low, high, config.n_mels + 2)
+    position = _mel(hertz)[:, None]
+    rising = (position - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - position) / (edges[2:] - edges[1:-1])
+    filters = np.clip(np.minimum(rising, falling), 0, None)
+    return _Tables(
+        window, torch.from_numpy(filters.astype(np.float32)), round(config.shift * speed)
+    )
+
+
+def _mel(hertz: np.ndarray) -> np.ndarray:
+    return 1127 * np.log1p(hertz / 700)

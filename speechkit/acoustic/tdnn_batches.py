@@ -1,0 +1,146 @@
+"""Batches of random chunks for the acoustic network, from features that lie in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechkit.acoustic.tdnn_data import Stream
+from speechkit.errors import UserError
+from speechkit.training.batches import ResumableBatches
+from speechkit.training.seeds import rng
+
+_CHUNK = 0xAC  # stream of random draws
+
+
+@dataclass(frozen=True)
+class ChunkConfig:
+    """How chunks are cut and spoilt.
+
+    Args:
+        frames: targets of a chunk.
+        batch_size: chunks of a batch.
+        freq_masks: masks over neighbouring filters in each chunk (SpecAugment, Park et al. 2019).
+        freq_width: most filters of a mask.
+        time_masks: masks over neighbouring frames in each chunk.
+        time_width: most frames of a mask.
+    """
+
+    frames: int = 200
+    batch_size: int = 16
+    freq_masks: int = 2
+    freq_width: int = 6
+    time_masks: int = 1
+    time_width: int = 12
+
+    def __post_init__(self) -> None:
+        for flag, value, least in (
+            ("--chunk", self.frames, 8),
+            ("--batch-size", self.batch_size, 1),
+            ("--freq-masks", self.freq_masks, 0),
+            ("--freq-width", self.freq_width, 0),
+            ("--time-masks", self.time_masks, 0),
+            ("--time-width", self.time_width, 0),
+        ):
+            if value < least:
+                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {least} or more.")
+
+
+class Chunks:
+    """Random chunks of the streams, without one fold of speakers.
+
+    In an epoch chunk i lies near the i-th part of the data, at a random speed and shift, and
+    has a few masks; all of that is drawn from (seed, epoch, i). A chunk may hold the end of
+    one utterance and the beginning of the next.
+
+    Args:
+        streams: the data at each speed.
+        without: the fold to leave out; None takes all.
+        config: of the chunks.
+        reach: frames that the network sees to each side.
+        seed: of the draws.
+
+    Raises:
+        UserError: nothing is left to train on.
+    """
+
+    def __init__(
+        self,
+        streams: Sequence[Stream],
+        without: int | None,
+        config: ChunkConfig,
+        reach: int,
+        seed: int,
+    ) -> None:
+        self.streams, self.config, self.reach, self.seed = streams, config, reach, seed
+        holes = [s.blocks[without] if without is not None else (0, 0) for s in streams]
+        self._holes = [(first, last - first) for first, last in holes]
+        self._sizes = [
+            len(s.targets) - hole for s, (_, hole) in zip(streams, self._holes, strict=True)
+        ]
+        if not min(self._sizes):
+            raise UserError(f"Without fold {without} nothing is left to train on.")
+        self.frames = min(config.frames, min(self._sizes) - 2 * reach)
+        self.count = max(1, round(float(np.mean(self._sizes)) / self.frames))
+
+    def __len__(self) -> int:
+        """Chunks of an epoch."""
+        return self.count
+
+    def batches(self, order: ResumableBatches) -> Iterator[tuple[Tensor, Tensor]]:
+        """Features ``[B, frames + 2 reach, M]`` (float32) and targets ``[B, frames]`` (int64)."""
+        for members in order:
+            chunks = [self.chunk(epoch, index) for epoch, _, index in members]
+            features, targets = zip(*chunks, strict=True)
+            yield torch.stack(features), torch.stack(targets)
+
+    def chunk(self, epoch: int, index: int) -> tuple[Tensor, Tensor]:
+        """One chunk: features ``[frames + 2 reach, M]``, targets ``[frames]``."""
+        draws = rng(self.seed, _CHUNK, epoch, index)
+        number = int(draws.integers(len(self.streams)))
+        width = self.frames + 2 * self.reach
+        place = (index + draws.uniform(0, 1)) / self.count
+        start = int(place * (self._sizes[number] - width + 1))
+        features, targets = self._cut(number, start, start + width)
+        features = features.float()
+        self._mask(features, draws)
+        return features, targets[self.reach : width - self.reach].long()
+
+    def _cut(self, number: int, start: int, end: int) -> tuple[Tensor, Tensor]:
+        """A part of the stream as if the fold that is left out were not in it."""
+        stream, (hole, size) = self.streams[number], self._holes[number]
+        before, after = slice(start, min(end, hole)), slice(max(start, hole) + size, end + size)
+        if end <= hole:
+            return stream.features[before], stream.targets[before]
+        if start >= hole:
+            return stream.features[after], stream.targets[after]
+        return (
+            torch.cat([stream.features[before], stream.features[after]]),
+            torch.cat([stream.targets[before], stream.targets[after]]),
+        )
+
+    def _mask(self, features: Tensor, draws: np.random.Generator) -> None:
+        """Set bands of filters and stretches of frames to zero, which is their mean."""
+        config = self.config
+        for axis, masks, most in (
+            (1, config.freq_masks, config.freq_width),
+            (0, config.time_masks, config.time_width),
+        ):
+            size = features.shape[axis]
+            for _ in range(masks):
+                width = int(draws.integers(min(most, size // 2) + 1))
+                first = int(draws.integers(size - width + 1))
+                features.narrow(axis, first, width).zero_()
+
+
+def counts(stream: Stream, without: int | None, states: int) -> Tensor:
+    """How often each state is a target ``[states]``, outside one fold."""
+    targets = stream.targets
+    if without is not None:
+        first, last = stream.blocks[without]
+        targets = torch.cat([targets[:first], targets[last:]])
+    return torch.bincount(targets[targets >= 0].long(), minlength=states)

@@ -1,0 +1,247 @@
+"""The folder of a trained TDNN: config.yaml, a safetensors file per network, spk2fold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from speechkit.acoustic.features import FeatureConfig
+from speechkit.acoustic.tdnn_network import Tdnn, TdnnConfig
+from speechkit.errors import DataError, UserError, require_choice
+from speechkit.kaldi import data
+from speechkit.training.weights import read_weights
+
+KIND = "tdnn"
+UNSEEN = ("mean", "full")
+CARD, FOLDS_FILE = "config.yaml", "spk2fold"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What config.yaml says.
+
+    Args:
+        labels: phones; state s of label l is output 3 l + s.
+        features: what the networks read.
+        network: their shape.
+        unseen: who scores a speaker outside the training set: ``mean`` of the folds, ``full``.
+        prior_scale: weight of the states' log prior in their scores.
+        weights: network (``fold0``, ``fold1`` ..., ``full``) -> SHA-256 of its tensors; an
+            exported folder names those too that it was left without.
+        training: flags of the training, for the record.
+    """
+
+    labels: tuple[str, ...]
+    features: FeatureConfig
+    network: TdnnConfig
+    unseen: str = "mean"
+    prior_scale: float = 1.0
+    weights: dict[str, str] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def fingerprint(self, unseen: str = "", prior_scale: float | None = None) -> str:
+        """Changes with everything that decides the evidence."""
+        decisive = {
+            "kind": KIND,
+            "labels": self.labels,
+            "features": self.features.as_dict(),
+            "network": self.network.as_dict(),
+            "unseen": unseen or self.unseen,
+            "prior_scale": self.prior_scale if prior_scale is None else prior_scale,
+            "weights": self.weights,
+        }
+        text = json.dumps(decisive, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def half(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Floating-point tensors as float16: half the file, no measurable loss."""
+    return {k: v.half() if v.is_floating_point() else v for k, v in weights.items()}
+
+
+def digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def write(
+    folder: Path,
+    card: Card,
+    networks: Mapping[str, Mapping[str, torch.Tensor]],
+    folds: Mapping[str, int],
+) -> Card:
+    """Write a model; returns the card as written, with the digests of the weights.
+
+    Args:
+        folder: an existing folder.
+        card: its settings.
+        networks: name -> tensors of :class:`Tdnn`, as they are to be stored.
+        folds: training speaker -> fold.
+    """
+    from safetensors.torch import save
+
+    kept = {
+        name: {
+            key: value.detach().cpu().contiguous()
+            for key, value in tensors.items()
+            if not key.endswith("num_batches_tracked")
+        }
+        for name, tensors in networks.items()
+    }
+    for name, tensors in kept.items():
+        (folder / f"{name}.safetensors").write_bytes(save(tensors))
+    card = replace(card, weights={**card.weights, **{n: digest(t) for n, t in kept.items()}})
+    content = {
+        "kind": KIND,
+        "labels": list(card.labels),
+        "features": card.features.as_dict(),
+        "network": card.network.as_dict(),
+        "unseen": card.unseen,
+        "prior_scale": card.prior_scale,
+        "weights": card.weights,
+        "training": card.training,
+    }
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    (folder / CARD).write_text(text, encoding="utf-8")
+    if folds:
+        data.write_table(folder / FOLDS_FILE, {s: str(fold) for s, fold in folds.items()})
+    return card
+
+
+def read_card(folder: Path) -> Card:
+    """The settings of a model.
+
+    Raises:
+        UserError: the folder is not that of a TDNN, or its config.yaml is damaged.
+    """
+    path = folder / CARD
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{folder} is not an acoustic model: it has no {CARD}.",
+            "Train one with `speechkit train acoustic`.",
+        ) from error
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({' '.join(str(error).split())}).") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UserError(f"{path} is not of a TDNN of speechkit (kind: {KIND}).")
+    try:
+        card = Card(
+            labels=tuple(map(str, content["labels"])),
+            features=FeatureConfig(**content["features"]),
+            network=TdnnConfig(**content["network"]),
+            unseen=content["unseen"],
+            prior_scale=float(content["prior_scale"]),
+            weights=dict(content["weights"]),
+            training=dict(content.get("training") or {}),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error!r}).", "Train the model again.") from error
+    require_choice(f"{path}: unseen", card.unseen, UNSEEN)
+    return card
+
+
+def read_state(folder: Path, card: Card, name: str) -> dict[str, torch.Tensor]:
+    """Tensors of one network as stored.
+
+    Raises:
+        UserError: missing, damaged, or of another model.
+    """
+    path = folder / f"{name}.safetensors"
+    state = read_weights(path)
+    if digest(state) != card.weights.get(name):
+        raise UserError(
+            f"{path} is not the network that {folder / CARD} describes.",
+            "Copy the whole folder again, or train again.",
+        )
+    return state
+
+
+def read_networks(folder: Path, card: Card, device: torch.device) -> dict[str, Tdnn]:
+    """All networks that the folder has, for inference, in float32.
+
+    Raises:
+        UserError: one is damaged, or there is none.
+    """
+    networks = {}
+    for name in card.weights:
+        if not (folder / f"{name}.safetensors").exists():
+            continue
+        with torch.device("meta"):  # no time for random weights that are replaced at once
+            network = Tdnn(card.network)
+        state = {k: v.float() for k, v in read_state(folder, card, name).items()}
+        try:
+            network.load_state_dict(_with_counts(network, state), assign=True)
+        except RuntimeError as error:
+            raise UserError(f"{folder / name}.safetensors: {error}") from error
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        networks[name] = network.folded().to(device)
+    if not networks:
+        raise UserError(f"{folder} has none of the networks that {CARD} names.", "Copy it again.")
+    return networks
+
+
+def _with_counts(network: Tdnn, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    counts = [key for key in network.state_dict() if key.endswith("num_batches_tracked")]
+    return {**state, **{key: torch.tensor(0) for key in counts}}
+
+
+def load_into(network: Tdnn, folder: Path, card: Card, name: str) -> None:
+    """Give a network to be trained the weights of a stored one.
+
+    Raises:
+        UserError: the stored one is missing or damaged.
+    """
+    state = {k: v.float() for k, v in read_state(folder, card, name).items()}
+    network.load_state_dict(_with_counts(network, state))
+
+
+def read_folds(folder: Path) -> dict[str, int]:
+    """Training speaker -> fold; empty if the folder does not say.
+
+    Raises:
+        DataError: a line is not ``speaker number``.
+    """
+    path = folder / FOLDS_FILE
+    if not path.exists():
+        return {}
+    try:
+        return {speaker: int(fold) for speaker, fold in data.read_table(path).items()}
+    except ValueError as error:
+        raise DataError(f"{path}: expected lines of 'speaker number' ({error}).") from error
+
+
+def export(folder: Path, target: Path, networks: Sequence[str] = ()) -> Path:
+    """Copy what evidence of new speakers needs, in float16: a model to give away.
+
+    The training speakers are left out. The fingerprint is that of ``folder`` where its
+    weights were stored in float16 already, as ``train acoustic`` does.
+
+    Args:
+        folder: of a trained model.
+        target: the folder to write (made if need be).
+        networks: which to copy; default those that score a new speaker.
+
+    Raises:
+        UserError: the folder has no such network.
+    """
+    card = read_card(folder)
+    folds = [name for name in card.weights if name != "full"]
+    wanted = list(networks) or (["full"] if card.unseen == "full" or not folds else folds)
+    states = {name: half(read_state(folder, card, name)) for name in wanted}
+    target.mkdir(parents=True, exist_ok=True)
+    write(target, card, states, {})
+    return target

@@ -1,0 +1,130 @@
+"""``speechkit train acoustic``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speechkit.cli import options
+
+
+def train_acoustic(
+    name: Annotated[str, typer.Option(help="Of the model: exp/acoustic/NAME.")] = "tdnn",
+    set_name: options.Set = "train",
+    align: Annotated[
+        str, typer.Option(help="The alignment exp/align/SET-ALIGN; default exp/align/SET.")
+    ] = "",
+    init: Annotated[
+        str, typer.Option(help="Start from the networks of this acoustic model, fold by fold.")
+    ] = "",
+    folds: Annotated[
+        int, typer.Option(min=0, help="Folds of speakers; 0: one network of all speakers only.")
+    ] = 2,
+    full: Annotated[bool, typer.Option(help="Also train a network on all speakers.")] = True,
+    unseen: Annotated[
+        str, typer.Option(help="Who scores new speakers: mean (of the folds) or full.")
+    ] = "mean",
+    min_score: Annotated[
+        float, typer.Option(help="Do not learn from phones scored lower (sets with scores).")
+    ] = 1.5,
+    sample_rate: Annotated[int, typer.Option(help="In Hz.")] = 16_000,
+    n_mels: Annotated[int, typer.Option(help="Log mel features per frame.")] = 40,
+    normalise: Annotated[
+        str, typer.Option(help="Of each utterance: mean, or mean-variance.")
+    ] = "mean",
+    widths: Annotated[
+        str, typer.Option(help="Outputs of each layer; one number is for all layers.")
+    ] = "240",
+    kernels: Annotated[str, typer.Option(help="Taps of each layer.")] = "5,3,3,3,3,3",
+    dilations: Annotated[
+        str, typer.Option(help="Frames between the taps of each layer.")
+    ] = "1,1,2,3,3,6",
+    dropout: Annotated[float, typer.Option(help="Share of channels left out.")] = 0.1,
+    residual: Annotated[bool, typer.Option(help="Add a layer's input to its output.")] = True,
+    epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
+    batch_size: Annotated[int, typer.Option(help="Chunks per step.")] = 16,
+    chunk: Annotated[int, typer.Option(help="Frames of a chunk.")] = 200,
+    learning_rate: Annotated[
+        float, typer.Option(help="Peak of warm-up and cosine decay (AdamW).")
+    ] = 2e-3,
+    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 0.01,
+    clip: Annotated[float, typer.Option(help="Largest L2 norm of the gradient.")] = 5.0,
+    speeds: Annotated[
+        str, typer.Option(help="Speed perturbation; each chunk takes one; 1.0: none.")
+    ] = "0.9,1.0,1.1",
+    freq_masks: Annotated[int, typer.Option(help="Masks over filters in each chunk.")] = 2,
+    freq_width: Annotated[int, typer.Option(help="Most filters of a mask.")] = 6,
+    time_masks: Annotated[int, typer.Option(help="Masks over frames in each chunk.")] = 1,
+    time_width: Annotated[int, typer.Option(help="Most frames of a mask.")] = 12,
+    prior_scale: Annotated[
+        float, typer.Option(help="Weight of the states' prior in their scores.")
+    ] = 1.0,
+    precision: Annotated[
+        str,
+        typer.Option(help="auto (bf16 on CUDA and CPUs that have it), 32, bf16, 16 (CUDA only)."),
+    ] = "auto",
+    checkpoint_minutes: Annotated[
+        float, typer.Option(help="Save the state this often, besides every epoch.")
+    ] = 5.0,
+    seed: options.Seed = 0,
+    directory: options.Dir = Path("."),
+    device: options.Device = "auto",
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Train a TDNN to tell the states of an alignment apart, cross-fitted over speakers.
+
+    Network k never meets the speakers of fold k, whom it scores later. Writes
+    exp/acoustic/NAME/. A killed run is taken up by the same command.
+    """
+    from speechkit.acoustic import tdnn_training
+    from speechkit.acoustic.features import FeatureConfig
+    from speechkit.acoustic.tdnn_batches import ChunkConfig
+    from speechkit.acoustic.tdnn_network import TdnnConfig
+    from speechkit.acoustic.tdnn_settings import AcousticConfig
+    from speechkit.cli.output import print_summary
+    from speechkit.workdir import WorkDir
+
+    taps = options.numbers("--kernels", kernels, int)
+    wide = options.numbers("--widths", widths, int)
+    wanted = AcousticConfig(
+        set_name=set_name,
+        align=align,
+        init=init,
+        folds=folds,
+        full=full,
+        unseen=unseen,
+        prior_scale=prior_scale,
+        min_score=min_score,
+        features=FeatureConfig(sample_rate, n_mels, normalise=normalise),
+        network=TdnnConfig(
+            n_mels=n_mels,
+            widths=wide * len(taps) if len(wide) == 1 else wide,
+            kernels=taps,
+            dilations=options.numbers("--dilations", dilations, int),
+            dropout=dropout,
+            residual=residual,
+        ),
+        chunks=ChunkConfig(chunk, batch_size, freq_masks, freq_width, time_masks, time_width),
+        speeds=options.numbers("--speeds", speeds, float),
+        epochs=epochs,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        clip=clip,
+        precision=precision,
+        seed=seed,
+    )
+    folder = tdnn_training.train(
+        WorkDir(directory),
+        name,
+        wanted,
+        device=device,
+        jobs=options.resolve_jobs(jobs),
+        checkpoint_minutes=checkpoint_minutes,
+        force=force,
+    )
+    print_summary(folder, as_json)
