@@ -18,7 +18,7 @@ import numpy as np
 from speechkit.acoustic.graph import Graph
 
 BLOCK = 1 << 24  # values of delta kept at a time (128 MB)
-_FLOOR = -1e9  # for probabilities of zero: improbable, not impossible
+FLOOR = -1e9  # for probabilities of zero: improbable, not impossible
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _forward(
     table: Table, scores: np.ndarray, previous: np.ndarray, delta: np.ndarray, first: bool
 ) -> int:
     """Fill rows of delta for a block of frames; return how many."""
-    emissions = np.maximum(scores[:, table.columns].astype(np.float64), _FLOOR)
+    emissions = np.maximum(scores[:, table.columns].astype(np.float64), FLOOR)
     before, costs, states = table.before, table.costs, len(table.columns)
     candidates = np.empty(before.shape)
     for t, emission in enumerate(emissions):
