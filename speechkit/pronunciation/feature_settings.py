@@ -1,0 +1,164 @@
+"""What features of phones are made of: settings, blocks of columns, requests and results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speechkit.errors import UserError, require_choice
+from speechkit.pronunciation import ctc_gop, gop, prosody_features
+from speechkit.pronunciation.gop_folder import Row
+
+if TYPE_CHECKING:
+    from speechkit.acoustic.align import Alignment
+    from speechkit.acoustic.base import AcousticModel
+
+METHODS = ("segment", "ctc")
+IMPORTED = "imported"
+Pronunciation = Sequence[str]
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """What is computed.
+
+    Args:
+        am: acoustic models (see :func:`speechkit.acoustic.models.load_model`), whose blocks of
+            columns stand side by side in this order.
+        method: ``segment`` (Kaldi's 84 columns a model) or ``ctc`` (42, without segments).
+        align_with: the model whose segments all blocks take; empty: each model aligns itself.
+        prosody: add the block of :mod:`speechkit.pronunciation.prosody_features`.
+        names: of the blocks, one a model; empty: made of ``am``.
+    """
+
+    am: tuple[str, ...] = ("sphinx",)
+    method: str = "segment"
+    align_with: str = ""
+    prosody: bool = False
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        require_choice("--method", self.method, METHODS)
+        if not self.am:
+            raise UserError("No acoustic model is given.", "Name one with --am, e.g. --am sphinx.")
+        if len(set(self.am)) < len(self.am):
+            raise UserError(f"--am names a model twice: {', '.join(self.am)}.")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One recording.
+
+    Args:
+        samples: mono float32 ``[N]`` at the pipeline's sample rate.
+        words: for each word its pronunciations (phones with or without stress).
+        speaker: a cross-fitted model then takes the fold that has not heard them.
+        utterance: id, for models that look posteriors up.
+        texts: the words as written.
+    """
+
+    samples: np.ndarray
+    words: Sequence[Sequence[Pronunciation]]
+    speaker: str | None = None
+    utterance: str = ""
+    texts: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Features of one recording.
+
+    Args:
+        features: float32 ``[P, D]``.
+        alignment: in frames of the aligning model.
+        rows: what each of the P rows is.
+    """
+
+    features: np.ndarray
+    alignment: Alignment
+    rows: list[Row]
+
+
+def settings_of(
+    config: Mapping[str, Any], places: Mapping[str, str] | None = None
+) -> FeatureSettings:
+    """The settings in a ``features.json``.
+
+    Args:
+        config: its content.
+        places: where a model is now, by its name in the configuration.
+
+    Raises:
+        UserError: the features were imported, or the configuration is damaged.
+    """
+    if config.get("method") == IMPORTED:
+        raise UserError(
+            "These features were imported: they cannot be computed of a recording.",
+            "Train on features of `speechkit extract-gop` without --import.",
+        )
+    places = places or {}
+    try:
+        return FeatureSettings(
+            am=tuple(places.get(spec, spec) for spec in config["am"]),
+            method=config["method"],
+            align_with=places.get(config["align_with"], config["align_with"]),
+            prosody=bool(config["prosody"]),
+            names=tuple(b["name"] for b in config["blocks"] if b["am"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise UserError(f"The configuration of the features is damaged ({error!r}).") from error
+
+
+def layout(
+    settings: FeatureSettings, models: Sequence[AcousticModel]
+) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Blocks of columns, and the names of all columns.
+
+    A block has ``name``, ``am`` (as given; empty for prosody), ``fingerprint``, ``method``,
+    and its ``first`` and ``last`` column (both included).
+
+    Args:
+        settings: what is computed.
+        models: those of ``settings.am``.
+    """
+    own = gop.COLUMNS if settings.method == "segment" else ctc_gop.COLUMNS
+    names = settings.names or block_names(settings.am)
+    parts: list[tuple[str, str, str, str, Sequence[str]]] = [
+        (name, spec, model.fingerprint, settings.method, own)
+        for name, spec, model in zip(names, settings.am, models, strict=True)
+    ]
+    if settings.prosody:
+        parts.append(("prosody", "", "1", "prosody", prosody_features.COLUMNS))
+    blocks: list[dict[str, Any]] = []
+    columns: list[str] = []
+    for name, spec, fingerprint, kind, of_block in parts:
+        first = len(columns)
+        columns += [f"{name}:{column}" for column in of_block]
+        block = {"name": name, "am": spec, "fingerprint": fingerprint, "method": kind}
+        blocks.append({**block, "first": first, "last": len(columns) - 1})
+    return blocks, tuple(columns)
+
+
+def block_names(specs: Sequence[str]) -> tuple[str, ...]:
+    """Short, distinct names of acoustic models."""
+    names: list[str] = []
+    for spec in specs:
+        kind, _, rest = spec.partition(":")
+        name = kind if kind == "posteriors" else Path(rest or kind).name or kind
+        same = sum(other.partition("#")[0] == name for other in names)
+        names.append(f"{name}#{same + 1}" if same else name)
+    return tuple(names)
+
+
+def differences(config: Mapping[str, Any], blocks: Sequence[Mapping[str, Any]]) -> str:
+    """What differs between the blocks of a configuration and those that there are now."""
+    changed = [
+        f"'{now['name']}' is {now['fingerprint']} now, was {then.get('fingerprint')}"
+        for then, now in zip(config["blocks"], blocks, strict=False)
+        if then.get("fingerprint") != now["fingerprint"]
+    ]
+    return "; ".join(changed) or "the aligning model or the columns differ"

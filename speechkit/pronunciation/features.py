@@ -1,0 +1,285 @@
+"""From a recording and the phones of its text to a row of features for every phone.
+
+One :class:`FeaturePipeline` serves ``extract-gop`` and ``predict pronunciation``; its
+configuration is stored with the features and in every checkpoint, so that a model meets at
+prediction what it was trained on, or an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit import audio
+from speechkit.acoustic.align import Alignment, align
+from speechkit.acoustic.base import AcousticModel, Evidence
+from speechkit.errors import UserError
+from speechkit.pronunciation import ctc_gop, gop, prosody_features
+from speechkit.pronunciation.feature_settings import (
+    Extracted,
+    FeatureSettings,
+    Pronunciation,
+    Request,
+    differences,
+    layout,
+    settings_of,
+)
+from speechkit.pronunciation.gop_folder import GopFolder, Row, read_features
+from speechkit.workdir import WorkDir
+
+__all__ = [
+    "Extracted",
+    "FeaturePipeline",
+    "FeatureSettings",
+    "GopFolder",
+    "Request",
+    "Row",
+    "read_features",
+]
+
+FORMAT = 1  # of features.json and of the mathematics of its blocks
+
+
+@dataclass
+class _Work:
+    """A request in progress: what the models have found so far."""
+
+    request: Request
+    words: Sequence[Sequence[Pronunciation]]
+    alignment: Alignment | None = None
+    shift: float = 0.0
+    blocks: dict[int, np.ndarray] = field(default_factory=dict)
+    scores: tuple[np.ndarray, np.ndarray] | None = None
+    error: UserError | None = None
+
+
+class FeaturePipeline:
+    """Recordings to features of phones.
+
+    Args:
+        settings: what to compute.
+        models: those of ``settings.am``, then that of ``align_with`` if it is another.
+
+    Attributes:
+        sample_rate: of the samples that it takes, in Hz.
+        columns: names of the D columns.
+        blocks: which columns come from where; ``first`` and ``last`` are included.
+        fingerprint: changes whenever the features could.
+    """
+
+    def __init__(self, settings: FeatureSettings, models: Sequence[AcousticModel]) -> None:
+        self.settings, self.models = settings, list(models)
+        self._reference = 0
+        if settings.align_with:
+            known = list(settings.am)
+            self._reference = (
+                known.index(settings.align_with)
+                if settings.align_with in known
+                else len(settings.am)
+            )
+        self.sample_rate = max(model.sample_rate for model in self.models)
+        self.blocks, self.columns = layout(settings, self.models[: len(settings.am)])
+        print_of = {
+            "format": FORMAT,
+            "blocks": [{k: v for k, v in b.items() if k != "am"} for b in self.blocks],
+            "align_with": self.models[self._reference].fingerprint if settings.align_with else "",
+            "columns": list(self.columns),
+        }
+        text = json.dumps(print_of, sort_keys=True)
+        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @classmethod
+    def create(
+        cls, settings: FeatureSettings, workdir: WorkDir | None, device: str = "cpu"
+    ) -> FeaturePipeline:
+        """Load the models of the settings.
+
+        Raises:
+            UserError: a model is not found or cannot be used.
+        """
+        from speechkit.acoustic.models import load_model
+
+        extra = settings.align_with and settings.align_with not in settings.am
+        specs = (*settings.am, settings.align_with) if extra else settings.am
+        return cls(settings, [load_model(spec, workdir, device) for spec in specs])
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        workdir: WorkDir | None,
+        device: str = "cpu",
+        places: Mapping[str, str] | None = None,
+    ) -> FeaturePipeline:
+        """The pipeline that made the features of a ``features.json``.
+
+        Args:
+            config: its content.
+            workdir: where the models' names are looked up.
+            device: cpu or cuda.
+            places: where a model is now, by its name in the configuration.
+
+        Raises:
+            UserError: the features were imported, or a model is missing or another one.
+        """
+        settings = settings_of(config, places)
+        pipeline = cls.create(settings, workdir, device)
+        if pipeline.fingerprint != config.get("fingerprint"):
+            raise UserError(
+                "The features were made with other acoustic models: "
+                f"{differences(config, pipeline.blocks)}.",
+                "Name the model that made them, or extract the features and train again.",
+            )
+        return pipeline
+
+    def config(self) -> dict[str, Any]:
+        """Content of ``features.json``."""
+        return {
+            "format": FORMAT,
+            "am": list(self.settings.am),
+            "method": self.settings.method,
+            "align_with": self.settings.align_with,
+            "prosody": self.settings.prosody,
+            "sample_rate": self.sample_rate,
+            "fingerprint": self.fingerprint,
+            "blocks": self.blocks,
+            "columns": list(self.columns),
+        }
+
+    def extract(
+        self,
+        samples: np.ndarray,
+        words: Sequence[Sequence[Pronunciation]],
+        speaker: str | None = None,
+        utterance: str = "",
+        texts: Sequence[str] = (),
+    ) -> Extracted:
+        """Features of one recording; the arguments are those of :class:`Request`.
+
+        Raises:
+            UserError: no words, phones that a model lacks, or audio too short for the text.
+        """
+        found = self.extract_many([Request(samples, words, speaker, utterance, texts)])[0]
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def extract_many(self, requests: Sequence[Request]) -> list[Extracted | UserError]:
+        """Features of several recordings, or why a recording has none; as one by one."""
+        works = [_Work(request, request.words) for request in requests]
+        order = sorted(range(len(self.models)), key=lambda m: m != self._reference)
+        for number in order:
+            live = [work for work in works if work.error is None]
+            for work, evidence in self._evidence(self.models[number], live):
+                try:
+                    self._add_block(number, evidence, work)
+                except UserError as error:
+                    work.error = error
+        return [work.error or self._finish(work) for work in works]
+
+    def _evidence(
+        self, model: AcousticModel, works: Sequence[_Work]
+    ) -> Iterator[tuple[_Work, Evidence]]:
+        """Evidence of each recording; what fails gets its error instead."""
+        groups: dict[tuple[str | None, str], list[_Work]] = {}
+        for work in works:
+            speaker = work.request.speaker if hasattr(model, "for_speaker") else None
+            utterance = work.request.utterance if hasattr(model, "for_utterance") else ""
+            groups.setdefault((speaker, utterance), []).append(work)
+        for (speaker, utterance), group in groups.items():
+            bound: Any = model
+            if hasattr(model, "for_speaker"):
+                bound = model.for_speaker(speaker)
+            if hasattr(model, "for_utterance"):
+                bound = model.for_utterance(utterance)
+            waves = [self._at_rate(work.request.samples, model.sample_rate) for work in group]
+            try:
+                yield from zip(group, bound.evidence_many(waves), strict=True)
+            except UserError:  # of one of them: the others go on
+                for work, wave in zip(group, waves, strict=True):
+                    try:
+                        yield work, bound.evidence(wave)
+                    except UserError as error:
+                        work.error = error
+
+    def _at_rate(self, samples: np.ndarray, rate: int) -> np.ndarray:
+        if rate == self.sample_rate:
+            return samples
+        return audio.resample(samples, self.sample_rate, rate)
+
+    def _add_block(self, number: int, evidence: Evidence, work: _Work) -> None:
+        """Align if this model has to, and add its block of columns."""
+        model, settings = self.models[number], self.settings
+        alignment = work.alignment
+        if alignment is None or not settings.align_with:
+            alignment = align(model, evidence, work.words)
+            starts, ends = _frames(alignment)
+        else:
+            starts, ends = _converted(alignment, work.shift / model.frame_shift, evidence.frames)
+        if work.alignment is None:
+            work.alignment, work.shift = alignment, model.frame_shift
+            work.words = [
+                [variants[choice]]
+                for variants, choice in zip(work.words, alignment.variants, strict=True)
+            ]
+        if number >= len(settings.am):  # it only aligns
+            return
+        phones = [segment.phone for segment in alignment.segments]
+        blank = model.blank if model.topology == "ctc" else None
+        logs, labels = evidence.log_posteriors, model.labels
+        if settings.method == "ctc":
+            block, *scores = ctc_gop.ctc_features(logs, phones, labels, blank, model.name)
+        else:
+            ids = gop.canonical_ids(phones, labels, model.name)
+            frames = gop.phone_log_posteriors(logs, labels, blank)
+            block = gop.segment_features(frames, starts, ends, ids)
+            scores = list(gop.scalar_gop(block, ids))
+        work.blocks[number] = block
+        if number == 0:
+            work.scores = (scores[0], scores[1])
+
+    def _finish(self, work: _Work) -> Extracted:
+        alignment, request = work.alignment, work.request
+        assert alignment is not None and work.scores is not None
+        starts, ends = (frames * work.shift for frames in _frames(alignment))
+        blocks = [work.blocks[number] for number in range(len(self.settings.am))]
+        if self.settings.prosody:
+            of_word = np.array([segment.word for segment in alignment.segments])
+            segments = prosody_features.Segments(starts, ends, of_word)
+            block = prosody_features.prosody_block(request.samples, self.sample_rate, segments)
+            blocks.append(block)
+        texts = request.texts or [""] * len(request.words)
+        rows = [
+            Row(i, s.word, texts[s.word], s.phone, float(a), float(b - a), float(own), float(g))
+            for i, (s, a, b, own, g) in enumerate(
+                zip(alignment.segments, starts, ends, *work.scores, strict=True)
+            )
+        ]
+        return Extracted(np.concatenate(blocks, axis=1).astype(np.float32), alignment, rows)
+
+
+def _frames(alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
+    """First frames of the segments, and the frames after their last."""
+    segments = alignment.segments
+    starts = np.array([s.start_frame for s in segments], dtype=np.int64)
+    return starts, np.array([s.end_frame for s in segments], dtype=np.int64)
+
+
+def _converted(alignment: Alignment, factor: float, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same in the frames of another model: at least one frame each, inside 0..frames."""
+    starts, ends = _frames(alignment)
+    first = np.clip(np.round(starts * factor).astype(np.int64), 0, frames - 1)
+    return first, np.clip(np.round(ends * factor).astype(np.int64), first + 1, frames)
+
+
+@lru_cache(maxsize=2)
+def load_pipeline(settings: FeatureSettings, root: Path, device: str = "cpu") -> FeaturePipeline:
+    """The pipeline of a worker process, loaded once."""
+    return FeaturePipeline.create(settings, WorkDir(root), device)

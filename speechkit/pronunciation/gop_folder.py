@@ -1,0 +1,148 @@
+"""The folder of phone features, ``exp/gop/<set>``: what it holds, and how it is read.
+
+- ``gop.{ark,scp}``: per utterance one float32 matrix, a row a canonical phone
+- ``rows.tsv``: what each row is (:class:`Row`)
+- ``features.json``: the columns, and everything needed to compute them of another recording
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from speechkit.errors import DataError, UserError
+from speechkit.kaldi.ark import ArkTable
+from speechkit.text import write_tsv
+
+ROW_COLUMNS = (
+    "utt",
+    "index",
+    "word_index",
+    "word",
+    "phone",
+    "start",
+    "duration",
+    "log_posterior",
+    "gop",
+)
+CONFIG = "features.json"
+_MADE_BY = "speechkit extract-gop"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One canonical phone of an utterance.
+
+    Args:
+        index: in the utterance, from 0.
+        word_index: of its word.
+        word: as in the text ("" where not known).
+        phone: canonical, as given (``IY0``).
+        start: in seconds; NaN where the features were imported without times.
+        duration: in seconds; NaN as above.
+        log_posterior: of the canonical phone, from the first acoustic model.
+        gop: scalar GOP of the same model; at most 0.
+    """
+
+    index: int
+    word_index: int
+    word: str
+    phone: str
+    start: float
+    duration: float
+    log_posterior: float
+    gop: float
+
+    def cells(self, utterance: str) -> list[str]:
+        """Its line in ``rows.tsv``."""
+        numbers = (self.start, self.duration, self.log_posterior, self.gop)
+        names = (str(self.index), str(self.word_index), self.word, self.phone)
+        return [utterance, *names, *(f"{value:.6g}" for value in numbers)]
+
+
+@dataclass(frozen=True)
+class GopFolder:
+    """Features of a set.
+
+    Args:
+        table: utterance -> float32 ``[P, D]``, read when asked for.
+        config: of ``features.json``.
+        rows: utterance -> its P rows.
+    """
+
+    table: ArkTable
+    config: dict[str, Any]
+    rows: dict[str, list[Row]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the D columns."""
+        return tuple(self.config["columns"])
+
+
+def read_features(folder: Path, root: Path | None = None) -> GopFolder:
+    """Read ``exp/gop/<set>``.
+
+    Args:
+        folder: the folder.
+        root: the working directory; the archive is looked for beside its index anyway.
+
+    Raises:
+        UserError: it is not such a folder, or is damaged.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        columns = config["columns"]
+        if not (isinstance(columns, list) and isinstance(config["blocks"], list)):
+            raise TypeError("columns and blocks are lists")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder} holds no features of phones ({CONFIG}: {error}).",
+            f"Make them with: {_MADE_BY}",
+        ) from error
+    table = ArkTable(folder / "gop.scp", root)
+    rows = _read_rows(folder / "rows.tsv")
+    if rows.keys() != table.keys():
+        raise DataError(
+            f"{folder}: gop.scp and rows.tsv do not hold the same utterances.",
+            f"Make them again with: {_MADE_BY}",
+        )
+    return GopFolder(table, config, rows)
+
+
+def _read_rows(path: Path) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    try:
+        file = path.open(encoding="utf-8", newline="")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    with file:
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if tuple(next(reader, ())) != ROW_COLUMNS:
+            raise DataError(f"{path}: expected the columns {', '.join(ROW_COLUMNS)}.")
+        for number, cells in enumerate(reader, 2):
+            try:
+                utterance, index, word_index, word, phone, *values = cells
+                start, duration, log_posterior, gop = map(float, values)
+                row = Row(
+                    int(index), int(word_index), word, phone, start, duration, log_posterior, gop
+                )
+            except ValueError as error:
+                raise DataError(f"{path}:{number}: {error}.") from None
+            rows.setdefault(utterance, []).append(row)
+    return rows
+
+
+def write_rows(path: Path, rows: Iterable[tuple[str, Sequence[Row]]]) -> None:
+    """Write ``rows.tsv`` of (utterance, its rows)."""
+    write_tsv(path, ROW_COLUMNS, [row.cells(utt) for utt, found in rows for row in found])
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write ``features.json``."""
+    text = json.dumps(dict(config), indent=1, ensure_ascii=False)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
