@@ -48,6 +48,7 @@ def _add_commands() -> None:
         correlation,
         doctor,
         evaluate,
+        gop,
         mine,
         mix,
         predict,
@@ -66,6 +67,7 @@ def _add_commands() -> None:
     app.command("mix")(mix.mix)
     app.command("extract-prosody")(prosody.extract_prosody)
     app.command("extract-xvector")(xvector.extract_xvector)
+    app.command("extract-gop")(gop.extract_gop)
     app.command("mine-hard")(mine.mine_hard)
     app.add_typer(train.app, name="train")
     app.add_typer(evaluate.app, name="evaluate")

@@ -124,7 +124,7 @@ def test_configuration_makes_the_same_pipeline(tone_models):
     with pytest.raises(UserError, match="other acoustic models: 'slow' is"):
         FeaturePipeline.from_config(config, None)
     for change in ({"method": "imported"}, {"am": None}):
-        with pytest.raises(UserError, match="imported|damaged"):
+        with pytest.raises(UserError, match=r"imported|damaged"):
             FeaturePipeline.from_config({**config, **change}, None)
 
 

@@ -1,0 +1,166 @@
+"""What ``extract-gop`` writes: features, rows, maps of phones, and a summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.acoustic.phones import KALDI_PHONES
+from speechkit.errors import UserError
+from speechkit.kaldi.ark import ArkWriter
+from speechkit.log import logger
+from speechkit.pronunciation import labels
+from speechkit.pronunciation.features import FeaturePipeline
+from speechkit.pronunciation.gop import label_ids
+from speechkit.pronunciation.gop_folder import ROW_COLUMNS, write_config
+from speechkit.text import write_skipped, write_tsv
+from speechkit.workdir import Output, WorkDir
+
+
+@dataclass
+class Found:
+    """Features of some utterances, as a worker sends them and a part keeps them.
+
+    Args:
+        ids: utterances.
+        features: one ``[P, D]`` each.
+        rows: lines of ``rows.tsv`` of each.
+        confidences: of the alignments.
+        matches: whether text and audio belong together.
+        seconds: of audio.
+        skipped: (utterance, reason).
+    """
+
+    ids: list[str]
+    features: list[np.ndarray]
+    rows: list[list[list[str]]]
+    confidences: list[float]
+    matches: list[bool]
+    seconds: float
+    skipped: list[list[str]]
+
+    @classmethod
+    def empty(cls) -> Found:
+        return cls([], [], [], [], [], 0.0, [])
+
+    def extend(self, other: Found) -> None:
+        """Add those of another."""
+        for name in ("ids", "features", "rows", "confidences", "matches", "skipped"):
+            getattr(self, name).extend(getattr(other, name))
+        self.seconds += other.seconds
+
+    def save(self, path: Path) -> None:
+        """Keep a finished part."""
+        lines = json.dumps([self.ids, self.rows, self.confidences, self.matches, self.seconds])
+        temporary = path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            lengths = [len(f) for f in self.features]
+            np.savez(
+                file, lines=np.array(lines), lengths=lengths, rows=np.concatenate(self.features)
+            )
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Found:
+        """A part that an earlier run kept."""
+        with np.load(path, allow_pickle=False) as part:
+            ids, rows, confidences, matches, seconds = json.loads(str(part["lines"]))
+            features = np.split(part["rows"], np.cumsum(part["lengths"])[:-1])
+        return cls(ids, features, rows, confidences, matches, seconds, [])
+
+
+def write(out: Output, workdir: WorkDir, config: Mapping[str, Any], found: Found) -> None:
+    """Write ``gop.{ark,scp}``, ``rows.tsv``, ``features.json`` and ``skipped.tsv``."""
+    if not found.ids:
+        raise UserError("No utterance could be read.", "See the reasons above.")
+    named = (out.final / "gop.ark").relative_to(workdir.root)
+    with ArkWriter(out.path / "gop.ark", out.path / "gop.scp", str(named)) as writer:
+        for utterance, features in zip(found.ids, found.features, strict=True):
+            writer.write(utterance, features)
+    write_tsv(out.path / "rows.tsv", ROW_COLUMNS, [r for rows in found.rows for r in rows])
+    write_config(out.path, config)
+    write_skipped(out.path, found.skipped)
+
+
+def write_phone_map(folder: Path, pipeline: FeaturePipeline) -> None:
+    """``phones.txt``: every label of every model with the pure phone that it counts for."""
+    write_tsv(folder / "phones.txt", ("am", "label", "phone", "id"), list(_phone_map(pipeline)))
+
+
+def _phone_map(pipeline: FeaturePipeline) -> Iterator[list[str]]:
+    names = [block["name"] for block in pipeline.blocks if block["am"]]
+    for name, model in zip(names, pipeline.models, strict=False):
+        blank = model.blank if model.topology == "ctc" else None
+        for label, number in zip(model.labels, label_ids(model.labels, blank), strict=True):
+            yield [name, label, KALDI_PHONES[number], str(number)]
+
+
+def summarise(out: Output, folder: Path, dimension: int, found: Found) -> None:
+    """``summary.json``, and ``mismatches.tsv`` with a warning where text and audio disagree.
+
+    Args:
+        out: the output.
+        folder: of the set.
+        dimension: number of columns.
+        found: everything; imported features have no confidences.
+    """
+    gops = np.array([float(row[-1]) for rows in found.rows for row in rows])
+    summary: dict[str, Any] = {
+        "utterances": len(found.ids),
+        "skipped": len(found.skipped),
+        "mismatches": _report_mismatches(out, found),
+        "phones": len(gops),
+        "dimension": dimension,
+        "audio_s": round(found.seconds, 2),
+        "gop_mean": float(gops.mean()) if np.isfinite(gops).all() else None,
+    }
+    if found.confidences:
+        summary["confidence_mean"] = float(np.mean(found.confidences))
+    correlation = gop_correlation(folder, found.ids, found.rows)
+    if correlation is not None:
+        summary["gop_phone_accuracy_pcc"] = correlation
+    text = json.dumps(summary, indent=2) + "\n"
+    (out.path / "summary.json").write_text(text, encoding="utf-8")
+    out.counts.update({k: summary[k] for k in ("utterances", "skipped", "mismatches", "phones")})
+
+
+def _report_mismatches(out: Output, found: Found) -> int:
+    odd = [
+        [utterance, f"{confidence:.3f}"]
+        for utterance, confidence, good in zip(
+            found.ids, found.confidences, found.matches, strict=False
+        )
+        if not good
+    ]
+    if odd:
+        write_tsv(out.path / "mismatches.tsv", ("utt", "confidence"), odd)
+        some = ", ".join(row[0] for row in odd[:5])
+        logger.warning(
+            f"The text of {len(odd)} utterances probably does not match their audio: {some}"
+            f"{', ...' if len(odd) > 5 else ''} (all in mismatches.tsv)."
+        )
+    return len(odd)
+
+
+def gop_correlation(
+    folder: Path, ids: Sequence[str], rows: Sequence[Sequence[Sequence[str]]]
+) -> float | None:
+    """Pearson correlation of the scalar GOP with the phone scores of a set, where it has them."""
+    if not (folder / "phone_scores.tsv").is_file():
+        return None
+    scores = labels.read_scores(folder).phones
+    pairs = [
+        (float(line[-1]), phone.accuracy)
+        for utterance, lines in zip(ids, rows, strict=True)
+        if len(scores.get(utterance, ())) == len(lines)
+        for line, phone in zip(lines, scores[utterance], strict=True)
+    ]
+    table = np.array([pair for pair in pairs if np.isfinite(pair).all()])
+    if len(table) < 2 or np.any(table.std(0) == 0):
+        return None
+    return float(np.corrcoef(table.T)[0, 1])

@@ -1,0 +1,215 @@
+"""``extract-gop``: features of every canonical phone of a set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit import audio, parallel
+from speechkit.acoustic.models import SPHINX, find_folder
+from speechkit.errors import UserError
+from speechkit.kaldi import data
+from speechkit.log import logger
+from speechkit.pronunciation import gop_output, labels
+from speechkit.pronunciation.feature_settings import Extracted, FeatureSettings, Request
+from speechkit.pronunciation.features import load_pipeline
+from speechkit.pronunciation.gop_output import Found
+from speechkit.pronunciation.set_words import Words, words_of_set
+from speechkit.training.devices import resolve_device
+from speechkit.workdir import Output, WorkDir
+
+BATCH = 8  # utterances that a model hears at once
+PART = 32  # batches per part that a resumed run keeps
+Batch = list[tuple[data.Utterance, "Words | UserError"]]
+
+
+def extract(
+    workdir: WorkDir,
+    set_name: str,
+    settings: FeatureSettings | None = None,
+    *,
+    lexicon: Path | None = None,
+    guess: bool = True,
+    name: str = "",
+    device: str = "auto",
+    jobs: int = 1,
+    executor: str = "local",
+    on_error: str = "stop",
+    allow_pipes: bool = False,
+    force: bool = False,
+) -> Path:
+    """Write ``exp/gop/<set>/`` and return it.
+
+    Args:
+        workdir: the working directory.
+        set_name: the set to read; its ``phone_scores.tsv`` says the canonical phones, else
+            they are looked up for the words of ``text``.
+        settings: what to compute; default: 84 columns of ``sphinx``.
+        lexicon: pronunciations that go before the built-in ones (Kaldi's lexicon.txt).
+        guess: let espeak-ng pronounce words that no lexicon has.
+        name: suffix of the output folder.
+        device: auto, cpu or cuda.
+        jobs: processes.
+        executor: local or dask://HOST:PORT.
+        on_error: stop, or skip broken utterances.
+        allow_pipes: run shell commands in ``wav.scp``.
+        force: replace features of other settings.
+
+    Raises:
+        UserError: bad flags, a bad set, or a broken utterance (with ``on_error="stop"``).
+    """
+    settings = settings or FeatureSettings()
+    where = resolve_device(device).type
+    dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
+    final = workdir.exp("gop", set_name, name=name)
+    params = {
+        "set": set_name,
+        "am": list(settings.am),
+        "method": settings.method,
+        "align_with": settings.align_with,
+        "prosody": settings.prosody,
+        "lexicon": str(lexicon) if lexicon else "",
+        "guess": guess,
+    }
+    inputs = [
+        *dataset.files(),
+        *labels.score_files(dataset.path),
+        *([lexicon] if lexicon else []),
+        *_model_files(settings, workdir),
+    ]
+    with Output(
+        final,
+        "extract-gop",
+        params,
+        inputs,
+        force=force,
+        audio=dataset.audio_files(),
+        resume=True,
+    ) as out:
+        if out.up_to_date:
+            return final
+        started = time.monotonic()
+        pipeline = load_pipeline(settings, workdir.root.resolve(), where)
+        words = words_of_set(dataset, lexicon, guess)
+        items = [(utterance, words[utterance.id]) for utterance in dataset.utterances]
+        batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
+        run = partial(
+            _extract_batch,
+            settings=settings,
+            root=workdir.root.resolve(),
+            device=where,
+            on_error=on_error,
+        )
+        found, fresh = _run(
+            out, batches, run, jobs=jobs, executor=executor, label=f"gop {set_name}"
+        )
+        gop_output.write(out, workdir, pipeline.config(), found)
+        gop_output.write_phone_map(out.path, pipeline)
+        gop_output.summarise(out, dataset.path, len(pipeline.columns), found)
+        _say_speed(out, fresh, time.monotonic() - started)
+    return final
+
+
+def _model_files(settings: FeatureSettings, workdir: WorkDir) -> list[Path]:
+    """Cards and weights of models in folders: the features are made again when they change."""
+    files: list[Path] = []
+    for spec in dict.fromkeys((*settings.am, settings.align_with)):
+        if spec and spec != SPHINX and ":" not in spec:
+            folder = find_folder(spec, workdir)
+            kept = (".safetensors", ".yaml", ".json", ".bin", ".txt")
+            files += sorted(p for p in folder.iterdir() if p.suffix in kept and p.is_file())
+        elif spec.startswith("posteriors:"):
+            files += [p for p in _posterior_files(spec) if p.is_file()]
+    return files
+
+
+def _posterior_files(spec: str) -> list[Path]:
+    parts = spec.partition(":")[2].split(",")
+    return [Path(part.partition("=")[2] or part) for part in parts]
+
+
+def _extract_batch(
+    batch: Batch, settings: FeatureSettings, root: Path, device: str, on_error: str
+) -> Found:
+    """Features of a batch of utterances."""
+    pipeline = load_pipeline(settings, root, device)
+    found, requests = Found.empty(), []
+    failed: dict[str, UserError] = {}
+    for utterance, words in batch:
+        try:
+            requests.append(_request(utterance, words, pipeline.sample_rate))
+        except UserError as error:
+            failed[utterance.id] = error
+    for request, outcome in zip(requests, pipeline.extract_many(requests), strict=True):
+        if isinstance(outcome, UserError):
+            failed[request.utterance] = outcome
+        elif not np.isfinite(outcome.features).all():
+            failed[request.utterance] = UserError("A model gives features that are not finite.")
+        else:
+            _add(found, request, outcome, pipeline.sample_rate)
+    for utterance, _ in batch:
+        if reason := failed.get(utterance.id):
+            if on_error == "stop":
+                raise UserError(f"{utterance.id}: {reason.problem}", reason.remedy) from reason
+            found.skipped.append([utterance.id, str(reason)])
+    return found
+
+
+def _request(utterance: data.Utterance, words: Words | UserError, rate: int) -> Request:
+    if isinstance(words, UserError):
+        raise words
+    samples, _ = audio.read(utterance.wav, rate, utterance.start, utterance.end)
+    return Request(samples, words.variants, utterance.speaker, utterance.id, words.texts)
+
+
+def _add(found: Found, request: Request, extracted: Extracted, rate: int) -> None:
+    found.ids.append(request.utterance)
+    found.features.append(extracted.features)
+    found.rows.append([row.cells(request.utterance) for row in extracted.rows])
+    found.confidences.append(extracted.alignment.confidence)
+    found.matches.append(extracted.alignment.matches)
+    found.seconds += len(request.samples) / rate
+
+
+def _run(out: Output, batches: Sequence[Batch], run: Any, **how: Any) -> tuple[Found, float]:
+    """Everything found, and the seconds of audio of this run; finished parts are kept."""
+    parts = [batches[first : first + PART] for first in range(0, len(batches), PART)]
+    paths = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
+    todo = [part for path, part in zip(paths, parts, strict=True) if not path.exists()]
+    flat = [batch for part in todo for batch in part]
+    done = parallel.map_items(run, flat, size=len, name=lambda batch: "extract-gop", **how)
+    found, fresh = Found.empty(), 0.0
+    for path, part in zip(paths, parts, strict=True):
+        if path.exists():
+            found.extend(Found.load(path))
+            continue
+        of_part = Found.empty()
+        for value in _take(done, len(part)):
+            of_part.extend(value)
+        fresh += of_part.seconds
+        found.extend(of_part)
+        if of_part.ids and not of_part.skipped:  # the skipped are tried again by a resumed run
+            of_part.save(path)
+    for _ in done:  # lets the map end its progress and its workers
+        pass
+    return found, fresh
+
+
+def _take(done: Iterator[parallel.Done[Batch, Found]], count: int) -> Iterator[Found]:
+    for _ in range(count):
+        value = next(done).value
+        assert value is not None, "the map runs with on_error='stop'"
+        yield value
+
+
+def _say_speed(out: Output, audio_s: float, wall_s: float) -> None:
+    if audio_s:
+        logger.info(
+            f"{audio_s:.0f} s of audio in {wall_s:.1f} s: real-time factor {wall_s / audio_s:.4f}"
+        )
+        out.notes.update(wall_s=round(wall_s, 3), real_time_factor=round(wall_s / audio_s, 5))
