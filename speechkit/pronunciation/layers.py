@@ -1,0 +1,139 @@
+"""Layers of several models of the same shape: every parameter has a leading dimension S."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechkit.pronunciation.packing import Layout
+
+
+class Linear(nn.Module):
+    """S linear layers; weight ``[S, out, in]``, bias ``[S, out]``."""
+
+    bias: nn.Parameter | None
+
+    def __init__(self, models: int, size: int, out: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(models, out, size))
+        self.bias = nn.Parameter(torch.empty(models, out)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[S, T, in]`` -> ``[S, T, out]``."""
+        if self.bias is None:
+            return torch.bmm(x, self.weight.transpose(1, 2))
+        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
+
+    def of_each(self) -> Tensor:
+        """What it makes of each one-hot input ``[S, in, out]``."""
+        table = self.weight.transpose(1, 2)
+        return table if self.bias is None else table + self.bias[:, None]
+
+
+class Norm(nn.Module):
+    """Scale and shift of S layer norms, ``[S, width]``."""
+
+    def __init__(self, models: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(models, width))
+        self.bias = nn.Parameter(torch.empty(models, width))
+
+    def then(self, layer: Linear, x: Tensor) -> Tensor:
+        """``layer`` of the scaled and shifted x ``[S, T, width]`` (normalised by the caller)."""
+        weight = layer.weight.transpose(1, 2)
+        bias = torch.bmm(self.bias[:, None], weight)
+        if layer.bias is not None:
+            bias = bias + layer.bias[:, None]
+        return torch.baddbmm(bias, x, self.weight[..., None] * weight)
+
+
+class Heads(nn.Module):
+    """Layer norm and a linear layer to one score for each of A aspects; ``[S, A, width]``."""
+
+    def __init__(self, models: int, width: int, aspects: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.empty(models, aspects, width))
+        self.shift = nn.Parameter(torch.empty(models, aspects, width))
+        self.weight = nn.Parameter(torch.empty(models, aspects, width))
+        self.bias = nn.Parameter(torch.empty(models, aspects))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[S, N, A or 1, width]`` (1: all heads see the same) -> ``[S, N, A]``."""
+        normed = functional.layer_norm(x, (x.shape[-1],))
+        weight = self.scale * self.weight
+        bias = ((self.shift * self.weight).sum(-1) + self.bias)[:, None]
+        if x.shape[2] == 1:
+            return torch.baddbmm(bias, normed[:, :, 0], weight.transpose(1, 2))
+        return torch.einsum("snaw,saw->sna", normed, weight) + bias
+
+
+@dataclass(eq=False)
+class Dropout:
+    """Dropout that each of S models draws from a generator of its own.
+
+    Args:
+        share: of the values that are zeroed.
+        generators: one for each model while it is trained; empty: nothing is dropped.
+    """
+
+    share: float
+    generators: Sequence[torch.Generator] = field(default_factory=tuple)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """``[S, ...]`` -> the same shape."""
+        if not (self.share and self.generators):
+            return x
+        drawn = torch.empty_like(x)
+        for values, generator in zip(drawn, self.generators, strict=True):
+            values.uniform_(generator=generator)
+        return x * (drawn >= self.share) / (1 - self.share)
+
+
+def look_up(table: Tensor, index: Tensor) -> Tensor:
+    """Rows ``[S, N, W]`` of tables ``[S, K, W]`` at ``[S, N]``."""
+    first = torch.arange(len(table), device=index.device)[:, None] * table.shape[1]
+    return functional.embedding(index + first, table.flatten(0, 1))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block; query, key and value without bias.
+
+    The scale and shift of each norm are moved into the layer after it, where they cost next
+    to nothing: (x * g + b) W = x (g W) + b W.
+    """
+
+    def __init__(self, models: int, width: int, heads: int, dropout: Dropout) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm1, self.norm2 = Norm(models, width), Norm(models, width)
+        self.qkv = Linear(models, width, 3 * width, bias=False)
+        self.out = Linear(models, width, width)
+        self.up = Linear(models, width, 4 * width)
+        self.down = Linear(models, 4 * width, width)
+
+    def forward(self, x: Tensor, layout: Layout, mask: Tensor) -> Tensor:
+        """Packed ``[S, T, width]`` -> the same shape."""
+        width = (x.shape[-1],)
+        qkv = layout.to_grid(self.norm1.then(self.qkv, functional.layer_norm(x, width)))
+        x = x + self.dropout(self.out(layout.to_packed(self.attend(qkv, mask))))
+        hidden = functional.gelu(self.norm2.then(self.up, functional.layer_norm(x, width)))
+        return x + self.dropout(self.down(hidden))
+
+    def attend(self, qkv: Tensor, mask: Tensor) -> Tensor:
+        """``[R, L, 3 * width]``, ``[R, 1, L]`` -> ``[R, L, width]``, R = S * B."""
+        rows, length, size = qkv.shape
+        if self.heads > 1:
+            parts = qkv.view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+            q, k, v = parts.flatten(1, 2).unbind(0)
+            mask = mask.repeat_interleave(self.heads, 0)
+        else:
+            q, k, v = qkv.chunk(3, dim=-1)
+        scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
+        found = torch.bmm(scores.softmax(-1), v)
+        if self.heads > 1:
+            found = found.view(rows, self.heads, length, -1).transpose(1, 2)
+        return found.reshape(rows, length, size // 3)

@@ -1,0 +1,243 @@
+"""GOPT and the LSTM baseline, several seeds of a model in one.
+
+Every parameter has a leading dimension of S: S models of the same shape (seeds) are computed,
+and trained, in one pass of batched products; S = 1 is the ordinary case.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from speechkit.errors import UserError, require_choice
+from speechkit.pronunciation.layers import Block, Dropout, Heads, Linear, look_up
+from speechkit.pronunciation.packing import Layout, make_layout
+from speechkit.pronunciation.scores import ASPECTS
+
+KINDS = ("gopt", "lstm")
+MAX_PHONES = 50
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of a model; the defaults are GOPT's (26,577 parameters at 84 inputs).
+
+    Args:
+        inputs: features of a phone.
+        kind: ``gopt`` or ``lstm``.
+        aspects: what is predicted, in the order of ``ASPECTS``.
+        width: of the hidden layers.
+        depth: blocks, or LSTM layers.
+        heads: of attention (``gopt``); they divide the width.
+        dropout: of the input and of what each block adds.
+        max_phones: longest sequence; longer texts go in windows.
+        symbols: different phones, one more for unknown ones (id 0).
+    """
+
+    inputs: int
+    kind: str = "gopt"
+    aspects: tuple[str, ...] = ASPECTS
+    width: int = 24
+    depth: int = 3
+    heads: int = 1
+    dropout: float = 0.0
+    max_phones: int = MAX_PHONES
+    symbols: int = 40
+
+    def check(self) -> None:
+        """Raises UserError for impossible values."""
+        require_choice("--model", self.kind, KINDS)
+        for aspect in self.aspects:
+            require_choice("--aspects", aspect, ASPECTS)
+        if not self.aspects:
+            raise UserError("--aspects names none.", f"Accepted: {', '.join(ASPECTS)}.")
+        if min(self.inputs, self.width, self.depth, self.heads, self.max_phones) < 1:
+            raise UserError(
+                f"--width {self.width}, --depth {self.depth} and --heads {self.heads} must be "
+                "positive."
+            )
+        if self.width % self.heads:
+            raise UserError(f"--heads {self.heads} does not divide --width {self.width}.")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"--dropout {self.dropout} is not from 0 to below 1.")
+
+    @property
+    def token_aspects(self) -> tuple[str, ...]:
+        """Aspects that every phone predicts: those of phones and of words."""
+        return tuple(a for a in self.aspects if not a.startswith("utterance_"))
+
+    @property
+    def utterance_aspects(self) -> tuple[str, ...]:
+        """Aspects of whole utterances."""
+        return tuple(a for a in self.aspects if a.startswith("utterance_"))
+
+    @property
+    def extra(self) -> int:
+        """Tokens of the utterance before its phones."""
+        return len(self.utterance_aspects) if self.kind == "gopt" else 0
+
+    def layout(self, lengths: Tensor) -> Layout:
+        """The layout of sequences of these lengths ``[S, B]``."""
+        # Products of rows whose length is a multiple of 16 are faster than of shorter rows.
+        return make_layout(lengths, self.extra, 16 if self.kind == "gopt" else 1)
+
+
+@dataclass
+class Predictions:
+    """Predicted scores of S models.
+
+    Args:
+        tokens: of each packed phone, ``[S, N, len(token_aspects)]``.
+        utterances: of each sequence, ``[S, B, len(utterance_aspects)]``.
+    """
+
+    tokens: Tensor
+    utterances: Tensor
+
+
+class Scorer(nn.Module):
+    """What both models share: the input layer, the heads, dropout that each seed draws alone.
+
+    Shape (of ``forward``):
+        features ``[S, N, inputs]``, phones int64 ``[S, N]`` (ids from 1; 0 is unknown), both
+        packed as the layout says -> :class:`Predictions`
+    """
+
+    def __init__(self, config: ModelConfig, models: int) -> None:
+        super().__init__()
+        self.config, self.models = config, models
+        self.project = Linear(models, config.inputs, config.width)
+        self.phone = Linear(models, config.symbols, config.width)
+        self.token_heads = Heads(models, config.width, len(config.token_aspects))
+        self.utterance_heads = Heads(models, config.width, len(config.utterance_aspects))
+        self.dropout = Dropout(config.dropout)
+
+    def embed(self, features: Tensor, phones: Tensor) -> Tensor:
+        """Projected features plus projected one-hot phones ``[S, N, width]``."""
+        return self.project(features) + look_up(self.phone.of_each(), phones)
+
+
+class Gopt(Scorer):
+    """GOPT: Y. Gong et al., "Transformer-Based Multi-Aspect Multi-Granularity Non-Native
+    English Speaker Pronunciation Assessment", ICASSP 2022; here with a mask, so that padding
+    never changes a score.
+
+    A token for each utterance score stands before the phones; positions are learned.
+
+    Args:
+        config: shape.
+        models: S.
+    """
+
+    def __init__(self, config: ModelConfig, models: int = 1) -> None:
+        super().__init__(config, models)
+        width, extra = config.width, config.extra
+        self.tokens = nn.Parameter(torch.empty(models, extra, width))
+        self.positions = nn.Parameter(torch.empty(models, config.max_phones + extra, width))
+        self.blocks = nn.ModuleList(
+            Block(models, width, config.heads, self.dropout) for _ in range(config.depth)
+        )
+
+    def forward(self, features: Tensor, phones: Tensor, layout: Layout) -> Predictions:
+        """Scores of packed sequences; see :class:`Scorer`."""
+        batch, extra = layout.batch, self.config.extra
+        x = self.embed(features, phones) + look_up(self.positions[:, extra:], layout.columns)
+        tokens = self.tokens + self.positions[:, :extra]
+        x = self.dropout(torch.cat([tokens.repeat(1, batch, 1), x], dim=1))
+        mask = layout.key_mask(x.dtype)
+        for block in self.blocks:
+            x = block(x, layout, mask)
+        first = batch * extra
+        return Predictions(
+            self.token_heads(x[:, first:, None]),
+            self.utterance_heads(x[:, :first].view(self.models, batch, extra, self.config.width)),
+        )
+
+
+class LstmBaseline(Scorer):
+    """The LSTM baseline of the GOPT paper: unidirectional; utterance scores come from the
+    output at the last phone.
+
+    Args:
+        config: shape.
+        models: S.
+    """
+
+    def __init__(self, config: ModelConfig, models: int = 1) -> None:
+        super().__init__(config, models)
+        shape = (models, config.depth, 4 * config.width)
+        self.input = nn.Parameter(torch.empty(*shape, config.width))
+        self.hidden = nn.Parameter(torch.empty(*shape, config.width))
+        self.input_bias = nn.Parameter(torch.empty(shape))
+        self.hidden_bias = nn.Parameter(torch.empty(shape))
+
+    def forward(self, features: Tensor, phones: Tensor, layout: Layout) -> Predictions:
+        """Scores of packed sequences; see :class:`Scorer`."""
+        x = self.dropout(self.embed(features, phones))
+        grid = layout.to_grid(x).view(self.models, layout.batch, layout.length, -1)
+        found = self.run(grid.movedim(2, 0)).movedim(0, 2).flatten(0, 1)
+        x = self.dropout(layout.to_packed(found))
+        last = layout.last()[..., None].expand(-1, -1, x.shape[-1])
+        count = len(self.config.utterance_aspects)
+        ends = x.gather(1, last)[:, :, None].expand(-1, -1, count, -1)
+        return Predictions(self.token_heads(x[:, :, None]), self.utterance_heads(ends))
+
+    def run(self, x: Tensor) -> Tensor:
+        """Outputs of the last layer, ``[L, S, B, width]`` -> the same shape.
+
+        Layer l is at time t - l in step t, so that all layers (and seeds) take one product.
+        """
+        length, models, batch, width = x.shape
+        depth = self.config.depth
+        weight = torch.cat([self.input, self.hidden], -1).transpose(0, 1).flatten(0, 1)
+        weight = weight.transpose(1, 2)  # [depth * S, 2 * width, 4 * width]
+        bias = (self.input_bias + self.hidden_bias).transpose(0, 1).flatten(0, 1)[:, None]
+        h = c = x.new_zeros(depth, models, batch, width)
+        ended = x.new_zeros(1, models, batch, width)
+        begun = x.new_ones(depth, depth).tril()[..., None, None, None]
+        found = []
+        for step in range(length + depth - 1):
+            here = x[step][None] if step < length else ended
+            both = torch.cat([torch.cat([here, h[:-1]]), h], -1).view(depth * models, batch, -1)
+            gates = torch.baddbmm(bias, both, weight).view(depth, models, batch, -1)
+            i, f, g, o = gates.chunk(4, -1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+            if step < depth - 1:  # the higher layers have not begun
+                h, c = h * begun[step], c * begun[step]
+            else:
+                found.append(h[-1])
+        return torch.stack(found)
+
+
+CLASSES: dict[str, type[Scorer]] = {"gopt": Gopt, "lstm": LstmBaseline}
+
+
+def build(config: ModelConfig, seeds: Sequence[int]) -> Scorer:
+    """A model for each seed, initialised as the published ones from a generator of its own."""
+    model = CLASSES[config.kind](config, len(seeds))
+    for place, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                _initialise(name, parameter[place], config, generator)
+    return model
+
+
+def _initialise(name: str, value: Tensor, config: ModelConfig, generator: torch.Generator) -> None:
+    """Linear layers and LSTMs as PyTorch's, norms 1 and 0, tokens and positions normal."""
+    kind = name.rpartition(".")[2]
+    inputs = {"project": config.inputs, "phone": config.symbols, "down": 4 * config.width}
+    layer = name.split(".")[-2] if "." in name else ""
+    if kind in ("tokens", "positions"):
+        if value.numel():
+            nn.init.trunc_normal_(value, std=0.02, a=-2.0, b=2.0, generator=generator)
+    elif kind in ("scale", "shift") or layer.startswith("norm"):
+        value.fill_(float(kind in ("scale", "weight")))
+    else:
+        bound = 1 / math.sqrt(inputs.get(layer, config.width))
+        value.uniform_(-bound, bound, generator=generator)
