@@ -44,6 +44,7 @@ def _root(
 
 def _add_commands() -> None:
     from speechkit.cli import (
+        align,
         compare,
         correlation,
         doctor,
@@ -65,6 +66,7 @@ def _add_commands() -> None:
     app.command("validate")(validate.validate)
     app.command("split")(split.split)
     app.command("mix")(mix.mix)
+    app.command("align")(align.align)
     app.command("extract-prosody")(prosody.extract_prosody)
     app.command("extract-xvector")(xvector.extract_xvector)
     app.command("extract-gop")(gop.extract_gop)

@@ -1,0 +1,166 @@
+"""The stage ``align``: where every phone and word of a set lies, in Kaldi's formats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from speechkit import audio, parallel
+from speechkit.acoustic.align import align
+from speechkit.acoustic.alignment_files import Row, make_row, write_rows, write_summary
+from speechkit.acoustic.base import AcousticModel
+from speechkit.acoustic.models import load_model
+from speechkit.errors import UserError
+from speechkit.files import atomic_write
+from speechkit.kaldi import data
+from speechkit.log import logger
+from speechkit.pronunciation.labels import score_files
+from speechkit.pronunciation.set_words import Words, words_of_set
+from speechkit.text import write_skipped
+from speechkit.training.devices import resolve_device
+from speechkit.workdir import Output, WorkDir
+
+PART = 500  # utterances per part that a resumed run keeps
+Item = tuple[data.Utterance, "Words | UserError"]
+
+
+def align_set(
+    workdir: WorkDir,
+    set_name: str,
+    *,
+    am: str = "sphinx",
+    lexicon: Path | None = None,
+    guess: bool = True,
+    name: str = "",
+    device: str = "auto",
+    jobs: int = 1,
+    executor: str = "local",
+    on_error: str = "stop",
+    allow_pipes: bool = False,
+    force: bool = False,
+) -> Path:
+    """Write ``exp/align/<set>/`` and return it.
+
+    Args:
+        workdir: the working directory.
+        set_name: the set; its ``phone_scores.tsv`` gives the canonical phones, otherwise they
+            are looked up for its ``text``.
+        am: acoustic model, see :func:`speechkit.acoustic.models.load_model`.
+        lexicon: pronunciations that go before the built-in ones.
+        guess: let espeak-ng pronounce words that no lexicon has.
+        name: suffix of the output folder.
+        device: auto, cpu or cuda.
+        jobs: processes; 1 works in this process.
+        executor: local or dask://HOST:PORT.
+        on_error: stop, or skip broken utterances.
+        allow_pipes: run shell commands in ``wav.scp``.
+        force: replace an alignment that other parameters made.
+
+    Raises:
+        UserError: bad flags, a bad set, or an utterance that cannot be aligned (with
+            ``on_error="stop"``).
+    """
+    where = resolve_device(device).type
+    root = workdir.root.resolve()
+    dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
+    model = load_model(am, workdir, where)
+    params = {
+        "set": set_name,
+        "am": am,
+        "model": model.fingerprint,
+        "lexicon": str(lexicon) if lexicon else "",
+        "guess": guess,
+    }
+    inputs = [*dataset.files(), *score_files(dataset.path), *([lexicon] if lexicon else [])]
+    final = workdir.exp("align", set_name, name=name)
+    with Output(
+        final,
+        "align",
+        params,
+        inputs,
+        force=force,
+        audio=dataset.audio_files(),
+        resume=True,
+    ) as out:
+        if out.up_to_date:
+            return final
+        words = words_of_set(dataset, lexicon, guess)
+        items: list[Item] = [(u, words[u.id]) for u in dataset.utterances]
+        run = partial(_align_utterance, am=am, root=root, device=where)
+        rows, skipped = _align_all(out, items, run, jobs=jobs, executor=executor, on_error=on_error)
+        _write(out, workdir, model, rows, skipped)
+    return final
+
+
+@lru_cache(maxsize=1)
+def _model(am: str, root: Path, device: str) -> AcousticModel:
+    """The model of a worker process, loaded once."""
+    return load_model(am, WorkDir(root), device)
+
+
+def _align_utterance(item: Item, am: str, root: Path, device: str) -> Row:
+    utterance, words = item
+    if isinstance(words, UserError):
+        raise words
+    model: Any = _model(am, root, device)
+    if hasattr(model, "for_speaker"):  # cross-fitted: the network that has not seen the speaker
+        model = model.for_speaker(utterance.speaker)
+    if hasattr(model, "for_utterance"):  # imported posteriors
+        model = model.for_utterance(utterance.id)
+    samples, _ = audio.read(utterance.wav, model.sample_rate, utterance.start, utterance.end)
+    evidence = model.evidence(samples)
+    return make_row(
+        utterance.id, words.texts, model, evidence, align(model, evidence, words.variants)
+    )
+
+
+def _align_all(
+    out: Output, items: Sequence[Item], run: Any, **how: Any
+) -> tuple[list[Row], list[list[str]]]:
+    """Rows of the aligned utterances and of the skipped; finished parts are kept."""
+    rows: list[Row] = []
+    skipped: list[list[str]] = []
+    parts = [items[i : i + PART] for i in range(0, len(items), PART)]
+    for number, part in enumerate(parts):
+        path = out.part(f"{number:05d}.json")
+        if path.exists():
+            rows += json.loads(path.read_text(encoding="utf-8"))
+            continue
+        label = f"align {number + 1}/{len(parts)}" if len(parts) > 1 else "align"
+        found, bad = [], []
+        for done in parallel.map_items(
+            run, part, chunk=8, name=lambda item: item[0].id, label=label, **how
+        ):
+            if done.value is None:
+                bad.append([done.item[0].id, done.error or ""])
+            else:
+                found.append(done.value)
+        rows, skipped = rows + found, skipped + bad
+        if not bad:  # the skipped may have been mended when a resumed run comes
+            with atomic_write(path) as file:
+                json.dump(found, file)
+    return rows, skipped
+
+
+def _write(
+    out: Output, workdir: WorkDir, model: AcousticModel, rows: list[Row], skipped: list[list[str]]
+) -> None:
+    if not rows:
+        raise UserError("No utterance could be aligned.", "See the reasons above.")
+    ark = str((out.final / "ali.ark").relative_to(workdir.root))
+    write_rows(out.path, ark, model.labels, rows)
+    write_skipped(out.path, skipped)
+    summary = write_summary(out.path, model.frame_shift, rows, len(skipped))
+    odd = [row["utt"] for row in rows if not row["matches"]]
+    if odd:
+        logger.warning(
+            f"The text of {len(odd)} utterances probably does not match their audio: "
+            f"{', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''} (matches = no in "
+            "utterances.tsv)."
+        )
+    counts = ("utterances", "skipped", "mismatches", "phones")
+    out.counts.update({name: summary[name] for name in counts})
+    out.notes.update(topology=model.topology)
