@@ -107,6 +107,23 @@ def folder(
         ),
     ] = "",
     gender: Gender = None,
+    scores: Annotated[
+        Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+        typer.Option(
+            metavar="PATH",
+            help="Scores of pronunciation: a folder of tables, one table, or a scores.json.",
+            show_default="none",
+        ),
+    ] = None,
+    scales: Annotated[
+        str,
+        typer.Option(
+            "--score-scales",
+            metavar="SCALES",
+            help="Lowest and highest scores: a JSON file, or utterance=0:10,word=0:10,phone=0:2.",
+            show_default="those of speechocean762",
+        ),
+    ] = "",
     seed: options.Seed = 0,
     on_error: options.OnError = "stop",
     directory: options.Dir = Path(),
@@ -118,7 +135,7 @@ def folder(
     """Own data: audio in one subfolder per speaker, or listed in a table."""
     from speechkit.corpora.folder import read_corpus
 
-    corpus = read_corpus(path, set_name, split, seed, gender)
+    corpus = read_corpus(path, set_name, split, seed, gender, scores, scales)
     _write(corpus, directory, on_error, jobs, force, as_json)
 
 
@@ -264,6 +281,13 @@ def librimix(
 @app.command("speechocean762")
 def speechocean762(
     path: Corpora,
+    scores: Annotated[
+        str, typer.Option(help="auto: if scores.json is there; require: always; none: without.")
+    ] = "auto",
+    dev_share: Annotated[
+        float, typer.Option(help="Share of the training speakers in the set dev; 0: no dev.")
+    ] = 0.2,
+    seed: options.Seed = 0,
     on_error: options.OnError = "stop",
     directory: options.Dir = Path(),
     jobs: options.Jobs = 0,
@@ -271,7 +295,12 @@ def speechocean762(
     as_json: options.Json = False,
     config: options.Config = None,
 ) -> None:
-    """speechocean762: scored English of Mandarin speakers, sets train and test."""
+    """speechocean762: scored English of Mandarin speakers, sets train and test.
+
+    The training speakers are also divided into the sets train_nodev and dev, to choose
+    settings without the test set.
+    """
     from speechkit.corpora.speechocean762 import read_corpus
 
-    _write(read_corpus(path), directory, on_error, jobs, force, as_json)
+    corpus = read_corpus(path, scores, dev_share, seed)
+    _write(corpus, directory, on_error, jobs, force, as_json)

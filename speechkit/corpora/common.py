@@ -15,6 +15,7 @@ import numpy as np
 from speechkit.audio import SUFFIXES
 from speechkit.errors import UserError
 from speechkit.log import logger
+from speechkit.pronunciation.scores import Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
 _NOT_IN_IDS = re.compile(r"[\s/]+")
@@ -50,6 +51,8 @@ class CorpusSet:
         age: speaker -> years.
         transcripts: further files that were read for it, too many to be listed one by one
             in a manifest.
+        scores: scores of pronunciation; other utterances may be in them too.
+        params: what determines this set, beside the parameters of the whole corpus.
     """
 
     name: str
@@ -57,6 +60,8 @@ class CorpusSet:
     gender: dict[str, str] = field(default_factory=dict)
     age: dict[str, str] = field(default_factory=dict)
     transcripts: list[Path] = field(default_factory=list)
+    scores: Scores | None = None
+    params: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

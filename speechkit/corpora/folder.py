@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,8 @@ from speechkit.corpora.common import (
     subfolders,
     utterance_id,
 )
+from speechkit.corpora.folder_scores import read_scores
+from speechkit.corpora.parting import parse_split, split_speakers
 from speechkit.errors import UserError, closest
 from speechkit.log import logger
 
@@ -38,6 +38,8 @@ def read_corpus(
     split: str = "",
     seed: int = 0,
     gender_file: Path | None = None,
+    scores: Path | None = None,
+    scales: str = "",
 ) -> Corpus:
     """Read own data into one set, or into several with different speakers.
 
@@ -47,9 +49,13 @@ def read_corpus(
         split: ``train=0.8,dev=0.1,test=0.1``, shares of the speakers.
         seed: which speakers go where.
         gender_file: table ``speaker<TAB>m|f``.
+        scores: scores of pronunciation: a folder of tables, one table, or one JSON file
+            (see :mod:`speechkit.corpora.folder_scores`).
+        scales: between which values they lie: a JSON file, or ``word=0:5,phone=0:2``.
 
     Raises:
-        UserError: nothing there, no audio, unknown speakers, a bad table or split.
+        UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
+            that cannot be read or do not fit.
     """
     path = full_path(path)
     shares = parse_split(split) if split else {set_name: 1.0}
@@ -61,11 +67,19 @@ def read_corpus(
     params: dict[str, Any] = {"path": str(path)}
     if split:
         params.update(split=shares, seed=seed)
+    metadata = [p for p in (path, gender_file) if p is not None and p.is_file()]
+    if scores is not None:
+        texts = {item.utterance: item.text for item in whole.items}
+        whole.scores, read = read_scores(full_path(scores), texts, scales)
+        params.update(scores=str(full_path(scores)))
+        metadata += read
+    if scales:
+        params.update(scales=scales)
     return Corpus(
         command="prepare folder",
         params=params,
         sets=split_speakers(whole, shares, seed),
-        metadata=[p for p in (path, gender_file) if p is not None and p.is_file()],
+        metadata=metadata,
     )
 
 
@@ -182,63 +196,3 @@ def _genders(path: Path, whole: CorpusSet, names: Names) -> dict[str, str]:
         if some:
             logger.warning(f"{len(some)} {what} ({', '.join(sorted(some)[:3])}).")
     return given
-
-
-def parse_split(text: str) -> dict[str, float]:
-    """``train=0.8,dev=0.2`` -> shares that sum to one; UserError for anything else."""
-    shares: dict[str, float] = {}
-    for part in text.split(","):
-        name, _, share = (value.strip() for value in part.partition("="))
-        try:
-            shares[name] = float(share) if name and name not in shares else -1.0
-        except ValueError:
-            shares[name] = -1.0
-        if not 0 < shares[name] <= 1:
-            raise UserError(
-                f"--split '{text}': '{part.strip()}' is not NAME=SHARE, or comes twice.",
-                "Example: --split train=0.8,dev=0.1,test=0.1",
-            )
-    if abs(sum(shares.values()) - 1) > 1e-6:
-        raise UserError(
-            f"--split '{text}': the shares sum to {sum(shares.values()):g}, not to 1.",
-            "Example: --split train=0.8,dev=0.1,test=0.1",
-        )
-    return shares
-
-
-def split_speakers(whole: CorpusSet, shares: Mapping[str, float], seed: int) -> list[CorpusSet]:
-    """Divide a set by speaker, with about the same genders in every part.
-
-    Speakers of a gender follow each other in the order of a hash of seed and name; each goes
-    to the part that lacks most of its share so far.
-
-    Raises:
-        UserError: too few speakers for a part to get one.
-    """
-    if len(shares) == 1:
-        whole.name = next(iter(shares))
-        return [whole]
-    part_of: dict[str, str] = {}
-    count = dict.fromkeys(shares, 0)
-    order = _hashed_order({item.speaker for item in whole.items}, seed)
-    for speaker in sorted(order, key=lambda name: whole.gender.get(name, "")):
-        due = len(part_of) + 1
-        part_of[speaker] = max(shares, key=lambda name: shares[name] * due - count[name])
-        count[part_of[speaker]] += 1
-    for name, speakers in count.items():
-        if not speakers:
-            raise UserError(
-                f"--split: {len(part_of)} speakers are too few for a share of {shares[name]:g}; "
-                f"'{name}' would have none.",
-                "Give it a larger share, or use fewer sets.",
-            )
-    return [
-        CorpusSet(
-            name, [i for i in whole.items if part_of[i.speaker] == name], whole.gender, whole.age
-        )
-        for name in shares
-    ]
-
-
-def _hashed_order(speakers: Iterable[str], seed: int) -> list[str]:
-    return sorted(speakers, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())

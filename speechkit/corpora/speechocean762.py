@@ -17,27 +17,68 @@ from speechkit.corpora.common import (
     require_folder,
     subfolders,
 )
-from speechkit.errors import UserError
+from speechkit.corpora.parting import split_speakers
+from speechkit.corpora.scored import Problems, check_scores
+from speechkit.corpora.speechocean762_scores import read_json, take_text_phone
+from speechkit.errors import UserError, require_choice
 from speechkit.kaldi.data import read_table
+from speechkit.log import logger
+from speechkit.pronunciation.scores import Scores
 
 LAYOUT = "speechocean762 as published: WAVE/, train/ and test/ with wav.scp, text and utt2spk."
+SCORES = ("auto", "require", "none")
+ADULT = 18  # years
 SETS = ("train", "test")
 _NEEDED = ("wav.scp", "text", "utt2spk")
 _OPTIONAL = ("spk2gender", "spk2age")
 
 
-def read_corpus(path: Path) -> Corpus:
-    """Read the two published sets, with the corpus's own ids.
+def read_corpus(path: Path, scores: str = "auto", dev_share: float = 0.2, seed: int = 0) -> Corpus:
+    """Read the two published sets, with the corpus's own ids, and a division of ``train``.
 
     Its utterance ids begin with the speaker's number (with one zero in front), so that they
     sort as Kaldi wants.
 
     Args:
         path: the corpus, or the folder that holds ``speechocean762``.
+        scores: ``auto`` takes the scores if ``resource/scores.json`` is there, ``require``
+            insists on them, ``none`` leaves them out.
+        dev_share: share of the training speakers that make the set ``dev``, with the other
+            ones in ``train_nodev``; children and adults, female and male in proportion.
+            0 makes neither.
+        seed: which speakers ``dev`` gets.
 
     Raises:
-        UserError: another layout, a broken table, tables that disagree.
+        UserError: another layout, a broken table, tables that disagree, scores that do not
+            fit (every problem is listed).
     """
+    require_choice("--scores", scores, SCORES)
+    if not 0 <= dev_share < 1:
+        raise UserError(f"--dev-share {dev_share:g} is not a share.", "Accepted: from 0, below 1.")
+    root = _find_root(path)
+    files = _audio_by_name(root)
+    sets = [_read_set(root, part, files) for part in SETS]
+    tables = [root / part / name for part in SETS for name in _NEEDED + _OPTIONAL]
+    params = {"path": str(root)}
+    if scores == "none":
+        params["scores"] = "none"
+    else:
+        texts = {item.utterance: item.text for part in sets for item in part.items}
+        found, read = _read_scores(root / "resource", texts, scores == "require")
+        tables += read
+        for part in sets:
+            part.scores = found
+    if dev_share:
+        sets += _divide(sets[0], dev_share, seed)
+    return Corpus(
+        command="prepare speechocean762",
+        params=params,
+        sets=sets,
+        metadata=[table for table in tables if table.is_file()],
+    )
+
+
+def _find_root(path: Path) -> Path:
     path = require_folder(path, LAYOUT)
     inner = path / "speechocean762"
     root = inner if inner.is_dir() and not (path / "train").is_dir() else path
@@ -47,14 +88,43 @@ def read_corpus(path: Path) -> Corpus:
                 raise UserError(
                     f"{root} is not speechocean762: it has no {part}/{name}.", f"Expected: {LAYOUT}"
                 )
-    files = _audio_by_name(root)
-    tables = [root / part / name for part in SETS for name in _NEEDED + _OPTIONAL]
-    return Corpus(
-        command="prepare speechocean762",
-        params={"path": str(root)},
-        sets=[_read_set(root, part, files) for part in SETS],
-        metadata=[table for table in tables if table.is_file()],
+    return root
+
+
+def _divide(train: CorpusSet, dev_share: float, seed: int) -> list[CorpusSet]:
+    def group(speaker: str) -> str:
+        age = train.age.get(speaker, "")
+        grown = "" if not age.isdigit() else "adult" if int(age) >= ADULT else "child"
+        return f"{grown} {train.gender.get(speaker, '')}"
+
+    shares = {"train_nodev": 1 - dev_share, "dev": dev_share}
+    parts = split_speakers(train, shares, seed, group, "--dev-share (0: no dev set)")
+    for part in parts:
+        part.params = {"dev_share": dev_share, "seed": seed}
+    return parts
+
+
+def _read_scores(
+    folder: Path, texts: dict[str, str], require: bool
+) -> tuple[Scores | None, list[Path]]:
+    """The scores, and the files that they are from."""
+    json_file, phone_file = folder / "scores.json", folder / "text-phone"
+    there = [file for file in (json_file, phone_file) if file.is_file()]
+    if not json_file.is_file():
+        if require:
+            raise UserError(f"{json_file} does not exist.", f"Expected: {LAYOUT}")
+        logger.warning(f"{json_file} does not exist: the sets have no scores.")
+    problems = Problems()
+    scores = Scores()
+    if json_file.is_file():
+        scores = read_json(json_file, texts, scores.scales, problems)
+        check_scores(scores, texts, texts, problems)
+    if phone_file.is_file():
+        take_text_phone(phone_file, scores, texts, problems)
+    problems.raise_if_any(
+        json_file, "Copy the corpus again, or leave the scores out with --scores none."
     )
+    return (scores if scores.names() else None), there
 
 
 def _audio_by_name(root: Path) -> dict[str, list[Path]]:

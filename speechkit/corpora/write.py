@@ -15,6 +15,7 @@ from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
 from speechkit.parallel import map_items
+from speechkit.pronunciation.labels import ASPECTS, Scores, write_scores
 from speechkit.text import write_skipped
 from speechkit.workdir import Output, WorkDir, check_name, read_manifest
 
@@ -119,7 +120,7 @@ def _write_set(
     work: WorkDir, corpus: Corpus, planned: CorpusSet, on_error: str, jobs: int, force: bool
 ) -> SetSummary:
     final = work.root / "data" / planned.name
-    params = {**corpus.params, "set": planned.name, "on_error": on_error}
+    params = {**corpus.params, **planned.params, "set": planned.name, "on_error": on_error}
     many = [*(item.audio for item in planned.items), *planned.transcripts]
     with Output(
         final, corpus.command, params, corpus.metadata, force, many, beside=OTHER_DIR
@@ -210,6 +211,8 @@ def write_tables(
         "spk2age": {name: value for name, value in planned.age.items() if name in heard},
     }
     data.write(folder, wavs, speakers, **tables)
+    if planned.scores is not None:
+        _write_scores(folder, planned.scores.part(speakers), planned.name)
     write_skipped(folder, skipped.items())
     if skipped:
         logger.warning(f"{len(skipped)} broken utterances were skipped; see skipped.tsv.")
@@ -218,3 +221,21 @@ def write_tables(
     return SetSummary(
         planned.name, len(heard), count["f"], count["m"], len(items), round(hours, 4), len(skipped)
     )
+
+
+def _write_scores(folder: Path, scores: Scores, name: str) -> None:
+    """Write the scores of a set, and say how many there are."""
+    if not scores.names():
+        logger.warning(f"{name}: no utterance of it was scored.")
+        return
+    write_scores(folder, scores)
+    counts = {
+        "utterances": len(scores.utterances),
+        "words": sum(len(words) for words in scores.words.values()),
+        "phones": sum(len(phones) for phones in scores.phones.values()),
+    }
+    found = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    aspects = scores.aspects()
+    which = "all nine aspects" if aspects == ASPECTS else ", ".join(aspects)
+    scored = f"scored in {which}" if aspects else "canonical phones, without scores"
+    logger.info(f"{name}: {found} ({scored}).")

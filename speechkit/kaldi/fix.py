@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from speechkit import files, workdir
 from speechkit.errors import UserError
-from speechkit.kaldi import lenient, validate
+from speechkit.kaldi import lenient, subset, validate
 from speechkit.kaldi.lenient import Row, show
 
 BACKUP = ".backup"
@@ -65,8 +65,9 @@ def fix(
 
     Sorts, drops blank and repeated lines, CR, tabs, stray white space, and the byte order
     mark; drops utterances that a required file lacks or whose audio or segment cannot be
-    used, and lines of unknown utterances and speakers; makes ``spk2utt`` from ``utt2spk``;
-    corrects durations in ``utt2dur`` from the audio, and ``male``/``female`` to ``m``/``f``.
+    used, and lines (of label files too) of unknown utterances and speakers; makes ``spk2utt``
+    from ``utt2spk``; corrects durations in ``utt2dur`` from the audio, and ``male``/``female``
+    to ``m``/``f``.
     Two different lines for one key, and bytes that are not UTF-8, are left to the user.
 
     Args: as for :func:`speechkit.kaldi.validate.check`.
@@ -88,11 +89,13 @@ def fix(
         )
         log = _Log()
         names = lenient.table_names(folder)
+        before = _keys(folder, names)
         tables = {name: _clean(lenient.read(folder / name), log) for name in names}
         _require(folder, tables)
         _drop(folder, tables, found, log)
         _correct(tables, found, log)
-        _write(folder, tables, log)
+        contents = _tables_as_bytes(tables) | _label_files(folder, before, tables, log)
+        _write(folder, contents, log)
         return log.actions()
     finally:
         lock.release()
@@ -200,13 +203,53 @@ def _changed(row: Row, value: str, name: str, log: _Log) -> Row:
     return Row(row.number, row.key, value)
 
 
-def _write(folder: Path, tables: dict[str, list[Row]], log: _Log) -> None:
-    """Write the tables that changed, keep their originals, and note it in the manifest."""
+def _keys(folder: Path, names: Collection[str]) -> subset.Keys:
+    """Names that the set has before it is mended."""
+    rows = {name: lenient.read(folder / name).rows for name in names}
+    heard = rows.get("segments", rows.get("wav.scp", []))
+    return _as_keys(rows, {row.key for row in (*heard, *rows.get("utt2spk", ()))})
+
+
+def _as_keys(tables: Mapping[str, Iterable[Row]], utterances: Iterable[str]) -> subset.Keys:
+    return subset.Keys(
+        frozenset(utterances),
+        frozenset(row.value for row in tables.get("utt2spk", ())),
+        frozenset(row.key for row in tables.get("wav.scp", ())),
+    )
+
+
+def _label_files(
+    folder: Path, before: subset.Keys, tables: Mapping[str, list[Row]], log: _Log
+) -> dict[str, bytes]:
+    """Label files without what belongs to utterances, speakers and recordings that are gone."""
+    kept = _as_keys(tables, {row.key for row in tables["utt2spk"]})
+    contents: dict[str, bytes] = {}
+    for path in subset.label_files(folder):
+        if path.name in tables:
+            continue
+        try:
+            entries = subset.Entries.read(path, before)
+        except UnicodeDecodeError:
+            continue
+        for key in entries.dropped(kept) if entries.certain else ():
+            log.add(path.name, f"dropped entries of unusable or unknown {entries.kind}", key)
+            contents[path.name] = entries.part(kept).encode()
+    return contents
+
+
+def _tables_as_bytes(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
+    texts = {
+        name: "".join(f"{row.key} {row.value}".rstrip(" ") + "\n" for row in rows)
+        for name, rows in tables.items()
+    }
+    return {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
+
+
+def _write(folder: Path, contents: Mapping[str, bytes], log: _Log) -> None:
+    """Write the files that changed, keep their originals, and note it in the manifest."""
     changed: list[str] = []
-    for name, rows in tables.items():
+    for name, content in contents.items():
         path = folder / name
-        text = "".join(f"{row.key} {row.value}".rstrip(" ") + "\n" for row in rows)
-        content = text.encode("utf-8", "surrogateescape")
         if path.is_file():
             before = path.read_bytes()
             if before == content:

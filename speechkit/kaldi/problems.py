@@ -43,6 +43,8 @@ KINDS: dict[str, tuple[str, str]] = {
     "nan-audio": ("error", "Convert or record it again, or let --fix --decode drop it."),
     "duration": ("error", "--fix writes the duration that the audio has."),
     "mixture": ("error", "Make the set of mixtures again with the command that made it."),
+    "scores": ("error", "Correct it by hand, or make the set again with `speechkit prepare`."),
+    "unscored": ("warning", "Add the scores if a stage is to use them."),
     "no-newline": ("warning", _FIX),
     "tab": ("warning", "speechkit reads it, some Kaldi scripts do not; --fix writes spaces."),
     "spaces": ("warning", _FIX),

@@ -83,7 +83,7 @@ def split(work: WorkDir, settings: Settings, force: bool = False) -> tuple[Path,
                     folder,
                     "split",
                     {**asdict(settings), "part": part},
-                    label_files(source),
+                    label_files(path),
                     force,
                     beside="choose other names with --into",
                 )

@@ -6,12 +6,14 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from speechkit.kaldi.data import DataDir, invert, read_table, write_table
 from speechkit.log import logger, note_once
 from speechkit.manifest import MANIFEST
 
 MADE_AGAIN = ("spk2utt", "skipped.tsv", MANIFEST)
+HOLD_FOR_ALL = ("score_scales.json", "mixtures.json")
 _SEPARATOR = {".tsv": "\t", ".csv": ","}
 
 
@@ -52,11 +54,11 @@ def keys(source: DataDir, utterances: Collection[str]) -> Keys:
     )
 
 
-def label_files(source: DataDir) -> list[Path]:
+def label_files(folder: Path) -> list[Path]:
     """All files of a set that a part of it has too: tables, and label files of a task."""
     return sorted(
         path
-        for path in source.path.iterdir()
+        for path in folder.iterdir()
         if path.is_file() and path.name not in MADE_AGAIN and not path.name.startswith(".")
     )
 
@@ -74,54 +76,103 @@ def write_subset(source: DataDir, target: Path, utterances: Collection[str]) -> 
         utterances: ids of what is kept.
     """
     every, kept = keys(source, {u.id for u in source.utterances}), keys(source, utterances)
-    for path in label_files(source):
+    for path in label_files(source.path):
         try:
-            text = path.read_text(encoding="utf-8")
+            entries = Entries.read(path, every)
         except UnicodeDecodeError:
             note_once(f"subset-{path}", f"{path} is not UTF-8 text and is left out.")
             continue
-        part = _json(path, text, every, kept) if path.suffix == ".json" else None
-        if part is None:
-            part = _lines(path, text, every, kept)
-        (target / path.name).write_text(part, encoding="utf-8", newline="\n")
+        if not entries.kind and path.name not in HOLD_FOR_ALL:
+            note_once(
+                f"subset-{path}", f"{path} names no utterance or speaker; it is copied whole."
+            )
+        if unknown := len(entries.unknown()):
+            note = f"{path}: {unknown} lines of unknown {entries.kind} are left out."
+            note_once(f"subset-{path}", note)
+        (target / path.name).write_text(entries.part(kept), encoding="utf-8", newline="\n")
     speakers = {u.id: u.speaker for u in source.utterances if u.id in kept.utterances}
     write_table(target / "spk2utt", invert(speakers))
 
 
-def _lines(path: Path, text: str, every: Keys, kept: Keys) -> str:
-    """The lines of a text table that are kept."""
-    separator = _SEPARATOR.get(path.suffix)
-    lines = text.removesuffix("\n").split("\n")
-    found = [(line.split(separator, 1) or [""])[0].strip() for line in lines]
-    kind = every.kind(path.name, found)
-    if not kind:
-        note_once(f"subset-{path}", f"{path} names no utterance or speaker; it is copied whole.")
-        return text
-    known, wanted = getattr(every, kind), getattr(kept, kind)
-    header = separator is not None and found[0] not in known
-    chosen = [
-        line
-        for number, (key, line) in enumerate(zip(found, lines, strict=True))
-        if key in wanted or (header and number == 0)
-    ]
-    unknown = sum(key not in known for key in found) - header
-    if unknown:
-        note_once(f"subset-{path}", f"{path}: {unknown} lines of unknown {kind} are left out.")
-    return "".join(f"{line}\n" for line in chosen)
+@dataclass(frozen=True)
+class Entries:
+    """A table or JSON object of a set, as entries that each belong to a key.
 
+    Args:
+        text: the file.
+        keys: of its lines, or of the object.
+        every: names that the set has.
+        kind: what its keys name: ``utterances``, ``speakers``, ``recordings``; empty if
+            nothing, so that the file holds for the whole set.
+        header: its first line names the columns.
+        loaded: the JSON object, if it is one.
+    """
 
-def _json(path: Path, text: str, every: Keys, kept: Keys) -> str | None:
-    """A JSON object with the keys that are kept; None if it is not one, or keyed otherwise."""
-    try:
-        loaded = json.loads(text)
-    except ValueError:
-        logger.warning(f"{path} is not JSON, though it is named so.")
-        return None
-    kind = every.kind(path.name, list(loaded)) if isinstance(loaded, dict) else ""
-    if not kind:
-        note_once(f"subset-{path}", f"{path} names no utterance or speaker; it is copied whole.")
-        return text
-    known, wanted = getattr(every, kind), getattr(kept, kind)
-    # Keys that name nothing of the set hold for all of it (a version, a scale).
-    part = {key: value for key, value in loaded.items() if key in wanted or key not in known}
-    return json.dumps(part, indent=1, ensure_ascii=False) + "\n"
+    text: str
+    keys: tuple[str, ...]
+    every: Keys
+    kind: str
+    header: bool = False
+    loaded: dict[str, Any] | None = None
+
+    @classmethod
+    def read(cls, path: Path, every: Keys) -> Entries:
+        """Read a file; UnicodeDecodeError if it is not UTF-8 text."""
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            try:
+                loaded = json.loads(text)
+            except ValueError:
+                logger.warning(f"{path} is not JSON, though it is named so.")
+            else:
+                found = tuple(loaded) if isinstance(loaded, dict) else ()
+                return cls(text, found, every, every.kind(path.name, found), loaded=loaded)
+        separator = _SEPARATOR.get(path.suffix)
+        lines = text.removesuffix("\n").split("\n")
+        found = tuple((line.split(separator, 1) or [""])[0].strip() for line in lines)
+        kind = every.kind(path.name, found)
+        header = bool(kind) and separator is not None and found[0] not in getattr(every, kind)
+        return cls(text, found, every, kind, header)
+
+    @property
+    def certain(self) -> bool:
+        """Whether at least half of the keys name something of the set.
+
+        Fewer may do so by chance, as words that are also names of speakers.
+        """
+        known = getattr(self.every, self.kind) if self.kind else ()
+        return 2 * sum(key in known for key in self.keys) >= len(self.keys) - self.header > 0
+
+    def unknown(self) -> list[tuple[int, str]]:
+        """Line number and key of every line that names something the set does not have.
+
+        None for JSON, where such keys hold for all of the set (a version, a scale).
+        """
+        if not self.kind or self.loaded is not None:
+            return []
+        known = getattr(self.every, self.kind)
+        numbered = enumerate(self.keys, 1)
+        return [
+            (n, key) for n, key in numbered if key not in known and not (self.header and n == 1)
+        ]
+
+    def dropped(self, kept: Keys) -> list[str]:
+        """Keys that :meth:`part` leaves out."""
+        if not self.kind:
+            return []
+        known, wanted = getattr(self.every, self.kind), getattr(kept, self.kind)
+        gone = [key for key in self.keys[self.header :] if key not in wanted]
+        return [key for key in gone if key in known] if self.loaded is not None else gone
+
+    def part(self, kept: Keys) -> str:
+        """The file with what belongs to some of the names; the rest of it stays as it is."""
+        gone = set(self.dropped(kept))
+        if not gone:
+            return self.text
+        if self.loaded is not None:
+            chosen = {key: value for key, value in self.loaded.items() if key not in gone}
+            return json.dumps(chosen, indent=1, ensure_ascii=False) + "\n"
+        lines = self.text.removesuffix("\n").split("\n")
+        pairs = list(zip(self.keys, lines, strict=True))
+        first, rest = pairs[: self.header], pairs[self.header :]
+        return "".join(f"{line}\n" for key, line in (*first, *rest) if key not in gone)

@@ -5,32 +5,18 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from speechkit import audio
-from speechkit.errors import AudioError, UserError
-from speechkit.kaldi import lenient
+from speechkit.errors import UserError
+from speechkit.kaldi import lenient, subset
 from speechkit.kaldi.data import order_clashes
 from speechkit.kaldi.lenient import Row, Table, show
 from speechkit.kaldi.problems import Problem, Report
-from speechkit.parallel import map_items
+from speechkit.kaldi.recordings import look_at
 from speechkit.workdir import WorkDir
 
 END_TOLERANCE_S = 0.01  # of `segments`, the same as reading audio allows
 DURATION_TOLERANCE_S = 0.05  # of `utt2dur`
-
-_AUDIO_KINDS = {"missing", "empty", "cut", "nan"}
-
-
-@dataclass(frozen=True)
-class AudioFacts:
-    """What was found out about a recording: its header, or why it cannot be used."""
-
-    info: audio.Info | None
-    kind: str = ""
-    reason: str = ""
 
 
 def check(
@@ -117,6 +103,7 @@ class _Checker:
         self.speaker_tables()
         recordings = self.segment_lines()
         self.pipes(allow_pipes)
+        self.label_files()
         self.mixtures()
         if with_audio:
             self.audio(recordings, decode, allow_pipes, jobs)
@@ -231,6 +218,30 @@ class _Checker:
                 message = f"'{show(key)}' is a pipe: it would run a shell command"
                 self.add("pipe", "wav.scp", row.number, message)
 
+    def label_files(self) -> None:
+        """Label files of a task against the set, and the scores in them."""
+        every = subset.Keys(
+            frozenset(self.heard) | frozenset(self.speaker_of),
+            frozenset(row.value for row in self.speaker_of.values()),
+            frozenset(self.wavs),
+        )
+        for path in subset.label_files(self.report.folder):
+            if path.name in self.tables:
+                continue
+            try:
+                entries = subset.Entries.read(path, every)
+            except UnicodeDecodeError:
+                continue  # an archive, or a file that no table
+            for line, key in entries.unknown() if entries.certain else ():
+                message = f"no {entries.kind.removesuffix('s')} '{show(key)}'"
+                self.add("unknown-key", path.name, line, message)
+        from speechkit.corpora.scored import find_faults
+
+        texts = {key: row.value for key, row in self.rows.get("text", {}).items()}
+        said = {key: texts.get(key, "") for key in self.heard}
+        for kind, name, number, message in find_faults(self.report.folder, said):
+            self.add(kind, name, number, message)
+
     def mixtures(self) -> None:
         """The list of a mixture set."""
         if (self.report.folder / "mixtures.tsv").is_file():
@@ -247,7 +258,7 @@ class _Checker:
         jobs: int,
     ) -> None:
         """Audio files, and what the tables say about their length."""
-        facts = _look_at(self.wavs.values(), self.root, decode, allow_pipes, jobs)
+        facts = look_at(self.wavs.values(), self.root, decode, allow_pipes, jobs)
         rates = {key: found.info.sample_rate for key, found in facts.items() if found.info}
         self.report.sample_rates = Counter(rates.values())
         if len(self.report.sample_rates) > 1:
@@ -295,41 +306,3 @@ def _times(value: str) -> tuple[str, float, float | None] | None:
     except (IndexError, ValueError):
         return None
     return recording, start, None if end == -1 else end
-
-
-def _look_at(
-    rows: Iterable[Row], root: Path, decode: bool, allow_pipes: bool, jobs: int
-) -> dict[str, AudioFacts]:
-    """Recording -> what its audio is like; every file is opened once, in parallel."""
-    source: dict[str, str] = {}
-    for row in rows:
-        if not row.value.endswith("|"):
-            source[row.key] = str(root / row.value)
-        elif allow_pipes and decode:
-            source[row.key] = row.value
-    items = sorted({value for value in source.values() if value})
-    # A header takes some 0.1 ms, a new process half a second.
-    jobs = jobs if decode or len(items) > 5000 else 1
-    label = "reading audio" if decode else "reading audio headers"
-    facts = {
-        done.item: done.value
-        for done in map_items(
-            partial(_facts, decode=decode), items, jobs=jobs, chunk=64, label=label, unit="file"
-        )
-        if done.value is not None
-    }
-    return {key: facts[value] for key, value in source.items() if value in facts}
-
-
-def _facts(path: str, decode: bool) -> AudioFacts:
-    try:
-        if path.endswith("|"):
-            samples, rate = audio.read(path)
-            return AudioFacts(audio.Info(rate, len(samples), 1))
-        info = audio.info(path)
-        if decode:
-            audio.read(path)
-        return AudioFacts(info)
-    except AudioError as error:
-        kind = error.kind if error.kind in _AUDIO_KINDS else "unreadable"
-        return AudioFacts(None, f"{kind}-audio", error.problem.rstrip("."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,35 +39,43 @@ Fault = tuple[str, "int | None", str]
 
 def examine(folder: Path) -> tuple[Scores, list[Fault]]:
     """Read whatever can be read of a set's scores, and list everything that is wrong in them."""
+    scales, fault = read_scales(folder / SCALES_FILE)
+    paths = {level: folder / table_name(level) for level in LEVELS}
+    present = {level: path for level, path in paths.items() if path.is_file()}
+    scores, faults = examine_tables(present, scales)
+    return scores, [*fault, *faults]
+
+
+def examine_tables(tables: Mapping[str, Path], scales: Scales) -> tuple[Scores, list[Fault]]:
+    """As :func:`examine`, of tables (by level) with any names."""
     faults: list[Fault] = []
-    scores = Scores()
-    scores.scales = _read_scales(folder / SCALES_FILE, scores.scales, faults)
-    for level in reversed(LEVELS):
-        if (path := folder / table_name(level)).is_file():
-            for number, row in _table(path, level, faults):
-                if problem := _take(scores, level, row):
-                    faults.append((path.name, number, problem))
+    scores = Scores(scales=scales)
+    for level, path in tables.items():
+        for number, row in _table(path, level, faults):
+            if problem := _take(scores, level, row):
+                faults.append((path.name, number, problem))
     for name, phones in scores.phones.items():
         words = scores.words.get(name)
         if words and phones and phones[-1].word_index != len(words) - 1:
             message = (
                 f"'{name}' has phones of {phones[-1].word_index + 1} words, but "
-                f"{table_name('word')} has {len(words)}"
+                f"{tables['word'].name} has {len(words)}"
             )
-            faults.append((table_name("phone"), None, message))
+            faults.append((tables["phone"].name, None, message))
     return scores, faults
 
 
-def _read_scales(path: Path, scales: Scales, faults: list[Fault]) -> Scales:
+def read_scales(path: Path) -> tuple[Scales, list[Fault]]:
+    """The scales in a file and what is wrong with it; the default ones if it is not there."""
     if not path.is_file():
-        return scales
+        return default_scales(), []
     try:
-        return parse_scales(json.loads(path.read_text(encoding="utf-8")))
+        return parse_scales(json.loads(path.read_text(encoding="utf-8"))), []
     except (OSError, ValueError) as error:
-        faults.append((path.name, None, f"it cannot be read: {error}"))
+        message = f"it cannot be read: {error}"
     except DataError as error:
-        faults.append((path.name, None, error.problem.rstrip(".")))
-    return scales
+        message = error.problem.rstrip(".")
+    return default_scales(), [(path.name, None, message)]
 
 
 def parse_scales(loaded: Any) -> Scales:

@@ -116,8 +116,9 @@ def write_scores(folder: Path, scores: Scores) -> None:
         }
         for level, names in LEVELS.items()
     }
-    text = json.dumps({level: kept for level, kept in scales.items() if kept}, indent=1)
-    (folder / SCALES_FILE).write_text(text + "\n", encoding="utf-8")
+    lines = (f' "{level}": {json.dumps(kept)}' for level, kept in scales.items() if kept)
+    text = ",\n".join(lines)
+    (folder / SCALES_FILE).write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
 
 
 def _rows(scores: Scores, level: str, columns: list[str]) -> Iterator[list[str]]:

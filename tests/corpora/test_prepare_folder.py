@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from conftest import voice
 
-from speechkit.corpora.folder import parse_split
+from speechkit.corpora.parting import parse_split
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import voice
 
 from speechkit.corpora.speechocean762 import read_corpus
 from speechkit.kaldi import data
+from speechkit.pronunciation.labels import ASPECTS, canonical_phones, read_scores
 
 
 @pytest.fixture
@@ -37,8 +39,10 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def test_published_layout(corpus: Path, tmp_path: Path, run) -> None:
-    ran = run("prepare", "speechocean762", tmp_path, "-C", tmp_path / "w", "--json")
+    command = ("prepare", "speechocean762", tmp_path, "-C", tmp_path / "w", "--dev-share", 0)
+    ran = run(*command, "--json")
     assert ran.code == 0, ran.err
+    assert "scores.json does not exist: the sets have no scores" in ran.err
     assert [(r["set"], r["speakers"], r["utterances"]) for r in json.loads(ran.out)] == [
         ("train", 2, 4),
         ("test", 1, 2),
@@ -57,7 +61,7 @@ def test_copies_with_other_case_or_flac(corpus: Path, tmp_path: Path) -> None:
     flac = corpus / "WAVE" / "SPEAKER0001" / "000010000.flac"
     soundfile.write(flac, voice(100, 0.1), 16000)
     (corpus / "WAVE").rename(corpus / "wave")
-    train, test = read_corpus(corpus).sets
+    train, test = read_corpus(corpus, dev_share=0).sets
     assert train.items[0].audio == corpus / "wave" / "SPEAKER0001" / "000010000.flac"
     assert test.items[0].audio == corpus / "wave" / "SPEAKER0003" / "000030000.wav"
     assert all(item.audio.is_file() for item in train.items + test.items)
@@ -65,7 +69,8 @@ def test_copies_with_other_case_or_flac(corpus: Path, tmp_path: Path) -> None:
 
 def test_bad_layouts(corpus: Path, tmp_path: Path, run) -> None:
     def fails(path: Path, said: str) -> None:
-        ran = run("prepare", "speechocean762", path, "-C", tmp_path / "w")
+        command = ("prepare", "speechocean762", path, "-C", tmp_path / "w", "--dev-share", 0)
+        ran = run(*command)
         assert ran.code == 2 and said in ran.err, ran.err
 
     fails(tmp_path / "none", "does not exist")
@@ -97,5 +102,27 @@ def test_real_corpus(real_data: Path, tmp_path: Path, run) -> None:
         first = loaded.utterances[0]
         samples, rate = soundfile.read(first.wav)
         assert loaded.durations[first.id] == pytest.approx(len(samples) / rate, abs=1e-4)
+        scores = read_scores(tmp_path / "data" / name)
+        assert scores.aspects() == ASPECTS and scores.names() == set(loaded.text)
+        assert canonical_phones(tmp_path / "data" / name) is not None
+    with (source / "resource" / "scores.json").open() as file:
+        published = json.load(file)
+    word = published["000010011"]["words"][1]
+    scores = read_scores(tmp_path / "data" / name_of(tmp_path, "000010011"))
+    assert scores.words["000010011"][1].word == word["text"]
+    assert [p.accuracy for p in scores.phones["000010011"] if p.word_index == 1] == (
+        word["phones-accuracy"]
+    )
+    parts = [data.load(tmp_path / "data" / name, tmp_path) for name in ("train_nodev", "dev")]
+    assert [len(part.speakers) for part in parts] == [80, 20]
+    assert not set(parts[0].speakers) & set(parts[1].speakers)
+    groups = Counter((int(parts[1].age[s]) < 18, parts[1].gender[s]) for s in parts[1].speakers)
+    assert groups == {(False, "f"): 7, (False, "m"): 4, (True, "f"): 4, (True, "m"): 5}
     again = run("prepare", "speechocean762", source, "-C", tmp_path)
-    assert again.err.count("is up to date") == 2
+    assert again.err.count("is up to date") == 4
+
+
+def name_of(work: Path, utterance: str) -> str:
+    """The set, of train and test, that an utterance is in."""
+    train = data.read_table(work / "data" / "train" / "utt2spk")
+    return "train" if utterance in train else "test"

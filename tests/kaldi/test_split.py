@@ -10,6 +10,7 @@ import pytest
 from conftest import make_set
 
 from speechkit.kaldi import data, split
+from speechkit.pronunciation.labels import PhoneScore, Scores, read_scores, write_scores
 from speechkit.workdir import WorkDir
 
 
@@ -155,3 +156,20 @@ def test_a_prepared_set_is_not_overwritten(workdir: Path, run) -> None:
     assert done.code == 2
     assert tables(workdir / "data" / "dev") == before
     assert not (workdir / "data" / "fit").exists()
+
+
+def test_scores_follow_their_utterances(workdir: Path) -> None:
+    folder = workdir / "data" / "train"
+    names = list(data.read_table(folder / "utt2spk"))
+    scores = Scores(
+        {name: {"total": 5.0} for name in names},
+        phones={name: [PhoneScore("AA1", 0, 1.5)] for name in names},
+    )
+    write_scores(folder, scores)
+    for part in split.split(WorkDir(workdir), split.Settings("train", ("fit", "dev"), speakers=1)):
+        there = read_scores(part)
+        assert there.names() == set(data.read_table(part / "utt2spk"))
+        assert there.utterances == {name: {"total": 5.0} for name in there.names()}
+        assert (part / "score_scales.json").read_text() == (
+            folder / "score_scales.json"
+        ).read_text()

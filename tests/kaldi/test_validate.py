@@ -15,6 +15,13 @@ from conftest import make_set
 from speechkit.errors import UserError
 from speechkit.files import Lock
 from speechkit.kaldi import data, fix, problems, validate
+from speechkit.pronunciation.labels import (
+    PhoneScore,
+    Scores,
+    WordScores,
+    read_scores,
+    write_scores,
+)
 from speechkit.workdir import Output, read_manifest
 
 
@@ -374,3 +381,55 @@ def test_fix_waits_for_nobody(workdir: Path, folder: Path, run) -> None:
     ran = run("validate", "-C", workdir, "--fix")
     lock.release()
     assert ran.code == 2 and "is being written by process" in ran.err
+
+
+def score(folder: Path) -> Scores:
+    """Scores of every utterance of the set, whose text is AH."""
+    names = data.read_table(folder / "utt2spk")
+    scores = Scores(
+        {name: {"total": 5.0} for name in names},
+        {name: [WordScores("AH", {"stress": 5.0})] for name in names},
+        {name: [PhoneScore("AA1", 0, 1.5)] for name in names},
+    )
+    write_scores(folder, scores)
+    return scores
+
+
+def test_label_files_follow_when_utterances_are_dropped(workdir: Path, folder: Path) -> None:
+    scores = score(folder)
+    labels = {name: {"total": 1} for name in scores.names()}
+    (folder / "labels.json").write_text(json.dumps({**labels, "scale": 3}))
+    (folder / "words.tsv").write_text("word\tspeaker\ns0\ta word like a speaker\nx\t1\ny\t2\n")
+    with (folder / "utterance_scores.tsv").open("a") as file:
+        file.write("unknown\t7\n")
+    (folder / "wav" / "s1-u1.wav").write_bytes(b"")
+    actions = mend(folder)
+    dropped = "dropped entries of unusable or unknown utterances"
+    assert f"utterance_scores.tsv: {dropped}: 2 (s1-u1, unknown)" in actions
+    assert f"labels.json: {dropped}: 1 (s1-u1)" in actions
+    left = read_scores(folder)
+    assert left.names() == scores.names() - {"s1-u1"}
+    assert set(json.loads((folder / "labels.json").read_text())) == {*left.names(), "scale"}
+    assert len((folder / "words.tsv").read_text().splitlines()) == 4
+    assert not validate.check(folder, workdir).problems
+    assert (folder / ".backup" / "word_scores.tsv").is_file()
+
+
+def test_problems_of_scores(workdir: Path, folder: Path) -> None:
+    scores = score(folder)
+    scores.words["s0-u0"] = [WordScores("OH", {"stress": 5.0})]
+    scores.phones["s0-u1"] = [PhoneScore("XX", 0, 2.5)]
+    del scores.utterances["s0-u2"]
+    write_scores(folder, scores)
+    with (folder / "word_scores.tsv").open("a") as file:
+        file.write("s9-u9\t0\tAH\t1\n")
+    report = validate.check(folder, workdir)
+    assert {(p.kind, p.file.name, p.line): p.message for p in report.problems} == {
+        ("scores", "phone_scores.tsv", 3): "'s0-u1': the phone accuracy 2.5 is outside 0 to 2",
+        ("scores", "phone_scores.tsv", None): "phones outside ARPAbet: s0-u1: XX",
+        ("scores", "word_scores.tsv", None): (
+            "words that disagree with the text: s0-u0: 'OH' was scored, the text is 'AH'"
+        ),
+        ("unknown-key", "word_scores.tsv", 14): "no utterance 's9-u9'",
+        ("unscored", "utterance_scores.tsv", None): "1 utterances are not in it (s0-u2)",
+    }

@@ -19,7 +19,7 @@ arms="dm dm_wvl dm_wtl dm_wtl_wvl dm_wvl_pitch_pm02_ps30 dm_wvl_xvector_pm04_ps3
 step=(--epoch-size 1600 --patience 0 --precision "$precision")
 
 if at 1 "prepare"; then
-  speechkit prepare speechocean762 "$corpus" -C "$dir"
+  speechkit prepare speechocean762 "$corpus" -C "$dir" --dev-share 0
   speechkit split -C "$dir" --set train --speakers 15 --into fit,dev
 fi
 
