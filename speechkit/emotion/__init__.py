@@ -1,0 +1,1 @@
+"""Emotion of speech: splits, upstream models, classifiers, and their evaluation."""

@@ -1,0 +1,141 @@
+"""The folder of a trained emotion model: config.yaml, model.safetensors, log.tsv, summary.json.
+
+``exp/emotion/<name>/fold<N>/seed<M>/``, for every kind of model.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from speechkit.errors import UserError
+from speechkit.manifest import read_json
+from speechkit.text import write_tsv
+
+if TYPE_CHECKING:
+    import torch
+
+    from speechkit.workdir import WorkDir
+
+KIND = "emotion"
+CONFIG, WEIGHTS, LOG, SUMMARY = "config.yaml", "model.safetensors", "log.tsv", "summary.json"
+_NEEDED = ("model", "upstream", "classes", "sample_rate", "network", "training")
+_FOLDER = re.compile(r"fold(\d+)/seed(\d+)")
+
+
+def write(
+    folder: Path,
+    *,
+    model: str,
+    upstream: str,
+    classes: Sequence[str],
+    sample_rate: int,
+    network: Mapping[str, Any],
+    training: Mapping[str, Any],
+    weights: Mapping[str, torch.Tensor],
+    rows: Sequence[Mapping[str, float]],
+    summary: Mapping[str, Any],
+) -> None:
+    """Write all that prediction needs, and the log of the training.
+
+    Args:
+        folder: an existing folder.
+        model: ``functionals``, ``fbank-cnn`` or ``encoder``: who loads it again.
+        upstream: its spec.
+        classes: in the order of the outputs.
+        sample_rate: in Hz, of the audio that the model takes.
+        network: all that rebuilds the model (head, pooling, normalisation, features).
+        training: set, split, fold, seed, and settings, for the record.
+        weights: tensors of the model, normalisation among them.
+        rows: the log; each begins with ``step``, and should have ``train_loss``,
+            ``valid_loss`` and ``valid_accuracy``.
+        summary: ``best_step`` and ``train_seconds`` at least; ``disk_bytes`` where the model
+            needs more than its own files (an encoder that is not in ``weights``).
+    """
+    from safetensors.torch import save
+
+    kept = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    (folder / WEIGHTS).write_bytes(save(kept))
+    config = {
+        "kind": KIND,
+        "model": model,
+        "upstream": upstream,
+        "classes": list(classes),
+        "sample_rate": int(sample_rate),
+        "network": plain(network),
+        "training": plain(training),
+    }
+    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    (folder / CONFIG).write_text(text, encoding="utf-8")
+    if rows:
+        columns = list(rows[0])
+        write_tsv(folder / LOG, columns, [[f"{row[c]:.6g}" for c in columns] for row in rows])
+    told = {"disk_bytes": (folder / WEIGHTS).stat().st_size, **plain(summary)}
+    (folder / SUMMARY).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+
+
+def plain(value: Any) -> Any:
+    """A value of lists, dictionaries and scalars, as YAML and JSON have them."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Contents of ``config.yaml``.
+
+    Raises:
+        UserError: it is not there, or not of an emotion model.
+    """
+    path = folder / CONFIG
+    try:
+        card = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder} has no readable {CONFIG} ({error}).") from error
+    if not isinstance(card, dict) or card.get("kind") != KIND:
+        raise UserError(f"{path} is not of an emotion model of speechkit.")
+    missing = [name for name in _NEEDED if name not in card]
+    if missing:
+        raise UserError(f"{path} is damaged: it has no '{missing[0]}'.", "Train the model again.")
+    return card
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """``summary.json`` of a trained model; empty where there is none."""
+    found = read_json(folder / SUMMARY)
+    return found if isinstance(found, dict) else {}
+
+
+def folder_of(workdir: WorkDir, name: str, fold: int, seed: int) -> Path:
+    """``exp/emotion/<name>/fold<N>/seed<M>``."""
+    return workdir.exp("emotion", name, f"fold{fold}", f"seed{seed}")
+
+
+def find_models(workdir: WorkDir, name: str) -> list[tuple[int, int, Path]]:
+    """(fold, seed, folder) of every trained model of an experiment, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    base = workdir.exp("emotion", name)
+    found = []
+    for path in base.glob(f"fold*/seed*/{CONFIG}"):
+        if match := _FOLDER.fullmatch(path.parent.relative_to(base).as_posix()):
+            found.append((int(match[1]), int(match[2]), path.parent))
+    if not found:
+        others = sorted({p.parents[2].name for p in base.parent.glob(f"*/fold*/seed*/{CONFIG}")})
+        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
+        raise UserError(
+            f"There is no trained model '{name}' in {base.parent}. {listed}",
+            "Train one with `speechkit train emotion --name NAME`.",
+        )
+    return sorted(found)

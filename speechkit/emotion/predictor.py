@@ -1,0 +1,108 @@
+"""A trained emotion model of any kind, ready to say what it hears."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speechkit.emotion import model_folder
+from speechkit.emotion.data import EmotionSet, read_clip
+from speechkit.errors import UserError, require_choice
+
+if TYPE_CHECKING:
+    from speechkit.workdir import WorkDir
+
+
+class Predictor(ABC):
+    """Class probabilities of clips.
+
+    Args:
+        folder: of the trained model.
+        card: its ``config.yaml``.
+
+    Attributes:
+        classes: in the order of the probabilities.
+        sample_rate: in Hz, of the waves that it takes.
+        max_seconds: most seconds of a clip that were used in training.
+    """
+
+    def __init__(self, folder: Path, card: dict[str, Any]) -> None:
+        self.folder, self.card = folder, card
+        self.classes: tuple[str, ...] = tuple(card["classes"])
+        self.sample_rate = int(card["sample_rate"])
+        self.max_seconds = float(card["training"].get("max_seconds", 30.0))
+
+    @abstractmethod
+    def probabilities(
+        self, waves: Sequence[np.ndarray], speakers: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """Probabilities float32 ``[N, C]`` of mono waves ``[T]`` at ``sample_rate``.
+
+        A wave gets the same result in any batch.
+
+        Args:
+            waves: the clips.
+            speakers: of each, for a model that normalises by speaker.
+        """
+
+    def of_utterances(
+        self,
+        workdir: WorkDir,
+        dataset: EmotionSet,
+        ids: Sequence[str],
+        *,
+        jobs: int = 1,
+        advance: Callable[[int], None] = lambda count: None,
+    ) -> np.ndarray:
+        """Probabilities ``[N, C]`` of utterances of a set, reading audio as needed.
+
+        Models with cached features override it.
+        """
+        utterances = dataset.utterances(ids)
+        found = np.zeros((len(ids), len(self.classes)), np.float32)
+        durations = dataset.data.durations
+        order = sorted(range(len(ids)), key=lambda i: durations.get(ids[i], 0.0))
+        for first in range(0, len(order), 8):
+            part = order[first : first + 8]
+            waves = [read_clip(utterances[i], self.sample_rate, self.max_seconds) for i in part]
+            found[part] = self.probabilities(waves, [utterances[i].speaker for i in part])
+            advance(len(part))
+        return found
+
+
+def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
+    """Load a trained model of any kind.
+
+    Args:
+        folder: ``exp/emotion/<name>/fold<N>/seed<M>``.
+        device: where a network computes: cpu or cuda.
+
+    Raises:
+        UserError: something is missing, damaged, or of another kind.
+    """
+    card = model_folder.read_card(folder)
+    model = str(card["model"])
+    require_choice(
+        f"{folder / model_folder.CONFIG}: model", model, ("functionals", "fbank-cnn", "encoder")
+    )
+    try:
+        if model == "functionals":
+            from speechkit.emotion.functionals_model import FunctionalsPredictor
+
+            return FunctionalsPredictor(folder, card)
+        if model == "fbank-cnn":
+            from speechkit.emotion.cnn_predictor import CnnPredictor
+
+            return CnnPredictor(folder, card, device)
+        from speechkit.emotion.encoder_predictor import EncoderPredictor
+
+        return EncoderPredictor(folder, card, device)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder / model_folder.CONFIG} is damaged ({type(error).__name__}: {error}).",
+            "Train the model again.",
+        ) from error
