@@ -69,8 +69,7 @@ class Mfcc:
 
 def frame_count(samples: int) -> int:
     """Frames of a recording: all full windows, and a last one filled up with zeros."""
-    full = 1 + (samples - WINDOW) // SHIFT if samples >= WINDOW else 0
-    return full + 1 if samples > full * SHIFT else full
+    return max(0, (samples - WINDOW) // SHIFT + 1) + 1
 
 
 def mel_filters(low: float, high: float, filters: int) -> np.ndarray:

@@ -86,15 +86,21 @@ class SphinxModel(AcousticModel):
         Raises:
             UserError: one of them is shorter than one window of 410 samples.
         """
+        return [self._evidence(cepstra) for cepstra in self.cepstra(waves)]
+
+    def cepstra(self, waves: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Mel cepstra ``[T, 13]`` (float64) of each recording, before mean normalisation.
+
+        Raises:
+            UserError: one of them is shorter than one window of 410 samples.
+        """
         for wave in waves:
             if len(wave) < WINDOW:
                 raise UserError(
                     f"The audio has {len(wave)} samples, too few for the model 'sphinx'.",
                     f"It needs at least {WINDOW} ({1000 * WINDOW / SAMPLE_RATE:.1f} ms).",
                 )
-        if not waves:
-            return []
-        return [self._evidence(cepstra) for cepstra in self._mfcc.cepstra(waves)]
+        return self._mfcc.cepstra(waves) if waves else []
 
     @torch.inference_mode()
     def _evidence(self, cepstra: np.ndarray) -> Evidence:
