@@ -22,7 +22,7 @@ def extract_gop(
         str,
         typer.Option(
             help="segment: Kaldi's 84 columns of aligned phones. ctc: scores of every "
-            "substitution and deletion without an alignment (42 columns)."
+            "substitution and deletion without an alignment (42 columns). both: 126 columns."
         ),
     ] = "segment",
     align_with: Annotated[

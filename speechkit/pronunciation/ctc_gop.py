@@ -15,7 +15,9 @@ what underflows there is computed again with them.
 
 ``ctc``: blanks may stand between any two labels and must stand between equal ones, exactly
 as in CTC (Graves et al., 2006). ``hmm`` (own design): one state a phone; silence and noise
-may stand between any two phones and never must.
+may stand between any two phones and never must. A frame posterior then counts with the power
+:data:`HMM_SCALE`, because neighbouring frames say nearly the same: at full weight one path
+would outweigh all others.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ RATIO_CAP = 100.0
 _SAFE = 1e-250  # below it double precision loses paths, and logarithms are needed
 _CHUNK = 2**21  # doubles at a time
 
-COLUMNS = ("own", "deletion", *(f"sub_{p}" for p in ARPABET), "occupancy")
+HMM_SCALE = 0.15
+"""Power of the frame posteriors of a model without blank (chosen on training speakers)."""
+
+COLUMNS = ("own", "deletion", *(f"sub_{p}" for p in ARPABET), "log_occupancy")
 """The 42 columns."""
 
 _FIRST = KALDI_ID[ARPABET[0]]
@@ -244,11 +249,13 @@ def alternatives(
         log_posteriors: ``[T, C]``.
         phones: canonical, with or without stress.
         labels: the C labels.
-        blank: column of the blank; None takes the ``hmm`` topology.
+        blank: column of the blank; None takes the ``hmm`` topology and its scale.
         model: its name, for messages.
     """
     sequence = canonical_ids(phones, labels, model) - _FIRST + 1
     emissions = phone_emissions(log_posteriors, labels, blank)
+    if blank is None:
+        emissions *= HMM_SCALE
     scores = sequence_scores(emissions, sequence, "hmm" if blank is None else "ctc")
     names = {kaldi_name(label) for label in labels}
     return scores, np.array([phone in names for phone in ARPABET])
@@ -265,12 +272,12 @@ def ctc_features(
 
     The columns (:data:`COLUMNS`): log-likelihood of the canonical sequence per frame; its
     advantage over the sequence without this phone; over the one with this phone replaced by
-    each of the 39 (0 for itself and for phones that the model lacks); expected frames in
-    the phone. Without a blank (``hmm``) the advantages are divided by the expected frames
-    (at least one), because the evidence of neighbouring frames is nearly the same.
+    each of the 39 (0 for itself and for phones that the model lacks); log(0.1 + expected
+    frames in the phone). Without a blank (``hmm``) the advantages are divided by the expected
+    frames (at least one).
 
     The log posterior is that of the canonical phone among all these alternatives, the GOP
-    its advantage over the best of them and itself, so at most 0.
+    its advantage over the best of them and itself, so at most 0; neither is divided.
 
     Raises:
         UserError: a phone that the model lacks, or too few frames.
@@ -281,12 +288,11 @@ def ctc_features(
     advantage = np.minimum(scores.total - others, RATIO_CAP)
     sequence = canonical_ids(phones, labels) - _FIRST + 1
     advantage[np.arange(len(phones)), sequence] = 0.0  # itself, without the last digit's error
-    if blank is None:
-        advantage = advantage / np.maximum(scores.occupancy, 1.0)[:, None]
     own = np.full((len(phones), 1), scores.total / len(as_array(log_posteriors)))
-    lacking = np.concatenate([[False], ~has])
-    features = np.concatenate(
-        [own, np.where(lacking, 0.0, advantage), scores.occupancy[:, None]], axis=1
-    )
     posterior = -_log_sum(-advantage.T)
+    frames = scores.occupancy[:, None]
+    columns = advantage / np.maximum(frames, 1.0) if blank is None else advantage
+    lacking = np.concatenate([[False], ~has])
+    parts = [own, np.where(lacking, 0.0, columns), np.log(0.1 + frames)]
+    features = np.concatenate(parts, axis=1)
     return features, posterior, np.minimum(advantage.min(axis=1), 0.0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from speechkit.acoustic.align import Alignment
     from speechkit.acoustic.base import AcousticModel
 
-METHODS = ("segment", "ctc")
+METHODS = ("segment", "ctc", "both")
 IMPORTED = "imported"
 Pronunciation = Sequence[str]
 
@@ -29,7 +29,8 @@ class FeatureSettings:
     Args:
         am: acoustic models (see :func:`speechkit.acoustic.models.load_model`), whose blocks of
             columns stand side by side in this order.
-        method: ``segment`` (Kaldi's 84 columns a model) or ``ctc`` (42, without segments).
+        method: ``segment`` (Kaldi's 84 columns a model), ``ctc`` (42, without segments), or
+            ``both`` (126).
         align_with: the model whose segments all blocks take; empty: each model aligns itself.
         prosody: add the block of :mod:`speechkit.pronunciation.prosody_features`.
         names: of the blocks, one a model; empty: made of ``am``.
@@ -125,10 +126,10 @@ def layout(
         settings: what is computed.
         models: those of ``settings.am``.
     """
-    own = gop.COLUMNS if settings.method == "segment" else ctc_gop.COLUMNS
+    own = {"segment": gop.COLUMNS, "ctc": ctc_gop.COLUMNS, "both": gop.COLUMNS + ctc_gop.COLUMNS}
     names = settings.names or block_names(settings.am)
     parts: list[tuple[str, str, str, str, Sequence[str]]] = [
-        (name, spec, model.fingerprint, settings.method, own)
+        (name, spec, model.fingerprint, settings.method, own[settings.method])
         for name, spec, model in zip(names, settings.am, models, strict=True)
     ]
     if settings.prosody:

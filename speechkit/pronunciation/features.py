@@ -232,18 +232,33 @@ class FeaturePipeline:
         if number >= len(settings.am):  # it only aligns
             return
         phones = [segment.phone for segment in alignment.segments]
+        work.blocks[number], scores = self._block(model, evidence, phones, starts, ends)
+        if number == 0:
+            work.scores = scores
+
+    def _block(
+        self,
+        model: AcousticModel,
+        evidence: Evidence,
+        phones: Sequence[str],
+        starts: np.ndarray,
+        ends: np.ndarray,
+    ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Columns of one model, and log posterior and GOP of each phone (of segments if both)."""
         blank = model.blank if model.topology == "ctc" else None
-        logs, labels = evidence.log_posteriors, model.labels
-        if settings.method == "ctc":
-            block, *scores = ctc_gop.ctc_features(logs, phones, labels, blank, model.name)
-        else:
+        logs, labels, blocks = evidence.log_posteriors, model.labels, []
+        method = self.settings.method
+        if method != "segment":
+            block, *found = ctc_gop.ctc_features(logs, phones, labels, blank, model.name)
+            blocks.append(block)
+            scores = (found[0], found[1])
+        if method != "ctc":
             ids = gop.canonical_ids(phones, labels, model.name)
             frames = gop.phone_log_posteriors(logs, labels, blank)
             block = gop.segment_features(frames, starts, ends, ids)
-            scores = list(gop.scalar_gop(block, ids))
-        work.blocks[number] = block
-        if number == 0:
-            work.scores = (scores[0], scores[1])
+            blocks.insert(0, block)
+            scores = gop.scalar_gop(block, ids)
+        return np.concatenate(blocks, axis=1), scores
 
     def _finish(self, work: _Work) -> Extracted:
         alignment, request = work.alignment, work.request

@@ -52,6 +52,17 @@ def test_a_badly_said_phone_has_a_low_gop():
         assert min(rows, key=lambda row: row.log_posterior).phone == "T"
 
 
+def test_both_methods_side_by_side():
+    both, segment, ctc = (pipeline(method=m) for m in ("both", "segment", "ctc"))
+    assert both.columns == segment.columns + ctc.columns
+    parts = [maker.extract(say(SAID), WORDS) for maker in (segment, ctc)]
+    found = both.extract(say(SAID), WORDS)
+    np.testing.assert_array_equal(
+        found.features, np.concatenate([p.features for p in parts], axis=1)
+    )
+    assert found.rows == parts[0].rows
+
+
 def test_blocks_of_several_models_stand_side_by_side():
     models = [ToneModel("one"), ToneModel("two", shift=0.02), ToneModel("three", rate=8000)]
     both = pipeline(models, prosody=True)
