@@ -57,6 +57,7 @@ def _add_commands() -> None:
         prosody,
         report,
         split,
+        split_folds,
         train,
         validate,
         xvector,
@@ -65,6 +66,7 @@ def _add_commands() -> None:
     app.add_typer(prepare.app, name="prepare")
     app.command("validate")(validate.validate)
     app.command("split")(split.split)
+    app.command("split-folds")(split_folds.split_folds)
     app.command("mix")(mix.mix)
     app.command("align")(align.align)
     app.command("extract-prosody")(prosody.extract_prosody)

@@ -124,6 +124,14 @@ def folder(
             show_default="those of speechocean762",
         ),
     ] = "",
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+        typer.Option(
+            metavar="TSV",
+            help="Emotions: a table 'utt<TAB>emotion' or 'path<TAB>emotion'.",
+            show_default="none",
+        ),
+    ] = None,
     seed: options.Seed = 0,
     on_error: options.OnError = "stop",
     directory: options.Dir = Path(),
@@ -135,7 +143,7 @@ def folder(
     """Own data: audio in one subfolder per speaker, or listed in a table."""
     from speechkit.corpora.folder import read_corpus
 
-    corpus = read_corpus(path, set_name, split, seed, gender, scores, scales)
+    corpus = read_corpus(path, set_name, split, seed, gender, scores, scales, labels)
     _write(corpus, directory, on_error, jobs, force, as_json)
 
 
@@ -304,3 +312,23 @@ def speechocean762(
 
     corpus = read_corpus(path, scores, dev_share, seed)
     _write(corpus, directory, on_error, jobs, force, as_json)
+
+
+@app.command("ravdess")
+def ravdess(
+    path: Corpora,
+    set_name: Annotated[str, typer.Option("--set", help="Name of the set.")] = "ravdess",
+    on_error: options.OnError = "stop",
+    directory: options.Dir = Path(),
+    jobs: options.Jobs = 0,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """RAVDESS: acted emotions; its speech recordings become one labelled set.
+
+    Divide it for training and testing with `speechkit split-folds`.
+    """
+    from speechkit.corpora.ravdess import read_corpus
+
+    _write(read_corpus(path, set_name), directory, on_error, jobs, force, as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,10 @@ class CorpusSet:
         transcripts: further files that were read for it, too many to be listed one by one
             in a manifest.
         scores: scores of pronunciation; other utterances may be in them too.
+        tables: further Kaldi tables by file name, utterance -> value, as ``utt2emotion``;
+            other utterances may be in them too.
+        examine: (utterances, processes) -> what the manifest notes of them; called when the
+            set is written.
         params: what determines this set, beside the parameters of the whole corpus.
     """
 
@@ -61,6 +65,8 @@ class CorpusSet:
     age: dict[str, str] = field(default_factory=dict)
     transcripts: list[Path] = field(default_factory=list)
     scores: Scores | None = None
+    tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    examine: Callable[[Sequence[Item], int], dict[str, Any]] | None = None
     params: dict[str, Any] = field(default_factory=dict)
 
 

@@ -21,6 +21,7 @@ from speechkit.corpora.common import (
     subfolders,
     utterance_id,
 )
+from speechkit.corpora.folder_labels import read_labels
 from speechkit.corpora.folder_scores import read_scores
 from speechkit.corpora.parting import parse_split, split_speakers
 from speechkit.errors import UserError, closest
@@ -40,6 +41,7 @@ def read_corpus(
     gender_file: Path | None = None,
     scores: Path | None = None,
     scales: str = "",
+    labels: Path | None = None,
 ) -> Corpus:
     """Read own data into one set, or into several with different speakers.
 
@@ -52,6 +54,7 @@ def read_corpus(
         scores: scores of pronunciation: a folder of tables, one table, or one JSON file
             (see :mod:`speechkit.corpora.folder_scores`).
         scales: between which values they lie: a JSON file, or ``word=0:5,phone=0:2``.
+        labels: table of emotions (see :mod:`speechkit.corpora.folder_labels`).
 
     Raises:
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
@@ -75,6 +78,11 @@ def read_corpus(
         metadata += read
     if scales:
         params.update(scales=scales)
+    if labels is not None:
+        base = path if path.is_dir() else path.parent
+        whole.items, whole.tables = read_labels(labels, whole.items, base)
+        params.update(labels=str(full_path(labels)))
+        metadata.append(full_path(labels))
     return Corpus(
         command="prepare folder",
         params=params,

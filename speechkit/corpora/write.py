@@ -127,6 +127,9 @@ def _write_set(
     ) as out:
         if not out.up_to_date:
             seconds, skipped = _measure(out, planned, on_error, jobs)
+            if planned.examine is not None:
+                items = [item for item in planned.items if item.utterance in seconds]
+                out.notes.update(planned.examine(items, jobs))
             summary = write_tables(out.path, planned, seconds, skipped)
             out.counts.update({k: v for k, v in vars(summary).items() if k != "set"})
     return read_summary(final)
@@ -210,6 +213,8 @@ def write_tables(
         "spk2gender": gender,
         "spk2age": {name: value for name, value in planned.age.items() if name in heard},
     }
+    for name, table in planned.tables.items():
+        tables[name] = {utterance: table[utterance] for utterance in speakers if utterance in table}
     data.write(folder, wavs, speakers, **tables)
     if planned.scores is not None:
         _write_scores(folder, planned.scores.part(speakers), planned.name)
