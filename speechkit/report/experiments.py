@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.errors import UserError
-from speechkit.log import logger
 from speechkit.manifest import read_json, read_manifest
+from speechkit.report.reading import DAMAGED, read_log, readable
 from speechkit.separation import model_folder, results
 from speechkit.separation.published import Training
 from speechkit.workdir import WorkDir
@@ -22,7 +21,6 @@ from speechkit.workdir import WorkDir
 if TYPE_CHECKING:
     import pandas as pd
 
-DAMAGED = (UserError, OSError, KeyError, ValueError, TypeError)
 _HARD = re.compile(r"(pitch|energy|xvector)_pm(\d+(?:\.\d+)?)")  # names that mine-hard gives
 _ORDER = ("", "pitch", "energy", "xvector")
 
@@ -124,25 +122,16 @@ def collect(workdir: WorkDir) -> list[Experiment]:
         one = Experiment(name)
         for path in sorted((base / name).glob("seed*/config.yaml")):
             if path.parent.name[4:].isdigit():
-                one.seeds += _readable(_seed, path.parent)
+                one.seeds += readable(_seed, path.parent)
         one.seeds.sort(key=lambda seed: seed.number)
         for path in sorted((base / name / "eval").glob(f"[!.]*/{results.SUMMARY}")):
-            one.evaluations += _readable(_evaluation, path.parent)
+            one.evaluations += readable(_evaluation, path.parent)
         if one.seeds and one.seeds[0].training:
-            settings = _readable(lambda _, o=one: settings_of(workdir, o.seeds[0]), base / name)
+            settings = readable(lambda _, o=one: settings_of(workdir, o.seeds[0]), base / name)
             one.settings = settings[0] if settings else None
         if one.seeds or one.evaluations:
             found.append(one)
     return sorted(found, key=_place)
-
-
-def _readable(read: Any, folder: Path) -> list[Any]:
-    """What was read, or nothing, with a warning."""
-    try:
-        return [read(folder)]
-    except DAMAGED as error:
-        logger.warning(f"report: {folder} is left out: {error}")
-        return []
 
 
 def _place(one: Experiment) -> tuple[Any, ...]:
@@ -164,14 +153,6 @@ def _seed(folder: Path) -> Seed:
         read_json(folder / "summary.json") or {},
         read_manifest(folder) or {},
     )
-
-
-def read_log(path: Path) -> dict[str, list[float]]:
-    """Columns of numbers by name."""
-    import pandas
-
-    table = pandas.read_csv(path, sep="\t")
-    return {str(name): table[name].astype(float).tolist() for name in table.columns}
 
 
 def _evaluation(folder: Path) -> Evaluation:
@@ -238,22 +219,6 @@ def _parameters(network: str) -> int:
     except DAMAGED:
         return 0
     return sum(p.numel() for p in net.parameters())
-
-
-def corpus(workdir: WorkDir, name: str) -> str:
-    """The corpus that a set was prepared from, through ``mix`` and ``split``; '' if unknown."""
-    seen: set[str] = set()
-    while name and name not in seen:
-        seen.add(name)
-        folder = workdir.root / "data" / name
-        manifest = read_manifest(folder) or {}
-        command = str(manifest.get("command", ""))
-        if command.startswith("prepare "):
-            return command.removeprefix("prepare ")
-        header = read_json(folder / "mixtures.json")
-        source = header.get("source_set", "") if isinstance(header, dict) else ""
-        name = str(manifest.get("params", {}).get("set", "") or source)
-    return ""
 
 
 def baseline(workdir: WorkDir, set_name: str, experiments: Sequence[Experiment]) -> Experiment:

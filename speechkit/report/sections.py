@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.log import logger
-from speechkit.report import clips, pictures
+from speechkit.report import clips, pictures, reading
 from speechkit.report.model import Cell, Picture, Section, Table
 from speechkit.speaker import prosody, verification
 from speechkit.workdir import WorkDir, read_manifest
@@ -100,7 +99,7 @@ def networks(workdir: WorkDir) -> Section | None:
                 round(manifest["seconds"] / 60, 1),
             ]
         )
-        log = _tsv(folder / "log.tsv")
+        log = reading.read_log(folder / "log.tsv")
         section.pictures.append(
             Picture(
                 pictures.training(folder.name, log, summary["best_epoch"]),
@@ -275,14 +274,6 @@ def _json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
-def _tsv(path: Path) -> dict[str, list[float]]:
-    """Columns of numbers by name."""
-    import pandas
-
-    table = pandas.read_csv(path, sep="\t")
-    return {str(name): table[name].astype(float).tolist() for name in table.columns}
-
-
 def guarded(make: Maker, workdir: WorkDir) -> list[Section]:
     """The sections of a maker, up to one whose inputs are damaged, with a warning."""
     found: list[Section] = []
@@ -290,7 +281,7 @@ def guarded(make: Maker, workdir: WorkDir) -> list[Section]:
         made = make(workdir)
         for section in [made] if isinstance(made, Section) else made or ():
             found.append(section)
-    except (UserError, OSError, KeyError, ValueError, TypeError) as error:
+    except reading.DAMAGED as error:
         name = make.__name__ if make.__name__ != "sections" else make.__module__.split(".")[-1]
         logger.warning(f"report: no section '{name.replace('_', ' ')}': {error}")
     return found

@@ -10,8 +10,10 @@ import numpy as np
 from speechkit.log import logger
 from speechkit.manifest import read_json, read_manifest
 from speechkit.report import experiments, separation_pictures, separation_tables, worst
-from speechkit.report.experiments import DAMAGED, Evaluation, Experiment
+from speechkit.report.cells import number
+from speechkit.report.experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Picture, Section, Table
+from speechkit.report.reading import DAMAGED, corpus
 from speechkit.report.separation_pictures import Line
 from speechkit.separation import published
 from speechkit.separation.correlation import read_correlations
@@ -106,7 +108,7 @@ def _there(one: Experiment, epochs: Sequence[int | None], column: str) -> Cell:
         for seed, epoch in pairs
         if epoch is not None and 0 < epoch <= len(seed.log.get(column, ()))
     ]
-    shown = separation_tables.number(float(np.mean(values))) if values else "-"
+    shown = number(float(np.mean(values))) if values else "-"
     return Cell(shown, number=True)
 
 
@@ -189,9 +191,9 @@ def _about(workdir: WorkDir, name: str, main: Sequence[tuple[Experiment, Evaluat
     mixtures = max(table["mixture"].nunique() for table in tables)
     named = [column for column in tables[0] if str(column).startswith("speaker")]
     people = len(set(tables[0][named].to_numpy().ravel().tolist()))
-    corpus = experiments.corpus(workdir, name)
+    prepared = corpus(workdir, name)
     text = [
-        f"{mixtures} mixtures of {people} speakers" + (f" ({corpus})" if corpus else "") + ". "
+        f"{mixtures} mixtures of {people} speakers" + (f" ({prepared})" if prepared else "") + ". "
         "SI-SNRi is the improvement over the mixture, in dB; a mean hides the tail, so hard sample "
         "rates and low percentiles stand beside it."
     ]
@@ -287,7 +289,6 @@ def _coefficient(row: dict[str, Any], kind: str) -> Cell:
     value, low, high = (row[name] for name in (kind, f"{kind}_low", f"{kind}_high"))
     if value is None:
         return Cell("-", number=True)
-    number = separation_tables.number
     sure = low is not None and (low > 0 or high < 0)
     under = [] if low is None else [f"[{number(low)}, {number(high)}]"]
     return Cell(number(value, 3), True, sure, under)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from speechkit.report.cells import number, spread
 from speechkit.report.comparability import differences_to_paper, size_of
 from speechkit.report.experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Table
@@ -14,7 +15,7 @@ from speechkit.workdir import WorkDir
 
 Found = Sequence[tuple[Experiment, Evaluation]]
 
-_MINUS, _SPACE = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
+_SPACE = "\N{NO-BREAK SPACE}"
 _MEANS = {"si_snri_db": "SI-SNRi", "sdri_db": "SDRi", "stoi": "STOI", "estoi": "ESTOI"}
 _PERCENTILES = (1, 5, 10)
 _HSR = re.compile(r"hsr(\d+(?:\.\d+)?)_percent")
@@ -24,22 +25,6 @@ _CHANGES = {
     "better_by_1db_percent": f"better by 1{_SPACE}dB (%)",
     "worse_by_1db_percent": f"worse by 1{_SPACE}dB (%)",
 }
-
-
-def number(value: float, digits: int = 2, sign: bool = False) -> str:
-    """A number with a real minus sign."""
-    rounded = round(value, digits) or 0.0  # no minus before a zero
-    shown = f"{rounded:+.{digits}f}" if sign and rounded else f"{rounded:.{digits}f}"
-    return shown.replace("-", _MINUS)
-
-
-def spread(found: tuple[float, float | None] | None, digits: int = 2) -> Cell:
-    """Mean and standard deviation over seeds; only the mean of one seed."""
-    if found is None:
-        return Cell("-", number=True)
-    mean, std = found
-    under = (f"± {std:.{digits}f}",) if std is not None else ()
-    return Cell(number(mean, digits), number=True, under=under)
 
 
 def label(one: Experiment, evaluation: Evaluation) -> str:

@@ -1,0 +1,46 @@
+"""Reading what stages wrote, for the report: a damaged part is left out, with a warning."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from speechkit.errors import UserError
+from speechkit.log import logger
+from speechkit.manifest import read_json, read_manifest
+from speechkit.workdir import WorkDir
+
+DAMAGED = (UserError, OSError, KeyError, ValueError, TypeError)
+
+
+def readable(read: Any, folder: Path) -> list[Any]:
+    """What was read, or nothing, with a warning."""
+    try:
+        return [read(folder)]
+    except DAMAGED as error:
+        logger.warning(f"report: {folder} is left out: {error}")
+        return []
+
+
+def read_log(path: Path) -> dict[str, list[float]]:
+    """Columns of numbers by name."""
+    import pandas
+
+    table = pandas.read_csv(path, sep="\t")
+    return {str(name): table[name].astype(float).tolist() for name in table.columns}
+
+
+def corpus(workdir: WorkDir, name: str) -> str:
+    """The corpus that a set was prepared from, through ``mix`` and ``split``; '' if unknown."""
+    seen: set[str] = set()
+    while name and name not in seen:
+        seen.add(name)
+        folder = workdir.root / "data" / name
+        manifest = read_manifest(folder) or {}
+        command = str(manifest.get("command", ""))
+        if command.startswith("prepare "):
+            return command.removeprefix("prepare ")
+        header = read_json(folder / "mixtures.json")
+        source = header.get("source_set", "") if isinstance(header, dict) else ""
+        name = str(manifest.get("params", {}).get("set", "") or source)
+    return ""
