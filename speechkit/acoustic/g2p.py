@@ -23,7 +23,7 @@ _MODE = _IPA | ord("_") << 8  # IPA, with '_' between the phonemes
 _LONGEST_PATH = 140  # espeak-ng cuts longer ones
 
 # espeak-ng's American vowels come with what follows them ("ɑːɹ", "əl", "aɪɚ").
-_ARPABET = {
+IPA_TO_ARPABET = {
     **{"ɑː": "AA", "ɑ": "AA", "æ": "AE", "a": "AE", "ʌ": "AH", "ə": "AH", "ɐ": "AH"},
     **{"ɔː": "AO", "ɔ": "AO", "ɒ": "AA", "o": "OW", "aʊ": "AW", "aɪ": "AY", "ɛ": "EH", "e": "EH"},
     **{"ɚ": "ER", "ɜː": "ER", "ɜ": "ER", "eɪ": "EY", "ɪ": "IH", "ᵻ": "IH", "iː": "IY", "i": "IY"},
@@ -73,7 +73,7 @@ def to_arpabet(phonemes: str, word: str = "") -> tuple[str, ...]:
     for token in phonemes.replace(" ", "_").split("_"):
         stress = next((digit for mark, digit in _STRESS.items() if mark in token), "0")
         for symbol in _split(token.strip("ˈˌ"), word):
-            for phone in _ARPABET[symbol].split():
+            for phone in IPA_TO_ARPABET[symbol].split():
                 if phone == "R" and phones and phones[-1] in ("R", "ER0", "ER1", "ER2"):
                     continue  # "ɜː_ɹ" in "hurry": ARPAbet's ER holds its R
                 phones.append(phone + stress if phone in _VOWELS else phone)
@@ -90,7 +90,7 @@ def _split(token: str, word: str) -> list[str]:
     """A token as known symbols, the longest first: ``ɑːɹ`` -> ``ɑː``, ``ɹ``."""
     symbols: list[str] = []
     while token:
-        size = next((n for n in (3, 2, 1) if token[:n] in _ARPABET), 0)
+        size = next((n for n in (3, 2, 1) if token[:n] in IPA_TO_ARPABET), 0)
         if not size and token[0] in "ːˑ̩̃ʲˈˌ":  # length and colour that ARPAbet does not write
             token = token[1:]
             continue
