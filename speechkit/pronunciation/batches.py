@@ -1,0 +1,102 @@
+"""Windows of texts as tensors, and batches of them for several models at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechkit.pronunciation.dataset import ScoredSet
+from speechkit.pronunciation.models import ModelConfig
+from speechkit.pronunciation.normalise import Normaliser
+from speechkit.pronunciation.packing import Layout
+from speechkit.pronunciation.windows import cut
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B windows for each of S models, packed.
+
+    Args:
+        layout: of the phones.
+        features: ``[S, N, D]``.
+        phones: ids ``[S, N]``.
+        tokens: labels of the phones, NaN in filling, ``[S, N, token aspects]``.
+        utterances: labels of the windows' utterances ``[S, B, utterance aspects]``.
+    """
+
+    layout: Layout
+    features: Tensor
+    phones: Tensor
+    tokens: Tensor
+    utterances: Tensor
+
+
+class Windows:
+    """The windows of a set in memory.
+
+    Args:
+        found: the set.
+        normaliser: of the features.
+        config: of the model: aspects and longest window.
+        device: where batches are.
+
+    Attributes:
+        start, length, utterance: of each window ``[M]``: first row, rows, and whose it is.
+    """
+
+    def __init__(
+        self, found: ScoredSet, normaliser: Normaliser, config: ModelConfig, device: str = "cpu"
+    ) -> None:
+        self.found, self.config = found, config
+        ids = found.phone_ids
+        features = normaliser(found.features, ids)
+        tokens = [found.of_phones(a) for a in config.token_aspects]
+        utterances = [found.labels[a] for a in config.utterance_aspects]
+        # One more row, for filling.
+        self.features = torch.from_numpy(np.pad(features, ((0, 1), (0, 0)))).to(device)
+        self.phones = torch.from_numpy(np.pad(ids, (0, 1))).to(device)
+        labels = _columns(tokens, len(ids))
+        self.tokens = torch.from_numpy(np.pad(labels, ((0, 1), (0, 0)), constant_values=np.nan)).to(
+            device
+        )
+        self.labels = torch.from_numpy(_columns(utterances, len(found.utterances))).to(device)
+        spans = [
+            (first + start, end - start, u)
+            for u, (first, last) in enumerate(zip(found.first[:-1], found.first[1:], strict=True))
+            for start, end in cut(found.words[first:last].tolist(), config.max_phones)
+        ]
+        table = torch.tensor(spans, dtype=torch.int64, device=device)
+        self.start, self.length, self.utterance = table.unbind(1)
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def batch(self, windows: Tensor) -> Batch:
+        """The windows at ``[S, B]``."""
+        layout = self.config.layout(self.length[windows])
+        rows = self.rows(windows, layout)
+        shape = rows.shape
+        flat = rows.flatten()
+        return Batch(
+            layout,
+            self.features.index_select(0, flat).view(*shape, -1),
+            self.phones[rows],
+            self.tokens.index_select(0, flat).view(*shape, -1),
+            self.labels[self.utterance[windows]],
+        )
+
+    def rows(self, windows: Tensor, layout: Layout) -> Tensor:
+        """Row of each packed phone ``[S, N]``; that after the last in filling."""
+        rows = self.start[windows].gather(1, layout.sequences) + layout.columns
+        return (
+            rows
+            if layout.filled is None
+            else rows.masked_fill(~layout.filled, len(self.phones) - 1)
+        )
+
+
+def _columns(values: list[np.ndarray], rows: int) -> np.ndarray:
+    return np.stack(values, axis=1) if values else np.zeros((rows, 0), np.float32)

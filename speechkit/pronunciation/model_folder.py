@@ -1,0 +1,262 @@
+"""The folders of trained models of pronunciation: config.yaml, weights, log.tsv."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from speechkit.errors import UserError
+from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
+from speechkit.pronunciation.normalise import Normaliser
+from speechkit.text import write_tsv
+from speechkit.training.weights import read_weights
+from speechkit.workdir import WorkDir
+
+KIND = "pronunciation"
+WEIGHTS, CARD, LOG = "model.safetensors", "config.yaml", "log.tsv"
+_MEAN, _STD = "normalise.mean", "normalise.std"
+
+
+@dataclass
+class Assessment:
+    """Scores from 0 to 2 of one text by S models.
+
+    Args:
+        phones: aspect -> ``[S, P]``.
+        words: aspect -> ``[S, W]``.
+        utterance: aspect -> ``[S]``.
+    """
+
+    phones: dict[str, np.ndarray]
+    words: dict[str, np.ndarray]
+    utterance: dict[str, np.ndarray]
+
+
+@dataclass
+class Assessor:
+    """Trained models (seeds) of one experiment, ready to score.
+
+    Args:
+        net: S models in one.
+        normaliser: of the features.
+        card: content of ``config.yaml`` of the first.
+        seeds: of the models.
+    """
+
+    net: Scorer
+    normaliser: Normaliser
+    card: dict[str, Any]
+    seeds: list[int]
+
+    @property
+    def config(self) -> ModelConfig:
+        """Shape of the models."""
+        return self.net.config
+
+    @property
+    def features_of(self) -> list[dict[str, Any]]:
+        """``features.json`` of the features they take, side by side."""
+        return list(self.card["features"])
+
+    def check_features(self, given: Sequence[Mapping[str, Any]], where: str) -> None:
+        """Raise UserError unless features of these configurations are what they learned from."""
+        own = [one.get("fingerprint") for one in self.features_of]
+        if [one.get("fingerprint") for one in given] == own:
+            return
+        made = " and ".join(_say(one) for one in self.features_of)
+        raise UserError(
+            f"{where} has features of {' and '.join(map(_say, given)) or 'nothing'}, but the model "
+            f"learned from features of {made}.",
+            "Extract them with the acoustic models that it was trained with, and name them "
+            "with --gop.",
+        )
+
+    def assess(
+        self, features: np.ndarray, phones: Sequence[str], words: Sequence[int]
+    ) -> Assessment:
+        """Score one text.
+
+        Args:
+            features: ``[P, D]``, as extracted.
+            phones: the P canonical phones.
+            words: index of the word of each phone, ascending from 0.
+
+        Raises:
+            UserError: no phones, phones that are not ARPAbet, or features of another size.
+        """
+        from speechkit.pronunciation.batches import Windows
+        from speechkit.pronunciation.dataset import ScoredSet
+        from speechkit.pronunciation.inference import SetScorer
+
+        if not len(phones):
+            raise UserError("There are no phones to score.")
+        if features.shape != (len(phones), self.config.inputs):
+            raise UserError(
+                f"The features are {features.shape}, expected {(len(phones), self.config.inputs)}."
+            )
+        index = np.asarray(words, dtype=np.int64)
+        count = int(index[-1]) + 1
+        sizes = {"phone": len(phones), "word": count, "utterance": 1}
+        one = ScoredSet(
+            "",
+            ["text"],
+            [""],
+            features,
+            list(phones),
+            np.array([0, len(phones)]),
+            index,
+            np.array([0, count]),
+            [""] * count,
+            {
+                aspect: np.full(sizes[aspect.partition("_")[0]], np.nan, np.float32)
+                for aspect in self.config.aspects
+            },
+        )
+        device = str(next(self.net.parameters()).device)
+        windows = Windows(one, self.normaliser, self.config, device)
+        found = SetScorer(windows, self.net.models)(self.net)
+
+        def level(name: str) -> dict[str, np.ndarray]:
+            return {a: v for a, v in found.items() if a.startswith(f"{name}_")}
+
+        ends = {aspect: values[:, 0] for aspect, values in level("utterance").items()}
+        return Assessment(level("phone"), level("word"), ends)
+
+
+def _say(config: Mapping[str, Any]) -> str:
+    named = ", ".join(map(str, config.get("am", ()))) or "an unknown model"
+    print_ = str(config.get("fingerprint", ""))[:8]
+    return f"{named} ({config.get('method', 'imported')}, {print_ or 'no fingerprint'})"
+
+
+def write(
+    folder: Path,
+    card: Mapping[str, Any],
+    weights: Mapping[str, torch.Tensor],
+    normaliser: Normaliser,
+    rows: Sequence[Mapping[str, float]],
+) -> None:
+    """Write everything that scoring needs, and the log of the training.
+
+    Args:
+        folder: an existing folder.
+        card: content of ``config.yaml``, from :func:`make_card`.
+        weights: of one model, without the leading dimension.
+        normaliser: of the features.
+        rows: measures of each epoch.
+    """
+    from safetensors.torch import save
+
+    kept = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    kept[_MEAN] = torch.from_numpy(normaliser.mean)
+    kept[_STD] = torch.from_numpy(normaliser.std)
+    (folder / WEIGHTS).write_bytes(save(kept))
+    text = yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True)
+    (folder / CARD).write_text(text, encoding="utf-8")
+    if rows:
+        columns = ["epoch", *rows[0]]
+        table = [[str(i), *(f"{v:.6g}" for v in row.values())] for i, row in enumerate(rows, 1)]
+        write_tsv(folder / LOG, columns, table)
+
+
+def make_card(
+    config: ModelConfig,
+    features_of: Sequence[Mapping[str, Any]],
+    scales: Mapping[str, Any],
+    phones: Sequence[str],
+    **rest: Any,
+) -> dict[str, Any]:
+    """What ``config.yaml`` holds, as plain values."""
+    network = asdict(config)
+    network["aspects"] = list(config.aspects)
+    return {
+        "kind": KIND,
+        "network": network,
+        "phones": list(phones),
+        "scales": {
+            level: {name: [float(end) for end in ends] for name, ends in names.items()}
+            for level, names in scales.items()
+        },
+        **rest,
+        "features": [dict(one) for one in features_of],
+    }
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Content of ``config.yaml``.
+
+    Raises:
+        UserError: it is not there, or not of such a model.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load((folder / CARD).read_text(encoding="utf-8"), Loader=loader)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder} has no readable {CARD} ({error}).") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UserError(f"{folder / CARD} is not of a model of pronunciation.")
+    return content
+
+
+def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
+    """Load one or more seeds of an experiment.
+
+    Args:
+        folders: ``exp/pronunciation/<name>/seed<N>``.
+        device: cpu or cuda.
+
+    Raises:
+        UserError: something is missing, damaged, or the seeds are not of one experiment.
+    """
+    cards = [read_card(folder) for folder in folders]
+    tensors = [read_weights(folder / WEIGHTS) for folder in folders]
+    for folder, card in zip(folders[1:], cards[1:], strict=True):
+        for key in ("network", "features", "phones"):
+            if card.get(key) != cards[0].get(key):
+                raise UserError(
+                    f"{folder} and {folders[0]} differ in '{key}'.",
+                    "Seeds of one experiment must have the same settings: train them again.",
+                )
+    try:
+        network = cards[0]["network"]
+        config = ModelConfig(**{**network, "aspects": tuple(network["aspects"])})
+        net = CLASSES[config.kind](config, len(folders))
+        stacked = {name: torch.stack([one[name].float() for one in tensors]) for name in tensors[0]}
+        normaliser = Normaliser(stacked.pop(_MEAN)[0].numpy(), stacked.pop(_STD)[0].numpy())
+        net.load_state_dict(stacked)
+        seeds = [int(card.get("seed", 0)) for card in cards]
+        cards[0]["features"][0]
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise UserError(
+            f"{folders[0]} is damaged, or was made by another version ({reason})."
+        ) from error
+    return Assessor(net.eval().to(device), normaliser, cards[0], seeds)
+
+
+def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:
+    """(seed, folder) of every trained seed of an experiment, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    base = work.exp("pronunciation", name)
+    found = sorted(
+        (int(path.name[4:]), path)
+        for path in base.glob("seed*")
+        if path.name[4:].isdigit() and (path / CARD).is_file()
+    )
+    if not found:
+        others = sorted({p.parent.parent.name for p in base.parent.glob(f"*/seed*/{CARD}")})
+        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
+        raise UserError(
+            f"There is no trained model '{name}' in {base.parent}. {listed}",
+            "Train one with `speechkit train pronunciation --name NAME`.",
+        )
+    return found

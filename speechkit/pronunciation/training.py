@@ -1,0 +1,242 @@
+"""The stage ``train pronunciation``: scores and features of a set in, trained seeds out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from speechkit.acoustic.phones import ARPABET
+from speechkit.errors import UserError
+from speechkit.log import logger
+from speechkit.progress import progress
+from speechkit.pronunciation import dataset, fitting, model_folder, normalise
+from speechkit.pronunciation.batches import Windows
+from speechkit.pronunciation.dataset import ScoredSet
+from speechkit.pronunciation.inference import SetScorer
+from speechkit.pronunciation.losses import MultiAspectMSE, ScoreBalancedLoss
+from speechkit.pronunciation.metrics import LOW, low_threshold
+from speechkit.pronunciation.normalise import Normaliser
+from speechkit.pronunciation.settings import LAST, TrainConfig
+from speechkit.text import write_skipped
+from speechkit.training.devices import keep_memory, resolve_device
+from speechkit.workdir import Output, WorkDir
+
+COMMAND = "train pronunciation"
+
+
+def train(
+    work: WorkDir,
+    name: str,
+    config: TrainConfig,
+    seeds: Sequence[int],
+    *,
+    device: str = "auto",
+    jobs: int = 1,
+    force: bool = False,
+) -> list[Path]:
+    """Train every seed in one run and write ``exp/pronunciation/<name>/seed<N>/``.
+
+    Seeds that are there already, made with the same settings, are left as they are.
+
+    Args:
+        work: the working directory.
+        name: of the experiment.
+        config: all that decides the result.
+        seeds: different numbers.
+        device: auto, cpu or cuda.
+        jobs: threads on the CPU.
+        force: replace models that were trained with other settings.
+
+    Returns:
+        The folders of the seeds.
+
+    Raises:
+        UserError: impossible settings, or inputs that are missing or disagree.
+    """
+    config.check()
+    where = resolve_device(device)
+    sets = dict.fromkeys(s for s in (config.set_name, _selecting(config), config.track) if s)
+    inputs = [file for s in sets for file in dataset.input_files(work, s, config.gop)]
+    outputs = {
+        seed: Output(
+            work.exp("pronunciation", name, f"seed{seed}"),
+            COMMAND,
+            {**config.params(), "seed": seed},
+            inputs,
+            force=force,
+            resume=True,
+        )
+        for seed in seeds
+    }
+    with ExitStack() as stack:
+        for output in outputs.values():
+            stack.enter_context(output)
+        pending = {seed: out for seed, out in outputs.items() if not out.up_to_date}
+        if pending:
+            _train(work, name, config, pending, where, jobs)
+    return [output.final for output in outputs.values()]
+
+
+def _selecting(config: TrainConfig) -> str:
+    """The set that chooses the epoch; empty for the last epoch."""
+    return "" if config.select == LAST else config.select
+
+
+def _train(
+    work: WorkDir,
+    name: str,
+    config: TrainConfig,
+    outputs: Mapping[int, Output],
+    device: torch.device,
+    jobs: int,
+) -> None:
+    keep_memory(device)
+    found = dataset.load(work, config.set_name, config.gop)
+    config = _with_labels(config, found)
+    network = config.network(found.features.shape[1])
+    ids = found.phone_ids
+    normaliser = normalise.fit(found.features, ids, config.normalise, network.symbols)
+    windows = Windows(found, normaliser, network, str(device))
+    criterion = config.criterion(counted_labels(found, config)).to(device)
+    _say_classes(criterion)
+    measured = {
+        key: Windows(_other(work, config, each, found), normaliser, network, str(device))
+        for key, each in (("select", _selecting(config)), ("track", config.track))
+        if each
+    }
+    files = {seed: out.part("state.pt") for seed, out in outputs.items()}
+    states = {seed: fitting.restore(file) for seed, file in files.items()}
+    workers = 1 if device.type == "cuda" else jobs
+    groups = []
+    for seeds in fitting.arrange(states, workers, device):
+        group = fitting.Group(config, windows, criterion, measured, seeds, device)
+        if kept := [state for seed in seeds if (state := states[seed]) is not None]:
+            group.load(kept)
+        groups.append(group)
+    parameters = sum(p.numel() for p in groups[0].net.parameters()) // len(groups[0].seeds)
+    logger.info(
+        f"{len(outputs)} seeds of {config.model} ({parameters:,} parameters, "
+        f"{network.inputs} features) on {len(found.utterances)} utterances with "
+        f"{len(found.phones)} phones; {len(windows)} windows; {device}"
+    )
+    epochs = config.epochs * len(outputs)
+    before = sum(group.epoch * len(group.seeds) for group in groups)
+    with progress(f"train {name}", epochs, "epoch", before) as advance:
+        fitting.run(groups, files, workers, advance)
+    _write(outputs, config, groups, windows, normaliser, criterion)
+
+
+def _with_labels(config: TrainConfig, found: ScoredSet) -> TrainConfig:
+    """The configuration, after its aspects were found to be scored in the training set."""
+    missing = [a for a in config.aspects if np.isnan(found.labels[a]).all()]
+    if missing:
+        there = [a for a in found.labels if not np.isnan(found.labels[a]).all()]
+        raise UserError(
+            f"'{found.name}' has no scores of {', '.join(missing)}.",
+            f"Name those that it has: --aspects {','.join(there)}",
+        )
+    return config
+
+
+def _other(work: WorkDir, config: TrainConfig, name: str, train: ScoredSet) -> ScoredSet:
+    """Another set, with the features of the training set."""
+    found = dataset.load(work, name, config.gop)
+    prints = [[one.get("fingerprint") for one in s.features_of] for s in (found, train)]
+    if prints[0] != prints[1]:
+        raise UserError(
+            f"'{name}' and '{train.name}' have features of different acoustic models or settings.",
+            "Extract them again with the same flags of `speechkit extract-gop`.",
+        )
+    return found
+
+
+def counted_labels(found: ScoredSet, config: TrainConfig) -> dict[str, torch.Tensor]:
+    """The labels whose classes are counted: each word once, or for each of its phones as in
+    the published code."""
+    by_phone = config.variant == "code"
+    return {
+        aspect: torch.from_numpy(
+            found.of_phones(aspect)
+            if by_phone and aspect.startswith("word_")
+            else found.labels[aspect]
+        )
+        for aspect in config.aspects
+    }
+
+
+def _say_classes(criterion: MultiAspectMSE) -> None:
+    if isinstance(criterion, ScoreBalancedLoss):
+        for aspect, counts in criterion.counts.items():
+            scores = (criterion.score_range[0] + k * criterion.width for k in range(len(counts)))
+            pairs = zip(scores, counts.tolist(), strict=True)
+            listed = ", ".join(f"{score:.4g}: {int(n)}" for score, n in pairs)
+            logger.info(f"labels of each class, {aspect}: {listed}")
+
+
+def _write(
+    outputs: Mapping[int, Output],
+    config: TrainConfig,
+    groups: Sequence[fitting.Group],
+    windows: Windows,
+    normaliser: Normaliser,
+    criterion: MultiAspectMSE,
+) -> None:
+    found = windows.found
+    for group in groups:
+        chosen = [_chosen(group, place) for place in range(len(group.seeds))]
+        names = list(chosen[0][1])
+        stacked = {n: torch.stack([weights[n] for _, weights in chosen]) for n in names}
+        group.net.load_state_dict(stacked)
+        predicted = SetScorer(windows, len(group.seeds))(group.net.eval())
+        for place, (seed, (epoch, weights)) in enumerate(zip(group.seeds, chosen, strict=True)):
+            out, row = outputs[seed], group.rows[place][epoch - 1]
+            card = model_folder.make_card(
+                windows.config,
+                found.features_of,
+                found.scales,
+                ARPABET,
+                seed=seed,
+                epoch=epoch,
+                low_thresholds=_thresholds({a: v[place] for a, v in predicted.items()}, found),
+                class_counts=_plain_counts(criterion),
+                training=json.loads(json.dumps(config.params())),
+            )
+            model_folder.write(out.path, card, weights, normaliser, group.rows[place])
+            write_skipped(out.path, found.skipped)
+            summary = {"epoch": epoch, **{k: v for k, v in row.items() if np.isfinite(v)}}
+            text = json.dumps(summary, indent=2)
+            (out.path / "summary.json").write_text(text + "\n", encoding="utf-8")
+            out.notes.update(device=str(group.device))
+            out.counts.update(
+                utterances=len(found.utterances),
+                phones=len(found.phones),
+                skipped=len(found.skipped),
+            )
+
+
+def _chosen(group: fitting.Group, place: int) -> tuple[int, dict[str, torch.Tensor]]:
+    """Epoch, from 1, and weights that a seed ends with."""
+    best = group.best[place]
+    return (
+        (best["epoch"], best["weights"]) if best["epoch"] else (group.epoch, group.weights(place))
+    )
+
+
+def _thresholds(predicted: Mapping[str, np.ndarray], found: ScoredSet) -> dict[str, Any]:
+    """Up to which prediction an item is called low, of every aspect; None where undefined."""
+    return {
+        aspect: low_threshold(values, found.labels[aspect], LOW[aspect.partition("_")[0]])
+        for aspect, values in predicted.items()
+    }
+
+
+def _plain_counts(criterion: MultiAspectMSE) -> dict[str, list[int]]:
+    if not isinstance(criterion, ScoreBalancedLoss):
+        return {}
+    return {a: [int(n) for n in counts.tolist()] for a, counts in criterion.counts.items()}
