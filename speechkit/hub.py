@@ -1,0 +1,57 @@
+"""Models of the Hugging Face hub: local folders, the cache, and what to do without a network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from speechkit.errors import UserError
+
+PREFIX = "hf:"
+_REPOSITORY = re.compile(r"[\w][\w.-]*/[\w.-]+")
+
+
+def is_repository(name: str) -> bool:
+    """Whether ``name`` can be a model of the hub (``OWNER/NAME``)."""
+    return bool(_REPOSITORY.fullmatch(name)) and ".." not in name
+
+
+def offline() -> bool:
+    """Whether ``HF_HUB_OFFLINE`` (or ``TRANSFORMERS_OFFLINE``) asks for no network."""
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def fetch(name: str, patterns: Sequence[str], flag: str, check: str = "") -> Path:
+    """Folder of a model of the hub: from its cache if it is there, else downloaded.
+
+    Args:
+        name: ``OWNER/NAME``.
+        patterns: files that are needed, as globs.
+        flag: how the user gives a local folder, e.g. ``--upstream``, for the message.
+        check: a file that a whole copy in the cache has; empty takes whatever is there.
+
+    Raises:
+        UserError: it is not in the cache and cannot be fetched; names the command to run.
+    """
+    from huggingface_hub import snapshot_download
+
+    wanted = list(patterns)
+    with suppress(Exception):  # not in the cache: any error of the hub's says the same
+        cached = Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
+        if not check or any(cached.glob(check)):
+            return cached
+    reason = "HF_HUB_OFFLINE is set and it is not in the cache"
+    if not offline():
+        try:
+            return Path(snapshot_download(name, allow_patterns=wanted))
+        except Exception as error:  # any transport may fail in its own way; the reason is shown
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+    raise UserError(
+        f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}.",
+        f"Where there is a network, run: hf download {name} --local-dir DIR ; copy the folder "
+        f"here and give it as {flag} DIR. (With HF_HUB_OFFLINE=1 only the cache is searched.)",
+    )
