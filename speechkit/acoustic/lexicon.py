@@ -107,7 +107,7 @@ class Lexicon:
 
     def _from_parts(self, word: str) -> list[Pronunciation]:
         """``NACY'S`` from ``NACY``, ``TEN-YEAR`` from both; none if a part is not known."""
-        if "-" in word.strip("-"):
+        if "-" in word and word.strip("-"):
             parts = [self._find(part) for part in word.split("-") if part]
             joined = [sum(choice, ()) for choice in product(*parts)]
             return joined[:_MAX_VARIANTS]
@@ -178,7 +178,7 @@ def cmu_pronunciations(word: str) -> list[Pronunciation]:
     if not name or any(byte <= 32 for byte in name) or b"(" in name:
         return []
     found = []
-    at = text.find(b"\n" + name + b" ")
+    at = text.find(b"\n" + name + b" ", *_initial(name[:1]))
     while at >= 0:  # the variants "word(2) ..." follow
         end = text.find(b"\n", at + 1)
         found.append(tuple(text[at + 1 : end].decode().split()[1:]))
@@ -202,6 +202,13 @@ def dictionary_file() -> Path:
             "Install it with: pip install pocketsphinx",
         )
     return file
+
+
+@lru_cache
+def _initial(letter: bytes) -> tuple[int, int]:
+    """Where to look for words with this first letter."""
+    first, last = _dictionary().find(b"\n" + letter), _dictionary().rfind(b"\n" + letter)
+    return max(first, 0), _dictionary().find(b"\n", last + 1) if first >= 0 else 0
 
 
 @lru_cache(maxsize=1)
