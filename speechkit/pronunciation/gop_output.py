@@ -96,8 +96,10 @@ def _phone_map(pipeline: FeaturePipeline) -> Iterator[list[str]]:
     names = [block["name"] for block in pipeline.blocks if block["am"]]
     for name, model in zip(names, pipeline.models, strict=False):
         blank = model.blank if model.topology == "ctc" else None
-        for label, number in zip(model.labels, label_ids(model.labels, blank), strict=True):
-            yield [name, label, KALDI_PHONES[number], str(number)]
+        ids = dict(zip(model.labels, label_ids(model.labels, blank), strict=True))
+        # A model may have put labels of its own together before.
+        for label, column in getattr(model, "label_map", {k: k for k in ids}).items():
+            yield [name, label, KALDI_PHONES[ids[column]], str(ids[column])]
 
 
 def summarise(out: Output, folder: Path, dimension: int, found: Found) -> None:
