@@ -14,9 +14,11 @@ from speechkit.workdir import WorkDir
 SPHINX = "sphinx"
 ACCEPTED = (
     "sphinx; the NAME of a model in exp/acoustic; a FOLDER of `train acoustic` or of a Hugging "
-    "Face CTC model; hf:OWNER/NAME; torchaudio:BUNDLE; posteriors:SCP[,labels=FILE]"
+    "Face CTC model; hf:OWNER/NAME; torchaudio:BUNDLE (CTC models may be followed by ,map=FILE); "
+    "posteriors:SCP[,labels=FILE]"
 )
 _CTC, _POSTERIORS = ("hf:", "torchaudio:"), "posteriors:"
+_MAP = ",map="  # a map of a CTC model's labels may follow
 _CARD, _HUGGING_FACE_CARD = "config.yaml", "config.json"
 
 
@@ -26,7 +28,7 @@ def load_model(spec: str, workdir: WorkDir | None = None, device: str = "cpu") -
     Args:
         spec: ``sphinx`` (inside the pocketsphinx package); a name under ``exp/acoustic`` or a
             folder (its ``config.yaml`` with ``kind: tdnn``, or Hugging Face's ``config.json``);
-            ``hf:OWNER/NAME`` or ``torchaudio:BUNDLE`` (CTC models);
+            ``hf:OWNER/NAME`` or ``torchaudio:BUNDLE``; after a CTC model ``,map=FILE``;
             ``posteriors:SCP[,labels=FILE]`` (Kaldi archives).
         workdir: where names are looked up; without it only folders are found.
         device: cpu or cuda; posteriors are read, not computed.
@@ -44,7 +46,8 @@ def load_model(spec: str, workdir: WorkDir | None = None, device: str = "cpu") -
         from speechkit.acoustic.posteriors import load_posteriors
 
         return load_posteriors(spec)
-    return _load_folder(find_folder(spec, workdir), device)
+    name, comma, option = spec.partition(_MAP)
+    return _load_folder(find_folder(name, workdir), comma + option, device)
 
 
 def find_folder(spec: str, workdir: WorkDir | None) -> Path:
@@ -74,9 +77,11 @@ def trained_models(workdir: WorkDir) -> list[str]:
     return sorted(card.parent.name for card in cards if not card.parent.name.startswith("."))
 
 
-def _load_folder(folder: Path, device: str) -> AcousticModel:
+def _load_folder(folder: Path, option: str, device: str) -> AcousticModel:
     card = folder / _CARD
     if card.is_file():
+        if option:
+            raise UserError(f"{folder} takes no '{option[1:]}': that is for CTC models.")
         kind = _kind(card)
         if kind == "tdnn":
             from speechkit.acoustic.tdnn import load_tdnn
@@ -86,7 +91,7 @@ def _load_folder(folder: Path, device: str) -> AcousticModel:
             f"{card} is of the kind '{kind}', which is no acoustic model.", f"Accepted: {ACCEPTED}."
         )
     if (folder / _HUGGING_FACE_CARD).is_file():
-        return _load_ctc(str(folder), device)
+        return _load_ctc(f"{folder}{option}", device)
     raise UserError(
         f"{folder} is no acoustic model: it has neither {_CARD} nor {_HUGGING_FACE_CARD}.",
         f"Accepted: {ACCEPTED}.",

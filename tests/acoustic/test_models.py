@@ -64,7 +64,14 @@ def test_folders_by_what_is_in_them(loaded, tmp_path: Path) -> None:
     hugging_face = folder(tmp_path / "theirs", config_json="{}")
     load_model(str(trained))
     load_model(str(hugging_face))
-    assert loaded == [("tdnn", trained, "cpu"), ("ctc", str(hugging_face), "cpu")]
+    load_model(f"{hugging_face},map=a.txt")
+    assert loaded == [
+        ("tdnn", trained, "cpu"),
+        ("ctc", str(hugging_face), "cpu"),
+        ("ctc", f"{hugging_face},map=a.txt", "cpu"),
+    ]
+    with pytest.raises(UserError, match=r"takes no 'map=a\.txt'"):
+        load_model(f"{trained},map=a.txt")
 
 
 def test_a_trained_name_comes_before_a_folder(loaded, tmp_path: Path, monkeypatch) -> None:

@@ -36,7 +36,7 @@ class SphinxModel(AcousticModel):
 
     Args:
         folder: with ``mdef``, ``means`` and the rest; by default the package's ``en-us``.
-        device: where the likelihoods are computed.
+        device: where the likelihoods are computed; evidence is on the CPU.
         posteriors: the senones that a phone's posterior is made of: all of the phone, those of
             a state being equally likely (``cd``), or the three without context (``ci``).
             All phones are equally likely. On speechocean762 (training speakers) the GOP of
@@ -105,7 +105,7 @@ class SphinxModel(AcousticModel):
     @torch.inference_mode()
     def _evidence(self, cepstra: np.ndarray) -> Evidence:
         found = self._mixtures.likelihoods(streams(cepstra))
-        return Evidence(found.phones.log_softmax(1), found.senones)
+        return Evidence(found.phones.log_softmax(1).cpu(), found.senones.cpu())
 
     def _row(self, phone: PhoneInContext) -> int:
         row = self._inventory.find(phone)
