@@ -121,13 +121,18 @@ def align(
         bounds, silences = _spread(runs, len(scores), round(EXTEND_S / model.frame_shift))
     else:
         bounds, silences = [(begin, end) for _, begin, end in runs], _gaps(runs, len(scores))
-    segments = []
-    for (node, begin, end), (first, last) in zip(runs, bounds, strict=True):
-        score = float(posteriors[begin:end, labels[begin]].mean())
-        phone = chosen[node.word][node.index]
-        segments.append(Segment(phone, node.word, first, last, score))
+    segments = [
+        Segment(
+            phone=chosen[node.word][node.index],
+            word=node.word,
+            start_frame=first,
+            end_frame=last,
+            score=float(posteriors[begin:end, labels[begin]].mean()),
+        )
+        for (node, begin, end), (first, last) in zip(runs, bounds, strict=True)
+    ]
     ranks = _ranks(model, posteriors, [(labels[begin], begin, end) for _, begin, end in runs])
-    backwards = [[tuple(reversed(phones))] for phones in reversed(chosen)]
+    backwards = [[phones[::-1]] for phones in reversed(chosen)]
     other = _search(model, scores, backwards, transition_scale)
     gain = (_likelihood(scores, found) - _likelihood(scores, other)) / len(scores)
     return Alignment(segments, silences, states, variants, _confidence(ranks, gain))

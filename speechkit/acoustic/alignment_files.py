@@ -49,9 +49,10 @@ def _line(model: AcousticModel, start: int, end: int, what: str, score: float) -
 
 
 def _phone_lines(model: AcousticModel, evidence: Evidence, alignment: Alignment) -> Iterator[str]:
-    silent = [i for i, label in enumerate(model.labels) if kaldi_name(label) == SILENCE]
-    if model.topology == "ctc":
-        silent.append(model.blank)
+    blank = model.blank if model.topology == "ctc" else None
+    silent = [
+        i for i, label in enumerate(model.labels) if kaldi_name(label) == SILENCE or i == blank
+    ]
     posteriors = evidence.log_posteriors[:, silent].logsumexp(1).cpu().numpy()
     parts = [(s.start_frame, s.end_frame, s.phone, s.score) for s in alignment.segments]
     for start, end in alignment.silences:
