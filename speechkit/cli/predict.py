@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from speechkit.cli import options
+from speechkit.cli.predict_pronunciation import predict_pronunciation
 
 app = typer.Typer(
     no_args_is_help=True, help="Use a trained model on anyone's audio; a task is a subcommand."
@@ -17,6 +18,9 @@ Out = Annotated[
     Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
     typer.Option("--out", help="Folder of the outputs.", show_default="that of each recording"),
 ]
+
+
+app.command("pronunciation")(predict_pronunciation)
 
 
 @app.callback()

@@ -296,3 +296,34 @@ def ctc_features(
     parts = [own, np.where(lacking, 0.0, columns), np.log(0.1 + frames)]
     features = np.concatenate(parts, axis=1)
     return features, posterior, np.minimum(advantage.min(axis=1), 0.0)
+
+
+def rivals(
+    log_posteriors: object,
+    phones: Sequence[str],
+    labels: Sequence[str],
+    blank: int | None = None,
+    missing: str = "-",
+) -> tuple[list[str], np.ndarray]:
+    """What else could stand in place of each canonical phone, and how much better it would fit.
+
+    Args:
+        log_posteriors: ``[T, C]``.
+        phones: the P canonical phones, with or without stress.
+        labels: the C labels.
+        blank: column of the blank, if the model has one.
+        missing: name of the deletion.
+
+    Returns:
+        Names of the 40 alternatives (the deletion, then ARPAbet), and by how many nats each
+        fits better than the canonical phone ``[P, 40]``; -inf for the phone itself and for
+        what the model lacks.
+    """
+    scores, has = alternatives(log_posteriors, phones, labels, blank)
+    substitutions = np.where(has, scores.substitutions, -np.inf)
+    advantage = np.concatenate([scores.deletions[:, None], substitutions], axis=1) - scores.total
+    own = canonical_ids(phones, labels) - _FIRST + 1
+    advantage[np.arange(len(phones)), own] = -np.inf
+    if blank is None:  # each frame counted with that power only
+        advantage /= HMM_SCALE
+    return [missing, *ARPABET], advantage

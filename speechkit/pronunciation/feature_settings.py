@@ -15,7 +15,7 @@ from speechkit.pronunciation.gop_folder import Row
 
 if TYPE_CHECKING:
     from speechkit.acoustic.align import Alignment
-    from speechkit.acoustic.base import AcousticModel
+    from speechkit.acoustic.base import AcousticModel, Evidence
 
 METHODS = ("segment", "ctc", "both")
 IMPORTED = "imported"
@@ -60,6 +60,7 @@ class Request:
         speaker: a cross-fitted model then takes the fold that has not heard them.
         utterance: id, for models that look posteriors up.
         texts: the words as written.
+        keep_evidence: give back what the aligning model found in every frame.
     """
 
     samples: np.ndarray
@@ -67,6 +68,7 @@ class Request:
     speaker: str | None = None
     utterance: str = ""
     texts: Sequence[str] = ()
+    keep_evidence: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,13 @@ class Extracted:
         features: float32 ``[P, D]``.
         alignment: in frames of the aligning model.
         rows: what each of the P rows is.
+        evidence: of the aligning model, where it was asked for.
     """
 
     features: np.ndarray
     alignment: Alignment
     rows: list[Row]
+    evidence: Evidence | None = None
 
 
 def settings_of(

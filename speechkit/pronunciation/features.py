@@ -57,6 +57,7 @@ class _Work:
     shift: float = 0.0
     blocks: dict[int, np.ndarray] = field(default_factory=dict)
     scores: tuple[np.ndarray, np.ndarray] | None = None
+    evidence: Evidence | None = None
     error: UserError | None = None
 
 
@@ -94,6 +95,11 @@ class FeaturePipeline:
         }
         text = json.dumps(print_of, sort_keys=True)
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def aligner(self) -> AcousticModel:
+        """The model whose segments are given back."""
+        return self.models[self._reference]
 
     @classmethod
     def create(
@@ -225,6 +231,7 @@ class FeaturePipeline:
             starts, ends = _converted(alignment, work.shift / model.frame_shift, evidence.frames)
         if work.alignment is None:
             work.alignment, work.shift = alignment, model.frame_shift
+            work.evidence = evidence if work.request.keep_evidence else None
             work.words = [
                 [variants[choice]]
                 for variants, choice in zip(work.words, alignment.variants, strict=True)
@@ -277,7 +284,8 @@ class FeaturePipeline:
                 zip(alignment.segments, starts, ends, *work.scores, strict=True)
             )
         ]
-        return Extracted(np.concatenate(blocks, axis=1).astype(np.float32), alignment, rows)
+        features = np.concatenate(blocks, axis=1).astype(np.float32)
+        return Extracted(features, alignment, rows, work.evidence)
 
 
 def _frames(alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,171 @@
+"""A scorer with the acoustic models it needs, in one folder: to give away, and to ship.
+
+    scorer/seedN/     config.yaml, model.safetensors (float16)
+    acoustic/NAME/    of `train acoustic`, float16
+    README.md         the model card
+
+The package ships one, ``speechkit/pronunciation/pretrained``, so that prediction works right
+after the installation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speechkit.errors import UserError, closest
+from speechkit.workdir import WorkDir
+
+if TYPE_CHECKING:
+    from speechkit.pronunciation.features import FeaturePipeline
+    from speechkit.pronunciation.model_folder import Assessor
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+DEFAULT = "default"
+SCORER, ACOUSTIC, CARD = "scorer", "acoustic", "README.md"
+
+
+@dataclass
+class Ready:
+    """Everything that scores a recording.
+
+    Args:
+        name: of the model, for people.
+        assessor: the scorer.
+        pipeline: makes the features that it takes.
+    """
+
+    name: str
+    assessor: Assessor
+    pipeline: FeaturePipeline
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder holds a scorer with its acoustic models."""
+    return (folder / SCORER).is_dir()
+
+
+def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
+    """Find and load a model.
+
+    Args:
+        spec: ``default`` or empty for the one that the package ships; a name under
+            ``exp/pronunciation``; a folder of an experiment or of :func:`write`.
+        workdir: where names, and the acoustic models of an experiment, are looked up.
+        device: cpu or cuda.
+
+    Raises:
+        UserError: there is no such model, or its features cannot be made of a recording.
+    """
+    from speechkit.pronunciation import model_folder
+    from speechkit.pronunciation.features import FeaturePipeline
+
+    folder = _find(spec, workdir)
+    bundled = is_bundle(folder)
+    seeds = _seeds(folder / SCORER if bundled else folder)
+    assessor = model_folder.load(seeds, device)
+    configs = assessor.features_of
+    if len(configs) > 1:
+        raise UserError(
+            f"'{spec}' was trained on {len(configs)} folders of features side by side, which "
+            "cannot be made of a recording in one go.",
+            "Extract them in one folder (several --am for `speechkit extract-gop`), and train "
+            "on that.",
+        )
+    places = None
+    if bundled:
+        specs = {*configs[0].get("am", ()), configs[0].get("align_with", "")}
+        places = {s: str(p) for s in specs if (p := folder / ACOUSTIC / Path(s).name).is_dir()}
+    pipeline = FeaturePipeline.from_config(configs[0], workdir, device, places)
+    return Ready(spec or DEFAULT, assessor, pipeline)
+
+
+def _find(spec: str, workdir: WorkDir) -> Path:
+    if spec in ("", DEFAULT):
+        if not is_bundle(PRETRAINED):
+            raise UserError(
+                f"This installation lacks the default model ({PRETRAINED}).",
+                "Install speechkit again, or name a model of your own with --model.",
+            )
+        return PRETRAINED
+    named = workdir.root / "exp" / "pronunciation" / spec
+    for folder in (named, Path(spec)):
+        if is_bundle(folder) or _has_seeds(folder):
+            return folder
+    parent = workdir.root / "exp" / "pronunciation"
+    known = [DEFAULT, *sorted(p.name for p in parent.glob("*") if _has_seeds(p))]
+    raise UserError(
+        f"There is no pronunciation model '{spec}': neither in {parent} nor as a folder."
+        f"{closest(spec, known)}",
+        f"Known here: {', '.join(known)}. Train one with `speechkit train pronunciation`.",
+    )
+
+
+def _has_seeds(folder: Path) -> bool:
+    return any(folder.glob("seed*/config.yaml"))
+
+
+def _seeds(folder: Path) -> list[Path]:
+    found = [p.parent for p in folder.glob("seed*/config.yaml") if p.parent.name[4:].isdigit()]
+    return sorted(found, key=lambda path: int(path.name[4:]))
+
+
+def write(
+    workdir: WorkDir,
+    name: str,
+    target: Path,
+    seeds: Sequence[int] = (),
+    card: str = "",
+) -> Path:
+    """Copy an experiment and its acoustic models, weights in float16.
+
+    Args:
+        workdir: that holds ``exp/pronunciation/<name>`` and the acoustic models.
+        name: of the experiment.
+        target: the folder to write, which must not exist.
+        seeds: which to copy; default all.
+        card: text of the model card.
+
+    Raises:
+        UserError: no such experiment or seed, or the target exists.
+    """
+    from speechkit.acoustic import models, tdnn_folder
+    from speechkit.files import make_dirs
+    from speechkit.pronunciation import model_folder
+
+    if target.exists():
+        raise UserError(f"{target} exists.", "Name a folder that does not exist yet.")
+    found = dict(model_folder.find_models(workdir, name))
+    if missing := sorted(set(seeds) - set(found)):
+        raise UserError(f"'{name}' has no seed {missing[0]}; it has {sorted(found)}.")
+    wanted = sorted(seeds or found)
+    config = model_folder.read_card(found[wanted[0]])["features"][0]
+    make_dirs(target)
+    for seed in wanted:
+        _copy_half(found[seed], target / SCORER / f"seed{seed}")
+    for spec in dict.fromkeys((*config["am"], config.get("align_with", ""))):
+        if spec and spec != models.SPHINX:
+            source = models.find_folder(spec, workdir)
+            tdnn_folder.export(source, target / ACOUSTIC / Path(spec).name)
+    if card:
+        (target / CARD).write_text(card, encoding="utf-8")
+    return target
+
+
+def _copy_half(source: Path, target: Path) -> None:
+    """A seed's card, and its weights in float16 (the normalisation stays as it is)."""
+    from safetensors.torch import save
+
+    from speechkit.files import make_dirs
+    from speechkit.pronunciation import model_folder
+    from speechkit.training.weights import read_weights
+
+    make_dirs(target)
+    state = {
+        name: value if name.startswith("normalise.") else value.half()
+        for name, value in read_weights(source / model_folder.WEIGHTS).items()
+    }
+    (target / model_folder.WEIGHTS).write_bytes(save(state))
+    (target / model_folder.CARD).write_bytes((source / model_folder.CARD).read_bytes())
