@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -60,8 +59,9 @@ class Group:
         self.config, self.windows, self.criterion = config, windows, criterion
         self.seeds, self.device, self.epoch = list(seeds), device, 0
         self.net = build(windows.config, seeds).to(device)
+        self.flat = flatten(self.net)
         self.adam = torch.optim.Adam(
-            self.net.parameters(),
+            [self.flat],
             lr=config.learning_rate,
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
@@ -106,7 +106,7 @@ class Group:
             rate = config.rate(self.epoch, self.epoch * self.steps + step)
             self.adam.param_groups[0]["lr"] = rate
             loss = self._loss(chosen)
-            self.adam.zero_grad()
+            self.adam.zero_grad(set_to_none=False)  # the gradients are views of one
             loss.sum().backward()
             self.adam.step()
             total += loss.detach()
@@ -158,7 +158,8 @@ class Group:
 
     def states(self) -> list[State]:
         """What each seed needs to go on."""
-        averages = ("exp_avg", "exp_avg_sq")
+        averages = self.adam.state[self.flat] if self.epoch else {}
+        parts = {key: self._parts(averages[key]) for key in ("exp_avg", "exp_avg_sq") if self.epoch}
         return [
             {
                 "epoch": self.epoch,
@@ -166,11 +167,8 @@ class Group:
                 "best": self.best[place],
                 "weights": self.weights(place),
                 **{
-                    key: [
-                        self.adam.state[p][key][place].cpu().clone() for p in self.net.parameters()
-                    ]
-                    for key in averages
-                    if self.epoch
+                    key: {name: part[place].cpu().clone() for name, part in of.items()}
+                    for key, of in parts.items()
                 },
             }
             for place in range(len(self.seeds))
@@ -183,16 +181,38 @@ class Group:
         self.best = [state["best"] for state in states]
         if not self.epoch:
             return
+        averages = {key: torch.zeros_like(self.flat.data) for key in ("exp_avg", "exp_avg_sq")}
         with torch.no_grad():
-            for number, (name, parameter) in enumerate(self.net.named_parameters()):
-                parameter.copy_(torch.stack([state["weights"][name] for state in states]))
-                self.adam.state[parameter] = {
-                    "step": torch.tensor(float(self.epoch * self.steps), device=self.device),
-                    **{
-                        key: torch.stack([state[key][number] for state in states]).to(self.device)
-                        for key in ("exp_avg", "exp_avg_sq")
-                    },
-                }
+            for key, flat in {"weights": self.flat.data, **averages}.items():
+                for name, part in self._parts(flat).items():
+                    part.copy_(torch.stack([state[key][name] for state in states]))
+        step = torch.tensor(float(self.epoch * self.steps), device=self.device)
+        self.adam.state[self.flat] = {"step": step, **averages}
+
+    def _parts(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Views of a flat tensor in the shapes of the parameters, by their names."""
+        named = dict(self.net.named_parameters())
+        pieces = flat.split([p.numel() for p in named.values()])
+        return {
+            name: piece.view(p.shape)
+            for (name, p), piece in zip(named.items(), pieces, strict=True)
+        }
+
+
+def flatten(net: torch.nn.Module) -> torch.nn.Parameter:
+    """Make all parameters and their gradients views of one parameter, and return it.
+
+    An optimizer then does one thing instead of one for each of fifty small tensors.
+    """
+    parameters = list(net.parameters())
+    flat = torch.nn.Parameter(torch.cat([p.detach().flatten() for p in parameters]))
+    flat.grad = torch.zeros_like(flat)
+    sizes = [p.numel() for p in parameters]
+    parts = zip(parameters, flat.data.split(sizes), flat.grad.split(sizes), strict=True)
+    for parameter, value, gradient in parts:
+        parameter.data = value.view(parameter.shape)
+        parameter.grad = gradient.view(parameter.shape)
+    return flat
 
 
 def arrange(states: Mapping[int, State | None], workers: int, device: torch.device) -> list:
@@ -278,8 +298,3 @@ def restore(file: Path) -> State | None:
     if not file.exists():
         return None
     return dict(torch.load(file, map_location="cpu", weights_only=True))
-
-
-def worker_count(jobs: int) -> int:
-    """Threads of a run; 0 jobs: as many as CPUs that this process may use."""
-    return jobs or len(os.sched_getaffinity(0))
