@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -105,6 +106,19 @@ def read_ctm(path: Path) -> dict[str, list[tuple[float, float, str]]]:
         except ValueError:
             raise DataError(f"{path}:{number}: expected 'utt 1 start duration phone'.") from None
     return found
+
+
+def mismatches(path: Path) -> set[str]:
+    """Utterances of an alignment's ``utterances.tsv`` whose text is probably not what is said.
+
+    Raises:
+        DataError: the table has no columns ``utt`` and ``matches``.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if not {"utt", "matches"} <= set(rows.fieldnames or ()):
+            raise DataError(f"{path}: expected the columns utt and matches.")
+        return {row["utt"] for row in rows if row["matches"] == "no"}
 
 
 def mask_bad(

@@ -12,6 +12,7 @@ from speechkit.acoustic.phones import NOISE, SILENCE, kaldi_name
 from speechkit.acoustic.tdnn_data import (
     Utterance,
     mask_bad,
+    mismatches,
     read_ctm,
     read_labels,
     speaker_folds,
@@ -24,7 +25,7 @@ from speechkit.kaldi.ark import ArkTable
 from speechkit.log import logger
 from speechkit.workdir import WorkDir
 
-ALIGNMENT = ("ali.ark", "ali.scp", "phones.txt", "phones.ctm")
+ALIGNMENT = ("ali.ark", "ali.scp", "phones.txt", "phones.ctm", "utterances.tsv")
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,15 @@ class Inputs:
             of = _same_folds(speakers, self.init, folds)
         else:
             of = speaker_folds(speakers, self.dataset.gender, max(folds, 1))
-        targets = self._masked({u.id: self._states(table, u.id) for u in sources}, min_score)
-        return [Utterance(u, of[u.speaker], targets[u.id]) for u in sources], of
+        wrong = mismatches(self.alignment / "utterances.tsv")
+        kept = [u for u in sources if u.id not in wrong]
+        if len(kept) < len(sources):
+            logger.info(
+                f"{len(sources) - len(kept)} utterances do not match their text according to "
+                f"{self.alignment / 'utterances.tsv'}; they are left out."
+            )
+        targets = self._masked({u.id: self._states(table, u.id) for u in kept}, min_score)
+        return [Utterance(u, of[u.speaker], targets[u.id]) for u in kept], of
 
     def _states(self, table: ArkTable, utterance: str) -> np.ndarray:
         states = table[utterance]

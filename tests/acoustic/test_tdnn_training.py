@@ -253,6 +253,19 @@ def test_start_from_another_model(run, trained: Path) -> None:
     assert done.code == 2 and "nosuch" in done.err
 
 
+def test_mismatches_are_left_out(run, tmp_path: Path) -> None:
+    tone_set(tmp_path, 2, 3, mismatch=1)
+    flags = [*TINY, "--speeds", "1.0", "--json"]
+    flags[flags.index("--epochs") + 1] = 1
+    done = run("train", "acoustic", "-C", tmp_path, *flags)
+    assert done.code == 0, done.err
+    assert "2 utterances do not match" in done.err
+    assert json.loads(done.out)["utterances"] == 4
+    (tmp_path / "exp/align/train/utterances.tsv").write_text("utt\nx\n")
+    done = run("train", "acoustic", "-C", tmp_path, *flags)
+    assert done.code == 2 and "columns utt and matches" in done.err
+
+
 def test_only_a_full_network(run, tmp_path: Path) -> None:
     tone_set(tmp_path, 2, 2)
     flags = [*TINY, "--folds", 0, "--speeds", "1.0", "--align", ""]

@@ -34,12 +34,22 @@ def tones(seed: int, phones: int = 5) -> tuple[np.ndarray, np.ndarray, list[tupl
     return wave.astype(np.float32), np.array(states, np.int32), segments
 
 
-def tone_set(root: Path, speakers: int = 4, utterances: int = 4, scores: bool = False) -> Path:
-    """Write ``data/train`` and its alignment ``exp/align/train`` under ``root``."""
+def tone_set(
+    root: Path, speakers: int = 4, utterances: int = 4, scores: bool = False, mismatch: int = -1
+) -> Path:
+    """Write ``data/train`` and its alignment ``exp/align/train`` under ``root``.
+
+    Args:
+        root: the working directory.
+        speakers: s0, s1 ..., of alternating gender.
+        utterances: of each speaker.
+        scores: write ``phone_scores.tsv``: the second phone of each utterance is bad.
+        mismatch: the utterance of each speaker that does not match its text.
+    """
     folder, alignment = root / "data" / "train", root / "exp" / "align" / "train"
     (folder / "wav").mkdir(parents=True)
     alignment.mkdir(parents=True)
-    wavs, speaker_of, gender, ctm, rows = {}, {}, {}, [], []
+    wavs, speaker_of, gender, ctm, rows, lines = {}, {}, {}, [], [], []
     with ArkWriter(alignment / "ali.ark", alignment / "ali.scp") as ark:
         for k in range(speakers):
             gender[f"s{k}"] = "fm"[k % 2]
@@ -49,12 +59,15 @@ def tone_set(root: Path, speakers: int = 4, utterances: int = 4, scores: bool = 
                 soundfile.write(folder / "wav" / f"{name}.wav", wave, RATE)
                 wavs[name], speaker_of[name] = f"data/train/wav/{name}.wav", f"s{k}"
                 ark.write(name, states)
+                lines.append([name, str(len(states)), "1.0", "no" if j == mismatch else "yes"])
                 for index, (first, frames, phone) in enumerate(segments):
                     ctm.append(f"{name} 1 {first / 100:.2f} {frames / 100:.2f} {phone} 1.0")
                     rows.append([name, "0", str(index), phone, "0.4" if index == 1 else "2"])
     data.write(folder, wavs, speaker_of, spk2gender=gender)
     if scores:
         write_tsv(folder / "phone_scores.tsv", ("utt", "word", "index", "phone", "accuracy"), rows)
+    columns = ("utt", "frames", "confidence", "matches")
+    write_tsv(alignment / "utterances.tsv", columns, lines)
     (alignment / "phones.ctm").write_text("".join(f"{line}\n" for line in ctm))
     labels = "".join(f"{label} {i}\n" for i, label in enumerate(LABELS))
     (alignment / "phones.txt").write_text(labels)
