@@ -21,8 +21,8 @@ from speechkit.errors import UserError
 
 EXTEND_S = 0.1  # how far a CTC phone reaches into the blanks at the edges of its word
 MATCHES = 0.5  # a text of lower confidence is said not to match
-# Chosen on 250 training utterances of speechocean762 with their own text and 500 times with
-# another's, model sphinx: see docs/stages/align.md.
+# Chosen on training utterances of speechocean762 with their own and with other texts, model
+# sphinx; docs/stages/align.md says how well they tell these apart on others.
 _GAIN_WEIGHT, _MIDDLE, _SLOPE = 0.4, -1.2, 4.0
 
 
