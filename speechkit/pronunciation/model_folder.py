@@ -45,14 +45,19 @@ class Assessor:
     Args:
         net: S models in one.
         normaliser: of the features.
-        card: content of ``config.yaml`` of the first.
+        cards: content of ``config.yaml`` of each.
         seeds: of the models.
     """
 
     net: Scorer
     normaliser: Normaliser
-    card: dict[str, Any]
+    cards: list[dict[str, Any]]
     seeds: list[int]
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """``config.yaml`` of the first: what the models have in common."""
+        return self.cards[0]
 
     @property
     def config(self) -> ModelConfig:
@@ -237,7 +242,7 @@ def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
         raise UserError(
             f"{folders[0]} is damaged, or was made by another version ({reason})."
         ) from error
-    return Assessor(net.eval().to(device), normaliser, cards[0], seeds)
+    return Assessor(net.eval().to(device), normaliser, cards, seeds)
 
 
 def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:

@@ -1,0 +1,192 @@
+"""The stage ``evaluate pronunciation``: trained seeds and a scored set in, measures out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.errors import UserError
+from speechkit.log import logger
+from speechkit.pronunciation import dataset, intervals, model_folder, results
+from speechkit.pronunciation.batches import Windows
+from speechkit.pronunciation.inference import SetScorer
+from speechkit.pronunciation.model_folder import Assessor
+from speechkit.pronunciation.results import Scored
+from speechkit.text import write_skipped
+from speechkit.training.devices import resolve_device
+from speechkit.workdir import Output, WorkDir
+
+COMMAND = "evaluate pronunciation"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines an evaluation.
+
+    Args:
+        name: of the experiment.
+        set: the set.
+        gop: suffixes of its folders of features; None: those of the training.
+        samples: bootstrap samples of the intervals.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    name: str
+    set: str
+    gop: tuple[str, ...] | None = None
+    samples: int = 2000
+
+    def __post_init__(self) -> None:
+        if self.samples < 100:
+            raise UserError(
+                f"--samples {self.samples} is too few for a 95 % interval.", "Give 100 or more."
+            )
+
+
+def evaluate(
+    work: WorkDir,
+    settings: Settings,
+    *,
+    out_name: str = "",
+    device: str = "auto",
+    force: bool = False,
+) -> Path:
+    """Score a set with all seeds of an experiment; returns the output folder.
+
+    Args:
+        work: the working directory.
+        settings: all that decides the result.
+        out_name: suffix of the output folder.
+        device: auto, cpu or cuda.
+        force: replace an evaluation with other settings.
+
+    Raises:
+        UserError: no such experiment or set, other features than the models learned from, or
+            nothing that is scored.
+    """
+    where = str(resolve_device(device))
+    models = model_folder.find_models(work, settings.name)
+    names = settings.gop
+    if names is None:
+        training = model_folder.read_card(models[0][1]).get("training") or {}
+        names = tuple(training.get("gop") or ("",))
+    files = [folder / f for _, folder in models for f in (model_folder.CARD, model_folder.WEIGHTS)]
+    with Output(
+        work.exp("pronunciation", settings.name, "eval", settings.set, name=out_name),
+        COMMAND,
+        {
+            "set": settings.set,
+            "gop": names,
+            "samples": settings.samples,
+            "seeds": [seed for seed, _ in models],
+        },
+        [*dataset.input_files(work, settings.set, names), *files],
+        force=force,
+        beside="write beside it with --out-name",
+    ) as out:
+        if not out.up_to_date:
+            assessor = model_folder.load([folder for _, folder in models], where)
+            found = dataset.load(work, settings.set, names)
+            assessor.check_features(found.features_of, f"The set '{settings.set}'")
+            scored = score(assessor, found, where)
+            _write(out, scored, settings)
+    return out.final
+
+
+def score(assessor: Assessor, found: dataset.ScoredSet, device: str = "cpu") -> Scored:
+    """Score a set with S models.
+
+    Raises:
+        UserError: the set has no label of anything that the models predict.
+    """
+    windows = Windows(found, assessor.normaliser, assessor.config, device)
+    predictions = SetScorer(windows, assessor.net.models)(assessor.net)
+    made = Scored(found, assessor.seeds, predictions, _thresholds(assessor))
+    if not made.scored():
+        raise UserError(
+            f"'{found.name}' has no scores of {', '.join(predictions)}.",
+            "Evaluate on a set that was scored in what the model predicts.",
+        )
+    return made
+
+
+def _thresholds(assessor: Assessor) -> dict[str, float | None]:
+    """Mean threshold of the models, by aspect."""
+    found: dict[str, float | None] = {}
+    for aspect in assessor.config.aspects:
+        given = [card.get("low_thresholds", {}).get(aspect) for card in assessor.cards]
+        kept = [float(one) for one in given if one is not None]
+        found[aspect] = float(np.mean(kept)) if kept else None
+    return found
+
+
+def _write(out: Output, scored: Scored, settings: Settings) -> None:
+    speakers = len(set(scored.found.speakers))
+    if speakers < intervals.FEW_SPEAKERS:
+        logger.warning(
+            f"{settings.set}: an interval from {speakers} speakers is rough; with "
+            f"{intervals.FEW_SPEAKERS} or more it can be relied on."
+        )
+    results.write_tables(out.path, scored)
+    results.write_classes(out.path, scored)
+    results.write_worst(out.path, scored)
+    summary = {**results.summarize(scored, settings.samples), **results.count_rows(scored)}
+    _say_constant(summary, scored)
+    results.write_summary(out.path, summary)
+    write_skipped(out.path, scored.found.skipped)
+    out.counts.update(
+        seeds=len(scored.seeds),
+        utterances=len(scored.found.utterances),
+        skipped=len(scored.found.skipped),
+    )
+
+
+def _say_constant(summary: dict[str, dict[str, Any]], scored: Scored) -> None:
+    """Name the aspects whose correlation is undefined."""
+    constant = [a for a in scored.scored() if summary[f"{a}_pcc"]["n"] < len(scored.seeds)]
+    if constant:
+        logger.warning(
+            f"Labels or predictions of {', '.join(constant)} do not vary: there is no "
+            "correlation (of some seeds)."
+        )
+
+
+def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) -> list[list[str]]:
+    """Rows laid out like Table 1 of Do et al.: name, then the ten measures as mean ± std."""
+    from speechkit.pronunciation.published import MEASURES
+
+    def cell(value: dict[str, Any] | None) -> str:
+        if not value or value["mean"] is None:
+            return "-"
+        spread = f" ±{value['std']:.3f}" if value["std"] is not None else ""
+        return f"{value['mean']:.3f}{spread}"
+
+    rows = []
+    for name, summary in zip(names, summaries, strict=True):
+        rows.append([name, *(cell(summary.get(measure)) for measure in MEASURES)])
+        if any(summary.get(f"{m}_ensemble") for m in MEASURES):
+            whole = [cell(summary.get(f"{measure}_ensemble")) for measure in MEASURES]
+            rows.append([f"{name}, mean of seeds", *whole])
+    return rows
+
+
+def published_rows(number: str) -> list[list[str]]:
+    """The rows of the paper's Table 1 or 2, in the layout of :func:`table`."""
+    from speechkit.pronunciation.published import MEASURES, ROWS
+
+    def cell(value: tuple[float, float | None] | None) -> str:
+        if value is None:
+            return "-"
+        return f"{value[0]:.3f}" + (f" ±{value[1]:.3f}" if value[1] is not None else "")
+
+    return [
+        [f"paper: {row.name}", *(cell(row.values.get(measure)) for measure in MEASURES)]
+        for row in ROWS
+        if number in row.table.split(", ")
+    ]
