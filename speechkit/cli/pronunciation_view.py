@@ -90,7 +90,7 @@ def _phones(word: WordResult, scales: Scales) -> Text:
     for phone in word.phones:
         value = phone.scores.get("accuracy")
         line.append(phone.phone, "" if value is None else colour(value, ends))
-        line.append(" " if value is None else f" {value:.1f}  ", "dim")
+        line.append(" " if value is None else f"\u00a0{value:.1f}  ", "dim")
     return line
 
 
@@ -100,10 +100,10 @@ def _heard(word: WordResult) -> Text:
 
 
 def _said(phone: PhoneResult) -> str:
+    if phone.heard is not None and phone.heard.heard == MISSING:
+        return f"{phone.phone} left out"
     if phone.heard is None or phone.heard.advantage <= 0:
         return f"{phone.phone} unclear"
-    if phone.heard.heard == MISSING:
-        return f"{phone.phone} left out"
     return f"{phone.phone} like {phone.heard.heard}"
 
 

@@ -9,9 +9,9 @@ the canonical prefix, stays, and leaves into the canonical suffix, so that
     L(i, q) = sum over t of A(t) x(t),   A(t) = y_q(t) (A(t - 1) + e(t - 1)),
 
 where ``e`` collects the forward and ``x`` the backward probabilities beside position i. The
-recursion runs over time for all positions and phones at once, divided by its value for the
-best phone of every frame (an upper bound), so that it stays in 0..1 without logarithms;
-what underflows there is computed again with them.
+recursion runs over time for all positions and phones at once, on probabilities divided by
+those of the frame's best phone; long recordings, and texts so unlikely that products would
+underflow, take logarithms.
 
 ``ctc``: blanks may stand between any two labels and must stand between equal ones, exactly
 as in CTC (Graves et al., 2006). ``hmm`` (own design): one state a phone; silence and noise
@@ -22,7 +22,7 @@ would outweigh all others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +34,10 @@ from speechkit.pronunciation.gop import as_array, canonical_ids, label_ids
 RATIO_CAP = 100.0
 """Largest difference of log-likelihoods that a feature holds: surer than sure says no more."""
 
-_SAFE = 1e-250  # below it double precision loses paths, and logarithms are needed
+# Products of probabilities underflow at 1e-308. Divided by the best label of its frame, what is
+# lost weighs less than 1e-308 a path, and 400 frames have fewer than 3^400 = 1e190 paths.
+_SHORT = 400
+_SAFE_TOTAL, _SAFE = 1e-100, 1e-110
 _CHUNK = 2**21  # doubles at a time
 
 HMM_SCALE = 0.15
@@ -92,71 +95,27 @@ def sequence_scores(
     Raises:
         UserError: the recording has too few frames for the sequence.
     """
-    count = len(sequence)
-    forward, backward, total = _tables(emissions, sequence, topology == "ctc")
-    if not np.isfinite(total):
+    strict = topology == "ctc"
+    if len(emissions) <= _SHORT:
+        top = emissions.max(axis=1, keepdims=True)
+        scores = _scores(_LINEAR, np.exp(emissions - top), sequence, strict)
+        values = np.concatenate([scores.substitutions.ravel(), scores.deletions])
+        if scores.total > _SAFE_TOTAL and values.min() > _SAFE:
+            scale = float(top.sum())
+            return SequenceScores(
+                float(np.log(scores.total)) + scale,
+                np.log(scores.deletions) + scale,
+                np.log(scores.substitutions) + scale,
+                scores.occupancy,
+            )
+    scores = _scores(_LOG, emissions, sequence, strict)
+    if not np.isfinite(scores.total):
         raise UserError(
-            f"{len(emissions)} frames are too few for {count} phones.",
+            f"{len(emissions)} frames are too few for {len(sequence)} phones.",
             "Check that the text belongs to the recording.",
         )
-    before, label_before = forward[:-1, 0:-1:2], _shifted(forward[:-1, 1::2], 1)
-    after, label_after = backward[1:, 2::2], _shifted(backward[1:, 1::2], -1)
-    strict, free = topology == "ctc", np.logaddexp(before, label_before)
-    leave = np.logaddexp(after, label_after)
-    substitutions = _bulk(emissions, free, leave)
-    if strict:
-        _mend_repeats(substitutions, emissions, sequence, (before, free), (after, leave))
-    # States hold their own frame in both tables, which counts it twice.
-    own = emissions[:, sequence]
-    occupancy = np.exp(forward[1:, 1::2] + backward[:-1, 1::2] - own - total).sum(0)
-    deletions = _deletions(forward, backward, sequence, (before, free), strict)
-    return SequenceScores(total, deletions, substitutions, occupancy)
-
-
-def _tables(
-    emissions: np.ndarray, sequence: np.ndarray, strict: bool
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Forward and backward log probabilities ``[T + 1, 2 P + 1]``, and the total.
-
-    Even states are blanks. Row t + 1 of the first is frame t, row t of the second too; the
-    extra rows hold the start (in the first blank) and the end (in the last).
-    """
-    frames, count = len(emissions), len(sequence)
-    states = np.zeros(2 * count + 1, dtype=np.int64)
-    states[1::2] = sequence
-    skip = np.full(len(states), -np.inf)
-    skip[3::2] = np.where(sequence[1:] == sequence[:-1], -np.inf, 0.0) if strict else 0.0
-    # The backward table is a forward table of the mirror image: both run in one loop.
-    skips = np.stack([skip, np.concatenate([skip[:1], skip[:1], skip[:1:-1]])])
-    scores = np.stack([emissions[:, states], emissions[::-1, states[::-1]]], axis=1)
-    table = np.full((frames + 1, 2, len(states) + 2), -np.inf)  # two columns for what lies before
-    table[0, :, 2] = 0.0
-    for t in range(frames):
-        last, new = table[t], table[t + 1, :, 2:]
-        np.logaddexp(last[:, 2:], last[:, 1:-1], out=new)
-        np.logaddexp(new, last[:, :-2] + skips, out=new)
-        new += scores[t]
-    forward, backward = table[:, 0, 2:], table[::-1, 1, :1:-1]
-    return forward, backward, float(np.logaddexp(forward[-1, -1], forward[-1, -2]))
-
-
-def _shifted(values: np.ndarray, by: int) -> np.ndarray:
-    """Columns moved by one to the right (1) or left (-1), impossible where nothing comes."""
-    moved = np.full_like(values, -np.inf)
-    if by > 0:
-        moved[:, 1:] = values[:, :-1]
-    else:
-        moved[:, :-1] = values[:, 1:]
-    return moved
-
-
-def _accumulated(emissions: np.ndarray, enter: np.ndarray) -> np.ndarray:
-    """``A(t) = y(t) (A(t - 1) + e(t - 1))`` in logs ``[T, P]`` of both ``[T, P]``."""
-    import torch
-
-    sums = np.cumsum(emissions, axis=0)
-    started = torch.from_numpy(enter - (sums - emissions))
-    return torch.logcumsumexp(started, dim=0).numpy() + sums
+    occupancy = np.exp(scores.occupancy)
+    return SequenceScores(scores.total, scores.deletions, scores.substitutions, occupancy)
 
 
 def _log_sum(values: np.ndarray) -> np.ndarray:
@@ -165,74 +124,162 @@ def _log_sum(values: np.ndarray) -> np.ndarray:
         return np.log(np.exp(values - top).sum(axis=0)) + top
 
 
-def _bulk(emissions: np.ndarray, enter: np.ndarray, leave: np.ndarray) -> np.ndarray:
-    """Log-likelihoods ``[P, L]`` with any label at each position, equal neighbours ignored.
+def _inside_linear(scores: np.ndarray, enter: np.ndarray) -> np.ndarray:
+    """``A(t) = y(t) (A(t - 1) + e(t - 1))`` over the first axis of ``[T, P, K]``."""
+    inside = np.empty(enter.shape)
+    now = np.zeros(enter.shape[1:])
+    for score, new, out in zip(scores, enter, inside, strict=True):
+        now = np.add(now, new, out=out)
+        now *= score
+    return inside
 
-    Args:
-        emissions: ``[T, 1 + L]``.
-        enter: log probability of being ready to enter position i at frame t ``[T, P]``.
-        leave: log probability of the rest after leaving it behind frame t ``[T, P]``.
-    """
-    best = emissions[:, 1:].max(axis=1, keepdims=True)
-    bound = _accumulated(np.broadcast_to(best, enter.shape), enter)
-    whole = _log_sum(bound + leave)
-    relative = np.exp(emissions[:, 1:] - best)
+
+def _inside_log(scores: np.ndarray, enter: np.ndarray) -> np.ndarray:
+    """The same of logarithms, without a loop."""
+    import torch
+
+    sums = np.cumsum(scores, axis=0)
+    started = torch.from_numpy(enter - (sums - scores))
+    return torch.logcumsumexp(started, dim=0).numpy() + sums
+
+
+@dataclass(frozen=True)
+class _Arithmetic:
+    """Sums and products of probabilities, or of their logarithms."""
+
+    plus: np.ufunc
+    times: np.ufunc
+    divide: np.ufunc
+    zero: float
+    one: float
+    total: Callable[[np.ndarray], np.ndarray]  # over the first axis
+    inside: Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+_LINEAR = _Arithmetic(
+    np.add, np.multiply, np.divide, 0.0, 1.0, lambda v: v.sum(axis=0), _inside_linear
+)
+_LOG = _Arithmetic(np.logaddexp, np.add, np.subtract, -np.inf, 0.0, _log_sum, _inside_log)
+
+
+def _scores(
+    how: _Arithmetic, emissions: np.ndarray, sequence: np.ndarray, strict: bool
+) -> SequenceScores:
+    """All scores in an arithmetic; ``strict``: equal labels need a blank between them."""
+    forward, backward = _tables(how, emissions, sequence, strict)
+    total = how.plus(forward[-1, -1], forward[-1, -2])
+    # Ways into position i, through the blank before it or from the label before; ways out.
+    blank_in, label_in = forward[:-1, 0:-1:2], _shifted(forward[:-1, 1::2], 1, how.zero)
+    blank_out, label_out = backward[1:, 2::2], _shifted(backward[1:, 1::2], -1, how.zero)
+    into = (blank_in, how.plus(blank_in, label_in))
+    out = (blank_out, how.plus(blank_out, label_out))
+    step = max(1, _CHUNK // (len(emissions) * emissions.shape[1]))
+    parts = [
+        _substitutions(how, emissions, sequence, into, out, slice(i, i + step), strict)
+        for i in range(0, len(sequence), step)
+    ]
+    # States hold their own frame in both tables, which counts it twice.
+    own = how.times(how.times(forward[1:, 1::2], backward[:-1, 1::2]), how.divide(how.one, total))
     with np.errstate(invalid="ignore"):
-        fresh = np.exp(enter + best - bound)  # share of those that enter now
-    fresh = np.where(np.isfinite(bound), fresh, 0.0)[:, :, None]
-    kept, weight = 1.0 - fresh, np.exp(bound + leave - whole)
-    inside = np.zeros((len(emissions), enter.shape[1], relative.shape[1]))
-    now = np.zeros(inside.shape[1:])
-    for t in range(len(emissions)):
-        now = np.multiply(now, kept[t], out=inside[t])
-        now += fresh[t]
-        now *= relative[t]
-    found = np.einsum("tpq,tp->pq", inside, weight)
-    logs = np.log(np.maximum(found, _SAFE)) + whole[:, None]
-    places, labels = np.nonzero(found < _SAFE)  # of a text that the audio does not match at all
-    step = max(1, _CHUNK // len(emissions))
-    for first in range(0, len(places), step):
-        at, label = places[first : first + step], labels[first : first + step]
-        paths = _accumulated(emissions[:, label + 1], enter[:, at]) + leave[:, at]
-        logs[at, label] = _log_sum(paths)
-    return logs
+        shares = how.divide(own, emissions[:, sequence])
+    occupancy = how.total(np.where(own == how.zero, how.zero, shares))
+    deletions = _deletions(how, forward, backward, sequence, into, strict)
+    return SequenceScores(float(total), deletions, np.concatenate(parts), occupancy)
 
 
-def _mend_repeats(
-    substitutions: np.ndarray,
+def _tables(
+    how: _Arithmetic, emissions: np.ndarray, sequence: np.ndarray, strict: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forward and backward probabilities ``[T + 1, 2 P + 1]``.
+
+    Even states are blanks. Row t + 1 of the first is frame t, row t of the second too; the
+    extra rows hold the start (in the first blank) and the end (in the last).
+    """
+    states = np.zeros(2 * len(sequence) + 1, dtype=np.int64)
+    states[1::2] = sequence
+    skip = np.full(len(states), how.zero)
+    skip[3::2] = how.one
+    if strict:
+        skip[3::2][sequence[1:] == sequence[:-1]] = how.zero
+    # The backward table is a forward table of the mirror image: both run in one loop.
+    skips = np.stack([skip, np.concatenate([skip[:1], skip[:1], skip[:1:-1]])])
+    scores = np.stack([emissions[:, states], emissions[::-1, states[::-1]]], axis=1)
+    table = np.full((len(emissions) + 1, 2, len(states) + 2), how.zero)  # two columns in front
+    table[0, :, 2] = how.one
+    for last, following, score in zip(table[:-1], table[1:], scores, strict=True):
+        new = following[:, 2:]
+        how.plus(last[:, 2:], last[:, 1:-1], out=new)
+        how.plus(new, how.times(last[:, :-2], skips), out=new)
+        how.times(new, score, out=new)
+    return table[:, 0, 2:], table[::-1, 1, :1:-1]
+
+
+def _shifted(values: np.ndarray, by: int, zero: float) -> np.ndarray:
+    """Columns moved by one to the right (1) or left (-1), impossible where nothing comes."""
+    moved = np.full_like(values, zero)
+    if by > 0:
+        moved[:, 1:] = values[:, :-1]
+    else:
+        moved[:, :-1] = values[:, 1:]
+    return moved
+
+
+def _substitutions(
+    how: _Arithmetic,
     emissions: np.ndarray,
     sequence: np.ndarray,
-    enter: tuple[np.ndarray, np.ndarray],
-    leave: tuple[np.ndarray, np.ndarray],
-) -> None:
-    """Substitutions by a neighbour's label: between equal labels a blank must stand.
+    into: tuple[np.ndarray, np.ndarray],
+    out: tuple[np.ndarray, np.ndarray],
+    part: slice,
+    strict: bool,
+) -> np.ndarray:
+    """Probabilities ``[P, L]`` with each label at each of the positions of ``part``.
 
-    ``enter`` and ``leave`` are each (through the blank only, either way).
+    ``into`` and ``out`` are the ways in and out, each (through the blank only, either way).
+    The neighbours' labels have columns of their own: beside them a blank must stand.
     """
-    places = np.arange(len(sequence))
     previous, following = np.roll(sequence, 1), np.roll(sequence, -1)
     previous[0], following[-1] = 0, 0
-    for labels in (previous, following):
-        at = places[labels > 0]
-        if not len(at):
-            continue
-        label = labels[at]
-        into = np.where(label == previous[at], enter[0][:, at], enter[1][:, at])
-        out = np.where(label == following[at], leave[0][:, at], leave[1][:, at])
-        substitutions[at, label - 1] = _log_sum(_accumulated(emissions[:, label], into) + out)
+    neighbours = np.stack([previous, following], axis=1)[part] if strict else np.zeros((0, 0))
+    count, labels = len(sequence[part]), emissions.shape[1] - 1
+    width = labels + neighbours.shape[1]
+    shape = (len(emissions), count, width)
+    scores, enter, leave = np.empty(shape), np.empty(shape), np.empty(shape)
+    scores[:, :, :labels] = emissions[:, None, 1:]
+    enter[:], leave[:] = into[1][:, part, None], out[1][:, part, None]
+    for column in range(neighbours.shape[1]):
+        label = neighbours[:, column]
+        at = labels + column
+        scores[:, :, at] = emissions[:, label]
+        enter[:, :, at] = np.where(label == previous[part], into[0][:, part], into[1][:, part])
+        leave[:, :, at] = np.where(label == following[part], out[0][:, part], out[1][:, part])
+    inside = how.inside(scores, enter)
+    found = how.total(how.times(inside, leave, out=inside))
+    for column in range(neighbours.shape[1]):
+        label = neighbours[:, column]
+        rows = np.flatnonzero(label)
+        found[rows, label[rows] - 1] = found[rows, labels + column]
+    return found[:, :labels]
 
 
 def _deletions(
-    forward: np.ndarray, backward: np.ndarray, sequence: np.ndarray, enter: tuple, strict: bool
+    how: _Arithmetic,
+    forward: np.ndarray,
+    backward: np.ndarray,
+    sequence: np.ndarray,
+    into: tuple[np.ndarray, np.ndarray],
+    strict: bool,
 ) -> np.ndarray:
-    """Log-likelihoods ``[P]`` of the sequence without each of its labels."""
+    """Probabilities ``[P]`` of the sequence without each of its labels."""
     found = np.empty(len(sequence))
-    found[-1] = np.logaddexp(*forward[-1, -3:-5:-1]) if len(sequence) > 1 else forward[-1, 0]
+    found[-1] = forward[-1, 0]
+    if len(sequence) > 1:
+        found[-1] = how.plus(forward[-1, -3], forward[-1, -4])
     equal = np.zeros(len(sequence) - 1, dtype=bool)
     if strict:
         equal[1:] = sequence[:-2] == sequence[2:]
-    ready = np.where(equal, enter[0][:, :-1], enter[1][:, :-1])
-    found[:-1] = _log_sum(ready + backward[:-1, 3::2])
+    ready = np.where(equal, into[0][:, :-1], into[1][:, :-1])
+    found[:-1] = how.total(how.times(ready, backward[:-1, 3::2]))
     return found
 
 
@@ -316,14 +363,17 @@ def rivals(
 
     Returns:
         Names of the 40 alternatives (the deletion, then ARPAbet), and by how many nats each
-        fits better than the canonical phone ``[P, 40]``; -inf for the phone itself and for
-        what the model lacks.
+        fits better than the canonical phone ``[P, 40]``; -inf for the phone itself, for what
+        the model lacks, and (without a blank) for its neighbours: a neighbour in its place
+        is that neighbour drawn out, which is the deletion.
     """
     scores, has = alternatives(log_posteriors, phones, labels, blank)
     substitutions = np.where(has, scores.substitutions, -np.inf)
     advantage = np.concatenate([scores.deletions[:, None], substitutions], axis=1) - scores.total
     own = canonical_ids(phones, labels) - _FIRST + 1
     advantage[np.arange(len(phones)), own] = -np.inf
-    if blank is None:  # each frame counted with that power only
-        advantage /= HMM_SCALE
+    if blank is None:
+        advantage /= HMM_SCALE  # each frame counted with that power only
+        places = np.arange(len(phones) - 1)
+        advantage[places, own[1:]] = advantage[places + 1, own[:-1]] = -np.inf
     return [missing, *ARPABET], advantage

@@ -26,6 +26,8 @@ from speechkit.pronunciation.feature_settings import Extracted, Request
 
 SILENT_DB = -60.0
 MIN_SECONDS = 0.1
+_SQUEEZED = 3  # frames: one for each state of an HMM
+_CLEAR_NATS = 1.0
 
 
 @dataclass(frozen=True)
@@ -189,14 +191,23 @@ def likeliest(ready: Ready, extracted: Extracted) -> list[Alternative]:
     """For every canonical phone, what fits best in its place: another phone, or nothing.
 
     Without fixed boundaries, see :mod:`speechkit.pronunciation.ctc_gop`; by the model that
-    aligned.
+    aligned. A phone that was given no more than the fewest frames, and in whose place no
+    other is clearly heard, is left out: its frames are borrowed from its neighbours.
     """
     model = ready.pipeline.aligner
     assert extracted.evidence is not None
     blank = model.blank if model.topology == "ctc" else None
+    segments = extracted.alignment.segments
     phones = [row.phone for row in extracted.rows]
     names, advantage = ctc_gop.rivals(
         extracted.evidence.log_posteriors, phones, model.labels, blank, MISSING
     )
     best = advantage.argmax(axis=1)
-    return [Alternative(names[k], float(advantage[p, k])) for p, k in enumerate(best)]
+    found = []
+    for p, (k, segment) in enumerate(zip(best, segments, strict=True)):
+        value = float(advantage[p, k])
+        squeezed = blank is None and segment.frames <= _SQUEEZED and value < _CLEAR_NATS
+        found.append(
+            Alternative(MISSING if squeezed else names[k], max(value, 0.0) if squeezed else value)
+        )
+    return found

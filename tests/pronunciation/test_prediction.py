@@ -1,0 +1,213 @@
+"""`predict pronunciation`: recordings and texts in, scores and what was heard out."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from tone_models import LABELS, RATE, ToneModel, say
+
+from speechkit.errors import UserError
+from speechkit.pronunciation import bundle, model_folder, prediction
+from speechkit.pronunciation.feature_settings import FeatureSettings, Request
+from speechkit.pronunciation.features import FeaturePipeline
+from speechkit.pronunciation.models import ModelConfig, build
+from speechkit.pronunciation.normalise import Normaliser
+from speechkit.pronunciation.scores import default_scales
+from speechkit.workdir import WorkDir
+
+CAT_BEE = ["K", "AA", "T", "B", "IY"]
+LEXICON = "CAT K AA T\nBEE B IY\nSEA S IY\n"
+
+
+def pipeline() -> FeaturePipeline:
+    return FeaturePipeline(FeatureSettings(am=("tones",), prosody=True), [ToneModel()])
+
+
+def write_scorer(root: Path, seeds: int = 2, name: str = "tiny", **card: object) -> Path:
+    """Random scorers of tone features under ``exp/pronunciation/<name>``."""
+    features = {**pipeline().config(), **card}
+    config = ModelConfig(inputs=len(pipeline().columns))
+    folder = root / "exp" / "pronunciation" / name
+    for seed in range(seeds):
+        weights = {key: value[0] for key, value in build(config, [seed]).state_dict().items()}
+        written = model_folder.make_card(config, [features], default_scales(), [], seed=seed)
+        target = folder / f"seed{seed}"
+        target.mkdir(parents=True)
+        width = len(pipeline().columns)
+        normaliser = Normaliser(np.zeros((1, width), np.float32), np.ones((1, width), np.float32))
+        model_folder.write(target, written, weights, normaliser, [])
+    return folder
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a scorer of tones, a lexicon and a recording of "cat bee"."""
+    from speechkit.acoustic import models
+
+    monkeypatch.setattr(models, "load_model", lambda spec, *_: ToneModel())
+    write_scorer(tmp_path)
+    (tmp_path / "lexicon.txt").write_text(LEXICON)
+    soundfile.write(tmp_path / "good.wav", say(CAT_BEE), RATE, subtype="FLOAT")
+    return tmp_path
+
+
+def score(run, work: Path, *arguments: object):
+    return run("predict", "pronunciation", "-C", work, "--model", "tiny", "--device", "cpu",
+               "--lexicon", work / "lexicon.txt", *arguments)  # fmt: skip
+
+
+def test_scores_are_the_mean_of_the_seeds_on_their_scales(run, work: Path) -> None:
+    done = score(run, work, work / "good.wav", "--text", "Cat, bee!", "--json")
+    assert done.code == 0, done.err
+    (found,) = json.loads(done.out)
+    assert [word["word"] for word in found["words"]] == ["CAT", "BEE"]
+    phones = [phone for word in found["words"] for phone in word["phones"]]
+    assert [phone["phone"] for phone in phones] == CAT_BEE
+    assert all(a["end"] <= b["start"] + 1e-6 for a, b in pairwise(phones))
+    assert phones[0]["start"] == pytest.approx(0.1, abs=0.02)
+
+    extracted = pipeline().extract(say(CAT_BEE), [[("K", "AA", "T")], [("B", "IY")]])
+    seeds = [work / "exp" / "pronunciation" / "tiny" / f"seed{k}" for k in range(2)]
+    for k, phone in enumerate(phones):
+        single = [
+            model_folder.load([seed]).assess(extracted.features, CAT_BEE, [0, 0, 0, 1, 1])
+            for seed in seeds
+        ]
+        value = np.mean([np.clip(s.phones["phone_accuracy"][0, k], 0, 2) for s in single])
+        assert phone["accuracy"] == pytest.approx(value, abs=0.006)
+    totals = [np.clip(5 * s.utterance["utterance_total"][0], 0, 10) for s in single]
+    assert found["utterance"]["total"] == pytest.approx(np.mean(totals), abs=0.006)
+    assert found["spread_over_seeds"]["total"] == pytest.approx(np.std(totals), abs=0.006)
+    assert found["scales"]["word"]["stress"] == [0, 10]
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"), [(["S", "AA", "T"], "S"), (["AA", "T"], "-"), (["K", "AA", "B"], "B")]
+)
+def test_the_likeliest_alternative_is_what_was_said(said: list[str], heard: str) -> None:
+    model = pipeline()
+    words = [[("K", "AA", "T")]]
+    (found,) = model.extract_many([Request(say(said), words, keep_evidence=True)])
+    ready = bundle.Ready("", None, model)  # type: ignore[arg-type]
+    alternatives = prediction.likeliest(ready, found)
+    place = 2 if heard == "B" else 0
+    assert alternatives[place].heard == heard
+    if heard != "-":
+        others = [a.advantage for k, a in enumerate(alternatives) if k != place]
+        assert max(others) < 1 < alternatives[place].advantage
+
+
+def test_the_terminal_view_has_words_phones_and_scales(run, work: Path) -> None:
+    done = score(run, work, work / "good.wav", "--text", "cat bee")
+    assert done.code == 0, done.err
+    for text in ("CAT", "BEE", "fluency", "stress", "Scales: phones 0 to 2, words 0 to 10"):
+        assert text in done.out
+
+
+def test_a_table_of_many(run, work: Path) -> None:
+    soundfile.write(work / "sea.wav", say(["S", "IY"]), RATE, subtype="FLOAT")
+    (work / "trans.tsv").write_text("path\ttext\ngood.wav\tcat bee\nsea.wav\tsea\n")
+    done = score(run, work, "--trans", work / "trans.tsv", "--json")
+    assert [f["text"] for f in json.loads(done.out)] == ["cat bee", "sea"]
+    one = score(run, work, work / "sea.wav", "--trans", work / "trans.tsv", "--json")
+    assert [f["text"] for f in json.loads(one.out)] == ["sea"]
+    assert json.loads(one.out)[0]["utterance"] == json.loads(done.out)[1]["utterance"]
+
+
+def test_sixty_words(run, work: Path) -> None:
+    soundfile.write(work / "long.wav", say(["S", "IY"] * 60), RATE, subtype="FLOAT")
+    done = score(run, work, work / "long.wav", "--text", "sea " * 60, "--json")
+    assert done.code == 0, done.err
+    assert len(json.loads(done.out)[0]["words"]) == 60
+
+
+def test_a_word_that_no_lexicon_has(run, work: Path) -> None:
+    soundfile.write(work / "b.wav", say(["B", "IY", "K", "IY", "T"]), RATE, subtype="FLOAT")
+    refused = score(run, work, work / "b.wav", "--text", "bee keetz", "--no-g2p")
+    assert refused.code == 2 and "KEETZ" in refused.err
+
+
+def write(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "text", "message"),
+    [
+        ("short", np.full(800, 0.1), "cat", "too short"),
+        ("silent", np.zeros(RATE), "cat", "silent"),
+        ("cut", say(["K"]), "cat bee " * 20, "longer than the audio"),
+        ("digits", say(CAT_BEE), "1990s", "1990"),
+        ("empty", say(CAT_BEE), "...", "no words"),
+    ],
+)
+def test_what_cannot_be_scored(
+    run, work: Path, name: str, samples: np.ndarray, text: str, message: str
+) -> None:
+    file = write(work / f"{name}.wav", samples.astype(np.float32))
+    done = score(run, work, file, "--text", text)
+    assert done.code == 2
+    assert message in done.err.replace("\n", " ")
+    assert "Traceback" not in done.err and not done.out
+
+
+def test_skipping_goes_on(run, work: Path) -> None:
+    silent = write(work / "silent.wav", np.zeros(RATE, np.float32))
+    files = (silent, work / "good.wav")
+    stopped = score(run, work, *files, "--text", "cat bee", "--json")
+    assert stopped.code == 2 and not stopped.out
+    done = score(run, work, *files, "--text", "cat bee", "--json", "--on-error", "skip")
+    assert done.code == 0 and "silent.wav" in done.err
+    assert [Path(f["file"]).name for f in json.loads(done.out)] == ["good.wav"]
+
+
+def test_a_low_rate_is_resampled_and_said(run, work: Path) -> None:
+    file = write(work / "low.wav", say(CAT_BEE)[::2], RATE // 2)
+    done = score(run, work, file, "--text", "cat bee", "--json")
+    assert done.code == 0 and "8000 Hz" in done.err
+
+
+def test_text_and_model_must_be_given_right(run, work: Path) -> None:
+    good = work / "good.wav"
+    assert "No text" in score(run, work, good).err
+    (work / "t.tsv").write_text("good.wav cat\n")
+    assert "t.tsv:1" in score(run, work, "--trans", work / "t.tsv").err
+    (work / "t.tsv").write_text("other.wav\tcat\n")
+    assert "no text for" in score(run, work, good, "--trans", work / "t.tsv").err
+    both = score(run, work, good, "--trans", work / "t.tsv", "--text", "cat")
+    assert both.code == 2 and "both given" in both.err
+    unknown = run("predict", "pronunciation", good, "-C", work, "--text", "cat", "--model", "tini")
+    assert unknown.code == 2 and "Did you mean 'tiny'?" in unknown.err
+
+
+def test_a_model_of_other_features_is_refused(run, work: Path) -> None:
+    write_scorer(work, 1, "other", fingerprint="0" * 32)
+    done = run("predict", "pronunciation", work / "good.wav", "-C", work, "--text", "cat bee",
+               "--model", "other")  # fmt: skip
+    assert done.code == 2 and "other acoustic models" in done.err
+
+
+def test_trans_is_read_strictly(tmp_path: Path) -> None:
+    table = tmp_path / "t.tsv"
+    table.write_text("a.wav\tone\na.wav\ttwo\n")
+    with pytest.raises(UserError, match="twice"):
+        prediction.read_trans(table)
+    table.write_text("path\ttext\n")
+    with pytest.raises(UserError, match="lists no recordings"):
+        prediction.read_trans(table)
+
+
+def test_the_labels_of_the_tone_model_are_phones() -> None:
+    assert set(LABELS[1:]) >= set(CAT_BEE)
+
+
+def test_load_names_what_is_known(work: Path) -> None:
+    with pytest.raises(UserError, match="nowhere") as error:
+        bundle.load("nowhere", WorkDir(work))
+    assert "default, tiny" in error.value.remedy
