@@ -337,3 +337,17 @@ def test_evidence_is_of_the_features(trained: Path) -> None:
     one = model.evidence(wave)
     same = model.evidence_of([log_mel(wave, model.features)])[0]
     torch.testing.assert_close(one.log_posteriors, same.log_posteriors)
+
+
+@pytest.mark.slow
+def test_real_speech(run, real_data: Path, tmp_path: Path) -> None:
+    """The states of pocketsphinx's model on 20 speakers, from nothing, in three epochs."""
+    assert run("prepare", "speechocean762", real_data / "speechocean762", "-C", tmp_path).code == 0
+    assert run("align", "--set", "dev", "-C", tmp_path, "--jobs", 1).code == 0
+    done = run(
+        "train", "acoustic", "--set", "dev", "-C", tmp_path, "--epochs", 3, "--no-full", "--json"
+    )
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["held_out_frame_accuracy"] > 0.45 and found["held_out_phone_accuracy"] > 0.25
+    assert 0.01 < found["masked_share"] < 0.1
