@@ -58,7 +58,7 @@ def make_scored(
         ]
         whole = round(5 * float(np.mean(means)))
         names = ("accuracy", "fluency", "prosodic", "total")
-        scores.utterances[utterance] = {n: whole for n in names} | {"completeness": 10}
+        scores.utterances[utterance] = dict.fromkeys(names, whole) | {"completeness": 10}
         rows[utterance] = [
             Row(k, int(w), f"W{w}", str(p), 0.1 * k, 0.1, -1.0, -0.5)
             for k, (p, w) in enumerate(zip(phones, of_word, strict=True))

@@ -83,13 +83,14 @@ class Dropout:
     share: float
     generators: Sequence[torch.Generator] = field(default_factory=tuple)
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """``[S, ...]`` -> the same shape."""
+    def __call__(self, x: Tensor, layout: Layout) -> Tensor:
+        """Packed ``[S, T, W]`` -> the same shape."""
         if not (self.share and self.generators):
             return x
-        drawn = torch.empty_like(x)
-        for values, generator in zip(drawn, self.generators, strict=True):
-            values.uniform_(generator=generator)
+        drawn = torch.zeros_like(x)  # filling draws nothing: a seed never feels its company
+        used = layout.lengths.sum(1) + layout.batch * layout.extra
+        for values, count, generator in zip(drawn, used.tolist(), self.generators, strict=True):
+            values[:count].uniform_(generator=generator)
         return x * (drawn >= self.share) / (1 - self.share)
 
 
@@ -119,9 +120,9 @@ class Block(nn.Module):
         """Packed ``[S, T, width]`` -> the same shape."""
         width = (x.shape[-1],)
         qkv = layout.to_grid(self.norm1.then(self.qkv, functional.layer_norm(x, width)))
-        x = x + self.dropout(self.out(layout.to_packed(self.attend(qkv, mask))))
+        x = x + self.dropout(self.out(layout.to_packed(self.attend(qkv, mask))), layout)
         hidden = functional.gelu(self.norm2.then(self.up, functional.layer_norm(x, width)))
-        return x + self.dropout(self.down(hidden))
+        return x + self.dropout(self.down(hidden), layout)
 
     def attend(self, qkv: Tensor, mask: Tensor) -> Tensor:
         """``[R, L, 3 * width]``, ``[R, 1, L]`` -> ``[R, L, width]``, R = S * B."""

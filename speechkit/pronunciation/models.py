@@ -147,7 +147,7 @@ class Gopt(Scorer):
         batch, extra = layout.batch, self.config.extra
         x = self.embed(features, phones) + look_up(self.positions[:, extra:], layout.columns)
         tokens = self.tokens + self.positions[:, :extra]
-        x = self.dropout(torch.cat([tokens.repeat(1, batch, 1), x], dim=1))
+        x = self.dropout(torch.cat([tokens.repeat(1, batch, 1), x], dim=1), layout)
         mask = layout.key_mask(x.dtype)
         for block in self.blocks:
             x = block(x, layout, mask)
@@ -177,10 +177,10 @@ class LstmBaseline(Scorer):
 
     def forward(self, features: Tensor, phones: Tensor, layout: Layout) -> Predictions:
         """Scores of packed sequences; see :class:`Scorer`."""
-        x = self.dropout(self.embed(features, phones))
+        x = self.dropout(self.embed(features, phones), layout)
         grid = layout.to_grid(x).view(self.models, layout.batch, layout.length, -1)
         found = self.run(grid.movedim(2, 0)).movedim(0, 2).flatten(0, 1)
-        x = self.dropout(layout.to_packed(found))
+        x = self.dropout(layout.to_packed(found), layout)
         last = layout.last()[..., None].expand(-1, -1, x.shape[-1])
         count = len(self.config.utterance_aspects)
         ends = x.gather(1, last)[:, :, None].expand(-1, -1, count, -1)
