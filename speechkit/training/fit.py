@@ -36,12 +36,14 @@ class Fitted:
         best_epoch: the selected epoch, from 1.
         weights: its weights.
         best: the same for each measure of ``FitConfig.keep``.
+        seconds: of training, at each row.
     """
 
     rows: list[dict[str, float]]
     best_epoch: int
     weights: dict[str, torch.Tensor]
     best: dict[str, tuple[int, dict[str, torch.Tensor]]]
+    seconds: list[float]
 
 
 def fit(
@@ -54,6 +56,7 @@ def fit(
     checkpoint: Path,
     tensorboard: Path,
     label: str,
+    tell: Callable[[int, dict[str, float]], None] = lambda count, row: None,
 ) -> Fitted:
     """Train ``model`` and return its best epoch.
 
@@ -61,11 +64,12 @@ def fit(
         model: what to train.
         loader: step -> batches from that step on, over all epochs.
         config: how.
-        per_epoch: batches per epoch.
+        per_epoch: batches per epoch (or between evaluations).
         device: where.
         checkpoint: file of the state; training goes on from it if it is there.
         tensorboard: folder of the event files.
         label: what the progress line says.
+        tell: called with each row and its epoch or step, in the first process.
 
     Raises:
         UserError: the loss is not finite for too long, or memory ran out.
@@ -78,20 +82,22 @@ def fit(
 
     here = ranks()
 
-    def write_row(epoch: int, row: dict[str, float]) -> None:
+    def write_row(count: int, row: dict[str, float]) -> None:
         if here.rank:
             return
         shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
-        logger.info(f"{label}: epoch {epoch}: {shown}")
+        logger.info(f"{label}: {config.unit} {count}: {shown}")
         for name, value in row.items():
-            writer.add_scalar(name, value, epoch)
+            writer.add_scalar(name, value, count)
         writer.flush()
+        tell(count, row)
 
     state = State(config, per_epoch, checkpoint, write_row)
     restored = state.load(model)
-    with progress(label, state.total, "step", before=state.step) as state.advance:
+    unit = "step" if config.accumulate == 1 else "batch"
+    with progress(label, state.total, unit, before=state.step) as state.advance:
         if not here.rank:
-            writer = SummaryWriter(str(tensorboard), purge_step=state.epoch + 1)
+            writer = SummaryWriter(str(tensorboard), purge_step=state.counted + 1)
             model.writer = writer
         if state.step < state.total and not state.stopped_early:
             _run(model, loader(state.step), state, restored, config, device)
@@ -102,7 +108,7 @@ def fit(
     if not all(weights for _, weights in kept.values()):
         raise UserError("Validation never gave a finite loss.", "Lower --learning-rate.")
     epoch, weights = kept[config.monitor]
-    return Fitted(state.rows, epoch, weights, kept)
+    return Fitted(state.rows, epoch, weights, kept, state.seconds)
 
 
 def _run(
@@ -118,9 +124,10 @@ def _run(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=ranks().local_world,
         num_nodes=ranks().nodes,
-        strategy=_strategy(device),
+        strategy=_strategy(device, config.find_unused),
         precision=config.precision,  # type: ignore[arg-type]
         gradient_clip_val=config.clip,
+        accumulate_grad_batches=config.accumulate,
         callbacks=[state, Restore(restored)],
         logger=False,
         enable_checkpointing=False,
@@ -152,12 +159,13 @@ def _run(
         raise KeyboardInterrupt
 
 
-def _strategy(device: torch.device) -> Any:
+def _strategy(device: torch.device, find_unused: bool) -> Any:
     if ranks().world == 1:
         return "auto"
     from lightning.pytorch.strategies import DDPStrategy
 
-    return DDPStrategy(process_group_backend="nccl" if device.type == "cuda" else "gloo")
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    return DDPStrategy(process_group_backend=backend, find_unused_parameters=find_unused)
 
 
 def out_of_memory(batch_size: int) -> UserError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import torch
 
 from speechkit.files import atomic_write
 from speechkit.training.guard import Guard
+from speechkit.training.schedules import halvings, learning_rate, linear_rate
 from speechkit.training.seeds import rng
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
@@ -29,16 +30,23 @@ class FitConfig:
         learning_rate: peak of the schedule.
         clip: largest L2 norm of the gradient.
         patience: epochs without a better ``monitor`` before training stops; 0 for never.
-        monitor: the validation measure that selects the model; lower is better.
+        monitor: the validation measure that selects the model; lower is better, or with a
+            ``-`` before its name, higher.
         precision: Lightning's name, e.g. ``32-true``.
         checkpoint_minutes: the state is saved at every epoch and this often.
         seed: the run's seed.
         schedule: ``cosine`` (warm-up over the first twentieth of all steps, then half a
-            cosine down to a hundredth) or ``plateau`` (halved whenever ``monitor`` was not
-            better for ``halve_after`` epochs).
+            cosine down to a hundredth), ``linear`` (after the warm-up down to 0) or ``plateau``
+            (halved whenever ``monitor`` was not better for ``halve_after`` epochs).
         halve_after: epochs.
+        warmup: share of the steps in which the rate rises (``cosine`` and ``linear``).
         keep: further measures whose best weights are kept; lower is better.
         batch_size: for the message when memory runs out.
+        accumulate: batches whose gradients make one step of the optimizer.
+        batches: in all; 0 for ``epochs`` times those of an epoch.
+        unit: what rows are counted in: ``epoch``, or ``step`` (of the optimizer) where an
+            "epoch" of this loop is a number of steps between evaluations.
+        find_unused: with several processes, some parameters may have no gradient in a step.
     """
 
     epochs: int
@@ -53,6 +61,11 @@ class FitConfig:
     halve_after: int = 3
     keep: tuple[str, ...] = ()
     batch_size: int = 0
+    warmup: float = 0.05
+    accumulate: int = 1
+    batches: int = 0
+    unit: str = "epoch"
+    find_unused: bool = False
 
 
 class Trainable(lightning.LightningModule):
@@ -97,10 +110,12 @@ class State(lightning.Callback):
         self.config, self.per_epoch, self.file = config, per_epoch, file
         self.write_row = write_row
         self.advance: Callable[[int], None] = lambda steps: None
-        self.total = config.epochs * per_epoch
+        self.total = config.batches or config.epochs * per_epoch
         self.step, self.loss_sum, self.loss_count = 0, 0.0, 0
         self.guard = Guard()
         self.rows: list[dict[str, float]] = []
+        self.seconds: list[float] = []
+        self.spent, self.started = 0.0, time.monotonic()
         self.best: dict[str, dict[str, Any]] = {
             name: {"value": math.inf, "epoch": 0, "weights": {}}
             for name in (config.monitor, *config.keep)
@@ -110,7 +125,19 @@ class State(lightning.Callback):
 
     @property
     def epoch(self) -> int:
-        return self.step // self.per_epoch
+        """Epochs that were measured."""
+        return len(self.rows)
+
+    @property
+    def counted(self) -> int:
+        """The epoch or the step of the optimizer, as rows are counted."""
+        steps = -(-self.step // self.config.accumulate)
+        return self.epoch if self.config.unit == "epoch" else steps
+
+    @property
+    def between_steps(self) -> bool:
+        """Whether no gradient is waiting for further batches."""
+        return self.step % self.config.accumulate == 0 or self.step == self.total
 
     @property
     def stopped_early(self) -> bool:
@@ -126,6 +153,7 @@ class State(lightning.Callback):
         self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
         self.loss_sum, self.loss_count = state["loss_sum"], state["loss_count"]
         self.guard.load(state["guard"])
+        self.seconds, self.spent = state["seconds"], state["spent"]
         return state
 
     def save(self, trainer: lightning.Trainer, model: Trainable) -> None:
@@ -142,11 +170,20 @@ class State(lightning.Callback):
             "loss_sum": self.loss_sum,
             "loss_count": self.loss_count,
             "guard": self.guard.state(),
+            "seconds": self.seconds,
+            "spent": self.now(),
         }
         packed = io.BytesIO()  # torch.save would hide that a disk is full
         torch.save(state, packed)
         with atomic_write(self.file, "wb") as file:
             file.write(packed.getbuffer())
+
+    def now(self) -> float:
+        """Seconds of training so far, over all runs."""
+        return self.spent + time.monotonic() - self.started
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        self.started = time.monotonic()
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
@@ -160,15 +197,17 @@ class State(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.step += 1
-        loss = float(mean_of_ranks(outputs["loss"]))
+        loss = float(mean_of_ranks(outputs["loss"])) * self.config.accumulate
         if math.isfinite(loss):
             self.loss_sum, self.loss_count = self.loss_sum + loss, self.loss_count + 1
         self.advance(1)
-        if self.step % self.per_epoch == 0:
+        if self.step % self.per_epoch == 0 or self.step == self.total:
             self._end_epoch(pl_module)
             self.save(trainer, pl_module)
-            if self.stopped_early:
+            if self.stopped_early or self.step == self.total:
                 trainer.should_stop = True
+        elif not self.between_steps:
+            return
         elif time.monotonic() - self.saved > 60 * self.config.checkpoint_minutes:
             self.save(trainer, pl_module)
         if self.interrupted:
@@ -183,9 +222,12 @@ class State(lightning.Callback):
 
     def learning_rate(self) -> float:
         """The rate of the present step."""
-        if self.config.schedule == "cosine":
-            return learning_rate(self.step, self.total, self.config.learning_rate)
-        values = [row[self.config.monitor] for row in self.rows]
+        if self.config.schedule in ("cosine", "linear"):
+            step = self.step // self.config.accumulate
+            total = -(-self.total // self.config.accumulate)
+            rate = learning_rate if self.config.schedule == "cosine" else linear_rate
+            return rate(step, total, self.config.learning_rate, self.config.warmup)
+        values = [_value(row, self.config.monitor) for row in self.rows]
         return self.config.learning_rate * 0.5 ** halvings(values, self.config.halve_after)
 
     def _end_epoch(self, model: Trainable) -> None:
@@ -197,14 +239,20 @@ class State(lightning.Callback):
         row["skipped_batches"] = self.guard.take_skipped()
         self.loss_sum, self.loss_count = 0.0, 0
         self.rows.append(row)
+        self.seconds.append(self.now())
         weights: dict[str, torch.Tensor] = {}
         for name, best in self.best.items():
-            if row[name] < best["value"]:
+            if _value(row, name) < best["value"]:
                 weights = weights or {
                     k: v.detach().cpu().clone() for k, v in model.state_dict().items()
                 }
-                best.update(value=row[name], epoch=self.epoch, weights=weights)
-        self.write_row(self.epoch, row)
+                best.update(value=_value(row, name), epoch=self.epoch, weights=weights)
+        self.write_row(self.counted, row)
+
+
+def _value(row: dict[str, float], name: str) -> float:
+    """A measure of which lower is better."""
+    return -row[name[1:]] if name.startswith("-") else row[name]
 
 
 def mean_of_ranks(value: torch.Tensor) -> torch.Tensor:
@@ -214,26 +262,6 @@ def mean_of_ranks(value: torch.Tensor) -> torch.Tensor:
     total = value.detach().clone()
     torch.distributed.all_reduce(total)
     return total / torch.distributed.get_world_size()
-
-
-def learning_rate(step: int, total: int, peak: float) -> float:
-    """Linear warm-up over the first 5 % of ``total`` steps, then a cosine to 1 % of ``peak``."""
-    warm = max(1, total // 20)
-    if step < warm:
-        return peak * (step + 1) / warm
-    done = (step - warm) / max(1, total - warm)
-    return peak * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
-
-
-def halvings(values: Sequence[float], patience: int) -> int:
-    """How often the rate was halved after epochs with these losses."""
-    best, waited, count = math.inf, 0, 0
-    for value in values:
-        waited = 0 if value < best else waited + 1
-        best = min(best, value)
-        if waited >= patience > 0:
-            waited, count = 0, count + 1
-    return count
 
 
 class Restore(lightning.Callback):

@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from speechkit.errors import UserError
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.fit import fit
-from speechkit.training.state import FitConfig, Trainable, learning_rate
+from speechkit.training.schedules import learning_rate, linear_rate
+from speechkit.training.state import FitConfig, Trainable
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 Y = X @ torch.tensor([1.0, -2.0, 0.5])
@@ -119,3 +120,74 @@ def test_learning_rate_schedule_by_hand():
     assert rates[52] == pytest.approx(0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * 47 / 95)))
     assert 0.01 <= rates[-1] < 0.011
     assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_linear_schedule_by_hand():
+    assert [linear_rate(s, 4, 1.0) for s in range(4)] == [1.0, 0.75, 0.5, 0.25]
+    rates = [linear_rate(s, 10, 2.0, 0.2) for s in range(10)]
+    assert rates[:3] == [1.0, 2.0, 2.0]
+    assert rates[9] == pytest.approx(2 / 8)
+    assert all(int(n * 0.05 + 1e-9) == n // 20 for n in range(1, 5000))
+
+
+def test_accumulated_batches_are_one_large_batch(tmp_path):
+    """Without dropout, two batches of 4 make the step of one batch of 8."""
+
+    class Sure(Line):
+        def loss(self, batch):
+            index = torch.tensor([i for _, _, i in batch])
+            return (self.line(X[index]).squeeze(1) - Y[index]).square().mean()
+
+    def run(size, accumulate, folder):
+        torch.manual_seed(0)
+        config = FitConfig(
+            3, 0.05, 5.0, 0, "loss", "32-true", 60.0, 3, schedule="linear",
+            accumulate=accumulate, batches=20 * accumulate, unit="step",
+        )  # fmt: skip
+
+        def loader(step):
+            batches = ResumableBatches(64, 8, 3, 3, step // accumulate)
+            small = [b[k : k + size] for b in batches for k in range(0, 8, size)]
+            return DataLoader(Samples(), batch_sampler=small, collate_fn=list)
+
+        counts = []
+        fitted = fit(
+            Sure(), loader, config, per_epoch=8 * accumulate, device=CPU,
+            checkpoint=folder / f"{size}.ckpt", tensorboard=folder / f"tb{size}", label="toy",
+            tell=lambda count, row: counts.append((count, row["loss"])),
+        )  # fmt: skip
+        return counts, fitted
+
+    large, _ = run(8, 1, tmp_path)
+    small, fitted = run(4, 2, tmp_path)
+    assert [count for count, _ in large] == [8, 16, 20]  # measured at the end too
+    assert [count for count, _ in small] == [8, 16, 20]
+    for (_, a), (_, b) in zip(large, small, strict=True):
+        assert a == pytest.approx(b, rel=1e-4)
+    assert len(fitted.seconds) == 3
+
+
+@pytest.mark.parametrize("stop_at", [3, 6, 11])
+def test_a_killed_run_with_accumulation_continues_the_same_curve(tmp_path, stop_at):
+    more = {"accumulate": 3, "batches": 24, "unit": "step", "monitor": "-score"}
+
+    class Scored(Line):
+        def measure(self):
+            return {"score": -super().measure()["loss"]}
+
+    def fresh_scored(**arguments):
+        torch.manual_seed(0)
+        return Scored(**arguments)
+
+    def run(model, folder, **changes):
+        return run_fit(model, folder, epochs=3, **more, **changes)
+
+    (tmp_path / "whole").mkdir()
+    whole = run(fresh_scored(), tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="power"):
+        run(fresh_scored(stop_at=stop_at), tmp_path, checkpoint_minutes=0.0)
+    resumed = run(fresh_scored(), tmp_path, checkpoint_minutes=0.0)
+    assert resumed.rows == whole.rows
+    assert resumed.best_epoch == whole.best_epoch
+    best = max(range(len(whole.rows)), key=lambda k: whole.rows[k]["score"])
+    assert whole.best_epoch == best + 1
