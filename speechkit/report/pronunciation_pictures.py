@@ -125,7 +125,7 @@ def epochs(arms: Mapping[str, Mapping[str, np.ndarray]], aspects: Sequence[str])
     for axis, aspect in zip(grid, aspects, strict=False):
         for (label, arm), colour in zip(arms.items(), colours(arms), strict=True):
             values = arm.get(aspect)
-            if values is None or np.isnan(values).all():
+            if values is None:
                 continue
             place = np.arange(1, values.shape[1] + 1)
             known = ~np.isnan(values).all(axis=0)
@@ -198,7 +198,8 @@ def distributions(panels: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
     shades = dict(zip(names, [LABELS, *colours(dict.fromkeys(names[1:]))], strict=True))
     for axis, (aspect, rows) in zip(axes, panels.items(), strict=True):
         low = min(float(values.min()) for values in rows.values())
-        edges = np.linspace(min(low, TOP - WIDTH) - 0.05, TOP + 0.15, 240)
+        high = max(float(np.quantile(values, 0.995)) for values in rows.values())
+        edges = np.linspace(min(low, TOP - WIDTH) - 0.05, max(high, TOP) + 0.15, 240)
         for name, values in rows.items():
             _ridge(axis, -float(names.index(name)), values, edges, shades[name])
         axis.set_title(title(aspect), fontsize=10, color=figures.TEXT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,12 @@ def read_log(path: Path) -> dict[str, list[float]]:
 
     table = pandas.read_csv(path, sep="\t")
     return {str(name): table[name].astype(float).tolist() for name in table.columns}
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Lines of a tab-separated table by the names of its columns."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
 def corpus(workdir: WorkDir, name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from speechkit.errors import UserError
 from speechkit.log import logger
 from speechkit.report import clips
 from speechkit.report.model import Cell, Player, Table
+from speechkit.report.reading import read_rows
 
 SECONDS = 4.0
 TITLES = {
@@ -27,11 +27,8 @@ def tables(folder: Path) -> list[Table]:
     found = []
     for name, title in TITLES.items():
         path = folder / f"{name}.tsv"
-        if path.is_file():
-            with path.open(encoding="utf-8", newline="") as file:
-                rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-            if rows:
-                found.append(_table(folder, rows, title))
+        if path.is_file() and (rows := read_rows(path)):
+            found.append(_table(folder, rows, title))
     return found
 
 

@@ -1,0 +1,260 @@
+"""Sections on pronunciation: labels, training, results of each set, the worst utterances."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from speechkit.log import logger
+from speechkit.pronunciation.labels import read_scores, table_name
+from speechkit.pronunciation.scores import ASPECTS, LEVELS, split_aspect
+from speechkit.report import pronunciation_experiments as experiments
+from speechkit.report import pronunciation_pictures as pictures
+from speechkit.report import pronunciation_tables as tables
+from speechkit.report import pronunciation_tail as tail
+from speechkit.report import worst_scores
+from speechkit.report.model import Cell, Picture, Section, Table
+from speechkit.report.pronunciation_experiments import Evaluation, Experiment
+from speechkit.report.reading import DAMAGED
+from speechkit.report.sections import set_order
+from speechkit.workdir import WorkDir
+
+SHOWN = ("word_stress", "utterance_completeness")
+"""The aspects with the rarest low scores, which the paper's Figures 3 and 5 are about."""
+
+MOST = 8  # lines of a figure
+
+
+def sections(workdir: WorkDir) -> Iterator[Section]:
+    """All sections on pronunciation that the working directory has something for."""
+    found = experiments.collect(workdir)
+    yield from _labels(workdir, found)
+    trained = [one for one in found if one.seeds]
+    if trained:
+        yield _training(trained)
+    for name in sorted({e.set for one in found for e in one.evaluations}):
+        yield from _of_set(workdir, name, found)
+
+
+def _labels(workdir: WorkDir, found: Sequence[Experiment]) -> Iterator[Section]:
+    """Label histograms (Fig. 1) of what was trained on, else of one scored set."""
+    scored = [
+        name
+        for name in sorted(workdir.sets(), key=set_order)
+        if any((workdir.root / "data" / name / table_name(level)).is_file() for level in LEVELS)
+    ]
+    trained = {str(one.setting("set_name")) for one in found if one.seeds}
+    section = Section("Scores of pronunciation")
+    for name in [name for name in scored if name in trained] or scored[:1]:
+        try:
+            values = scaled_labels(workdir, name)
+        except DAMAGED as error:
+            logger.warning(f"report: the scores of '{name}' are left out: {error}")
+            continue
+        if values:
+            section.pictures.append(
+                Picture(
+                    pictures.label_histograms(values),
+                    f"Labels of '{name}' by score, from 0 to 2 as the models learn them, with the "
+                    "number of each (Fig. 1 of the paper).",
+                    f"Histograms of the labels of {name}, one panel an aspect.",
+                )
+            )
+    if section.pictures:
+        yield section
+
+
+def scaled_labels(workdir: WorkDir, name: str) -> dict[str, np.ndarray]:
+    """Labels of a set by aspect, from 0 to 2; only aspects that are scored."""
+    scores = read_scores(workdir.data(name))
+    found = {}
+    for aspect in scores.aspects():
+        level, what = split_aspect(aspect)
+        low, high = scores.scales[level][what]
+        found[aspect] = pictures.TOP * (scores.values(aspect) - low) / (high - low)
+    return found
+
+
+def _training(trained: Sequence[Experiment]) -> Section:
+    section = Section("Training of pronunciation")
+    rows = [_trained(one) for one in trained]
+    columns = ["experiment", "model", "loss", "features", "columns", "set", "epochs", "selected"]
+    section.tables.append(Table([*columns, "seeds", "minutes"], rows, dense=True))
+    chosen = experiments.main_features(trained)
+    arms = {
+        one.name: {
+            aspect: values
+            for aspect in ASPECTS
+            if (values := one.tracked(aspect)) is not None and not np.isnan(values).all()
+        }
+        for one in paper_arms(trained, chosen)
+    }
+    arms = {name: found for name, found in arms.items() if found}
+    if arms:
+        there = [a for a in ASPECTS if any(a in arm for arm in arms.values())]
+        tracked = str(trained[0].setting("track"))
+        for part, say in ((SHOWN, " (Fig. 3 of the paper)"), (there, ": all aspects")):
+            aspects = [aspect for aspect in part if aspect in there]
+            if not aspects:
+                continue
+            section.pictures.append(
+                Picture(
+                    pictures.epochs(arms, aspects),
+                    f"PCC on '{tracked}' by epoch{say}: mean over seeds, and their range. It was "
+                    "measured for the record; no epoch was chosen by it.",
+                    f"PCC by epoch of {', '.join(arms)}.",
+                )
+            )
+    return section
+
+
+def paper_arms(found: Sequence[Experiment], features: str) -> list[Experiment]:
+    """One experiment for each model and loss on some features: those of Tables 1 and 2."""
+    arms: dict[tuple[Any, ...], Experiment] = {}
+    for one in found:
+        beta = one.setting("beta", 0.9)
+        if one.features == features and (one.setting("loss") == "mse" or beta == 0.9):
+            arms.setdefault((one.setting("model"), one.setting("loss")), one)
+    return list(arms.values())[:MOST]
+
+
+def _trained(one: Experiment) -> list[Any]:
+    lengths = sorted({len(seed.log.get("epoch", ())) for seed in one.seeds})
+    seconds = [seed.manifest["seconds"] for seed in one.seeds if "seconds" in seed.manifest]
+    select = str(one.setting("select", "last"))
+    return [
+        one.name,
+        one.setting("model"),
+        one.loss,
+        one.features,
+        (one.card.get("network") or {}).get("inputs"),
+        one.setting("set_name"),
+        Cell(" to ".join(str(n) for n in dict.fromkeys((lengths[0], lengths[-1]))), number=True),
+        "last epoch" if select == "last" else f"best on {select}",
+        len(one.seeds),
+        round(max(seconds) / 60, 1) if seconds else None,
+    ]
+
+
+def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterator[Section]:
+    """Results on one set, and its worst utterances."""
+    pairs = [(one, e) for one in found if (e := one.on(name)) is not None]
+    chosen = experiments.main_features([one for one, _ in pairs])
+    names = {one.name for one in paper_arms([one for one, _ in pairs], chosen)}
+    arms = [(one, e) for one, e in pairs if one.name in names]
+    section = Section(f"Pronunciation: {name}", text=_about(pairs))
+    section.tables += tables.results(pairs)
+    for make in (
+        lambda: tables.beside_paper(workdir, pairs),
+        lambda: tables.ablation(pairs),
+        lambda: tables.weights_by_beta(workdir, pairs),
+        lambda: tail.macro_errors(arms),
+        lambda: tail.classes(arms, ("phone_accuracy", *SHOWN)),
+        lambda: tail.detection(arms),
+    ):
+        try:
+            section.tables += [] if (table := make()) is None else [table]
+        except DAMAGED as error:
+            logger.warning(f"report: a table of '{name}' is left out: {error}")
+    section.pictures += _figures(pairs, arms, chosen)
+    yield section
+    if arms:
+        yield from _worst(workdir, name, arms)
+
+
+def _about(pairs: Sequence[tuple[Experiment, Evaluation]]) -> list[str]:
+    """What was scored."""
+    counts = {
+        what: found[0]
+        for what in ("utterances", "words", "phones", "speakers", "utterances_skipped")
+        if (found := pairs[0][1].value(what)) is not None
+    }
+    named = [f"{int(counts[w]):,} {w}" for w in ("utterances", "words", "phones") if w in counts]
+    text = f"{', '.join(named)} of {int(counts.get('speakers', 0))} speakers. " if named else ""
+    text += (
+        "Scores go from 0 to 2; a word's prediction is the mean over its phones. In brackets is "
+        "the 95 % interval of a bootstrap over speakers: what other speakers would change."
+    )
+    skipped = int(counts.get("utterances_skipped", 0))
+    return [text] + ([f"{skipped} utterances could not be used and are left out."] * (skipped > 0))
+
+
+def _worst(
+    workdir: WorkDir, name: str, arms: Sequence[tuple[Experiment, Evaluation]]
+) -> Iterator[Section]:
+    """The utterances whose scores are furthest off, with players."""
+    one, evaluation = next(((o, e) for o, e in arms if o.setting("loss") == "sb-num"), arms[-1])
+    try:
+        table = worst_scores.table(workdir, evaluation)
+    except DAMAGED as error:
+        logger.warning(f"report: the worst utterances of {evaluation.folder} are left out: {error}")
+        return
+    if table is not None:
+        text = (
+            f"Utterances of '{name}' whose scores '{one.name}' (mean of its seeds) missed by most. "
+            "Those of other experiments are in their worst.tsv."
+        )
+        yield Section(f"Worst scored: {name}", text=[text], tables=[table])
+
+
+def _figures(
+    pairs: Sequence[tuple[Experiment, Evaluation]],
+    arms: Sequence[tuple[Experiment, Evaluation]],
+    chosen: str,
+) -> Iterator[Picture]:
+    """Figures 2, 4 and 5."""
+    values = {
+        one.name: {
+            measure: {
+                aspect: value
+                for aspect in ASPECTS
+                if (value := e.value(f"{aspect}_{measure}")) is not None
+            }
+            for measure in ("mse", "pcc")
+        }
+        for one, e in arms
+    }
+    if values:
+        yield Picture(
+            pictures.errors_and_correlations(values),
+            "Error and correlation of every aspect, with the standard deviation over seeds: a low "
+            "MSE says little where nearly all labels are the same (Fig. 2 of the paper).",
+            f"MSE and PCC by aspect of {', '.join(values)}.",
+        )
+    by_beta: dict[str, dict[float, tuple[float, float | None]]] = {}
+    for one, e in pairs:
+        if one.setting("loss") == "sb-num" and one.features == chosen:
+            for aspect in ASPECTS:
+                if (value := e.value(f"{aspect}_pcc")) is not None:
+                    by_beta.setdefault(aspect, {})[float(one.setting("beta"))] = value
+    if by_beta and max(len(points) for points in by_beta.values()) > 1:
+        yield Picture(
+            pictures.by_beta(by_beta),
+            "PCC of GOPT with SB_num by β, with the standard deviation over seeds (Fig. 4 of the "
+            "paper).",
+            "PCC by beta, one line an aspect.",
+        )
+    yield from _distributions(arms)
+
+
+def _distributions(arms: Sequence[tuple[Experiment, Evaluation]]) -> Iterator[Picture]:
+    """Fig. 5: labels and predictions of the arms."""
+    panels: dict[str, dict[str, np.ndarray]] = {}
+    for one, e in arms:
+        for aspect in SHOWN:
+            try:
+                labels, predicted = e.scores(aspect)
+            except DAMAGED:
+                continue  # a model of other aspects
+            if len(labels):
+                rows = panels.setdefault(aspect, {"labels": labels})
+                rows[one.name] = np.clip(predicted.ravel(), -1.0, 3.0)
+    if panels:
+        yield Picture(
+            pictures.distributions(panels),
+            "Labels and predictions of all seeds: density, mean (line) and one standard deviation "
+            "to either side (darker); strokes are the lowest hundredth (Fig. 5 of the paper).",
+            "Densities of labels and predictions of word stress and utterance completeness.",
+        )

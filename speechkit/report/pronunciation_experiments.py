@@ -1,0 +1,180 @@
+"""What the report reads of ``exp/pronunciation``: trained seeds and evaluations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.manifest import read_manifest
+from speechkit.pronunciation import model_folder, results
+from speechkit.pronunciation.settings import LOSSES
+from speechkit.report.reading import read_log, readable
+from speechkit.workdir import WorkDir
+
+MODELS = ("lstm", "gopt")
+
+
+@dataclass
+class Seed:
+    """One trained seed.
+
+    Args:
+        number: the seed.
+        card: ``config.yaml``.
+        log: columns of ``log.tsv``; empty where there is none.
+        manifest: of the training.
+    """
+
+    number: int
+    card: dict[str, Any]
+    log: dict[str, list[float]]
+    manifest: dict[str, Any]
+
+
+@dataclass
+class Evaluation:
+    """One folder ``eval/<set>``.
+
+    Args:
+        folder: where it is.
+        set: that was scored.
+        summary: measure -> mean, std, n, and of correlations low and high.
+    """
+
+    folder: Path
+    set: str
+    summary: dict[str, dict[str, Any]]
+
+    def value(self, measure: str) -> tuple[float, float | None] | None:
+        """Mean and standard deviation over the seeds; None where it was not measured."""
+        found = self.summary.get(measure)
+        if found is None or found.get("mean") is None:
+            return None
+        return found["mean"], found.get("std")
+
+    @property
+    def variant(self) -> str:
+        """What follows the name of the set in that of the folder."""
+        return self.folder.name.removeprefix(self.set).removeprefix("-")
+
+    def scores(self, aspect: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labels ``[n]`` and the predictions of all seeds ``[seeds, n]``, where labels are.
+
+        Raises:
+            DataError: the table of the level is not there or broken.
+            KeyError: the aspect was not predicted.
+        """
+        table = results.read_table(self.folder, aspect.partition("_")[0])
+        table = table[table[aspect].notna()]
+        seeds = [name for name in table.columns if name.startswith(f"{aspect}_seed")]
+        return table[aspect].to_numpy(float), table[seeds].to_numpy(float).T
+
+
+@dataclass
+class Experiment:
+    """All seeds and evaluations of one name.
+
+    Args:
+        name: folder of ``exp/pronunciation``.
+        seeds: trained ones.
+        evaluations: finished ones.
+    """
+
+    name: str
+    seeds: list[Seed] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """``config.yaml`` of the first seed; empty without a model."""
+        return self.seeds[0].card if self.seeds else {}
+
+    def setting(self, name: str, default: Any = "") -> Any:
+        """A flag of ``train pronunciation``."""
+        return (self.card.get("training") or {}).get(name, default)
+
+    @property
+    def features(self) -> str:
+        """Suffixes of the folders of features, side by side: ``sphinx + tdnn``."""
+        return " + ".join(str(part) or "default" for part in self.setting("gop", ()))
+
+    @property
+    def loss(self) -> str:
+        """With its beta, where it has one."""
+        loss = str(self.setting("loss"))
+        return f"{loss}, β {self.setting('beta'):g}" if loss in ("sb-num", "sb-label") else loss
+
+    def on(self, set_name: str) -> Evaluation | None:
+        """The evaluation on a set, the plain one before variants."""
+        found = sorted((e for e in self.evaluations if e.set == set_name), key=lambda e: e.variant)
+        return found[0] if found else None
+
+    def tracked(self, aspect: str) -> np.ndarray | None:
+        """PCC of the tracked set ``[seeds, epochs]``, as far as all seeds have it."""
+        column = f"track_{aspect}_pcc"
+        logs = [seed.log[column] for seed in self.seeds if column in seed.log]
+        if not logs or len(logs) < len(self.seeds):
+            return None
+        length = min(len(log) for log in logs)
+        return np.array([log[:length] for log in logs])
+
+
+def collect(workdir: WorkDir) -> list[Experiment]:
+    """All experiments: the LSTM, then GOPT by loss and beta; damaged parts are left out."""
+    base = workdir.exp("pronunciation")
+    names = sorted({p.name for p in base.glob("[!.]*") if p.is_dir()}) if base.is_dir() else []
+    found = []
+    for name in names:
+        one = Experiment(name)
+        for path in sorted((base / name).glob(f"seed*/{model_folder.CARD}")):
+            if path.parent.name[4:].isdigit():
+                one.seeds += readable(_seed, path.parent)
+        one.seeds.sort(key=lambda seed: seed.number)
+        for path in sorted((base / name / "eval").glob(f"[!.]*/{results.SUMMARY}")):
+            one.evaluations += readable(_evaluation, path.parent)
+        if one.seeds or one.evaluations:
+            found.append(one)
+    return sorted(found, key=_place)
+
+
+def _place(one: Experiment) -> tuple[Any, ...]:
+    model, loss = one.setting("model"), one.setting("loss")
+    return (
+        MODELS.index(model) if model in MODELS else len(MODELS),
+        LOSSES.index(loss) if loss in LOSSES else len(LOSSES),
+        len(one.name) if loss == "mse" else 0,
+        one.setting("beta", 0.0) if loss == "sb-num" else 0.0,
+        one.name,
+    )
+
+
+def _seed(folder: Path) -> Seed:
+    log = folder / model_folder.LOG
+    return Seed(
+        int(folder.name[4:]),
+        model_folder.read_card(folder),
+        read_log(log) if log.is_file() else {},
+        read_manifest(folder) or {},
+    )
+
+
+def _evaluation(folder: Path) -> Evaluation:
+    params = (read_manifest(folder) or {}).get("params", {})
+    summary = results.read_summary(folder)
+    if not all(isinstance(value, dict) for value in summary.values()):
+        raise ValueError(f"{results.SUMMARY} has another form")
+    return Evaluation(folder, str(params.get("set", folder.name)), summary)
+
+
+def main_features(found: Sequence[Experiment]) -> str:
+    """The features that most experiments with a score-balanced loss have; '' without any.
+
+    The paper's arms are compared on one kind of features; others are compared by themselves.
+    """
+    balanced = [one.features for one in found if str(one.setting("loss")).startswith("sb")]
+    every = balanced or [one.features for one in found]
+    return max(every, key=every.count) if every else ""

@@ -1,0 +1,236 @@
+"""The report on pronunciation: numbers of the page against the files, and a look in a browser."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import browser
+import numpy as np
+import pytest
+import soundfile
+from conftest import voice
+from pronunciation_sets import make_scored, write_gop
+
+from speechkit.kaldi import data
+from speechkit.pronunciation import evaluation, published, results, training
+from speechkit.pronunciation.gop_folder import read_features
+from speechkit.pronunciation.scores import ASPECTS
+from speechkit.pronunciation.settings import TrainConfig
+from speechkit.report import page, pronunciation, pronunciation_tables, worst_scores
+from speechkit.report import pronunciation_experiments as experiments
+from speechkit.workdir import WorkDir
+
+PLAIN = TrainConfig(epochs=2, track="test", warm_up=5)
+ARMS = {
+    "lstm_mse": replace(PLAIN, model="lstm"),
+    "gopt_mse": PLAIN,
+    "gopt_mse_wide": replace(PLAIN, gop=("wide",)),
+    "gopt_sb-num": replace(PLAIN, loss="sb-num"),
+    "half <b>beta</b>": replace(PLAIN, loss="sb-num", beta=0.5),
+    "gopt_sb-label": replace(PLAIN, loss="sb-label"),
+}
+
+
+def add_audio(root, name):
+    """A short recording of each utterance, and features with columns of zeros beside."""
+    folder = root / "data" / name
+    table = read_features(root / "exp" / "gop" / name, root)
+    wide = {u: np.pad(table.table[u], ((0, 0), (0, 2))) for u in table.table}
+    write_gop(root, name, wide, table.rows, "wide", "wide")
+    wav = root / "a.wav"
+    soundfile.write(wav, voice(120, 0.4), 16000)
+    data.write_table(folder / "wav.scp", dict.fromkeys(wide, "a.wav"))
+    (folder / "manifest.json").write_text(
+        json.dumps(
+            {"command": "prepare speechocean762", "params": {}, "counts": {"utterances": 9},
+             "finished": "2026-01-01", "seconds": 1.0}
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A working directory with trained and evaluated arms."""
+    root = tmp_path_factory.mktemp("pronunciation")
+    for name, seed in (("train", 1), ("test", 2)):
+        make_scored(root, name, utterances=24, speakers=4, seed=seed)
+        add_audio(root, name)
+    work = WorkDir(root)
+    for name, config in ARMS.items():
+        folder = name.replace(" ", "_").replace("<b>", "b_").replace("</b>", "_b")
+        training.train(work, folder, config, [0, 1])
+        evaluation.evaluate(work, evaluation.Settings(folder, "test", samples=100))
+    return root
+
+
+@pytest.fixture(scope="module")
+def sections(made) -> dict:
+    return {section.title: section for section in page.collect(WorkDir(made))}
+
+
+def table_of(section, title):
+    return next(table for table in section.tables if table.title == title)
+
+
+def test_sections_tables_and_figures(sections):
+    assert list(sections) == [
+        "Sets", "Scores of pronunciation", "Training of pronunciation", "Pronunciation: test",
+        "Worst scored: test", "Stages",
+    ]  # fmt: skip
+    section = sections["Pronunciation: test"]
+    assert [table.title for table in section.tables] == [
+        "Losses", "Features", "Seeds averaged", "Beside the paper",
+        "Class of the prediction or of the label", "Weights by β",
+        "Errors by score class, averaged", "Errors by score class", "Low scores found",
+    ]  # fmt: skip
+    figures = [
+        p.caption for s in sections.values() for p in s.pictures if "of the paper)" in p.caption
+    ]
+    assert [sum(f"(Fig. {n} of the paper)" in c for c in figures) for n in range(1, 6)] == [1] * 5
+    assert "24 utterances" in section.text[0] and "4 speakers" in section.text[0]
+
+
+def test_numbers_are_those_of_the_files(made, sections):
+    summary = results.read_summary(made / "exp/pronunciation/gopt_sb-num/eval/test")
+    losses = table_of(sections["Pronunciation: test"], "Losses")
+    names = [row[0].text for row in losses.cells()]
+    assert names == ["lstm_mse", "gopt_mse", "half_b_beta_b", "gopt_sb-num", "gopt_sb-label"]
+    row = losses.cells()[names.index("gopt_sb-num")]
+    assert row[0].under == ("gopt, sb-num, β 0.9",)
+    for cell, measure in zip(row[1:11], published.MEASURES, strict=True):
+        found = summary.get(measure)
+        if found is None or found["mean"] is None:
+            assert cell.text == "-"
+            continue
+        assert cell.text == f"{found['mean']:.3f}".replace("-", "−")
+        assert cell.under[0] == f"± {found['std']:.3f}"
+        if measure.endswith("_pcc"):
+            low, high = (f"{found[end]:.2f}".replace("-", "−") for end in ("low", "high"))
+            assert cell.under[1] == f"[{low}, {high}]"
+    features = table_of(sections["Pronunciation: test"], "Features")
+    assert [(row[0].text, row[1].text) for row in features.cells()] == [
+        ("default", "6"), ("wide", "8"),
+    ]  # fmt: skip
+    together = table_of(sections["Pronunciation: test"], "Seeds averaged").cells()
+    whole = next(row for row in together if row[0].text == "gopt_sb-num")
+    mean = summary["phone_accuracy_pcc_ensemble"]["mean"]
+    assert whole[2].text == f"{mean:.3f}".replace("-", "−")
+
+
+def test_the_paper_stands_beside_ours_with_the_reason(sections):
+    table = table_of(sections["Pronunciation: test"], "Beside the paper")
+    rows = table.cells()
+    ours = [row[0].text for row in rows if row[-1].text]
+    assert ours == ["lstm_mse", "gopt_mse", "gopt_sb-num", "gopt_sb-label"]
+    assert [rows[k + 1][0].text for k in (0, 2, 4, 6)] == [
+        "LSTM", "GOPT, their own run", "+ SB_num", "+ SB_num (no pred)",
+    ]  # fmt: skip
+    assert rows[5][4].text == "0.386" and rows[5][4].under == ("± 0.015",)
+    assert [row[0].text for row in rows[8:]] == [row.name for row in published.OTHERS]
+    for reason in (
+        "tested on 9 utterances, not 2,500", "trained on 9 utterances, not 2,500",
+        "on other features (default)", "after 2 epochs, not 100", "of 2 seeds, not 5",
+    ):  # fmt: skip
+        assert reason in table.caption
+    assert {row[-1].text for row in rows[:8:2]} == {"no"}
+
+
+def test_what_was_run_as_published_is_comparable(tmp_path):
+    for name in ("train", "test"):
+        folder = tmp_path / "data" / name
+        folder.mkdir(parents=True)
+        manifest = {"command": "prepare speechocean762", "counts": {"utterances": 2500}}
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+    card = {"training": TrainConfig().params(), "features": [{"method": "imported"}]}
+    one = experiments.Experiment("x", [experiments.Seed(k, card, {}, {}) for k in range(5)])
+    found = experiments.Evaluation(Path("test"), "test", {})
+    assert pronunciation_tables.differences(WorkDir(tmp_path), one, found) == []
+
+
+def test_tail_and_ablation(made, sections):
+    section = sections["Pronunciation: test"]
+    ablation = table_of(section, "Class of the prediction or of the label").cells()
+    assert [row[0].text for row in ablation] == ["of the label", "of the prediction (SB_num)"]
+    weights = table_of(section, "Weights by β").cells()
+    assert [cell.text for cell in weights[2][1:]] == [
+        "0.5420",
+        "0.2670",
+        "0.1750",
+        "0.0950",
+        "0.0880",
+    ]
+    classes = table_of(section, "Errors by score class")
+    assert classes.columns[3:] == ["lstm_mse", "gopt_mse", "gopt_sb-num", "gopt_sb-label"]
+    folder = made / "exp/pronunciation/gopt_sb-num/eval/test"
+    phones = results.read_table(folder, "phone")
+    counts = np.bincount(np.rint(phones["phone_accuracy"] * 5).astype(int))
+    of_phones = [row for row in classes.cells() if float(row[1].text) >= 0][: (counts > 0).sum()]
+    assert [int(row[2].text) for row in of_phones] == counts[counts > 0].tolist()
+    assert of_phones[0][0].text == "phone accuracy" and of_phones[1][0].text == ""
+    found = table_of(section, "Low scores found")
+    assert (
+        "phone accuracy",
+        3,
+    ) in found.groups and "Low ones here: phone accuracy" in found.caption
+
+
+def test_worst_utterances_have_players(made, sections):
+    (table,) = sections["Worst scored: test"].tables
+    rows = table.cells()
+    assert len(rows) == 20 and all(row[3].player is not None for row in rows)
+    errors = [float(row[4].text) for row in rows]
+    assert errors == sorted(errors, reverse=True)
+    one = experiments.Evaluation(
+        made / "exp/pronunciation/gopt_mse/eval/test", "test", {}
+    )  # fmt: skip
+    (made / "a.wav").rename(made / "b.wav")
+    try:
+        broken = worst_scores.table(WorkDir(made), one)
+    finally:
+        (made / "b.wav").rename(made / "a.wav")
+    assert broken is not None and {row[3].text for row in broken.cells()} == {"-"}
+
+
+def test_damaged_parts_are_left_out(made, tmp_path, caplog):
+    root = tmp_path / "copy"
+    shutil.copytree(made, root)
+    base = root / "exp/pronunciation"
+    (base / "gopt_mse/eval/test/summary.json").write_text("{")
+    (base / "lstm_mse/seed0/config.yaml").write_text("kind: other")
+    (base / "gopt_sb-num/eval/test/classes.tsv").write_text("aspect\nx\n")
+    (root / "data/train/phone_scores.tsv").write_text("broken\n")
+    found = {section.title: section for section in pronunciation.sections(WorkDir(root))}
+    losses = table_of(found["Pronunciation: test"], "Losses")
+    assert [row[0].text for row in losses.cells()] == [
+        "lstm_mse", "half_b_beta_b", "gopt_sb-num", "gopt_sb-label",
+    ]  # fmt: skip
+    titles = [table.title for table in found["Pronunciation: test"].tables]
+    assert "Errors by score class" not in titles and "Scores of pronunciation" not in found
+    for said in (
+        "gopt_mse/eval/test is left out",
+        "seed0 is left out",
+        "scores of 'train' are left",
+    ):
+        assert said in caplog.text
+
+
+def test_scores_alone_have_their_histograms(made, tmp_path):
+    shutil.copytree(made / "data", tmp_path / "data")
+    (section,) = pronunciation.sections(WorkDir(tmp_path))
+    assert section.title == "Scores of pronunciation" and len(section.pictures) == 1
+    values = pronunciation.scaled_labels(WorkDir(tmp_path), "train")
+    assert set(values) == set(ASPECTS) and values["word_stress"].max() == 2.0
+
+
+def test_published_rows():
+    assert published.find("gopt", "mse").name == "GOPT, their own run"
+    assert published.find("gopt", "sb-rank").values["utterance_completeness_pcc"] == (0.335, 0.235)
+    assert published.find("lstm", "sb-num") is None
+    assert "phone_accuracy_mse" not in published.OTHERS[-1].values
+
+
+def test_players_and_figures_load_and_nothing_is_fetched(made, tmp_path):
+    html = page.render(page.collect(WorkDir(made)), "Pronunciation")
+    assert "half_b_beta_b" in html
+    assert browser.look(html, tmp_path) == (26, 0, 0)
