@@ -1,0 +1,174 @@
+"""Features of all clips of a set, computed once and kept in ``exp/emotion_features/``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit import parallel
+from speechkit.acoustic.features import FeatureConfig, log_mel
+from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
+from speechkit.emotion.functionals import SAMPLE_RATE, Functionals
+from speechkit.emotion.upstream import CNN
+from speechkit.errors import UserError
+from speechkit.files import atomic_write
+from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark
+from speechkit.kaldi.data import Utterance
+from speechkit.text import write_skipped
+from speechkit.workdir import Output, WorkDir
+
+COMMAND = "emotion features"
+PART = 256  # clips per part that a resumed run keeps
+FBANK = FeatureConfig(SAMPLE_RATE, n_mels=64, normalise="mean")
+
+
+@dataclass
+class Features:
+    """Cached features of a set.
+
+    Args:
+        folder: where they are.
+        table: utterance -> vector ``[D]`` or matrix ``[T, D]``.
+        names: of the D values, where they have names.
+        skipped: utterance -> why it has none.
+    """
+
+    folder: Path
+    table: ArkTable
+    names: tuple[str, ...]
+    skipped: dict[str, str]
+
+    def has(self, ids: Sequence[str]) -> list[str]:
+        """Those of the ids that have features."""
+        return [name for name in ids if name in self.table]
+
+
+def extract(
+    workdir: WorkDir,
+    dataset: EmotionSet,
+    spec: str,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    jobs: int = 1,
+    on_error: str = "stop",
+) -> Features:
+    """Features of every clip; what was computed before is only read.
+
+    Args:
+        workdir: the working directory.
+        dataset: the set.
+        spec: ``egemaps``, ``compare16``, or ``fbank-cnn`` for log mel features.
+        max_seconds: most seconds of a clip.
+        jobs: local processes.
+        on_error: stop at a broken clip, or skip it.
+
+    Raises:
+        UserError: a broken clip, or opensmile is not installed.
+    """
+    final = workdir.exp("emotion_features", f"{dataset.name}-{spec}")
+    if max_seconds != MAX_SECONDS:
+        final = final.with_name(f"{final.name}-{max_seconds:g}s")
+    params = {"set": dataset.name, "features": spec, "max_seconds": max_seconds}
+    if spec == CNN:
+        params["fbank"] = FBANK.as_dict()
+    with Output(
+        final,
+        COMMAND,
+        params,
+        dataset.data.files(),
+        # A run that must stop at a broken clip has to meet those that were skipped before.
+        force=on_error == "stop" and (final / "skipped.tsv").is_file(),
+        audio=dataset.data.audio_files(),
+        resume=True,
+        beside="remove it",
+    ) as out:
+        if not out.up_to_date:
+            _compute(out, dataset.data.utterances, spec, max_seconds, jobs, on_error)
+    return read(final)
+
+
+def read(folder: Path) -> Features:
+    """What :func:`extract` wrote."""
+    names = folder / "names.txt"
+    skipped = folder / "skipped.tsv"
+    lines = skipped.read_text(encoding="utf-8").splitlines()[1:] if skipped.is_file() else []
+    return Features(
+        folder,
+        ArkTable(folder / "features.scp"),
+        tuple(names.read_text(encoding="utf-8").split("\n")) if names.is_file() else (),
+        dict(line.split("\t", 1) for line in lines),
+    )
+
+
+def _compute(
+    out: Output,
+    utterances: Sequence[Utterance],
+    spec: str,
+    max_seconds: float,
+    jobs: int,
+    on_error: str,
+) -> None:
+    run = partial(_features, spec=spec, max_seconds=max_seconds)
+    if spec != CNN:
+        (out.path / "names.txt").write_text("\n".join(Functionals(spec).names), encoding="utf-8")
+    parts = [utterances[i : i + PART] for i in range(0, len(utterances), PART)]
+    skipped: dict[str, str] = {}
+    for number, part in enumerate(parts):
+        done = out.part(f"{number:05d}.json")
+        # Skipped ones may have been mended since, or the run may now have to stop at them.
+        if not done.exists() or json.loads(done.read_text(encoding="utf-8")):
+            label = f"{spec} {number + 1}/{len(parts)}" if len(parts) > 1 else spec
+            _part(out, number, part, run, jobs=jobs, on_error=on_error, label=label)
+        skipped |= json.loads(done.read_text(encoding="utf-8"))
+    count = len(utterances) - len(skipped)
+    if not count:
+        raise UserError("No clip could be used.", "See the reasons above.")
+    named = "features.ark"
+    with ArkWriter(out.path / "features.ark", out.path / "features.scp", named) as writer:
+        for number in range(len(parts)):
+            for name, value in read_ark(out.part(f"{number:05d}.ark")):
+                writer.write(name, value)
+    write_skipped(out.path, skipped.items())
+    out.counts.update(utterances=count, skipped=len(skipped))
+
+
+def _part(
+    out: Output,
+    number: int,
+    part: Sequence[Utterance],
+    run: Callable[[Utterance], np.ndarray],
+    **how: Any,
+) -> None:
+    """Compute one part and keep it; the list of skipped clips is written last."""
+    skipped = {}
+    scp = out.part(f"{number:05d}.scp")
+    with ArkWriter(out.part(f"{number:05d}.ark"), scp) as writer:
+        for done in parallel.map_items(run, part, chunk=4, name=lambda u: u.id, **how):
+            if done.value is None:
+                skipped[done.item.id] = done.error or ""
+            else:
+                writer.write(done.item.id, done.value)
+    with atomic_write(out.part(f"{number:05d}.json")) as file:
+        json.dump(skipped, file)
+
+
+def _features(utterance: Utterance, spec: str, max_seconds: float) -> np.ndarray:
+    return of_wave(read_clip(utterance, SAMPLE_RATE, max_seconds), spec)
+
+
+def of_wave(samples: np.ndarray, spec: str) -> np.ndarray:
+    """Features of samples ``[T]`` at 16 kHz: ``[D]``, or ``[T, 64]`` for ``fbank-cnn``."""
+    if spec == CNN:
+        return log_mel(samples, FBANK).numpy()
+    return _functionals(spec).vector(samples)
+
+
+@lru_cache(maxsize=4)
+def _functionals(spec: str) -> Functionals:
+    return Functionals(spec)
