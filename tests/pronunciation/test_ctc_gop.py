@@ -10,12 +10,8 @@ import torch
 
 from speechkit.acoustic.phones import ARPABET
 from speechkit.errors import UserError
-from speechkit.pronunciation.ctc_gop import (
-    COLUMNS,
-    ctc_features,
-    phone_emissions,
-    sequence_scores,
-)
+from speechkit.pronunciation.ctc_gop import COLUMNS, ctc_features, phone_emissions
+from speechkit.pronunciation.sequence_scores import sequence_scores
 
 
 def ctc_log_likelihood(emissions: np.ndarray, sequence: list[int]) -> float:
