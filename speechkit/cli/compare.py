@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from speechkit.cli import options
+from speechkit.cli.compare_pronunciation import compare_pronunciation
 
 app = typer.Typer(no_args_is_help=True, help="Compare experiments; a task is a subcommand.")
+app.command("pronunciation")(compare_pronunciation)
 
 
 @app.callback()
