@@ -146,6 +146,10 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     arms = [(one, e) for one, e in pairs if one.name in names]
     section = Section(f"Pronunciation: {name}", text=_about(pairs))
     section.tables += tables.results(pairs)
+    try:
+        section.tables += tables.paired_differences(workdir, name, [one.name for one, _ in pairs])
+    except DAMAGED as error:
+        logger.warning(f"report: the differences on '{name}' are left out: {error}")
     for make in (
         lambda: tables.beside_paper(workdir, pairs),
         lambda: tables.ablation(pairs),

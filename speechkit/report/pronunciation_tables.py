@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speechkit.manifest import read_manifest
+from speechkit.manifest import read_json, read_manifest
 from speechkit.pronunciation import published
 from speechkit.pronunciation.published import MEASURES, Row
 from speechkit.pronunciation.weights import average_weights
-from speechkit.report.cells import number, spread
+from speechkit.report.cells import difference, number, spread
 from speechkit.report.model import Cell, Table
 from speechkit.report.pronunciation_experiments import Evaluation, Experiment, main_features
 from speechkit.report.reading import corpus
@@ -191,6 +191,48 @@ def differences(workdir: WorkDir, one: Experiment, evaluation: Evaluation) -> li
             f"of {len(one.seeds)} seed{'s' * (len(one.seeds) > 1)}, not {published.SEEDS}"
         )
     return reasons
+
+
+def paired_differences(workdir: WorkDir, name: str, order: Sequence[str]) -> list[Table]:
+    """Differences to a baseline, of every comparison on a set.
+
+    Args:
+        workdir: the working directory.
+        name: the set.
+        order: of the experiments.
+    """
+    found = []
+    for path in sorted(workdir.exp("compare", "pronunciation").glob("[!.]*/summary.json")):
+        summary = read_json(path)
+        params = (read_manifest(path.parent) or {}).get("params", {})
+        if isinstance(summary, dict) and params.get("set") == name:
+            found.append(_differences(summary, order))
+    return found
+
+
+def _differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
+    there = summary["experiments"]
+    names = [*(name for name in order if name in there), *(n for n in there if n not in order)]
+    rows = [
+        [
+            name,
+            *(
+                difference(there[name].get(measure), measure.endswith("_mse"), digits=3)
+                for measure in MEASURES
+            ),
+        ]
+        for name in names
+    ]
+    return Table(
+        ["experiment", *HEADS],
+        rows,
+        "Paired by item and seed. In brackets the 95 % interval of a bootstrap over speakers "
+        "(training is not resampled); ±: standard deviation of the difference over seeds. ▲ better,"
+        " ▼ worse than the baseline: the interval excludes 0, which one in twenty does by chance.",
+        groups=[("", 1), *GROUPS],
+        dense=True,
+        title=f"Differences to '{summary['baseline']}'",
+    )
 
 
 def ablation(found: Found) -> Table | None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from speechkit.report.cells import number, spread
+from speechkit.report.cells import difference, number, spread
 from speechkit.report.comparability import differences_to_paper, size_of
 from speechkit.report.experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Table
@@ -139,17 +139,8 @@ def differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
 
 
 def _difference(measure: str, values: dict[str, Any] | None) -> Cell:
-    if values is None:
-        return Cell("-", number=True)
-    estimate, low, high = values["estimate"], values["low"], values["high"]
-    share = values["baseline"] is None  # of mixtures: never negative, nothing to test
-    sure = not share and (low > 0 or high < 0)
-    good = (estimate > 0) != bool(_HSR.fullmatch(measure))
-    mark = ("▲ " if good else "▼ ") if sure else ""
-    under = [f"[{number(low)}, {number(high)}]"]
-    if values["seed_std"] is not None:
-        under.append(f"± {values['seed_std']:.2f}")
-    return Cell(mark + number(estimate, sign=not share), True, sure, under)
+    share = values is not None and values["baseline"] is None  # of mixtures
+    return difference(values, lower=bool(_HSR.fullmatch(measure)), share=share)
 
 
 def measure_name(measure: str) -> str:

@@ -13,7 +13,7 @@ from conftest import voice
 from pronunciation_sets import make_scored, write_gop
 
 from speechkit.kaldi import data
-from speechkit.pronunciation import evaluation, published, results, training
+from speechkit.pronunciation import comparison, evaluation, published, results, training
 from speechkit.pronunciation.gop_folder import read_features
 from speechkit.pronunciation.scores import ASPECTS
 from speechkit.pronunciation.settings import TrainConfig
@@ -61,6 +61,7 @@ def made(tmp_path_factory) -> Path:
         folder = name.replace(" ", "_").replace("<b>", "b_").replace("</b>", "_b")
         training.train(work, folder, config, [0, 1])
         evaluation.evaluate(work, evaluation.Settings(folder, "test", samples=100))
+    comparison.compare(work, comparison.Settings("test", "gopt_mse", samples=100))
     return root
 
 
@@ -80,7 +81,7 @@ def test_sections_tables_and_figures(sections):
     ]  # fmt: skip
     section = sections["Pronunciation: test"]
     assert [table.title for table in section.tables] == [
-        "Losses", "Features", "Seeds averaged", "Beside the paper",
+        "Losses", "Features", "Seeds averaged", "Differences to 'gopt_mse'", "Beside the paper",
         "Class of the prediction or of the label", "Weights by β",
         "Errors by score class, averaged", "Errors by score class", "Low scores found",
     ]  # fmt: skip
@@ -116,6 +117,21 @@ def test_numbers_are_those_of_the_files(made, sections):
     whole = next(row for row in together if row[0].text == "gopt_sb-num")
     mean = summary["phone_accuracy_pcc_ensemble"]["mean"]
     assert whole[2].text == f"{mean:.3f}".replace("-", "−")
+
+
+def test_differences_are_those_of_the_comparison(made, sections):
+    table = table_of(sections["Pronunciation: test"], "Differences to 'gopt_mse'")
+    summary = json.loads((made / "exp/compare/pronunciation/test/summary.json").read_text())
+    assert [row[0].text for row in table.cells()] == [
+        "lstm_mse", "gopt_mse_wide", "half_b_beta_b", "gopt_sb-num", "gopt_sb-label",
+    ]  # fmt: skip
+    values = summary["experiments"]["lstm_mse"]["phone_accuracy_mse"]
+    cell = table.cells()[0][1]
+    assert cell.text.lstrip("▲▼ ") == f"{values['estimate']:+.3f}".replace("-", "−")
+    sure = values["low"] > 0 or values["high"] < 0
+    assert (
+        cell.strong == sure and cell.text.startswith("▼" if values["estimate"] > 0 else "▲") == sure
+    )
 
 
 def test_the_paper_stands_beside_ours_with_the_reason(sections):

@@ -62,10 +62,11 @@ if at 5 "train: losses (Tables 1, 2), betas (Fig. 4), features"; then
   for each in $features; do train "gopt_mse_${each//,/+}" --gop "$each"; done
 fi
 
-if at 6 "evaluate"; then
+if at 6 "evaluate and compare"; then
   names=$(cd "$dir/exp/pronunciation" && echo [!.]*)
   speechkit evaluate pronunciation -C "$dir" --name "${names// /,}" --set test --table 1
   speechkit evaluate pronunciation -C "$dir" --set train --table 3
+  speechkit compare pronunciation -C "$dir" --set test --baseline gopt_mse
 fi
 
 if at 7 "report"; then
