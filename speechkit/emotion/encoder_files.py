@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import logging
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ _WEIGHTS = (
     "pytorch_model.bin", "pytorch_model.bin.index.json",
 )  # fmt: skip
 _DOWNLOAD = ["config.json", "preprocessor_config.json", "*.safetensors*", "pytorch_model*.bin*"]
+COPY_OF = "copy_of.json"
+_MEGABYTE = 1 << 20
 _MAY_LACK = ("masked_spec_embed",)  # only used by SpecAugment; zeros where it is not there
 _ACCEPTED = (
     "a folder with config.json and weights as Hugging Face saves them, OWNER/NAME or "
@@ -76,6 +80,70 @@ def short_name(spec: str) -> str:
     return "".join(c if c.isalnum() or c in "_-.+" else "_" for c in last)[:60].lstrip("-.+")
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files that hold an encoder's weights: safetensors where there are any."""
+    found = sorted(folder.glob("*.safetensors"))
+    return found or sorted(folder.glob("pytorch_model*.bin"))
+
+
+def input_files(folder: Path) -> list[Path]:
+    """All files that decide what an encoder computes."""
+    small = (folder / name for name in ("config.json", "preprocessor_config.json"))
+    return [*(path for path in small if path.is_file()), *weight_files(folder)]
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 over the sizes, beginnings and ends of an encoder's files.
+
+    Not over all of a model of gigabytes, which would take longer than to load it.
+    """
+    found = hashlib.sha256()
+    for path in input_files(folder):
+        size = path.stat().st_size
+        found.update(f"{path.name}\0{size}\n".encode())
+        with path.open("rb") as file:
+            found.update(file.read(_MEGABYTE))
+            file.seek(max(0, size - _MEGABYTE))
+            found.update(file.read())
+    return found.hexdigest()
+
+
+def digests(folder: Path) -> set[str]:
+    """The digest of a folder, and that of the encoder it is a copy of in another format."""
+    own = digest(folder)
+    note = folder / COPY_OF
+    content = read_json(note) if note.is_file() else {}
+    return {own, str(content["digest"])} if content.get("own") == own else {own}
+
+
+def origin(folder: Path) -> str:
+    """Digest of the encoder that a folder holds, whatever format it was copied to."""
+    found = digests(folder)
+    return found.pop() if len(found) == 1 else str(read_json(folder / COPY_OF)["digest"])
+
+
+def write_copy(folder: Path, target: Path) -> None:
+    """Copy an encoder's files; weights of a pickle are written as safetensors.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    for path in input_files(folder):
+        if path.suffix != ".bin":
+            shutil.copyfile(path, target / path.name)
+    if not list(folder.glob("*.safetensors")):
+        from safetensors.torch import save_file
+
+        model = load_model(folder, read_config(folder))
+        tensors = {k: v.detach().clone().contiguous() for k, v in model.state_dict().items()}
+        save_file(tensors, target / _WEIGHTS[0], {"format": "pt"})
+    elif (folder / _WEIGHTS[1]).is_file():
+        shutil.copyfile(folder / _WEIGHTS[1], target / _WEIGHTS[1])
+    note = {"digest": origin(folder), "own": digest(target)}
+    (target / COPY_OF).write_text(json.dumps(note) + "\n", encoding="utf-8")
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object of a file.
 
@@ -122,6 +190,7 @@ def transformers() -> Any:
     # Its own report of missing weights is replaced by ours.
     logging.getLogger("transformers.modeling_utils").setLevel(logging.ERROR)
     logging.getLogger("transformers").setLevel(logging.ERROR)
+    transformers.utils.logging.disable_progress_bar()
     warnings.filterwarnings("ignore", message=".*mismatched key_padding_mask.*")  # in its WavLM
     return transformers
 

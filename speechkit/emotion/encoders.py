@@ -52,6 +52,7 @@ class Encoder(nn.Module):
         self._lengths = make_exact(model)
         self._frames: Sequence[int] = ()
         self._kept: dict[int, Tensor] | None = None
+        self._only: int | None = None
         self.config.apply_spec_augment = False  # ours is put in its place
         model._mask_hidden_states = self._mask
         self._watch()
@@ -125,11 +126,14 @@ class Encoder(nn.Module):
                 lengths, device=waves.device
             ).unsqueeze(1)
         self._set_lengths(lengths, padded, waves.device)
-        self._kept = {} if all_layers else None
+        self._kept = {} if all_layers or self._only is not None else None
         last = self.model(waves, attention_mask=None if mask is None else mask.long())[0]
         if self._kept is None:
             return last, frames
-        return self._stack(self._kept, last), frames
+        kept, self._kept = self._kept, None
+        if self._only is not None:  # a dropped layer passes its input on
+            return kept[max(place for place in kept if place <= self._only)], frames
+        return self._stack(kept, last), frames
 
     def _set_lengths(self, lengths: Sequence[int], padded: bool, device: torch.device) -> None:
         self._lengths.convolved = [self.frames(n, 1) for n in lengths] if padded else None
@@ -142,7 +146,6 @@ class Encoder(nn.Module):
 
     def _stack(self, kept: dict[int, Tensor], last: Tensor) -> Tensor:
         """All layers in order; a layer that was dropped passes its input on."""
-        self._kept = None
         found = [kept[0]]
         for layer in range(1, self.layers):
             found.append(kept.get(layer, found[-1]))
@@ -168,6 +171,15 @@ class Encoder(nn.Module):
         if self.augment is None or not self.training:
             return hidden
         return self.augment(hidden, self._frames, getattr(self.model, "masked_spec_embed", None))
+
+    def cut(self, layer: int) -> None:
+        """Give the output of a layer before the last (0: what the first one gets) from now on.
+
+        Later layers are removed.
+        """
+        if layer < self.layers:
+            self.model.encoder.layers = self.model.encoder.layers[:layer]
+            self.layers, self._only = layer, layer
 
     def freeze_features(self) -> None:
         """Train no convolution."""

@@ -142,6 +142,7 @@ def _run(
         state.interrupted = True
         logger.info("Interrupted: saving after this batch (again: at once).")
 
+    model.train()  # Lightning leaves a module that was loaded in eval mode as it is
     before = signal.signal(signal.SIGINT, interrupt)
     try:
         trainer.fit(model, train_dataloaders=batches)

@@ -1,0 +1,64 @@
+"""Losses of unbalanced classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from speechkit.emotion.encoder_settings import CLASS_WEIGHTS
+from speechkit.errors import require_choice
+from speechkit.pronunciation.losses import effective_weights
+
+
+def class_weights(counts: Sequence[int], kind: str, beta: float = 0.99) -> Tensor:
+    """Weights of the classes, float32 ``[C]``; their mean over the training clips is one.
+
+    Args:
+        counts: training clips of each class.
+        kind: ``none``; ``balanced``: in inverse proportion to the count; ``effective`` and
+            ``score-balanced``: to the effective number (1 - beta^n) / (1 - beta) (Cui et al.,
+            "Class-balanced loss", CVPR 2019; Eq. 1 of Do et al., Interspeech 2023).
+        beta: of the effective number.
+
+    A class without clips gets the weight 0.
+    """
+    require_choice("--class-weights", kind, CLASS_WEIGHTS)
+    n = torch.as_tensor(counts).double()
+    if kind == "none":
+        weights = torch.ones_like(n)
+    elif kind == "balanced":
+        weights = 1 / n.clamp(min=1)
+    else:
+        weights = effective_weights(n, beta)
+    weights = torch.where(n > 0, weights, 0.0)
+    return (weights * n.sum() / (weights * n).sum()).float()
+
+
+class WeightedCrossEntropy(nn.Module):
+    """Cross entropy of a clip times the weight of a class, averaged over the batch.
+
+    The class is the clip's, or with ``score-balanced`` the one that the model gives it: so a
+    clip that is taken for a rare class weighs more (the idea of Do et al., for classes). No
+    gradient goes through the weight.
+
+    Args:
+        weights: ``[C]``.
+        by_prediction: the model's class decides.
+
+    Shape:
+        logits ``[B, C]``, targets ``[B]`` -> a scalar.
+    """
+
+    weights: Tensor
+
+    def __init__(self, weights: Tensor, by_prediction: bool = False) -> None:
+        super().__init__()
+        self.register_buffer("weights", weights, persistent=False)
+        self.by_prediction = by_prediction
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+        decides = logits.detach().argmax(-1) if self.by_prediction else targets
+        return (losses * self.weights[decides]).mean()

@@ -1,0 +1,126 @@
+"""Clips for training an encoder: read, normalised, padded; kept in memory where they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from speechkit import parallel
+from speechkit.emotion.data import EmotionSet, read_clip
+from speechkit.emotion.encoders import Encoder
+from speechkit.errors import UserError
+from speechkit.kaldi.data import Utterance
+from speechkit.training.loading import Checked, broken, durations
+
+KEEP_HOURS = 4.0  # up to so much audio (0.9 GB at 16 kHz) is read once
+
+Batch = tuple[Tensor, list[int], Tensor]
+
+
+class Clips(Dataset):
+    """Waves at an encoder's rate, and the index of their class.
+
+    Args:
+        dataset: the set.
+        ids: utterances.
+        encoder: its rate and normalisation.
+        max_seconds: most seconds of a clip.
+    """
+
+    def __init__(
+        self, dataset: EmotionSet, ids: Sequence[str], encoder: Encoder, max_seconds: float
+    ) -> None:
+        self.ids = list(ids)
+        self.utterances = dataset.utterances(ids)
+        self.targets = dataset.targets(self.ids)
+        self.seconds = [min(s, max_seconds) for s in durations(self.utterances)]
+        self.rate, self.max_seconds = encoder.sample_rate, max_seconds
+        self.normalise, self.shortest = encoder.normalise, encoder.shortest
+        self.waves: list[np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def keep(self, jobs: int) -> bool:
+        """Read all clips into memory, unless they are too many; returns whether it was done."""
+        if sum(self.seconds) > KEEP_HOURS * 3600:
+            return False
+        read = partial(read_clip, sample_rate=self.rate, max_seconds=self.max_seconds)
+        done = parallel.map_items(
+            read,
+            self.utterances,
+            jobs=jobs if len(self.ids) > 64 else 1,
+            chunk=8,
+            name=lambda u: u.id,
+            label="reading clips" if len(self.ids) > 64 else "",
+        )
+        waves = [each.value for each in done]
+        self.waves = [self._ready(w, u) for w, u in zip(waves, self.utterances, strict=True)]  # type: ignore[arg-type]
+        return True
+
+    def wave(self, index: int) -> np.ndarray:
+        """Normalised samples ``[T]``."""
+        if self.waves is not None:
+            return self.waves[index]
+        utterance = self.utterances[index]
+        return self._ready(read_clip(utterance, self.rate, self.max_seconds), utterance)
+
+    def _ready(self, wave: np.ndarray, utterance: Utterance) -> np.ndarray:
+        if len(wave) < self.shortest:
+            raise UserError(
+                f"{utterance.id}: is {len(wave) / self.rate:.3f} s long, shorter than one frame."
+            )
+        return self.normalise(wave)
+
+    def __getitem__(self, sample: tuple[int, int, int]) -> tuple[np.ndarray, int] | str:
+        index = sample[2]
+        try:
+            return self.wave(index), int(self.targets[index])
+        except UserError as error:
+            return f"{self.ids[index]}: {error.problem}"
+
+    def batch(self, indices: Sequence[int]) -> Batch:
+        """One batch; raises UserError for a clip that cannot be read."""
+        made = collate([self[0, 0, i] for i in indices])
+        if isinstance(made, str):
+            raise broken(made)
+        return made
+
+
+def collate(items: Sequence[Any]) -> Batch | str:
+    """Pad to the longest clip: waves ``[B, T]``, lengths, targets ``[B]``."""
+    for item in items:
+        if isinstance(item, str):
+            return item
+    lengths = [len(wave) for wave, _ in items]
+    waves = torch.zeros(len(items), max(lengths))
+    for row, (wave, _) in zip(waves, items, strict=True):
+        row[: len(wave)] = torch.from_numpy(wave)
+    return waves, lengths, torch.tensor([target for _, target in items])
+
+
+def make_loader(
+    clips: Clips, batches: Callable[[int], Any], jobs: int, device: torch.device
+) -> Callable[[int], Checked]:
+    """Step -> batches from that step on; processes read audio unless it is in memory."""
+    workers = 0 if clips.waves is not None else jobs
+
+    def loader(step: int) -> Checked:
+        return Checked(
+            DataLoader(
+                clips,
+                batch_sampler=batches(step),
+                collate_fn=collate,
+                num_workers=workers,
+                prefetch_factor=4 if workers else None,
+                pin_memory=device.type == "cuda",
+            )
+        )
+
+    return loader

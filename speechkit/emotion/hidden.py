@@ -1,0 +1,222 @@
+"""Hidden states of a frozen encoder, computed once and kept: ``exp/hidden/<set>-<encoder>...``.
+
+What is kept is what the head needs: the mean of each clip where pooling is the mean (or the sum,
+which is the mean times the frames), all frames where it is not; the last layer, a given one,
+or all of them. So all folds, seeds and heads of a pooling read the same folder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from speechkit import parallel
+from speechkit.emotion import encoder_files, encoder_network
+from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
+from speechkit.emotion.encoders import Encoder, load_encoder
+from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, read
+from speechkit.errors import UserError
+from speechkit.kaldi.data import Utterance
+from speechkit.log import logger
+from speechkit.text import write_skipped, write_tsv
+from speechkit.training.loading import durations
+from speechkit.workdir import Output, WorkDir
+
+COMMAND = "extract-hidden"
+BATCH_SECONDS = {"cpu": 20.0, "cuda": 300.0}
+PART = 16  # batches of a part that a resumed run keeps
+
+
+def extract(
+    workdir: WorkDir,
+    dataset: EmotionSet,
+    kind: Kind,
+    *,
+    source: Path | None = None,
+    device: str = "cpu",
+    jobs: int = 1,
+    on_error: str = "stop",
+    force: bool = False,
+) -> Hidden:
+    """Hidden states of every clip of a set; what is there already is only read.
+
+    Args:
+        workdir: the working directory.
+        dataset: the labelled set.
+        kind: what is kept.
+        source: folder of the encoder; None looks it up.
+        device: cpu or cuda.
+        jobs: processes on the CPU.
+        on_error: stop at a clip that cannot be read, or skip it.
+        force: replace what another encoder of the same name made.
+    """
+    source = source or encoder_files.find(kind.spec)
+    digest = encoder_files.origin(source)
+    final = kind.folder(workdir, dataset.name)
+    params = {
+        "set": dataset.name,
+        "encoder": encoder_files.short_name(kind.spec),
+        "digest": digest,
+        **{k: v for k, v in asdict(kind).items() if k != "spec"},
+        "on_error": on_error,
+    }
+    with Output(
+        final,
+        COMMAND,
+        params,
+        dataset.files(),
+        force=force,
+        audio=dataset.data.audio_files(),
+        resume=True,
+        beside="give the other encoder's folder another name",
+    ) as out:
+        if not out.up_to_date:
+            _compute(out, dataset, kind, source, device, jobs, on_error)
+            out.notes["device"] = device
+    return read(final)
+
+
+def make_batches(utterances: Sequence[Utterance], batch_seconds: float) -> list[list[Utterance]]:
+    """Clips sorted by length, the longest first, in batches of so many seconds with padding."""
+    seconds = durations(utterances)
+    order = sorted(range(len(utterances)), key=lambda i: (-seconds[i], utterances[i].id))
+    batches: list[list[Utterance]] = []
+    longest = 0.0
+    for i in order:
+        if not batches or (len(batches[-1]) + 1) * longest > batch_seconds:
+            batches.append([])
+            longest = min(seconds[i], MAX_SECONDS)
+        batches[-1].append(utterances[i])
+    return batches
+
+
+@lru_cache(maxsize=1)
+def _encoder(folder: str, layers: str, device: str) -> Encoder:
+    encoder = load_encoder(folder, device)
+    encoder_network.take_layer(encoder, layers)
+    return encoder
+
+
+def _states(
+    batch: Sequence[Utterance], folder: str, kind: Kind, device: str, on_error: str
+) -> tuple[list[tuple[str, np.ndarray, int]], list[tuple[str, str]]]:
+    """(id, states, frames) of each clip of a batch, and (id, reason) of the skipped ones."""
+    encoder = _encoder(folder, kind.layers, device)
+    waves, ids, skipped = [], [], []
+    for utterance in batch:
+        try:
+            wave = read_clip(utterance, encoder.sample_rate, kind.max_seconds)
+            encoder.prepare([wave])
+        except UserError as error:
+            if on_error == "stop":
+                raise type(error)(f"{utterance.id}: {error.problem}", error.remedy) from error
+            skipped.append((utterance.id, str(error)))
+            continue
+        waves.append(wave)
+        ids.append(utterance.id)
+    if not waves:
+        return [], skipped
+    found = []
+    with torch.inference_mode():
+        padded, lengths = encoder.prepare(waves)
+        states, counts = encoder(padded.to(device), lengths, kind.layers == "weighted")
+    for name, clip, count in zip(ids, states, counts, strict=True):
+        whole = clip[..., :count, :].float()
+        value = whole.mean(-2) if kind.form == "mean" else torch.movedim(whole, -2, 0)
+        found.append((name, value.cpu().numpy(), count))
+    return found, skipped
+
+
+def _compute(
+    out: Output,
+    dataset: EmotionSet,
+    kind: Kind,
+    source: Path,
+    device: str,
+    jobs: int,
+    on_error: str,
+) -> None:
+    batches = make_batches(dataset.data.utterances, BATCH_SECONDS[device])
+    parts = [batches[i : i + PART] for i in range(0, len(batches), PART)]
+    files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
+    todo = [i for i, file in enumerate(files) if not file.exists()]
+    run = partial(
+        _states, folder=str(source.resolve()), kind=kind, device=device, on_error=on_error
+    )
+    done = parallel.map_items(
+        run,
+        [batch for i in todo for batch in parts[i]],
+        jobs=jobs if device == "cpu" else 1,
+        size=len,
+        name=lambda batch: batch[0].id,
+        label=f"hidden states {dataset.name}",
+        unit="clip",
+    )
+    for i in todo:
+        results: list[Any] = [next(done).value for _ in parts[i]]
+        _write_part(files[i], results)
+    for _ in done:  # lets the map end its progress and its workers
+        pass
+    _encoder.cache_clear()
+    _join(out, dataset, kind, files)
+
+
+def _write_part(file: Path, results: Sequence[Any]) -> None:
+    kept = [row for found, _ in results for row in found]
+    skipped = [row for _, missing in results for row in missing]
+    arrays = {f"v{number}": value for number, (_, value, _) in enumerate(kept)}
+    temporary = file.with_suffix(".tmp")
+    with temporary.open("wb") as handle:
+        np.savez(
+            handle,
+            ids=np.array([name for name, _, _ in kept], dtype=str),
+            frames=np.array([count for _, _, count in kept], dtype=np.int64),
+            skipped=np.array(skipped, dtype=str).reshape(-1, 2),
+            **arrays,
+        )
+    temporary.replace(file)
+
+
+def _join(out: Output, dataset: EmotionSet, kind: Kind, files: Sequence[Path]) -> None:
+    """One table of all parts, in the set's order."""
+    where: dict[str, tuple[Path, str, int]] = {}
+    skipped: list[list[str]] = []
+    shape: tuple[int, ...] = ()
+    for file in files:
+        with np.load(file, allow_pickle=False) as part:
+            skipped += part["skipped"].tolist()
+            for number, (name, count) in enumerate(zip(part["ids"], part["frames"], strict=True)):
+                where[str(name)] = (file, f"v{number}", int(count))
+                shape = shape or part["v0"].shape
+    if not where:
+        raise UserError("No clip could be read.", "See the reasons above.")
+    order = [u.id for u in dataset.data.utterances if u.id in where]
+    sizes = [1 if kind.form == "mean" else where[name][2] for name in order]
+    starts = dict(zip(order, np.concatenate([[0], np.cumsum(sizes)[:-1]]).tolist(), strict=True))
+    row = shape if kind.form == "mean" else shape[1:]
+    table = np.lib.format.open_memmap(
+        out.path / TABLE, mode="w+", dtype=np.float32, shape=(sum(sizes), *row)
+    )
+    for file in files:
+        with np.load(file, allow_pickle=False) as part:
+            for number, name in enumerate(part["ids"].tolist()):
+                first = starts[name]
+                length = 1 if kind.form == "mean" else where[name][2]
+                table[first : first + length] = part[f"v{number}"]
+    table.flush()
+    del table
+    index = [[name, str(starts[name]), str(where[name][2])] for name in order]
+    write_tsv(out.path / INDEX, ("utt", "row", "frames"), index)
+    card = {**asdict(kind), "shape": [sum(sizes), *row], "clips": len(order)}
+    (out.path / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    write_skipped(out.path, skipped)
+    if skipped:
+        logger.warning(f"{len(skipped)} clips were skipped: see {out.final}/skipped.tsv.")
+    out.counts.update(clips=len(order), skipped=len(skipped), rows=sum(sizes))
