@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 METHODS = ("segment", "ctc", "both")
 IMPORTED = "imported"
+FORMAT = 1  # of features.json and of the mathematics of its blocks
 Pronunciation = Sequence[str]
 
 
@@ -146,6 +149,21 @@ def layout(
         block = {"name": name, "am": spec, "fingerprint": fingerprint, "method": kind}
         blocks.append({**block, "first": first, "last": len(columns) - 1})
     return blocks, tuple(columns)
+
+
+def fingerprint(blocks: Sequence[Mapping[str, Any]], columns: Sequence[str], aligner: str) -> str:
+    """Changes whenever the features could: with models, methods, columns and mathematics.
+
+    Args:
+        blocks: of :func:`layout`.
+        columns: names of all columns.
+        aligner: fingerprint of the model whose segments all blocks take; empty if each its own.
+    """
+    # How a model was named on the command line does not matter.
+    kept = [{key: value for key, value in block.items() if key != "am"} for block in blocks]
+    print_of = {"format": FORMAT, "blocks": kept, "align_with": aligner, "columns": list(columns)}
+    text = json.dumps(print_of, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def block_names(specs: Sequence[str]) -> tuple[str, ...]:

@@ -7,8 +7,6 @@ prediction what it was trained on, or an error.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,11 +21,13 @@ from speechkit.acoustic.base import AcousticModel, Evidence
 from speechkit.errors import UserError
 from speechkit.pronunciation import ctc_gop, gop, prosody_features
 from speechkit.pronunciation.feature_settings import (
+    FORMAT,
     Extracted,
     FeatureSettings,
     Pronunciation,
     Request,
     differences,
+    fingerprint,
     layout,
     settings_of,
 )
@@ -43,8 +43,6 @@ __all__ = [
     "Row",
     "read_features",
 ]
-
-FORMAT = 1  # of features.json and of the mathematics of its blocks
 
 
 @dataclass
@@ -77,24 +75,12 @@ class FeaturePipeline:
 
     def __init__(self, settings: FeatureSettings, models: Sequence[AcousticModel]) -> None:
         self.settings, self.models = settings, list(models)
-        self._reference = 0
-        if settings.align_with:
-            known = list(settings.am)
-            self._reference = (
-                known.index(settings.align_with)
-                if settings.align_with in known
-                else len(settings.am)
-            )
+        known = [*settings.am, settings.align_with]
+        self._reference = known.index(settings.align_with) if settings.align_with else 0
         self.sample_rate = max(model.sample_rate for model in self.models)
         self.blocks, self.columns = layout(settings, self.models[: len(settings.am)])
-        print_of = {
-            "format": FORMAT,
-            "blocks": [{k: v for k, v in b.items() if k != "am"} for b in self.blocks],
-            "align_with": self.models[self._reference].fingerprint if settings.align_with else "",
-            "columns": list(self.columns),
-        }
-        text = json.dumps(print_of, sort_keys=True)
-        self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
+        aligner = self.aligner.fingerprint if settings.align_with else ""
+        self.fingerprint = fingerprint(self.blocks, self.columns, aligner)
 
     @property
     def aligner(self) -> AcousticModel:
