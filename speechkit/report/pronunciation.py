@@ -11,6 +11,7 @@ from speechkit.log import logger
 from speechkit.pronunciation.labels import read_scores, table_name
 from speechkit.pronunciation.scores import ASPECTS, LEVELS, split_aspect
 from speechkit.report import pronunciation_experiments as experiments
+from speechkit.report import pronunciation_paper as paper
 from speechkit.report import pronunciation_pictures as pictures
 from speechkit.report import pronunciation_tables as tables
 from speechkit.report import pronunciation_tail as tail
@@ -151,11 +152,11 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     except DAMAGED as error:
         logger.warning(f"report: the differences on '{name}' are left out: {error}")
     for make in (
-        lambda: tables.beside_paper(workdir, pairs),
-        lambda: tables.ablation(pairs),
-        lambda: tables.weights_by_beta(workdir, pairs),
+        lambda: paper.beside_paper(workdir, pairs),
+        lambda: paper.ablation(pairs),
+        lambda: paper.weights_by_beta(workdir, pairs),
         lambda: tail.macro_errors(arms),
-        lambda: tail.classes(arms, ("phone_accuracy", *SHOWN)),
+        lambda: tail.classes(arms, tuple(dict.fromkeys(("phone_accuracy", *shown(arms))))),
         lambda: tail.detection(arms),
     ):
         try:
@@ -243,11 +244,17 @@ def _figures(
     yield from _distributions(arms)
 
 
+def shown(arms: Sequence[tuple[Experiment, Evaluation]]) -> list[str]:
+    """The aspects of Fig. 5; of a corpus that has no such scores, the last two it has."""
+    there = [a for a in ASPECTS if any(f"{a}_mse" in e.summary for _, e in arms)]
+    return [aspect for aspect in SHOWN if aspect in there] or there[-2:]
+
+
 def _distributions(arms: Sequence[tuple[Experiment, Evaluation]]) -> Iterator[Picture]:
     """Fig. 5: labels and predictions of the arms."""
     panels: dict[str, dict[str, np.ndarray]] = {}
     for one, e in arms:
-        for aspect in SHOWN:
+        for aspect in shown(arms):
             try:
                 labels, predicted = e.scores(aspect)
             except DAMAGED:
@@ -260,5 +267,5 @@ def _distributions(arms: Sequence[tuple[Experiment, Evaluation]]) -> Iterator[Pi
             pictures.distributions(panels),
             "Labels and predictions of all seeds: density, mean (line) and one standard deviation "
             "to either side (darker); strokes are the lowest hundredth (Fig. 5 of the paper).",
-            "Densities of labels and predictions of word stress and utterance completeness.",
+            f"Densities of labels and predictions of {', '.join(panels)}.",
         )

@@ -17,7 +17,7 @@ from speechkit.pronunciation import comparison, evaluation, published, results, 
 from speechkit.pronunciation.gop_folder import read_features
 from speechkit.pronunciation.scores import ASPECTS
 from speechkit.pronunciation.settings import TrainConfig
-from speechkit.report import page, pronunciation, pronunciation_tables, worst_scores
+from speechkit.report import page, pronunciation, pronunciation_paper, worst_scores
 from speechkit.report import pronunciation_experiments as experiments
 from speechkit.workdir import WorkDir
 
@@ -81,7 +81,7 @@ def test_sections_tables_and_figures(sections):
     ]  # fmt: skip
     section = sections["Pronunciation: test"]
     assert [table.title for table in section.tables] == [
-        "Losses", "Features", "Seeds averaged", "Differences to 'gopt_mse'", "Beside the paper",
+        "Results", "Features", "Seeds averaged", "Differences to 'gopt_mse'", "Beside the paper",
         "Class of the prediction or of the label", "Weights by β",
         "Errors by score class, averaged", "Errors by score class", "Low scores found",
     ]  # fmt: skip
@@ -94,7 +94,7 @@ def test_sections_tables_and_figures(sections):
 
 def test_numbers_are_those_of_the_files(made, sections):
     summary = results.read_summary(made / "exp/pronunciation/gopt_sb-num/eval/test")
-    losses = table_of(sections["Pronunciation: test"], "Losses")
+    losses = table_of(sections["Pronunciation: test"], "Results")
     names = [row[0].text for row in losses.cells()]
     assert names == ["lstm_mse", "gopt_mse", "half_b_beta_b", "gopt_sb-num", "gopt_sb-label"]
     row = losses.cells()[names.index("gopt_sb-num")]
@@ -161,7 +161,7 @@ def test_what_was_run_as_published_is_comparable(tmp_path):
     card = {"training": TrainConfig().params(), "features": [{"method": "imported"}]}
     one = experiments.Experiment("x", [experiments.Seed(k, card, {}, {}) for k in range(5)])
     found = experiments.Evaluation(Path("test"), "test", {})
-    assert pronunciation_tables.differences(WorkDir(tmp_path), one, found) == []
+    assert pronunciation_paper.differences(WorkDir(tmp_path), one, found) == []
 
 
 def test_tail_and_ablation(made, sections):
@@ -217,7 +217,7 @@ def test_damaged_parts_are_left_out(made, tmp_path, caplog):
     (base / "gopt_sb-num/eval/test/classes.tsv").write_text("aspect\nx\n")
     (root / "data/train/phone_scores.tsv").write_text("broken\n")
     found = {section.title: section for section in pronunciation.sections(WorkDir(root))}
-    losses = table_of(found["Pronunciation: test"], "Losses")
+    losses = table_of(found["Pronunciation: test"], "Results")
     assert [row[0].text for row in losses.cells()] == [
         "lstm_mse", "half_b_beta_b", "gopt_sb-num", "gopt_sb-label",
     ]  # fmt: skip
@@ -237,6 +237,29 @@ def test_scores_alone_have_their_histograms(made, tmp_path):
     assert section.title == "Scores of pronunciation" and len(section.pictures) == 1
     values = pronunciation.scaled_labels(WorkDir(tmp_path), "train")
     assert set(values) == set(ASPECTS) and values["word_stress"].max() == 2.0
+
+
+def test_a_corpus_with_totals_only(made, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(made, root)
+    shutil.rmtree(root / "exp" / "compare")
+    for name in ("train", "test"):
+        (root / "data" / name / "manifest.json").unlink()
+    for folder in sorted((root / "exp/pronunciation").iterdir())[1:]:
+        shutil.rmtree(folder)
+    folder = next((root / "exp/pronunciation").iterdir()) / "eval/test"
+    summary = json.loads((folder / "summary.json").read_text())
+    kept = {k: v for k, v in summary.items() if k.startswith(("utterance_total", "utterances"))}
+    (folder / "summary.json").write_text(json.dumps(kept))
+    found = {section.title: section for section in pronunciation.sections(WorkDir(root))}
+    section = found["Pronunciation: test"]
+    results_table = table_of(section, "Results")
+    assert results_table.columns == ["experiment", "Total", "seeds"]
+    assert "Completeness" not in results_table.caption
+    assert "Beside the paper" not in [table.title for table in section.tables]
+    assert any(
+        "Densities of labels" in p.alt and "utterance_total" in p.alt for p in section.pictures
+    )
 
 
 def test_published_rows():
