@@ -14,7 +14,7 @@ from torch import Tensor
 from speechkit.errors import UserError, require_choice
 
 WINDOW_S, SHIFT_S = 0.025, 0.010
-NORMALISATIONS = ("mean", "mean-variance")
+NORMALISATIONS = ("mean", "mean-variance", "none")
 _BLOCK = 8192  # frames whose spectra are in memory together
 
 
@@ -28,7 +28,8 @@ class FeatureConfig:
         low_hz: lower edge of the first filter.
         high_hz: upper edge of the last filter; 0 for 0.475 times the sample rate.
         normalise: per utterance and filter: ``mean`` (taken away), ``mean-variance`` (and
-            divided by the standard deviation, but never by less than a tenth).
+            divided by the standard deviation, but never by less than a tenth), ``none`` (the
+            level stays in).
     """
 
     sample_rate: int = 16_000
@@ -120,6 +121,8 @@ def _energies(frames: Tensor, window: Tensor, filters: Tensor) -> Tensor:
 
 
 def _normalise(features: Tensor, how: str) -> Tensor:
+    if how == "none":
+        return features
     features = features - features.mean(0)
     if how == "mean-variance":
         features = features / features.square().mean(0).sqrt().clamp(min=0.1)

@@ -32,7 +32,7 @@ def train_acoustic(
     sample_rate: Annotated[int, typer.Option(help="In Hz.")] = 16_000,
     n_mels: Annotated[int, typer.Option(help="Log mel features per frame.")] = 40,
     normalise: Annotated[
-        str, typer.Option(help="Of each utterance: mean, or mean-variance.")
+        str, typer.Option(help="Of each utterance: mean, mean-variance or none.")
     ] = "mean",
     widths: Annotated[
         str, typer.Option(help="Outputs of each layer; one number is for all layers.")

@@ -126,7 +126,7 @@ def _optional(dataset: DataDir, name: str) -> dict[str, str]:
 
 
 def read_clip(
-    utterance: Utterance, sample_rate: int, max_seconds: float = MAX_SECONDS
+    utterance: Utterance, sample_rate: int | None, max_seconds: float = MAX_SECONDS
 ) -> np.ndarray:
     """Mono float32 samples ``[T]`` of a clip that has one label.
 
@@ -134,7 +134,7 @@ def read_clip(
 
     Args:
         utterance: the clip.
-        sample_rate: to resample to, in Hz.
+        sample_rate: to resample to, in Hz; None keeps the file's own.
         max_seconds: most seconds.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -20,12 +20,13 @@ from speechkit.errors import UserError
 from speechkit.files import atomic_write
 from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark
 from speechkit.kaldi.data import Utterance
+from speechkit.manifest import MANIFEST, changed, read_manifest
 from speechkit.text import write_skipped
 from speechkit.workdir import Output, WorkDir
 
 COMMAND = "emotion features"
 PART = 256  # clips per part that a resumed run keeps
-FBANK = FeatureConfig(SAMPLE_RATE, n_mels=64, normalise="mean")
+FBANK = FeatureConfig(SAMPLE_RATE, n_mels=64, normalise="none")  # loudness tells emotions apart
 
 
 @dataclass
@@ -74,7 +75,15 @@ def extract(
     final = workdir.exp("emotion_features", f"{dataset.name}-{spec}")
     if max_seconds != MAX_SECONDS:
         final = final.with_name(f"{final.name}-{max_seconds:g}s")
-    params = {"set": dataset.name, "features": spec, "max_seconds": max_seconds}
+    key = (final.resolve(), on_error)
+    state = _state(final, dataset)
+    if key in _read and _read[key][0] == state:
+        return _read[key][1]
+    params: dict[str, Any] = {
+        "set": dataset.name,
+        "features": spec,
+        "max_seconds": max_seconds,
+    }
     if spec == CNN:
         params["fbank"] = FBANK.as_dict()
     with Output(
@@ -82,15 +91,32 @@ def extract(
         COMMAND,
         params,
         dataset.data.files(),
-        # A run that must stop at a broken clip has to meet those that were skipped before.
-        force=on_error == "stop" and (final / "skipped.tsv").is_file(),
+        force=_outdated(final, params, on_error),
         audio=dataset.data.audio_files(),
         resume=True,
-        beside="remove it",
     ) as out:
         if not out.up_to_date:
             _compute(out, dataset.data.utterances, spec, max_seconds, jobs, on_error)
-    return read(final)
+    _read[key] = (_state(final, dataset), read(final))
+    return _read[key][1]
+
+
+# What this process has read: all folds and seeds of a command ask for the same.
+_read: dict[tuple[Path, str], tuple[tuple[int, ...], Features]] = {}
+
+
+def _state(final: Path, dataset: EmotionSet) -> tuple[int, ...]:
+    """When the features and the tables of the set were made, in ns; 0 for what is not there."""
+    files = (final / MANIFEST, *dataset.data.files())
+    return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
+
+
+def _outdated(final: Path, params: Mapping[str, Any], on_error: str) -> bool:
+    """Whether what is there is of other parameters, or skipped clips that now must stop it."""
+    there = (read_manifest(final) or {}).get("params", params)
+    return bool(changed(there, json.loads(json.dumps(params)))) or (
+        on_error == "stop" and (final / "skipped.tsv").is_file()
+    )
 
 
 def read(folder: Path) -> Features:

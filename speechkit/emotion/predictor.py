@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from speechkit.emotion import model_folder
 from speechkit.emotion.data import EmotionSet, read_clip
-from speechkit.errors import UserError, require_choice
+from speechkit.errors import AudioError, UserError, require_choice
+from speechkit.kaldi.data import Utterance
+from speechkit.parallel import map_items
 
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
@@ -72,6 +75,26 @@ class Predictor(ABC):
             found[part] = self.probabilities(waves, [utterances[i].speaker for i in part])
             advance(len(part))
         return found
+
+    def broken(
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+    ) -> dict[str, str]:
+        """Utterance -> why it cannot be used, for those of a set that cannot.
+
+        Models with cached features override it.
+        """
+        read = partial(check_clip, max_seconds=self.max_seconds)
+        found = map_items(read, dataset.utterances(ids), jobs=jobs, chunk=16, name=lambda u: u.id)
+        return {done.item.id: done.value for done in found if done.value}
+
+
+def check_clip(utterance: Utterance, max_seconds: float) -> str:
+    """Why a clip cannot be used, or an empty text."""
+    try:
+        read_clip(utterance, None, max_seconds)
+    except AudioError as error:
+        return error.problem
+    return ""
 
 
 def load_predictor(folder: Path, device: str = "cpu") -> Predictor:

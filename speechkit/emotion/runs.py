@@ -40,8 +40,10 @@ class Resources:
         device: auto, cpu or cuda, as resolved.
         jobs: processes that read audio.
         checkpoint_minutes: how often the state is saved.
+        on_error: ``stop`` at a broken clip, or ``skip`` it.
     """
 
     device: str = "cpu"
     jobs: int = 1
     checkpoint_minutes: float = 10.0
+    on_error: str = "stop"

@@ -1,0 +1,286 @@
+"""Train a classifier of openSMILE's functionals: an MLP, or logistic regression."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from speechkit.emotion import features, model_folder
+from speechkit.emotion.class_weights import WeightedCrossEntropy, class_weights
+from speechkit.emotion.data import EmotionSet
+from speechkit.emotion.encoder_training import Tell, measures, seed_start
+from speechkit.emotion.functionals_model import Normaliser, speaker_statistics, weights_of
+from speechkit.emotion.functionals_settings import STRENGTHS, FunctionalsConfig
+from speechkit.emotion.runs import Resources, Run
+from speechkit.emotion.splits import Fold
+from speechkit.emotion.usable import usable_parts
+from speechkit.training.seeds import rng
+from speechkit.workdir import Output, WorkDir
+
+_ORDER = 0xE0  # stream of draws of the order of an epoch
+ITERATIONS = 300  # most, of L-BFGS for each strength
+
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Normalised vectors ``[N, D]`` and class indices ``[N]``."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Found:
+    """The chosen model of a training.
+
+    Args:
+        layers: ``output.*`` and, with a hidden layer, ``hidden.*``.
+        rows: of the log.
+        best: index of the chosen row.
+        chosen: what else was chosen, by name.
+    """
+
+    layers: dict[str, Tensor]
+    rows: list[Row]
+    best: int
+    chosen: dict[str, Any]
+
+
+def train_functionals(
+    out: Output,
+    workdir: WorkDir,
+    dataset: EmotionSet,
+    fold: Fold,
+    run: Run,
+    config: FunctionalsConfig,
+    resources: Resources,
+    tell: Tell = lambda step, row: None,
+) -> None:
+    """Train one fold and seed into an open output.
+
+    Args: as for :func:`speechkit.emotion.finetune.train_encoder`.
+
+    Raises:
+        UserError: opensmile is not installed, a clip cannot be read, or a class has no clips
+            left.
+    """
+    config.check()
+    started = time.monotonic()
+    kept = features.extract(
+        workdir, dataset, run.upstream, max_seconds=run.max_seconds, jobs=resources.jobs,
+        on_error=resources.on_error,
+    )  # fmt: skip
+    extracted = time.monotonic()
+    parts = usable_parts(fold, dataset, kept.skipped)
+    normaliser, train, valid = _inputs(kept, dataset, parts.train, parts.valid, config)
+    counts = torch.bincount(train.targets, minlength=len(dataset.classes)).tolist()
+    criterion = WeightedCrossEntropy(
+        class_weights(counts, config.class_weights, config.beta),
+        config.class_weights == "score-balanced",
+    )
+    fit = _fit_mlp if config.head == "mlp" else _fit_logreg
+    found = fit(train, valid, criterion, run, config, tell)
+    model_folder.write(
+        out.path,
+        model="functionals",
+        upstream=run.upstream,
+        classes=dataset.classes,
+        sample_rate=features.SAMPLE_RATE,
+        network={
+            "head": config.head,
+            "speaker_norm": config.speaker_norm,
+            "inputs": len(kept.names),
+            **found.chosen,
+        },
+        training={**run.as_dict(), **config.as_dict()},
+        weights=weights_of(normaliser, found.layers),
+        rows=found.rows,
+        summary={
+            "best_step": int(found.rows[found.best]["step"]),
+            "steps": int(found.rows[-1]["step"]),
+            "train_seconds": time.monotonic() - extracted,
+            "feature_seconds": extracted - started,
+            "valid_uar": found.rows[found.best]["valid_uar"],
+        },
+    )
+    out.counts.update(training=len(parts.train), validation=len(parts.valid))
+
+
+def _inputs(
+    kept: features.Features,
+    dataset: EmotionSet,
+    train: Sequence[str],
+    valid: Sequence[str],
+    config: FunctionalsConfig,
+) -> tuple[Normaliser, Part, Part]:
+    vectors = {name: kept.table.stack(ids) for name, ids in (("train", train), ("valid", valid))}
+    normaliser = Normaliser.fit(vectors["train"], config.speaker_norm)
+    own = None
+    if config.speaker_norm:
+        wanted = {dataset.speaker(name) for name in (*train, *valid)}
+        every = [name for name in kept.table if dataset.speaker(name) in wanted]
+        own = speaker_statistics(kept.table.stack(every), [dataset.speaker(n) for n in every])
+    found = []
+    for name, ids in (("train", train), ("valid", valid)):
+        inputs = normaliser(vectors[name], [dataset.speaker(n) for n in ids], own)
+        found.append(Part(torch.from_numpy(inputs), torch.from_numpy(dataset.targets(ids))))
+    return normaliser, found[0], found[1]
+
+
+def rotation(inputs: Tensor) -> Tensor | None:
+    """Axes ``[D, R]`` that hold all of some inputs ``[N, D]``; None where D <= N.
+
+    A linear layer only sees what lies in the space that the N inputs span. There are far fewer
+    axes than ComParE has values, so that training on them is several times as fast.
+    """
+    if inputs.shape[1] <= inputs.shape[0]:
+        return None
+    wide = inputs.double()
+    squares, turn = torch.linalg.eigh(wide @ wide.T)  # far smaller than the inputs' own SVD
+    kept = squares > 1e-10 * squares[-1]
+    return (wide.T @ (turn[:, kept] / squares[kept].sqrt())).float()
+
+
+def better(row: Row, best: Row | None, select: str) -> bool:
+    """Whether a row of the log is better than the best so far."""
+    if best is None:
+        return True
+    name = f"valid_{select}"
+    sign = -1 if select == "loss" else 1
+    return sign * row[name] > sign * best[name]
+
+
+def _fit_logreg(
+    train: Part,
+    valid: Part,
+    criterion: WeightedCrossEntropy,
+    run: Run,
+    config: FunctionalsConfig,
+    tell: Tell,
+) -> Found:
+    """One fit for each strength, each from the last one's solution; validation chooses.
+
+    The objective is scikit-learn's: C times the sum of the losses + |W|^2 / 2.
+    """
+    axes = rotation(train.inputs)
+    turn = (lambda x: x) if axes is None else (lambda x: x @ axes)
+    inputs, held_out = turn(train.inputs), turn(valid.inputs)
+    weight = torch.zeros(len(criterion.weights), inputs.shape[1], requires_grad=True)
+    bias = torch.zeros(len(criterion.weights), requires_grad=True)
+    rows: list[Row] = []
+    best = 0
+    chosen: dict[str, Tensor] = {}
+    steps = 0
+    for strength in STRENGTHS:
+        steps += _minimise(weight, bias, inputs, train.targets, criterion, strength)
+        with torch.no_grad():
+            row = {"step": float(steps), "c": strength}
+            row["train_loss"] = float(criterion(inputs @ weight.T + bias, train.targets))
+            row |= measures(held_out @ weight.T + bias, valid.targets.numpy())
+        if better(row, rows[best] if rows else None, config.select):
+            best = len(rows)
+            full = weight.detach() if axes is None else weight.detach() @ axes.T
+            chosen = {"output.weight": full.clone(), "output.bias": bias.detach().clone()}
+        rows.append(row)
+        tell(steps, row)
+    return Found(chosen, rows, best, {"c": rows[best]["c"]})
+
+
+def _minimise(
+    weight: Tensor,
+    bias: Tensor,
+    inputs: Tensor,
+    targets: Tensor,
+    criterion: WeightedCrossEntropy,
+    c: float,
+) -> int:
+    """Change weight and bias to the minimum; returns the number of iterations."""
+    solver = torch.optim.LBFGS(
+        [weight, bias],
+        max_iter=ITERATIONS,
+        tolerance_grad=1e-6,
+        tolerance_change=1e-9,
+        line_search_fn="strong_wolfe",
+    )
+
+    def closure() -> Tensor:
+        solver.zero_grad()
+        loss = criterion(inputs @ weight.T + bias, targets)
+        loss = loss + weight.square().sum() / (2 * c * len(inputs))
+        loss.backward()
+        return loss
+
+    solver.step(closure)
+    return int(solver.state[weight].get("n_iter", 0))
+
+
+def _fit_mlp(
+    train: Part,
+    valid: Part,
+    criterion: WeightedCrossEntropy,
+    run: Run,
+    config: FunctionalsConfig,
+    tell: Tell,
+) -> Found:
+    """Minibatches until the validation clips get no better."""
+    axes = rotation(train.inputs)
+    inputs, held_out, stretch = train.inputs, valid.inputs, 1.0
+    if axes is not None:  # as large on average as values that were normalised one by one
+        stretch = (axes.shape[1] / axes.shape[0]) ** 0.5
+        inputs, held_out = inputs @ axes * stretch, held_out @ axes * stretch
+    seed_start(run.seed)
+    hidden = nn.Linear(inputs.shape[1], config.hidden)
+    output = nn.Linear(config.hidden, len(criterion.weights))
+    net = nn.Sequential(
+        nn.Dropout(config.dropout / 2), hidden, nn.ReLU(), nn.Dropout(config.dropout), output
+    )
+    optimizer = torch.optim.AdamW(
+        net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+    )
+    rows: list[Row] = []
+    best, steps = 0, 0
+    chosen: dict[str, Tensor] = {}
+    for epoch in range(config.epochs):
+        order = torch.from_numpy(rng(run.seed, _ORDER, epoch).permutation(len(inputs)))
+        torch.manual_seed(int(rng(run.seed, _ORDER, epoch, 1).integers(2**31)))
+        total = 0.0
+        net.train()
+        for part in order.split(config.batch_size):
+            optimizer.zero_grad()
+            loss = criterion(net(inputs[part]), train.targets[part])
+            loss.backward()
+            optimizer.step()
+            total += float(loss.detach()) * len(part)
+            steps += 1
+        net.eval()
+        with torch.no_grad():
+            row = {"step": float(steps), "epoch": epoch + 1.0, "train_loss": total / len(inputs)}
+            row |= measures(net(held_out), valid.targets.numpy())
+        if better(row, rows[best] if rows else None, config.select):
+            best = len(rows)
+            chosen = _layers(hidden, output, axes, stretch)
+        rows.append(row)
+        tell(steps, row)
+        if 0 < config.patience <= len(rows) - 1 - best:
+            break
+    return Found(chosen, rows, best, {"hidden": config.hidden})
+
+
+def _layers(
+    hidden: nn.Linear, output: nn.Linear, axes: Tensor | None, stretch: float
+) -> dict[str, Tensor]:
+    """Copies of the weights, for inputs that are not rotated."""
+    weight = hidden.weight.detach()
+    return {
+        "hidden.weight": weight.clone() if axes is None else stretch * weight @ axes.T,
+        "hidden.bias": hidden.bias.detach().clone(),
+        "output.weight": output.weight.detach().clone(),
+        "output.bias": output.bias.detach().clone(),
+    }

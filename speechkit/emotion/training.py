@@ -1,0 +1,245 @@
+"""Train all folds and seeds of an emotion model (``train emotion``)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from speechkit.emotion import model_folder, splits
+from speechkit.emotion.cnn_settings import CnnConfig
+from speechkit.emotion.data import EmotionSet, load
+from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS, EncoderConfig, plan
+from speechkit.emotion.functionals_settings import FunctionalsConfig
+from speechkit.emotion.leaks import leak_check, warn
+from speechkit.emotion.runs import Resources, Run
+from speechkit.emotion.splits import Split, SplitSettings
+from speechkit.emotion.upstream import CNN, kind_of
+from speechkit.errors import UserError
+from speechkit.manifest import changed
+from speechkit.workdir import Output, WorkDir, check_name
+
+if TYPE_CHECKING:
+    from speechkit.emotion.encoder_training import Tell
+
+COMMAND = "train emotion"
+PAPER = "paper"
+
+Config = FunctionalsConfig | CnnConfig | EncoderConfig
+
+
+@dataclass(frozen=True)
+class Job:
+    """One experiment: an upstream and how it is trained.
+
+    Args:
+        name: folder of ``exp/emotion``.
+        upstream: its spec.
+        config: how.
+    """
+
+    name: str
+    upstream: str
+    config: Config
+
+
+def jobs_of(name: str, upstream: str, preset: str, given: Mapping[str, Any]) -> list[Job]:
+    """The experiments of a command: one, or the paper's four for ``--upstream paper``.
+
+    Args:
+        name: of the experiment; empty for one that says what the upstream is.
+        upstream: spec, or ``paper``.
+        preset: of encoders.
+        given: flags that were given (None: not given), by field name.
+
+    Raises:
+        UserError: a flag that the kind of upstream does not have, or an impossible value.
+    """
+    if upstream == PAPER:
+        config = configure(next(iter(PAPER_UPSTREAMS.values())), preset, given)
+        prefix = f"{name}-" if name else ""
+        return [Job(prefix + short, spec, config) for short, spec in PAPER_UPSTREAMS.items()]
+    short = {spec: key for key, spec in PAPER_UPSTREAMS.items()}.get(upstream)
+    name = name or short or upstream.rstrip("/").rpartition("/")[2]
+    return [Job(check_name("model", name), upstream, configure(upstream, preset, given))]
+
+
+def configure(upstream: str, preset: str, given: Mapping[str, Any]) -> Config:
+    """The configuration of an upstream, with the flags that were given."""
+    kind = kind_of(upstream)
+    chosen = {name: value for name, value in given.items() if value is not None}
+    classes: dict[str, type[Config]] = {
+        "functionals": FunctionalsConfig, CNN: CnnConfig, "encoder": EncoderConfig,
+    }  # fmt: skip
+    known = {field.name for field in fields(classes[kind])}
+    if unknown := [name for name in chosen if name not in known]:
+        raise UserError(
+            f"--{unknown[0].replace('_', '-')} is not a flag of --upstream {upstream} ({kind}).",
+            f"Accepted: {', '.join('--' + name.replace('_', '-') for name in sorted(known))}.",
+        )
+    if kind == "encoder":
+        return plan(preset or "default", chosen)
+    if preset:
+        raise UserError(
+            f"--preset {preset} is for encoders, not for --upstream {upstream}.", "Leave it out."
+        )
+    config = classes[kind](**chosen)
+    config.check()
+    return config
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command trains, beside the job.
+
+    Args:
+        set: name of the set.
+        split: name of its split, or a kind of split, which is made if it is not there.
+        folds: numbers of the folds; empty for all.
+        seeds: the seeds.
+        max_seconds: most seconds of a clip.
+    """
+
+    set: str
+    split: str
+    folds: tuple[int, ...]
+    seeds: tuple[int, ...]
+    max_seconds: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.max_seconds < math.inf:
+            raise UserError(f"--max-seconds {self.max_seconds} is not a length.", "Above 0.")
+
+
+def train(
+    workdir: WorkDir,
+    job: Job,
+    plan: Plan,
+    resources: Resources,
+    *,
+    force: bool = False,
+    listen: Callable[[Run, Config], Tell] | None = None,
+) -> list[tuple[Run, Path]]:
+    """Train every fold and seed; returns what was trained and where it is.
+
+    Each is an output of its own, ``exp/emotion/<name>/fold<N>/seed<M>/``: finished ones are
+    kept, and a killed run goes on where it was.
+
+    Args:
+        workdir: the working directory.
+        job: what to train.
+        plan: on what.
+        resources: what it may use.
+        force: replace models that were trained otherwise.
+        listen: (run, configuration) -> what is called with each measured step.
+
+    Raises:
+        UserError: no such set, a split that does not fit, or a training that failed.
+    """
+    dataset = load(workdir, plan.set)
+    split = get_split(dataset, plan.split, resources.jobs)
+    warn(split, leak_check(split, dataset))
+    folds = plan.folds or tuple(range(len(split.folds)))
+    for number in folds:
+        split.fold(number)
+    inputs = [*dataset.files(), splits.path_of(dataset.data.path, split.name)]
+    if kind_of(job.upstream) == "encoder":
+        from speechkit.emotion import encoder_files
+
+        inputs.append(encoder_files.find(job.upstream))
+    _same_experiment(workdir, job, plan, split, force)
+    done = []
+    for number in folds:
+        for seed in plan.seeds:
+            run = Run(job.upstream, plan.set, split.name, number, seed, plan.max_seconds)
+            output = Output(
+                model_folder.folder_of(workdir, job.name, number, seed),
+                COMMAND,
+                {**run.as_dict(), **job.config.as_dict()},
+                inputs,
+                force=force,
+                audio=dataset.data.audio_files(),
+                resume=True,
+            )
+            tell = listen(run, job.config) if listen is not None else None
+            _train_one(output, workdir, dataset, split, run, job.config, resources, tell)
+            done.append((run, output.final))
+    return done
+
+
+def _train_one(
+    output: Output,
+    workdir: WorkDir,
+    dataset: EmotionSet,
+    split: Split,
+    run: Run,
+    config: Config,
+    resources: Resources,
+    tell: Tell | None,
+) -> None:
+    import torch
+
+    from speechkit.training.ranks import shared_output
+
+    with shared_output(output, torch.device(resources.device)) as out:
+        if out.up_to_date:
+            return
+        train_kind: Callable[..., None]
+        if isinstance(config, FunctionalsConfig):
+            from speechkit.emotion.functionals_training import train_functionals as train_kind
+        elif isinstance(config, CnnConfig):
+            from speechkit.emotion.cnn_training import train_cnn as train_kind
+        else:
+            from speechkit.emotion.finetune import train_encoder as train_kind
+        more = {} if tell is None else {"tell": tell}
+        train_kind(out, workdir, dataset, split.fold(run.fold), run, config, resources, **more)
+
+
+def get_split(dataset: EmotionSet, name: str, jobs: int = 1) -> Split:
+    """A split by name; one that is named as a kind of split is made if it is not there."""
+    path = splits.path_of(dataset.data.path, check_name("split", name))
+    if not path.is_file() and name in splits.KINDS:
+        return splits.ensure_split(dataset, SplitSettings(name), jobs=jobs)
+    found = splits.read_split(dataset.data.path, name)
+    splits.check_fits(found, dataset)
+    return found
+
+
+def _same_experiment(workdir: WorkDir, job: Job, plan: Plan, split: Split, force: bool) -> None:
+    """All folds and seeds of an experiment are of one upstream, set and split."""
+    base = workdir.exp("emotion", job.name)
+    if force or not base.is_dir():
+        return
+    for path in sorted(base.glob(f"fold*/seed*/{model_folder.CONFIG}")):
+        card = model_folder.read_card(path.parent)
+        asked = {"upstream": job.upstream, "set": plan.set, "split": split.name}
+        there = {name: card["training"].get(name) for name in asked}
+        if differing := changed(there, asked):
+            raise UserError(
+                f"The model '{job.name}' was trained with other parameters "
+                f"({'; '.join(differing)}).",
+                "Give it another --name, or replace it with --force.",
+            )
+        return
+
+
+SUMMARY_COLUMNS = (
+    "fold", "seed", "best step", "valid accuracy", "valid UAR", "training (s)", "folder",
+)  # fmt: skip
+
+
+def summary_rows(done: Sequence[tuple[Run, Path]]) -> list[list[Any]]:
+    """What was trained, as ``SUMMARY_COLUMNS``."""
+    import pandas
+
+    rows = []
+    for run, folder in done:
+        told = model_folder.read_summary(folder)
+        log = pandas.read_csv(folder / model_folder.LOG, sep="\t")
+        best = log[log["step"] == told["best_step"]].iloc[-1]
+        measured = [float(best.get(name, math.nan)) for name in ("valid_accuracy", "valid_uar")]
+        seconds = round(float(told["train_seconds"]), 1)
+        rows.append([run.fold, run.seed, int(told["best_step"]), *measured, seconds, str(folder)])
+    return rows
