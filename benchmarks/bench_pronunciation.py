@@ -6,7 +6,8 @@
 PATH is a checkout of https://github.com/YuanGongND/gopt (not part of this project). Both get the
 same utterances and features, normalised by column; both measure the test set after every epoch
 (the script the training set too). The script runs seed after seed; what it was not run for
-(--peer-epochs, --peer-seeds) is extrapolated from its median epoch, and said so. Without --dir
+(--peer-epochs, --peer-seeds) is extrapolated from its median epoch, and said so. Seconds of all
+cores together are given too: they can be compared on a machine that others use. Without --dir
 sets of 2500 made-up utterances are used; their times mean something, their scores do not.
 Correlations are compared after as many epochs as the script ran.
 """
@@ -15,7 +16,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-import statistics
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -69,35 +71,47 @@ def export(folder: Path, work: Path, sets: dict[str, str], gop: str) -> None:
             np.save(folder / f"{short}_{kind}.npy", array)
 
 
-def run_peer(script: Path, place: Path, epochs: int) -> tuple[float, list[float], np.ndarray]:
-    """Seconds before the first epoch, seconds of each epoch, and its last line of results."""
+def run_peer(script: Path, place: Path, epochs: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(Seconds, CPU seconds) before the first epoch, of each epoch, and the last results."""
     place.mkdir(parents=True)
     command = [sys.executable, "-u", str(script), "--exp-dir", str(place), "--lr", "1e-3"]
     command += ["--goptdepth", "3", "--goptheads", "1", "--batch_size", "25", "--embed_dim", "24"]
     command += ["--n-epochs", str(epochs)]
-    started = time.perf_counter()
-    marks = []
+    marks = [(time.perf_counter(), 0.0)]
     cwd = place.parent / "src"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=cwd) as process:
         for line in process.stdout or ():
             if line.startswith(("start training", "Epoch-")):
-                marks.append(time.perf_counter())
+                marks.append((time.perf_counter(), cpu_seconds(process.pid)))
     if process.returncode:
         raise SystemExit(f"the script failed: {' '.join(command)}")
     results = np.loadtxt(place / "result.csv", delimiter=",", ndmin=2)
-    return marks[0] - started, list(np.diff(marks)), results[-1]
+    steps = np.diff(np.array(marks), axis=0)
+    return steps[0], steps[1:], results[-1]
 
 
-def run_ours(work: Path, args: argparse.Namespace) -> float:
+def cpu_seconds(process: int) -> float:
+    """Of a living process so far, on all cores together (Linux)."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def run_ours(work: Path, args: argparse.Namespace) -> np.ndarray:
+    """(Seconds, CPU seconds) of the command."""
     command = [sys.executable, "-m", "speechkit", "train", "pronunciation", "-C", str(work)]
     command += ["--name", "bench", "--set", args.train, "--track", args.test, "--force"]
     command += ["--epochs", str(args.epochs), "--seeds", str(args.seeds), "--device", "cpu"]
     command += ["--gop", args.gop] if args.gop else []
-    started = time.perf_counter()
+
+    def now() -> np.ndarray:
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return np.array([time.perf_counter(), used.ru_utime + used.ru_stime])
+
+    started = now()
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         raise SystemExit(done.stderr)
-    return time.perf_counter() - started
+    return now() - started
 
 
 def our_scores(work: Path, seeds: int, epoch: int) -> dict[str, list[float]]:
@@ -124,8 +138,8 @@ def show_scores(peers: list[np.ndarray], ours: dict[str, list[float]], epochs: i
     for name, column in COLUMNS.items():
         cells = []
         for values in ([float(row[column]) for row in peers], ours[name]):
-            spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.fmean(values):.3f}{spread}")
+            spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.3f}{spread}")
         print(f"| {name.removesuffix('_pcc')} | {cells[0]} | {cells[1]} |")
 
 
@@ -152,15 +166,18 @@ def main() -> None:
             for k in range(args.peer_seeds)
         ]
         ours = run_ours(work, args)
-        start = statistics.median(run[0] for run in runs)
-        epoch = statistics.median(seconds for run in runs for seconds in run[1])
+        start = np.median([run[0] for run in runs], axis=0)
+        epoch = np.median(np.concatenate([run[1] for run in runs]), axis=0)
         peer = args.seeds * (start + args.epochs * epoch)
         measured = args.peer_epochs >= args.epochs and args.peer_seeds >= args.seeds
         said = "" if measured else f", extrapolated from {args.peer_seeds} x {args.peer_epochs}"
+        times, cores = peer / ours
         print(f"## {args.seeds} seeds x {args.epochs} epochs, test set measured every epoch\n")
-        print("| | s | times the script |\n|---|---|---|")
-        print(f"| GOPT's public script, seed after seed{said} | {peer:.4g} | 1 |")
-        print(f"| train pronunciation, all seeds in one run | {ours:.4g} | {peer / ours:.1f} |")
+        print("| | s | CPU s | times as fast | CPU |\n|---|---|---|---|---|")
+        script_name = f"GOPT's public script, seed after seed{said}"
+        print(f"| {script_name} | {peer[0]:.4g} | {peer[1]:.4g} | 1 | 1 |")
+        name = "train pronunciation, all seeds in one run"
+        print(f"| {name} | {ours[0]:.4g} | {ours[1]:.4g} | {times:.1f} | {cores:.1f} |")
         reached = min(args.peer_epochs, args.epochs)
         show_scores([run[2] for run in runs], our_scores(work, args.seeds, reached), reached)
 
