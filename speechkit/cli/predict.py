@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from speechkit.cli import options
+from speechkit.cli.predict_emotion import predict_emotion
 from speechkit.cli.predict_pronunciation import predict_pronunciation
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ Out = Annotated[
 ]
 
 
+app.command("emotion")(predict_emotion)
 app.command("pronunciation")(predict_pronunciation)
 
 

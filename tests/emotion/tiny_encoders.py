@@ -9,7 +9,7 @@ import torch
 
 SIZES = {
     "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-    "conv_dim": (8, 8, 8), "conv_kernel": (10, 3, 3), "conv_stride": (5, 4, 4),
+    "conv_dim": (8, 8, 8), "conv_kernel": (20, 8, 4), "conv_stride": (10, 8, 4),
     "num_feat_extract_layers": 3, "num_conv_pos_embedding_groups": 4,
     "final_dropout": 0.1, "layerdrop": 0.1,
 }  # fmt: skip
