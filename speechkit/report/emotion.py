@@ -1,0 +1,167 @@
+"""Sections on emotion: labels and splits, training, results, classes, the worst clips."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from statistics import mean
+
+from speechkit.emotion import data, leaks, published, splits, wording
+from speechkit.log import logger
+from speechkit.report import emotion_experiments as experiments
+from speechkit.report import emotion_pictures as pictures
+from speechkit.report import emotion_tables as tables
+from speechkit.report.emotion_experiments import Evaluation, Experiment
+from speechkit.report.model import Picture, Section, Table
+from speechkit.report.reading import DAMAGED
+from speechkit.report.sections import set_order
+from speechkit.workdir import WorkDir
+
+MOST_BARS = 5  # models in the figure of recalls
+MOST_WORST = 3  # models whose worst clips can be heard
+
+
+def sections(workdir: WorkDir) -> Iterator[Section]:
+    """All sections on emotion that the working directory has something for."""
+    for name in sorted(workdir.sets(), key=set_order):
+        if (workdir.root / "data" / name / data.LABELS).is_file():
+            try:
+                yield _labels(workdir, name)
+            except DAMAGED as error:
+                logger.warning(f"report: the labels of '{name}' are left out: {error}")
+    found = experiments.collect(workdir)
+    trained = [one for one in found if one.trained]
+    if trained:
+        yield _training(trained)
+    tested = [(one, evaluation) for one in found for evaluation in one.evaluations]
+    for name in sorted({str(e.about["set"]) for _, e in tested}):
+        own = [(one, e) for one, e in tested if e.about["set"] == name]
+        yield from _results(workdir, name, sorted(own, key=_place))
+
+
+def _place(pair: tuple[Experiment, Evaluation]) -> tuple[bool, bool, float]:
+    """Parted speakers first, then by falling UAR."""
+    evaluation = pair[1]
+    leaking = bool(evaluation.about.get("leaks_speakers"))
+    return (not evaluation.own_folds, leaking, -evaluation.summary["uar"]["mean"])
+
+
+def _labels(workdir: WorkDir, name: str) -> Section:
+    """Clips of each class, and the splits of a set."""
+    dataset = data.load(workdir, name)
+    counts: Counter[tuple[str, str]] = Counter()
+    for utterance, label in dataset.labels.items():
+        counts[label, dataset.data.gender.get(dataset.speaker(utterance), "?")] += 1
+    rows = []
+    for label in dataset.classes:
+        female, male = counts[label, "f"], counts[label, "m"]
+        rows.append([label, female + male + counts[label, "?"], female, male])
+    section = Section(f"Emotions of {name}")
+    section.tables.append(Table(("class", "clips", "of women", "of men"), rows))
+    lines = []
+    for path in sorted((dataset.data.path / "splits").glob("*.json")):
+        split = splits.read_split(dataset.data.path, path.stem)
+        found = leaks.leak_check(split, dataset)
+        shared = [max(len(getattr(leak, what)) for leak in found)
+                  for what in ("speakers", "sentences", "identical")]  # fmt: skip
+        sizes = [round(mean(leak.sizes[part] for leak in found)) for part in range(3)]
+        lines.append([path.stem, split.kind, len(found), *sizes, *shared])
+    if lines:
+        columns = ("split", "kind", "folds", "train", "valid", "test", "speakers", "sentences")
+        section.tables.append(
+            Table(
+                (*columns, "identical audio"),
+                lines,
+                "Sizes are means over folds; on the right, what training and test share (the most "
+                "of any fold). Shared speakers make results too good.",
+                groups=(("", 3), ("clips", 3), ("in train and test", 3)),
+                title="Splits",
+            )
+        )
+    return section
+
+
+def _training(trained: Sequence[Experiment]) -> Section:
+    """What was trained, and curves of loss and accuracy (as Figs. 2, 4, 7 and 10)."""
+    section = Section("Training of emotion")
+    rows = []
+    for one in trained:
+        card = one.trained[0].card
+        told = [each.summary for each in one.trained]
+        runs = f"{len({t.fold for t in one.trained})} x {len({t.seed for t in one.trained})}"
+        rows.append(
+            [
+                one.name,
+                card["upstream"],
+                str(card["network"].get("head", card["training"].get("head", ""))),
+                f"{card['training'].get('set')}, {card['training'].get('split')}",
+                runs,
+                round(mean(s["best_step"] for s in told)),
+                wording.duration_text(mean(s["train_seconds"] for s in told)),
+            ]
+        )
+        logs = [each.log for each in one.trained if "step" in each.log]
+        best = [each.summary["best_step"] for each in one.trained if "step" in each.log]
+        if any(len(log["step"]) > 1 for log in logs):
+            section.pictures.append(
+                Picture(
+                    pictures.curves(logs, best),
+                    f"Training of '{one.name}': a line for each fold and seed, a dot at the "
+                    "selected step.",
+                    f"Curves of loss, accuracy and UAR of {one.name} by step.",
+                )
+            )
+    columns = ("experiment", "upstream", "head", "set and split", "folds x seeds", "best step")
+    section.tables.append(Table((*columns, "time to it"), rows, dense=True))
+    return section
+
+
+def _results(
+    workdir: WorkDir, name: str, found: Sequence[tuple[Experiment, Evaluation]]
+) -> Iterator[Section]:
+    section = Section(f"Emotion: results on {name}")
+    if any(e.about["transductive"] for _, e in found):
+        section.text.append(
+            "Rows with per-speaker normalisation are transductive: mean and deviation of a test "
+            "speaker's own clips (without their labels) were used."
+        )
+    section.tables.append(tables.results(found))
+    gap = tables.leaks(found)
+    section.tables += [*([gap] if gap is not None else []), *tables.classes(found)]
+    if any(e.about["set"] == name and e.own_folds for _, e in found) and set(
+        published.CLASSES
+    ) == set(found[0][1].about["classes"]):
+        section.tables.append(tables.beside_paper(workdir, found))
+    honest = [(one, e) for one, e in found if not e.about.get("leaks_speakers")] or list(found)
+    bars = {
+        _label(one, e): [e.summary[f"recall_{c}"]["mean"] for c in honest[0][1].about["classes"]]
+        for one, e in honest[:MOST_BARS]
+        if e.about["classes"] == honest[0][1].about["classes"]
+    }
+    section.pictures.append(
+        Picture(
+            pictures.recalls(bars, honest[0][1].about["classes"]),
+            "Recall of each class; the shortest bars are the tail.",
+            f"Bars of recall by class of {', '.join(bars)}.",
+        )
+    )
+    for one, evaluation in found:
+        if evaluation.figure.is_file():
+            caption = f"Confusion of {_label(one, evaluation)}."
+            section.pictures.append(Picture(evaluation.figure.read_bytes(), caption, caption))
+    yield section
+    heard = Section(f"Emotion: worst clips of {name}")
+    for _, evaluation in honest[:MOST_WORST]:
+        try:
+            table = tables.worst(workdir, evaluation)
+        except DAMAGED as error:
+            logger.warning(f"report: worst clips of {evaluation.folder} are left out: {error}")
+            continue
+        if table is not None:
+            heard.tables.append(table)
+    if heard.tables:
+        yield heard
+
+
+def _label(one: Experiment, evaluation: Evaluation) -> str:
+    return f"{evaluation.title} ({wording.protocol(evaluation.about)})"

@@ -1,0 +1,181 @@
+"""Tables of emotion: results as in the paper's Table III, the leak, classes, the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from speechkit.emotion import published, wording
+from speechkit.emotion.splits import RANDOM_80_20
+from speechkit.report import clips
+from speechkit.report.emotion_experiments import Evaluation, Experiment
+from speechkit.report.model import Cell, Player, Table
+from speechkit.report.reading import corpus
+from speechkit.workdir import WorkDir
+
+Found = Sequence[tuple[Experiment, Evaluation]]
+_MINUS = "\N{MINUS SIGN}"
+NOTE = (
+    "Accuracy is the weighted accuracy (WA) of emotion papers, UAR the unweighted average recall. "
+    "±: standard deviation over folds (over seeds where there is one fold); below, the 95 % "
+    "interval of a bootstrap over speakers. Size, step and time are means over folds and seeds."
+)
+
+
+def share(value: dict[str, Any] | None) -> Cell:
+    """Percent with spread and interval."""
+    if value is None:
+        return Cell("-", number=True)
+    under = [f"± {100 * value['std']:.1f}"] if value["std"] is not None else []
+    if "low" in value:
+        under.append(f"[{100 * value['low']:.1f}, {100 * value['high']:.1f}]")
+    return Cell(f"{100 * value['mean']:.1f}", True, under=under)
+
+
+def results(found: Found) -> Table:
+    """One row per model and protocol, as Table III of the paper, with UAR and F1."""
+    rows = []
+    for one, evaluation in found:
+        about = evaluation.about
+        _, _, _, _, _, size, step, time, runs = wording.cost_row(about, evaluation.summary)
+        measured = [share(evaluation.summary.get(name)) for name in ("accuracy", "uar", "f1_macro")]
+        cells = [Cell(str(v), number=True) for v in (size, "-" if step is None else step, time)]
+        rows.append([evaluation.title, wording.protocol(about), *measured, *cells, runs, one.name])
+    columns = ["model", "protocol", "accuracy (%)", "UAR (%)", "macro F1 (%)", "model size"]
+    columns += ["best step", "training time", "folds x seeds", "experiment"]
+    return Table(columns, rows, NOTE, dense=True)
+
+
+def leaks(found: Found) -> Table | None:
+    """For each model, what it gains where test speakers are also trained on."""
+    honest: dict[str, Evaluation] = {}
+    leaking: dict[str, list[Evaluation]] = {}
+    for _, evaluation in found:
+        if not evaluation.own_folds:
+            continue
+        if evaluation.about["leaks_speakers"]:
+            leaking.setdefault(evaluation.title, []).append(evaluation)
+        else:
+            honest.setdefault(evaluation.title, evaluation)
+    rows = []
+    for title, ours in honest.items():
+        for other in leaking.get(title, []):
+            cells: list[Any] = []
+            for name in ("accuracy", "uar"):
+                fair, leaked = (e.summary[name]["mean"] for e in (ours, other))
+                gap = Cell(f"{100 * (leaked - fair):+.1f}".replace("-", _MINUS), True, strong=True)
+                cells += [Cell(f"{100 * v:.1f}", True) for v in (fair, leaked)] + [gap]
+            rows.append([title, ours.about["split"], other.about["split"], *cells])
+    if not rows:
+        return None
+    measured = ("parted", "leaking", "gap") * 2
+    return Table(
+        ("model", "speakers parted", "speakers leak", *measured),
+        rows,
+        "The gap is what a model seems to gain when the speakers (and sentences) that it is "
+        "tested on are also in the training part. In percentage points; training parts differ "
+        "somewhat in size.",
+        groups=(("", 3), ("accuracy (%)", 3), ("UAR (%)", 3)),
+        title="The size of the leak",
+    )
+
+
+def classes(found: Found) -> list[Table]:
+    """Recall and F1 of each class, for models that share their classes."""
+    names = found[0][1].about["classes"]
+    same = [evaluation for _, evaluation in found if evaluation.about["classes"] == names]
+    made = []
+    for what, title in (("recall", "Recall of each class (%)"), ("f1", "F1 of each class (%)")):
+        rows = [
+            [
+                evaluation.title,
+                wording.protocol(evaluation.about),
+                *(Cell(f"{100 * evaluation.summary[f'{what}_{n}']['mean']:.0f}", True)
+                  for n in names),
+            ]
+            for evaluation in same
+        ]  # fmt: skip
+        made.append(Table(("model", "protocol", *names), rows, dense=True, title=title))
+    return made
+
+
+def beside_paper(workdir: WorkDir, found: Found) -> Table:
+    """The paper's Table III, our results with the same encoders, and why they differ."""
+    rows: list[list[Any]] = []
+    for row in published.ROWS:
+        ours = [(one, e) for one, e in found if e.about["upstream"] == row.upstream]
+        theirs = [Cell(f"{row.accuracy:g}", True), Cell(f"{row.uar:.0f}", True)]
+        theirs += [Cell(row.size, True), Cell(f"{row.steps}", True), Cell(row.time, True)]
+        if not ours:
+            dash = [Cell("-", True)] * 2
+            rows.append([row.name, *theirs, *dash, "", "not run here: the encoder is a download"])
+        for _, e in ours:
+            own = [share(e.summary["accuracy"]), share(e.summary["uar"])]
+            why = "; ".join(differences(workdir, e)) or "comparable"
+            rows.append([row.name, *theirs, *own, wording.protocol(e.about), why])
+    columns = ("model", "accuracy (%)", "UAR (%)", "model size", "best step", "training time")
+    return Table(
+        (*columns, "accuracy (%)", "UAR (%)", "protocol", "comparable?"),
+        rows,
+        f"Paper: {published.SOURCE}. Its test clips are a random fifth of RAVDESS, of actors who "
+        "are trained on, and its step was chosen on those clips: that is --split random-80-20 "
+        "here, with the step chosen on other clips.",
+        groups=(("", 1), ("paper", 5), ("ours", 4)),
+        dense=True,
+        title="Beside the paper",
+    )
+
+
+def differences(workdir: WorkDir, evaluation: Evaluation) -> Iterator[str]:
+    """What was otherwise than in the paper."""
+    about = evaluation.about
+    tested = corpus(workdir, str(about["set"]))
+    if tested != published.CORPUS:
+        yield f"other corpus ({tested or 'unknown'})"
+    if about.get("kind") != RANDOM_80_20:
+        yield "speakers are parted" if not about.get("leaks_speakers") else "other split"
+    else:
+        yield "the step is chosen on clips that are not tested"
+    clips_tested = evaluation.summary.get("accuracy", {}).get("n")
+    if clips_tested and len(about["folds"]) > 1 and about.get("kind") == RANDOM_80_20:
+        yield f"{len(about['folds'])} random divisions, not one"
+    training = about.get("training", {})
+    if training.get("freeze") == "encoder":
+        yield "the encoder is frozen"
+    if (training.get("batch_size"), training.get("accumulate")) != (4, 2):
+        yield "other batches"
+
+
+def worst(workdir: WorkDir, evaluation: Evaluation, count: int = 10) -> Table | None:
+    """The clips most confidently wrong, with players; None where there are none."""
+    from speechkit.emotion import data
+
+    rows = evaluation.worst()[:count]
+    if not rows:
+        return None
+    dataset = data.load(workdir, str(evaluation.about["set"]))
+    lines = []
+    for row in rows:
+        player = Cell("-")
+        utterance = dataset.by_id.get(row["utt"])
+        if utterance is not None and not utterance.wav.endswith("|"):
+            try:
+                sound, mime = clips.clip(utterance)
+                player = Cell("", player=Player(sound, mime, row["utt"]))
+            except clips.UserError:
+                pass
+        sure = [Cell(f"{100 * float(row[name]):.0f}", True) for name in ("confidence", "p_label")]
+        said = dataset.statements.get(row["utt"], "")
+        lines.append(
+            [int(row["rank"]), row["utt"], row["speaker"], said, row["label"], row["predicted"],
+             *sure, player]
+        )  # fmt: skip
+    columns = ("rank", "clip", "speaker", "said", "true", "taken for", "sure (%)", "true (%)", "")
+    return Table(
+        columns,
+        lines,
+        "Probabilities are means over seeds; ranked by that of the wrong class minus that of the "
+        "true one.",
+        dense=True,
+        title=f"Most confidently wrong: {evaluation.title}",
+    )
