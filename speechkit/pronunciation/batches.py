@@ -91,11 +91,7 @@ class Windows:
     def rows(self, windows: Tensor, layout: Layout) -> Tensor:
         """Row of each packed phone ``[S, N]``; that after the last in filling."""
         rows = self.start[windows].gather(1, layout.sequences) + layout.columns
-        return (
-            rows
-            if layout.filled is None
-            else rows.masked_fill(~layout.filled, len(self.phones) - 1)
-        )
+        return rows.masked_fill(~layout.filled, len(self.phones) - 1)
 
 
 def _columns(values: list[np.ndarray], rows: int) -> np.ndarray:

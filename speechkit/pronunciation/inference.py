@@ -51,9 +51,9 @@ class SetScorer:
         the mean of the windows' by their numbers of phones.
         """
         windows, config = self.windows, self.windows.config
-        found, models = windows.found, net.models
-        device = windows.features.device
-        tokens = torch.empty(models, len(found.phones), len(config.token_aspects), device=device)
+        models, device = net.models, windows.features.device
+        rows = len(windows.phones)  # the last is that of filling
+        tokens = torch.empty(models, rows, len(config.token_aspects), device=device)
         ends = torch.empty(models, len(windows), len(config.utterance_aspects), device=device)
         with torch.inference_mode():
             for chunk in self.chunks:
@@ -63,7 +63,7 @@ class SetScorer:
                 tokens[:, chunk.rows] = scores.tokens
                 ends[:, chunk.windows] = scores.utterances
         return {
-            **self._levels(tokens.cpu().numpy()),
+            **self._levels(tokens[:, :-1].cpu().numpy()),
             **self._utterances(ends.double().cpu().numpy()),
         }
 

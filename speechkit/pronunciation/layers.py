@@ -116,11 +116,13 @@ class Block(nn.Module):
         self.up = Linear(models, width, 4 * width)
         self.down = Linear(models, 4 * width, width)
 
-    def forward(self, x: Tensor, layout: Layout, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
         """Packed ``[S, T, width]`` -> the same shape."""
         width = (x.shape[-1],)
         qkv = layout.to_grid(self.norm1.then(self.qkv, functional.layer_norm(x, width)))
-        x = x + self.dropout(self.out(layout.to_packed(self.attend(qkv, mask))), layout)
+        x = x + self.dropout(
+            self.out(layout.to_packed(self.attend(qkv, layout.mask.to(x.dtype)))), layout
+        )
         hidden = functional.gelu(self.norm2.then(self.up, functional.layer_norm(x, width)))
         return x + self.dropout(self.down(hidden), layout)
 

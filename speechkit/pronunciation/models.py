@@ -82,8 +82,7 @@ class ModelConfig:
 
     def layout(self, lengths: Tensor) -> Layout:
         """The layout of sequences of these lengths ``[S, B]``."""
-        # Products of rows whose length is a multiple of 16 are faster than of shorter rows.
-        return make_layout(lengths, self.extra, 16 if self.kind == "gopt" else 1)
+        return make_layout(lengths, self.extra)
 
 
 @dataclass
@@ -148,9 +147,8 @@ class Gopt(Scorer):
         x = self.embed(features, phones) + look_up(self.positions[:, extra:], layout.columns)
         tokens = self.tokens + self.positions[:, :extra]
         x = self.dropout(torch.cat([tokens.repeat(1, batch, 1), x], dim=1), layout)
-        mask = layout.key_mask(x.dtype)
         for block in self.blocks:
-            x = block(x, layout, mask)
+            x = block(x, layout)
         first = batch * extra
         return Predictions(
             self.token_heads(x[:, first:, None]),

@@ -20,7 +20,7 @@ def inputs(config, lengths, seed=0):
         [(torch.randn(n, config.inputs), torch.randint(0, config.symbols, (n,))) for n in row]
         for row in lengths.tolist()
     ]
-    total = int(lengths.sum(1).max())
+    total = int(lengths.sum(1).max()) + 1
     features = torch.randn(len(lengths), total, config.inputs) * 100  # filling must not matter
     phones = torch.randint(0, config.symbols, (len(lengths), total))
     for s, row in enumerate(each):
@@ -110,7 +110,7 @@ def test_against_torch_sequence_by_sequence(kind, heads):
     each, features, phones = inputs(config, LENGTHS)
     layout = config.layout(LENGTHS)
     found = model(features, phones, layout)
-    assert found.tokens.shape == (3, 16, 4) and found.utterances.shape == (3, 4, 5)
+    assert found.tokens.shape == (3, 17, 4) and found.utterances.shape == (3, 4, 5)
     for s, row in enumerate(each):
         first = 0
         for b, (f, p) in enumerate(row):
@@ -128,9 +128,7 @@ def test_gradients_by_finite_differences(kind):
     lengths = torch.tensor([[2, 1], [1, 4]])
     _, features, phones = inputs(config, lengths)
     features, layout = features.double() / 50, config.layout(lengths)
-    weights = torch.randn(2, 5, 1, dtype=torch.float64)
-    if layout.filled is not None:
-        weights = weights * layout.filled[..., None]
+    weights = torch.randn(2, 6, 1, dtype=torch.float64) * layout.filled[..., None]
 
     def loss(*values):
         named = dict(zip((n for n, _ in model.named_parameters()), values, strict=True))
@@ -146,13 +144,13 @@ def test_published_size_and_subsets_of_aspects():
     config = ModelConfig(84, aspects=("utterance_fluency",))
     model = build(config, [0])
     assert model.tokens.shape == (1, 1, 24)
-    found = model(torch.randn(1, 3, 84), torch.ones(1, 3).long(), config.layout(LENGTHS[:1, :1]))
-    assert found.tokens.shape == (1, 3, 0) and found.utterances.shape == (1, 1, 1)
+    found = model(torch.randn(1, 4, 84), torch.ones(1, 4).long(), config.layout(LENGTHS[:1, :1]))
+    assert found.tokens.shape == (1, 4, 0) and found.utterances.shape == (1, 1, 1)
     config = ModelConfig(84, aspects=("phone_accuracy",))
     found = build(config, [0])(
-        torch.randn(1, 3, 84), torch.ones(1, 3).long(), config.layout(LENGTHS[:1, :1])
+        torch.randn(1, 4, 84), torch.ones(1, 4).long(), config.layout(LENGTHS[:1, :1])
     )
-    assert found.tokens.shape == (1, 3, 1) and found.utterances.shape == (1, 1, 0)
+    assert found.tokens.shape == (1, 4, 1) and found.utterances.shape == (1, 1, 0)
 
 
 def test_a_seed_is_initialised_the_same_in_any_company():
@@ -168,30 +166,34 @@ def test_each_seed_drops_its_own():
     config = ModelConfig(5, dropout=0.4)
     model = build(config, [0, 0])
     lengths = torch.tensor([[4, 3], [4, 3]])
-    features = torch.randn(1, 7, 5).expand(2, -1, -1).contiguous()
-    phones, layout = torch.ones(2, 7).long(), config.layout(lengths)
+    features = torch.randn(1, 8, 5).expand(2, -1, -1).contiguous()
+    phones, layout = torch.ones(2, 8).long(), config.layout(lengths)
 
     def run(first, second):
         model.dropout.generators = [torch.Generator().manual_seed(k) for k in (first, second)]
-        return model(features, phones, layout).tokens
+        return model(features, phones, layout).tokens[:, :7]
 
     same, other = run(1, 1), run(1, 2)
     assert torch.allclose(same[0], same[1]) and torch.equal(same[0], other[0])
     assert not torch.allclose(other[0], other[1])
 
 
-def test_layout_round_trip():
+@pytest.mark.parametrize("lengths", [LENGTHS, torch.full((2, 3), 4), LENGTHS[:1]])
+def test_layout_round_trip(lengths):
+    models, batch = lengths.shape
     for extra in (0, 2):
-        layout = make_layout(LENGTHS, extra, 4)
-        total = 4 * extra + 16
-        packed = torch.arange(3.0 * total).view(3, total, 1)
-        back = layout.to_packed(layout.to_grid(packed))
-        for s, row in enumerate(LENGTHS.tolist()):
-            n = 4 * extra + sum(row)
+        layout = make_layout(lengths, extra)
+        total = batch * extra + int(lengths.sum(1).max()) + 1
+        packed = torch.arange(float(models * total)).view(models, total, 1)
+        grid = layout.to_grid(packed)
+        back = layout.to_packed(grid)
+        for s, row in enumerate(lengths.tolist()):
+            n = batch * extra + sum(row)
             assert torch.equal(back[s, :n], packed[s, :n])
-        assert layout.length % 4 == 0
-        empty = layout.key_mask().isinf().sum(-1)[:, 0]
-        assert (empty + LENGTHS.flatten() + extra == layout.length).all()
+            assert not layout.filled[s, sum(row) :].any() and layout.filled[s, : sum(row)].all()
+        empty = layout.mask.isinf().sum(-1)[:, 0]
+        assert (empty + lengths.flatten() + extra == layout.length).all() and empty.any()
+        assert torch.isinf(layout.mask.flatten()[layout.cells.view(models, -1)[:, -1]]).all()
 
 
 @pytest.mark.parametrize(
