@@ -25,7 +25,7 @@ def offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def fetch(name: str, patterns: Sequence[str], flag: str, check: str = "") -> Path:
+def fetch(name: str, patterns: Sequence[str], flag: str, check: str = "", use: str = "") -> Path:
     """Folder of a model of the hub: from its cache if it is there, else downloaded.
 
     Args:
@@ -33,6 +33,7 @@ def fetch(name: str, patterns: Sequence[str], flag: str, check: str = "") -> Pat
         patterns: files that are needed, as globs.
         flag: how the user gives a local folder, e.g. ``--upstream``, for the message.
         check: a file that a whole copy in the cache has; empty takes whatever is there.
+        use: what else to do with the folder, for the message; default to give it by ``flag``.
 
     Raises:
         UserError: it is not in the cache and cannot be fetched; names the command to run.
@@ -50,8 +51,9 @@ def fetch(name: str, patterns: Sequence[str], flag: str, check: str = "") -> Pat
             return Path(snapshot_download(name, allow_patterns=wanted))
         except Exception as error:  # any transport may fail in its own way; the reason is shown
             reason = " ".join(str(error).split())[:200] or type(error).__name__
+    use = use or f"give it as {flag} DIR"
     raise UserError(
         f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}.",
         f"Where there is a network, run: hf download {name} --local-dir DIR ; copy the folder "
-        f"here and give it as {flag} DIR. (With HF_HUB_OFFLINE=1 only the cache is searched.)",
+        f"here and {use}. (With HF_HUB_OFFLINE=1 only the cache is searched.)",
     )

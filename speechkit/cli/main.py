@@ -56,6 +56,7 @@ def _add_commands() -> None:
         prepare,
         prosody,
         report,
+        share,
         split,
         split_folds,
         train,
@@ -79,6 +80,8 @@ def _add_commands() -> None:
     app.command("analyze-correlation")(correlation.analyze_correlation)
     app.add_typer(predict.app, name="predict")
     app.command("report")(report.report)
+    app.command("export")(share.export_model)
+    app.command("import")(share.import_model)
     app.command("doctor")(doctor.doctor)
 
 

@@ -1,0 +1,92 @@
+"""A model's file on the Hugging Face hub: put there, and fetched from there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from speechkit import hub
+from speechkit.errors import UserError
+from speechkit.sharing import archive
+
+
+def check_target(repository: str) -> None:
+    """Refuse what cannot work before a large file is written.
+
+    Raises:
+        UserError: no name of a repository, no network wanted, or nobody is logged in.
+    """
+    from huggingface_hub import get_token
+
+    if not hub.is_repository(repository):
+        raise UserError(
+            f"--push-to-hub '{repository}' is not a name on the hub.", "Expected: OWNER/NAME."
+        )
+    if hub.offline():
+        raise UserError(
+            "HF_HUB_OFFLINE is set: nothing can be pushed.",
+            "Unset it, or carry the file that export writes.",
+        )
+    if not get_token():
+        raise UserError(
+            "Nobody is logged in to the Hugging Face hub on this machine.",
+            "Run `hf auth login`, or set HF_TOKEN to a token that may write.",
+        )
+
+
+def push(file: Path, card: str, repository: str, private: bool) -> str:
+    """Put a model's file and its card into a repository of the hub, in one commit.
+
+    Args:
+        file: that :func:`archive.write` wrote.
+        card: shown as the repository's page.
+        repository: OWNER/NAME; made if it is not there.
+        private: make it private, if it is made.
+
+    Returns:
+        Address of the commit.
+
+    Raises:
+        UserError: the hub refused, or cannot be reached.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    contents = archive.read_list(file)
+    api = HfApi()
+    try:
+        api.create_repo(repository, repo_type="model", private=private, exist_ok=True)
+        done = api.create_commit(
+            repository,
+            [
+                CommitOperationAdd(archive.README, card.encode()),
+                CommitOperationAdd(f"{contents.name}.zip", str(file)),
+            ],
+            commit_message=f"{contents.task} model {contents.name} of speechkit {contents.version}",
+            repo_type="model",
+        )
+    except Exception as error:  # any transport may fail in its own way; the reason is shown
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise UserError(
+            f"The model could not be pushed to '{repository}': {reason}",
+            f"The file is there: {file}. Mend the reason, and push it again with --force, or run: "
+            f"hf upload {repository} {file}",
+        ) from error
+    return str(done.commit_url)
+
+
+def fetch(repository: str) -> Path:
+    """The model's file of a repository of the hub.
+
+    Raises:
+        UserError: it cannot be reached, or has no such file or several.
+    """
+    name = repository.removeprefix(hub.PREFIX)
+    if not hub.is_repository(name):
+        raise UserError(f"'{repository}' is not a name on the hub.", "Expected: hf:OWNER/NAME.")
+    folder = hub.fetch(name, ["*.zip"], "", "*.zip", use="import the .zip file in it")
+    found = sorted(folder.glob("*.zip"))
+    if len(found) != 1:
+        raise UserError(
+            f"'{name}' has {len(found)} .zip files, expected the one that export wrote.",
+            f"Fetch the one you want: hf download {name} FILE",
+        )
+    return found[0]
