@@ -10,7 +10,8 @@ from scored_speech import make_corpus
 
 RECIPE = Path(__file__).parents[1] / "recipes/speechocean762/score_balanced/run.sh"
 SMALL = [
-    "--acoustic-epochs", 1, "--realign", 0, "--acoustic", "--widths 16 --no-full",
+    "--acoustic-epochs", 1, "--again-epochs", 1, "--realign", 0, "--folds", 2,
+    "--acoustic", "--widths 16", "--best", "--dropout 0.1",
     "--blocks", "tdnn_prosody", "--arms", "gopt_mse gopt_sb-num", "--betas", "", "--features", "",
     "--seeds", 2, "--epochs", 2,
 ]  # fmt: skip
@@ -32,7 +33,7 @@ def test_from_speech_to_the_report(tmp_path):
     corpus, work = make_corpus(tmp_path), tmp_path / "work"
     done = recipe("--corpus", corpus, "--dir", work, *SMALL)
     assert done.returncode == 0, done.stderr[-3000:]
-    for arm in ("gopt_mse", "gopt_sb-num"):
+    for arm in ("gopt_mse", "gopt_sb-num", "best"):
         folder = work / "exp/pronunciation" / arm / "eval/test"
         summary = json.loads((folder / "summary.json").read_text())
         assert summary["utterances"]["mean"] == 12 and summary["phone_accuracy_mse"]["n"] == 2

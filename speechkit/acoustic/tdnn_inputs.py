@@ -82,7 +82,15 @@ class Inputs:
             of = speaker_folds(speakers, self.dataset.gender, max(folds, 1))
         wrong = mismatches(self.alignment / "utterances.tsv")
         kept = [u for u in sources if u.id not in wrong]
-        if len(kept) < len(sources):
+        if len(kept) < len(sources) / 2:
+            logger.warning(
+                f"{len(sources) - len(kept)} of {len(sources)} utterances do not match their text "
+                f"according to {self.alignment / 'utterances.tsv'}. A model that doubts most of "
+                "them is too weak to tell, so all are used; see that texts and audio belong "
+                "together."
+            )
+            kept = sources
+        elif len(kept) < len(sources):
             logger.info(
                 f"{len(sources) - len(kept)} utterances do not match their text according to "
                 f"{self.alignment / 'utterances.tsv'}; they are left out."

@@ -266,6 +266,15 @@ def test_mismatches_are_left_out(run, tmp_path: Path) -> None:
     assert done.code == 2 and "columns utt and matches" in done.err
 
 
+def test_a_model_that_doubts_most_texts_is_not_believed(run, tmp_path: Path) -> None:
+    tone_set(tmp_path, 2, 1, mismatch=0)
+    flags = [*TINY, "--speeds", "1.0", "--json"]
+    flags[flags.index("--epochs") + 1] = 1
+    done = run("train", "acoustic", "-C", tmp_path, *flags)
+    assert done.code == 0, done.err
+    assert "too weak to tell" in done.err and json.loads(done.out)["utterances"] == 2
+
+
 def test_only_a_full_network(run, tmp_path: Path) -> None:
     tone_set(tmp_path, 2, 2)
     flags = [*TINY, "--folds", 0, "--speeds", "1.0", "--align", ""]
