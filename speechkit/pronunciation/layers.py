@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from speechkit.pronunciation.fused import attention, normed_linear
 from speechkit.pronunciation.packing import Layout
 
 
@@ -43,12 +44,8 @@ class Norm(nn.Module):
         self.bias = nn.Parameter(torch.empty(models, width))
 
     def then(self, layer: Linear, x: Tensor) -> Tensor:
-        """``layer`` of the scaled and shifted x ``[S, T, width]`` (normalised by the caller)."""
-        weight = layer.weight.transpose(1, 2)
-        bias = torch.bmm(self.bias[:, None], weight)
-        if layer.bias is not None:
-            bias = bias + layer.bias[:, None]
-        return torch.baddbmm(bias, x, self.weight[..., None] * weight)
+        """``layer`` of the norm of x, ``[S, T, width]`` -> ``[S, T, out]``."""
+        return normed_linear(x, self.weight, self.bias, layer.weight, layer.bias)
 
 
 class Heads(nn.Module):
@@ -101,11 +98,7 @@ def look_up(table: Tensor, index: Tensor) -> Tensor:
 
 
 class Block(nn.Module):
-    """Pre-norm transformer block; query, key and value without bias.
-
-    The scale and shift of each norm are moved into the layer after it, where they cost next
-    to nothing: (x * g + b) W = x (g W) + b W.
-    """
+    """Pre-norm transformer block; query, key and value without bias."""
 
     def __init__(self, models: int, width: int, heads: int, dropout: Dropout) -> None:
         super().__init__()
@@ -118,25 +111,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
         """Packed ``[S, T, width]`` -> the same shape."""
-        width = (x.shape[-1],)
-        qkv = layout.to_grid(self.norm1.then(self.qkv, functional.layer_norm(x, width)))
-        x = x + self.dropout(
-            self.out(layout.to_packed(self.attend(qkv, layout.mask.to(x.dtype)))), layout
-        )
-        hidden = functional.gelu(self.norm2.then(self.up, functional.layer_norm(x, width)))
+        qkv, mask = self.norm1.then(self.qkv, x), layout.mask.to(x.dtype)
+        found = attention(qkv, layout.grid, layout.cells, mask, self.heads)
+        x = x + self.dropout(self.out(found), layout)
+        hidden = functional.gelu(self.norm2.then(self.up, x))
         return x + self.dropout(self.down(hidden), layout)
-
-    def attend(self, qkv: Tensor, mask: Tensor) -> Tensor:
-        """``[R, L, 3 * width]``, ``[R, 1, L]`` -> ``[R, L, width]``, R = S * B."""
-        rows, length, size = qkv.shape
-        if self.heads > 1:
-            parts = qkv.view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-            q, k, v = parts.flatten(1, 2).unbind(0)
-            mask = mask.repeat_interleave(self.heads, 0)
-        else:
-            q, k, v = qkv.chunk(3, dim=-1)
-        scores = torch.baddbmm(mask, q, k.transpose(1, 2), alpha=q.shape[-1] ** -0.5)
-        found = torch.bmm(scores.softmax(-1), v)
-        if self.heads > 1:
-            found = found.view(rows, self.heads, length, -1).transpose(1, 2)
-        return found.reshape(rows, length, size // 3)

@@ -121,9 +121,10 @@ def test_against_torch_sequence_by_sequence(kind, heads):
             first += len(p)
 
 
-@pytest.mark.parametrize("kind", ["gopt", "lstm"])
-def test_gradients_by_finite_differences(kind):
-    config = ModelConfig(3, kind, ("word_total", "utterance_total"), width=4, depth=2, symbols=5)
+@pytest.mark.parametrize(("kind", "heads"), [("gopt", 1), ("gopt", 2), ("lstm", 1)])
+def test_gradients_by_finite_differences(kind, heads):
+    aspects = ("word_total", "utterance_total")
+    config = ModelConfig(3, kind, aspects, width=4, depth=2, heads=heads, symbols=5)
     model = perturbed(config, [0, 1]).double()
     lengths = torch.tensor([[2, 1], [1, 4]])
     _, features, phones = inputs(config, lengths)
