@@ -87,6 +87,35 @@ def phone_ids(phones: Sequence[str]) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
+def single(
+    features: np.ndarray, phones: Sequence[str], words: Sequence[int], aspects: Sequence[str]
+) -> ScoredSet:
+    """One text without scores.
+
+    Args:
+        features: ``[P, D]``.
+        phones: the P canonical phones.
+        words: index of the word of each phone, ascending from 0.
+        aspects: that will be predicted.
+    """
+    index = np.asarray(words, dtype=np.int64)
+    count = int(index[-1]) + 1
+    sizes = {"phone": len(phones), "word": count, "utterance": 1}
+    blank = {a: np.full(sizes[split_aspect(a)[0]], np.nan, np.float32) for a in aspects}
+    return ScoredSet(
+        "",
+        ["text"],
+        [""],
+        features,
+        list(phones),
+        np.array([0, len(phones)]),
+        index,
+        np.array([0, count]),
+        [""] * count,
+        blank,
+    )
+
+
 def gop_folders(work: WorkDir, set_name: str, names: Sequence[str]) -> list[Path]:
     """``exp/gop/<set>[-name]`` for each name."""
     made_by = f"speechkit extract-gop --set {set_name}"
@@ -141,18 +170,23 @@ def load(work: WorkDir, set_name: str, names: Sequence[str]) -> ScoredSet:
             f"Features and scores of '{set_name}' disagree in {len(faults)} utterances:{listed}\n",
             "Extract the features again from the phones of the scores: speechkit extract-gop",
         )
+    _say_skipped(found, len(speakers))
+    _fill(found, scores, gops)
+    return found
+
+
+def _say_skipped(found: ScoredSet, of: int) -> None:
+    """Warn of utterances that are left out; UserError if none is left."""
     if not found.utterances:
         raise UserError(
-            f"No utterance of '{set_name}' has both scores and features.",
+            f"No utterance of '{found.name}' has both scores and features.",
             "Extract the features with: speechkit extract-gop",
         )
     if found.skipped:
         logger.warning(
-            f"{set_name}: {len(found.skipped)} of {len(speakers)} utterances are left out "
+            f"{found.name}: {len(found.skipped)} of {of} utterances are left out "
             f"(without scores or features), {found.skipped[0][0]} first."
         )
-    _fill(found, scores, gops)
-    return found
 
 
 def _disagreement(name: str, scores: Scores, gops: Sequence[GopFolder]) -> str:

@@ -295,6 +295,4 @@ def save(group: Group, files: Mapping[int, Path]) -> None:
 
 def restore(file: Path) -> State | None:
     """The state that an earlier run saved, if there is one."""
-    if not file.exists():
-        return None
-    return dict(torch.load(file, map_location="cpu", weights_only=True))
+    return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None

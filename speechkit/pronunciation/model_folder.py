@@ -96,7 +96,7 @@ class Assessor:
             UserError: no phones, phones that are not ARPAbet, or features of another size.
         """
         from speechkit.pronunciation.batches import Windows
-        from speechkit.pronunciation.dataset import ScoredSet
+        from speechkit.pronunciation.dataset import single
         from speechkit.pronunciation.inference import SetScorer
 
         if not len(phones):
@@ -105,24 +105,7 @@ class Assessor:
             raise UserError(
                 f"The features are {features.shape}, expected {(len(phones), self.config.inputs)}."
             )
-        index = np.asarray(words, dtype=np.int64)
-        count = int(index[-1]) + 1
-        sizes = {"phone": len(phones), "word": count, "utterance": 1}
-        one = ScoredSet(
-            "",
-            ["text"],
-            [""],
-            features,
-            list(phones),
-            np.array([0, len(phones)]),
-            index,
-            np.array([0, count]),
-            [""] * count,
-            {
-                aspect: np.full(sizes[aspect.partition("_")[0]], np.nan, np.float32)
-                for aspect in self.config.aspects
-            },
-        )
+        one = single(features, phones, words, self.config.aspects)
         device = str(next(self.net.parameters()).device)
         windows = Windows(one, self.normaliser, self.config, device)
         found = SetScorer(windows, self.net.models)(self.net)
