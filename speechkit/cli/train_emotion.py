@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from speechkit.cli import options
 from speechkit.errors import UserError
+
+if TYPE_CHECKING:
+    from speechkit.emotion.runs import Run
+    from speechkit.training.tracking import Tell, Wandb
 
 OF_UPSTREAM = "of the upstream"
 Int = Optional[int]  # noqa: UP045 - Typer evaluates this at run time
@@ -95,6 +101,10 @@ def train_emotion(
     checkpoint_minutes: Annotated[
         float, typer.Option(help="Save the state this often, besides every evaluation.")
     ] = 10.0,
+    wandb: Annotated[
+        str,
+        typer.Option(help="Also send the curves to this W&B project (extra [tracking])."),
+    ] = "",
     on_error: options.OnError = "stop",
     directory: options.Dir = Path("."),
     device: options.Device = "auto",
@@ -113,7 +123,7 @@ def train_emotion(
         given["channels"] = options.numbers("--channels", channels, int)
     _run(
         upstream, name, preset, given, set_name, split, folds, range(seed, seed + seeds),
-        max_seconds, checkpoint_minutes, on_error, directory, device, jobs, force, as_json,
+        max_seconds, checkpoint_minutes, wandb, on_error, directory, device, jobs, force, as_json,
     )  # fmt: skip
 
 
@@ -138,6 +148,7 @@ def _run(
     seeds: range,
     max_seconds: float,
     checkpoint_minutes: float,
+    wandb: str,
     on_error: str,
     directory: Path,
     device: str,
@@ -161,8 +172,22 @@ def _run(
     plan = training.Plan(set_name, split, numbers, tuple(seeds), max_seconds)
     where = resolve_device(device).type
     resources = Resources(where, options.resolve_jobs(jobs), checkpoint_minutes, on_error)
-    for job in planned:
-        done = training.train(WorkDir(directory), job, plan, resources, force=force)
-        if not ranks().rank:
-            rows = training.summary_rows(done)
-            print_table(f"Trained: {job.name}", training.SUMMARY_COLUMNS, rows, as_json)
+    with ExitStack() as stack:
+        tracker = None
+        if wandb and not ranks().rank:
+            from speechkit.training.tracking import Wandb
+
+            tracker = stack.enter_context(Wandb(wandb, directory))
+        for job in planned:
+            listen = partial(_listen, tracker, job.name) if tracker is not None else None
+            done = training.train(
+                WorkDir(directory), job, plan, resources, force=force, listen=listen
+            )
+            if not ranks().rank:
+                rows = training.summary_rows(done)
+                print_table(f"Trained: {job.name}", training.SUMMARY_COLUMNS, rows, as_json)
+
+
+def _listen(tracker: Wandb, name: str, run: Run, config: Any) -> Tell:
+    parameters = {**run.as_dict(), **config.as_dict()}
+    return tracker.run(name, f"fold{run.fold}/seed{run.seed}", parameters)

@@ -93,6 +93,27 @@ class Clips(Dataset):
         return made
 
 
+def broken_clips(
+    dataset: EmotionSet, ids: Sequence[str], encoder: Encoder, max_seconds: float, jobs: int
+) -> dict[str, str]:
+    """Utterance -> why it cannot be used, of those that cannot."""
+    check = partial(
+        _problem, rate=encoder.sample_rate, shortest=encoder.shortest, max_seconds=max_seconds
+    )
+    found = parallel.map_items(
+        check, dataset.utterances(ids), jobs=jobs, chunk=16, name=lambda u: u.id
+    )
+    return {done.item.id: done.value for done in found if done.value}
+
+
+def _problem(utterance: Utterance, rate: int, shortest: int, max_seconds: float) -> str:
+    try:
+        wave = read_clip(utterance, rate, max_seconds)
+    except UserError as error:
+        return error.problem
+    return "" if len(wave) >= shortest else f"is shorter than {shortest / rate:.3f} s, one frame."
+
+
 def collate(items: Sequence[Any]) -> Batch | str:
     """Pad to the longest clip: waves ``[B, T]``, lengths, targets ``[B]``."""
     for item in items:

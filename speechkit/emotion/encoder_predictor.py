@@ -12,8 +12,9 @@ import torch
 
 from speechkit.emotion import encoder_network, hidden
 from speechkit.emotion.data import EmotionSet
+from speechkit.emotion.encoder_clips import broken_clips
 from speechkit.emotion.encoder_network import EncoderNet
-from speechkit.emotion.hidden_states import Kind, Vectors, form_of
+from speechkit.emotion.hidden_states import Hidden, Kind, Vectors, form_of
 from speechkit.emotion.predictor import Predictor
 from speechkit.errors import UserError
 
@@ -81,16 +82,10 @@ class EncoderPredictor(Predictor):
         """With a frozen encoder from the hidden states that are kept, made where they are not."""
         if not self.network["frozen"]:
             return super().of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
-        kind = Kind(
-            str(self.card["upstream"]),
-            str(self.network["layers"]),
-            form_of(self.pooling),
-            self.max_seconds,
-        )
-        source = encoder_network.find_frozen(self.folder, self.card)
-        cache = hidden.extract(
-            workdir, dataset, kind, source=source, device=self.device.type, jobs=jobs
-        )
+        cache = self._hidden(workdir, dataset, jobs)
+        for name in ids:
+            if name in cache.skipped:
+                raise UserError(f"{name}: {cache.skipped[name]}", "Leave it out.")
         classifier = encoder_network.read_classifier(self.folder, self.card).to(self.device)
         found = []
         for first in range(0, len(ids), 32):
@@ -100,3 +95,28 @@ class EncoderPredictor(Predictor):
             found.append(logits.softmax(-1).cpu().numpy())
             advance(len(values))
         return np.concatenate(found)
+
+    def broken(
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+    ) -> dict[str, str]:
+        if self.network["frozen"]:
+            skipped = self._hidden(workdir, dataset, jobs).skipped
+            return {name: skipped[name] for name in ids if name in skipped}
+        return broken_clips(dataset, ids, self.net.encoder, self.max_seconds, jobs)
+
+    def _hidden(self, workdir: WorkDir, dataset: EmotionSet, jobs: int) -> Hidden:
+        kind = Kind(
+            str(self.card["upstream"]),
+            str(self.network["layers"]),
+            form_of(self.pooling),
+            self.max_seconds,
+        )
+        return hidden.extract(
+            workdir,
+            dataset,
+            kind,
+            source=encoder_network.find_frozen(self.folder, self.card),
+            device=self.device.type,
+            jobs=jobs,
+            on_error="skip",
+        )

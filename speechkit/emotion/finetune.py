@@ -12,7 +12,7 @@ from torch import Tensor
 
 from speechkit.emotion import encoder_files, encoder_network, head_training
 from speechkit.emotion.data import EmotionSet
-from speechkit.emotion.encoder_clips import Batch, Clips, make_loader
+from speechkit.emotion.encoder_clips import Batch, Clips, broken_clips, make_loader
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoder_settings import EncoderConfig
 from speechkit.emotion.encoder_training import (
@@ -27,6 +27,7 @@ from speechkit.emotion.encoder_training import (
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.splits import Fold
+from speechkit.emotion.usable import usable_parts
 from speechkit.errors import UserError
 from speechkit.training.devices import keep_memory
 from speechkit.training.fit import fit
@@ -98,6 +99,10 @@ def train_encoder(
     folder = encoder_files.find(run.upstream)
     encoder = load_encoder(run.upstream)
     encoder_network.take_layer(encoder, config.layers)
+    if resources.on_error == "skip":
+        every = (*fold.train, *fold.valid)
+        skipped = broken_clips(dataset, every, encoder, run.max_seconds, resources.jobs)
+        fold = usable_parts(fold, dataset, skipped)
     seed_start(run.seed)
     net = EncoderNet(
         encoder, encoder_network.make_classifier(encoder, config, len(dataset.classes))

@@ -26,6 +26,7 @@ from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden_states import Kind, Vectors, form_of
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.splits import Fold
+from speechkit.emotion.usable import usable_parts
 from speechkit.errors import UserError
 from speechkit.training.fit import fit
 from speechkit.training.length_batches import LengthBatches
@@ -79,7 +80,15 @@ def train_head(
     device = torch.device(resources.device)
     folder = encoder_files.find(run.upstream)
     kind = Kind(run.upstream, config.layers, form_of(config.pooling), run.max_seconds)
-    cache = hidden.extract(workdir, dataset, kind, device=resources.device, jobs=resources.jobs)
+    cache = hidden.extract(
+        workdir,
+        dataset,
+        kind,
+        device=resources.device,
+        jobs=resources.jobs,
+        on_error=resources.on_error,
+    )
+    fold = usable_parts(fold, dataset, cache.skipped)
     train, valid = (Vectors(cache, ids, config.pooling, device) for ids in (fold.train, fold.valid))
     targets = dataset.targets(fold.train)
     labels = torch.from_numpy(targets).to(device)

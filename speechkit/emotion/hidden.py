@@ -25,6 +25,7 @@ from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, re
 from speechkit.errors import UserError
 from speechkit.kaldi.data import Utterance
 from speechkit.log import logger
+from speechkit.manifest import MANIFEST
 from speechkit.text import write_skipped, write_tsv
 from speechkit.training.loading import durations
 from speechkit.workdir import Output, WorkDir
@@ -56,23 +57,29 @@ def extract(
         jobs: processes on the CPU.
         on_error: stop at a clip that cannot be read, or skip it.
         force: replace what another encoder of the same name made.
+
+    Raises:
+        UserError: the encoder cannot be had, or (with ``stop``) a clip cannot be read.
     """
     source = source or encoder_files.find(kind.spec)
-    digest = encoder_files.origin(source)
     final = kind.folder(workdir, dataset.name)
     params = {
         "set": dataset.name,
         "encoder": encoder_files.short_name(kind.spec),
-        "digest": digest,
+        "digest": encoder_files.origin(source),
         **{k: v for k, v in asdict(kind).items() if k != "spec"},
-        "on_error": on_error,
     }
+    state = _state(final, dataset)
+    known = _read.get((final.resolve(), on_error))
+    if known is not None and known[:2] == (state, params) and not force:
+        return known[2]
+    must_stop = on_error == "stop" and (final / "skipped.tsv").is_file()
     with Output(
         final,
         COMMAND,
         params,
-        dataset.files(),
-        force=force,
+        dataset.data.files(),
+        force=force or must_stop,
         audio=dataset.data.audio_files(),
         resume=True,
         beside="give the other encoder's folder another name",
@@ -80,7 +87,19 @@ def extract(
         if not out.up_to_date:
             _compute(out, dataset, kind, source, device, jobs, on_error)
             out.notes["device"] = device
-    return read(final)
+    found = read(final)
+    _read[final.resolve(), on_error] = (_state(final, dataset), params, found)
+    return found
+
+
+# What this process has read: all folds and seeds of a command ask for the same.
+_read: dict[tuple[Path, str], tuple[tuple[int, ...], dict[str, Any], Hidden]] = {}
+
+
+def _state(final: Path, dataset: EmotionSet) -> tuple[int, ...]:
+    """When the states and the tables of the set were made, in ns; 0 for what is not there."""
+    files = (final / MANIFEST, *dataset.data.files())
+    return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
 
 
 def make_batches(utterances: Sequence[Utterance], batch_seconds: float) -> list[list[Utterance]]:

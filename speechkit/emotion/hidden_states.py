@@ -53,6 +53,7 @@ class Hidden:
         first: utterance -> its first row.
         frames: utterance -> frames of the clip.
         form: see :class:`Kind`.
+        skipped: utterance -> why it has none.
     """
 
     folder: Path
@@ -60,6 +61,7 @@ class Hidden:
     first: dict[str, int]
     frames: dict[str, int]
     form: str
+    skipped: dict[str, str]
 
     def of(self, utterance: str) -> np.ndarray:
         """``[..., D]`` of a clip's mean, or ``[T, ..., D]`` of its frames."""
@@ -120,10 +122,13 @@ def read(folder: Path) -> Hidden:
         values = np.load(folder / TABLE, mmap_mode="r", allow_pickle=False)
         lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()[1:]
         rows = [line.split("\t") for line in lines]
+        missing = folder / "skipped.tsv"
+        left = missing.read_text(encoding="utf-8").splitlines()[1:] if missing.is_file() else []
+        skipped = dict(line.split("\t", 1) for line in left)
         first = {utt: int(row) for utt, row, _ in rows}
         frames = {utt: int(count) for utt, _, count in rows}
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
             f"{folder} cannot be read as hidden states ({error}).", "Remove it and run again."
         ) from error
-    return Hidden(folder, values, first, frames, str(card["form"]))
+    return Hidden(folder, values, first, frames, str(card["form"]), skipped)
