@@ -50,6 +50,7 @@ def _add_commands() -> None:
         doctor,
         evaluate,
         gop,
+        hidden,
         mine,
         mix,
         predict,
@@ -73,6 +74,7 @@ def _add_commands() -> None:
     app.command("extract-prosody")(prosody.extract_prosody)
     app.command("extract-xvector")(xvector.extract_xvector)
     app.command("extract-gop")(gop.extract_gop)
+    app.command("extract-hidden")(hidden.extract_hidden)
     app.command("mine-hard")(mine.mine_hard)
     app.add_typer(train.app, name="train")
     app.add_typer(evaluate.app, name="evaluate")

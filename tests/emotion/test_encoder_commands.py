@@ -125,3 +125,15 @@ def test_a_hub_name_without_network_in_the_command(place, run, monkeypatch):
               "--preset", "paper")  # fmt: skip
     assert ran.code == 2
     assert "hf download facebook/wav2vec2-base-960h --local-dir DIR" in ran.err.replace("\n", " ")
+
+
+def test_hidden_states_by_a_command_of_their_own(place, run):
+    base = ("extract-hidden", "-C", place, "--set", "set", "--upstream", place / "wavlm-group")
+    ran = run(*base, "--pooling", "max", "--json", "-j", 2)
+    assert ran.code == 0, ran.err
+    told = json.loads(ran.out)
+    assert told["clips"] == 36 and told["shape"][1] == 16
+    values = np.load(place / "exp/hidden/set-wavlm-group-frames/hidden.npy")
+    assert list(values.shape) == told["shape"] and np.isfinite(values).all()
+    assert run(*base, "--layers", "9").code == 2
+    assert run(*base, "--pooling", "median").code == 2
