@@ -26,7 +26,11 @@ def spread(found: tuple[float, float | None] | None, digits: int = 2) -> Cell:
 
 
 def difference(
-    values: dict[str, Any] | None, lower: bool = False, share: bool = False, digits: int = 2
+    values: dict[str, Any] | None,
+    lower: bool = False,
+    share: bool = False,
+    digits: int = 2,
+    around: int = 2,
 ) -> Cell:
     """A difference to a baseline with its interval, marked where the interval excludes 0.
 
@@ -35,6 +39,7 @@ def difference(
         lower: a lower value is a better one.
         share: the value is a share, never negative: there is nothing to test.
         digits: behind the point.
+        around: digits of the interval and the standard deviation.
     """
     if values is None or values["estimate"] is None:
         return Cell("-", number=True)
@@ -42,7 +47,7 @@ def difference(
     known = low is not None and high is not None
     sure = known and not share and (low > 0 or high < 0)
     mark = ("▲ " if (estimate > 0) != lower else "▼ ") if sure else ""
-    under = [f"[{number(low, digits)}, {number(high, digits)}]"] if known else []
+    under = [f"[{number(low, around)}, {number(high, around)}]"] if known else []
     if values["seed_std"] is not None:
-        under.append(f"± {values['seed_std']:.{digits}f}")
+        under.append(f"± {values['seed_std']:.{around}f}")
     return Cell(mark + number(estimate, digits, sign=not share), True, sure, under)

@@ -25,8 +25,6 @@ from speechkit.workdir import WorkDir
 SHOWN = ("word_stress", "utterance_completeness")
 """The aspects with the rarest low scores, which the paper's Figures 3 and 5 are about."""
 
-MOST = 8  # lines of a figure
-
 
 def sections(workdir: WorkDir) -> Iterator[Section]:
     """All sections on pronunciation that the working directory has something for."""
@@ -83,14 +81,13 @@ def _training(trained: Sequence[Experiment]) -> Section:
     rows = [_trained(one) for one in trained]
     columns = ["experiment", "model", "loss", "features", "columns", "set", "epochs", "selected"]
     section.tables.append(Table([*columns, "seeds", "minutes"], rows, dense=True))
-    chosen = experiments.main_features(trained)
     arms = {
         one.name: {
             aspect: values
             for aspect in ASPECTS
             if (values := one.tracked(aspect)) is not None and not np.isnan(values).all()
         }
-        for one in paper_arms(trained, chosen)
+        for one in experiments.arms(trained)
     }
     arms = {name: found for name, found in arms.items() if found}
     if arms:
@@ -109,16 +106,6 @@ def _training(trained: Sequence[Experiment]) -> Section:
                 )
             )
     return section
-
-
-def paper_arms(found: Sequence[Experiment], features: str) -> list[Experiment]:
-    """One experiment for each model and loss on some features: those of Tables 1 and 2."""
-    arms: dict[tuple[Any, ...], Experiment] = {}
-    for one in found:
-        beta = one.setting("beta", 0.9)
-        if one.features == features and (one.setting("loss") == "mse" or beta == 0.9):
-            arms.setdefault((one.setting("model"), one.setting("loss")), one)
-    return list(arms.values())[:MOST]
 
 
 def _trained(one: Experiment) -> list[Any]:
@@ -142,8 +129,7 @@ def _trained(one: Experiment) -> list[Any]:
 def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterator[Section]:
     """Results on one set, and its worst utterances."""
     pairs = [(one, e) for one in found if (e := one.on(name)) is not None]
-    chosen = experiments.main_features([one for one, _ in pairs])
-    names = {one.name for one in paper_arms([one for one, _ in pairs], chosen)}
+    names = {one.name for one in experiments.arms([one for one, _ in pairs])}
     arms = [(one, e) for one, e in pairs if one.name in names]
     section = Section(f"Pronunciation: {name}", text=_about(pairs))
     section.tables += tables.results(pairs)
@@ -163,7 +149,7 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
             section.tables += [] if (table := make()) is None else [table]
         except DAMAGED as error:
             logger.warning(f"report: a table of '{name}' is left out: {error}")
-    section.pictures += _figures(pairs, arms, chosen)
+    section.pictures += _figures(pairs, arms)
     yield section
     if arms:
         yield from _worst(workdir, name, arms)
@@ -207,7 +193,6 @@ def _worst(
 def _figures(
     pairs: Sequence[tuple[Experiment, Evaluation]],
     arms: Sequence[tuple[Experiment, Evaluation]],
-    chosen: str,
 ) -> Iterator[Picture]:
     """Figures 2, 4 and 5."""
     values = {
@@ -229,8 +214,9 @@ def _figures(
             f"MSE and PCC by aspect of {', '.join(values)}.",
         )
     by_beta: dict[str, dict[float, tuple[float, float | None]]] = {}
+    swept = {one.name for one in experiments.alike([one for one, _ in pairs])}
     for one, e in pairs:
-        if one.setting("loss") == "sb-num" and one.features == chosen:
+        if one.setting("loss") == "sb-num" and one.name in swept:
             for aspect in ASPECTS:
                 if (value := e.value(f"{aspect}_pcc")) is not None:
                     by_beta.setdefault(aspect, {})[float(one.setting("beta"))] = value

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from speechkit.manifest import read_manifest
-from speechkit.pronunciation import model_folder, results
+from speechkit.pronunciation import model_folder, published, results
 from speechkit.pronunciation.settings import LOSSES
 from speechkit.report.reading import read_log, readable
 from speechkit.workdir import WorkDir
 
 MODELS = ("lstm", "gopt")
+MOST = 8  # arms of a figure
+_COMPARED = ("model", "loss", "beta", "gop", "track")  # what the arms may differ in
 
 
 @dataclass
@@ -108,6 +110,12 @@ class Experiment:
         loss = str(self.setting("loss"))
         return f"{loss}, β {self.setting('beta'):g}" if loss in ("sb-num", "sb-label") else loss
 
+    def otherwise(self, other: Experiment) -> list[str]:
+        """Settings that are not those of another experiment, beside model, loss and features."""
+        own, theirs = ((one.card.get("training") or {}) for one in (self, other))
+        names = [name for name in own if name not in _COMPARED and own[name] != theirs.get(name)]
+        return [f"{name.replace('_', ' ')} {_say(own[name])}" for name in names]
+
     def on(self, set_name: str) -> Evaluation | None:
         """The evaluation on a set, the plain one before variants."""
         found = sorted((e for e in self.evaluations if e.set == set_name), key=lambda e: e.variant)
@@ -123,8 +131,17 @@ class Experiment:
         return np.array([log[:length] for log in logs])
 
 
+def _say(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "/".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def collect(workdir: WorkDir) -> list[Experiment]:
-    """All experiments: the LSTM, then GOPT by loss and beta; damaged parts are left out."""
+    """All experiments: the LSTM, then GOPT by loss and beta, then those with other settings.
+
+    Damaged parts are left out.
+    """
     base = workdir.exp("pronunciation")
     names = sorted({p.name for p in base.glob("[!.]*") if p.is_dir()}) if base.is_dir() else []
     found = []
@@ -138,7 +155,8 @@ def collect(workdir: WorkDir) -> list[Experiment]:
             one.evaluations += readable(_evaluation, path.parent)
         if one.seeds or one.evaluations:
             found.append(one)
-    return sorted(found, key=_place)
+    main = reference(found)
+    return sorted(found, key=lambda one: (bool(main and one.otherwise(main)), _place(one)))
 
 
 def _place(one: Experiment) -> tuple[Any, ...]:
@@ -170,11 +188,34 @@ def _evaluation(folder: Path) -> Evaluation:
     return Evaluation(folder, str(params.get("set", folder.name)), summary)
 
 
-def main_features(found: Sequence[Experiment]) -> str:
-    """The features that most experiments with a score-balanced loss have; '' without any.
+def reference(found: Sequence[Experiment]) -> Experiment | None:
+    """One of the experiments whose features and settings are the commonest.
 
-    The paper's arms are compared on one kind of features; others are compared by themselves.
+    Among those with a score-balanced loss, if there are any: the arms that the paper compares
+    have one kind of features and one manner of training.
     """
-    balanced = [one.features for one in found if str(one.setting("loss")).startswith("sb")]
-    every = balanced or [one.features for one in found]
-    return max(every, key=every.count) if every else ""
+    trained = [one for one in found if one.seeds]
+    balanced = [one for one in trained if str(one.setting("loss")).startswith("sb")]
+    every = balanced or trained
+
+    def alike(one: Experiment) -> int:
+        return sum(one.features == two.features and not one.otherwise(two) for two in every)
+
+    return max(every, key=alike) if every else None
+
+
+def alike(found: Sequence[Experiment]) -> list[Experiment]:
+    """Those with the features and settings of :func:`reference`: they differ in model and loss."""
+    main = reference(found)
+    if main is None:
+        return []
+    return [one for one in found if one.features == main.features and not one.otherwise(main)]
+
+
+def arms(found: Sequence[Experiment]) -> list[Experiment]:
+    """One experiment for each model and loss, with beta 0.9: those of Tables 1 and 2."""
+    chosen: dict[tuple[Any, ...], Experiment] = {}
+    for one in alike(found):
+        if one.setting("loss") in ("mse", "sb-rank") or one.setting("beta") == published.BETA:
+            chosen.setdefault((one.setting("model"), one.setting("loss")), one)
+    return list(chosen.values())[:MOST]

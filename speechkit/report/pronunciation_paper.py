@@ -10,25 +10,37 @@ from speechkit.pronunciation.published import MEASURES, Row
 from speechkit.pronunciation.weights import average_weights
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
-from speechkit.report.pronunciation_experiments import Evaluation, Experiment, main_features
+from speechkit.report.pronunciation_experiments import (
+    Evaluation,
+    Experiment,
+    alike,
+    arms,
+    reference,
+)
 from speechkit.report.pronunciation_tables import Columns, Found
 from speechkit.report.reading import corpus
 from speechkit.workdir import WorkDir
 
 
 def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
-    """Each experiment with a counterpart in Tables 1 and 2, the published row below it.
+    """Each experiment with a counterpart in Tables 1 and 2, the published row below it, and
+    experiments with other settings.
 
     None for other corpora, or without a counterpart.
     """
-    chosen = main_features([one for one, _ in found])
-    pairs = []
+    every = [one for one, _ in found]
+    main, names = reference(every), {one.name for one in arms(every)}
+    pairs: list[tuple[Experiment, Evaluation, Row | None, list[str]]] = []
     for one, evaluation in found:
         row = published.find(one.setting("model"), one.setting("loss"))
-        beta = one.setting("beta", published.BETA)
-        other_beta = str(one.setting("loss")) in ("sb-num", "sb-label") and beta != published.BETA
-        if row is not None and not other_beta and one.features == chosen:
+        other = one.otherwise(main) if main is not None else []
+        if one.name in names and row is not None:
             pairs.append((one, evaluation, row, differences(workdir, one, evaluation)))
+        elif other and main is not None and one.features == main.features:
+            beside = [setting for setting in other if not setting.startswith("epochs ")]
+            reasons = [*differences(workdir, one, evaluation)]
+            reasons += [f"with {', '.join(beside)}"] if beside else []
+            pairs.append((one, evaluation, None, reasons))
     if not pairs or corpus(workdir, pairs[0][1].set) != published.CORPUS:
         return None
     columns = Columns()
@@ -39,7 +51,7 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
         rows.append(
             [one.name, *columns.cells(evaluation), "; ".join(["no"] * bool(common) + own) or "yes"]
         )
-        rows.append([_published(row), *_paper(row), ""])
+        rows += [[_published(row), *_paper(row), ""]] if row is not None else []
     rows += [[_published(row), *_paper(row), ""] for row in published.OTHERS]
     return Table(
         ["experiment", *columns.heads, "comparable?"],
@@ -96,7 +108,7 @@ def differences(workdir: WorkDir, one: Experiment, evaluation: Evaluation) -> li
 
 def ablation(found: Found) -> Table | None:
     """Table 2: the class of the prediction against that of the label; None without both."""
-    chosen = main_features([one for one, _ in found])
+    names = {one.name for one in alike([one for one, _ in found])}
     kinds = {"sb-num": "of the prediction (SB_num)", "sb-label": "of the label"}
     columns = Columns.of(found)
     of_label = {one.setting("beta") for one, _ in found if one.setting("loss") == "sb-label"}
@@ -104,9 +116,7 @@ def ablation(found: Found) -> Table | None:
         [kinds[loss], Cell(f"{one.setting('beta'):g}", True), *columns.cells(evaluation)]
         for loss in ("sb-label", "sb-num")
         for one, evaluation in found
-        if one.setting("loss") == loss
-        and one.features == chosen
-        and one.setting("beta") in of_label
+        if one.setting("loss") == loss and one.name in names and one.setting("beta") in of_label
     ]
     if len({row[0] for row in rows}) < 2:
         return None

@@ -10,7 +10,7 @@ from speechkit.manifest import read_json, read_manifest
 from speechkit.pronunciation.published import MEASURES
 from speechkit.report.cells import difference, number, spread
 from speechkit.report.model import Cell, Table
-from speechkit.report.pronunciation_experiments import Evaluation, Experiment, main_features
+from speechkit.report.pronunciation_experiments import Evaluation, Experiment, alike, reference
 from speechkit.workdir import WorkDir
 
 Found = Sequence[tuple[Experiment, Evaluation]]
@@ -68,18 +68,22 @@ def _cell(evaluation: Evaluation, measure: str, base: Evaluation | None) -> Cell
 
 
 def results(found: Found) -> list[Table]:
-    """Table 1 of our own experiments on the main features; others by features."""
-    chosen = main_features([one for one, _ in found])
-    main = [(one, e) for one, e in found if one.features == chosen]
-    base = next((e for one, e in main if (one.setting("model"), one.loss) == ("gopt", "mse")), None)
+    """Our own experiments on the commonest features as in Table 1; by features; seeds averaged."""
+    every = [one for one, _ in found]
+    main = reference(every)
+    chosen = main.features if main else ""
+    compared = {one.name for one in alike(every)}
+    plain = [(one, e) for one, e in found if (one.setting("model"), one.loss) == ("gopt", "mse")]
+    base = next((e for one, e in plain if one.name in compared), None)
     columns = Columns.of(found)
     scored = "utterance_completeness_pcc" in columns.measures
     tables = [
         Table(
             ["experiment", *columns.heads, "seeds"],
             [
-                [_named(one), *(_cell(e, m, base) for m in columns.measures), _seeds(one, e)]
-                for one, e in main
+                [_named(one, main), *(_cell(e, m, base) for m in columns.measures), _seeds(one, e)]
+                for one, e in found
+                if one.features == chosen
             ],
             f"As Table 1 of the paper. Features: {chosen or 'not known'}. {_ABBREVIATIONS} ±: "
             "standard deviation over seeds. Bold: better than GOPT with MSE by more than both "
@@ -89,7 +93,7 @@ def results(found: Found) -> list[Table]:
             title="Results",
         )
     ]
-    plain = [(one, e) for one, e in found if (one.setting("model"), one.loss) == ("gopt", "mse")]
+    plain = [(one, e) for one, e in plain if main and not one.otherwise(main)]
     if len({one.features for one, _ in plain}) > 1:
         tables.append(_by_features(plain))
     ensembles = [
@@ -102,10 +106,11 @@ def results(found: Found) -> list[Table]:
     return tables
 
 
-def _named(one: Experiment) -> Cell:
-    """An experiment with its model and loss."""
+def _named(one: Experiment, main: Experiment | None) -> Cell:
+    """An experiment with its model and loss, and in what else it differs from most others."""
     kind = ", ".join(part for part in (str(one.setting("model")), one.loss) if part)
-    return Cell(one.name, under=(kind,) if kind else ())
+    other = one.otherwise(main) if main is not None else []
+    return Cell(one.name, under=[line for line in (kind, *other) if line])
 
 
 def _seeds(one: Experiment, evaluation: Evaluation) -> int | None:
@@ -179,7 +184,7 @@ def _differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
         [
             name,
             *(
-                difference(there[name].get(measure), measure.endswith("_mse"), digits=3)
+                difference(there[name].get(measure), measure.endswith("_mse"), digits=3, around=2)
                 for measure in columns.measures
             ),
         ]
