@@ -90,7 +90,7 @@ def _phones(word: WordResult, scales: Scales) -> Text:
     for phone in word.phones:
         value = phone.scores.get("accuracy")
         line.append(phone.phone, "" if value is None else colour(value, ends))
-        line.append(" " if value is None else f"\u00a0{value:.1f}  ", "dim")
+        line.append(" " if value is None else f":{value:.1f}  ", "dim")
     return line
 
 

@@ -14,10 +14,6 @@ if TYPE_CHECKING:
     from speechkit.pronunciation.feature_settings import Extracted
     from speechkit.pronunciation.model_folder import Assessment
 
-SUSPECT = 0.5
-"""Share of the phone scale (from 0 to 1) below which a phone counts as badly said: between
-"wrong or missing" and "said with a heavy accent" of speechocean762's scale of 0 to 2."""
-
 MISSING = "-"
 """In place of what was heard: nothing."""
 
@@ -155,6 +151,7 @@ def describe(
     scales: Scales,
     heard: Sequence[Alternative | None],
     guessed: set[str],
+    limit: float,
     *,
     file: str,
     text: str,
@@ -168,6 +165,7 @@ def describe(
         scales: of the scores.
         heard: for each phone what fits best in its place.
         guessed: words whose pronunciation was guessed.
+        limit: phones scored up to it are suspect, see :func:`suspect_limit`.
         file: name of the recording.
         text: as given.
         seconds: length of the recording.
@@ -175,11 +173,10 @@ def describe(
     phones = _on_scales(assessed.phones, scales.get("phone", {}), "phone")
     of_words = _on_scales(assessed.words, scales.get("word", {}), "word")
     whole = _on_scales(assessed.utterance, scales.get("utterance", {}), "utterance")
-    limit = _suspect_limit(scales)
     grouped: dict[int, list[PhoneResult]] = {}
     for row, alternative in zip(extracted.rows, heard, strict=True):
         scores = {name: float(values[:, row.index].mean()) for name, values in phones.items()}
-        bad = "accuracy" in scores and scores["accuracy"] < limit
+        bad = "accuracy" in scores and scores["accuracy"] <= limit
         one = PhoneResult(
             row.phone,
             row.start,
@@ -226,6 +223,18 @@ def _on_scales(
     }
 
 
-def _suspect_limit(scales: Scales) -> float:
+def suspect_limit(cards: Sequence[Mapping[str, Any]], scales: Scales) -> float:
+    """The phone score up to which a phone counts as badly said.
+
+    It is the threshold that `evaluate pronunciation` measures recall and precision at: the
+    best one on the training set, the mean over the models; else the middle of the scale.
+
+    Args:
+        cards: of the models.
+        scales: of the scores.
+    """
     low, high = scales.get("phone", {}).get("accuracy", (0.0, 2.0))
-    return low + SUSPECT * (high - low)
+    found = [(card.get("low_thresholds") or {}).get("phone_accuracy") for card in cards]
+    known = [float(value) for value in found if value is not None]
+    middle = float(np.mean(known)) if known else 1.0
+    return float(to_scale(np.array(middle), low, high))

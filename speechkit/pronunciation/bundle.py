@@ -10,10 +10,10 @@ after the installation.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechkit.errors import UserError, closest
 from speechkit.workdir import WorkDir
@@ -76,8 +76,11 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
         )
     places = None
     if bundled:
-        specs = {*configs[0].get("am", ()), configs[0].get("align_with", "")}
-        places = {s: str(p) for s in specs if (p := folder / ACOUSTIC / Path(s).name).is_dir()}
+        places = {
+            spec: str(place)
+            for spec in acoustic_specs(configs[0])
+            if (place := folder / ACOUSTIC / Path(spec).name).is_dir()
+        }
     pipeline = FeaturePipeline.from_config(configs[0], workdir, device, places)
     return Ready(spec or DEFAULT, assessor, pipeline)
 
@@ -101,6 +104,12 @@ def _find(spec: str, workdir: WorkDir) -> Path:
         f"{closest(spec, known)}",
         f"Known here: {', '.join(known)}. Train one with `speechkit train pronunciation`.",
     )
+
+
+def acoustic_specs(features: Mapping[str, Any]) -> list[str]:
+    """The acoustic models that features are made with, each once."""
+    named = (*features.get("am", ()), features.get("align_with", ""))
+    return [spec for spec in dict.fromkeys(named) if spec]
 
 
 def _has_seeds(folder: Path) -> bool:
@@ -145,8 +154,8 @@ def write(
     make_dirs(target)
     for seed in wanted:
         _copy_half(found[seed], target / SCORER / f"seed{seed}")
-    for spec in dict.fromkeys((*config["am"], config.get("align_with", ""))):
-        if spec and spec != models.SPHINX:
+    for spec in acoustic_specs(config):
+        if spec != models.SPHINX:
             source = models.find_folder(spec, workdir)
             tdnn_folder.export(source, target / ACOUSTIC / Path(spec).name)
     if card:

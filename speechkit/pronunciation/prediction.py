@@ -20,6 +20,7 @@ from speechkit.pronunciation.assessment import (
     Result,
     describe,
     known_scales,
+    suspect_limit,
 )
 from speechkit.pronunciation.bundle import Ready
 from speechkit.pronunciation.feature_settings import Extracted, Request
@@ -148,12 +149,14 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
     assessed = assessor.assess(
         extracted.features, [row.phone for row in rows], [row.word_index for row in rows]
     )
+    scales = known_scales(assessor.card, assessor.config.aspects)
     return describe(
         assessed,
         extracted,
-        known_scales(assessor.card, assessor.config.aspects),
+        scales,
         likeliest(ready, extracted),
         lexicon.guessed,
+        suspect_limit(assessor.cards, scales),
         file=str(job.file),
         text=job.text,
         seconds=seconds,

@@ -79,6 +79,10 @@ if at 6 "evaluate and compare"; then
   speechkit compare pronunciation -C "$dir" --set test --baseline gopt_mse
 fi
 
-if at 7 "report"; then
+if at 7 "a model to give away, as the one that comes with speechkit"; then
+  speechkit export pronunciation/best "$dir/pronunciation.zip" -C "$dir" --licence cc-by-4.0 --force
+fi
+
+if at 8 "report"; then
   speechkit report -C "$dir" --title "Score-balanced losses for pronunciation"
 fi
