@@ -176,13 +176,14 @@ def _odd(items: Sequence[Item], jobs: int) -> dict[str, list[str]]:
     same = [" = ".join(ids) for ids in identical.groups(utterances, jobs, "compare audio")]
     if same:
         logger.warning(
-            f"{len(same)} groups of recordings hold the same audio: {_listed(same)}. A split that "
-            "does not part speakers may train and test on it."
+            f"Recordings with the same audio ({len(same)}): {_listed(same)}. A split that does "
+            "not part speakers may train and test on it."
         )
     stereo = [item.utterance for item in _stereo(items)]
     if stereo:
         logger.warning(
-            f"{len(stereo)} recordings have several channels, which are averaged: {_listed(stereo)}"
+            f"Recordings with several channels ({len(stereo)}), which are averaged: "
+            f"{_listed(stereo)}"
         )
     return {"identical_audio": same, "several_channels": stereo}
 

@@ -21,6 +21,7 @@ COLUMNS = (
     "identical audio in both",
 )
 _NAMED = 3  # speakers or clips named in a message
+_LISTED = 6  # speakers named in a table
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,16 @@ class Leak:
         return [
             self.fold,
             *self.sizes,
-            ", ".join(self.test_speakers) if len(self.test_speakers) <= 6 else "all",
-            ", ".join(self.valid_speakers) or "-",
+            _few(self.test_speakers),
+            _few(self.valid_speakers) or "-",
             len(self.speakers),
             len(self.sentences),
             len(self.identical),
         ]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= _LISTED else str(len(names))
 
 
 def leak_check(split: Split, dataset: EmotionSet) -> list[Leak]:

@@ -9,6 +9,8 @@ from speechkit import audio
 from speechkit.kaldi.data import Utterance
 from speechkit.parallel import map_items
 
+POOL_FROM = 500  # fewer files are read sooner than workers would start
+
 
 def digest(utterance: Utterance) -> str:
     """SHA-256 of the decoded samples (channels averaged) and their rate."""
@@ -32,6 +34,7 @@ def groups(
     """
     files = [u for u in utterances if not u.wav.endswith("|")]
     same: dict[str, list[str]] = {}
+    jobs = jobs if len(files) >= POOL_FROM else 1
     for done in map_items(
         digest_or_none, files, jobs=jobs, chunk=64, name=lambda u: u.id, label=label
     ):

@@ -1,0 +1,113 @@
+"""The report's sections on emotion, from trained and evaluated models."""
+
+import json
+
+import numpy as np
+import pytest
+from acted_speech import make_ravdess
+from browser import look
+
+from speechkit.cli.main import main
+from speechkit.emotion import published
+from speechkit.report import emotion, emotion_experiments, emotion_tables, page
+from speechkit.workdir import WorkDir
+
+pytest.importorskip("opensmile")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two protocols of one model, one of another, all of 8 classes."""
+    root = tmp_path_factory.mktemp("report")
+    make_ravdess(root, actors=4, emotions=8)
+    commands = [
+        ["prepare", "ravdess", root / "ravdess"],
+        ["split-folds", "--fold-size", 2, "--valid-speakers", 1],
+        ["split-folds", "--split", "random-80-20", "--folds", 2, "--valid-share", 0.25],
+        ["train", "emotion", "--name", "honest", "--seeds", 2, "--epochs", 6],
+        ["train", "emotion", "--name", "leaky", "--split", "random-80-20", "--epochs", 6],
+        ["train", "emotion", "--name", "norm", "--speaker-norm", "--head", "logreg"],
+        *(["evaluate", "emotion", "--name", name] for name in ("honest", "leaky", "norm")),
+    ]
+    for command in commands:
+        assert main([*map(str, command), "-C", str(root), "-j", "1"]) == 0
+    return root
+
+
+def tables(made):
+    return {t.title: t for s in emotion.sections(WorkDir(made)) for t in s.tables}
+
+
+def test_sections(made):
+    found = {section.title: section for section in emotion.sections(WorkDir(made))}
+    assert list(found) == [
+        "Emotions of ravdess",
+        "Training of emotion",
+        "Emotion: results on ravdess",
+        "Emotion: worst clips of ravdess",
+    ]
+    labels, splits = found["Emotions of ravdess"].tables
+    assert labels.rows[0] == ["neutral", 8, 4, 4]
+    assert [row[0] for row in splits.rows] == ["random-80-20", "speaker-folds"]
+    assert splits.rows[0][6] > 0 and splits.rows[1][6] == 0
+    assert len(found["Training of emotion"].pictures) == 3
+    assert "transductive" in found["Emotion: results on ravdess"].text[0]
+
+
+def test_rows_name_what_makes_them_too_good(made):
+    found = {section.title: section for section in emotion.sections(WorkDir(made))}
+    results = found["Emotion: results on ravdess"].tables[0]
+    said = {row[-1]: (row[0], row[1]) for row in results.rows}
+    assert said["honest"] == ("egemaps, MLP", "speaker-folds")
+    assert said["leaky"] == ("egemaps, MLP", "random-80-20 (speakers leak)")
+    assert "per-speaker normalisation (transductive)" in said["norm"][0]
+    assert [row[-1] for row in results.rows][-1] == "leaky"  # honest rows first
+
+
+def test_the_size_of_the_leak(made):
+    table = tables(made)["The size of the leak"]
+    ((title, parted, leaking, *cells),) = table.rows
+    assert (title, parted, leaking) == ("egemaps, MLP", "speaker-folds", "random-80-20")
+    fair, leaked = (
+        json.loads((made / f"exp/emotion/{name}/eval/folds/summary.json").read_text())["accuracy"]
+        for name in ("honest", "leaky")
+    )
+    gap = f"{100 * (leaked['mean'] - fair['mean']):+.1f}".replace("-", "−")
+    assert cells[2].text == gap
+
+
+def test_beside_the_paper(made):
+    table = tables(made)["Beside the paper"]
+    assert [row[0] for row in table.rows] == [row.name for row in published.ROWS]
+    assert all(row[-1].startswith("not run here") for row in table.rows)
+    found = emotion_experiments.collect(WorkDir(made))
+    evaluation = next(one for one in found if one.name == "leaky").evaluations[0]
+    evaluation.about["upstream"] = "facebook/hubert-large-ls960-ft"
+    own = [(found[0], evaluation)]
+    row = next(r for r in emotion_tables.beside_paper(WorkDir(made), own).rows if "HuBERT" in r[0])
+    assert "2 random divisions" in row[-1] and "chosen on clips that are not tested" in row[-1]
+
+
+def test_the_papers_numbers_agree_with_its_figures():
+    for row in published.ROWS:
+        right = np.array(row.recall) / 100 @ np.array(published.SUPPORT)
+        assert 100 * right / sum(published.SUPPORT) == pytest.approx(row.accuracy, abs=1.1)
+    assert sum(published.SUPPORT) == 288
+
+
+def test_a_damaged_evaluation_is_left_out(made, caplog):
+    path = made / "exp/emotion/norm/eval/folds/about.json"
+    before = path.read_text()
+    path.write_text("{}")
+    try:
+        found = emotion_experiments.collect(WorkDir(made))
+        assert [len(one.evaluations) for one in found] == [1, 1, 0]
+    finally:
+        path.write_text(before)
+
+
+def test_the_page_in_a_browser(made, tmp_path):
+    html = page.render(page.collect(WorkDir(made)), "emotions")
+    assert "Most confidently wrong" in html
+    loaded, fetched, over = look(html, tmp_path)
+    assert loaded >= 8 and fetched == 0 and over == 0
