@@ -14,11 +14,11 @@ from speechkit.emotion.class_weights import WeightedCrossEntropy, class_weights
 from speechkit.emotion.cnn import FbankCnn
 from speechkit.emotion.cnn_settings import CnnConfig
 from speechkit.emotion.data import EmotionSet
-from speechkit.emotion.encoder_training import COMMAND, Tell, measures, seed_start
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.spec_augment import SpecAugment
 from speechkit.emotion.splits import Fold
 from speechkit.emotion.usable import usable_parts
+from speechkit.emotion.validation import Tell, measures, seed_start
 from speechkit.log import logger
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory, resolve_precision
@@ -180,7 +180,7 @@ def _fit(
         device=device,
         checkpoint=out.part("last.ckpt"),
         tensorboard=out.path / "tensorboard",
-        label=f"{COMMAND} {out.final.parent.parent.name} fold {run.fold} seed {run.seed}",
+        label=f"train emotion {out.final.parent.parent.name} fold {run.fold} seed {run.seed}",
         tell=lambda epoch, row: tell(epoch * per_epoch, row),
     )
     return fitted, per_epoch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,15 @@ from speechkit.emotion.class_weights import WeightedCrossEntropy, class_weights
 from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.encoder_settings import EncoderConfig
 from speechkit.emotion.runs import Resources, Run
+from speechkit.emotion.validation import measures
 from speechkit.log import logger
 from speechkit.training.devices import resolve_precision
 from speechkit.training.fit import Fitted
 from speechkit.training.ranks import ranks
-from speechkit.training.seeds import rng
 from speechkit.training.state import FitConfig, Trainable
 from speechkit.workdir import Output
 
 COMMAND = "train emotion"
-_START = 0x51  # stream of draws of the head's first weights
-
-Tell = Callable[[int, dict[str, float]], None]
-
-
-def seed_start(seed: int) -> None:
-    """Seed torch's generator for the first weights of a run."""
-    torch.manual_seed(int(rng(seed, _START).integers(2**31)))
 
 
 class Training(Trainable):
@@ -71,18 +63,6 @@ class Training(Trainable):
     def measure(self) -> dict[str, float]:
         """Plain cross entropy, accuracy and unweighted average recall of the validation clips."""
         return measures(self.logits().float().cpu(), self.targets)
-
-
-def measures(logits: Tensor, targets: np.ndarray) -> dict[str, float]:
-    """Loss, accuracy and UAR (mean recall of the classes that occur) of logits ``[N, C]``."""
-    wanted = torch.from_numpy(targets)
-    right = (logits.argmax(1) == wanted).numpy()
-    recalls = [right[targets == label].mean() for label in np.unique(targets)]
-    return {
-        "valid_loss": float(torch.nn.functional.cross_entropy(logits, wanted)),
-        "valid_accuracy": float(right.mean()),
-        "valid_uar": float(np.mean(recalls)),
-    }
 
 
 def say(net: torch.nn.Module, clips: int, valid: int, device: torch.device) -> None:

@@ -17,17 +17,16 @@ from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoder_settings import EncoderConfig
 from speechkit.emotion.encoder_training import (
     COMMAND,
-    Tell,
     Training,
     fit_config,
     say,
-    seed_start,
     write,
 )
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.splits import Fold
 from speechkit.emotion.usable import usable_parts
+from speechkit.emotion.validation import Tell, seed_start
 from speechkit.errors import UserError
 from speechkit.training.devices import keep_memory
 from speechkit.training.fit import fit

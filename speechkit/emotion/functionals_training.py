@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.class_weights import WeightedCrossEntropy, class_weights
 from speechkit.emotion.data import EmotionSet
-from speechkit.emotion.encoder_training import Tell, measures, seed_start
 from speechkit.emotion.functionals_model import Normaliser, speaker_statistics, weights_of
 from speechkit.emotion.functionals_settings import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.splits import Fold
 from speechkit.emotion.usable import usable_parts
+from speechkit.emotion.validation import Tell, measures, seed_start
 from speechkit.training.seeds import rng
 from speechkit.workdir import Output, WorkDir
 

@@ -15,11 +15,9 @@ from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoder_training import (
     COMMAND,
-    Tell,
     Training,
     fit_config,
     say,
-    seed_start,
     write,
 )
 from speechkit.emotion.heads import Classifier
@@ -27,6 +25,7 @@ from speechkit.emotion.hidden_states import Kind, Vectors, form_of
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.splits import Fold
 from speechkit.emotion.usable import usable_parts
+from speechkit.emotion.validation import Tell, seed_start
 from speechkit.errors import UserError
 from speechkit.training.fit import fit
 from speechkit.training.length_batches import LengthBatches

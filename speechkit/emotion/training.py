@@ -22,7 +22,7 @@ from speechkit.manifest import changed
 from speechkit.workdir import Output, WorkDir, check_name
 
 if TYPE_CHECKING:
-    from speechkit.emotion.encoder_training import Tell
+    from speechkit.emotion.validation import Tell
 
 COMMAND = "train emotion"
 PAPER = "paper"
