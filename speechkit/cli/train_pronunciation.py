@@ -135,6 +135,7 @@ def train_pronunciation(
     if as_json:
         print_json(found)
         return
-    shown = [k for k in next(iter(found.values())) if "_mse" not in k]
+    few = ("epoch", "learning_rate", "train_loss")
+    shown = [k for k in next(iter(found.values())) if k in few or k.endswith("mean_pcc")]
     rows = [[folder, *(one.get(key) for key in shown)] for folder, one in found.items()]
     print_table(f"Trained: {name}", ("model", *shown), rows)
