@@ -9,8 +9,6 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from speechkit.pronunciation.assessment import MISSING
-
 if TYPE_CHECKING:
     from speechkit.pronunciation.assessment import PhoneResult, Result, WordResult
     from speechkit.pronunciation.scores import Scales
@@ -100,6 +98,8 @@ def _heard(word: WordResult) -> Text:
 
 
 def _said(phone: PhoneResult) -> str:
+    from speechkit.pronunciation.assessment import MISSING
+
     if phone.heard is not None and phone.heard.heard == MISSING:
         return f"{phone.phone} left out"
     if phone.heard is None or phone.heard.advantage <= 0:

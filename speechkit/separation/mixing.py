@@ -96,7 +96,7 @@ def mix(
         )
     source = data.load(path, work.root)
     final = settings.output(work, name)
-    inputs = label_files(source)
+    inputs = label_files(path)
     params = asdict(settings)
     with Output(final, "mix", params, inputs, force, source.audio_files()) as out:
         if not out.up_to_date:

@@ -303,7 +303,7 @@ def test_only_a_full_network(run, tmp_path: Path) -> None:
         (("--epochs", 0), "--epochs"),
         (("--chunk", 1), "--chunk"),
         (("--n-mels", 2), "--n-mels"),
-        (("--normalise", "none"), "--normalise"),
+        (("--normalise", "median"), "--normalise"),
         (("--precision", "16", "--device", "cpu"), "CUDA"),
         (("--checkpoint-minutes", "nan"), "--checkpoint-minutes"),
         (("--name", "../x"), "../x"),
