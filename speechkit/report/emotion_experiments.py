@@ -53,6 +53,10 @@ class Evaluation:
     def title(self) -> str:
         return wording.title(self.about)
 
+    def predictions(self) -> results.Predictions:
+        """One row per clip, fold and seed."""
+        return results.read_predictions(self.folder)
+
     def worst(self) -> list[dict[str, str]]:
         """The clips most confidently wrong."""
         return read_rows(self.folder / results.WORST)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from speechkit.emotion import published, wording
+from speechkit.emotion.comparison import Difference, compare
 from speechkit.emotion.splits import RANDOM_80_20
 from speechkit.report import clips
 from speechkit.report.emotion_experiments import Evaluation, Experiment
@@ -60,24 +61,38 @@ def leaks(found: Found) -> Table | None:
     rows = []
     for title, ours in honest.items():
         for other in leaking.get(title, []):
+            found_both = compare(ours.predictions(), other.predictions())
+            if not found_both:
+                continue
             cells: list[Any] = []
-            for name in ("accuracy", "uar"):
-                fair, leaked = (e.summary[name]["mean"] for e in (ours, other))
-                gap = Cell(f"{100 * (leaked - fair):+.1f}".replace("-", _MINUS), True, strong=True)
-                cells += [Cell(f"{100 * v:.1f}", True) for v in (fair, leaked)] + [gap]
-            rows.append([title, ours.about["split"], other.about["split"], *cells])
+            for difference in found_both.values():
+                both = (difference.first, difference.second)
+                cells += [Cell(f"{100 * value:.1f}", True) for value in both]
+                cells.append(_gap(difference))
+            clips_both = next(iter(found_both.values())).clips
+            rows.append([title, ours.about["split"], other.about["split"], *cells, clips_both])
     if not rows:
         return None
     measured = ("parted", "leaking", "gap") * 2
     return Table(
-        ("model", "speakers parted", "speakers leak", *measured),
+        ("model", "speakers parted", "speakers leak", *measured, "clips"),
         rows,
         "The gap is what a model seems to gain when the speakers (and sentences) that it is "
-        "tested on are also in the training part. In percentage points; training parts differ "
-        "somewhat in size.",
-        groups=(("", 3), ("accuracy (%)", 3), ("UAR (%)", 3)),
+        "tested on are also in the training part: on the same clips, in percentage points, with "
+        "the 95 % interval of a bootstrap over speakers. Training parts differ in size.",
+        groups=(("", 3), ("accuracy (%)", 3), ("UAR (%)", 3), ("", 1)),
         title="The size of the leak",
     )
+
+
+def _gap(difference: Difference) -> Cell:
+    def signed(value: float) -> str:
+        return f"{100 * value:+.1f}".replace("-", _MINUS)
+
+    low, high = difference.low, difference.high
+    under = [] if low is None or high is None else [f"[{signed(low)}, {signed(high)}]"]
+    sure = bool(under) and (low > 0 or high < 0)  # type: ignore[operator]
+    return Cell(signed(difference.gap), True, sure, under)
 
 
 def classes(found: Found) -> list[Table]:

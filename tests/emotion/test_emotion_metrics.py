@@ -135,3 +135,25 @@ def test_class_rows():
     assert [row[0] for row in rows][-3:] == ["macro avg", "weighted avg", "accuracy"]
     assert rows[-1][3] == pytest.approx(results.summarize(predictions())["accuracy"]["mean"])
     assert rows[0][4] + rows[1][4] + rows[2][4] + rows[3][4] == rows[-1][4] == 60
+
+
+def test_a_difference_is_paired():
+    from speechkit.emotion.comparison import compare
+
+    found = predictions()
+    same = compare(found, found.where(found.seeds >= 0))
+    assert same["uar"].gap == same["uar"].low == same["uar"].high == 0
+    better = found.probabilities.copy()
+    better[np.arange(len(better)), found.targets] += 0.2
+    other = Predictions(
+        CLASSES, found.utterances, found.speakers, found.folds, found.seeds, found.targets, better
+    )
+    gap = compare(found, other)["accuracy"]
+    mean = np.mean(other.predicted == other.targets) - np.mean(found.predicted == found.targets)
+    assert gap.gap == pytest.approx(mean) and 0 < gap.low < gap.gap < gap.high
+    assert gap.clips == 60
+    part = compare(found, other.where(other.folds == 1))["accuracy"]
+    assert part.clips == 30 and part.first == pytest.approx(
+        np.mean((found.predicted == found.targets)[found.folds == 1])
+    )
+    assert compare(found.where(found.folds == 0), other.where(other.folds == 1)) == {}

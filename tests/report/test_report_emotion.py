@@ -1,14 +1,12 @@
 """The report's sections on emotion, from trained and evaluated models."""
 
-import json
-
 import numpy as np
 import pytest
 from acted_speech import make_ravdess
 from browser import look
 
 from speechkit.cli.main import main
-from speechkit.emotion import published
+from speechkit.emotion import published, results
 from speechkit.report import emotion, emotion_experiments, emotion_tables, page
 from speechkit.workdir import WorkDir
 
@@ -66,14 +64,23 @@ def test_rows_name_what_makes_them_too_good(made):
 
 def test_the_size_of_the_leak(made):
     table = tables(made)["The size of the leak"]
-    ((title, parted, leaking, *cells),) = table.rows
+    ((title, parted, leaking, *cells, clips),) = table.rows
     assert (title, parted, leaking) == ("egemaps, MLP", "speaker-folds", "random-80-20")
-    fair, leaked = (
-        json.loads((made / f"exp/emotion/{name}/eval/folds/summary.json").read_text())["accuracy"]
+    first, second = (
+        results.read_predictions(made / f"exp/emotion/{name}/eval/folds")
         for name in ("honest", "leaky")
     )
-    gap = f"{100 * (leaked['mean'] - fair['mean']):+.1f}".replace("-", "−")
-    assert cells[2].text == gap
+    common = set(second.utterances)
+    assert clips == len(common) < len(set(first.utterances))
+    means = []
+    for found in (first, second):
+        own = found.where(np.isin(found.utterances.astype(str), sorted(common)))
+        means.append(100 * np.mean(own.predicted == own.targets))
+    assert [float(cells[0].text), float(cells[1].text)] == pytest.approx(means, abs=0.06)
+    gap = float(cells[2].text.replace("−", "-"))
+    assert gap == pytest.approx(means[1] - means[0], abs=0.11)
+    low, high = (float(v) for v in cells[2].under[0].replace("−", "-").strip("[]").split(","))
+    assert low <= gap <= high
 
 
 def test_beside_the_paper(made):
