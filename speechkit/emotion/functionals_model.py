@@ -134,9 +134,10 @@ class FunctionalsPredictor(Predictor):
         own = None
         if self.normalise.by_speaker:
             if speakers is None:
+                experiment = self.folder.parent.parent.name
                 note_once(
-                    f"no-speaker-{self.folder}",
-                    f"{self.folder} normalises by speaker, but the speaker is not known: the "
+                    f"no-speaker-{experiment}",
+                    f"'{experiment}' normalises by speaker, but the speaker is not known: the "
                     "mean of its training clips is taken, which is less exact.",
                 )
             else:
