@@ -1,4 +1,7 @@
-"""Clips for training an encoder: read, normalised, padded; kept in memory where they fit."""
+"""Clips for training an encoder: read, normalised, padded; kept in memory where they fit.
+
+Frozen convolutions give the same in every epoch: their output is kept in place of the waves.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,8 @@ from speechkit.kaldi.data import Utterance
 from speechkit.training.loading import Checked, broken, durations
 
 KEEP_HOURS = 4.0  # up to so much audio (0.9 GB at 16 kHz) is read once
+KEEP_CONVOLVED_HOURS = 2.5  # (0.9 GB of 512 features, 50 times a second)
+_BATCH_SECONDS = 30.0
 
 Batch = tuple[Tensor, list[int], Tensor]
 
@@ -43,6 +48,8 @@ class Clips(Dataset):
         self.rate, self.max_seconds = encoder.sample_rate, max_seconds
         self.normalise, self.shortest = encoder.normalise, encoder.shortest
         self.waves: list[np.ndarray] | None = None
+        self.convolved: list[np.ndarray] | None = None
+        self.samples: list[int] = []  # of the convolved clips
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -64,6 +71,29 @@ class Clips(Dataset):
         self.waves = [self._ready(w, u) for w, u in zip(waves, self.utterances, strict=True)]  # type: ignore[arg-type]
         return True
 
+    def convolve(self, encoder: Encoder, device: torch.device) -> None:
+        """Keep the output of frozen convolutions, unless the clips are not in memory or too many.
+
+        Args:
+            encoder: on ``device``.
+            device: where it computes; what is kept lies in main memory.
+        """
+        if self.waves is None or sum(self.seconds) > KEEP_CONVOLVED_HOURS * 3600:
+            return
+        found = [np.zeros(0, np.float32)] * len(self)
+        order = sorted(range(len(self)), key=lambda i: len(self.waves[i]))  # type: ignore[index]
+        while order:
+            size = max(1, int(_BATCH_SECONDS * self.rate // len(self.waves[order[-1]])))
+            part, order = order[-size:], order[:-size]
+            waves, lengths, _ = self.batch(part)
+            with torch.no_grad():
+                made = encoder.convolve(waves.to(device), lengths).float().cpu().numpy()
+            for i, row, n in zip(part, made, lengths, strict=True):
+                found[i] = row[: encoder.frames(n)].copy()
+        self.convolved = found
+        self.samples = [len(wave) for wave in self.waves]
+        self.waves = None
+
     def wave(self, index: int) -> np.ndarray:
         """Normalised samples ``[T]``."""
         if self.waves is not None:
@@ -78,10 +108,15 @@ class Clips(Dataset):
             )
         return self.normalise(wave)
 
-    def __getitem__(self, sample: tuple[int, int, int]) -> tuple[np.ndarray, int] | str:
+    def __getitem__(self, sample: tuple[int, int, int]) -> tuple[np.ndarray, int, int] | str:
+        """Wave or convolved wave, samples, and class of ``(epoch, batch, index)``."""
         index = sample[2]
+        target = int(self.targets[index])
+        if self.convolved is not None:
+            return self.convolved[index], self.samples[index], target
         try:
-            return self.wave(index), int(self.targets[index])
+            wave = self.wave(index)
+            return wave, len(wave), target
         except UserError as error:
             return f"{self.ids[index]}: {error.problem}"
 
@@ -115,22 +150,23 @@ def _problem(utterance: Utterance, rate: int, shortest: int, max_seconds: float)
 
 
 def collate(items: Sequence[Any]) -> Batch | str:
-    """Pad to the longest clip: waves ``[B, T]``, lengths, targets ``[B]``."""
+    """Pad to the longest clip: waves ``[B, T]`` or ``[B, T', C]``, samples, targets ``[B]``."""
     for item in items:
         if isinstance(item, str):
             return item
-    lengths = [len(wave) for wave, _ in items]
-    waves = torch.zeros(len(items), max(lengths))
-    for row, (wave, _) in zip(waves, items, strict=True):
-        row[: len(wave)] = torch.from_numpy(wave)
-    return waves, lengths, torch.tensor([target for _, target in items])
+    arrays, lengths, targets = zip(*items, strict=True)
+    padded = torch.zeros(len(items), max(map(len, arrays)), *arrays[0].shape[1:])
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = torch.from_numpy(array)
+    return padded, list(lengths), torch.tensor(targets)
 
 
 def make_loader(
     clips: Clips, batches: Callable[[int], Any], jobs: int, device: torch.device
 ) -> Callable[[int], Checked]:
     """Step -> batches from that step on; processes read audio unless it is in memory."""
-    workers = 0 if clips.waves is not None else jobs
+    kept = clips.waves is not None or clips.convolved is not None
+    workers = 0 if kept else jobs
 
     def loader(step: int) -> Checked:
         return Checked(

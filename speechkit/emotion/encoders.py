@@ -56,6 +56,10 @@ class Encoder(nn.Module):
         self.config.apply_spec_augment = False  # ours is put in its place
         model._mask_hidden_states = self._mask
         self._watch()
+        convolve = model.feature_extractor.forward
+        model.feature_extractor.forward = (  # what was convolved before goes through
+            lambda x: x.transpose(1, 2) if x.ndim == 3 else convolve(x)
+        )
 
     @property
     def hop(self) -> int:
@@ -109,7 +113,7 @@ class Encoder(nn.Module):
         """Frames of waves that :meth:`prepare` gave.
 
         Args:
-            waves: ``[B, T]``.
+            waves: ``[B, T]``, or what :meth:`convolve` made of them.
             lengths: samples of each.
             all_layers: give the input of the transformer and the output of every layer.
 
@@ -119,10 +123,11 @@ class Encoder(nn.Module):
         """
         frames = [self.frames(n) for n in lengths]
         self._frames = frames
-        padded = min(lengths) < waves.shape[1]
+        longest = waves.shape[1] if waves.ndim == 2 else max(lengths)
+        padded = min(lengths) < longest
         mask = None
         if padded:
-            mask = torch.arange(waves.shape[1], device=waves.device) < torch.tensor(
+            mask = torch.arange(longest, device=waves.device) < torch.tensor(
                 lengths, device=waves.device
             ).unsqueeze(1)
         self._set_lengths(lengths, padded, waves.device)
@@ -134,6 +139,11 @@ class Encoder(nn.Module):
         if self._only is not None:  # a dropped layer passes its input on
             return kept[max(place for place in kept if place <= self._only)], frames
         return self._stack(kept, last), frames
+
+    def convolve(self, waves: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Output of the convolutions ``[B, T', C]``, which stays the same where they are frozen."""
+        self._set_lengths(lengths, min(lengths) < waves.shape[1], waves.device)
+        return self.model.feature_extractor(waves).transpose(1, 2)
 
     def _set_lengths(self, lengths: Sequence[int], padded: bool, device: torch.device) -> None:
         self._lengths.convolved = [self.frames(n, 1) for n in lengths] if padded else None

@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 
@@ -48,18 +47,20 @@ class ClipGroupNorm(nn.Module):
         self.groups, self.eps, self.lengths = norm.num_groups, norm.eps, lengths
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, C, T]`` -> the same shape; what lies beyond a clip is finite and unused."""
+        """``[B, C, T]`` -> the same shape; zeros beyond each clip."""
         steps = self.lengths.convolved
         if steps is None:
             return nn.functional.group_norm(x, self.groups, self.weight, self.bias, self.eps)
-        x = x.float()
-        found = [
-            torch.var_mean(row[:, :n], dim=-1, correction=0)
+        rows = [
+            nn.functional.group_norm(
+                row[None, :, :n], self.groups, self.weight, self.bias, self.eps
+            )
             for row, n in zip(x, steps, strict=True)
         ]
-        scale = self.weight * torch.rsqrt(torch.stack([v for v, _ in found]) + self.eps)
-        shift = self.bias - torch.stack([m for _, m in found]) * scale
-        return torch.addcmul(shift[..., None], x, scale[..., None])
+        out = rows[0].new_zeros(x.shape)
+        for place, (row, n) in enumerate(zip(rows, steps, strict=True)):
+            out[place, :, :n] = row[0]
+        return out
 
 
 def make_exact(model: Any) -> Lengths:

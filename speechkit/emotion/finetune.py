@@ -112,6 +112,8 @@ def train_encoder(
     )
     for each in (clips, valid):
         each.keep(resources.jobs)
+        if config.freeze == "features":
+            each.convolve(encoder.to(device), device)
     counts = np.bincount(clips.targets, minlength=len(dataset.classes)).tolist()
     model = Finetuning(net, config, counts, valid)
     say(net, len(clips), len(valid), device)

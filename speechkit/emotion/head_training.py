@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -119,7 +120,7 @@ def train_head(
     fitted = fit(
         model,
         loader,
-        fit_config(config, run, per_epoch, device, resources),
+        replace(fit_config(config, run, per_epoch, device, resources), plain=True),
         per_epoch=config.evaluate_every * config.accumulate,
         device=device,
         checkpoint=out.part("last.ckpt"),

@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import signal
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,8 @@ def fit(
             writer = SummaryWriter(str(tensorboard), purge_step=state.counted + 1)
             model.writer = writer
         if state.step < state.total and not state.stopped_early:
-            _run(model, loader(state.step), state, restored, config, device)
+            run = run_plain if config.plain else _run
+            run(model, loader(state.step), state, restored, config, device)
         if writer is not None:
             writer.close()
             model.writer = None
@@ -126,7 +128,7 @@ def _run(
         num_nodes=ranks().nodes,
         strategy=_strategy(device, config.find_unused),
         precision=config.precision,  # type: ignore[arg-type]
-        gradient_clip_val=config.clip,
+        gradient_clip_val=None if config.guarded else config.clip,  # else the guard clips
         accumulate_grad_batches=config.accumulate,
         callbacks=[state, Restore(restored)],
         logger=False,
@@ -136,16 +138,24 @@ def _run(
         use_distributed_sampler=False,
     )
 
+    model.train()  # Lightning leaves a module that was loaded in eval mode as it is
+    with _interruptible(state, config):
+        trainer.fit(model, train_dataloaders=batches)
+
+
+@contextmanager
+def _interruptible(state: State, config: FitConfig) -> Iterator[None]:
+    """Ctrl-C ends after the batch, and what goes wrong in a step has a name."""
+
     def interrupt(*_: Any) -> None:
         if state.interrupted:
             raise KeyboardInterrupt
         state.interrupted = True
         logger.info("Interrupted: saving after this batch (again: at once).")
 
-    model.train()  # Lightning leaves a module that was loaded in eval mode as it is
     before = signal.signal(signal.SIGINT, interrupt)
     try:
-        trainer.fit(model, train_dataloaders=batches)
+        yield
     except (torch.cuda.OutOfMemoryError, MemoryError) as error:
         raise out_of_memory(config.batch_size) from error
     except RuntimeError as error:
@@ -158,6 +168,51 @@ def _run(
         signal.signal(signal.SIGINT, before)
     if state.interrupted:
         raise KeyboardInterrupt
+
+
+class _Plain:
+    """What :class:`State` needs of a trainer."""
+
+    is_global_zero = True
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.optimizers, self.should_stop = [optimizer], False
+        self.precision_plugin = self
+
+    def state_dict(self) -> dict[str, Any]:
+        """Of the precision: none."""
+        return {}
+
+
+def run_plain(
+    model: Trainable,
+    batches: Iterable[Any],
+    state: State,
+    restored: dict[str, Any] | None,
+    config: FitConfig,
+    device: torch.device,
+) -> None:
+    """The same steps as Lightning's, without it (see ``FitConfig.plain``)."""
+    model.to(device).train()
+    optimizer = model.configure_optimizers()
+    if restored is not None:
+        optimizer.load_state_dict(restored["optimizer"])
+    trainer: Any = _Plain(optimizer)
+    state.on_train_start(trainer, model)
+    with _interruptible(state, config):
+        for index, batch in enumerate(batches):
+            state.on_train_batch_start(trainer, model, batch, index)
+            loss = model.loss(batch) / config.accumulate
+            loss.backward()
+            if (index + 1) % config.accumulate == 0 or state.step + 1 == state.total:
+                state.on_before_optimizer_step(trainer, model, optimizer)
+                optimizer.step()
+                optimizer.zero_grad()
+            outputs = {"loss": loss.detach()}
+            state.on_train_batch_end(trainer, model, outputs, batch, index)
+            model.on_train_batch_end(outputs, batch, index)
+            if trainer.should_stop:
+                break
 
 
 def _strategy(device: torch.device, find_unused: bool) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 from typing import Any
@@ -19,6 +20,8 @@ _HISTORY = 100
 class Guard:
     """Looks at the gradient before each step; a bad one changes nothing and is counted.
 
+    A good one is clipped, so that its norm is taken once.
+
     The optimizer skips parameters without a gradient, so that neither weights nor moments
     change. Gradients are those of all processes together, so that all decide alike.
     """
@@ -27,8 +30,15 @@ class Guard:
         self.norms: list[float] = []
         self.skipped, self.in_a_row = 0, 0
 
-    def __call__(self, parameters: Iterable[torch.nn.Parameter], step: int) -> None:
-        """Drop the gradients if they are bad.
+    def __call__(
+        self, parameters: Iterable[torch.nn.Parameter], step: int, clip: float = math.inf
+    ) -> None:
+        """Drop the gradients if they are bad, else clip them.
+
+        Args:
+            parameters: with the gradients of all processes together.
+            step: number of the step, for the message.
+            clip: largest L2 norm.
 
         Raises:
             UserError: too many batches in a row were not finite.
@@ -43,6 +53,8 @@ class Guard:
         if not problem:
             self.norms = [*self.norms[1 - _HISTORY :], norm]
             self.in_a_row = 0
+            if norm > clip:  # as torch.nn.utils.clip_grad_norm_
+                torch._foreach_mul_(gradients, clip / (norm + 1e-6))
             return
         self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
         logger.warning(f"step {step}: {problem}; this batch changes nothing.")

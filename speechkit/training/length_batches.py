@@ -9,7 +9,7 @@ import numpy as np
 from speechkit.training.seeds import rng
 
 _ORDER = 0x1B  # stream of draws for the order of an epoch
-POOL = 24  # batches that are sorted together: long enough for little padding, short enough to mix
+POOL = 50  # batches that are sorted together: enough for little padding, few enough to mix
 
 
 class LengthBatches:

@@ -226,3 +226,17 @@ def test_a_hub_name_without_network_says_what_to_do(monkeypatch, tmp_path):
         encoder_files.find("egemap")
     assert encoder_files.find(str(tmp_path)) == tmp_path
     assert encoder_files.short_name("hf:facebook/wav2vec2-base-960h") == "wav2vec2-base-960h"
+
+
+@pytest.mark.parametrize("family", ["wav2vec2-group", "data2vec-audio", "wavlm-layer"])
+def test_what_was_convolved_before_gives_the_same(folders, family):
+    encoder = load_encoder(str(folders[family]))
+    padded, lengths = encoder.prepare(waves()[:3])
+    with torch.no_grad():
+        direct, counts = encoder(padded, lengths)
+        parts = [encoder.convolve(*encoder.prepare([wave]))[0] for wave in waves()[:3]]
+        stacked = torch.nn.utils.rnn.pad_sequence(parts, batch_first=True)
+        again, same = encoder(stacked, lengths)
+    assert counts == same
+    for row, other, n in zip(direct, again, counts, strict=True):
+        assert torch.allclose(row[:n], other[:n], atol=1e-5)

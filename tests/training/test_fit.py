@@ -191,3 +191,19 @@ def test_a_killed_run_with_accumulation_continues_the_same_curve(tmp_path, stop_
     assert resumed.best_epoch == whole.best_epoch
     best = max(range(len(whole.rows)), key=lambda k: whole.rows[k]["score"])
     assert whole.best_epoch == best + 1
+
+
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_plain_loop_makes_the_same_steps(tmp_path, accumulate):
+    found = []
+    for plain in (False, True):
+        (tmp_path / str(plain)).mkdir()
+        more = {"accumulate": accumulate, "batches": 16, "clip": 0.5, "unit": "step"}
+        found.append(run_fit(fresh(), tmp_path / str(plain), epochs=2, plain=plain, **more))
+    assert found[0].rows == found[1].rows
+    for name, value in found[0].weights.items():
+        assert torch.equal(found[1].weights[name], value)
+    with pytest.raises(RuntimeError, match="power"):
+        run_fit(fresh(stop_at=11), tmp_path, epochs=2, plain=True, checkpoint_minutes=0.0, **more)
+    again = run_fit(fresh(), tmp_path, epochs=2, plain=True, checkpoint_minutes=0.0, **more)
+    assert again.rows == found[0].rows

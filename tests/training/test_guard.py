@@ -62,3 +62,16 @@ def test_many_bad_batches_in_a_row_end_the_run_and_the_count_survives_a_restart(
     resumed.load(guard.state())
     with pytest.raises(UserError, match="diverged"):
         step(resumed, parameter, optimizer, math.nan)
+
+
+def test_it_clips_as_torch_does():
+    parameters = [torch.nn.Parameter(torch.zeros(n)) for n in (3, 5)]
+    for clip in (0.5, 100.0):
+        for parameter in parameters:
+            parameter.grad = torch.arange(1.0, 1 + len(parameter))
+        wanted = [p.grad.clone() for p in parameters]
+        norm = torch.linalg.vector_norm(torch.cat(wanted))
+        Guard()(parameters, 1, clip)
+        for parameter, gradient in zip(parameters, wanted, strict=True):
+            scale = min(1.0, clip / (float(norm) + 1e-6))
+            assert torch.allclose(parameter.grad, gradient * scale, rtol=1e-6)
