@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -164,5 +164,12 @@ def write(
             "steps": steps[-1],
             "train_seconds": fitted.seconds[best],
             "total_seconds": fitted.seconds[-1],
+            **({"disk_bytes": _disk_bytes(folder, weights)} if frozen else {}),
         },
     )
+
+
+def _disk_bytes(folder: Path, weights: Mapping[str, Tensor]) -> int:
+    """Of a head together with the encoder that it cannot do without."""
+    of_encoder = sum(path.stat().st_size for path in encoder_files.weight_files(folder))
+    return of_encoder + sum(value.numel() * value.element_size() for value in weights.values())

@@ -86,8 +86,9 @@ def fit(
     def write_row(count: int, row: dict[str, float]) -> None:
         if here.rank:
             return
-        shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
-        logger.info(f"{label}: {config.unit} {count}: {shown}")
+        if not config.plain:  # many short runs of those would fill the screen
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
+            logger.info(f"{label}: {config.unit} {count}: {shown}")
         for name, value in row.items():
             writer.add_scalar(name, value, count)
         writer.flush()
