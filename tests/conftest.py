@@ -47,6 +47,22 @@ def run(capsys: pytest.CaptureFixture[str]):
     return call
 
 
+@pytest.fixture
+def numpy_solve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NumPy's solver in place of PyTorch's, for torchmetrics' SDR.
+
+    In a process in which other libraries have brought a LAPACK of their own, PyTorch's refuses
+    the pivots of its own factorisation ("Pivots given to lu_solve ...").
+    """
+    import torch
+
+    def solve(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        found = np.linalg.solve(matrix.numpy(), right.numpy()[..., None])
+        return torch.from_numpy(found[..., 0])
+
+    monkeypatch.setattr(torch.linalg, "solve", solve)
+
+
 def voice(f0: float, seconds: float, rate: int = 16000, seed: int = 0) -> np.ndarray:
     """A vowel-like sound ``[T]``: harmonics of ``f0`` (Hz) with slight noise."""
     rng = np.random.default_rng(seed)

@@ -60,7 +60,7 @@ def plain_loop(root, rate=RATE):
     return found
 
 
-def test_table_and_summary_are_those_of_a_plain_loop(world, run):
+def test_table_and_summary_are_those_of_a_plain_loop(world, run, numpy_solve):
     ran = run("evaluate", "separation", "--name", "dm", "-C", world, "--hsr", "-20,5.5", "--json")
     assert ran.code == 0, ran.err
     folder = world / "exp" / "separation" / "dm" / "eval" / "test_2mix"

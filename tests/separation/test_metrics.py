@@ -70,7 +70,7 @@ def filtered(signal, taps):
     return torch.nn.functional.conv1d(padded, kernel).reshape(signal.shape)
 
 
-def test_sdr_is_that_of_torchmetrics():
+def test_sdr_is_that_of_torchmetrics(numpy_solve):
     target = filtered(noise(3, 4000), [0.3, -0.5, 0.9, 1.0])
     echo = filtered(target, [0.2, 0.0, 0.4, 0.0, -0.6])
     estimates = torch.stack([echo + s * noise(3, 4000, seed=1) for s in (0.01, 0.5, 5.0)], dim=1)
