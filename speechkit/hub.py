@@ -25,30 +25,47 @@ def offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def fetch(name: str, patterns: Sequence[str], flag: str, check: str = "", use: str = "") -> Path:
+def fetch(
+    name: str,
+    patterns: Sequence[str],
+    flag: str,
+    check: str = "",
+    use: str = "",
+    otherwise: Sequence[str] = (),
+) -> Path:
     """Folder of a model of the hub: from its cache if it is there, else downloaded.
 
     Args:
         name: ``OWNER/NAME``.
         patterns: files that are needed, as globs.
         flag: how the user gives a local folder, e.g. ``--upstream``, for the message.
-        check: a file that a whole copy in the cache has; empty takes whatever is there.
+        check: a file that a whole copy has, as a glob; empty takes whatever is there.
         use: what else to do with the folder, for the message; default to give it by ``flag``.
+        otherwise: globs of what is fetched in place of a ``check`` that the model lacks (so that
+            of weights in two formats one is fetched).
 
     Raises:
         UserError: it is not in the cache and cannot be fetched; names the command to run.
     """
     from huggingface_hub import snapshot_download
 
-    wanted = list(patterns)
+    wanted, more = list(patterns), [*patterns, *otherwise]
+
+    def whole(folder: Path) -> bool:
+        accepted = [check, *otherwise] if check else ["*"]
+        return any(next(folder.glob(each), None) is not None for each in accepted)
+
     with suppress(Exception):  # not in the cache: any error of the hub's says the same
-        cached = Path(snapshot_download(name, allow_patterns=wanted, local_files_only=True))
-        if not check or any(cached.glob(check)):
+        cached = Path(snapshot_download(name, allow_patterns=more, local_files_only=True))
+        if whole(cached):
             return cached
     reason = "HF_HUB_OFFLINE is set and it is not in the cache"
     if not offline():
         try:
-            return Path(snapshot_download(name, allow_patterns=wanted))
+            folder = Path(snapshot_download(name, allow_patterns=wanted))
+            if otherwise and not whole(folder):
+                folder = Path(snapshot_download(name, allow_patterns=more))
+            return folder
         except Exception as error:  # any transport may fail in its own way; the reason is shown
             reason = " ".join(str(error).split())[:200] or type(error).__name__
     use = use or f"give it as {flag} DIR"

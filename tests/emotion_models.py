@@ -46,6 +46,7 @@ def write_encoder_model(
             "layers": "last",
             "classifier": classifier.as_dict(),
             "encoder_digest": encoder_files.digest(source),
+            **({"encoder_folder": str(source.resolve())} if frozen else {}),
         },
         training={**Run(str(source), "set", "speaker-folds", fold, seed).as_dict()},
         weights=(classifier if frozen else net).state_dict(),

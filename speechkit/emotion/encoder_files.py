@@ -23,7 +23,8 @@ _WEIGHTS = (
     "model.safetensors", "model.safetensors.index.json",
     "pytorch_model.bin", "pytorch_model.bin.index.json",
 )  # fmt: skip
-_DOWNLOAD = ["config.json", "preprocessor_config.json", "*.safetensors*", "pytorch_model*.bin*"]
+_DOWNLOAD = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
+_OTHERWISE = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 COPY_OF = "copy_of.json"
 _MEGABYTE = 1 << 20
 _MAY_LACK = ("masked_spec_embed",)  # only used by SpecAugment; zeros where it is not there
@@ -66,7 +67,7 @@ def find(spec: str) -> Path:
             f"--upstream '{spec}' is neither a folder nor a model of the hub.",
             f"Accepted: egemaps, compare16, fbank-cnn, {_ACCEPTED}.",
         )
-    return hub.fetch(name, _DOWNLOAD, "--upstream", check="config.json")
+    return hub.fetch(name, _DOWNLOAD, "--upstream", "*.safetensors", otherwise=_OTHERWISE)
 
 
 def is_local(spec: str) -> bool:

@@ -159,7 +159,9 @@ def find_frozen(
         UserError: it is not there, or it is another one.
     """
     wanted = card["network"]["encoder_digest"]
-    near = (folder / FOLDER, *(parent / FOLDER for parent in list(folder.parents)[:2]))
+    near = [folder / FOLDER, *(parent / FOLDER for parent in list(folder.parents)[:2])]
+    if "encoder_folder" in card["network"]:
+        near.append(Path(card["network"]["encoder_folder"]))
     for place in near:
         if (place / "config.json").is_file() and encoder_files.origin(place) == wanted:
             return place

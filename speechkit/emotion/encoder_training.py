@@ -53,7 +53,7 @@ class Training(Trainable):
             self.parameters_to_train(),
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
-            fused=True,
+            fused=self.config.precision != "16",  # a fused step leaves no room to clip scaled ones
         )
 
     def logits(self) -> Tensor:
@@ -147,6 +147,8 @@ def write(
         "classifier": classifier.as_dict(),
         "encoder_digest": encoder_files.digest(folder),
     }
+    if frozen and encoder_files.is_local(run.upstream):
+        network["encoder_folder"] = str(folder.resolve())  # found from any present folder
     if classifier.sum is not None:
         network["layer_weights"] = classifier.sum.weights().tolist()
     model_folder.write(

@@ -84,9 +84,9 @@ def _without_paths(card: Mapping[str, Any], target: Path) -> Path:
     training = dict(card["training"])
     if "upstream" in training:
         training["upstream"] = plain
-    text = yaml.safe_dump(
-        {**card, "upstream": plain, "training": training}, sort_keys=False, allow_unicode=True
-    )
+    network = {k: v for k, v in card["network"].items() if k != "encoder_folder"}
+    stripped = {**card, "upstream": plain, "network": network, "training": training}
+    text = yaml.safe_dump(stripped, sort_keys=False, allow_unicode=True)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     return target

@@ -240,3 +240,32 @@ def test_what_was_convolved_before_gives_the_same(folders, family):
     assert counts == same
     for row, other, n in zip(direct, again, counts, strict=True):
         assert torch.allclose(row[:n], other[:n], atol=1e-5)
+
+
+def test_of_weights_in_two_formats_one_is_fetched(monkeypatch, tmp_path):
+    import fnmatch
+
+    import huggingface_hub
+
+    calls = []
+
+    def hub_of(files):
+        def snapshot(name, allow_patterns, local_files_only=False):
+            if local_files_only:
+                raise OSError("not in the cache")
+            calls.append(list(allow_patterns))
+            for file in files:
+                if any(fnmatch.fnmatch(file, pattern) for pattern in allow_patterns):
+                    (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+                    (tmp_path / name / file).touch()
+            return str(tmp_path / name)
+
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+
+    hub_of(["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5"])
+    folder = encoder_files.find("me/both")
+    assert {p.name for p in folder.iterdir()} == {"config.json", "model.safetensors"}
+    assert len(calls) == 1
+    hub_of(["config.json", "pytorch_model.bin", "flax_model.msgpack"])
+    folder = encoder_files.find("hf:me/old")
+    assert {p.name for p in folder.iterdir()} == {"config.json", "pytorch_model.bin"}

@@ -171,7 +171,7 @@ def test_the_papers_preset_is_table_two(place):
     assert card["training"]["learning_rate"] == 1e-4
 
 
-def test_heads_on_kept_states_are_those_of_the_live_encoder(place):
+def test_heads_on_kept_states_are_those_of_the_live_encoder(place, monkeypatch):
     workdir, dataset = WorkDir(place), load(WorkDir(place), "set")
     for pooling, layers in (("mean", "weighted"), ("sum", "1"), ("max", "last")):
         name = f"head-{pooling}"
@@ -184,6 +184,14 @@ def test_heads_on_kept_states_are_those_of_the_live_encoder(place):
         assert (folder / "model.safetensors").stat().st_size < 8000
     names = sorted(p.name for p in (place / "exp" / "hidden").iterdir() if p.name[0] != ".")
     assert {"set-tiny-all", "set-tiny-layer1", "set-tiny-frames"} <= set(names)
+    monkeypatch.chdir(place)
+    run = Run("tiny", "set", "folds", 0, 0)  # by a relative path ...
+    config = plan("frozen", {"epochs": 2})
+    final = model_folder.folder_of(workdir, "relative", 0, 0)
+    with Output(final, "train emotion", config.as_dict(), resume=True) as out:
+        train_encoder(out, workdir, dataset, fold_of(dataset), run, config, Resources())
+    monkeypatch.chdir(place.parent)  # ... and used from elsewhere
+    assert load_predictor(final).probabilities([np.ones(4000, np.float32)]).shape == (1, 3)
     manifest = place / "exp" / "hidden" / "set-tiny-all" / "manifest.json"
     before = manifest.stat().st_mtime_ns
     train(place, "another-head", seed=1, preset="frozen", layers="weighted", epochs=2)
