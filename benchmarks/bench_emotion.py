@@ -3,7 +3,7 @@
     python benchmarks/bench_emotion.py [--steps 16] [--rounds 2] [--only finetune]
 
 Needs the package `accelerate` (for the Trainer), in an environment of its own. One random
-wav2vec2 of 5 million parameters, the same head, the same clips in memory, the same batches of
+wav2vec2 of 3.7 million parameters, the same head, the same clips in memory, the same batches of
 4 with accumulation over 2; the Trainer has the encoder as Hugging Face ships it. Rounds
 alternate, and the fastest of each counts. Prints ratios: above 1 is faster than the peer. With
 `--threads 1` seconds are those of the processor, which other programs do not disturb.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -144,13 +145,28 @@ def _compute(
     if spec != CNN:
         (out.path / "names.txt").write_text("\n".join(Functionals(spec).names), encoding="utf-8")
     parts = [utterances[i : i + PART] for i in range(0, len(utterances), PART)]
+    lists = [out.part(f"{number:05d}.json") for number in range(len(parts))]
+    # Skipped ones may have been mended since, or the run may now have to stop at them.
+    missing = [
+        number
+        for number, done in enumerate(lists)
+        if not done.exists() or json.loads(done.read_text(encoding="utf-8"))
+    ]
+    found = parallel.map_items(  # one map for all parts: processes start once
+        run,
+        [utterance for number in missing for utterance in parts[number]],
+        jobs=jobs,
+        on_error=on_error,
+        chunk=4,
+        name=lambda u: u.id,
+        label=spec if missing else "",
+    )
+    for number in missing:
+        _part(out, number, islice(found, len(parts[number])))
+    for _ in found:  # lets the map end its progress and its workers
+        pass
     skipped: dict[str, str] = {}
-    for number, part in enumerate(parts):
-        done = out.part(f"{number:05d}.json")
-        # Skipped ones may have been mended since, or the run may now have to stop at them.
-        if not done.exists() or json.loads(done.read_text(encoding="utf-8")):
-            label = f"{spec} {number + 1}/{len(parts)}" if len(parts) > 1 else spec
-            _part(out, number, part, run, jobs=jobs, on_error=on_error, label=label)
+    for done in lists:
         skipped |= json.loads(done.read_text(encoding="utf-8"))
     count = len(utterances) - len(skipped)
     if not count:
@@ -164,18 +180,12 @@ def _compute(
     out.counts.update(utterances=count, skipped=len(skipped))
 
 
-def _part(
-    out: Output,
-    number: int,
-    part: Sequence[Utterance],
-    run: Callable[[Utterance], np.ndarray],
-    **how: Any,
-) -> None:
-    """Compute one part and keep it; the list of skipped clips is written last."""
+def _part(out: Output, number: int, found: Iterable[parallel.Done[Utterance, np.ndarray]]) -> None:
+    """Keep one part; the list of skipped clips is written last."""
     skipped = {}
     scp = out.part(f"{number:05d}.scp")
     with ArkWriter(out.part(f"{number:05d}.ark"), scp) as writer:
-        for done in parallel.map_items(run, part, chunk=4, name=lambda u: u.id, **how):
+        for done in found:
             if done.value is None:
                 skipped[done.item.id] = done.error or ""
             else:
