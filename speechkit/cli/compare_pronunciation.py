@@ -43,8 +43,8 @@ def compare_pronunciation(
     Reads evaluations of `evaluate pronunciation`, writes exp/compare/pronunciation/SET/.
     """
     from speechkit.cli.output import print_json, print_table
+    from speechkit.comparison import read_comparison
     from speechkit.pronunciation import comparison
-    from speechkit.separation.comparison import read_comparison
     from speechkit.workdir import WorkDir
 
     settings = comparison.Settings(

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.comparison import FEW_SPEAKERS
 from speechkit.errors import UserError
 from speechkit.log import logger
-from speechkit.pronunciation import dataset, intervals, model_folder, results
+from speechkit.pronunciation import dataset, model_folder, results
 from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.model_folder import Assessor
@@ -128,10 +129,10 @@ def _thresholds(assessor: Assessor) -> dict[str, float | None]:
 
 def _write(out: Output, scored: Scored, settings: Settings) -> None:
     speakers = len(set(scored.found.speakers))
-    if speakers < intervals.FEW_SPEAKERS:
+    if speakers < FEW_SPEAKERS:
         logger.warning(
             f"{settings.set}: an interval from {speakers} speakers is rough; with "
-            f"{intervals.FEW_SPEAKERS} or more it can be relied on."
+            f"{FEW_SPEAKERS} or more it can be relied on."
         )
     results.write_tables(out.path, scored)
     results.write_classes(out.path, scored)

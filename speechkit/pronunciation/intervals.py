@@ -7,13 +7,14 @@ correlation needs of each speaker only n, and the sums of x, y, x^2, y^2 and x y
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from speechkit.comparison import entry
 from speechkit.separation.bootstrap import draw_speakers
 
 LEVELS = (2.5, 97.5)
-FEW_SPEAKERS = 10
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
@@ -84,3 +85,22 @@ def interval(
 def sample(statistic: Statistic, sums: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """The statistic of every draw ``[B, S]`` from sums of each speaker ``[S, K, 6]``."""
     return statistic(np.einsum("bk,skm->bsm", drawn, sums))
+
+
+def paired(
+    statistic: Statistic, own: np.ndarray, base: np.ndarray, drawn: np.ndarray
+) -> dict[str, Any]:
+    """A statistic minus that of a baseline on the same items, speakers drawn for both at once.
+
+    Args:
+        statistic: of sums.
+        own: sums ``[S, K, 6]`` of S seeds.
+        base: the same of the baseline, for the same seeds.
+        drawn: as :func:`draw`.
+
+    Returns:
+        The numbers of :func:`speechkit.comparison.entry`.
+    """
+    value, baseline = (statistic(one.sum(axis=1)) for one in (own, base))
+    sampled = sample(statistic, own, drawn) - sample(statistic, base, drawn)
+    return entry(value, baseline, value - baseline, interval(sampled))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from speechkit import comparison
+from speechkit.comparison import FEW_SPEAKERS, read_comparison
 from speechkit.errors import UserError
 from speechkit.log import logger
 from speechkit.separation.bootstrap import (
@@ -19,11 +21,11 @@ from speechkit.separation.bootstrap import (
     mixture_weights,
 )
 from speechkit.separation.pairing import Pair, pair_up, say_left_out
-from speechkit.separation.results import SUMMARY, TABLE, read_utterances
-from speechkit.text import write_tsv
-from speechkit.workdir import Output, WorkDir, check_name
+from speechkit.separation.results import TABLE, read_utterances
+from speechkit.workdir import WorkDir
 
-COMMAND = "compare separation"
+__all__ = ["COLUMNS", "DEFAULT_MEASURES", "Settings", "compare", "read_comparison", "rows"]
+
 DEFAULT_MEASURES = (
     "si_snri_db",
     "hsr5_percent",
@@ -34,56 +36,27 @@ DEFAULT_MEASURES = (
 )
 CHANGE_DB = 1.0  # of SI-SNRi, from which a mixture counts as better or worse
 BLOCK = 250  # bootstrap samples at a time
-FEW_SPEAKERS = 10
 LEVELS = (2.5, 97.5)
-COLUMNS = (
-    "experiment",
-    "measure",
-    "baseline",
-    "value",
-    "estimate",
-    "low",
-    "high",
-    "seed_std",
-    "seeds",
-    "mixtures",
+TASK = comparison.Task(
+    "separation",
+    TABLE,
+    ("baseline", "value", "estimate", "low", "high", "seed_std", "seeds", "mixtures"),
+    "95 %, over speakers of the mixtures; the seeds are fixed",
 )
+COLUMNS = TASK.columns
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What determines a comparison.
+class Settings(comparison.Settings):
+    """As :class:`speechkit.comparison.Settings`, with the usual measures."""
 
-    Args:
-        set: of the evaluations, with their suffix: a folder ``eval/<set>``.
-        baseline: experiment that the others are compared to.
-        names: experiments; empty for all that were evaluated on the set.
-        measures: names as in ``summary.json``.
-        samples: bootstrap samples.
-        seed: of their draws.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    set: str
-    baseline: str
-    names: tuple[str, ...] = ()
     measures: tuple[str, ...] = DEFAULT_MEASURES
-    samples: int = 2000
-    seed: int = 0
 
-    def __post_init__(self) -> None:
-        if self.samples < 100:
-            raise UserError(
-                f"--samples {self.samples} is too few for a 95 % interval.", "Give 100 or more."
-            )
+    def check_measures(self) -> None:
         if not self.measures:
             raise UserError("--measure is empty.", "Leave it out for the usual measures.")
         for name in self.measures:
             find_measure(name)
-        if self.names == (self.baseline,):
-            raise UserError(f"--name {self.baseline} is the baseline itself.", "Name another.")
 
 
 def compare(work: WorkDir, settings: Settings, out_name: str = "", force: bool = False) -> Path:
@@ -92,45 +65,21 @@ def compare(work: WorkDir, settings: Settings, out_name: str = "", force: bool =
     Raises:
         UserError: an experiment was not evaluated on the set, or on other mixtures.
     """
-    names, folders = _find(work, settings)
-    with Output(
-        work.exp("compare", "separation", settings.set, name=out_name),
-        COMMAND,
-        {**asdict(settings), "names": names},
-        [folders[name] / TABLE for name in (settings.baseline, *names)],
-        force=force,
-        beside="write beside it with --out-name",
-    ) as out:
-        if not out.up_to_date:
-            tables = {name: read_utterances(folder) for name, folder in folders.items()}
-            found = {name: against(tables, name, settings) for name in names}
-            _write(out.path, settings, found)
-            out.counts.update(experiments=len(found), samples=settings.samples)
-    return out.final
+    tables: dict[Path, pd.DataFrame] = {}
+
+    def differences(folders: dict[str, Path], name: str) -> dict[str, Any]:
+        for folder in folders.values():
+            if folder not in tables:
+                tables[folder] = read_utterances(folder)
+        return against({n: tables[f] for n, f in folders.items()}, name, settings)
+
+    return comparison.run(
+        work, TASK, settings, (TABLE,), differences, _measures, out_name=out_name, force=force
+    )
 
 
-def _find(work: WorkDir, settings: Settings) -> tuple[list[str], dict[str, Path]]:
-    """Names to be compared, and the folders of their evaluations and the baseline's."""
-    check_name("set", settings.set)
-    base = work.exp("separation")
-    there = {p.parent.parent.parent.name for p in base.glob(f"*/eval/{settings.set}/{TABLE}")}
-    names = list(settings.names) or sorted(there - {settings.baseline})
-    names = [name for name in dict.fromkeys(names) if name != settings.baseline]
-    for name in (settings.baseline, *names):
-        if name not in there:
-            raise UserError(
-                f"The experiment '{name}' was not evaluated on '{settings.set}'. "
-                f"Evaluated: {', '.join(sorted(there)) or 'none'}.",
-                f"Run: speechkit evaluate separation --name {name} --set {settings.set}",
-            )
-    if not names:
-        raise UserError(
-            f"Only '{settings.baseline}' was evaluated on '{settings.set}'.",
-            "Evaluate another experiment on it.",
-        )
-    return names, {
-        name: base / name / "eval" / settings.set for name in (settings.baseline, *names)
-    }
+def _measures(one: dict[str, Any]) -> dict[str, Any]:
+    return dict(one["measures"])
 
 
 def against(tables: dict[str, pd.DataFrame], name: str, settings: Settings) -> dict[str, Any]:
@@ -174,8 +123,8 @@ def difference(pair: Pair, measure: Measure, settings: Settings) -> dict[str, An
     def sampled(weights: np.ndarray) -> np.ndarray:
         return measure(pair.value, weights) - measure(pair.baseline, weights)
 
-    means = {"baseline": float(baseline.mean()), "value": float(value.mean())}
-    return {**means, **_with_interval(value - baseline, sampled, pair, settings)}
+    interval = _interval(sampled, pair, settings)
+    return _counted(comparison.entry(value, baseline, value - baseline, interval), pair)
 
 
 def share(pair: Pair, sign: float, settings: Settings) -> dict[str, Any]:
@@ -183,16 +132,21 @@ def share(pair: Pair, sign: float, settings: Settings) -> dict[str, Any]:
     changed = 100.0 * (sign * (pair.value - pair.baseline) > CHANGE_DB)
     mean = Measure("", "")
     one = mean(changed, np.ones((1, changed.shape[1])))[0]
-    interval = _with_interval(one, lambda weights: mean(changed, weights), pair, settings)
-    return {"baseline": None, "value": None, **interval}
+    interval = _interval(lambda weights: mean(changed, weights), pair, settings)
+    return _counted(comparison.entry(None, None, one, interval), pair)
 
 
-def _with_interval(per_seed: np.ndarray, sampled: Any, pair: Pair, settings: Settings) -> dict:
-    """Mean of the seeds, 95 % interval over speakers, and spread over seeds.
+def _counted(entry: dict[str, Any], pair: Pair) -> dict[str, Any]:
+    return {**entry, "mixtures": pair.value.shape[1]}
+
+
+def _interval(
+    sampled: Callable[[np.ndarray], np.ndarray], pair: Pair, settings: Settings
+) -> tuple[float, float]:
+    """95 % interval over speakers of the mean over seeds.
 
     Args:
-        per_seed: the estimate of each seed ``[K]``.
-        sampled: the same ``[B, K]`` for weights of the mixtures ``[B, N]``.
+        sampled: the estimate ``[B, K]`` for weights of the mixtures ``[B, N]``.
         pair: for the speakers of the mixtures.
         settings: samples and seed.
     """
@@ -204,45 +158,10 @@ def _with_interval(per_seed: np.ndarray, sampled: Any, pair: Pair, settings: Set
         weights = mixture_weights(drawn[first : first + BLOCK], members)
         if len(weights):
             means.append(sampled(weights).mean(axis=1))
-    # Rounded: a difference of 1e-15 from summing in another order is no difference.
-    low, high = np.percentile(np.concatenate(means), LEVELS).round(12) + 0.0
-    return {
-        "estimate": round(float(per_seed.mean()), 12) + 0.0,
-        "low": float(low),
-        "high": float(high),
-        "seed_std": float(per_seed.std(ddof=1)) if len(per_seed) > 1 else None,
-        "per_seed": [float(one) for one in per_seed],
-        "seeds": len(per_seed),
-        "mixtures": pair.value.shape[1],
-    }
-
-
-def _write(folder: Path, settings: Settings, found: dict[str, dict[str, Any]]) -> None:
-    write_tsv(folder / "differences.tsv", COLUMNS, [_shown(row) for row in rows(found)])
-    summary = {
-        "set": settings.set,
-        "baseline": settings.baseline,
-        "bootstrap_samples": settings.samples,
-        "interval": "95 %, over speakers of the mixtures; the seeds are fixed",
-        "experiments": found,
-    }
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+    low, high = np.percentile(np.concatenate(means), LEVELS)
+    return float(low), float(high)
 
 
 def rows(experiments: dict[str, dict[str, Any]]) -> list[list[Any]]:
     """Rows of ``differences.tsv`` from the experiments of ``summary.json``."""
-    return [
-        [name, measure, *(values[column] for column in COLUMNS[2:])]
-        for name, one in experiments.items()
-        for measure, values in one["measures"].items()
-    ]
-
-
-def _shown(row: list[Any]) -> list[str]:
-    return ["" if v is None else f"{v:.4f}" if isinstance(v, float) else str(v) for v in row]
-
-
-def read_comparison(folder: Path) -> dict[str, Any]:
-    """``summary.json`` of a comparison."""
-    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return TASK.rows({name: _measures(one) for name, one in experiments.items()})
