@@ -27,7 +27,8 @@ class FitConfig:
 
     Args:
         epochs: most epochs.
-        learning_rate: peak of the schedule.
+        learning_rate: peak of the schedule. A group of parameters with a ``rate_scale`` has
+            this times its scale.
         clip: largest L2 norm of the gradient.
         patience: epochs without a better ``monitor`` before training stops; 0 for never.
         monitor: the validation measure that selects the model; lower is better, or with a
@@ -198,7 +199,7 @@ class State(lightning.Callback):
     ) -> None:
         rate = self.learning_rate()
         for group in trainer.optimizers[0].param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("rate_scale", 1.0)
         seed_draws(int(rng(self.config.seed, _STEP, self.step).integers(2**31)), pl_module.device)
 
     def on_train_batch_end(

@@ -1,0 +1,1 @@
+"""Transfer scoring: from the hidden features of an acoustic model to a score of an utterance."""

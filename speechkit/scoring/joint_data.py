@@ -1,0 +1,213 @@
+"""What the acoustic network and the scorer are trained on together: frames, and whose they are.
+
+Of an utterance only the frames are kept that the hidden features of its phones depend on; the
+silence before and after costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechkit import audio, parallel
+from speechkit.acoustic.features import SHIFT_S, FeatureConfig, log_mel
+from speechkit.errors import UserError
+from speechkit.kaldi import data
+from speechkit.pronunciation.gop_folder import Row
+from speechkit.workdir import WorkDir
+
+MAX_FRAMES_OVER = 3  # by which an alignment may end after our last frame
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The frames of one utterance.
+
+    Args:
+        frames: features ``[reach + L + reach, M]``: from the first frame of a phone to the last,
+            with what the network sees to each side (at an end of the audio its end frame again).
+        index: which of the L frames each phone has, phone after phone: int64 ``[F]``.
+        counts: frames of each phone: int64 ``[P]``, at least 1 each.
+    """
+
+    frames: Tensor
+    index: Tensor
+    counts: Tensor
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Some utterances one after another, as the network reads them (see ``run_stream``).
+
+    Args:
+        frames: ``[1, W, M]``.
+        index: frames of each phone among the outputs, phone after phone: int64 ``[F]``.
+        counts: of each phone: int64 ``[P]``.
+    """
+
+    frames: Tensor
+    index: Tensor
+    counts: Tensor
+
+    def to(self, device: torch.device) -> Stream:
+        """The same on another device."""
+        return Stream(*(t.to(device) for t in (self.frames, self.index, self.counts)))
+
+
+@dataclass(frozen=True)
+class JointData:
+    """Frames of the utterances of a set.
+
+    Args:
+        utterances: ids.
+        clips: of each.
+        reach: frames that the network sees to each side.
+    """
+
+    utterances: list[str]
+    clips: list[Clip]
+    reach: int
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Frames of each utterance that the network reads, int64 ``[U]``."""
+        return np.array([len(clip.frames) for clip in self.clips], dtype=np.int64)
+
+    @property
+    def first(self) -> np.ndarray:
+        """Row of the first phone of each utterance, and the number of phones: ``[U + 1]``."""
+        return np.cumsum([0, *(len(clip.counts) for clip in self.clips)], dtype=np.int64)
+
+    def stream(self, chosen: Sequence[int]) -> Stream:
+        """Utterances as one stream: nothing of it is padding."""
+        clips = [self.clips[number] for number in chosen]
+        places = np.cumsum([0, *(len(clip.frames) for clip in clips)]).tolist()
+        index = [clip.index + place for clip, place in zip(clips, places, strict=False)]
+        frames = torch.cat([clip.frames for clip in clips])
+        return Stream(frames[None], torch.cat(index), torch.cat([clip.counts for clip in clips]))
+
+    def subset(self, chosen: Sequence[int]) -> JointData:
+        """Some of the utterances."""
+        return JointData(
+            [self.utterances[i] for i in chosen], [self.clips[i] for i in chosen], self.reach
+        )
+
+
+def load(
+    work: WorkDir,
+    set_name: str,
+    rows: Mapping[str, Sequence[Row]],
+    features: FeatureConfig,
+    reach: int,
+    *,
+    utterances: Sequence[str] = (),
+    sample_rate: int = 0,
+    jobs: int = 1,
+    allow_pipes: bool = False,
+) -> JointData:
+    """Read the audio of a set.
+
+    Args:
+        work: the working directory.
+        set_name: the set.
+        rows: utterance -> its phones with their times (``rows.tsv`` of a folder of features).
+        features: what the acoustic network reads.
+        reach: frames that it sees to each side, up to the layer whose features are taken.
+        utterances: which, in this order; default those of ``rows``.
+        sample_rate: at which the audio was read when it was aligned; default that of
+            ``features``.
+        jobs: processes.
+        allow_pipes: run shell commands in ``wav.scp``.
+
+    Raises:
+        UserError: an utterance is not in the set or not aligned, its audio cannot be read, or
+            the two do not fit.
+    """
+    sources = {u.id: u for u in data.load(work.data(set_name), work.root, allow_pipes).utterances}
+    names = list(utterances) or list(rows)
+    if missing := [name for name in names if name not in sources or name not in rows]:
+        raise UserError(
+            f"'{set_name}': {len(missing)} utterances have no audio or no alignment, "
+            f"{missing[0]} first.",
+            f"Extract the features again with: speechkit extract-deep --set {set_name}",
+        )
+    run = partial(_clip, features=features, reach=reach, sample_rate=sample_rate)
+    items = [(sources[name], _times(rows[name])) for name in names]
+    found = parallel.map_items(
+        run, items, jobs=jobs, chunk=8, name=lambda item: item[0].id, label=f"frames {set_name}"
+    )
+    # Plain arrays travel between processes: shared tensors would each hold a file open.
+    clips = [Clip(*(torch.from_numpy(a) for a in done.value or ())) for done in found]
+    return JointData(names, clips, reach)
+
+
+def _times(rows: Sequence[Row]) -> np.ndarray:
+    """Start and duration in seconds ``[P, 2]``."""
+    return np.array([(row.start, row.duration) for row in rows], dtype=np.float64)
+
+
+def _clip(
+    item: tuple[data.Utterance, np.ndarray], features: FeatureConfig, reach: int, sample_rate: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The arrays of a :class:`Clip`."""
+    source, times = item
+    samples, rate = audio.read(
+        source.wav, sample_rate or features.sample_rate, source.start, source.end
+    )
+    if rate != features.sample_rate:
+        samples = audio.resample(samples, rate, features.sample_rate)
+    return cut(log_mel(samples, features).numpy(), times, reach)
+
+
+def cut(
+    frames: np.ndarray, times: np.ndarray, reach: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the phones of an utterance depend on: the arrays of a :class:`Clip`.
+
+    Args:
+        frames: features ``[T, M]`` of the whole utterance.
+        times: start and duration of each phone in seconds ``[P, 2]``.
+        reach: frames that the network sees to each side.
+
+    Raises:
+        UserError: there are no times, or they go beyond the frames.
+    """
+    count = len(frames)
+    if not len(times) or not np.isfinite(times).all():
+        raise UserError(
+            "its phones have no times, so the frames of a phone are not known.",
+            "Align the set with an acoustic model: speechkit extract-deep",
+        )
+    ends = np.round(times.sum(1) / SHIFT_S).astype(np.int64)
+    if ends.max() > count + MAX_FRAMES_OVER:
+        raise UserError(
+            f"its alignment ends at frame {ends.max()}, its audio has {count}.",
+            "The audio has changed: extract the features again with: speechkit extract-deep",
+        )
+    # As in the pipeline: at least one frame each, inside the audio.
+    starts = np.clip(np.round(times[:, 0] / SHIFT_S).astype(np.int64), 0, count - 1)
+    ends = np.clip(ends, starts + 1, count)
+    begin, end = int(starts.min()), int(ends.max())
+    kept = frames[np.clip(np.arange(begin - reach, end + reach), 0, count - 1)]
+    index = np.concatenate([np.arange(a, b) - begin for a, b in zip(starts, ends, strict=True)])
+    return kept, index, ends - starts
+
+
+def sample_rate_of(config: Mapping[str, Any]) -> int:
+    """At which the pipeline of a ``features.json`` reads audio; 0 where it does not say."""
+    return int(config.get("sample_rate") or 0)
+
+
+def deep_folder(work: WorkDir, set_name: str, name: str = "") -> Path:
+    """``exp/deep/<set>[-name]``, which must exist."""
+    option = f" --name {name}" if name else ""
+    return work.require(
+        work.exp("deep", set_name, name=name), f"speechkit extract-deep --set {set_name}{option}"
+    )
