@@ -106,8 +106,7 @@ def _align_utterance(item: Item, am: str, root: Path, device: str) -> Row:
     if isinstance(words, UserError):
         raise words
     model: Any = _model(am, root, device)
-    if hasattr(model, "for_speaker"):  # cross-fitted: the network that has not seen the speaker
-        model = model.for_speaker(utterance.speaker)
+    model = model.for_speaker(utterance.speaker)  # the network that has not seen the speaker
     if hasattr(model, "for_utterance"):  # imported posteriors
         model = model.for_utterance(utterance.id)
     samples, _ = audio.read(utterance.wav, model.sample_rate, utterance.start, utterance.end)

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from speechkit.errors import UserError
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -94,6 +96,30 @@ class AcousticModel(ABC):
     def transition_costs(self, phone: PhoneInContext) -> tuple[tuple[float, float], ...]:
         """Log probabilities (stay, move on) of each of its states; zeros if not modelled."""
         return tuple((0.0, 0.0) for _ in self.state_ids(phone))
+
+    def transition_probabilities(self) -> np.ndarray | None:
+        """P(stay) and P(leave) of every plain state, float64 ``[3 C, 2]``; None if unknown.
+
+        For scores that use them (STP-GOP); alignment goes by :meth:`transition_costs`.
+        """
+        return None
+
+    def for_speaker(self, speaker: str | None) -> AcousticModel:
+        """The model for recordings of a speaker.
+
+        A cross-fitted model gives the networks that have not seen the speaker, any other itself.
+
+        Args:
+            speaker: by name; None for someone unknown.
+        """
+        return self
+
+    def hidden_error(self) -> UserError:
+        """Why evidence has no hidden features, for those who asked for them."""
+        return UserError(
+            f"The acoustic model {self.name} has no hidden features.",
+            "Take a model of `train acoustic`, or a CTC model.",
+        )
 
     def plain_state(self, state: int) -> int:
         """Context-independent state id ``3 * label + state`` of a column of ``state_scores``."""

@@ -22,7 +22,12 @@ _MAP = ",map="  # a map of a CTC model's labels may follow
 _CARD, _HUGGING_FACE_CARD = "config.yaml", "config.json"
 
 
-def load_model(spec: str, workdir: WorkDir | None = None, device: str = "cpu") -> AcousticModel:
+def load_model(
+    spec: str,
+    workdir: WorkDir | None = None,
+    device: str = "cpu",
+    hidden: bool | int = False,
+) -> AcousticModel:
     """The acoustic model of ``--am``.
 
     Args:
@@ -32,6 +37,8 @@ def load_model(spec: str, workdir: WorkDir | None = None, device: str = "cpu") -
             ``posteriors:SCP[,labels=FILE]`` (Kaldi archives).
         workdir: where names are looked up; without it only folders are found.
         device: cpu or cuda; posteriors are read, not computed.
+        hidden: evidence has hidden features where the model has them: True for those of the
+            last layer, or the number of a layer from 1.
 
     Raises:
         UserError: nothing is called so, or the model cannot be loaded.
@@ -47,7 +54,7 @@ def load_model(spec: str, workdir: WorkDir | None = None, device: str = "cpu") -
 
         return load_posteriors(spec)
     name, comma, option = spec.partition(_MAP)
-    return _load_folder(find_folder(name, workdir), comma + option, device)
+    return _load_folder(find_folder(name, workdir), comma + option, device, hidden)
 
 
 def find_folder(spec: str, workdir: WorkDir | None) -> Path:
@@ -77,7 +84,9 @@ def trained_models(workdir: WorkDir) -> list[str]:
     return sorted(card.parent.name for card in cards if not card.parent.name.startswith("."))
 
 
-def _load_folder(folder: Path, option: str, device: str) -> AcousticModel:
+def _load_folder(
+    folder: Path, option: str, device: str, hidden: bool | int = False
+) -> AcousticModel:
     card = folder / _CARD
     if card.is_file():
         if option:
@@ -86,7 +95,7 @@ def _load_folder(folder: Path, option: str, device: str) -> AcousticModel:
         if kind == "tdnn":
             from speechkit.acoustic.tdnn import load_tdnn
 
-            return load_tdnn(folder, device)
+            return load_tdnn(folder, device, hidden=hidden)
         raise UserError(
             f"{card} is of the kind '{kind}', which is no acoustic model.", f"Accepted: {ACCEPTED}."
         )

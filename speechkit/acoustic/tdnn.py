@@ -23,8 +23,9 @@ class TdnnModel(AcousticModel):
     Evidence of a recording is that of the members; several are averaged as log posteriors of
     states, renormalised (the geometric mean: a phone is likely where all members say so).
     State scores are the log posteriors less ``prior_scale`` times the members' mean log
-    prior; hidden features exist for a single member only, as those of two networks have
-    unrelated axes.
+    prior. Hidden features exist only where one network scores new speakers, and are its own:
+    those of two networks have unrelated axes, so a training speaker whom a network of the
+    folds scores has none.
 
     Args:
         name: of the model.
@@ -35,8 +36,13 @@ class TdnnModel(AcousticModel):
         speaker_fold: training speaker -> number of the fold that has not seen it.
         unseen: for other speakers: ``mean`` of all folds, or ``full``.
         prior_scale: weight of the prior.
-        hidden: whether evidence has hidden features.
+        hidden: whether evidence has hidden features: True for those of the last layer, or the
+            number of a layer from 1.
         members: the networks of this view; default those for an unseen speaker.
+        stay: network -> probability of each state that the next frame has it too.
+
+    Raises:
+        UserError: there is no such network or no such layer.
     """
 
     frame_shift = SHIFT_S
@@ -52,13 +58,17 @@ class TdnnModel(AcousticModel):
         speaker_fold: Mapping[str, int] | None = None,
         unseen: str = "mean",
         prior_scale: float = 1.0,
-        hidden: bool = False,
+        hidden: bool | int = False,
         members: Sequence[str] | None = None,
+        stay: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         self.name, self.labels, self.fingerprint = name, tuple(labels), fingerprint
         self.features, self.sample_rate = features, features.sample_rate
         self.networks, self.speaker_fold = networks, speaker_fold or {}
-        self.unseen, self.prior_scale, self.hidden = unseen, prior_scale, hidden
+        self.unseen, self.prior_scale = unseen, prior_scale
+        first = next(iter(networks.values()))
+        self.hidden = first.config.layer(hidden) if hidden else 0
+        self.stay = dict(stay or {})
         folds = [key for key in networks if key != "full"]
         by_default = ["full"] if unseen == "full" or not folds else folds
         self.members = list(by_default if members is None else members)
@@ -69,6 +79,7 @@ class TdnnModel(AcousticModel):
                 "Train it with --full, or take the mean of its folds.",
             )
         self._column = _columns(self.labels)
+        self._comparable = self.members == by_default and len(by_default) == 1
 
     def for_speaker(self, speaker: str | None) -> TdnnModel:
         """The model that has not seen the speaker; the default members for a new one."""
@@ -85,6 +96,7 @@ class TdnnModel(AcousticModel):
             prior_scale=self.prior_scale,
             hidden=self.hidden,
             members=members,
+            stay=self.stay,
         )
 
     def evidence(self, samples: np.ndarray) -> Evidence:
@@ -98,10 +110,10 @@ class TdnnModel(AcousticModel):
         """Evidence of feature matrices ``[T, M]`` (see ``log_mel``)."""
         if not features:
             return []
-        single = len(self.members) == 1
+        hidden = self.hidden if self._comparable else 0
         with torch.inference_mode():
             networks = [self.networks[member] for member in self.members]
-            runs = [run_stream(n, features, hidden=single and self.hidden) for n in networks]
+            runs = [run_stream(n, features, hidden) for n in networks]
             prior = torch.stack([n.log_prior.cpu() for n in networks]).mean(0)
             return [self._combine(members, prior) for members in zip(*runs, strict=True)]
 
@@ -111,6 +123,24 @@ class TdnnModel(AcousticModel):
             states = torch.log_softmax(torch.stack([m[0] for m in members]).mean(0), -1)
         labels = states.unflatten(1, (len(self.labels), STATES)).logsumexp(-1)
         return Evidence(labels, states - self.prior_scale * prior, members[0][1])
+
+    def transition_probabilities(self) -> np.ndarray | None:
+        """Of the training alignment, the mean of the members; None of models without them."""
+        found = [self.stay[member] for member in self.members if member in self.stay]
+        if not found:
+            return None
+        stay = np.mean(found, axis=0, dtype=np.float64)
+        return np.stack([stay, 1 - stay], axis=1)
+
+    def hidden_error(self) -> UserError:
+        if self._comparable:
+            return UserError(f"The acoustic model {self.name} was loaded without hidden features.")
+        return UserError(
+            f"The acoustic model {self.name} scores this recording by "
+            f"{' and '.join(self.members)}, and hidden features of several networks have "
+            "unrelated axes.",
+            "Take a model of one network: train it with --folds 0, on other speakers.",
+        )
 
     def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
         label = self._column.get(phone.phone, self._column.get(pure(phone.phone)))
@@ -137,7 +167,7 @@ def load_tdnn(
     *,
     unseen: str = "",
     prior_scale: float | None = None,
-    hidden: bool = False,
+    hidden: bool | int = False,
 ) -> TdnnModel:
     """The model of a folder that ``train acoustic`` or ``export`` wrote.
 
@@ -146,10 +176,11 @@ def load_tdnn(
         device: where to compute; evidence is on the CPU.
         unseen: ``mean`` or ``full`` for speakers outside the training set; default as trained.
         prior_scale: weight of the states' prior in their scores; default as trained.
-        hidden: evidence has the last hidden layer too.
+        hidden: evidence has a hidden layer too: True for the last, or its number from 1.
 
     Raises:
-        UserError: the folder is not one, or its weights are missing or damaged.
+        UserError: the folder is not one, its weights are missing or damaged, or it has no such
+            hidden layer.
     """
     card = tdnn_folder.read_card(folder)
     return TdnnModel(
@@ -162,4 +193,5 @@ def load_tdnn(
         unseen=unseen or card.unseen,
         prior_scale=card.prior_scale if prior_scale is None else prior_scale,
         hidden=hidden,
+        stay=card.stay,
     )

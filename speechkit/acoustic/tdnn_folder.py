@@ -36,6 +36,8 @@ class Card:
         weights: network (``fold0``, ``fold1`` ..., ``full``) -> SHA-256 of its tensors; an
             exported folder names those too that it was left without.
         training: flags of the training, for the record.
+        stay: network -> probability of each state that the next frame has it too, in its
+            training alignment; empty in models that were trained without.
     """
 
     labels: tuple[str, ...]
@@ -45,6 +47,7 @@ class Card:
     prior_scale: float = 1.0
     weights: dict[str, str] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    stay: dict[str, list[float]] = field(default_factory=dict)
 
     def fingerprint(self, unseen: str = "", prior_scale: float | None = None) -> str:
         """Changes with everything that decides the evidence."""
@@ -57,6 +60,8 @@ class Card:
             "prior_scale": self.prior_scale if prior_scale is None else prior_scale,
             "weights": self.weights,
         }
+        if self.stay:
+            decisive["stay"] = self.stay
         text = json.dumps(decisive, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -112,6 +117,7 @@ def write(
         "prior_scale": card.prior_scale,
         "weights": card.weights,
         "training": card.training,
+        **({"stay": {k: " ".join(map(str, v)) for k, v in card.stay.items()}} if card.stay else {}),
     }
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
     (folder / CARD).write_text(text, encoding="utf-8")
@@ -147,11 +153,22 @@ def read_card(folder: Path) -> Card:
             prior_scale=float(content["prior_scale"]),
             weights=dict(content["weights"]),
             training=dict(content.get("training") or {}),
+            stay=_stay(content),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error!r}).", "Train the model again.") from error
     require_choice(f"{path}: unseen", card.unseen, UNSEEN)
     return card
+
+
+def _stay(content: dict[str, Any]) -> dict[str, list[float]]:
+    found = {
+        name: [float(value) for value in line.split()]
+        for name, line in dict(content.get("stay") or {}).items()
+    }
+    if any(len(values) != content["network"]["outputs"] for values in found.values()):
+        raise ValueError("stay: not a number for each state")
+    return found
 
 
 def read_state(folder: Path, card: Card, name: str) -> dict[str, torch.Tensor]:

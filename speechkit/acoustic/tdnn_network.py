@@ -65,6 +65,25 @@ class TdnnConfig:
         """Frames to each side that an output depends on."""
         return sum((k - 1) * d // 2 for k, d in zip(self.kernels, self.dilations, strict=True))
 
+    def layer(self, number: bool | int) -> int:
+        """A hidden layer by its number from 1; True is the last.
+
+        Raises:
+            UserError: there is none of this number.
+        """
+        last = len(self.widths)
+        found = last if number is True else int(number)
+        if not 1 <= found <= last:
+            raise UserError(
+                f"The acoustic network has no hidden layer {found}.", f"It has 1 to {last}."
+            )
+        return found
+
+    def beyond(self, layer: int) -> int:
+        """Frames to each side that the layers after number ``layer`` take in."""
+        after = zip(self.kernels[layer:], self.dilations[layer:], strict=True)
+        return sum((k - 1) * d // 2 for k, d in after)
+
     def as_dict(self) -> dict[str, Any]:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
@@ -111,7 +130,8 @@ class Tdnn(nn.Module):
 
     Shape:
         - Input: features ``[B, T + 2 reach, n_mels]``.
-        - Output: logits ``[B, T, outputs]``; with ``hidden``, also ``[B, T, widths[-1]]``.
+        - Output: logits ``[B, T, outputs]``; with ``hidden``, also the hidden features
+          ``[B, T, widths[layer - 1]]``.
     """
 
     def __init__(self, config: TdnnConfig) -> None:
@@ -128,12 +148,37 @@ class Tdnn(nn.Module):
         self.register_buffer("log_prior", torch.zeros(config.outputs))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, x: Tensor, hidden: bool = False) -> Any:
+    def forward(self, x: Tensor, hidden: bool | int = False) -> Any:
+        """Logits; with ``hidden`` also that layer (True: the last; else its number from 1)."""
+        wanted, kept = self.config.layer(hidden) if hidden else 0, None
         x = x.transpose(1, 2).unsqueeze(2)
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers, 1):
             x = self.dropout(layer(x))
+            if number == wanted:
+                kept = x
         logits = self.output(x).squeeze(2).transpose(1, 2)
-        return (logits, x.squeeze(2).transpose(1, 2)) if hidden else logits
+        if kept is None:
+            return logits
+        beyond = self.config.beyond(wanted)
+        kept = kept.squeeze(2).transpose(1, 2)
+        return logits, kept[:, beyond : kept.shape[1] - beyond]
+
+    def hidden(self, x: Tensor, layer: bool | int = True) -> Tensor:
+        """Hidden features ``[B, T, D]`` of one layer of ``[B, T + 2 reach, n_mels]``.
+
+        The same as those of ``forward`` without the layers that follow, and differentiable:
+        to train the network together with one that reads them.
+
+        Args:
+            x: features.
+            layer: True for the last, or its number from 1.
+        """
+        wanted = self.config.layer(layer)
+        beyond = self.config.beyond(wanted)
+        x = x[:, beyond : x.shape[1] - beyond].transpose(1, 2).unsqueeze(2)
+        for each in self.layers[:wanted]:
+            x = self.dropout(each(x))
+        return x.squeeze(2).transpose(1, 2)
 
     def folded(self) -> Tdnn:
         """A copy for inference, its normalisations taken into the convolutions."""
@@ -150,14 +195,14 @@ def surrounded(features: Tensor, reach: int) -> Tensor:
 
 
 def run_stream(
-    network: Tdnn, utterances: Sequence[Tensor], hidden: bool = False
+    network: Tdnn, utterances: Sequence[Tensor], hidden: bool | int = False
 ) -> list[tuple[Tensor, Tensor | None]]:
     """Log posteriors of the states ``[T, S]`` (and hidden features) of feature matrices.
 
     Args:
         network: in eval mode.
         utterances: features ``[T, M]`` each.
-        hidden: also give the last hidden layer ``[T, D]``.
+        hidden: also give a hidden layer ``[T, D]``: True for the last, or its number from 1.
     """
     reach = network.config.reach
     stream = torch.cat([surrounded(u, reach) for u in utterances])
@@ -165,14 +210,15 @@ def run_stream(
     layers: list[Tensor] = []
     for first in range(0, len(stream) - 2 * reach, _BLOCK):
         block = stream[None, first : first + _BLOCK + 2 * reach]
-        logits, layer = network(block.to(network.log_prior.device), hidden=True)
+        found = network(block.to(network.log_prior.device), hidden=hidden)
+        logits, layer = found if hidden else (found, None)
         posteriors.append(torch.log_softmax(logits[0].float(), -1).cpu())
-        if hidden:
+        if layer is not None:
             layers.append(layer[0].float().cpu())
     states, last = torch.cat(posteriors), torch.cat(layers) if hidden else None
-    found, start = [], 0
+    parts, start = [], 0
     for u in utterances:
         part = slice(start, start + len(u))
-        found.append((states[part], None if last is None else last[part]))
+        parts.append((states[part], None if last is None else last[part]))
         start += len(u) + 2 * reach
-    return found
+    return parts

@@ -26,7 +26,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     ):
         fake = ModuleType(module)
 
-        def load(*arguments: object, name: str = module) -> str:
+        def load(*arguments: object, name: str = module, hidden: object = False) -> str:
             calls.append((name, *arguments))
             return name
 

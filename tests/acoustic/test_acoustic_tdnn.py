@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,59 @@ def test_for_speaker(folder: Path) -> None:
     assert model.evidence(wave(4000)).hidden is None
     hidden = full.evidence(wave(4000)).hidden
     assert hidden is not None and hidden.shape[1] == 16
+    # the axes of a fold's network are its own: nothing that others could read
+    assert full.for_speaker("ann").evidence(wave(4000)).hidden is None
+    for view in (model, full.for_speaker("ann")):
+        assert "fold0" in view.hidden_error().problem
+
+
+@pytest.mark.parametrize("layer", [1, 2, 3])
+def test_any_hidden_layer(folder: Path, layer: int) -> None:
+    """In a stream, in a batch, and by the part of the network up to it, differentiably."""
+    made = network(0)
+    utterances = [torch.randn(n, 40) for n in (30, 1)]
+    found = run_stream(made.folded(), utterances, hidden=layer)
+    for utterance, (_, hidden) in zip(utterances, found, strict=True):
+        x = surrounded(utterance, SMALL.reach)[None]
+        wanted = x.transpose(1, 2).unsqueeze(2)
+        for each in made.layers[:layer]:
+            wanted = each(wanted)
+        beyond = (wanted.shape[3] - len(utterance)) // 2
+        wanted = wanted[0, :, 0, beyond : wanted.shape[3] - beyond].T
+        assert hidden is not None
+        torch.testing.assert_close(hidden, wanted, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(made.hidden(x, layer)[0], wanted)
+    made.hidden(x, layer).sum().backward()
+    gradients = [each.conv.weight.grad is not None for each in made.layers]
+    assert gradients == [number < layer for number in range(3)]
+    one = load_tdnn(folder, unseen="full", hidden=layer).evidence(wave(4000))
+    assert one.hidden is not None and one.hidden.shape == (one.frames, SMALL.widths[layer - 1])
+    assert load_tdnn(folder, unseen="full").evidence(wave(4000)).hidden is None
+
+
+def test_no_such_hidden_layer(folder: Path) -> None:
+    with pytest.raises(UserError, match="no hidden layer 4") as raised:
+        load_tdnn(folder, hidden=4)
+    assert "1 to 3" in raised.value.remedy
+
+
+def test_transition_probabilities(folder: Path) -> None:
+    assert load_tdnn(folder).transition_probabilities() is None
+    card = tdnn_folder.read_card(folder)
+    stay = {"fold0": [0.5] * 15, "fold1": [0.75] * 15}
+    states = {"fold0": half(network(0).state_dict()), "fold1": half(network(1).state_dict())}
+    before = card.fingerprint()
+    tdnn_folder.write(folder, replace(card, stay=stay), states, {"ann": 0})
+    model = load_tdnn(folder)
+    assert model.fingerprint != before
+    found = model.transition_probabilities()
+    assert found is not None and found.shape == (15, 2) and (found == [0.625, 0.375]).all()
+    one = model.for_speaker("ann").transition_probabilities()
+    assert one is not None and (one == 0.5).all()
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace("fold0: 0.5 ", "fold0: "))
+    with pytest.raises(UserError, match="not a number for each state"):
+        load_tdnn(folder)
 
 
 def test_states_of_phones(folder: Path) -> None:
