@@ -119,7 +119,7 @@ def load(
         set_name: the set.
         rows: utterance -> its phones with their times (``rows.tsv`` of a folder of features).
         features: what the acoustic network reads.
-        reach: frames that it sees to each side, up to the layer whose features are taken.
+        reach: frames that it sees to each side.
         utterances: which, in this order; default those of ``rows``.
         sample_rate: at which the audio was read when it was aligned; default that of
             ``features``.

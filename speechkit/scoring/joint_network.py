@@ -13,7 +13,7 @@ from torch import Tensor
 from speechkit.acoustic import tdnn_folder
 from speechkit.acoustic.models import find_folder
 from speechkit.acoustic.tdnn_folder import Card
-from speechkit.acoustic.tdnn_network import Tdnn, TdnnConfig
+from speechkit.acoustic.tdnn_network import Tdnn
 from speechkit.errors import UserError
 from speechkit.scoring.joint_data import JointData, Stream
 from speechkit.workdir import WorkDir
@@ -22,27 +22,13 @@ FULL = "full"  # the network of all speakers
 _FRAMES = 16_384  # that are computed together without gradients
 
 
-def layer_reach(config: TdnnConfig, layer: int) -> int:
-    """Frames to each side that an output of a layer (from 1) depends on."""
-    pairs = zip(config.kernels[:layer], config.dilations[:layer], strict=True)
-    return sum((kernel - 1) * dilation // 2 for kernel, dilation in pairs)
-
-
-def hidden_frames(network: Tdnn, frames: Tensor, layer: int) -> Tensor:
-    """Hidden features ``[W - 2 reach, D]`` of a stream ``[1, W, M]`` at a layer (from 1)."""
-    x = frames.transpose(1, 2).unsqueeze(2)
-    for each in network.layers[:layer]:
-        x = each(x)
-    return x[0, :, 0].transpose(0, 1)
-
-
 def stream_means(network: Tdnn, stream: Stream, layer: int) -> Tensor:
     """Mean of the hidden features over the frames of each phone, float32 ``[P, D]``.
 
     Gradients reach the network. It must be in eval mode: then batch normalisation keeps its
     statistics, and what a phone gets does not depend on the other utterances of the stream.
     """
-    hidden = hidden_frames(network, stream.frames, layer)
+    hidden = network.hidden(stream.frames, layer)[0]
     of_phones = hidden.index_select(0, stream.index).float()
     return torch.segment_reduce(of_phones, "mean", lengths=stream.counts, unsafe=True)
 
@@ -52,7 +38,7 @@ def phone_means(network: Tdnn, data: JointData, layer: int) -> np.ndarray:
 
     Args:
         network: to read them from.
-        data: of the set, cut for that layer.
+        data: of the set.
         layer: whose features, from 1.
     """
     device = network.log_prior.device
@@ -93,8 +79,7 @@ def trainable(folder: Path, layer: int) -> tuple[Tdnn, Card]:
             "have hidden features without a common meaning.",
             "Train the acoustic model with --folds 0 --full --unseen full on speakers of its own.",
         )
-    if not 1 <= layer <= len(card.network.widths):
-        raise UserError(f"{folder} has {len(card.network.widths)} hidden layers, none {layer}.")
+    layer = card.network.layer(layer)
     network = Tdnn(card.network)
     tdnn_folder.load_into(network, folder, card, FULL)
     for part in (network.output, *network.layers[layer:]):
