@@ -32,7 +32,7 @@ def make_row(
     """What the files need of an utterance, as JSON can hold it."""
     return {
         "utt": utterance,
-        "phones": list(_phone_lines(model, evidence, alignment)),
+        "phones": list(phone_lines(model, evidence, alignment)),
         "words": list(_word_lines(model, texts, alignment.segments)),
         "states": alignment.states.tolist(),
         "confidence": round(alignment.confidence, 6),
@@ -48,7 +48,8 @@ def _line(model: AcousticModel, start: int, end: int, what: str, score: float) -
     return f"1 {begin:.4f} {length:.4f} {what} {math.exp(score):.4f}"
 
 
-def _phone_lines(model: AcousticModel, evidence: Evidence, alignment: Alignment) -> Iterator[str]:
+def phone_lines(model: AcousticModel, evidence: Evidence, alignment: Alignment) -> Iterator[str]:
+    """Lines of ``phones.ctm`` without their utterance: phones and silences in order of time."""
     blank = model.blank if model.topology == "ctc" else None
     silent = [
         i for i, label in enumerate(model.labels) if kaldi_name(label) == SILENCE or i == blank

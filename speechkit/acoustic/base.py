@@ -63,6 +63,8 @@ class AcousticModel(ABC):
             label a phone, blanks between).
         blank: column of the blank label (``ctc``).
         fingerprint: changes whenever anything that could change the evidence changes.
+        hidden_layer: number, from 1, of the layer whose features the evidence has; 0: none.
+        hidden_width: how many features that layer has.
     """
 
     name: str
@@ -72,6 +74,8 @@ class AcousticModel(ABC):
     fingerprint: str
     topology: str = "hmm"
     blank: int = 0
+    hidden_layer: int = 0
+    hidden_width: int = 0
 
     @abstractmethod
     def evidence(self, samples: np.ndarray) -> Evidence:
@@ -114,6 +118,16 @@ class AcousticModel(ABC):
         """
         return self
 
+    def with_hidden(self) -> AcousticModel:
+        """The model whose hidden features have the same axes whoever speaks.
+
+        Raises:
+            UserError: it has none.
+        """
+        if not self.hidden_layer:
+            raise self.hidden_error()
+        return self
+
     def hidden_error(self) -> UserError:
         """Why evidence has no hidden features, for those who asked for them."""
         return UserError(
@@ -121,6 +135,36 @@ class AcousticModel(ABC):
             "Take a model of `train acoustic`, or a CTC model.",
         )
 
+    def state_log_posteriors(self, evidence: Evidence) -> Tensor:
+        """log P(state | frame) of all plain states ``[T, 3 C]``, of models with states (``hmm``).
+
+        Here of models without context, whose states are equally likely beforehand.
+
+        Args:
+            evidence: of this model.
+        """
+        return evidence.state_scores.log_softmax(-1)
+
     def plain_state(self, state: int) -> int:
         """Context-independent state id ``3 * label + state`` of a column of ``state_scores``."""
         return state
+
+
+def layer_number(wanted: bool | int, last: int, model: str) -> int:
+    """A hidden layer by its number from 1; True is the last.
+
+    Args:
+        wanted: which.
+        last: how many there are.
+        model: its name, for the message.
+
+    Raises:
+        UserError: there is none of this number.
+    """
+    number = last if wanted is True else int(wanted)
+    if not 1 <= number <= last:
+        raise UserError(
+            f"The acoustic model {model} has no hidden layer {number}.",
+            f"It has {last}, counted from the input: --layer 1 to {last}.",
+        )
+    return number

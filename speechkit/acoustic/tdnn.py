@@ -41,6 +41,9 @@ class TdnnModel(AcousticModel):
         members: the networks of this view; default those for an unseen speaker.
         stay: network -> probability of each state that the next frame has it too.
 
+    Attributes:
+        seen: of a view :meth:`with_hidden`: speakers of the folds whom its network has heard.
+
     Raises:
         UserError: there is no such network or no such layer.
     """
@@ -67,7 +70,8 @@ class TdnnModel(AcousticModel):
         self.networks, self.speaker_fold = networks, speaker_fold or {}
         self.unseen, self.prior_scale = unseen, prior_scale
         first = next(iter(networks.values()))
-        self.hidden = first.config.layer(hidden) if hidden else 0
+        self.hidden = self.hidden_layer = first.config.layer(hidden) if hidden else 0
+        self.hidden_width = first.config.widths[self.hidden - 1] if hidden else 0
         self.stay = dict(stay or {})
         folds = [key for key in networks if key != "full"]
         by_default = ["full"] if unseen == "full" or not folds else folds
@@ -78,6 +82,7 @@ class TdnnModel(AcousticModel):
                 f"{', '.join(networks)}.",
                 "Train it with --full, or take the mean of its folds.",
             )
+        self.seen: frozenset[str] = frozenset()
         self._column = _columns(self.labels)
         self._comparable = self.members == by_default and len(by_default) == 1
 
@@ -98,6 +103,35 @@ class TdnnModel(AcousticModel):
             members=members,
             stay=self.stay,
         )
+
+    def with_hidden(self) -> TdnnModel:
+        """The model in which one network hears everyone, also its training speakers.
+
+        Raises:
+            UserError: it has no such network, or was loaded without hidden features.
+        """
+        if not self.hidden or (self._comparable and not self.speaker_fold):
+            return super().with_hidden()  # type: ignore[return-value]
+        if "full" not in self.networks:
+            raise UserError(
+                f"The acoustic model {self.name} has {len(self.networks)} networks of folds and "
+                "none of all speakers, and hidden features of different networks have "
+                "unrelated axes.",
+                "Train one network on speakers of its own: --folds 0 --full.",
+            )
+        model = TdnnModel(
+            self.name,
+            {"full": self.networks["full"]},
+            self.labels,
+            self.features,
+            self.fingerprint,
+            unseen="full",
+            prior_scale=self.prior_scale,
+            hidden=self.hidden,
+            stay=self.stay,
+        )
+        model.seen = frozenset(self.speaker_fold)
+        return model
 
     def evidence(self, samples: np.ndarray) -> Evidence:
         return self.evidence_many([samples])[0]
@@ -131,6 +165,11 @@ class TdnnModel(AcousticModel):
             return None
         stay = np.mean(found, axis=0, dtype=np.float64)
         return np.stack([stay, 1 - stay], axis=1)
+
+    def state_log_posteriors(self, evidence: Evidence) -> Tensor:
+        """As the networks give them: with the priors of the states."""
+        priors = [self.networks[member].log_prior.cpu() for member in self.members]
+        return evidence.state_scores + self.prior_scale * torch.stack(priors).mean(0)
 
     def hidden_error(self) -> UserError:
         if self._comparable:

@@ -32,6 +32,12 @@ def extract_gop(
     prosody: Annotated[
         bool, typer.Option(help="Add durations, pauses, energy and pitch (13 columns).")
     ] = False,
+    stp: Annotated[
+        bool,
+        typer.Option(
+            "--stp", help="Add GOP with the transition probabilities of the HMM (1 column)."
+        ),
+    ] = False,
     lexicon: Annotated[
         Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
         typer.Option(help="Pronunciations that go before the built-in ones, as Kaldi's lexicon."),
@@ -77,13 +83,15 @@ def extract_gop(
             workdir, set_name, import_from, keys=keys, name=name, on_error=on_error, force=force
         )
     else:
-        from speechkit.pronunciation.feature_settings import FeatureSettings
+        from speechkit.errors import require_choice
+        from speechkit.pronunciation.feature_settings import METHODS, FeatureSettings
         from speechkit.pronunciation.gop_stage import extract
 
+        require_choice("--method", method, METHODS)  # of the others, extract-deep has its flags
         folder = extract(
             workdir,
             set_name,
-            FeatureSettings(tuple(am), method, align_with, prosody),
+            FeatureSettings(tuple(am), method, align_with, prosody, stp=stp),
             lexicon=lexicon,
             guess=g2p,
             name=name,

@@ -47,6 +47,7 @@ def _add_commands() -> None:
         align,
         compare,
         correlation,
+        deep,
         doctor,
         evaluate,
         gop,
@@ -74,6 +75,7 @@ def _add_commands() -> None:
     app.command("extract-prosody")(prosody.extract_prosody)
     app.command("extract-xvector")(xvector.extract_xvector)
     app.command("extract-gop")(gop.extract_gop)
+    app.command("extract-deep")(deep.extract_deep)
     app.command("extract-hidden")(hidden.extract_hidden)
     app.command("mine-hard")(mine.mine_hard)
     app.add_typer(train.app, name="train")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechkit.errors import UserError, require_choice
-from speechkit.pronunciation import ctc_gop, gop, prosody_features
+from speechkit.pronunciation import ctc_gop, gop, prosody_features, stp_gop
 from speechkit.pronunciation.gop_folder import Row
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from speechkit.acoustic.base import AcousticModel, Evidence
 
 METHODS = ("segment", "ctc", "both")
+DEEP, STP = "deep", "stp"
+LEVELS = ("phone", "frame")
 IMPORTED = "imported"
 FORMAT = 1  # of features.json and of the mathematics of its blocks
 Pronunciation = Sequence[str]
@@ -32,11 +34,14 @@ class FeatureSettings:
     Args:
         am: acoustic models (see :func:`speechkit.acoustic.models.load_model`), whose blocks of
             columns stand side by side in this order.
-        method: ``segment`` (Kaldi's 84 columns a model), ``ctc`` (42, without segments), or
-            ``both`` (126).
+        method: ``segment`` (Kaldi's 84 columns a model), ``ctc`` (42, without segments),
+            ``both`` (126), or ``deep`` (means of hidden features over the frames of a phone).
         align_with: the model whose segments all blocks take; empty: each model aligns itself.
         prosody: add the block of :mod:`speechkit.pronunciation.prosody_features`.
         names: of the blocks, one a model; empty: made of ``am``.
+        layer: of ``deep``: the hidden layer, counted from 1 at the input; 0: the last.
+        level: of ``deep``: a row for each ``phone``, or for each ``frame``.
+        stp: add a column of :mod:`speechkit.pronunciation.stp_gop` for each model.
     """
 
     am: tuple[str, ...] = ("sphinx",)
@@ -44,13 +49,36 @@ class FeatureSettings:
     align_with: str = ""
     prosody: bool = False
     names: tuple[str, ...] = ()
+    layer: int = 0
+    level: str = "phone"
+    stp: bool = False
 
     def __post_init__(self) -> None:
-        require_choice("--method", self.method, METHODS)
+        require_choice("--method", self.method, (*METHODS, DEEP))
+        require_choice("--level", self.level, LEVELS)
         if not self.am:
             raise UserError("No acoustic model is given.", "Name one with --am, e.g. --am sphinx.")
         if len(set(self.am)) < len(self.am):
             raise UserError(f"--am names a model twice: {', '.join(self.am)}.")
+        self._check_deep()
+
+    def _check_deep(self) -> None:
+        if self.layer < 0:
+            raise UserError(f"--layer {self.layer} is no layer.", "They are counted from 1.")
+        if not self.deep and (self.layer or self.level != "phone"):
+            raise UserError("A layer and a level are those of deep features (method 'deep').")
+        if self.deep and (len(self.am) > 1 or self.prosody or self.stp):
+            raise UserError("Deep features are of one acoustic model, without other columns.")
+        if self.stp and self.align_with and self.am != (self.align_with,):
+            raise UserError(
+                "--stp needs the states that a model passes through, so each aligns itself.",
+                "Leave --align-with out.",
+            )
+
+    @property
+    def deep(self) -> bool:
+        """Whether the features are hidden features."""
+        return self.method == DEEP
 
 
 @dataclass(frozen=True)
@@ -79,7 +107,7 @@ class Extracted:
     """Features of one recording.
 
     Args:
-        features: float32 ``[P, D]``.
+        features: float32 ``[P, D]``; ``[T, D]`` of level ``frame``.
         alignment: in frames of the aligning model.
         rows: what each of the P rows is.
         evidence: of the aligning model, where it was asked for.
@@ -116,6 +144,9 @@ def settings_of(
             align_with=places.get(config["align_with"], config["align_with"]),
             prosody=bool(config["prosody"]),
             names=tuple(b["name"] for b in config["blocks"] if b["am"]),
+            layer=int(config.get("layer", 0)),
+            level=str(config.get("level", "phone")),
+            stp=bool(config.get("stp", False)),
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"The configuration of the features is damaged ({error!r}).") from error
@@ -126,8 +157,8 @@ def layout(
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """Blocks of columns, and the names of all columns.
 
-    A block has ``name``, ``am`` (as given; empty for prosody), ``fingerprint``, ``method``,
-    and its ``first`` and ``last`` column (both included).
+    A block has ``name``, ``am`` (as given; empty for prosody and STP-GOP), ``fingerprint``,
+    ``method``, and its ``first`` and ``last`` column (both included); deep ones have ``layer``.
 
     Args:
         settings: what is computed.
@@ -135,20 +166,32 @@ def layout(
     """
     own = {"segment": gop.COLUMNS, "ctc": ctc_gop.COLUMNS, "both": gop.COLUMNS + ctc_gop.COLUMNS}
     names = settings.names or block_names(settings.am)
-    parts: list[tuple[str, str, str, str, Sequence[str]]] = [
-        (name, spec, model.fingerprint, settings.method, own[settings.method])
-        for name, spec, model in zip(names, settings.am, models, strict=True)
-    ]
-    if settings.prosody:
-        parts.append(("prosody", "", "1", "prosody", prosody_features.COLUMNS))
     blocks: list[dict[str, Any]] = []
     columns: list[str] = []
-    for name, spec, fingerprint, kind, of_block in parts:
+
+    def add(name: str, spec: str, fingerprint: str, kind: str, of_block: Sequence[str]) -> None:
         first = len(columns)
-        columns += [f"{name}:{column}" for column in of_block]
+        columns.extend(f"{name}:{column}" for column in of_block)
         block = {"name": name, "am": spec, "fingerprint": fingerprint, "method": kind}
         blocks.append({**block, "first": first, "last": len(columns) - 1})
+
+    for name, spec, model in zip(names, settings.am, models, strict=True):
+        if settings.deep:
+            add(name, spec, model.fingerprint, DEEP, deep_columns(model.hidden_width))
+            blocks[-1]["layer"] = model.hidden_layer
+        else:
+            add(name, spec, model.fingerprint, settings.method, own[settings.method])
+    if settings.stp:
+        for name, model in zip(names, models, strict=True):
+            add(name, "", model.fingerprint, STP, (stp_gop.COLUMN,))
+    if settings.prosody:
+        add("prosody", "", "1", "prosody", prosody_features.COLUMNS)
     return blocks, tuple(columns)
+
+
+def deep_columns(width: int) -> tuple[str, ...]:
+    """Names of hidden features."""
+    return tuple(f"deep_{number}" for number in range(width))
 
 
 def fingerprint(blocks: Sequence[Mapping[str, Any]], columns: Sequence[str], aligner: str) -> str:

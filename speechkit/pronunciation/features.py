@@ -7,7 +7,7 @@ prediction what it was trained on, or an error.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import audio
 from speechkit.acoustic.align import Alignment, align
 from speechkit.acoustic.base import AcousticModel, Evidence
 from speechkit.errors import UserError
-from speechkit.pronunciation import ctc_gop, gop, prosody_features
+from speechkit.pronunciation import ctc_gop, gop, prosody_features, stp_gop
 from speechkit.pronunciation.feature_settings import (
+    DEEP,
     FORMAT,
     Extracted,
     FeatureSettings,
@@ -32,6 +32,8 @@ from speechkit.pronunciation.feature_settings import (
     settings_of,
 )
 from speechkit.pronunciation.gop_folder import GopFolder, Row, read_features
+from speechkit.pronunciation.hearing import hear
+from speechkit.pronunciation.phone_frames import converted, frames_at, frames_of
 from speechkit.workdir import WorkDir
 
 __all__ = [
@@ -54,6 +56,7 @@ class _Work:
     alignment: Alignment | None = None
     shift: float = 0.0
     blocks: dict[int, np.ndarray] = field(default_factory=dict)
+    stp: dict[int, np.ndarray] = field(default_factory=dict)
     scores: tuple[np.ndarray, np.ndarray] | None = None
     evidence: Evidence | None = None
     error: UserError | None = None
@@ -70,11 +73,19 @@ class FeaturePipeline:
         sample_rate: of the samples that it takes, in Hz.
         columns: names of the D columns.
         blocks: which columns come from where; ``first`` and ``last`` are included.
-        fingerprint: changes whenever the features could.
+        fingerprint: changes whenever the features could (not with the level of deep features:
+            those of frames have the means of those of phones).
+
+    Raises:
+        UserError: a model lacks what the features are made of.
     """
 
     def __init__(self, settings: FeatureSettings, models: Sequence[AcousticModel]) -> None:
         self.settings, self.models = settings, list(models)
+        if settings.deep:
+            self.models[0] = models[0].with_hidden()
+        count = len(settings.am) if settings.stp else 0
+        self._transitions = [stp_gop.transitions_of(model) for model in models[:count]]
         known = [*settings.am, settings.align_with]
         self._reference = known.index(settings.align_with) if settings.align_with else 0
         self.sample_rate = max(model.sample_rate for model in self.models)
@@ -99,8 +110,11 @@ class FeaturePipeline:
         from speechkit.acoustic.models import load_model
 
         extra = settings.align_with and settings.align_with not in settings.am
-        specs = (*settings.am, settings.align_with) if extra else settings.am
-        return cls(settings, [load_model(spec, workdir, device) for spec in specs])
+        hidden = {"hidden": settings.layer or True} if settings.deep else {}
+        models = [load_model(spec, workdir, device, **hidden) for spec in settings.am]
+        if extra:
+            models.append(load_model(settings.align_with, workdir, device))
+        return cls(settings, models)
 
     @classmethod
     def from_config(
@@ -133,7 +147,7 @@ class FeaturePipeline:
 
     def config(self) -> dict[str, Any]:
         """Content of ``features.json``."""
-        return {
+        config: dict[str, Any] = {
             "format": FORMAT,
             "am": list(self.settings.am),
             "method": self.settings.method,
@@ -144,6 +158,12 @@ class FeaturePipeline:
             "blocks": self.blocks,
             "columns": list(self.columns),
         }
+        if self.settings.stp:
+            config["stp"] = True
+        if self.settings.deep:
+            of_frames = {"level": self.settings.level, "frame_shift": self.models[0].frame_shift}
+            config.update(layer=self.models[0].hidden_layer, **of_frames)
+        return config
 
     def extract(
         self,
@@ -169,42 +189,15 @@ class FeaturePipeline:
         order = sorted(range(len(self.models)), key=lambda m: m != self._reference)
         for number in order:
             live = [work for work in works if work.error is None]
-            for work, evidence in self._evidence(self.models[number], live):
+            left = [work.request for work in live]
+            for which, heard in hear(self.models[number], left, self.sample_rate):
                 try:
-                    self._add_block(number, evidence, work)
+                    if isinstance(heard, UserError):
+                        raise heard
+                    self._add_block(number, heard, live[which])
                 except UserError as error:
-                    work.error = error
+                    live[which].error = error
         return [work.error or self._finish(work) for work in works]
-
-    def _evidence(
-        self, model: AcousticModel, works: Sequence[_Work]
-    ) -> Iterator[tuple[_Work, Evidence]]:
-        """Evidence of each recording; what fails gets its error instead."""
-        groups: dict[tuple[str | None, str], list[_Work]] = {}
-        for work in works:
-            speaker = work.request.speaker if hasattr(model, "for_speaker") else None
-            utterance = work.request.utterance if hasattr(model, "for_utterance") else ""
-            groups.setdefault((speaker, utterance), []).append(work)
-        for (speaker, utterance), group in groups.items():
-            bound: Any = model
-            if hasattr(model, "for_speaker"):
-                bound = model.for_speaker(speaker)
-            if hasattr(model, "for_utterance"):
-                bound = model.for_utterance(utterance)
-            waves = [self._at_rate(work.request.samples, model.sample_rate) for work in group]
-            try:
-                yield from zip(group, bound.evidence_many(waves), strict=True)
-            except UserError:  # of one of them: the others go on
-                for work, wave in zip(group, waves, strict=True):
-                    try:
-                        yield work, bound.evidence(wave)
-                    except UserError as error:
-                        work.error = error
-
-    def _at_rate(self, samples: np.ndarray, rate: int) -> np.ndarray:
-        if rate == self.sample_rate:
-            return samples
-        return audio.resample(samples, self.sample_rate, rate)
 
     def _add_block(self, number: int, evidence: Evidence, work: _Work) -> None:
         """Align if this model has to, and add its block of columns."""
@@ -212,9 +205,12 @@ class FeaturePipeline:
         alignment = work.alignment
         if alignment is None or not settings.align_with:
             alignment = align(model, evidence, work.words)
-            starts, ends = _frames(alignment)
+            starts, ends = frames_of(alignment)
+        elif settings.deep:
+            times = (frames * work.shift for frames in frames_of(alignment))
+            starts, ends = frames_at(*times, model.frame_shift, evidence.frames)
         else:
-            starts, ends = _converted(alignment, work.shift / model.frame_shift, evidence.frames)
+            starts, ends = converted(alignment, work.shift / model.frame_shift, evidence.frames)
         if work.alignment is None:
             work.alignment, work.shift = alignment, model.frame_shift
             work.evidence = evidence if work.request.keep_evidence else None
@@ -226,6 +222,12 @@ class FeaturePipeline:
             return
         phones = [segment.phone for segment in alignment.segments]
         work.blocks[number], scores = self._block(model, evidence, phones, starts, ends)
+        if settings.stp:
+            logs = model.state_log_posteriors(evidence)
+            path = alignment.states
+            work.stp[number] = stp_gop.stp_gop(logs, self._transitions[number], path, starts, ends)[
+                :, None
+            ]
         if number == 0:
             work.scores = scores
 
@@ -241,7 +243,7 @@ class FeaturePipeline:
         blank = model.blank if model.topology == "ctc" else None
         logs, labels, blocks = evidence.log_posteriors, model.labels, []
         method = self.settings.method
-        if method != "segment":
+        if method in ("ctc", "both"):
             block, *found = ctc_gop.ctc_features(logs, phones, labels, blank, model.name)
             blocks.append(block)
             scores = (found[0], found[1])
@@ -251,13 +253,24 @@ class FeaturePipeline:
             block = gop.segment_features(frames, starts, ends, ids)
             blocks.insert(0, block)
             scores = gop.scalar_gop(block, ids)
+        if method == DEEP:
+            return self._hidden(model, evidence, starts, ends), scores
         return np.concatenate(blocks, axis=1), scores
+
+    def _hidden(
+        self, model: AcousticModel, evidence: Evidence, starts: np.ndarray, ends: np.ndarray
+    ) -> np.ndarray:
+        if evidence.hidden is None:
+            raise model.hidden_error()
+        hidden = evidence.hidden.detach().float().cpu().numpy()
+        return hidden if self.settings.level == "frame" else gop.segment_means(hidden, starts, ends)
 
     def _finish(self, work: _Work) -> Extracted:
         alignment, request = work.alignment, work.request
         assert alignment is not None and work.scores is not None
-        starts, ends = (frames * work.shift for frames in _frames(alignment))
+        starts, ends = (frames * work.shift for frames in frames_of(alignment))
         blocks = [work.blocks[number] for number in range(len(self.settings.am))]
+        blocks += [work.stp[number] for number in sorted(work.stp)]
         if self.settings.prosody:
             of_word = np.array([segment.word for segment in alignment.segments])
             segments = prosody_features.Segments(starts, ends, of_word)
@@ -272,20 +285,6 @@ class FeaturePipeline:
         ]
         features = np.concatenate(blocks, axis=1).astype(np.float32)
         return Extracted(features, alignment, rows, work.evidence)
-
-
-def _frames(alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
-    """First frames of the segments, and the frames after their last."""
-    segments = alignment.segments
-    starts = np.array([s.start_frame for s in segments], dtype=np.int64)
-    return starts, np.array([s.end_frame for s in segments], dtype=np.int64)
-
-
-def _converted(alignment: Alignment, factor: float, frames: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same in the frames of another model: at least one frame each, inside 0..frames."""
-    starts, ends = _frames(alignment)
-    first = np.clip(np.round(starts * factor).astype(np.int64), 0, frames - 1)
-    return first, np.clip(np.round(ends * factor).astype(np.int64), first + 1, frames)
 
 
 @lru_cache(maxsize=2)

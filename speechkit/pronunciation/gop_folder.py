@@ -1,6 +1,9 @@
-"""The folder of phone features, ``exp/gop/<set>``: what it holds, and how it is read.
+"""The folder of phone features: what it holds, and how it is read.
 
-- ``gop.{ark,scp}``: per utterance one float32 matrix, a row a canonical phone
+That is ``exp/gop/<set>`` of ``extract-gop``, or ``exp/deep/<set>`` of ``extract-deep``:
+
+- ``gop.{ark,scp}`` or ``deep.{ark,scp}``: per utterance one float32 matrix, a row a canonical
+  phone (or a frame, of ``extract-deep --level frame``)
 - ``rows.tsv``: what each row is (:class:`Row`)
 - ``features.json``: the columns, and everything needed to compute them of another recording
 """
@@ -30,7 +33,7 @@ ROW_COLUMNS = (
     "gop",
 )
 CONFIG = "features.json"
-_MADE_BY = "speechkit extract-gop"
+_MADE_BY = "speechkit extract-gop (or extract-deep)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class GopFolder:
     """Features of a set.
 
     Args:
-        table: utterance -> float32 ``[P, D]``, read when asked for.
+        table: utterance -> float32 ``[P, D]``, read when asked for (``[T, D]`` of frames: see
+            :func:`speechkit.pronunciation.phone_frames.read_phone_features`).
         config: of ``features.json``.
         rows: utterance -> its P rows.
     """
@@ -85,7 +89,7 @@ class GopFolder:
 
 
 def read_features(folder: Path, root: Path | None = None) -> GopFolder:
-    """Read ``exp/gop/<set>``.
+    """Read ``exp/gop/<set>`` or ``exp/deep/<set>``.
 
     Args:
         folder: the folder.
@@ -104,14 +108,20 @@ def read_features(folder: Path, root: Path | None = None) -> GopFolder:
             f"{folder} holds no features of phones ({CONFIG}: {error}).",
             f"Make them with: {_MADE_BY}",
         ) from error
-    table = ArkTable(folder / "gop.scp", root)
+    index = f"{archive(config)}.scp"
+    table = ArkTable(folder / index, root)
     rows = _read_rows(folder / "rows.tsv")
     if rows.keys() != table.keys():
         raise DataError(
-            f"{folder}: gop.scp and rows.tsv do not hold the same utterances.",
+            f"{folder}: {index} and rows.tsv do not hold the same utterances.",
             f"Make them again with: {_MADE_BY}",
         )
     return GopFolder(table, config, rows)
+
+
+def archive(config: Mapping[str, Any]) -> str:
+    """Name of the archive, without ending, of features with this configuration."""
+    return "deep" if config.get("method") == "deep" else "gop"
 
 
 def _read_rows(path: Path) -> dict[str, list[Row]]:

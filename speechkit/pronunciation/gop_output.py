@@ -1,10 +1,10 @@
-"""What ``extract-gop`` writes: features, rows, maps of phones, and a summary."""
+"""What ``extract-gop`` and ``extract-deep`` write: features, rows, phones, and a summary."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from speechkit.log import logger
 from speechkit.pronunciation import labels
 from speechkit.pronunciation.features import FeaturePipeline
 from speechkit.pronunciation.gop import label_ids
-from speechkit.pronunciation.gop_folder import ROW_COLUMNS, write_config
+from speechkit.pronunciation.gop_folder import ROW_COLUMNS, archive, write_config
 from speechkit.text import write_skipped, write_tsv
 from speechkit.workdir import Output, WorkDir
 
@@ -28,8 +28,9 @@ class Found:
 
     Args:
         ids: utterances.
-        features: one ``[P, D]`` each.
+        features: one ``[P, D]`` each (``[T, D]`` of frames).
         rows: lines of ``rows.tsv`` of each.
+        ctm: lines of ``phones.ctm`` of each, without the utterance; none where not wanted.
         confidences: of the alignments.
         matches: whether text and audio belong together.
         seconds: of audio.
@@ -43,6 +44,7 @@ class Found:
     matches: list[bool]
     seconds: float
     skipped: list[list[str]]
+    ctm: list[list[str]] = field(default_factory=list)
 
     @classmethod
     def empty(cls) -> Found:
@@ -50,13 +52,15 @@ class Found:
 
     def extend(self, other: Found) -> None:
         """Add those of another."""
-        for name in ("ids", "features", "rows", "confidences", "matches", "skipped"):
+        for name in ("ids", "features", "rows", "confidences", "matches", "skipped", "ctm"):
             getattr(self, name).extend(getattr(other, name))
         self.seconds += other.seconds
 
     def save(self, path: Path) -> None:
         """Keep a finished part."""
-        lines = json.dumps([self.ids, self.rows, self.confidences, self.matches, self.seconds])
+        lines = json.dumps(
+            [self.ids, self.rows, self.confidences, self.matches, self.seconds, self.ctm]
+        )
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
             lengths = [len(f) for f in self.features]
@@ -69,20 +73,25 @@ class Found:
     def load(cls, path: Path) -> Found:
         """A part that an earlier run kept."""
         with np.load(path, allow_pickle=False) as part:
-            ids, rows, confidences, matches, seconds = json.loads(str(part["lines"]))
+            ids, rows, confidences, matches, seconds, *ctm = json.loads(str(part["lines"]))
             features = np.split(part["rows"], np.cumsum(part["lengths"])[:-1])
-        return cls(ids, features, rows, confidences, matches, seconds, [])
+        return cls(ids, features, rows, confidences, matches, seconds, [], *ctm)
 
 
 def write(out: Output, workdir: WorkDir, config: Mapping[str, Any], found: Found) -> None:
-    """Write ``gop.{ark,scp}``, ``rows.tsv``, ``features.json`` and ``skipped.tsv``."""
+    """Write the features, ``rows.tsv``, ``phones.ctm``, ``features.json``, ``skipped.tsv``."""
     if not found.ids:
         raise UserError("No utterance could be read.", "See the reasons above.")
-    named = (out.final / "gop.ark").relative_to(workdir.root)
-    with ArkWriter(out.path / "gop.ark", out.path / "gop.scp", str(named)) as writer:
+    ark, scp = (f"{archive(config)}{ending}" for ending in (".ark", ".scp"))
+    named = (out.final / ark).relative_to(workdir.root)
+    with ArkWriter(out.path / ark, out.path / scp, str(named)) as writer:
         for utterance, features in zip(found.ids, found.features, strict=True):
             writer.write(utterance, features)
     write_tsv(out.path / "rows.tsv", ROW_COLUMNS, [r for rows in found.rows for r in rows])
+    if found.ctm:
+        pairs = zip(found.ids, found.ctm, strict=True)
+        text = "".join(f"{utterance} {line}\n" for utterance, lines in pairs for line in lines)
+        (out.path / "phones.ctm").write_text(text, encoding="utf-8")
     write_config(out.path, config)
     write_skipped(out.path, found.skipped)
 

@@ -1,4 +1,4 @@
-"""``extract-gop``: features of every canonical phone of a set."""
+"""``extract-gop`` and ``extract-deep``: features of every canonical phone of a set."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from speechkit import audio, parallel
+from speechkit.acoustic.alignment_files import phone_lines
 from speechkit.acoustic.models import SPHINX, find_folder
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
 from speechkit.pronunciation import gop_output, labels
 from speechkit.pronunciation.feature_settings import Extracted, FeatureSettings, Request
-from speechkit.pronunciation.features import load_pipeline
+from speechkit.pronunciation.features import FeaturePipeline, load_pipeline
 from speechkit.pronunciation.gop_output import Found
 from speechkit.pronunciation.set_words import Words, words_of_set
 from speechkit.training.devices import resolve_device
@@ -43,7 +44,7 @@ def extract(
     allow_pipes: bool = False,
     force: bool = False,
 ) -> Path:
-    """Write ``exp/gop/<set>/`` and return it.
+    """Write ``exp/gop/<set>/`` (``exp/deep/<set>/`` of deep features) and return it.
 
     Args:
         workdir: the working directory.
@@ -66,13 +67,11 @@ def extract(
     settings = settings or FeatureSettings()
     where = resolve_device(device).type
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
-    final = workdir.exp("gop", set_name, name=name)
+    kind = "deep" if settings.deep else "gop"
+    final = workdir.exp(kind, set_name, name=name)
     params = {
         "set": set_name,
-        "am": list(settings.am),
-        "method": settings.method,
-        "align_with": settings.align_with,
-        "prosody": settings.prosody,
+        **_parameters(settings),
         "lexicon": str(lexicon) if lexicon else "",
         "guess": guess,
     }
@@ -84,7 +83,7 @@ def extract(
     ]
     with Output(
         final,
-        "extract-gop",
+        f"extract-{kind}",
         params,
         inputs,
         force=force,
@@ -95,6 +94,7 @@ def extract(
             return final
         started = time.monotonic()
         pipeline = load_pipeline(settings, workdir.root.resolve(), where)
+        _warn_of_seen(pipeline, dataset)
         words = words_of_set(dataset, lexicon, guess)
         items = [(utterance, words[utterance.id]) for utterance in dataset.utterances]
         batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
@@ -105,14 +105,34 @@ def extract(
             device=where,
             on_error=on_error,
         )
-        found, fresh = _run(
-            out, batches, run, jobs=jobs, executor=executor, label=f"gop {set_name}"
-        )
+        label = f"{kind} {set_name}"
+        found, fresh = _run(out, batches, run, kind, jobs=jobs, executor=executor, label=label)
         gop_output.write(out, workdir, pipeline.config(), found)
         gop_output.write_phone_map(out.path, pipeline)
         gop_output.summarise(out, dataset.path, len(pipeline.columns), found)
         _say_speed(out, fresh, time.monotonic() - started)
     return final
+
+
+def _parameters(settings: FeatureSettings) -> dict[str, Any]:
+    """What decides the features, for the manifest; what older folders lack only where it is set."""
+    kept = ("am", "method", "align_with", "prosody")
+    params: dict[str, Any] = {name: getattr(settings, name) for name in kept}
+    params["am"] = list(settings.am)
+    if settings.deep:
+        params.update(layer=settings.layer, level=settings.level)
+    return {**params, "stp": True} if settings.stp else params
+
+
+def _warn_of_seen(pipeline: FeaturePipeline, dataset: data.DataDir) -> None:
+    """Hidden features come from one network, also those of speakers whom it was trained on."""
+    seen = getattr(pipeline.models[0], "seen", frozenset()) if pipeline.settings.deep else ()
+    speakers = {utterance.speaker for utterance in dataset.utterances}.intersection(seen)
+    if speakers:
+        logger.warning(
+            f"The network 'full' of {pipeline.models[0].name} was trained on {len(speakers)} "
+            "speakers of the set: their features look better than those of new speakers."
+        )
 
 
 def _model_files(settings: FeatureSettings, workdir: WorkDir) -> list[Path]:
@@ -142,7 +162,7 @@ def _extract_batch(
     failed: dict[str, UserError] = {}
     for utterance, words in batch:
         try:
-            requests.append(_request(utterance, words, pipeline.sample_rate))
+            requests.append(_request(utterance, words, pipeline))
         except UserError as error:
             failed[utterance.id] = error
     for request, outcome in zip(requests, pipeline.extract_many(requests), strict=True):
@@ -151,7 +171,7 @@ def _extract_batch(
         elif not np.isfinite(outcome.features).all():
             failed[request.utterance] = UserError("A model gives features that are not finite.")
         else:
-            _add(found, request, outcome, pipeline.sample_rate)
+            _add(found, request, outcome, pipeline)
     for utterance, _ in batch:
         if reason := failed.get(utterance.id):
             if on_error == "stop":
@@ -160,29 +180,39 @@ def _extract_batch(
     return found
 
 
-def _request(utterance: data.Utterance, words: Words | UserError, rate: int) -> Request:
+def _request(
+    utterance: data.Utterance, words: Words | UserError, pipeline: FeaturePipeline
+) -> Request:
     if isinstance(words, UserError):
         raise words
+    rate, keep = pipeline.sample_rate, pipeline.settings.deep
     samples, _ = audio.read(utterance.wav, rate, utterance.start, utterance.end)
-    return Request(samples, words.variants, utterance.speaker, utterance.id, words.texts)
+    return Request(
+        samples, words.variants, utterance.speaker, utterance.id, words.texts, keep_evidence=keep
+    )
 
 
-def _add(found: Found, request: Request, extracted: Extracted, rate: int) -> None:
+def _add(found: Found, request: Request, extracted: Extracted, pipeline: FeaturePipeline) -> None:
     found.ids.append(request.utterance)
     found.features.append(extracted.features)
     found.rows.append([row.cells(request.utterance) for row in extracted.rows])
     found.confidences.append(extracted.alignment.confidence)
     found.matches.append(extracted.alignment.matches)
-    found.seconds += len(request.samples) / rate
+    found.seconds += len(request.samples) / pipeline.sample_rate
+    if extracted.evidence is not None:
+        lines = phone_lines(pipeline.aligner, extracted.evidence, extracted.alignment)
+        found.ctm.append(list(lines))
 
 
-def _run(out: Output, batches: Sequence[Batch], run: Any, **how: Any) -> tuple[Found, float]:
+def _run(
+    out: Output, batches: Sequence[Batch], run: Any, kind: str, **how: Any
+) -> tuple[Found, float]:
     """Everything found, and the seconds of audio of this run; finished parts are kept."""
     parts = [batches[first : first + PART] for first in range(0, len(batches), PART)]
     paths = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
     todo = [part for path, part in zip(paths, parts, strict=True) if not path.exists()]
     flat = [batch for part in todo for batch in part]
-    done = parallel.map_items(run, flat, size=len, name=lambda batch: "extract-gop", **how)
+    done = parallel.map_items(run, flat, size=len, name=lambda batch: f"extract-{kind}", **how)
     found, fresh = Found.empty(), 0.0
     for path, part in zip(paths, parts, strict=True):
         if path.exists():
