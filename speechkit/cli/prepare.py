@@ -3,49 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from speechkit.cli import options
-
-if TYPE_CHECKING:
-    from speechkit.corpora.common import Corpus
-    from speechkit.corpora.write import SetSummary
+from speechkit.cli.prepare_folder import folder
+from speechkit.cli.prepare_sets import Corpora, Gender, show, write
 
 app = typer.Typer(
     no_args_is_help=True, help="Make sets (data/SET/) of a corpus as published, or of own data."
 )
-
-Corpora = Annotated[
-    Path, typer.Argument(metavar="PATH", help="The corpus as published.", show_default=False)
-]
-Gender = Annotated[
-    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-    typer.Option("--gender", help="Table 'speaker<TAB>m|f'.", show_default="none"),
-]
-
-
-def _write(
-    corpus: Corpus, directory: Path, on_error: str, jobs: int, force: bool, as_json: bool
-) -> None:
-    from speechkit.corpora.write import write_corpus
-    from speechkit.workdir import WorkDir
-
-    number = options.resolve_jobs(jobs)
-    _show(
-        write_corpus(WorkDir(directory), corpus, on_error=on_error, jobs=number, force=force),
-        directory,
-        as_json,
-    )
-
-
-def _show(summaries: list[SetSummary], directory: Path, as_json: bool) -> None:
-    from speechkit.cli.output import print_table
-    from speechkit.corpora.write import COLUMNS
-
-    rows = [[getattr(summary, column) for column in COLUMNS] for summary in summaries]
-    print_table(f"Sets in {directory / 'data'}", COLUMNS, rows, as_json)
+app.command("folder")(folder)
 
 
 def _show_mixtures(rows: list[dict[str, Any]], directory: Path, as_json: bool) -> None:
@@ -83,68 +52,7 @@ def demo(
         jobs=options.resolve_jobs(jobs),
         force=force,
     )
-    _show(summaries, directory, as_json)
-
-
-@app.command("folder")
-def folder(
-    path: Annotated[
-        Path,
-        typer.Argument(
-            metavar="PATH",
-            help="Folder with a subfolder per speaker, or table 'path<TAB>speaker[<TAB>text]'.",
-            show_default=False,
-        ),
-    ],
-    set_name: Annotated[
-        str, typer.Option("--set", help="Name of the set, where there is no --split.")
-    ] = "train",
-    split: Annotated[
-        str,
-        typer.Option(
-            help="Sets with different speakers, as shares: train=0.8,dev=0.1,test=0.1.",
-            show_default="one set",
-        ),
-    ] = "",
-    gender: Gender = None,
-    scores: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-        typer.Option(
-            metavar="PATH",
-            help="Scores of pronunciation: a folder of tables, one table, or a scores.json.",
-            show_default="none",
-        ),
-    ] = None,
-    scales: Annotated[
-        str,
-        typer.Option(
-            "--score-scales",
-            metavar="SCALES",
-            help="Lowest and highest scores: a JSON file, or utterance=0:10,word=0:10,phone=0:2.",
-            show_default="those of speechocean762",
-        ),
-    ] = "",
-    labels: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-        typer.Option(
-            metavar="TSV",
-            help="Emotions: a table 'utt<TAB>emotion' or 'path<TAB>emotion'.",
-            show_default="none",
-        ),
-    ] = None,
-    seed: options.Seed = 0,
-    on_error: options.OnError = "stop",
-    directory: options.Dir = Path(),
-    jobs: options.Jobs = 0,
-    force: options.Force = False,
-    as_json: options.Json = False,
-    config: options.Config = None,
-) -> None:
-    """Own data: audio in one subfolder per speaker, or listed in a table."""
-    from speechkit.corpora.folder import read_corpus
-
-    corpus = read_corpus(path, set_name, split, seed, gender, scores, scales, labels)
-    _write(corpus, directory, on_error, jobs, force, as_json)
+    show(summaries, directory, as_json)
 
 
 @app.command("librispeech")
@@ -169,7 +77,7 @@ def librispeech(
     """LibriSpeech or LibriTTS: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT."""
     from speechkit.corpora.librispeech import read_corpus
 
-    _write(read_corpus(path, to or ()), directory, on_error, jobs, force, as_json)
+    write(read_corpus(path, to or ()), directory, on_error, jobs, force, as_json)
 
 
 @app.command("wsj0")
@@ -189,7 +97,7 @@ def wsj0(
     """
     from speechkit.corpora.wsj0 import read_corpus
 
-    _write(read_corpus(path, gender), directory, on_error, jobs, force, as_json)
+    write(read_corpus(path, gender), directory, on_error, jobs, force, as_json)
 
 
 @app.command("wsj0-2mix")
@@ -311,7 +219,7 @@ def speechocean762(
     from speechkit.corpora.speechocean762 import read_corpus
 
     corpus = read_corpus(path, scores, dev_share, seed)
-    _write(corpus, directory, on_error, jobs, force, as_json)
+    write(corpus, directory, on_error, jobs, force, as_json)
 
 
 @app.command("ravdess")
@@ -331,4 +239,4 @@ def ravdess(
     """
     from speechkit.corpora.ravdess import read_corpus
 
-    _write(read_corpus(path, set_name), directory, on_error, jobs, force, as_json)
+    write(read_corpus(path, set_name), directory, on_error, jobs, force, as_json)

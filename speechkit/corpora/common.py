@@ -15,7 +15,7 @@ import numpy as np
 from speechkit.audio import SUFFIXES
 from speechkit.errors import UserError
 from speechkit.log import logger
-from speechkit.pronunciation.scores import Scores
+from speechkit.pronunciation.scores import RaterScores, Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
 _NOT_IN_IDS = re.compile(r"[\s/]+")
@@ -52,6 +52,7 @@ class CorpusSet:
         transcripts: further files that were read for it, too many to be listed one by one
             in a manifest.
         scores: scores of pronunciation; other utterances may be in them too.
+        raters: what each rater gave; other utterances may be in it too.
         tables: further Kaldi tables by file name, utterance -> value, as ``utt2emotion``;
             other utterances may be in them too.
         examine: (utterances, processes) -> what the manifest notes of them; called when the
@@ -65,6 +66,7 @@ class CorpusSet:
     age: dict[str, str] = field(default_factory=dict)
     transcripts: list[Path] = field(default_factory=list)
     scores: Scores | None = None
+    raters: RaterScores = field(default_factory=dict)
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
     examine: Callable[[Sequence[Item], int], dict[str, Any]] | None = None
     params: dict[str, Any] = field(default_factory=dict)

@@ -22,6 +22,7 @@ from speechkit.corpora.common import (
     utterance_id,
 )
 from speechkit.corpora.folder_labels import read_labels
+from speechkit.corpora.folder_raters import read_raters
 from speechkit.corpora.folder_scores import read_scores
 from speechkit.corpora.parting import parse_split, split_speakers
 from speechkit.errors import UserError, closest
@@ -42,6 +43,7 @@ def read_corpus(
     scores: Path | None = None,
     scales: str = "",
     labels: Path | None = None,
+    raters: Path | None = None,
 ) -> Corpus:
     """Read own data into one set, or into several with different speakers.
 
@@ -55,6 +57,8 @@ def read_corpus(
             (see :mod:`speechkit.corpora.folder_scores`).
         scales: between which values they lie: a JSON file, or ``word=0:5,phone=0:2``.
         labels: table of emotions (see :mod:`speechkit.corpora.folder_labels`).
+        raters: table of what each rater gave; without scores of utterances, their means are
+            these (see :mod:`speechkit.corpora.folder_raters`).
 
     Raises:
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
@@ -71,11 +75,10 @@ def read_corpus(
     if split:
         params.update(split=shares, seed=seed)
     metadata = [p for p in (path, gender_file) if p is not None and p.is_file()]
-    if scores is not None:
-        texts = {item.utterance: item.text for item in whole.items}
-        whole.scores, read = read_scores(full_path(scores), texts, scales)
-        params.update(scores=str(full_path(scores)))
-        metadata += read
+    metadata += _add_scores(whole, scores, raters, scales)
+    for what, given in (("scores", scores), ("raters", raters)):
+        if given is not None:
+            params[what] = str(full_path(given))
     if scales:
         params.update(scales=scales)
     if labels is not None:
@@ -89,6 +92,20 @@ def read_corpus(
         sets=split_speakers(whole, shares, seed),
         metadata=metadata,
     )
+
+
+def _add_scores(
+    whole: CorpusSet, scores: Path | None, raters: Path | None, scales: str
+) -> list[Path]:
+    """Read scores of pronunciation into a set; the files that were read."""
+    texts = {item.utterance: item.text for item in whole.items}
+    read: list[Path] = []
+    if scores is not None:
+        whole.scores, read = read_scores(full_path(scores), texts, scales)
+    if raters is not None:
+        whole.scores, whole.raters, more = read_raters(raters, texts, whole.scores, scales)
+        read += more
+    return read
 
 
 def read_folder(path: Path, names: Names) -> CorpusSet:

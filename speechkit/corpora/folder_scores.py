@@ -49,7 +49,7 @@ def read_scores(
     problems = Problems()
     tables = _tables(path)
     files = list(tables.values()) or [path]
-    used, scales_file = _scales(path, scales, problems)
+    used, scales_file = given_scales(path, scales, problems)
     if scales_file is not None:
         files.append(scales_file)
     if tables:
@@ -95,8 +95,14 @@ def _tables(path: Path) -> dict[str, Path]:
     return {"phone" if "phone" in columns else "word" if "word" in columns else "utterance": path}
 
 
-def _scales(path: Path, given: str, problems: Problems) -> tuple[Scales, Path | None]:
-    """The scales, and the file that they are from."""
+def given_scales(path: Path, given: str, problems: Problems) -> tuple[Scales, Path | None]:
+    """The scales, and the file that they are from.
+
+    Args:
+        path: of the scores; a folder may hold ``score_scales.json``.
+        given: by ``--score-scales``; empty if not.
+        problems: takes what is wrong with the file.
+    """
     file = Path(given).expanduser() if given else path / SCALES_FILE
     if given and not file.is_file():
         return parse_scales_option(given), None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speechkit.acoustic.phones import ARPABET, pure
 from speechkit.errors import DataError
+from speechkit.pronunciation import raters
 from speechkit.pronunciation.label_tables import examine, table_name
 from speechkit.pronunciation.scores import LEVELS, Scores
 
@@ -81,7 +82,7 @@ def find_faults(
         texts: every utterance of the set and its transcript, or empty.
     """
     scores, faults = examine(folder)
-    for name, line, message in faults:
+    for name, line, message in (*faults, *raters.find_faults(folder)[1]):
         yield "scores", name, line, message
     problems = Problems()
     scores = scores.part(texts)  # unknown utterances are told line by line

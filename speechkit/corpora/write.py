@@ -16,6 +16,8 @@ from speechkit.kaldi import data
 from speechkit.log import logger
 from speechkit.parallel import map_items
 from speechkit.pronunciation.labels import ASPECTS, Scores, write_scores
+from speechkit.pronunciation.raters import given, write_raters
+from speechkit.pronunciation.scores import RaterScores
 from speechkit.text import write_skipped
 from speechkit.workdir import Output, WorkDir, check_name, read_manifest
 
@@ -217,7 +219,8 @@ def write_tables(
         tables[name] = {utterance: table[utterance] for utterance in speakers if utterance in table}
     data.write(folder, wavs, speakers, **tables)
     if planned.scores is not None:
-        _write_scores(folder, planned.scores.part(speakers), planned.name)
+        raters = {name: planned.raters[name] for name in speakers if name in planned.raters}
+        _write_scores(folder, planned.scores.part(speakers), raters, planned.name)
     write_skipped(folder, skipped.items())
     if skipped:
         logger.warning(f"{len(skipped)} broken utterances were skipped; see skipped.tsv.")
@@ -228,12 +231,16 @@ def write_tables(
     )
 
 
-def _write_scores(folder: Path, scores: Scores, name: str) -> None:
+def _write_scores(folder: Path, scores: Scores, raters: RaterScores, name: str) -> None:
     """Write the scores of a set, and say how many there are."""
     if not scores.names():
         logger.warning(f"{name}: no utterance of it was scored.")
         return
-    write_scores(folder, scores)
+    write_scores(folder, scores, [f"utterance_{score}" for score in given(raters)])
+    if raters:
+        write_raters(folder, raters)
+        people = {rater for of in raters.values() for rater in of}
+        logger.info(f"{name}: {len(raters)} utterances by {len(people)} raters.")
     counts = {
         "utterances": len(scores.utterances),
         "words": sum(len(words) for words in scores.words.values()),

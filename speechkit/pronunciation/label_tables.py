@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def examine_tables(tables: Mapping[str, Path], scales: Scales) -> tuple[Scores, 
     faults: list[Fault] = []
     scores = Scores(scales=scales)
     for level, path in tables.items():
-        for number, row in _table(path, level, faults):
+        for number, row in read_rows(path, FIXED[level], LEVELS[level], faults):
             if problem := _take(scores, level, row):
                 faults.append((path.name, number, problem))
     for name, phones in scores.phones.items():
@@ -109,18 +109,27 @@ def parse_scales(loaded: Any) -> Scales:
     return scales
 
 
-def _table(path: Path, level: str, faults: list[Fault]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and named columns of every line that has as many as the header."""
+def read_rows(
+    path: Path, fixed: Sequence[str], names: Sequence[str], faults: list[Fault]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and named columns of every line that has as many as the header.
+
+    Args:
+        path: a table of scores.
+        fixed: columns that it must have.
+        names: scores, each of which may be a column.
+        faults: takes what is wrong.
+    """
     try:
         lines = read_lines(path)
     except UserError as error:
         faults.append((path.name, None, error.problem.removeprefix(f"{path} ").rstrip(".")))
         return
     columns = lines[0].split("\t") if lines else []
-    for name in FIXED[level]:
+    for name in fixed:
         if name not in columns:
             faults.append((path.name, 1, f"there is no column '{name}'"))
-    known = (*FIXED[level], *LEVELS[level])
+    known = (*fixed, *names)
     for name in columns:
         if name not in known or columns.count(name) > 1:
             accepted = f"{closest(name, known)} Accepted: {', '.join(known)}"
@@ -143,15 +152,9 @@ def _take(scores: Scores, level: str, row: dict[str, str]) -> str:
     name = row["utt"]
     if name.split() != [name]:
         return f"the utterance id '{name}' is empty or holds spaces"
-    values: dict[str, float] = {}
-    problem = ""
-    for column in LEVELS[level]:
-        if row.get(column):
-            try:
-                values[column] = float(row[column])
-            except ValueError:
-                return f"'{name}': the {column} '{row[column]}' is not a number"
-            problem = problem or range_problem(scores.scales, level, column, values[column])
+    values, problem, readable = take_values(scores.scales, level, row)
+    if not readable:
+        return f"'{name}': {problem}"
     if level == "utterance":
         if name in scores.utterances:
             return f"'{name}' comes twice"
@@ -166,6 +169,22 @@ def _take(scores: Scores, level: str, row: dict[str, str]) -> str:
     else:
         problem = _take_phone(scores, row, values.get("accuracy", math.nan)) or problem
     return f"'{name}': {problem}" if problem else ""
+
+
+def take_values(
+    scales: Scales, level: str, row: Mapping[str, str]
+) -> tuple[dict[str, float], str, bool]:
+    """The scores in a line, what is wrong with them, and whether all of them are numbers."""
+    values: dict[str, float] = {}
+    problem = ""
+    for column in LEVELS[level]:
+        if row.get(column):
+            try:
+                values[column] = float(row[column])
+            except ValueError:
+                return values, f"the {column} '{row[column]}' is not a number", False
+            problem = problem or range_problem(scales, level, column, values[column])
+    return values, problem, True
 
 
 def _take_phone(scores: Scores, row: dict[str, str], accuracy: float) -> str:

@@ -10,13 +10,14 @@ tables, and a file that says between which values every score lies:
 - ``score_scales.json``: ``{"utterance": {"accuracy": [0, 10], ...}, "word": ..., "phone": ...}``
 
 A corpus without some of them leaves the file or the column out; an empty cell was not scored.
+What each of several raters gave is in a further table (:mod:`speechkit.pronunciation.raters`).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -97,12 +98,13 @@ def canonical_phones(folder: Path) -> dict[str, list[list[str]]] | None:
     return found
 
 
-def write_scores(folder: Path, scores: Scores) -> None:
+def write_scores(folder: Path, scores: Scores, also: Collection[str] = ()) -> None:
     """Write the score files of a set: only the levels and names in which anything was scored.
 
     Args:
         folder: an existing folder.
         scores: ``phones`` without accuracies are written too, as canonical phones.
+        also: aspects that other files of the set have scores of: their scales are written.
     """
     given = set(scores.aspects())
     for level, names in LEVELS.items():
@@ -112,7 +114,9 @@ def write_scores(folder: Path, scores: Scores) -> None:
             write_tsv(folder / table_name(level), (*FIXED[level], *columns), rows)
     scales = {
         level: {
-            name: list(scores.scales[level][name]) for name in names if f"{level}_{name}" in given
+            name: list(scores.scales[level][name])
+            for name in names
+            if f"{level}_{name}" in given.union(also)
         }
         for level, names in LEVELS.items()
     }
@@ -125,16 +129,17 @@ def _rows(scores: Scores, level: str, columns: list[str]) -> Iterator[list[str]]
     table: Mapping[str, Any] = getattr(scores, f"{level}s")
     for utterance in sorted(table, key=str.encode):
         if level == "utterance":
-            yield [utterance, *(_text(table[utterance].get(name)) for name in columns)]
+            yield [utterance, *(number_text(table[utterance].get(name)) for name in columns)]
             continue
         for index, item in enumerate(table[utterance]):
             if level == "word":
-                values = [_text(item.scores.get(name)) for name in columns]
+                values = [number_text(item.scores.get(name)) for name in columns]
                 yield [utterance, str(index), item.word, *values]
             else:
-                values = [_text(item.accuracy) for _ in columns]
+                values = [number_text(item.accuracy) for _ in columns]
                 yield [utterance, str(item.word_index), str(index), item.phone, *values]
 
 
-def _text(value: float | None) -> str:
+def number_text(value: float | None) -> str:
+    """A score as it stands in a table: ``8``, ``7.5``; empty where there is none."""
     return "" if value is None or math.isnan(value) else repr(float(value)).removesuffix(".0")

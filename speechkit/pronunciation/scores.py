@@ -21,6 +21,9 @@ ASPECTS = tuple(f"{level}_{name}" for level, names in LEVELS.items() for name in
 Scales = dict[str, dict[str, tuple[float, float]]]
 """Level -> name of the score -> (lowest, highest) possible value."""
 
+RaterScores = dict[str, dict[str, dict[str, float]]]
+"""Utterance -> rater -> name of the score -> what this rater gave."""
+
 
 @dataclass(frozen=True)
 class WordScores:
