@@ -21,6 +21,7 @@ from speechkit.acoustic.features import SHIFT_S, FeatureConfig, log_mel
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.pronunciation.gop_folder import Row
+from speechkit.pronunciation.phone_frames import frames_at
 from speechkit.workdir import WorkDir
 
 MAX_FRAMES_OVER = 3  # by which an alignment may end after our last frame
@@ -185,15 +186,13 @@ def cut(
             "its phones have no times, so the frames of a phone are not known.",
             "Align the set with an acoustic model: speechkit extract-deep",
         )
-    ends = np.round(times.sum(1) / SHIFT_S).astype(np.int64)
-    if ends.max() > count + MAX_FRAMES_OVER:
+    if times.sum(1).max() > (count + MAX_FRAMES_OVER) * SHIFT_S:
         raise UserError(
-            f"its alignment ends at frame {ends.max()}, its audio has {count}.",
+            f"its alignment ends at {times.sum(1).max():.2f} s, its frames at "
+            f"{count * SHIFT_S:.2f} s.",
             "The audio has changed: extract the features again with: speechkit extract-deep",
         )
-    # As in the pipeline: at least one frame each, inside the audio.
-    starts = np.clip(np.round(times[:, 0] / SHIFT_S).astype(np.int64), 0, count - 1)
-    ends = np.clip(ends, starts + 1, count)
+    starts, ends = frames_at(times[:, 0], times.sum(1), SHIFT_S, count)
     begin, end = int(starts.min()), int(ends.max())
     kept = frames[np.clip(np.arange(begin - reach, end + reach), 0, count - 1)]
     index = np.concatenate([np.arange(a, b) - begin for a, b in zip(starts, ends, strict=True)])

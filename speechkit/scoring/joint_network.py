@@ -73,10 +73,10 @@ def trainable(folder: Path, layer: int) -> tuple[Tdnn, Card]:
         UserError: the folder is not of a TDNN, has no such network, or no such layer.
     """
     card = tdnn_folder.read_card(folder)
-    if FULL not in card.weights:
+    if FULL not in card.weights or card.unseen != FULL:
         raise UserError(
-            f"{folder} has no network of all speakers, and networks of folds ({_named(card)}) "
-            "have hidden features without a common meaning.",
+            f"New speakers are not scored by one network of {folder}, which has "
+            f"{', '.join(card.weights)}.",
             "Train the acoustic model with --folds 0 --full --unseen full on speakers of its own.",
         )
     layer = card.network.layer(layer)
@@ -85,10 +85,6 @@ def trainable(folder: Path, layer: int) -> tuple[Tdnn, Card]:
     for part in (network.output, *network.layers[layer:]):
         part.requires_grad_(False)
     return network.eval(), card
-
-
-def _named(card: Card) -> str:
-    return ", ".join(card.weights)
 
 
 def acoustic_folder(config: Mapping[str, Any], work: WorkDir | None, purpose: str) -> Path:

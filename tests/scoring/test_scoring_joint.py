@@ -107,14 +107,14 @@ def test_a_phone_does_not_depend_on_its_batch(place: WorkDir) -> None:
 
 def test_bad_models_and_alignments(place: WorkDir, tmp_path: Path) -> None:
     folds = write_model(tmp_path / "folds", names=("fold0", "fold1"))
-    with pytest.raises(UserError, match="no network of all speakers"):
+    with pytest.raises(UserError, match=r"not scored by one network .* which has fold0, fold1"):
         joint_network.trainable(folds, 1)
     with pytest.raises(UserError, match="no hidden layer 4"):
         joint_network.trainable(place.exp("acoustic", "tiny"), 4)
     frames = np.zeros((50, 40), np.float32)
     with pytest.raises(UserError, match="no times"):
         joint_data.cut(frames, np.array([[np.nan, np.nan]]), 3)
-    with pytest.raises(UserError, match="ends at frame 54, its audio has 50"):
+    with pytest.raises(UserError, match=r"ends at 0\.54 s, its frames at 0\.50 s"):
         joint_data.cut(frames, np.array([[0.1, 0.44]]), 3)
     with pytest.raises(UserError, match="1 utterances have no audio or no alignment, nobody"):
         joint_data.load(place, "train", {"nobody": []}, FeatureConfig(), 3)
