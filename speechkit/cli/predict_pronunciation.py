@@ -63,16 +63,12 @@ def predict_pronunciation(
     """
     from speechkit.acoustic.lexicon import Lexicon
     from speechkit.cli.output import print_json
-    from speechkit.errors import UserError
     from speechkit.pronunciation import bundle, prediction
     from speechkit.training.devices import resolve_device
     from speechkit.workdir import WorkDir
 
     jobs = prediction.jobs_of(recordings or [], text, trans)
-    if not text.strip() and not trans:
-        raise UserError(
-            "No text is given.", 'Say what is read: --text "we call it bear", or --trans FILE.'
-        )
+    prediction.require_text(text, trans)
     ready = bundle.load(model, WorkDir(directory), str(resolve_device(device)))
     words = Lexicon(lexicon, guess=guess)
     results = prediction.predict(ready, jobs, words, on_error)

@@ -65,7 +65,7 @@ def compare(work: WorkDir, settings: Settings, out_name: str = "", force: bool =
     )
 
 
-def against(folders: dict[str, Path], name: str, settings: Settings) -> dict[str, Any]:
+def against(folders: dict[str, Path], name: str, settings: comparison.Settings) -> dict[str, Any]:
     """Differences of one experiment to the baseline, by measure."""
     found: dict[str, Any] = {}
     for level, file in TABLES.items():
@@ -92,12 +92,16 @@ def against(folders: dict[str, Path], name: str, settings: Settings) -> dict[str
     return found
 
 
-def _wanted(measure: str, settings: Settings) -> bool:
+def _wanted(measure: str, settings: comparison.Settings) -> bool:
     return not settings.measures or measure in settings.measures
 
 
 def _differences(
-    own: pd.DataFrame, base: pd.DataFrame, aspect: str, kinds: Sequence[str], settings: Settings
+    own: pd.DataFrame,
+    base: pd.DataFrame,
+    aspect: str,
+    kinds: Sequence[str],
+    settings: comparison.Settings,
 ) -> dict[str, Any]:
     """Value minus baseline of an aspect: mean of the common seeds, and its interval."""
     head = f"{aspect}_seed"

@@ -148,19 +148,19 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
         predicted, wanted = scored.predictions[aspect], labels[aspect].astype(np.float64)
         together = predicted.mean(axis=0)
         for name, values in measure({aspect: predicted}, labels).items():
-            found[name] = _over_seeds(values)
+            found[name] = over_seeds(values)
         found[f"{aspect}_pcc"].update(_interval(scored, aspect, samples))
-        found[f"{aspect}_macro_mae"] = _over_seeds(macro_mae(class_errors(predicted, wanted)))
+        found[f"{aspect}_macro_mae"] = over_seeds(macro_mae(class_errors(predicted, wanted)))
         limit, low = scored.thresholds.get(aspect), LOW[aspect.partition("_")[0]]
         each = [detection(row, wanted, low, limit) for row in predicted]
         for name in each[0]:
-            found[f"{aspect}_low_{name}"] = _over_seeds(np.array([one[name] for one in each]))
-        found[f"{aspect}_pcc_ensemble"] = _over_seeds(pcc(together, wanted)[None])
-        found[f"{aspect}_mse_ensemble"] = _over_seeds(mse(together, wanted)[None])
+            found[f"{aspect}_low_{name}"] = over_seeds(np.array([one[name] for one in each]))
+        found[f"{aspect}_pcc_ensemble"] = over_seeds(pcc(together, wanted)[None])
+        found[f"{aspect}_mse_ensemble"] = over_seeds(mse(together, wanted)[None])
     return found
 
 
-def _over_seeds(values: np.ndarray) -> dict[str, Any]:
+def over_seeds(values: np.ndarray) -> dict[str, Any]:
     """Of the seeds that have a value."""
     kept = np.asarray(values, dtype=np.float64)
     kept = kept[np.isfinite(kept)]
