@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,10 @@ def align_set(
             return final
         words = words_of_set(dataset, lexicon, guess)
         items: list[Item] = [(u, words[u.id]) for u in dataset.utterances]
-        run = partial(_align_utterance, am=am, root=root, device=where)
-        rows, skipped = _align_all(out, items, run, jobs=jobs, executor=executor, on_error=on_error)
+        run = partial(align_utterance, am=am, root=root, device=where)
+        rows, skipped = align_all(
+            out.part, items, run, jobs=jobs, executor=executor, on_error=on_error
+        )
         _write(out, workdir, model, rows, skipped)
     return final
 
@@ -101,7 +103,23 @@ def _model(am: str, root: Path, device: str) -> AcousticModel:
     return load_model(am, WorkDir(root), device)
 
 
-def _align_utterance(item: Item, am: str, root: Path, device: str) -> Row:
+def forget_model() -> None:
+    """Load the model anew: its folder may hold other networks by now."""
+    _model.cache_clear()
+
+
+def align_utterance(item: Item, am: str, root: Path, device: str) -> Row:
+    """Align one utterance.
+
+    Args:
+        item: the utterance with its words, or what is wrong with its text.
+        am: acoustic model, by a name in the working directory or a folder.
+        root: the working directory.
+        device: cpu or cuda.
+
+    Raises:
+        UserError: its text is wrong, or does not fit its audio.
+    """
     utterance, words = item
     if isinstance(words, UserError):
         raise words
@@ -116,15 +134,22 @@ def _align_utterance(item: Item, am: str, root: Path, device: str) -> Row:
     )
 
 
-def _align_all(
-    out: Output, items: Sequence[Item], run: Any, **how: Any
+def align_all(
+    part_file: Callable[[str], Path], items: Sequence[Item], run: Any, **how: Any
 ) -> tuple[list[Row], list[list[str]]]:
-    """Rows of the aligned utterances and of the skipped; finished parts are kept."""
+    """Rows of the aligned utterances and of the skipped; finished parts are kept.
+
+    Args:
+        part_file: name -> where to keep a finished part.
+        items: utterances with their words.
+        run: item -> row, see :func:`align_utterance`.
+        how: see :func:`speechkit.parallel.map_items`.
+    """
     rows: list[Row] = []
     skipped: list[list[str]] = []
     parts = [items[i : i + PART] for i in range(0, len(items), PART)]
     for number, part in enumerate(parts):
-        path = out.part(f"{number:05d}.json")
+        path = part_file(f"{number:05d}.json")
         if path.exists():
             rows += json.loads(path.read_text(encoding="utf-8"))
             continue

@@ -89,7 +89,10 @@ class TdnnModel(AcousticModel):
     def for_speaker(self, speaker: str | None) -> TdnnModel:
         """The model that has not seen the speaker; the default members for a new one."""
         fold = self.speaker_fold.get(speaker or "")
-        members = None if fold is None else [f"fold{fold}"]
+        return self.of(None if fold is None else f"fold{fold}")
+
+    def of(self, member: str | None) -> TdnnModel:
+        """The model of one network alone; of those for an unseen speaker if it is None."""
         return TdnnModel(
             self.name,
             self.networks,
@@ -100,7 +103,7 @@ class TdnnModel(AcousticModel):
             unseen=self.unseen,
             prior_scale=self.prior_scale,
             hidden=self.hidden,
-            members=members,
+            members=None if member is None else [member],
             stay=self.stay,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from speechkit.errors import UserError
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.seeds import rng
 
-_CHUNK = 0xAC  # stream of random draws
+_CHUNK, _SET = 0xAC, 0xA5  # streams of random draws
+_SMOOTH = 10.0  # transitions of the mean state that each has besides its own
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Chunks:
         config: of the chunks.
         reach: frames that the network sees to each side.
         seed: of the draws.
+        weight: how many chunks an epoch has, relative to the size of the data.
 
     Raises:
         UserError: nothing is left to train on.
@@ -75,9 +77,10 @@ class Chunks:
         config: ChunkConfig,
         reach: int,
         seed: int,
+        weight: float = 1.0,
     ) -> None:
         self.streams, self.config, self.reach, self.seed = streams, config, reach, seed
-        holes = [s.blocks[without] if without is not None else (0, 0) for s in streams]
+        holes = [s.blocks.get(-1 if without is None else without, (0, 0)) for s in streams]
         self._holes = [(first, last - first) for first, last in holes]
         self._sizes = [
             len(s.targets) - hole for s, (_, hole) in zip(streams, self._holes, strict=True)
@@ -85,18 +88,11 @@ class Chunks:
         if not min(self._sizes):
             raise UserError(f"Without fold {without} nothing is left to train on.")
         self.frames = min(config.frames, min(self._sizes) - 2 * reach)
-        self.count = max(1, round(float(np.mean(self._sizes)) / self.frames))
+        self.count = max(1, round(weight * float(np.mean(self._sizes)) / self.frames))
 
     def __len__(self) -> int:
         """Chunks of an epoch."""
         return self.count
-
-    def batches(self, order: ResumableBatches) -> Iterator[tuple[Tensor, Tensor]]:
-        """Features ``[B, frames + 2 reach, M]`` (float32) and targets ``[B, frames]`` (int64)."""
-        for members in order:
-            chunks = [self.chunk(epoch, index) for epoch, _, index in members]
-            features, targets = zip(*chunks, strict=True)
-            yield torch.stack(features), torch.stack(targets)
 
     def chunk(self, epoch: int, index: int) -> tuple[Tensor, Tensor]:
         """One chunk: features ``[frames + 2 reach, M]``, targets ``[frames]``."""
@@ -137,10 +133,80 @@ class Chunks:
                 features.narrow(axis, first, width).zero_()
 
 
+class MixedChunks:
+    """Chunks of several sets: those of one after those of another, each as :class:`Chunks`.
+
+    Args:
+        sets: streams of each set, at each speed.
+        weights: of each set.
+        without: the fold to leave out; None takes all.
+        config: of the chunks.
+        reach: frames that the network sees to each side.
+        seed: of the draws.
+
+    Raises:
+        UserError: nothing is left to train on.
+    """
+
+    def __init__(
+        self,
+        sets: Sequence[Sequence[Stream]],
+        weights: Sequence[float],
+        without: int | None,
+        config: ChunkConfig,
+        reach: int,
+        seed: int,
+    ) -> None:
+        left = [n for n, streams in enumerate(sets) if len(streams[0].outside(without))]
+        if not left:
+            raise UserError(f"Without fold {without} nothing is left to train on.")
+        # All chunks of a batch are as long as the shortest set allows.
+        sizes = [len(stream.outside(without)) for n in left for stream in sets[n]]
+        config = replace(config, frames=min(config.frames, min(sizes) - 2 * reach))
+        seeds = [int(rng(seed, _SET, n).integers(2**62)) if n else seed for n in range(len(sets))]
+        self.members = [Chunks(sets[n], without, config, reach, seeds[n], weights[n]) for n in left]
+        self._ends = np.cumsum([len(member) for member in self.members])
+
+    def __len__(self) -> int:
+        """Chunks of an epoch."""
+        return int(self._ends[-1])
+
+    def batches(self, order: ResumableBatches) -> Iterator[tuple[Tensor, Tensor]]:
+        """Features ``[B, frames + 2 reach, M]`` (float32) and targets ``[B, frames]`` (int64)."""
+        for members in order:
+            chunks = [self.chunk(epoch, index) for epoch, _, index in members]
+            features, targets = zip(*chunks, strict=True)
+            yield torch.stack(features), torch.stack(targets)
+
+    def chunk(self, epoch: int, index: int) -> tuple[Tensor, Tensor]:
+        """One chunk of an epoch: features ``[frames + 2 reach, M]``, targets ``[frames]``."""
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        member = self.members[number]
+        return member.chunk(epoch, index - int(self._ends[number]) + len(member))
+
+
 def counts(stream: Stream, without: int | None, states: int) -> Tensor:
     """How often each state is a target ``[states]``, outside one fold."""
-    targets = stream.targets
-    if without is not None:
-        first, last = stream.blocks[without]
-        targets = torch.cat([targets[:first], targets[last:]])
+    targets = stream.outside(without)
     return torch.bincount(targets[targets >= 0].long(), minlength=states)
+
+
+def stay_counts(stream: Stream, without: int | None, states: int) -> Tensor:
+    """How often each state is followed by itself, and by another ``[states, 2]``."""
+    targets = stream.outside(without)
+    here, there = targets[:-1], targets[1:]
+    known = (here >= 0) & (there >= 0)
+    index = 2 * here[known].long() + (here != there)[known]
+    return torch.bincount(index, minlength=2 * states).view(states, 2)
+
+
+def stay_probabilities(found: Tensor) -> list[float]:
+    """P(stay) of each state from counts ``[states, 2]``, six digits.
+
+    Ten transitions of the mean state are added to each, so that states hardly seen are as
+    long as others.
+    """
+    total = found.sum(0).double()
+    mean = float(total[0] / total.sum()) if total.sum() else 0.5
+    stay = (found[:, 0].double() + _SMOOTH * mean) / (found.sum(1).double() + _SMOOTH)
+    return [round(float(value), 6) for value in stay]

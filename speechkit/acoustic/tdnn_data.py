@@ -38,11 +38,13 @@ class Utterance:
         source: where its audio is.
         fold: fold of its speaker; networks of that fold are not trained on it.
         states: ``[T]`` int16, state ids 3 label + state, or ``IGNORED``.
+        phones: its canonical phones, without stress.
     """
 
     source: data.Utterance
     fold: int
     states: np.ndarray
+    phones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,27 @@ class Stream:
         targets: int16 ``[N]``.
         parts: the frames of each utterance, without what surrounds them.
         blocks: fold -> first and last (exclusive) frame; utterances are sorted by fold.
+        utterances: of each part.
     """
 
     features: Tensor
     targets: Tensor
     parts: list[slice]
     blocks: dict[int, tuple[int, int]]
+    utterances: Sequence[Utterance] = ()
+
+    def inside(self, fold: int | None) -> range:
+        """Numbers of the parts of a fold; of all for None."""
+        if fold is None:
+            return range(len(self.parts))
+        first, last = self.blocks.get(fold, (0, 0))
+        own = [n for n, part in enumerate(self.parts) if first <= part.start < last]
+        return range(own[0], own[-1] + 1) if own else range(0)
+
+    def outside(self, fold: int | None) -> Tensor:
+        """Targets without those of a fold."""
+        first, last = self.blocks.get(-1 if fold is None else fold, (0, 0))
+        return torch.cat([self.targets[:first], self.targets[last:]])
 
 
 def speaker_folds(speakers: Sequence[str], gender: Mapping[str, str], folds: int) -> dict[str, int]:
@@ -197,7 +214,7 @@ def build_streams(
             at += len(states) + 2 * reach
             blocks[utterance.fold] = (first, at)
         joined = torch.from_numpy(np.concatenate(targets))
-        streams.append(Stream(torch.cat(features), joined, parts, blocks))
+        streams.append(Stream(torch.cat(features), joined, parts, blocks, ordered))
     return streams
 
 

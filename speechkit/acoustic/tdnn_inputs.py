@@ -1,31 +1,18 @@
-"""What ``train acoustic`` reads: a set, its alignment, its scores, a model to start from."""
+"""What ``train acoustic`` reads: sets with their alignments, and a model to start from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from speechkit.acoustic import tdnn_folder
-from speechkit.acoustic.phones import NOISE, SILENCE, kaldi_name
-from speechkit.acoustic.tdnn_data import (
-    Utterance,
-    mask_bad,
-    mismatches,
-    read_ctm,
-    read_labels,
-    speaker_folds,
-)
+from speechkit.acoustic.tdnn_data import speaker_folds
 from speechkit.acoustic.tdnn_folder import Card
-from speechkit.acoustic.tdnn_network import STATES
+from speechkit.acoustic.tdnn_settings import AcousticConfig
+from speechkit.acoustic.tdnn_source import Source, find_source
 from speechkit.errors import UserError
-from speechkit.kaldi import data
-from speechkit.kaldi.ark import ArkTable
-from speechkit.log import logger
 from speechkit.workdir import WorkDir
-
-ALIGNMENT = ("ali.ark", "ali.scp", "phones.txt", "phones.ctm", "utterances.tsv")
 
 
 @dataclass(frozen=True)
@@ -33,110 +20,58 @@ class Inputs:
     """The inputs, found but for the alignments themselves not yet read.
 
     Args:
-        dataset: the set.
-        root: the working directory.
-        alignment: folder of ``align``.
-        labels: of the aligning model.
+        sources: the training sets.
+        held_out: sets to be measured.
         init: folder of the model to start from, if any.
         init_card: its settings.
     """
 
-    dataset: data.DataDir
-    root: Path
-    alignment: Path
-    labels: tuple[str, ...]
+    sources: tuple[Source, ...]
+    held_out: tuple[Source, ...] = ()
     init: Path | None = None
     init_card: Card | None = None
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Of the aligning models, which all sets share."""
+        return self.sources[0].labels
+
     def files(self) -> list[Path]:
         """Files whose change makes the model out of date."""
-        found = [*self.dataset.files(), *(self.alignment / name for name in ALIGNMENT)]
-        if (self.dataset.path / "phone_scores.tsv").is_file():
-            found.append(self.dataset.path / "phone_scores.tsv")
+        found = [file for source in self._all for file in source.files()]
         if self.init is not None:
             found.append(self.init / tdnn_folder.CARD)
         return found
 
-    def utterances(self, folds: int, min_score: float) -> tuple[list[Utterance], dict[str, int]]:
-        """Aligned utterances with their targets, and the fold of each speaker.
+    def audio_files(self) -> list[Path]:
+        """Audio whose change makes the model out of date."""
+        return [file for source in self._all for file in source.dataset.audio_files()]
 
-        Args:
-            folds: how many; 0 puts everyone into fold 0.
-            min_score: frames of phones scored lower are masked.
+    @property
+    def _all(self) -> tuple[Source, ...]:
+        return (*self.sources, *self.held_out)
+
+    def folds(self, count: int) -> dict[str, int]:
+        """Fold of each speaker of the alignments; all are in fold 0 if there are none.
 
         Raises:
-            UserError: the alignment has no utterance of the set, or states that it cannot have.
+            UserError: too few speakers, or others than the model to start from knows.
         """
-        table = ArkTable(self.alignment / "ali.scp", self.root)
-        sources = [u for u in self.dataset.utterances if u.id in table]
-        if not sources:
-            raise UserError(
-                f"{self.alignment} has no utterance of {self.dataset.path}.", "Align the set again."
-            )
-        if left := len(self.dataset.utterances) - len(sources):
-            logger.warning(f"{left} utterances are not in {self.alignment}; they are left out.")
-        speakers = [u.speaker for u in sources]
-        if self.init is not None and folds:
-            of = _same_folds(speakers, self.init, folds)
-        else:
-            of = speaker_folds(speakers, self.dataset.gender, max(folds, 1))
-        wrong = mismatches(self.alignment / "utterances.tsv")
-        kept = [u for u in sources if u.id not in wrong]
-        if len(kept) < len(sources) / 2:
-            logger.warning(
-                f"{len(sources) - len(kept)} of {len(sources)} utterances do not match their text "
-                f"according to {self.alignment / 'utterances.tsv'}. A model that doubts most of "
-                "them is too weak to tell, so all are used; see that texts and audio belong "
-                "together."
-            )
-            kept = sources
-        elif len(kept) < len(sources):
-            logger.info(
-                f"{len(sources) - len(kept)} utterances do not match their text according to "
-                f"{self.alignment / 'utterances.tsv'}; they are left out."
-            )
-        targets = self._masked({u.id: self._states(table, u.id) for u in kept}, min_score)
-        return [Utterance(u, of[u.speaker], targets[u.id]) for u in kept], of
+        speakers = [u.speaker for source in self.sources for u in source.aligned()]
+        if self.init is not None and count:
+            return _same_folds(speakers, self.init, count)
+        gender = {s: g for source in self.sources for s, g in source.dataset.gender.items()}
+        return speaker_folds(speakers, gender, max(count, 1))
 
-    def _states(self, table: ArkTable, utterance: str) -> np.ndarray:
-        states = table[utterance]
-        most = STATES * len(self.labels)
-        if states.ndim != 1 or not len(states) or states.min() < 0 or states.max() >= most:
-            raise UserError(
-                f"{table.scp}: '{utterance}' does not hold states from 0 to {most - 1}.",
-                "A network learns HMM states: align with a model that has them, not a ctc one.",
-            )
-        return states.astype(np.int16)
-
-    def _masked(self, states: dict[str, np.ndarray], least: float) -> dict[str, np.ndarray]:
-        """Targets without the frames of phones that were said badly."""
-        if not (self.dataset.path / "phone_scores.tsv").is_file():
-            return states
-        from speechkit.pronunciation.labels import read_scores
-
-        scores = read_scores(self.dataset.path).phones
-        segments = read_ctm(self.alignment / "phones.ctm")
-        odd = []
-        for utterance in states:
-            said = [s for s in segments.get(utterance, []) if _is_phone(s[2])]
-            given = [phone.accuracy for phone in scores.get(utterance, [])]
-            if len(said) == len(given):
-                states[utterance] = mask_bad(states[utterance], said, given, least)
-            else:
-                odd.append(utterance)
-        if odd:
-            logger.warning(
-                f"{len(odd)} utterances are aligned with other phones than were scored; nothing "
-                f"of them is masked: {', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''}"
-            )
-        return states
+    def after(self, alignments: Sequence[Path], init: Path) -> Inputs:
+        """The same with other alignments, and a model to start from."""
+        pairs = zip(self.sources, alignments, strict=True)
+        sources = tuple(replace(source, alignment=folder) for source, folder in pairs)
+        card = tdnn_folder.read_card(init)
+        return replace(self, sources=sources, init=init, init_card=card)
 
 
-def _is_phone(name: str) -> bool:
-    return kaldi_name(name) not in (SILENCE, NOISE)
-
-
-def _same_folds(speakers: list[str], init: Path, folds: int) -> dict[str, int]:
+def _same_folds(speakers: Sequence[str], init: Path, folds: int) -> dict[str, int]:
     """The folds of the model to start from, so that none meets a speaker held out from it."""
     known = tdnn_folder.read_folds(init)
     if new := sorted(set(speakers) - set(known)):
@@ -155,28 +90,58 @@ def _same_folds(speakers: list[str], init: Path, folds: int) -> dict[str, int]:
     return found
 
 
-def gather(workdir: WorkDir, set_name: str, align: str, init: str) -> Inputs:
+def gather(workdir: WorkDir, config: AcousticConfig) -> Inputs:
     """Find the inputs.
 
-    Args:
-        workdir: the working directory.
-        set_name: the set.
-        align: name of its alignment; empty for the one without a name.
-        init: name of an acoustic model to start from; empty for none.
-
     Raises:
-        UserError: something is not there.
+        UserError: something is not there, or the alignments have different labels.
     """
-    dataset = data.load(workdir.data(set_name), workdir.root)
-    alignment = workdir.exp("align", set_name, name=align)
-    option = f" --name {align}" if align else ""
-    workdir.require(alignment, f"speechkit align --set {set_name}{option}")
-    for name in ALIGNMENT:
-        workdir.require(alignment / name, f"speechkit align --set {set_name}{option} --force")
-    labels = read_labels(alignment / "phones.txt")
-    if not init:
-        return Inputs(dataset, workdir.root, alignment, labels)
+    names = zip(config.sets, config.aligns, strict=True)
+    sources = tuple(find_source(workdir, set_name, align) for set_name, align in names)
+    given = config.held_out_align
+    align = config.aligns[0] if given is None else given
+    held_out = tuple(find_source(workdir, name, align) for name in config.held_out_sets)
+    for other in (*sources[1:], *held_out):
+        if other.labels != sources[0].labels:
+            raise UserError(
+                f"{sources[0].alignment} and {other.alignment} have different labels: "
+                f"{_differing(sources[0].labels, other.labels)}.",
+                "Align all sets with the same acoustic model.",
+            )
+    if not config.init:
+        return Inputs(sources, held_out)
     folder = workdir.require(
-        workdir.exp("acoustic", init), f"speechkit train acoustic --name {init}"
+        workdir.exp("acoustic", config.init), f"speechkit train acoustic --name {config.init}"
     )
-    return Inputs(dataset, workdir.root, alignment, labels, folder, tdnn_folder.read_card(folder))
+    return Inputs(sources, held_out, folder, tdnn_folder.read_card(folder))
+
+
+def _differing(one: Sequence[str], other: Sequence[str]) -> str:
+    if set(one) == set(other):
+        return "the order differs"
+    left, right = sorted(set(one) - set(other)), sorted(set(other) - set(one))
+    return f"only the first has {left[:5] or 'none'}, only the second {right[:5] or 'none'}"
+
+
+def check_init(config: AcousticConfig, inputs: Inputs) -> None:
+    """Raise UserError unless the model to start from has the same shape and networks."""
+    card = inputs.init_card
+    if card is None:
+        return
+    own: Mapping = {
+        **config.network.as_dict(),
+        **config.features.as_dict(),
+        "labels": inputs.labels,
+    }
+    theirs = {**card.network.as_dict(), **card.features.as_dict(), "labels": card.labels}
+    for key, value in own.items():
+        if value != theirs[key] and key != "dropout":
+            raise UserError(
+                f"--init {config.init} has {key} {theirs[key]}, this training has {value}.",
+                "Give the same flags as there, or start without --init.",
+            )
+    if missing := [name for name in config.names if name not in card.weights]:
+        raise UserError(
+            f"--init {config.init} has no network '{missing[0]}', only {', '.join(card.weights)}.",
+            "Give the same --folds and --full as there.",
+        )

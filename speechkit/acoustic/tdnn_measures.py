@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from torch import Tensor
 from speechkit.acoustic.tdnn_network import STATES, Tdnn, run_stream
 
 GROUP = 32  # utterances computed together
+Item = TypeVar("Item")
 
 
 class Tally:
@@ -73,15 +75,16 @@ def tally(
     """Measure a network (in any mode) on (features ``[T, M]``, targets ``[T]``)."""
     folded = network.folded()
     with torch.inference_mode():
-        for group in _groups(utterances):
+        for group in groups(utterances):
             runs = run_stream(folded, [features.float() for features, _ in group])
             for (posteriors, _), (_, targets) in zip(runs, group, strict=True):
                 into.add(posteriors, targets)
     return into.measures()
 
 
-def _groups(items: Iterable[tuple[Tensor, Tensor]]) -> Iterator[list[tuple[Tensor, Tensor]]]:
-    group: list[tuple[Tensor, Tensor]] = []
+def groups(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Lists of up to 32 utterances that are computed together."""
+    group: list[Item] = []
     for item in items:
         group.append(item)
         if len(group) == GROUP:

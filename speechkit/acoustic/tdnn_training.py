@@ -1,76 +1,33 @@
-"""Train acoustic networks on the states of an alignment, cross-fitted over speakers."""
+"""Train acoustic networks on the states of alignments, cross-fitted over speakers."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from speechkit.acoustic import tdnn_folder
-from speechkit.acoustic.phones import ARPABET, kaldi_name
-from speechkit.acoustic.tdnn_batches import Chunks, counts
-from speechkit.acoustic.tdnn_data import Stream, build_streams
+from speechkit.acoustic import tdnn_folder, tdnn_rounds
+from speechkit.acoustic.tdnn import TdnnModel
+from speechkit.acoustic.tdnn_fit import AcousticNet, Data, Fitting, fold_of, load_data
 from speechkit.acoustic.tdnn_folder import Card
-from speechkit.acoustic.tdnn_inputs import Inputs, gather
-from speechkit.acoustic.tdnn_measures import Tally, tally
+from speechkit.acoustic.tdnn_inputs import Inputs, check_init, gather
 from speechkit.acoustic.tdnn_network import STATES, Tdnn
+from speechkit.acoustic.tdnn_results import Measuring
+from speechkit.acoustic.tdnn_rounds import LogRow
 from speechkit.acoustic.tdnn_settings import FULL, AcousticConfig, resolve_acoustic_precision
 from speechkit.errors import UserError
 from speechkit.log import logger
 from speechkit.text import write_tsv
-from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory, resolve_device
-from speechkit.training.fit import fit
-from speechkit.training.seeds import rng
-from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.ranks import ranks, shared_output
 from speechkit.workdir import Output, WorkDir
 
-PRIOR_FLOOR = 1e-4  # a state hardly seen must not gain from its small prior
-MEASURED = 300  # utterances measured after each epoch
-_SAMPLE, _WEIGHTS = 0xA1, 0xA2  # streams of random draws
+__all__ = ["AcousticNet", "train"]
 
-Matrices = Sequence[tuple[Tensor, Tensor]]
-
-
-class AcousticNet(Trainable):
-    """A network with its loss: cross-entropy of the states of the frames that count.
-
-    Args:
-        network: to train.
-        weight_decay: of AdamW.
-        sample: what to measure after each epoch: features ``[T, M]`` and targets ``[T]``.
-        speech: for each label, whether it is a phone.
-    """
-
-    def __init__(
-        self, network: Tdnn, weight_decay: float, sample: Matrices, speech: Sequence[bool]
-    ) -> None:
-        super().__init__()
-        self.network, self.weight_decay = network, weight_decay
-        self.sample, self.speech = sample, speech
-
-    def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
-        features, targets = batch
-        logits = self.network(features).float().flatten(0, 1)
-        total = torch.nn.functional.cross_entropy(
-            logits, targets.flatten(), ignore_index=-1, reduction="sum"
-        )
-        return total / (targets >= 0).sum().clamp(min=1)
-
-    def measure(self) -> dict[str, float]:
-        """Loss and accuracies on the sample."""
-        return tally(self.network, self.sample, Tally(self.speech))
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.parameters_to_train(), lr=1e-3, weight_decay=self.weight_decay
-        )
+COMMAND = "train acoustic"
 
 
 def train(
@@ -85,12 +42,14 @@ def train(
 ) -> Path:
     """Train all networks and write ``exp/acoustic/<name>/``; returns that folder.
 
+    Under torchrun all processes do, each with its share of every batch.
+
     Args:
         workdir: the working directory.
         name: of the model.
         config: all that decides the result.
         device: auto, cpu or cuda.
-        jobs: processes that compute features.
+        jobs: processes that compute features and alignments.
         checkpoint_minutes: how often the state is saved inside an epoch.
         force: replace a model that was trained with other parameters.
 
@@ -102,191 +61,172 @@ def train(
     precision = resolve_acoustic_precision(config.precision, where)
     if not 0 <= checkpoint_minutes < math.inf:
         raise UserError(f"--checkpoint-minutes {checkpoint_minutes} is not a time from 0 up.")
-    inputs = gather(workdir, config.set_name, config.align, config.init)
+    inputs = gather(workdir, config)
     network = replace(
         config.network, n_mels=config.features.n_mels, outputs=STATES * len(inputs.labels)
     )
     config = replace(config, network=network)
-    _check_init(config, inputs)
-    final = workdir.exp("acoustic", name)
-    with Output(
-        final,
-        "train acoustic",
-        asdict(config),
+    check_init(config, inputs)
+    output = Output(
+        workdir.exp("acoustic", name),
+        COMMAND,
+        config.params(),
         inputs.files(),
         force=force,
-        audio=inputs.dataset.audio_files(),
+        audio=inputs.audio_files(),
         resume=True,
-    ) as out:
+    )
+    with shared_output(output, where) as out:
         if not out.up_to_date:
-            _Run(out, config, inputs, where, precision, checkpoint_minutes).train(jobs)
-    return final
-
-
-def _check_init(config: AcousticConfig, inputs: Inputs) -> None:
-    """Raise UserError unless the model to start from has the same shape and folds."""
-    card = inputs.init_card
-    if card is None:
-        return
-    own = {**config.network.as_dict(), **config.features.as_dict(), "labels": inputs.labels}
-    theirs = {**card.network.as_dict(), **card.features.as_dict(), "labels": card.labels}
-    for key, value in own.items():
-        if value != theirs[key] and key != "dropout":
-            raise UserError(
-                f"--init {config.init} has {key} {theirs[key]}, this training has {value}.",
-                "Give the same flags as there, or start without --init.",
-            )
-    if missing := [name for name in config.names if name not in card.weights]:
-        raise UserError(
-            f"--init {config.init} has no network '{missing[0]}', only {', '.join(card.weights)}.",
-            "Give the same --folds and --full as there.",
-        )
+            fitting = Fitting(config, out, where, precision, checkpoint_minutes)
+            keep_memory(where)
+            _Run(out, config, inputs, fitting, jobs).train()
+    return output.final
 
 
 @dataclass
 class _Run:
-    """One training of all networks."""
+    """One training of all networks, with its rounds of re-alignment."""
 
     out: Output
     config: AcousticConfig
     inputs: Inputs
-    device: torch.device
-    precision: str
-    checkpoint_minutes: float
+    fitting: Fitting
+    jobs: int
+    log: list[tuple[int, LogRow]] = field(default_factory=list)
+    realigned: list[dict[str, float]] = field(default_factory=list)
 
-    def train(self, jobs: int) -> None:
-        config, reach = self.config, self.config.network.reach
-        utterances, folds = self.inputs.utterances(config.folds, config.min_score)
-        self.streams = build_streams(utterances, config.features, config.speeds, reach, jobs)
-        self.plain = self.streams[config.speeds.index(1.0)]
-        self.speech = [kaldi_name(label) in ARPABET for label in self.inputs.labels]
-        summary = self._describe(len(utterances), len(folds))
-        keep_memory(self.device)
-        networks, log, together = {}, [], Tally(self.speech)
-        held_out: dict[str, float] = {}
-        for name in config.names:
-            network, rows = self._fit(name)
-            networks[name] = network
-            log += [(name, number, row) for number, row in enumerate(rows, 1)]
-            if name != FULL:
-                own = Tally(self.speech)
-                found = tally(network, list(self._unseen(name)), own)
-                held_out.update({f"{name}_{key}": value for key, value in found.items()})
-                together.merge(own)
-        if config.folds:
-            measured = {f"held_out_{key}": value for key, value in together.measures().items()}
-            summary |= {**measured, **held_out}
-        self._write(networks, folds, log, summary)
+    def train(self) -> None:
+        config, given = self.config, self.inputs
+        words = [tdnn_rounds.words_of(s) for s in given.sources] if config.realign else []
+        for number in range(config.realign):
+            kept = self.out.part(f"round{number}")
+            if not tdnn_rounds.finished(kept):
+                self._round(number, kept)
+            tdnn_rounds.wait()
+            self.log += [(number, row) for row in tdnn_rounds.read_log(kept)]
+            self._realign(number, kept, words)
+        data, networks, rows = self._fit_all(config.realign)
+        if ranks().rank:
+            return
+        self.log += [(config.realign, row) for row in rows]
+        self._write(data, networks, self._measure(data, networks))
+        if config.realign:
+            tdnn_rounds.store(self.out, self.inputs.sources)
 
-    def _describe(self, utterances: int, speakers: int) -> dict[str, Any]:
-        frames = sum(part.stop - part.start for part in self.plain.parts)
-        masked = 1 - int((self.plain.targets >= 0).sum()) / frames
+    def _round(self, number: int, kept: Path) -> None:
+        data, networks, rows = self._fit_all(number)
+        if not ranks().rank:
+            states = {n: tdnn_folder.half(net.state_dict()) for n, net in networks.items()}
+            folds = data.folds if self.config.folds else {}
+            tdnn_rounds.keep(kept, self._card(data), states, folds, rows)
+
+    def _realign(self, number: int, kept: Path, words: Sequence[Mapping]) -> None:
+        """Align by the networks of a round; what follows starts from both."""
+        before = self.inputs
+        folders = [
+            tdnn_rounds.realign(self.out, number, source, own, self.fitting.device, self.jobs)
+            for source, own in zip(before.sources, words, strict=True)
+        ]
+        self.inputs = before.after(folders, kept)
+        if not ranks().rank:
+            pairs = list(zip(before.sources, self.inputs.sources, strict=True))
+            changed = {s.dataset.path.name: tdnn_rounds.changed_share(s, t) for s, t in pairs}
+            shown = ", ".join(f"{share:.1%} of {name}" for name, share in changed.items())
+            logger.info(f"Aligned again: other phones in {shown} (frames).")
+            self.realigned.append(changed)
+
+    def _fit_all(self, number: int) -> tuple[Data, dict[str, Tdnn], list[LogRow]]:
+        """Train all networks of a round."""
+        data = load_data(self.inputs, self.config, self.jobs)
+        self._describe(data)
+        networks, log = {}, []
+        for name in self.config.names:
+            networks[name], rows = self.fitting.fit(name, data, self.inputs, number)
+            log += [(name, epoch, row) for epoch, row in enumerate(rows, 1)]
+        return data, networks, log
+
+    def _describe(self, data: Data) -> None:
+        frames = sum(part.stop - part.start for stream in data.plain for part in stream.parts)
+        kept = sum(int((stream.targets >= 0).sum()) for stream in data.plain)
         parameters = sum(p.numel() for p in Tdnn(self.config.network).parameters())
-        names = self.config.names
-        logger.info(
-            f"{utterances:,} utterances of {speakers} speakers, {frames:,} frames, {masked:.1%} "
-            f"of them masked; {parameters:,} parameters for each of {', '.join(names)} on "
-            f"{self.device} ({self.precision})"
-        )
-        counted = {"utterances": utterances, "speakers": speakers, "frames": frames}
-        self.out.counts.update(counted)
-        self.out.notes.update(device=str(self.device), precision=self.precision)
-        return {**counted, "masked_share": masked, "parameters": parameters}
+        self.summary: dict[str, Any] = {
+            "utterances": sum(len(stream.parts) for stream in data.plain),
+            "speakers": len(data.folds),
+            "frames": frames,
+            "masked_share": 1 - kept / frames,
+            "parameters": parameters,
+        }
+        fitting, found = self.fitting, self.summary
+        if not ranks().rank:
+            logger.info(
+                f"{found['utterances']:,} utterances of {found['speakers']} speakers, {frames:,} "
+                f"frames, {found['masked_share']:.1%} of them masked; {parameters:,} parameters "
+                f"for each of {', '.join(self.config.names)} on {fitting.device} "
+                f"({fitting.precision})"
+            )
+        counted = ("utterances", "speakers", "frames")
+        self.out.counts.update({name: found[name] for name in counted})
+        self.out.notes.update(device=str(fitting.device), precision=fitting.precision)
 
-    def _fit(self, name: str) -> tuple[Tdnn, list[dict[str, float]]]:
-        """Train one network; it comes back with its weights rounded to float16."""
+    def _measure(self, data: Data, networks: Mapping[str, Tdnn]) -> dict[str, Any]:
         config = self.config
-        chunks = Chunks(
-            self.streams, _fold(name), config.chunks, config.network.reach, self._seed(name)
+        model = TdnnModel(
+            self.out.final.name,
+            {name: network.folded() for name, network in networks.items()},
+            data.labels,
+            config.features,
+            "",
+            speaker_fold=data.folds if config.folds else {},
+            unseen=self._unseen,
+            prior_scale=config.prior_scale,
         )
-        seed, size = self._seed(name), config.chunks.batch_size
-        batches = ResumableBatches(len(chunks), size, config.epochs, seed)
-        net = AcousticNet(
-            self._new_network(name), config.weight_decay, self._sample(name), self.speech
-        )
-        fitted = fit(
-            net,
-            lambda step: chunks.batches(
-                ResumableBatches(len(chunks), size, config.epochs, seed, step)
-            ),
-            FitConfig(
-                config.epochs,
-                config.learning_rate,
-                config.clip,
-                0,
-                "loss",
-                self.precision,
-                self.checkpoint_minutes,
-                seed,
-                batch_size=size,
-            ),
-            per_epoch=batches.per_epoch,
-            device=self.device,
-            checkpoint=self.out.part(f"{name}.ckpt"),
-            tensorboard=self.out.path / "tensorboard" / name,
-            label=f"train acoustic {name}",
-        )
-        # The last epoch, not the best on held-out speakers: those must not choose anything.
-        network = net.network.cpu()
-        rounded = tdnn_folder.half(network.state_dict())
-        network.load_state_dict({key: value.float() for key, value in rounded.items()})
-        return network, fitted.rows
+        measuring = Measuring(data, config)
+        summary = {**self.summary, **measuring.folds(model)}
+        if self.realigned:
+            summary["realigned_frames_changed"] = self.realigned
+        if self.inputs.held_out:
+            summary["held_out_sets"] = {
+                source.dataset.path.name: measuring.set(model, source, self.jobs)
+                for source in self.inputs.held_out
+            }
+        return summary
 
-    def _new_network(self, name: str) -> Tdnn:
-        torch.manual_seed(int(rng(self._seed(name), _WEIGHTS).integers(2**31)))
-        network = Tdnn(self.config.network)
-        if self.inputs.init is not None and self.inputs.init_card is not None:
-            tdnn_folder.load_into(network, self.inputs.init, self.inputs.init_card, name)
-        seen = counts(self.plain, _fold(name), self.config.network.outputs)
-        prior = (seen / seen.sum().clamp(min=1)).clamp(min=PRIOR_FLOOR)
-        network.log_prior.copy_((prior / prior.sum()).log())
-        return network
+    @property
+    def _unseen(self) -> str:
+        return self.config.unseen if self.config.folds else FULL
 
-    def _seed(self, name: str) -> int:
-        """A seed of its own for each network."""
-        number = self.config.names.index(name)
-        return int(rng(self.config.seed, number).integers(2**62))
-
-    def _sample(self, name: str) -> list[tuple[Tensor, Tensor]]:
-        """Some utterances that the network has not seen (``full``: any)."""
-        found = list(self._unseen(name))
-        order = rng(self.config.seed, _SAMPLE).permutation(len(found))[:MEASURED]
-        return [found[number] for number in sorted(order)]
-
-    def _unseen(self, name: str) -> Iterator[tuple[Tensor, Tensor]]:
-        fold = _fold(name)
-        stream: Stream = self.plain
-        first, last = (0, len(stream.targets)) if fold is None else stream.blocks[fold]
-        for part in stream.parts:
-            if first <= part.start < last:
-                yield stream.features[part], stream.targets[part]
-
-    def _write(
-        self,
-        networks: Mapping[str, Tdnn],
-        folds: Mapping[str, int],
-        log: Sequence[tuple[str, int, dict[str, float]]],
-        summary: Mapping[str, Any],
-    ) -> None:
-        config, folder = self.config, self.out.path
-        card = Card(
-            self.inputs.labels,
+    def _card(self, data: Data) -> Card:
+        config, states = self.config, self.config.network.outputs
+        return Card(
+            data.labels,
             config.features,
             config.network,
-            config.unseen if config.folds else FULL,
+            self._unseen,
             config.prior_scale,
-            training=json.loads(json.dumps(asdict(config))),
+            training=json.loads(json.dumps(config.params())),
+            stay={name: data.stay(fold_of(name), states) for name in config.names},
         )
+
+    def _write(self, data: Data, networks: Mapping[str, Tdnn], summary: Mapping[str, Any]) -> None:
+        folder, again = self.out.path, bool(self.config.realign)
         states = {name: tdnn_folder.half(net.state_dict()) for name, net in networks.items()}
-        tdnn_folder.write(folder, card, states, folds if config.folds else {})
-        columns = ["network", "epoch", *log[0][2]]
-        table = [[name, str(n), *(f"{v:.6g}" for v in row.values())] for name, n, row in log]
+        folds = data.folds if self.config.folds else {}
+        tdnn_folder.write(folder, self._card(data), states, folds)
+        columns = ["network", "epoch", *self.log[0][1][2], *(["round"] if again else [])]
+        table = [
+            [name, str(n), *(f"{v:.6g}" for v in row.values()), *([str(number)] if again else [])]
+            for number, (name, n, row) in self.log
+        ]
         write_tsv(folder / "log.tsv", columns, table)
-        plain = {key: None if value != value else value for key, value in summary.items()}
-        text = json.dumps(plain, indent=2) + "\n"
+        text = json.dumps(_plain(summary), indent=2) + "\n"
         (folder / "summary.json").write_text(text, encoding="utf-8")
 
 
-def _fold(name: str) -> int | None:
-    """The fold that a network must not see."""
-    return None if name == FULL else int(name.removeprefix("fold"))
+def _plain(value: Any) -> Any:
+    """With null for what is undefined."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if value != value else value

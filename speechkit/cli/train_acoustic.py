@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -12,10 +12,26 @@ from speechkit.cli import options
 
 def train_acoustic(
     name: Annotated[str, typer.Option(help="Of the model: exp/acoustic/NAME.")] = "tdnn",
-    set_name: options.Set = "train",
-    align: Annotated[
-        str, typer.Option(help="The alignment exp/align/SET-ALIGN; default exp/align/SET.")
+    set_name: Annotated[
+        str, typer.Option("--set", help="The set to train on, or several: A,B.")
+    ] = "train",
+    weights: Annotated[
+        str, typer.Option(help="How often each set is drawn, relative to its size; default 1,1 ...")
     ] = "",
+    align: Annotated[
+        str,
+        typer.Option(
+            help="The alignment exp/align/SET-ALIGN (one name for all sets, or one for each); "
+            "default exp/align/SET."
+        ),
+    ] = "",
+    held_out: Annotated[
+        str, typer.Option(help="Sets to measure in the end: A,B (aligned before).")
+    ] = "",
+    held_out_align: Annotated[
+        Optional[str],  # noqa: UP045 - Typer evaluates this at run time
+        typer.Option(help="Their alignments; default as --align of the first set."),
+    ] = None,
     init: Annotated[
         str, typer.Option(help="Start from the networks of this acoustic model, fold by fold.")
     ] = "",
@@ -34,13 +50,33 @@ def train_acoustic(
     normalise: Annotated[
         str, typer.Option(help="Of each utterance: mean, mean-variance or none.")
     ] = "mean",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Size: tdnn-small (6 layers, 0.95 M parameters) or tdnn (11 layers, 8.2 M)."
+        ),
+    ] = "tdnn-small",
     widths: Annotated[
-        str, typer.Option(help="Outputs of each layer; one number is for all layers.")
-    ] = "240",
-    kernels: Annotated[str, typer.Option(help="Taps of each layer.")] = "5,3,3,3,3,3",
+        str,
+        typer.Option(
+            help="Outputs of each layer, one number for all; default of the model: 240 "
+            "(tdnn: ten of 540, one of 256)."
+        ),
+    ] = "",
+    kernels: Annotated[
+        str,
+        typer.Option(
+            help="Taps of each layer; default of the model: 5,3,3,3,3,3 "
+            "(tdnn: 5,3,3,3,3,3,3,3,3,3,1)."
+        ),
+    ] = "",
     dilations: Annotated[
-        str, typer.Option(help="Frames between the taps of each layer.")
-    ] = "1,1,2,3,3,6",
+        str,
+        typer.Option(
+            help="Frames between the taps of each layer; default of the model: 1,1,2,3,3,6 "
+            "(tdnn: 1,1,2,3,3,3,3,3,3,3,1)."
+        ),
+    ] = "",
     dropout: Annotated[float, typer.Option(help="Share of channels left out.")] = 0.1,
     residual: Annotated[bool, typer.Option(help="Add a layer's input to its output.")] = True,
     epochs: Annotated[int, typer.Option(help="Passes over the data.")] = 10,
@@ -58,9 +94,20 @@ def train_acoustic(
     freq_width: Annotated[int, typer.Option(help="Most filters of a mask.")] = 6,
     time_masks: Annotated[int, typer.Option(help="Masks over frames in each chunk.")] = 1,
     time_width: Annotated[int, typer.Option(help="Most frames of a mask.")] = 12,
+    realign: Annotated[
+        int, typer.Option(help="Align the sets by the networks and train on, so many times.")
+    ] = 0,
+    realign_epochs: Annotated[int, typer.Option(help="Epochs of each time.")] = 4,
+    realign_learning_rate: Annotated[float, typer.Option(help="Peak rate of each time.")] = 1e-3,
     prior_scale: Annotated[
         float, typer.Option(help="Weight of the states' prior in their scores.")
     ] = 1.0,
+    lm_scale: Annotated[
+        float, typer.Option(help="Weight of the phone bigram in free phone decoding (measures).")
+    ] = 1.0,
+    insertion_penalty: Annotated[
+        float, typer.Option(help="Of each phone in free phone decoding (measures), in nats.")
+    ] = 0.0,
     precision: Annotated[
         str,
         typer.Option(help="auto (bf16 on CUDA and CPUs that have it), 32, bf16, 16 (CUDA only)."),
@@ -79,21 +126,32 @@ def train_acoustic(
     """Train a TDNN to tell the states of an alignment apart, cross-fitted over speakers.
 
     Network k never meets the speakers of fold k, whom it scores later. Writes
-    exp/acoustic/NAME/. A killed run is taken up by the same command.
+    exp/acoustic/NAME/. A killed run is taken up by the same command. Several processes train
+    one model under torchrun.
     """
     from speechkit.acoustic import tdnn_training
     from speechkit.acoustic.features import FeatureConfig
     from speechkit.acoustic.tdnn_batches import ChunkConfig
     from speechkit.acoustic.tdnn_network import TdnnConfig
+    from speechkit.acoustic.tdnn_presets import preset
     from speechkit.acoustic.tdnn_settings import AcousticConfig
     from speechkit.cli.output import print_summary
     from speechkit.workdir import WorkDir
 
-    taps = options.numbers("--kernels", kernels, int)
-    wide = options.numbers("--widths", widths, int)
+    size = preset(model)
+    taps = options.numbers("--kernels", kernels or size.kernels, int)
+    wide = options.numbers("--widths", widths or size.widths, int)
     wanted = AcousticConfig(
         set_name=set_name,
         align=align,
+        weights=options.numbers("--weights", weights, float) if weights else (),
+        held_out=held_out,
+        held_out_align=held_out_align,
+        realign=realign,
+        realign_epochs=realign_epochs,
+        realign_learning_rate=realign_learning_rate,
+        lm_scale=lm_scale,
+        insertion_penalty=insertion_penalty,
         init=init,
         folds=folds,
         full=full,
@@ -105,7 +163,7 @@ def train_acoustic(
             n_mels=n_mels,
             widths=wide * len(taps) if len(wide) == 1 else wide,
             kernels=taps,
-            dilations=options.numbers("--dilations", dilations, int),
+            dilations=options.numbers("--dilations", dilations or size.dilations, int),
             dropout=dropout,
             residual=residual,
         ),
