@@ -12,7 +12,7 @@ import numpy as np
 
 from speechkit import hub
 from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
-from speechkit.acoustic.ctc_networks import HuggingFaceNetwork, Network, bundle_network
+from speechkit.acoustic.ctc_networks import BundleNetwork, HuggingFaceNetwork, Network
 from speechkit.acoustic.label_maps import to_arpabet
 from speechkit.acoustic.phones import ARPABET, NOISE, SILENCE, pure
 from speechkit.errors import UserError, closest
@@ -42,6 +42,7 @@ class CtcModel(AcousticModel):
         frame_shift: in seconds.
         fingerprint: of weights and preprocessing.
         map_file: lines ``LABEL PHONE`` of the user's.
+        hidden: number and width of the layer whose features the network gives; (0, 0): none.
 
     Raises:
         UserError: the labels are no phones.
@@ -60,8 +61,10 @@ class CtcModel(AcousticModel):
         frame_shift: float,
         fingerprint: str,
         map_file: Path | None = None,
+        hidden: tuple[int, int] = (0, 0),
     ) -> None:
         self.name, self._network = name, network
+        self.hidden_layer, self.hidden_width = hidden
         self.sample_rate, self.frame_shift = sample_rate, frame_shift
         stands_for = to_arpabet([*vocabulary], map_file)
         stands_for = [BLANK if p == SILENCE else p for p in stands_for]
@@ -101,7 +104,7 @@ class CtcModel(AcousticModel):
         return (self.labels.index(name),)
 
 
-def load_ctc(spec: str, device: str = "cpu", *, hidden: bool = False) -> CtcModel:
+def load_ctc(spec: str, device: str = "cpu", *, hidden: bool | int = False) -> CtcModel:
     """A CTC model by folder, ``hf:OWNER/NAME`` (or ``hf:FOLDER``) or ``torchaudio:BUNDLE``.
 
     A map of its labels may follow as ``,map=FILE``; a file ``arpabet.txt`` in a folder is one.
@@ -109,7 +112,8 @@ def load_ctc(spec: str, device: str = "cpu", *, hidden: bool = False) -> CtcMode
     Args:
         spec: which model.
         device: cpu or cuda; evidence is on the CPU.
-        hidden: let evidence have the last layer's features (Hugging Face only).
+        hidden: evidence has a layer's features too: True for the last, or its number from 1
+            (the layers of the transformer; its input is none).
 
     Raises:
         UserError: it is not found, cannot be fetched, or its labels are no phones.
@@ -118,7 +122,7 @@ def load_ctc(spec: str, device: str = "cpu", *, hidden: bool = False) -> CtcMode
     name, option, file = spec.partition(",map=")
     map_file = Path(file) if option else None
     if name.startswith(_TORCHAUDIO):
-        return _load_bundle(name.removeprefix(_TORCHAUDIO), device, map_file)
+        return _load_bundle(name.removeprefix(_TORCHAUDIO), device, map_file, hidden)
     folder = Path(name.removeprefix(hub.PREFIX))
     if not folder.is_dir():
         folder = _fetch(name.removeprefix(hub.PREFIX))
@@ -135,7 +139,7 @@ def _fetch(name: str) -> Path:
 
 
 def _load_folder(
-    folder: Path, name: str, device: str, map_file: Path | None, hidden: bool
+    folder: Path, name: str, device: str, map_file: Path | None, hidden: bool | int
 ) -> CtcModel:
     vocabulary, blank = _read_card(folder)
     front = read_json(folder / "preprocessor_config.json", optional=True)
@@ -144,8 +148,17 @@ def _load_folder(
         map_file = folder / MAP_FILE
     to_arpabet(vocabulary, map_file)  # before a gigabyte is loaded for letters
     network = HuggingFaceNetwork(folder, device, front, hidden)
-    shift = network.ratio / rate
-    return CtcModel(name, network, vocabulary, blank, rate, shift, fingerprint(folder), map_file)
+    return CtcModel(
+        name,
+        network,
+        vocabulary,
+        blank,
+        rate,
+        network.ratio / rate,
+        fingerprint(folder),
+        map_file,
+        network.hidden,
+    )
 
 
 def _read_card(folder: Path) -> tuple[list[str], int]:
@@ -204,7 +217,7 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _load_bundle(name: str, device: str, map_file: Path | None) -> CtcModel:
+def _load_bundle(name: str, device: str, map_file: Path | None, hidden: bool | int) -> CtcModel:
     from torchaudio import pipelines
 
     bundles = {n: getattr(pipelines, n) for n in dir(pipelines)}
@@ -224,13 +237,15 @@ def _load_bundle(name: str, device: str, map_file: Path | None) -> CtcModel:
             f"The bundle '{name}' could not be fetched: {error}.",
             "Where there is a network, torchaudio keeps it in ~/.cache/torch/hub; copy it here.",
         ) from error
+    network = BundleNetwork(model, device, hidden, int(bundle.sample_rate))
     return CtcModel(
         f"torchaudio:{name}",
-        bundle_network(model, device),
+        network,
         vocabulary,
         vocabulary.index("-"),
         int(bundle.sample_rate),
         320 / bundle.sample_rate,
         f"torchaudio-{name}",
         map_file,
+        network.hidden,
     )

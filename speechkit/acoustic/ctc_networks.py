@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit.acoustic.base import layer_number
 from speechkit.errors import MissingDependency, UserError
 
 if TYPE_CHECKING:
@@ -30,13 +31,20 @@ class HuggingFaceNetwork:
         folder: with config.json, preprocessor_config.json and weights.
         device: cpu or cuda.
         front: content of preprocessor_config.json; empty: 16 kHz, normalised.
-        hidden: return the last layer's features as well.
+        hidden: return a layer's features as well: True for the last, or its number from 1.
 
     Attributes:
         ratio: samples per frame.
+        hidden: number and width of that layer; (0, 0) without.
+
+    Raises:
+        UserError: the model cannot be loaded, or has no such layer.
+        MissingDependency: transformers is not installed.
     """
 
-    def __init__(self, folder: Path, device: str, front: dict[str, Any], hidden: bool) -> None:
+    def __init__(
+        self, folder: Path, device: str, front: dict[str, Any], hidden: bool | int
+    ) -> None:
         import torch
 
         library = transformers()
@@ -57,7 +65,8 @@ class HuggingFaceNetwork:
                 f"{folder} lacks {len(missing)} weights of a CTC model ({missing[0]} ...).",
                 "Take one that was fine-tuned to write phones, not the bare encoder.",
             )
-        self._model, self._device, self._hidden = loaded.eval().to(device), device, hidden
+        self._model, self._device = loaded.eval().to(device), device
+        self.hidden = _layer_of(loaded.config, hidden, str(folder)) if hidden else (0, 0)
         self.ratio = self._samples_per_frame()
 
     def __call__(self, samples: np.ndarray) -> tuple[Tensor, Tensor | None]:
@@ -68,7 +77,7 @@ class HuggingFaceNetwork:
             inputs = self._front(samples, sampling_rate=rate, return_tensors="pt")
             on_device = {key: value.to(self._device) for key, value in inputs.items()}
             try:
-                found = self._model(**on_device, output_hidden_states=self._hidden)
+                found = self._model(**on_device, output_hidden_states=bool(self.hidden[0]))
                 logits = found.logits[0]
             except RuntimeError as error:
                 if "size" not in str(error):
@@ -78,7 +87,8 @@ class HuggingFaceNetwork:
             raise UserError(
                 f"The audio has {len(samples)} samples, too few for the model's first layers."
             )
-        return logits, found.hidden_states[-1][0].float().cpu() if self._hidden else None
+        layer, _ = self.hidden  # the first of the states is the input of the first layer
+        return logits, found.hidden_states[layer][0].float().cpu() if layer else None
 
     def _samples_per_frame(self) -> float:
         config = self._model.config
@@ -105,20 +115,63 @@ def transformers() -> Any:
     return library
 
 
-def bundle_network(model: Any, device: str) -> Network:
-    """A torchaudio model; each recording alone, as they are trained without a mask."""
-    import torch
+class BundleNetwork:
+    """A torchaudio model; each recording alone, as they are trained without a mask.
 
-    def run(samples: np.ndarray) -> tuple[Tensor, Tensor | None]:
+    Args:
+        model: of a bundle.
+        device: cpu or cuda.
+        hidden: return a layer's features as well: True for the last, or its number from 1.
+        sample_rate: in Hz.
+
+    Attributes:
+        hidden: number and width of that layer; (0, 0) without.
+
+    Raises:
+        UserError: the model has no such layer.
+    """
+
+    def __init__(
+        self, model: Any, device: str, hidden: bool | int = False, sample_rate: int = 16_000
+    ) -> None:
+        self._model, self._device = model, device
+        self.hidden = (0, 0)
+        if hidden:
+            layers = self._layers(np.zeros(sample_rate, dtype=np.float32), None)
+            number = layer_number(hidden, len(layers), "torchaudio")
+            self.hidden = (number, layers[number - 1].shape[-1])
+
+    def __call__(self, samples: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        import torch
+
         with torch.inference_mode():
             try:
-                logits = model(torch.from_numpy(samples)[None].to(device))[0][0]
+                logits = self._model(torch.from_numpy(samples)[None].to(self._device))[0][0]
             except RuntimeError as error:
                 if "size" not in str(error):
                     raise
                 logits = torch.empty(0, 1)
         if not len(logits):
             raise UserError(f"The audio has {len(samples)} samples, too few for the model.")
-        return logits, None
+        layer, _ = self.hidden
+        return logits, self._layers(samples, layer)[-1][0].float().cpu() if layer else None
 
-    return run
+    def _layers(self, samples: np.ndarray, count: int | None) -> list[Tensor]:
+        """Outputs ``[1, T, D]`` of the first layers (None: of all)."""
+        import torch
+
+        with torch.inference_mode():
+            wave = torch.from_numpy(samples)[None].to(self._device)
+            found: list[Tensor] = self._model.extract_features(wave, num_layers=count)[0]
+            return found
+
+
+def _layer_of(config: Any, wanted: bool | int, model: str) -> tuple[int, int]:
+    """Number and width of a layer of a Hugging Face model."""
+    if getattr(config, "add_adapter", False):
+        raise UserError(
+            f"The acoustic model {model} shortens its frames by an adapter after its layers, "
+            "so their features have no frames of its posteriors.",
+            "Take a model without an adapter.",
+        )
+    return layer_number(wanted, int(config.num_hidden_layers), model), int(config.hidden_size)

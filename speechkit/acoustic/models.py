@@ -48,7 +48,7 @@ def load_model(
 
         return SphinxModel(device=device)
     if spec.startswith(_CTC):
-        return _load_ctc(spec, device)
+        return _load_ctc(spec, device, hidden)
     if spec.startswith(_POSTERIORS):
         from speechkit.acoustic.posteriors import load_posteriors
 
@@ -100,7 +100,7 @@ def _load_folder(
             f"{card} is of the kind '{kind}', which is no acoustic model.", f"Accepted: {ACCEPTED}."
         )
     if (folder / _HUGGING_FACE_CARD).is_file():
-        return _load_ctc(f"{folder}{option}", device)
+        return _load_ctc(f"{folder}{option}", device, hidden)
     raise UserError(
         f"{folder} is no acoustic model: it has neither {_CARD} nor {_HUGGING_FACE_CARD}.",
         f"Accepted: {ACCEPTED}.",
@@ -116,7 +116,7 @@ def _kind(card: Path) -> Any:
     return content.get("kind") if isinstance(content, dict) else None
 
 
-def _load_ctc(spec: str, device: str) -> AcousticModel:
+def _load_ctc(spec: str, device: str, hidden: bool | int) -> AcousticModel:
     from speechkit.acoustic.ctc import load_ctc
 
-    return load_ctc(spec, device)
+    return load_ctc(spec, device, hidden=hidden)

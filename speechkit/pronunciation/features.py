@@ -207,8 +207,8 @@ class FeaturePipeline:
             alignment = align(model, evidence, work.words)
             starts, ends = frames_of(alignment)
         elif settings.deep:
-            times = (frames * work.shift for frames in frames_of(alignment))
-            starts, ends = frames_at(*times, model.frame_shift, evidence.frames)
+            begin, end = (frames * work.shift for frames in frames_of(alignment))
+            starts, ends = frames_at(begin, end, model.frame_shift, evidence.frames)
         else:
             starts, ends = converted(alignment, work.shift / model.frame_shift, evidence.frames)
         if work.alignment is None:

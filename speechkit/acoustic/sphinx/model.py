@@ -64,8 +64,8 @@ class SphinxModel(AcousticModel):
         weights = files.read_weights(self.folder / "sendump", STREAMS)
         gaussians = files.read_gaussians(self.folder)
         _require_fit(self.folder, self._inventory, gaussians, weights)
-        priors = _senone_priors(self._plain, 3 * len(self.labels), posteriors)
-        self._mixtures = TiedMixtures(gaussians, weights, self._plain // 3, priors, device)
+        self._priors = _senone_priors(self._plain, 3 * len(self.labels), posteriors)
+        self._mixtures = TiedMixtures(gaussians, weights, self._plain // 3, self._priors, device)
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
@@ -132,6 +132,27 @@ class SphinxModel(AcousticModel):
         """Log probabilities (stay, move on) of its three states."""
         matrix = self._transitions[int(self._inventory.table["matrix"][self._row(phone)])]
         return tuple((float(row[i]), float(row[i + 1])) for i, row in enumerate(matrix))
+
+    def transition_probabilities(self) -> np.ndarray:
+        """P(stay) and P(leave) of the states of its phones without context ``[3 C, 2]``.
+
+        All triphones of a phone have the same matrix.
+        """
+        matrices = self._inventory.table["matrix"][: len(self.labels)]
+        rates = np.exp(self._transitions[matrices])
+        states = np.arange(rates.shape[1])
+        return np.stack([rates[:, states, states], rates[:, states, states + 1]], -1).reshape(-1, 2)
+
+    def state_log_posteriors(self, evidence: Evidence) -> torch.Tensor:
+        """Senones of a state put together as they are for the posteriors of phones."""
+        with np.errstate(divide="ignore"):
+            priors = np.log(self._priors).astype(np.float32)
+        scores = evidence.state_scores + torch.from_numpy(priors)
+        top = scores.amax(1, keepdim=True)
+        sums = scores.new_zeros((len(scores), 3 * len(self.labels)))
+        sums.index_add_(1, torch.from_numpy(self._plain).long(), (scores - top).exp())
+        logs = sums.clamp(min=torch.finfo(sums.dtype).tiny).log()
+        return logs.log_softmax(-1)
 
     def plain_state(self, state: int) -> int:
         """``3 * phone + state`` of a senone; that is also its context-independent senone."""
