@@ -61,6 +61,7 @@ def _add_commands() -> None:
         share,
         split,
         split_folds,
+        synthesize,
         train,
         validate,
         xvector,
@@ -78,6 +79,7 @@ def _add_commands() -> None:
     app.command("extract-deep")(deep.extract_deep)
     app.command("extract-hidden")(hidden.extract_hidden)
     app.command("mine-hard")(mine.mine_hard)
+    app.command("synthesize-scores")(synthesize.synthesize_scores)
     app.add_typer(train.app, name="train")
     app.add_typer(evaluate.app, name="evaluate")
     app.add_typer(compare.app, name="compare")

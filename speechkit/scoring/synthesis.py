@@ -1,0 +1,282 @@
+"""The stage ``synthesize-scores``: scores of a GOP regressor for a set that nobody scored.
+
+They are what the scorer is pre-trained on (sections 2.3 and 3.1 of the paper, whose regressor
+is "a simple GOP-based scoring model"; here it is the gradient-boosted trees of its Table 2).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.errors import UserError, closest
+from speechkit.log import logger
+from speechkit.pronunciation.labels import read_scores, score_files, write_scores
+from speechkit.pronunciation.metrics import mse, pcc
+from speechkit.pronunciation.scores import LEVELS, Scores, default_scales
+from speechkit.scoring import trees
+from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
+from speechkit.scoring.trees import TreeSettings
+from speechkit.text import write_skipped
+from speechkit.training.seeds import rng
+from speechkit.workdir import Output, WorkDir
+
+COMMAND = "synthesize-scores"
+SUMMARY = "summary.json"
+COLUMNS = (
+    "target",
+    "utterances",
+    "mean",
+    "std",
+    "cross_validated_pcc",
+    "trained_on",
+    "human_mean",
+    "human_std",
+    "agreement_pcc",
+)
+BINS = 10  # of the scale, in histograms
+DIGITS = 6  # of scores: far below what they are worth
+_FOLDS = 7  # stream of the draw of folds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What determines synthetic scores.
+
+    Args:
+        set: the set that gets them.
+        train: the scored set that the regressor is trained on.
+        gop: suffix of both sets' folders ``exp/gop/<set>[-gop]``.
+        targets: scores of an utterance; empty for all that ``train`` has.
+        allow_shared: let the sets have speakers in common.
+        folds: of the speakers of ``train``, for the cross-validation.
+        seed: of the regressor and the folds.
+        trees: how they are grown.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    set: str
+    train: str
+    gop: str = ""
+    targets: tuple[str, ...] = ()
+    allow_shared: bool = False
+    folds: int = 5
+    seed: int = 0
+    trees: TreeSettings = field(default_factory=TreeSettings)
+
+    def __post_init__(self) -> None:
+        accepted = LEVELS["utterance"]
+        for target in self.targets:
+            if target not in accepted:
+                raise UserError(
+                    f"'{target}' is no score of an utterance.{closest(target, accepted)}",
+                    f"Accepted: {', '.join(accepted)}.",
+                )
+        if self.folds < 2:
+            raise UserError(f"--folds {self.folds} is too few.", "Give 2 or more.")
+
+
+def synthesize(work: WorkDir, settings: Settings, name: str = "", force: bool = False) -> Path:
+    """Write ``exp/synthetic/<set>[-name]/`` and return it.
+
+    It holds ``utterance_scores.tsv`` and ``score_scales.json`` as a set does, and
+    ``summary.json``. Scores that the set has itself are not read for training, only to say how
+    far the synthetic ones agree with them.
+
+    Raises:
+        UserError: the sets share speakers, ``train`` lacks the scores, the features are of
+            different acoustic models.
+    """
+    read = Inputs("gop", settings.gop)
+    inputs = [*input_files(work, settings.set, read), *input_files(work, settings.train, read)]
+    with Output(
+        work.exp("synthetic", settings.set, name=name),
+        COMMAND,
+        asdict(settings),
+        dict.fromkeys(inputs),
+        force,
+    ) as out:
+        if not out.up_to_date:
+            found = _Synthesis(work, settings)
+            found.write(out.path)
+            out.counts.update(utterances=len(found.blank.utterances), targets=len(found.targets))
+    return out.final
+
+
+class _Synthesis:
+    """A set without scores, and the regressor of each target."""
+
+    def __init__(self, work: WorkDir, settings: Settings) -> None:
+        self.work, self.settings = work, settings
+        self.targets = settings.targets or _targets(work, settings.train)
+        self.inputs = Inputs("gop", settings.gop)
+        self.blank = load(work, settings.set, self.inputs, self.targets[0], need_scores=False)
+        self.columns = trees.features_of(self.blank)
+        self.own = _own_scores(work.data(settings.set))
+        self.shared = 0
+
+    def write(self, folder: Path) -> None:
+        made = Scores(utterances={name: {} for name in self.blank.utterances})
+        made.scales = default_scales()
+        told = {}
+        for target in self.targets:
+            scored = load(self.work, self.settings.train, self.inputs, target)
+            self._check(scored)
+            model = trees.fit(scored, self.settings.seed, self.settings.trees)
+            values = _rescale(model.evaluate(self.columns).clip(0, 1), scored.scale)
+            for name, value in zip(self.blank.utterances, values, strict=True):
+                made.utterances[name][target] = round(float(value), DIGITS)
+            made.scales["utterance"][target] = scored.scale
+            told[target] = self._tell(scored, target, values)
+        write_scores(folder, made)
+        write_skipped(folder, self.blank.skipped)
+        summary = {
+            "set": self.settings.set,
+            "train": self.settings.train,
+            "utterances": len(self.blank.utterances),
+            "skipped": len(self.blank.skipped),
+            "shared_speakers": self.shared,
+            "regressor": {**asdict(self.settings.trees), "seed": self.settings.seed},
+            "features": self.blank.fingerprints[0],
+            "targets": told,
+        }
+        text = json.dumps(summary, indent=2, allow_nan=False)
+        (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+
+    def _check(self, scored: ScoringSet) -> None:
+        """Raise UserError where the regressor must not be used for the set."""
+        if self.blank.fingerprints != scored.fingerprints:
+            raise UserError(
+                f"The features of '{self.settings.set}' and '{self.settings.train}' are of "
+                "different acoustic models or settings.",
+                "Extract both with the same options of `speechkit extract-gop`.",
+            )
+        shared = sorted(set(self.blank.speakers) & set(scored.speakers))
+        if shared and not self.settings.allow_shared:
+            some = ", ".join(shared[:3]) + (", ..." if shared[3:] else "")
+            raise UserError(
+                f"'{self.settings.set}' and '{self.settings.train}' share {len(shared)} speakers "
+                f"({some}): what people gave them would leak into the synthetic scores.",
+                "Divide the speakers with `speechkit split`, or pass --allow-shared.",
+            )
+        self.shared = len(shared)
+
+    def _tell(self, scored: ScoringSet, target: str, values: np.ndarray) -> dict[str, Any]:
+        """What ``summary.json`` says of a target."""
+        given = ~np.isnan(scored.labels)
+        human = _rescale(scored.labels[given], scored.scale)
+        return {
+            "scale": list(scored.scale),
+            "trained_on": int(given.sum()),
+            "cross_validation": cross_validate(scored, self.settings),
+            "scores": distribution(values, scored.scale),
+            "human_scores": distribution(human, scored.scale),
+            "agreement": self._agreement(target, values, scored.scale),
+        }
+
+    def _agreement(
+        self, target: str, values: np.ndarray, scale: tuple[float, float]
+    ) -> dict[str, Any] | None:
+        """With the scores that the set has, where it has any: not used for training."""
+        given = np.array(
+            [self.own.get(n, {}).get(target, np.nan) for n in self.blank.utterances], np.float64
+        )
+        count = int((~np.isnan(given)).sum())
+        return {"pcc": _number(pcc(values, given)), "utterances": count} if count > 1 else None
+
+
+def cross_validate(scored: ScoringSet, settings: Settings) -> dict[str, Any]:
+    """PCC and MSE (of scores in 0..1) of the regressor on speakers that it was not trained on.
+
+    The speakers are dealt to folds at random; what each fold's regressor says is put together.
+    """
+    names, places = np.unique(scored.speakers, return_inverse=True)
+    folds = min(settings.folds, len(names))
+    told = {"pcc": None, "mse": None, "folds": folds, "speakers": len(names)}
+    if folds < 2:
+        logger.warning(f"'{scored.name}' has one speaker: no cross-validation.")
+        return told
+    fold = rng(settings.seed, _FOLDS).permutation(len(names))[places] % folds
+    columns, given = trees.features_of(scored), ~np.isnan(scored.labels)
+    predicted = np.full(len(fold), np.nan)
+    for k in range(folds):
+        inside = fold != k
+        if (inside & given).sum() < 2:
+            return told
+        model = trees.fit_columns(
+            columns[inside], scored.labels[inside], settings.seed, settings.trees
+        )
+        predicted[~inside] = model.evaluate(columns[~inside]).clip(0, 1)
+    value, error = pcc(predicted, scored.labels), mse(predicted, scored.labels)
+    return {**told, "pcc": _number(value), "mse": _number(error)}
+
+
+def distribution(values: np.ndarray, scale: tuple[float, float]) -> dict[str, Any]:
+    """How scores are spread (compare Fig. 4): moments, quartiles, counts in ten equal bins."""
+    quartiles = np.percentile(values, [0, 25, 50, 75, 100])
+    counts, edges = np.histogram(values, BINS, range=scale)
+    return {
+        "mean": _number(values.mean()),
+        "std": _number(values.std()),
+        "quartiles": [_number(value) for value in quartiles],
+        "edges": [_number(edge) for edge in edges],
+        "counts": counts.tolist(),
+    }
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """``summary.json`` of ``exp/synthetic/<set>``."""
+    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+
+
+def rows(summary: dict[str, Any]) -> list[list[Any]]:
+    """A row for each target, as ``COLUMNS``."""
+    return [
+        [
+            target,
+            summary["utterances"],
+            one["scores"]["mean"],
+            one["scores"]["std"],
+            one["cross_validation"]["pcc"],
+            one["trained_on"],
+            one["human_scores"]["mean"],
+            one["human_scores"]["std"],
+            (one["agreement"] or {}).get("pcc"),
+        ]
+        for target, one in summary["targets"].items()
+    ]
+
+
+def _targets(work: WorkDir, train: str) -> tuple[str, ...]:
+    """Scores of utterances that a set has."""
+    found = read_scores(work.data(train))
+    names: Sequence[str] = [n for n in LEVELS["utterance"] if len(found.values(f"utterance_{n}"))]
+    if not names:
+        raise UserError(
+            f"The set '{train}' has no scores of utterances, which the regressor is trained on.",
+            "Name a scored set with --train.",
+        )
+    return tuple(names)
+
+
+def _own_scores(folder: Path) -> dict[str, dict[str, float]]:
+    """The scores of utterances that a set has itself; nothing if it has none."""
+    return read_scores(folder).utterances if score_files(folder) else {}
+
+
+def _rescale(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:
+    """From 0..1 to the scale, float64."""
+    low, high = scale
+    return low + values.astype(np.float64) * (high - low)
+
+
+def _number(value: Any) -> float | None:
+    """Rounded; None where undefined."""
+    return round(float(value), DIGITS) if np.isfinite(value) else None
