@@ -1,12 +1,14 @@
 """Free phone decoding: which phones a recording has, without knowing its text.
 
-A loop of all labels of the model: each passes left to right through its three states, and
+A loop of all labels of the training alignment: each passes left to right through its three states, and
 after the last of one any label may begin. Staying and moving on inside a label costs nothing,
 as in alignment; the step from label a to label b is worth
 
     lm_scale * log P(b | a) - insertion_penalty
 
 with P a bigram of the labels (silences and noises among them) of the training alignment.
+Labels that never occur there are left out: dividing what a network says of their states by
+priors of nearly nothing would make them likely.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from speechkit.acoustic.phones import NOISE, SILENCE, kaldi_name
 
 STATES = 3  # of a label
 # Chosen on training speakers of speechocean762 that the decoding network had not seen.
-LM_SCALE, INSERTION_PENALTY = 1.0, 0.0
+LM_SCALE, INSERTION_PENALTY = 4.0, 2.0
 _SMOOTH = 10.0  # pairs by the share of the second label alone, for each first one
 
 
@@ -48,11 +50,15 @@ def bigram_counts(states: np.ndarray, labels: int) -> np.ndarray:
 
 
 def log_bigram(counts: np.ndarray) -> np.ndarray:
-    """log P(b | a) from counts ``[L, L]``, each row mixed with the share of b alone."""
-    labels = len(counts)
-    alone = (counts.sum(0) + 1) / (counts.sum() + labels)
+    """log P(b | a) from counts ``[L, L]``, each row mixed with the share of b alone.
+
+    Labels without any count are impossible (minus infinity), of no counts at all none is.
+    """
+    seen = (counts.sum(0) + counts.sum(1) > 0) | (counts.sum() == 0)
+    alone = np.where(seen, counts.sum(0) + 1, 0) / (counts.sum() + seen.sum())
     mixed = (counts + _SMOOTH * alone) / (counts.sum(1, keepdims=True) + _SMOOTH)
-    return np.log(mixed)
+    with np.errstate(divide="ignore"):
+        return np.log(mixed)
 
 
 class PhoneLoop:
@@ -60,7 +66,7 @@ class PhoneLoop:
 
     Args:
         labels: of the acoustic model.
-        bigram: log P(b | a) ``[L, L]``.
+        bigram: log P(b | a) ``[L, L]``; labels that are minus infinity do not take part.
         lm_scale: weight of the bigram.
         insertion_penalty: of each label, in nats.
     """
@@ -72,8 +78,10 @@ class PhoneLoop:
         lm_scale: float = LM_SCALE,
         insertion_penalty: float = INSERTION_PENALTY,
     ) -> None:
-        self.names = [kaldi_name(label) for label in labels]
-        self._table = _loop(lm_scale * bigram - insertion_penalty)
+        used = np.flatnonzero(np.isfinite(bigram).any(0))
+        self.names = [kaldi_name(labels[number]) for number in used]
+        steps = lm_scale * bigram[np.ix_(used, used)] - insertion_penalty
+        self._table = _loop(steps, used)
 
     def decode(self, scores: np.ndarray) -> list[str]:
         """The likeliest phones (pure, without silences and noises) of state scores ``[T, S]``.
@@ -87,8 +95,8 @@ class PhoneLoop:
         return [name for name in said if name not in (SILENCE, NOISE)]
 
 
-def _loop(steps: np.ndarray) -> viterbi.Table:
-    """The states of all labels; any label may follow any, at the costs ``steps`` [from, to]."""
+def _loop(steps: np.ndarray, used: np.ndarray) -> viterbi.Table:
+    """The states of the labels ``used``, of which any may follow any at ``steps`` [from, to]."""
     labels = len(steps)
     states = labels * STATES
     first = STATES * np.arange(labels)
@@ -100,9 +108,9 @@ def _loop(steps: np.ndarray) -> viterbi.Table:
         before[1, first + inner] = first + inner - 1
     before[1:, first] = last[:, None]
     costs[1:, first] = steps
-    return viterbi.Table(
-        np.arange(states), np.repeat(np.arange(labels), STATES), before, costs, first, last
-    )
+    columns = (STATES * used[:, None] + np.arange(STATES)).ravel()
+    node = np.repeat(np.arange(labels), STATES)
+    return viterbi.Table(columns, node, before, costs, first, last)
 
 
 @dataclass

@@ -104,10 +104,10 @@ def train_acoustic(
     ] = 1.0,
     lm_scale: Annotated[
         float, typer.Option(help="Weight of the phone bigram in free phone decoding (measures).")
-    ] = 1.0,
+    ] = 4.0,
     insertion_penalty: Annotated[
         float, typer.Option(help="Of each phone in free phone decoding (measures), in nats.")
-    ] = 0.0,
+    ] = 2.0,
     precision: Annotated[
         str,
         typer.Option(help="auto (bf16 on CUDA and CPUs that have it), 32, bf16, 16 (CUDA only)."),

@@ -35,34 +35,44 @@ def tones(seed: int, phones: int = 5) -> tuple[np.ndarray, np.ndarray, list[tupl
 
 
 def tone_set(
-    root: Path, speakers: int = 4, utterances: int = 4, scores: bool = False, mismatch: int = -1
+    root: Path,
+    speakers: int = 4,
+    utterances: int = 4,
+    scores: bool = False,
+    mismatch: int = -1,
+    name: str = "train",
+    first: int = 0,
 ) -> Path:
-    """Write ``data/train`` and its alignment ``exp/align/train`` under ``root``.
+    """Write ``data/<name>`` and its alignment ``exp/align/<name>`` under ``root``.
 
     Args:
         root: the working directory.
-        speakers: s0, s1 ..., of alternating gender.
+        speakers: s<first> and those that follow, of alternating gender.
         utterances: of each speaker.
         scores: write ``phone_scores.tsv``: the second phone of each utterance is bad.
         mismatch: the utterance of each speaker that does not match its text.
+        name: of the set.
+        first: number of the first speaker.
     """
-    folder, alignment = root / "data" / "train", root / "exp" / "align" / "train"
+    folder, alignment = root / "data" / name, root / "exp" / "align" / name
     (folder / "wav").mkdir(parents=True)
     alignment.mkdir(parents=True)
     wavs, speaker_of, gender, ctm, rows, lines = {}, {}, {}, [], [], []
     with ArkWriter(alignment / "ali.ark", alignment / "ali.scp") as ark:
-        for k in range(speakers):
+        for k in range(first, first + speakers):
             gender[f"s{k}"] = "fm"[k % 2]
             for j in range(utterances):
-                name = f"s{k}-u{j}"
+                utterance = f"s{k}-u{j}"
                 wave, states, segments = tones(100 * k + j)
-                soundfile.write(folder / "wav" / f"{name}.wav", wave, RATE)
-                wavs[name], speaker_of[name] = f"data/train/wav/{name}.wav", f"s{k}"
-                ark.write(name, states)
-                lines.append([name, str(len(states)), "1.0", "no" if j == mismatch else "yes"])
-                for index, (first, frames, phone) in enumerate(segments):
-                    ctm.append(f"{name} 1 {first / 100:.2f} {frames / 100:.2f} {phone} 1.0")
-                    rows.append([name, "0", str(index), phone, "0.4" if index == 1 else "2"])
+                soundfile.write(folder / "wav" / f"{utterance}.wav", wave, RATE)
+                wavs[utterance] = f"data/{name}/wav/{utterance}.wav"
+                speaker_of[utterance] = f"s{k}"
+                ark.write(utterance, states)
+                matches = "no" if j == mismatch else "yes"
+                lines.append([utterance, str(len(states)), "1.0", matches])
+                for index, (begin, frames, phone) in enumerate(segments):
+                    ctm.append(f"{utterance} 1 {begin / 100:.2f} {frames / 100:.2f} {phone} 1.0")
+                    rows.append([utterance, "0", str(index), phone, "0.4" if index == 1 else "2"])
     data.write(folder, wavs, speaker_of, spk2gender=gender)
     if scores:
         write_tsv(folder / "phone_scores.tsv", ("utt", "word", "index", "phone", "accuracy"), rows)
