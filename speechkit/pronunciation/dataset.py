@@ -159,7 +159,7 @@ def load(work: WorkDir, set_name: str, names: Sequence[str]) -> ScoredSet:
             found.skipped.append((name, "no scores"))
         elif not all(name in gop.rows for gop in gops):
             found.skipped.append((name, "no features"))
-        elif fault := _disagreement(name, scores, gops):
+        elif fault := disagreement(name, scores, gops):
             faults.append(fault)
         else:
             found.utterances.append(name)
@@ -189,7 +189,7 @@ def _say_skipped(found: ScoredSet, of: int) -> None:
         )
 
 
-def _disagreement(name: str, scores: Scores, gops: Sequence[GopFolder]) -> str:
+def disagreement(name: str, scores: Scores, gops: Sequence[GopFolder]) -> str:
     """What does not fit in an utterance; empty if everything does."""
     rows = gops[0].rows[name]
     for gop in gops[1:]:

@@ -43,6 +43,11 @@ class Norm(nn.Module):
         self.weight = nn.Parameter(torch.empty(models, width))
         self.bias = nn.Parameter(torch.empty(models, width))
 
+    def forward(self, x: Tensor) -> Tensor:
+        """The norm of x, ``[S, T, width]``."""
+        normed = functional.layer_norm(x, (x.shape[-1],))
+        return torch.addcmul(self.bias[:, None], normed, self.weight[:, None])
+
     def then(self, layer: Linear, x: Tensor) -> Tensor:
         """``layer`` of the norm of x, ``[S, T, width]`` -> ``[S, T, out]``."""
         return normed_linear(x, self.weight, self.bias, layer.weight, layer.bias)
@@ -84,8 +89,13 @@ class Dropout:
         """Packed ``[S, T, W]`` -> the same shape."""
         if not (self.share and self.generators):
             return x
+        return self.of_first(x, layout.lengths.sum(1) + layout.batch * layout.extra)
+
+    def of_first(self, x: Tensor, used: Tensor) -> Tensor:
+        """The same, of the first ``used`` ``[S]`` tokens; the others are undefined."""
+        if not (self.share and self.generators):
+            return x
         drawn = torch.zeros_like(x)  # filling draws nothing: a seed never feels its company
-        used = layout.lengths.sum(1) + layout.batch * layout.extra
         for values, count, generator in zip(drawn, used.tolist(), self.generators, strict=True):
             values[:count].uniform_(generator=generator)
         return x * (drawn >= self.share) / (1 - self.share)

@@ -1,0 +1,329 @@
+"""A set as the scorer reads it: features of every phone, and one score of each utterance."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.errors import UserError, closest, require_choice
+from speechkit.kaldi import data
+from speechkit.log import logger
+from speechkit.pronunciation.dataset import disagreement, phone_ids
+from speechkit.pronunciation.gop_folder import CONFIG, GopFolder, Row, archive, read_features
+from speechkit.pronunciation.labels import read_scores, score_files
+from speechkit.pronunciation.phone_frames import read_phone_features
+from speechkit.pronunciation.scores import LEVELS, Scores
+from speechkit.pronunciation.stp_gop import COLUMN as STP_COLUMN
+from speechkit.workdir import WorkDir
+
+KINDS = ("deep", "gop", "stp-gop", "gop-vector")
+TARGETS = LEVELS["utterance"]
+BEGIN, MIDDLE, END, SINGLE = 1, 2, 3, 4  # position of a phone in its word
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the scorer reads of a phone.
+
+    Args:
+        kind: ``deep``: the columns of ``exp/deep/<set>``; ``gop``: the scalar GOP in the rows of
+            ``exp/gop/<set>``; ``stp-gop``: its columns of STP-GOP; ``gop-vector``: all of its
+            columns.
+        name: suffix of the folder: ``exp/deep/<set>-NAME``.
+    """
+
+    kind: str = "deep"
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        require_choice("--input", self.kind, KINDS)
+
+    def folder(self, work: WorkDir, set_name: str) -> Path:
+        """The folder of features of a set.
+
+        Raises:
+            UserError: it is not there.
+        """
+        deep = self.kind == "deep"
+        made_by = f"speechkit {'extract-deep' if deep else 'extract-gop'} --set {set_name}"
+        made_by += " --stp" if self.kind == "stp-gop" else ""
+        made_by += f" --name {self.name}" if self.name else ""
+        path = work.exp("deep" if deep else "gop", set_name, name=self.name)
+        return work.require(path, made_by)
+
+    def columns(self, folder: GopFolder) -> list[int]:
+        """Which columns of a folder's matrices are read; none for the scalar GOP.
+
+        Raises:
+            UserError: there are none of STP-GOP.
+        """
+        if self.kind == "gop":
+            return []
+        if self.kind != "stp-gop":
+            return list(range(len(folder.columns)))
+        ending = f":{STP_COLUMN}"
+        found = [k for k, column in enumerate(folder.columns) if column.endswith(ending)]
+        if not found:
+            raise UserError(
+                f"{folder.table.scp.parent} has no column of STP-GOP.",
+                "Extract it with: speechkit extract-gop --stp",
+            )
+        return found
+
+
+@dataclass
+class ScoringSet:
+    """U utterances of N phones.
+
+    Args:
+        name: of the set.
+        utterances: ids.
+        speakers: of each utterance.
+        features: float32 ``[N, D]``, of all phones in order.
+        phones: canonical, as given, of each row.
+        first: row of the first phone of each utterance, and N: int64 ``[U + 1]``.
+        words: word of each phone, counted over the whole set: int64 ``[N]``.
+        first_word: of each utterance, and the number of words: int64 ``[U + 1]``.
+        gop: scalar GOP of each phone: float32 ``[N]``.
+        starts: of each phone in seconds: float64 ``[N]`` (NaN: not known).
+        durations: the same.
+        labels: float32 ``[U]`` from 0 to 1; NaN: not scored.
+        scale: lowest and highest score as given.
+        target: which score of an utterance the labels are.
+        features_of: ``features.json`` of the folder.
+        skipped: utterance and reason of what was left out.
+    """
+
+    name: str = ""
+    utterances: list[str] = field(default_factory=list)
+    speakers: list[str] = field(default_factory=list)
+    features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    phones: list[str] = field(default_factory=list)
+    first: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    words: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    first_word: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    gop: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    starts: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    durations: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    scale: tuple[float, float] = (0.0, 10.0)
+    target: str = ""
+    features_of: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    @cached_property
+    def phone_ids(self) -> np.ndarray:
+        """Ids of the phones in the models, from 1: int64 ``[N]``."""
+        return phone_ids(self.phones)
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Of each phone in its word: 1 begin, 2 middle, 3 end, 4 the only one; int64 ``[N]``."""
+        new = np.diff(self.words, prepend=-1) != 0
+        last = np.diff(self.words, append=-1) != 0
+        found = np.where(new, BEGIN, np.where(last, END, MIDDLE))
+        return np.where(new & last, SINGLE, found).astype(np.int64)
+
+    @property
+    def fingerprints(self) -> list[str | None]:
+        """Of the features."""
+        return [one.get("fingerprint") for one in self.features_of]
+
+    def with_features(self, features: np.ndarray) -> ScoringSet:
+        """The same with other features ``[N, D]``."""
+        assert len(features) == len(self.phones)
+        return replace(self, features=features)
+
+
+def single(
+    features: np.ndarray, rows: list[Row], inputs: Inputs, config: dict[str, Any]
+) -> ScoringSet:
+    """One recording without a score.
+
+    Args:
+        features: of its phones ``[P, D]``, as extracted.
+        rows: the P phones.
+        inputs: what of them is read.
+        config: ``features.json`` of the features.
+    """
+    found = ScoringSet(features_of=[config])
+    found.labels = np.full(1, np.nan, np.float32)
+    _fill(found, [("", "", rows, _chosen(features, rows, inputs, config))])
+    return found
+
+
+def input_files(
+    work: WorkDir, set_name: str, inputs: Inputs, synthetic: str | None = None
+) -> list[Path]:
+    """Files that :func:`load` reads."""
+    folder = work.data(set_name)
+    of_scores = folder if synthetic is None else _synthetic(work, set_name, synthetic)
+    features = inputs.folder(work, set_name)
+    stem = archive({"method": "deep"} if inputs.kind == "deep" else {})
+    names = (CONFIG, "rows.tsv", f"{stem}.scp", f"{stem}.ark")
+    return [folder / "utt2spk", *score_files(of_scores), *(features / name for name in names)]
+
+
+def load(
+    work: WorkDir,
+    set_name: str,
+    inputs: Inputs,
+    target: str = "total",
+    synthetic: str | None = None,
+    need_scores: bool = True,
+) -> ScoringSet:
+    """Read a set with features of its phones and a score of each utterance.
+
+    Args:
+        work: the working directory.
+        set_name: the set.
+        inputs: which features.
+        target: which score of an utterance.
+        synthetic: take the scores from ``exp/synthetic/<set>[-synthetic]``; None: those of
+            the set itself.
+        need_scores: leave utterances without the score out; otherwise their label is NaN.
+
+    Raises:
+        UserError: something is missing, no utterance is left, or features and scores disagree
+            on the phones or words of utterances (all of them are listed).
+        DataError: a table of scores is broken, or holds a score outside its scale.
+    """
+    folder = work.data(set_name)
+    speakers = data.read_table(folder / "utt2spk")
+    scores = _read_scores(work, set_name, target, synthetic, need_scores)
+    features = read_features(inputs.folder(work, set_name), work.root)
+    found = ScoringSet(set_name, target=target, features_of=[features.config])
+    found.scale = scores.scales["utterance"][target]
+    labels, faults, parts = [], [], []
+    for name in speakers:
+        label = scores.utterances.get(name, {}).get(target, math.nan)
+        if name not in features.rows:
+            found.skipped.append((name, "no features"))
+        elif math.isnan(label) and need_scores:
+            found.skipped.append((name, f"no score of {target}"))
+        elif fault := disagreement(name, scores, [features]):
+            faults.append(fault)
+        else:
+            labels.append(label)
+            parts.append((name, speakers[name], features.rows[name], None))
+    if faults:
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise UserError(
+            f"Features and scores of '{set_name}' disagree in {len(faults)} utterances:{listed}\n",
+            "Extract the features again from the phones of the scores.",
+        )
+    _say_skipped(found, len(parts), need_scores)
+    low, high = found.scale
+    found.labels = ((np.array(labels, np.float64) - low) / (high - low)).astype(np.float32)
+    _fill(found, [(n, s, rows, _read(features, n, inputs)) for n, s, rows, _ in parts])
+    return found
+
+
+def _synthetic(work: WorkDir, set_name: str, name: str) -> Path:
+    made_by = f"speechkit synthesize-scores --set {set_name} --train SCORED_SET"
+    made_by += f" --name {name}" if name else ""
+    return work.require(work.exp("synthetic", set_name, name=name), made_by)
+
+
+def _read_scores(
+    work: WorkDir, set_name: str, target: str, synthetic: str | None, need_scores: bool
+) -> Scores:
+    """The scores; with the phones and words of the set itself, for the comparison."""
+    if target not in TARGETS:
+        raise UserError(
+            f"--target '{target}' is no score of an utterance.{closest(target, TARGETS)}",
+            f"Accepted: {', '.join(TARGETS)}.",
+        )
+    folder = work.data(set_name)
+    own = read_scores(folder) if score_files(folder) else Scores()
+    scores = own
+    if synthetic is not None:
+        scores = read_scores(_synthetic(work, set_name, synthetic))
+        scores.phones, scores.words = own.phones, own.words
+    if need_scores and not len(scores.values(f"utterance_{target}")):
+        there = [name for name in TARGETS if len(scores.values(f"utterance_{name}"))]
+        kind = "" if synthetic is None else "synthetic "
+        raise UserError(
+            f"'{set_name}' has no {kind}scores of {target}.",
+            f"Take one that it has: --target {' or '.join(there)}."
+            if there
+            else "Make the set with `speechkit prepare speechocean762`, or of own data with "
+            "`speechkit prepare folder PATH --scores SCORES`.",
+        )
+    return scores
+
+
+def _say_skipped(found: ScoringSet, kept: int, need_scores: bool) -> None:
+    """Warn of utterances that are left out; UserError if none is left."""
+    if not kept:
+        raise UserError(
+            f"No utterance of '{found.name}' has {'both a score and' if need_scores else ''} "
+            "features.".replace("  ", " "),
+            "Extract the features with `speechkit extract-deep` or `speechkit extract-gop`.",
+        )
+    for reason in sorted({reason for _, reason in found.skipped}):
+        names = [name for name, why in found.skipped if why == reason]
+        some = ", ".join(names[:3]) + (", ..." if names[3:] else "")
+        logger.warning(
+            f"{found.name}: {len(names)} of {kept + len(found.skipped)} utterances are left out "
+            f"({reason}): {some}"
+        )
+
+
+def _read(folder: GopFolder, name: str, inputs: Inputs) -> np.ndarray:
+    """Features of an utterance ``[P, D]``."""
+    rows = folder.rows[name]
+    if inputs.kind == "gop":
+        return _scalar(rows)
+    values = read_phone_features(folder, name)[:, inputs.columns(folder)]
+    if not np.isfinite(values).all():
+        raise UserError(f"{folder.table.scp}: features of '{name}' are not finite.")
+    return values.astype(np.float32, copy=False)
+
+
+def _chosen(
+    features: np.ndarray, rows: list[Row], inputs: Inputs, config: dict[str, Any]
+) -> np.ndarray:
+    """What the scorer reads of the features of a recording."""
+    if inputs.kind == "gop":
+        return _scalar(rows)
+    if inputs.kind == "stp-gop":
+        ending = f":{STP_COLUMN}"
+        features = features[:, [column.endswith(ending) for column in config["columns"]]]
+    return features.astype(np.float32, copy=False)
+
+
+def _scalar(rows: list[Row]) -> np.ndarray:
+    values = np.array([[row.gop] for row in rows], np.float32)
+    if not np.isfinite(values).all():
+        raise UserError(
+            "The features have no scalar GOP.", "Take --input gop-vector, or extract them again."
+        )
+    return values
+
+
+def _fill(found: ScoringSet, parts: list[tuple[str, str, list[Row], np.ndarray]]) -> None:
+    """Utterances with (id, speaker, rows, features)."""
+    matrices, words, first, first_word = [], [], [0], [0]
+    rows: list[Row] = []
+    for name, speaker, of_this, matrix in parts:
+        found.utterances.append(name)
+        found.speakers.append(speaker)
+        matrices.append(matrix)
+        rows += of_this
+        words.append(np.array([row.word_index for row in of_this], np.int64) + first_word[-1])
+        first.append(first[-1] + len(of_this))
+        first_word.append(first_word[-1] + of_this[-1].word_index + 1)
+    found.features = np.concatenate(matrices)
+    found.phones = [row.phone for row in rows]
+    found.words = np.concatenate(words)
+    found.first, found.first_word = np.array(first), np.array(first_word)
+    found.gop = np.array([row.gop for row in rows], np.float32)
+    found.starts = np.array([row.start for row in rows])
+    found.durations = np.array([row.duration for row in rows])
+    found.phone_ids  # noqa: B018 (unknown phones are named here)
