@@ -6,11 +6,10 @@ silence before and after costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,9 +19,11 @@ from speechkit import audio, parallel
 from speechkit.acoustic.features import SHIFT_S, FeatureConfig, log_mel
 from speechkit.errors import UserError
 from speechkit.kaldi import data
-from speechkit.pronunciation.gop_folder import Row
 from speechkit.pronunciation.phone_frames import frames_at
 from speechkit.workdir import WorkDir
+
+if TYPE_CHECKING:
+    from speechkit.scoring.data import ScoringSet
 
 MAX_FRAMES_OVER = 3  # by which an alignment may end after our last frame
 
@@ -103,13 +104,10 @@ class JointData:
 
 def load(
     work: WorkDir,
-    set_name: str,
-    rows: Mapping[str, Sequence[Row]],
+    found: ScoringSet,
     features: FeatureConfig,
     reach: int,
     *,
-    utterances: Sequence[str] = (),
-    sample_rate: int = 0,
     jobs: int = 1,
     allow_pipes: bool = False,
 ) -> JointData:
@@ -117,41 +115,38 @@ def load(
 
     Args:
         work: the working directory.
-        set_name: the set.
-        rows: utterance -> its phones with their times (``rows.tsv`` of a folder of features).
+        found: the set with the times of its phones, from a folder of features.
         features: what the acoustic network reads.
         reach: frames that it sees to each side.
-        utterances: which, in this order; default those of ``rows``.
-        sample_rate: at which the audio was read when it was aligned; default that of
-            ``features``.
         jobs: processes.
         allow_pipes: run shell commands in ``wav.scp``.
 
     Raises:
-        UserError: an utterance is not in the set or not aligned, its audio cannot be read, or
-            the two do not fit.
+        UserError: an utterance is not in the set any more, its audio cannot be read, or the
+            alignment does not fit it.
     """
-    sources = {u.id: u for u in data.load(work.data(set_name), work.root, allow_pipes).utterances}
-    names = list(utterances) or list(rows)
-    if missing := [name for name in names if name not in sources or name not in rows]:
+    folder = work.data(found.name)
+    sources = {u.id: u for u in data.load(folder, work.root, allow_pipes).utterances}
+    if missing := [name for name in found.utterances if name not in sources]:
         raise UserError(
-            f"'{set_name}': {len(missing)} utterances have no audio or no alignment, "
-            f"{missing[0]} first.",
-            f"Extract the features again with: speechkit extract-deep --set {set_name}",
+            f"'{found.name}' has no audio of {len(missing)} utterances, {missing[0]} first.",
+            f"Extract the features again with: speechkit extract-deep --set {found.name}",
         )
-    run = partial(_clip, features=features, reach=reach, sample_rate=sample_rate)
-    items = [(sources[name], _times(rows[name])) for name in names]
-    found = parallel.map_items(
-        run, items, jobs=jobs, chunk=8, name=lambda item: item[0].id, label=f"frames {set_name}"
+    rate = int(found.features_of[0].get("sample_rate") or 0)
+    run = partial(_clip, features=features, reach=reach, sample_rate=rate)
+    times = np.stack([found.starts, found.durations], axis=1)
+    items = [
+        (sources[name], times[first:last])
+        for name, first, last in zip(
+            found.utterances, found.first[:-1], found.first[1:], strict=True
+        )
+    ]
+    arrays = parallel.map_items(
+        run, items, jobs=jobs, chunk=8, name=lambda item: item[0].id, label=f"audio {found.name}"
     )
     # Plain arrays travel between processes: shared tensors would each hold a file open.
-    clips = [Clip(*(torch.from_numpy(a) for a in done.value or ())) for done in found]
-    return JointData(names, clips, reach)
-
-
-def _times(rows: Sequence[Row]) -> np.ndarray:
-    """Start and duration in seconds ``[P, 2]``."""
-    return np.array([(row.start, row.duration) for row in rows], dtype=np.float64)
+    clips = [Clip(*(torch.from_numpy(a) for a in done.value or ())) for done in arrays]
+    return JointData(list(found.utterances), clips, reach)
 
 
 def _clip(
@@ -197,16 +192,3 @@ def cut(
     kept = frames[np.clip(np.arange(begin - reach, end + reach), 0, count - 1)]
     index = np.concatenate([np.arange(a, b) - begin for a, b in zip(starts, ends, strict=True)])
     return kept, index, ends - starts
-
-
-def sample_rate_of(config: Mapping[str, Any]) -> int:
-    """At which the pipeline of a ``features.json`` reads audio; 0 where it does not say."""
-    return int(config.get("sample_rate") or 0)
-
-
-def deep_folder(work: WorkDir, set_name: str, name: str = "") -> Path:
-    """``exp/deep/<set>[-name]``, which must exist."""
-    option = f" --name {name}" if name else ""
-    return work.require(
-        work.exp("deep", set_name, name=name), f"speechkit extract-deep --set {set_name}{option}"
-    )

@@ -1,0 +1,276 @@
+"""Acoustic network and scorer trained together, from audio: an ``unfrozen`` stage.
+
+Liu et al., "Transfer learning for pronunciation assessment" (Interspeech 2021), section 2.3 and
+the rows "unfrozen" of Tables 4 and 5. The alignment stays that of the acoustic model as it was;
+of the network all layers up to the one whose features are read learn from the loss of the scores
+(Eq. 3), at a rate of their own. Batch normalisation keeps its statistics: the network computes
+as in inference, and begins with exactly the features that ``extract-deep`` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechkit.acoustic import tdnn_folder
+from speechkit.acoustic.tdnn_network import Tdnn
+from speechkit.acoustic.tdnn_settings import resolve_acoustic_precision
+from speechkit.pronunciation.metrics import mse, pcc
+from speechkit.scoring.batches import Batches, ScoringBatch
+from speechkit.scoring.joint_data import JointData, Stream
+from speechkit.scoring.joint_network import phone_means, stream_means
+from speechkit.scoring.models import Scorer
+from speechkit.training.devices import keep_memory
+from speechkit.training.fit import fit
+from speechkit.training.length_batches import LengthBatches
+from speechkit.training.state import FitConfig, Trainable
+
+Weights = dict[str, Tensor]
+SELECT = "select"
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class JointConfig:
+    """How both are trained.
+
+    Args:
+        epochs: over the utterances.
+        batch_size: utterances of a step.
+        learning_rate: of the scorer: the peak of a cosine after a short warm-up.
+        acoustic_learning_rate: the same of the acoustic network.
+        weight_decay: of AdamW, of the scorer only.
+        clip: largest L2 norm of the gradient of both.
+        precision: auto, 32, bf16 or 16, of the acoustic network; the scorer computes in 32 bits.
+        checkpoint_minutes: how often the state is saved inside an epoch.
+    """
+
+    epochs: int = 10
+    batch_size: int = 25
+    learning_rate: float = 1e-3
+    acoustic_learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    clip: float = 5.0
+    precision: str = "auto"
+    checkpoint_minutes: float = 5.0
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Utterances of a set, with their frames and scores.
+
+    Args:
+        data: their frames.
+        batches: phones, words and labels of the same utterances, on the device of the training.
+    """
+
+    data: JointData
+    batches: Batches
+
+    @property
+    def labels(self) -> np.ndarray:
+        """From 0 to 1, float32 ``[U]``; NaN: not scored (only where they are measured)."""
+        return self.batches.found.labels
+
+    def batch(self, chosen: Sequence[int], features: Tensor) -> ScoringBatch:
+        """Some utterances with these features ``[P, D]`` of their phones, for one seed."""
+        index = torch.tensor([chosen], device=self.batches.device)
+        return self.batches.batch(index, features=False).with_features(features)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """What came out.
+
+    Args:
+        scorer: weights of the scorer, of one seed.
+        network: all tensors of the acoustic network, in float16 as they are to be stored.
+        rows: measures of each epoch.
+        epoch: the one that was taken, from 1.
+    """
+
+    scorer: Weights
+    network: Weights
+    rows: list[dict[str, float]]
+    epoch: int
+
+
+class JointNet(Trainable):
+    """Both networks with their loss.
+
+    Args:
+        network: acoustic, from :func:`speechkit.scoring.joint_network.trainable`.
+        scorer: of one seed.
+        layer: whose hidden features are read, from 1.
+        config: rates and decay.
+        examples: to train on.
+        measured: further ones, measured after every epoch, by name.
+    """
+
+    def __init__(
+        self,
+        network: Tdnn,
+        scorer: Scorer,
+        layer: int,
+        config: JointConfig,
+        examples: Examples,
+        measured: Mapping[str, Examples],
+    ) -> None:
+        super().__init__()
+        self.network, self.scorer = network, scorer
+        self.layer, self.config = layer, config
+        self.examples, self.measured = examples, dict(measured)
+
+    def train(self, mode: bool = True) -> JointNet:
+        """Only the scorer changes its mode (dropout)."""
+        super().train(mode)
+        self.network.eval()
+        return self
+
+    def loss(self, batch: tuple[list[int], Stream, Tensor]) -> Tensor:
+        chosen, stream, labels = batch
+        features = stream_means(self.network, stream, self.layer)
+        with torch.autocast(features.device.type, enabled=False):
+            self.scorer.dropout.generators = (_generator(features.device),)
+            scores = self.scorer(self.examples.batch(chosen, features))[0]
+            return (scores - labels).square().mean()
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        """Scores ``[U]`` of other utterances, in 32 bits."""
+        data = examples.data
+        means = torch.from_numpy(phone_means(self.network, data, self.layer))
+        first, found = data.first.tolist(), []
+        self.scorer.dropout.generators = ()
+        size = 4 * self.config.batch_size
+        with torch.no_grad():
+            for start in range(0, len(data.clips), size):
+                chosen = list(range(start, min(start + size, len(data.clips))))
+                features = means[first[chosen[0]] : first[chosen[-1] + 1]].to(self.device)
+                found.append(self.scorer(examples.batch(chosen, features))[0].cpu())
+        return torch.cat(found).numpy()
+
+    def measure(self) -> dict[str, float]:
+        found = {}
+        for name, examples in self.measured.items():
+            predicted = self.predict(examples)[None]
+            found[f"{name}_pcc"] = float(pcc(predicted, examples.labels)[0])
+            found[f"{name}_mse"] = float(mse(predicted, examples.labels)[0])
+        return found
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        config = self.config
+        acoustic = [p for p in self.network.parameters() if p.requires_grad]
+        scale = config.acoustic_learning_rate / config.learning_rate
+        return torch.optim.AdamW(
+            [
+                {"params": list(self.scorer.parameters()), "weight_decay": config.weight_decay},
+                {"params": acoustic, "weight_decay": 0.0, "rate_scale": scale},
+            ],
+            lr=config.learning_rate,
+        )
+
+
+def train_joint(
+    scorer: Scorer,
+    network: Tdnn,
+    layer: int,
+    examples: Examples,
+    config: JointConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    checkpoint: Path,
+    tensorboard: Path,
+    label: str,
+    measured: Mapping[str, Examples] | None = None,
+) -> Joined:
+    """Train a scorer and the network under it; both are changed.
+
+    Args:
+        scorer: of one seed.
+        network: acoustic, from :func:`speechkit.scoring.joint_network.trainable`.
+        layer: whose hidden features the scorer reads, from 1.
+        examples: utterances, all with a score.
+        config: how.
+        seed: of the order of utterances and of dropout.
+        device: where.
+        checkpoint: file of the state; training goes on from it if it is there.
+        tensorboard: folder of the event files.
+        label: what the progress line says.
+        measured: further utterances to measure after every epoch, by name; those named
+            ``select`` choose the epoch (highest PCC), otherwise it is the last.
+
+    Raises:
+        UserError: the loss is not finite, or memory ran out.
+        KeyboardInterrupt: after Ctrl-C; the state was saved.
+    """
+    assert np.isfinite(examples.labels).all()
+    keep_memory(device)
+    net = JointNet(network, scorer, layer, config, examples, measured or {})
+    lengths = examples.data.lengths.tolist()
+    size = min(config.batch_size, len(lengths))
+    selecting = SELECT in net.measured
+    order = LengthBatches(lengths, size, config.epochs, seed, buckets=False)
+    fitted = fit(
+        net,
+        lambda step: _batches(
+            examples, LengthBatches(lengths, size, config.epochs, seed, buckets=False, start=step)
+        ),
+        FitConfig(
+            config.epochs,
+            config.learning_rate,
+            config.clip,
+            0,
+            f"-{SELECT}_pcc" if selecting else "train_loss",
+            resolve_acoustic_precision(config.precision, device),
+            config.checkpoint_minutes,
+            seed,
+            batch_size=size,
+        ),
+        per_epoch=order.per_epoch,
+        device=device,
+        checkpoint=checkpoint,
+        tensorboard=tensorboard,
+        label=label,
+    )
+    if selecting:
+        net.load_state_dict(fitted.weights)
+    net.cpu()
+    scorer.dropout.generators = ()
+    _round(network)
+    rows = [{"train_mse": row.pop("train_loss"), **row} for row in map(dict, fitted.rows)]
+    return Joined(
+        {key: value.detach().clone() for key, value in scorer.state_dict().items()},
+        tdnn_folder.half(network.state_dict()),
+        rows,
+        fitted.best_epoch if selecting else len(rows),
+    )
+
+
+def _generator(device: torch.device) -> torch.Generator:
+    """The one that ``fit`` seeds before every step."""
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or 0]
+    return torch.default_generator
+
+
+def _round(network: Tdnn) -> None:
+    """Give the network the weights that a folder will have: rounded to float16."""
+    rounded = tdnn_folder.half(network.state_dict())
+    network.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v for k, v in rounded.items()}
+    )
+
+
+def _batches(
+    examples: Examples, order: LengthBatches
+) -> Iterator[tuple[list[int], Stream, Tensor]]:
+    labels = torch.from_numpy(np.asarray(examples.labels, np.float32))
+    for members in order:
+        chosen = [index for _, _, index in members]
+        yield chosen, examples.data.stream(chosen), labels[chosen]
