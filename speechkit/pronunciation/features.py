@@ -20,7 +20,6 @@ from speechkit.acoustic.base import AcousticModel, Evidence
 from speechkit.errors import UserError
 from speechkit.pronunciation import ctc_gop, gop, prosody_features, stp_gop
 from speechkit.pronunciation.feature_settings import (
-    DEEP,
     FORMAT,
     Extracted,
     FeatureSettings,
@@ -211,23 +210,28 @@ class FeaturePipeline:
             starts, ends = frames_at(begin, end, model.frame_shift, evidence.frames)
         else:
             starts, ends = converted(alignment, work.shift / model.frame_shift, evidence.frames)
-        if work.alignment is None:
+        first = work.alignment is None
+        if first:
             work.alignment, work.shift = alignment, model.frame_shift
             work.evidence = evidence if work.request.keep_evidence else None
             work.words = [
                 [variants[choice]]
                 for variants, choice in zip(work.words, alignment.variants, strict=True)
             ]
+        phones = [segment.phone for segment in alignment.segments]
+        if settings.deep:  # what aligns is asked for phones, the other model has perhaps none
+            if first:
+                work.scores = gop.segment_block(model, evidence, phones, starts, ends)[1]
+            if number < len(settings.am):
+                work.blocks[number] = self._hidden(model, evidence, starts, ends)
+            return
         if number >= len(settings.am):  # it only aligns
             return
-        phones = [segment.phone for segment in alignment.segments]
         work.blocks[number], scores = self._block(model, evidence, phones, starts, ends)
         if settings.stp:
-            logs = model.state_log_posteriors(evidence)
-            path = alignment.states
-            work.stp[number] = stp_gop.stp_gop(logs, self._transitions[number], path, starts, ends)[
-                :, None
-            ]
+            logs, rates = model.state_log_posteriors(evidence), self._transitions[number]
+            column = stp_gop.stp_gop(logs, rates, alignment.states, starts, ends)
+            work.stp[number] = column[:, None]
         if number == 0:
             work.scores = scores
 
@@ -240,21 +244,16 @@ class FeaturePipeline:
         ends: np.ndarray,
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """Columns of one model, and log posterior and GOP of each phone (of segments if both)."""
-        blank = model.blank if model.topology == "ctc" else None
         logs, labels, blocks = evidence.log_posteriors, model.labels, []
         method = self.settings.method
-        if method in ("ctc", "both"):
+        if method != "segment":
+            blank = model.blank if model.topology == "ctc" else None
             block, *found = ctc_gop.ctc_features(logs, phones, labels, blank, model.name)
             blocks.append(block)
             scores = (found[0], found[1])
         if method != "ctc":
-            ids = gop.canonical_ids(phones, labels, model.name)
-            frames = gop.phone_log_posteriors(logs, labels, blank)
-            block = gop.segment_features(frames, starts, ends, ids)
+            block, scores = gop.segment_block(model, evidence, phones, starts, ends)
             blocks.insert(0, block)
-            scores = gop.scalar_gop(block, ids)
-        if method == DEEP:
-            return self._hidden(model, evidence, starts, ends), scores
         return np.concatenate(blocks, axis=1), scores
 
     def _hidden(

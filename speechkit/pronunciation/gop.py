@@ -21,7 +21,7 @@ from speechkit.acoustic.phones import KALDI_ID, KALDI_PHONES, kaldi_name, pure
 from speechkit.errors import UserError
 
 if TYPE_CHECKING:
-    from speechkit.acoustic.base import Evidence
+    from speechkit.acoustic.base import AcousticModel, Evidence
 
 LOG_FLOOR = -100.0
 """Least log posterior of a frame: a phone that underflows must not decide a mean alone."""
@@ -153,3 +153,29 @@ def scalar_gop(features: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.nd
     lpp = features[:, : len(KALDI_PHONES)]
     own = np.take_along_axis(lpp, ids[:, None], axis=1)[:, 0]
     return own, own - lpp.max(axis=1)
+
+
+def segment_block(
+    model: AcousticModel,
+    evidence: Evidence,
+    phones: Sequence[str],
+    starts: np.ndarray,
+    ends: np.ndarray,
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """The 84 features ``[P, 84]`` of phones, and their log posterior and GOP, each ``[P]``.
+
+    Args:
+        model: that gave the evidence.
+        evidence: of the recording.
+        phones: the P canonical phones.
+        starts: first frame of each.
+        ends: the frame after its last.
+
+    Raises:
+        UserError: the model lacks a phone.
+    """
+    blank = model.blank if model.topology == "ctc" else None
+    ids = canonical_ids(phones, model.labels, model.name)
+    frames = phone_log_posteriors(evidence.log_posteriors, model.labels, blank)
+    block = segment_features(frames, starts, ends, ids)
+    return block, scalar_gop(block, ids)

@@ -47,7 +47,8 @@ class Row:
         phone: canonical, as given (``IY0``).
         start: in seconds; NaN where the features were imported without times.
         duration: in seconds; NaN as above.
-        log_posterior: of the canonical phone, from the first acoustic model.
+        log_posterior: of the canonical phone, from the first acoustic model (beside deep
+            features: from the one that aligned).
         gop: scalar GOP of the same model; at most 0.
     """
 

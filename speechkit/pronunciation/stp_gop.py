@@ -22,6 +22,7 @@ Here a senone is a plain state, ``3 * label + state``, of the S = 3 C of a model
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ TRANSITION_FLOOR = 1e-4  # as in Sphinx: a transition that training never saw is
 def stp_gop(
     state_logs: Any,
     transitions: np.ndarray,
-    states: np.ndarray,
+    states: np.ndarray | Sequence[int],
     starts: np.ndarray,
     ends: np.ndarray,
 ) -> np.ndarray:
