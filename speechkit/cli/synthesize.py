@@ -28,6 +28,13 @@ def synthesize_scores(
     allow_shared: Annotated[
         bool, typer.Option("--allow-shared", help="Let the two sets have speakers in common.")
     ] = False,
+    mean_gop: Annotated[
+        bool,
+        typer.Option(
+            "--mean-gop/--no-mean-gop",
+            help="The average GOP of all phones as a feature, beside the paper's.",
+        ),
+    ] = True,
     folds: Annotated[int, typer.Option(help="Folds of speakers to measure the regressor.")] = 5,
     name: options.OutName = "",
     seed: options.Seed = 0,
@@ -42,10 +49,18 @@ def synthesize_scores(
     """
     from speechkit.cli.output import print_json, print_table
     from speechkit.scoring import synthesis
+    from speechkit.scoring.trees import TreeSettings
     from speechkit.workdir import WorkDir
 
     settings = synthesis.Settings(
-        set_name, train, gop, options.words(targets), allow_shared, folds, seed
+        set_name,
+        train,
+        gop,
+        options.words(targets),
+        allow_shared,
+        folds,
+        seed,
+        TreeSettings(mean_gop=mean_gop),
     )
     folder = synthesis.synthesize(WorkDir(directory), settings, name, force)
     summary = synthesis.read_summary(folder)

@@ -69,7 +69,7 @@ class Settings:
     allow_shared: bool = False
     folds: int = 5
     seed: int = 0
-    trees: TreeSettings = field(default_factory=TreeSettings)
+    trees: TreeSettings = field(default_factory=lambda: TreeSettings(mean_gop=True))
 
     def __post_init__(self) -> None:
         accepted = LEVELS["utterance"]

@@ -25,8 +25,15 @@ if TYPE_CHECKING:
     from speechkit.scoring.data import ScoringSet
 
 FILE = "trees.npz"
-COLUMNS = (*(f"gop_{p}" for p in ARPABET), *(f"position_{p}" for p in ARPABET), "phones")
-"""Names of the 79 features."""
+COLUMNS = (
+    *(f"gop_{p}" for p in ARPABET),
+    *(f"position_{p}" for p in ARPABET),
+    "phones",
+    "gop",
+)
+"""Names of the 80 features: the 79 of the paper, and the average GOP of all phones."""
+
+PAPER = 79
 
 _TREES = 6  # stream of the draws
 
@@ -43,6 +50,7 @@ class TreeSettings:
         l2: penalty on the values of leaves.
         column_share: share of the features that each split may choose from, drawn anew. This
             draw is what a seed determines: without it all seeds would be the same model.
+        mean_gop: add the average GOP of all phones, which the paper's features lack.
 
     Raises:
         UserError: a value out of range.
@@ -51,9 +59,10 @@ class TreeSettings:
     trees: int = 400
     learning_rate: float = 0.05
     leaves: int = 4
-    leaf_samples: int = 20
+    leaf_samples: int = 10
     l2: float = 1.0
     column_share: float = 0.3
+    mean_gop: bool = False
 
     def __post_init__(self) -> None:
         if (
@@ -71,10 +80,10 @@ class TreeSettings:
 def features(
     phone_ids: np.ndarray, gop: np.ndarray, positions: np.ndarray, first: np.ndarray
 ) -> np.ndarray:
-    """The paper's features of U utterances, float64 ``[U, 79]``, as ``COLUMNS``.
+    """Features of U utterances, float64 ``[U, 80]``, as ``COLUMNS``.
 
-    Average GOP and average position of each phone type (NaN where it does not occur), and the
-    number of phones.
+    Those of the paper: average GOP and average position of each phone type (NaN where it does
+    not occur), and the number of phones. And one more: the average GOP of all phones.
 
     Args:
         phone_ids: of N phones, from 1.
@@ -90,7 +99,8 @@ def features(
     for values in (gop, positions):
         sums = np.bincount(cells, np.asarray(values, np.float64), len(sizes) * types)
         means.append(np.where(count, sums / np.maximum(count, 1), np.nan).reshape(shape))
-    return np.concatenate([*means, sizes[:, None].astype(np.float64)], axis=1)
+    mean = np.add.reduceat(np.asarray(gop, np.float64), first[:-1]) / sizes
+    return np.concatenate([*means, sizes[:, None], mean[:, None]], axis=1)
 
 
 def features_of(found: ScoringSet) -> np.ndarray:
@@ -134,7 +144,7 @@ class TreeModel:
     base: float
 
     def evaluate(self, columns: np.ndarray) -> np.ndarray:
-        """What scikit-learn's ``predict`` gives, float64 ``[U]``, of features ``[U, 79]``."""
+        """What scikit-learn's ``predict`` gives, float64 ``[U]``, of features ``[U, 80]``."""
         rows = np.arange(len(columns))[:, None]
         at = np.broadcast_to(self.roots, (len(columns), len(self.roots)))
         for _ in range(self.depth):
@@ -180,7 +190,12 @@ class TreeModel:
         for f in fields(self)[:6]:
             if getattr(self, f.name).shape != (nodes,):
                 raise ValueError(f"{f.name} has another length")
-        for name, end in (("left", nodes), ("right", nodes), ("roots", nodes), ("feature", 79)):
+        for name, end in (
+            ("left", nodes),
+            ("right", nodes),
+            ("roots", nodes),
+            ("feature", len(COLUMNS)),
+        ):
             index = getattr(self, name)
             if index.dtype.kind != "i" or ((index < 0) | (index >= end)).any():
                 raise ValueError(f"{name} leads out of the arrays")
@@ -200,10 +215,12 @@ def fit(found: ScoringSet, seed: int, settings: TreeSettings | None = None) -> T
 def fit_columns(
     columns: np.ndarray, labels: np.ndarray, seed: int, settings: TreeSettings | None = None
 ) -> TreeModel:
-    """As :func:`fit`, of features ``[U, 79]`` and labels ``[U]``."""
+    """As :func:`fit`, of features ``[U, 80]`` and labels ``[U]``."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     settings = settings or TreeSettings()
+    if not settings.mean_gop:
+        columns = columns[:, :PAPER]  # the trees that result never ask for the other
     given = ~np.isnan(labels)
     if given.sum() < 2:
         raise UserError(
@@ -218,11 +235,19 @@ def fit_columns(
         max_features=settings.column_share,
         early_stopping=False,
         random_state=int(rng(seed, _TREES).integers(2**31)),
-    ).fit(columns[given], labels[given].astype(np.float64))
+    ).fit(_splittable(columns[given]), labels[given].astype(np.float64))
     found = _arrays(model)
     # The trees are read from private attributes: a release that changes them must not pass.
     assert np.allclose(found.evaluate(columns), model.predict(columns), atol=1e-9)
     return found
+
+
+def _splittable(columns: np.ndarray) -> np.ndarray:
+    """Zeros for features that every utterance lacks (a phone that never occurs).
+
+    scikit-learn refuses a column without any value; no tree can ask for a constant one.
+    """
+    return np.where(np.isnan(columns).all(axis=0), 0.0, columns)
 
 
 def _arrays(model: HistGradientBoostingRegressor) -> TreeModel:

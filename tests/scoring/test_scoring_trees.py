@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -46,12 +47,13 @@ def test_features_by_hand():
         np.array([4, 1, 3, 2, 3]),
         np.array([0, 3, 5]),
     )
-    assert columns.shape == (2, 79) == (2, len(trees.COLUMNS))
+    assert columns.shape == (2, 80) == (2, len(trees.COLUMNS))
     named = [dict(zip(trees.COLUMNS, row, strict=True)) for row in columns]
     assert named[0]["gop_AH"] == -1 and named[0]["gop_T"] == -3 and np.isnan(named[0]["gop_S"])
     assert named[0]["position_T"] == 2 and named[0]["position_AH"] == 4
     assert named[1]["gop_AH"] == -3 and named[1]["position_S"] == 2 and named[1]["gop_S"] == 0
     assert [row["phones"] for row in named] == [3, 2]
+    assert [row["gop"] for row in named] == pytest.approx([-7 / 3, -1.5])
     assert np.isnan(columns[0]).sum() == 2 * 37
 
 
@@ -62,11 +64,11 @@ def test_evaluation_is_that_of_scikit_learn(found, tmp_path):
         learning_rate=0.2, max_iter=30, max_leaf_nodes=6, min_samples_leaf=3, l2_regularization=1.0,
         max_features=0.3, early_stopping=False,
         random_state=int(trees.rng(3, trees._TREES).integers(2**31)),
-    ).fit(columns, found.labels.astype(float))  # fmt: skip
+    ).fit(columns[:, :79], found.labels.astype(float))  # fmt: skip
     other = trees.features_of(draw(60, seed=1))
     other[::7] = np.nan  # missing everywhere, also where training had values
     for x in (columns, other, other * 3):
-        assert model.evaluate(x) == pytest.approx(reference.predict(x), abs=1e-12)
+        assert model.evaluate(x) == pytest.approx(reference.predict(x[:, :79]), abs=1e-12)
     model.save(tmp_path)
     read = trees.TreeModel.load(tmp_path)
     assert (read.evaluate(other) == model.evaluate(other)).all()
@@ -88,6 +90,16 @@ def test_a_tree_that_cannot_split(found):
     assert few.evaluate(trees.features_of(found)) == pytest.approx(0.5)
 
 
+def test_a_phone_that_never_occurs_in_training(found):
+    columns = trees.features_of(found).copy()
+    columns[:, [5, 39 + 5]] = np.nan
+    model = trees.fit_columns(columns, found.labels, 0, SMALL)
+    assert (
+        model.evaluate(columns)
+        == model.evaluate(np.where(np.isnan(columns[:, [5]]) & (np.arange(80) == 5), -1.0, columns))
+    ).all()  # where it does occur later, nothing changes
+
+
 def test_bad_input(found, tmp_path):
     labels = np.full(80, np.nan)
     labels[0] = 1
@@ -104,3 +116,11 @@ def test_bad_input(found, tmp_path):
     model.save(tmp_path)
     with pytest.raises(DataError, match="left leads out"):
         trees.TreeModel.load(tmp_path)
+
+
+def test_the_average_of_all_phones_is_a_feature_on_demand(found):
+    columns = trees.features_of(found)
+    plain = trees.fit_columns(columns, found.labels, 0, SMALL)
+    assert plain.feature.max() < trees.PAPER
+    more = trees.fit_columns(columns, found.labels, 0, replace(SMALL, mean_gop=True))
+    assert trees.PAPER in more.feature
