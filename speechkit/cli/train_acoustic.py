@@ -136,6 +136,7 @@ def train_acoustic(
     from speechkit.acoustic.tdnn_presets import preset
     from speechkit.acoustic.tdnn_settings import AcousticConfig
     from speechkit.cli.output import print_summary
+    from speechkit.training.ranks import ranks
     from speechkit.workdir import WorkDir
 
     size = preset(model)
@@ -185,4 +186,5 @@ def train_acoustic(
         checkpoint_minutes=checkpoint_minutes,
         force=force,
     )
-    print_summary(folder, as_json)
+    if not ranks().rank:
+        print_summary(folder, as_json)
