@@ -83,6 +83,9 @@ def train_emotion(
         Str, _flag("What chooses the step: loss, accuracy or uar of the validation clips.")
     ] = None,
     keep_checkpoints: Annotated[Int, _flag("Encoders: 2 also keeps the last step's.")] = None,
+    label_smoothing: Annotated[
+        Float, _flag("fbank-cnn: share of the target that all classes get alike.")
+    ] = None,
     class_weights: Annotated[Str, _flag("none, balanced, effective or score-balanced.")] = None,
     beta: Annotated[Float, _flag("Of the effective number of clips.")] = None,
     mask_time: Annotated[Float, _flag("Networks: share of frames masked (SpecAugment).")] = None,
@@ -131,7 +134,8 @@ def train_emotion(
 _SETTINGS = (
     "head", "speaker_norm", "hidden", "channels", "dropout", "pooling", "layers", "freeze",
     "epochs", "batch_size", "accumulate", "learning_rate", "weight_decay", "clip", "schedule",
-    "warmup", "evaluate_every", "patience", "select", "keep_checkpoints", "class_weights", "beta",
+    "warmup", "evaluate_every", "patience", "select", "keep_checkpoints", "label_smoothing",
+    "class_weights", "beta",
     "mask_time", "mask_time_length", "mask_feature", "mask_feature_length", "layer_drop",
     "buckets", "gradient_checkpointing", "precision",
 )  # fmt: skip

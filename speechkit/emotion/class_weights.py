@@ -46,6 +46,8 @@ class WeightedCrossEntropy(nn.Module):
     Args:
         weights: ``[C]``.
         by_prediction: the model's class decides.
+        smoothing: share of the target that all classes get alike (label smoothing; C. Szegedy
+            et al., "Rethinking the Inception architecture", CVPR 2016).
 
     Shape:
         logits ``[B, C]``, targets ``[B]`` -> a scalar.
@@ -53,12 +55,16 @@ class WeightedCrossEntropy(nn.Module):
 
     weights: Tensor
 
-    def __init__(self, weights: Tensor, by_prediction: bool = False) -> None:
+    def __init__(
+        self, weights: Tensor, by_prediction: bool = False, smoothing: float = 0.0
+    ) -> None:
         super().__init__()
         self.register_buffer("weights", weights, persistent=False)
-        self.by_prediction = by_prediction
+        self.by_prediction, self.smoothing = by_prediction, smoothing
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        losses = nn.functional.cross_entropy(logits.float(), targets, reduction="none")
+        losses = nn.functional.cross_entropy(
+            logits.float(), targets, reduction="none", label_smoothing=self.smoothing
+        )
         decides = logits.detach().argmax(-1) if self.by_prediction else targets
         return (losses * self.weights[decides]).mean()

@@ -24,6 +24,7 @@ class CnnConfig:
         clip: largest L2 norm of the gradient.
         patience: epochs without a better one before training stops; 0 for never.
         select: what chooses the epoch: loss, accuracy or uar of the validation clips.
+        label_smoothing: share of the target that all classes get alike, in training.
         class_weights: see :func:`speechkit.emotion.class_weights.class_weights`.
         beta: of the effective number of clips.
         mask_time: share of the frames masked in training (SpecAugment).
@@ -34,14 +35,15 @@ class CnnConfig:
     """
 
     channels: tuple[int, ...] = (16, 32, 64, 64)
-    dropout: float = 0.3
+    dropout: float = 0.5
     epochs: int = 40
     batch_size: int = 16
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     weight_decay: float = 0.01
     clip: float = 5.0
     patience: int = 12
     select: str = "loss"
+    label_smoothing: float = 0.1
     class_weights: str = "none"
     beta: float = 0.99
     mask_time: float = 0.1
@@ -62,9 +64,13 @@ class CnnConfig:
             raise UserError(f"--channels {shown} are not four widths.", "As in: 16,32,64,64")
         if not 0 < self.clip < math.inf:
             raise UserError(f"--clip {self.clip} is not positive.")
-        for flag, value in (("time", self.mask_time), ("feature", self.mask_feature)):
+        for flag, value in (
+            ("mask-time", self.mask_time),
+            ("mask-feature", self.mask_feature),
+            ("label-smoothing", self.label_smoothing),
+        ):
             if not 0 <= value < 1:
-                raise UserError(f"--mask-{flag} {value} is not from 0 to below 1.")
+                raise UserError(f"--{flag} {value} is not from 0 to below 1.")
         if min(self.mask_time_length, self.mask_feature_length) < 1:
             raise UserError("--mask-time-length and --mask-feature-length are from 1.")
 

@@ -72,7 +72,9 @@ class CnnTraining(Trainable):
         super().__init__()
         self.net, self.config, self.valid = net, config, valid
         weights = class_weights(counts, config.class_weights, config.beta)
-        self.criterion = WeightedCrossEntropy(weights, config.class_weights == "score-balanced")
+        self.criterion = WeightedCrossEntropy(
+            weights, config.class_weights == "score-balanced", config.label_smoothing
+        )
         self.augment = SpecAugment(
             config.mask_time,
             config.mask_time_length,
