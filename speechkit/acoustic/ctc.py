@@ -21,7 +21,7 @@ BLANK = "<blank>"
 MAP_FILE = "arpabet.txt"
 _FILES = ["*.json", "*.safetensors", "pytorch_model*.bin", MAP_FILE]
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
-_TORCHAUDIO = "torchaudio:"
+TORCHAUDIO = "torchaudio:"
 _SAMPLES = 64  # pieces of a weights file that its fingerprint reads
 _PIECE = 1 << 16  # bytes
 
@@ -121,15 +121,20 @@ def load_ctc(spec: str, device: str = "cpu", *, hidden: bool | int = False) -> C
     """
     name, option, file = spec.partition(",map=")
     map_file = Path(file) if option else None
-    if name.startswith(_TORCHAUDIO):
-        return _load_bundle(name.removeprefix(_TORCHAUDIO), device, map_file, hidden)
-    folder = Path(name.removeprefix(hub.PREFIX))
-    if not folder.is_dir():
-        folder = _fetch(name.removeprefix(hub.PREFIX))
-    return _load_folder(folder, name, device, map_file, hidden)
+    if name.startswith(TORCHAUDIO):
+        return _load_bundle(name.removeprefix(TORCHAUDIO), device, map_file, hidden)
+    return _load_folder(folder_of(name), name, device, map_file, hidden)
 
 
-def _fetch(name: str) -> Path:
+def folder_of(name: str) -> Path:
+    """The folder of a Hugging Face model: itself, or one fetched from the hub.
+
+    Raises:
+        UserError: it is neither there nor on the hub, or cannot be fetched.
+    """
+    name = name.removeprefix(hub.PREFIX)
+    if Path(name).is_dir():
+        return Path(name)
     if not hub.is_repository(name):
         raise UserError(
             f"'{name}' is neither a folder nor a model of the Hugging Face hub.",
@@ -230,13 +235,7 @@ def _load_bundle(name: str, device: str, map_file: Path | None, hidden: bool | i
     bundle = bundles[name]
     vocabulary = [str(label) for label in bundle.get_labels()]
     to_arpabet(vocabulary, map_file)
-    try:
-        model = bundle.get_model().eval().to(device)
-    except OSError as error:
-        raise UserError(
-            f"The bundle '{name}' could not be fetched: {error}.",
-            "Where there is a network, torchaudio keeps it in ~/.cache/torch/hub; copy it here.",
-        ) from error
+    model = bundle_model(bundle, name, device)
     network = BundleNetwork(model, device, hidden, int(bundle.sample_rate))
     return CtcModel(
         f"torchaudio:{name}",
@@ -249,3 +248,18 @@ def _load_bundle(name: str, device: str, map_file: Path | None, hidden: bool | i
         map_file,
         network.hidden,
     )
+
+
+def bundle_model(bundle: Any, name: str, device: str) -> Any:
+    """The network of a torchaudio bundle.
+
+    Raises:
+        UserError: it could not be fetched.
+    """
+    try:
+        return bundle.get_model().eval().to(device)
+    except OSError as error:
+        raise UserError(
+            f"The bundle '{name}' could not be fetched: {error}.",
+            "Where there is a network, torchaudio keeps it in ~/.cache/torch/hub; copy it here.",
+        ) from error

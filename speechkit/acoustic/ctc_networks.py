@@ -32,6 +32,7 @@ class HuggingFaceNetwork:
         device: cpu or cuda.
         front: content of preprocessor_config.json; empty: 16 kHz, normalised.
         hidden: return a layer's features as well: True for the last, or its number from 1.
+        head: load the CTC head; without it the logits are the last layer's features.
 
     Attributes:
         ratio: samples per frame.
@@ -43,13 +44,19 @@ class HuggingFaceNetwork:
     """
 
     def __init__(
-        self, folder: Path, device: str, front: dict[str, Any], hidden: bool | int
+        self,
+        folder: Path,
+        device: str,
+        front: dict[str, Any],
+        hidden: bool | int,
+        head: bool = True,
     ) -> None:
         import torch
 
         library = transformers()
         try:
-            loaded, told = library.AutoModelForCTC.from_pretrained(
+            kind = library.AutoModelForCTC if head else library.AutoModel
+            loaded, told = kind.from_pretrained(
                 folder, local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
             extractor = library.AutoFeatureExtractor if front else library.Wav2Vec2FeatureExtractor
@@ -57,15 +64,18 @@ class HuggingFaceNetwork:
         except Exception as error:  # formats have errors of their own; the reason is shown
             reason = " ".join(str(error).split())[:300]
             raise UserError(
-                f"The CTC model in {folder} cannot be loaded: {reason}",
-                "It must be saved by Hugging Face transformers, with a CTC head.",
+                f"The {'CTC model' if head else 'encoder'} in {folder} cannot be loaded: {reason}",
+                f"It must be saved by Hugging Face transformers{', with a CTC head' * head}.",
             ) from error
         if missing := sorted(k for k in told["missing_keys"] if not k.endswith(_MAY_LACK)):
             raise UserError(
-                f"{folder} lacks {len(missing)} weights of a CTC model ({missing[0]} ...).",
-                "Take one that was fine-tuned to write phones, not the bare encoder.",
+                f"{folder} lacks {len(missing)} weights of {'a CTC model' if head else 'its'} "
+                f"({missing[0]} ...).",
+                "Take one that was fine-tuned to write phones, not the bare encoder."
+                if head
+                else "Save it again with save_pretrained.",
             )
-        self._model, self._device = loaded.eval().to(device), device
+        self._model, self._device, self._head = loaded.eval().to(device), device, head
         self.hidden = _layer_of(loaded.config, hidden, str(folder)) if hidden else (0, 0)
         self.ratio = self._samples_per_frame()
 
@@ -78,7 +88,7 @@ class HuggingFaceNetwork:
             on_device = {key: value.to(self._device) for key, value in inputs.items()}
             try:
                 found = self._model(**on_device, output_hidden_states=bool(self.hidden[0]))
-                logits = found.logits[0]
+                logits = (found.logits if self._head else found.last_hidden_state)[0]
             except RuntimeError as error:
                 if "size" not in str(error):
                     raise
@@ -168,6 +178,10 @@ class BundleNetwork:
 
 def _layer_of(config: Any, wanted: bool | int, model: str) -> tuple[int, int]:
     """Number and width of a layer of a Hugging Face model."""
+    if getattr(config, "is_encoder_decoder", False):
+        raise UserError(
+            f"{model} has a decoder too.", "Take an encoder (wav2vec2, HuBERT, WavLM ...)."
+        )
     if getattr(config, "add_adapter", False):
         raise UserError(
             f"The acoustic model {model} shortens its frames by an adapter after its layers, "

@@ -27,6 +27,7 @@ def load_model(
     workdir: WorkDir | None = None,
     device: str = "cpu",
     hidden: bool | int = False,
+    phones: bool = True,
 ) -> AcousticModel:
     """The acoustic model of ``--am``.
 
@@ -39,6 +40,8 @@ def load_model(
         device: cpu or cuda; posteriors are read, not computed.
         hidden: evidence has hidden features where the model has them: True for those of the
             last layer, or the number of a layer from 1.
+        phones: False where hidden features are all that is asked of it: then it may also be an
+            encoder of Hugging Face or torchaudio that knows no phones.
 
     Raises:
         UserError: nothing is called so, or the model cannot be loaded.
@@ -48,13 +51,13 @@ def load_model(
 
         return SphinxModel(device=device)
     if spec.startswith(_CTC):
-        return _load_ctc(spec, device, hidden)
+        return _load_ctc(spec, device, hidden, phones)
     if spec.startswith(_POSTERIORS):
         from speechkit.acoustic.posteriors import load_posteriors
 
         return load_posteriors(spec)
     name, comma, option = spec.partition(_MAP)
-    return _load_folder(find_folder(name, workdir), comma + option, device, hidden)
+    return _load_folder(find_folder(name, workdir), comma + option, device, hidden, phones)
 
 
 def find_folder(spec: str, workdir: WorkDir | None) -> Path:
@@ -85,7 +88,7 @@ def trained_models(workdir: WorkDir) -> list[str]:
 
 
 def _load_folder(
-    folder: Path, option: str, device: str, hidden: bool | int = False
+    folder: Path, option: str, device: str, hidden: bool | int, phones: bool
 ) -> AcousticModel:
     card = folder / _CARD
     if card.is_file():
@@ -100,7 +103,7 @@ def _load_folder(
             f"{card} is of the kind '{kind}', which is no acoustic model.", f"Accepted: {ACCEPTED}."
         )
     if (folder / _HUGGING_FACE_CARD).is_file():
-        return _load_ctc(f"{folder}{option}", device, hidden)
+        return _load_ctc(f"{folder}{option}", device, hidden, phones)
     raise UserError(
         f"{folder} is no acoustic model: it has neither {_CARD} nor {_HUGGING_FACE_CARD}.",
         f"Accepted: {ACCEPTED}.",
@@ -116,7 +119,11 @@ def _kind(card: Path) -> Any:
     return content.get("kind") if isinstance(content, dict) else None
 
 
-def _load_ctc(spec: str, device: str, hidden: bool | int) -> AcousticModel:
+def _load_ctc(spec: str, device: str, hidden: bool | int, phones: bool) -> AcousticModel:
+    if not phones:
+        from speechkit.acoustic.encoder import load_encoder
+
+        return load_encoder(spec, device, hidden)
     from speechkit.acoustic.ctc import load_ctc
 
     return load_ctc(spec, device, hidden=hidden)

@@ -109,8 +109,10 @@ class FeaturePipeline:
         from speechkit.acoustic.models import load_model
 
         extra = settings.align_with and settings.align_with not in settings.am
-        hidden = {"hidden": settings.layer or True} if settings.deep else {}
-        models = [load_model(spec, workdir, device, **hidden) for spec in settings.am]
+        deep: dict[str, Any] = {}
+        if settings.deep:  # a model that does not align need not know phones
+            deep = {"hidden": settings.layer or True, "phones": not extra}
+        models = [load_model(spec, workdir, device, **deep) for spec in settings.am]
         if extra:
             models.append(load_model(settings.align_with, workdir, device))
         return cls(settings, models)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,3 +212,25 @@ def test_hidden_states_of_a_torchaudio_bundle(monkeypatch: pytest.MonkeyPatch) -
     last = load_model(spec, hidden=True)
     torch.testing.assert_close(last.evidence(samples()).hidden, states[1][0])
     assert load_model(spec).evidence(samples()).hidden is None
+
+
+def test_an_encoder_that_knows_no_phones(tmp_path: Path) -> None:
+    """The bare network of a CTC model has the same hidden states; sphinx finds the phones."""
+    import transformers
+
+    full = make_ctc(tmp_path / "ctc")
+    bare = tmp_path / "bare"
+    transformers.AutoModelForCTC.from_pretrained(full).wav2vec2.save_pretrained(bare)
+    shutil.copy(full / "preprocessor_config.json", bare)
+    settings = FeatureSettings((str(bare),), "deep", align_with="sphinx", layer=2, level="frame")
+    pipeline = FeaturePipeline.create(settings, None)
+    found = pipeline.extract(samples(), WORDS)
+    hidden = load_model(str(full), hidden=2).evidence(samples()).hidden
+    assert hidden is not None
+    np.testing.assert_allclose(found.features, hidden.numpy(), atol=1e-5)
+    assert len(found.rows) == 5 and max(row.gop for row in found.rows) <= 0
+    assert FeaturePipeline.from_config(pipeline.config(), None).columns == pipeline.columns
+    with pytest.raises(UserError, match="vocab.json cannot be read"):
+        FeaturePipeline.create(replace(settings, align_with=""), None)
+    with pytest.raises(UserError, match="no bundle 'WAV2VEC2_BAS'"):
+        load_model("torchaudio:WAV2VEC2_BAS", phones=False)
