@@ -1,13 +1,13 @@
 """Utterances of a set as tensors, and batches of them for several models at once.
 
-Nothing is padded where features are read: the phones of a batch lie one after the other
-(*packed*, see :mod:`speechkit.pronunciation.packing`). Attention over the phones of a word sees
-them as rows of a grid, a row for each word; attention over words has a row for each utterance.
+Nothing is padded: the phones of a batch lie one after another, and so do its words. Where models
+that are computed together have fewer of them than others, filling follows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,28 +16,28 @@ from torch.nn import functional
 
 from speechkit.pronunciation.packing import Layout, make_layout
 from speechkit.scoring.data import ScoringSet
+from speechkit.scoring.groups import Groups
 
 
 @dataclass(frozen=True)
 class ScoringBatch:
-    """B utterances for each of S models, packed.
+    """B utterances for each of S models.
 
     Args:
         features: of the phones ``[S, N, D]``; zeros in filling.
         phones: ids from 1 ``[S, N]``; 0 in filling.
-        used: phones that are not filling ``[S]``.
-        phone_layout: of the phones in words (in utterances, for a BLSTM). Models with fewer
-            words than others have words of a phone of filling at the end.
-        word_layout: of the words in utterances; None for a BLSTM.
         labels: from 0 to 1, NaN where there is none: ``[S, B]``.
+        of_words: the phones in words, for models that know words.
+        of_utterances: the words in utterances, for the same.
+        layout: the phones in utterances, for a BLSTM.
     """
 
     features: Tensor
     phones: Tensor
-    used: Tensor
-    phone_layout: Layout
-    word_layout: Layout | None
     labels: Tensor
+    of_words: Groups | None = None
+    of_utterances: Groups | None = None
+    layout: Layout | None = None
 
     def with_features(self, features: Tensor) -> ScoringBatch:
         """The same with other features, for S = 1.
@@ -72,11 +72,10 @@ class Batches:
         self.phones = put(np.pad(found.phone_ids, (0, 1)))
         self.labels = put(found.labels)
         self.start, self.length = put(found.first[:-1]), put(np.diff(found.first))
-        # Words that have phones; the last stands for a word of filling.
+        # Words that have phones; the last, without any, is filling.
         starts = np.flatnonzero(np.diff(found.words, prepend=-1))
         lengths = np.diff(np.append(starts, len(found.words)))
-        self.word_start = put(np.append(starts, len(found.words)))
-        self.word_length = put(np.append(lengths, 1))
+        self.word_length = put(np.append(lengths, 0))
         first_word = np.searchsorted(starts, found.first)
         self.first_word, self.words = put(first_word[:-1]), put(np.diff(first_word))
 
@@ -90,24 +89,27 @@ class Batches:
 
     def batch(self, utterances: Tensor, features: bool = True) -> ScoringBatch:
         """The utterances at int64 ``[S, B]``; without ``features`` they have no columns."""
+        lengths = self.length[utterances]
+        rows = _places(self.start[utterances], lengths, len(self.phones) - 1)
+        groups: dict[str, Any]
         if self.recurrent:
-            layout, of_words = make_layout(self.length[utterances]), None
-            starts, used = self.start[utterances], layout.lengths.sum(1)
+            layout = make_layout(lengths)  # it always has one phone of filling
+            rows = functional.pad(rows, (0, 1), value=len(self.phones) - 1)
+            groups = {"layout": layout}
         else:
-            of_words = make_layout(self.words[utterances])
-            places = self.first_word[utterances].gather(1, of_words.sequences) + of_words.columns
-            places = places.masked_fill(~of_words.filled, len(self.word_start) - 1)
-            layout = make_layout(self.word_length[places])
-            starts = self.word_start[places]
-            used = self.length[utterances].sum(1)
-        rows = starts.gather(1, layout.sequences) + layout.columns
-        rows = rows.masked_fill(~layout.filled, len(self.phones) - 1)
+            words = self.words[utterances]
+            places = _places(self.first_word[utterances], words, len(self.word_length) - 1)
+            of_words = Groups(self.word_length[places], rows.shape[1])
+            groups = {"of_words": of_words, "of_utterances": Groups(words)}
         columns = self.features if features else self.features[:, :0]
-        return ScoringBatch(
-            columns.index_select(0, rows.flatten()).view(*rows.shape, -1),
-            self.phones[rows],
-            used,
-            layout,
-            of_words,
-            self.labels[utterances],
-        )
+        taken = columns.index_select(0, rows.flatten()).view(*rows.shape, -1)
+        return ScoringBatch(taken, self.phones[rows], self.labels[utterances], **groups)
+
+
+def _places(first: Tensor, lengths: Tensor, filling: int) -> Tensor:
+    """The numbers from ``first`` on, ``lengths`` of them, of each of ``[S, B]``: ``[S, N]``."""
+    groups = Groups(lengths)
+    moved = (first.flatten() - groups.starts)[groups.group]
+    found = first.new_full((groups.models * groups.tokens,), filling)
+    found[groups.token] = torch.arange(len(moved), device=first.device) + moved
+    return found.view(groups.models, -1)

@@ -36,10 +36,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from speechkit.errors import UserError, require_choice
-from speechkit.pronunciation.fused import attention
 from speechkit.pronunciation.layers import Dropout, Linear, Norm, look_up
 from speechkit.pronunciation.packing import Layout
 from speechkit.scoring.batches import ScoringBatch
+from speechkit.scoring.groups import Groups
 
 KINDS = ("attention", "mean", "blstm")
 
@@ -113,7 +113,7 @@ class Scorer(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention with biases within the sequences of a layout."""
+    """Multi-head self-attention with biases within groups."""
 
     def __init__(self, models: int, width: int, heads: int) -> None:
         super().__init__()
@@ -121,10 +121,9 @@ class Attention(nn.Module):
         self.qkv = Linear(models, width, 3 * width)
         self.out = Linear(models, width, width)
 
-    def forward(self, x: Tensor, layout: Layout) -> Tensor:
-        """Packed ``[S, T, width]`` -> the same shape."""
-        mask = layout.mask.to(x.dtype)
-        return self.out(attention(self.qkv(x), layout.grid, layout.cells, mask, self.heads))
+    def forward(self, x: Tensor, groups: Groups) -> Tensor:
+        """``[S, T, width]`` -> the same shape."""
+        return self.out(groups.attention(self.qkv(x), self.heads))
 
 
 class Hierarchy(Scorer):
@@ -147,17 +146,18 @@ class Hierarchy(Scorer):
 
     def forward(self, batch: ScoringBatch) -> Tensor:
         """Scores of a batch; see :class:`Scorer`."""
-        assert batch.word_layout is not None
+        words, utterances = batch.of_words, batch.of_utterances
+        assert words is not None and utterances is not None
         x = functional.gelu(self.norm_frame(self.projected(batch.features)))
         x = x + look_up(self.phone, batch.phones)
-        x = self.dropout.of_first(x, batch.used)
+        x = self.dropout.of_first(x, words.used)
         if self.attends:
-            x = x + self.phone_attention(x, batch.phone_layout)
-        x = means(self.norm_phone(x), batch.phone_layout)
-        w = self.dropout(functional.gelu(self.word(x)), batch.word_layout)
+            x = x + self.phone_attention(x, words)
+        w = functional.gelu(self.word(words.means(self.norm_phone(x))))
+        w = self.dropout.of_first(w, utterances.used)
         if self.attends:
-            w = w + self.word_attention(w, batch.word_layout)
-        u = functional.gelu(self.utterance(means(w, batch.word_layout)))
+            w = w + self.word_attention(w, utterances)
+        u = functional.gelu(self.utterance(utterances.means(w)))
         return self.norm_sentence.then(self.score, u)[..., 0].sigmoid()
 
     def projected(self, features: Tensor) -> Tensor:
@@ -166,14 +166,6 @@ class Hierarchy(Scorer):
         weight = self.project.weight / self.std[:, None]
         bias = self.project.bias - (weight @ self.mean[..., None])[..., 0]  # type: ignore[operator]
         return torch.baddbmm(bias[:, None], features, weight.transpose(1, 2))
-
-
-def means(x: Tensor, layout: Layout) -> Tensor:
-    """Mean of each sequence, packed ``[S, T, W]`` -> ``[S, B, W]``."""
-    grid = layout.to_grid(x)
-    lengths = layout.lengths.reshape(-1, 1, 1)
-    share = torch.isfinite(layout.mask) / lengths  # [S * B, 1, L]
-    return torch.bmm(share.to(x.dtype), grid).view(*layout.lengths.shape, -1)
 
 
 class Blstm(Scorer):
@@ -190,7 +182,8 @@ class Blstm(Scorer):
 
     def forward(self, batch: ScoringBatch) -> Tensor:
         """Scores of a batch; see :class:`Scorer`."""
-        layout, parts = batch.phone_layout, look_up(self.phone, batch.phones)
+        layout, parts = batch.layout, look_up(self.phone, batch.phones)
+        assert layout is not None
         x = torch.cat([self.normalised(batch.features), parts], -1)
         ends = torch.empty(0)
         for layer in self.layers:
