@@ -62,10 +62,8 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
     from speechkit.pronunciation import model_folder
     from speechkit.pronunciation.features import FeaturePipeline
 
-    folder = _find(spec, workdir)
-    bundled = is_bundle(folder)
-    seeds = _seeds(folder / SCORER if bundled else folder)
-    assessor = model_folder.load(seeds, device)
+    folder = find_model(spec, workdir, "pronunciation", PRETRAINED)
+    assessor = model_folder.load(seed_folders(folder), device)
     configs = assessor.features_of
     if len(configs) > 1:
         raise UserError(
@@ -74,35 +72,41 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
             "Extract them in one folder (several --am for `speechkit extract-gop`), and train "
             "on that.",
         )
-    places = None
-    if bundled:
-        places = {
-            spec: str(place)
-            for spec in acoustic_specs(configs[0])
-            if (place := folder / ACOUSTIC / Path(spec).name).is_dir()
-        }
+    places = acoustic_places(folder, configs[0])
     pipeline = FeaturePipeline.from_config(configs[0], workdir, device, places)
     return Ready(spec or DEFAULT, assessor, pipeline)
 
 
-def _find(spec: str, workdir: WorkDir) -> Path:
-    if spec in ("", DEFAULT):
-        if not is_bundle(PRETRAINED):
+def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = None) -> Path:
+    """The folder of an experiment or of :func:`write`.
+
+    Args:
+        spec: a name under ``exp/<task>``, or a folder.
+        workdir: where names are looked up.
+        task: pronunciation or scoring.
+        shipped: the model that ``default``, or an empty name, stands for.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    if shipped is not None and spec in ("", DEFAULT):
+        if not is_bundle(shipped):
             raise UserError(
-                f"This installation lacks the default model ({PRETRAINED}).",
+                f"This installation lacks the default model ({shipped}).",
                 "Install speechkit again, or name a model of your own with --model.",
             )
-        return PRETRAINED
-    named = workdir.root / "exp" / "pronunciation" / spec
-    for folder in (named, Path(spec)):
+        return shipped
+    parent = workdir.root / "exp" / task
+    for folder in (parent / spec, Path(spec)):
         if is_bundle(folder) or _has_seeds(folder):
             return folder
-    parent = workdir.root / "exp" / "pronunciation"
-    known = [DEFAULT, *sorted(p.name for p in parent.glob("*") if _has_seeds(p))]
+    own = (p.name for p in parent.glob("[!.]*") if is_bundle(p) or _has_seeds(p))
+    known = [*([DEFAULT] if shipped is not None else []), *sorted(own)]
+    there = f"Known here: {', '.join(known)}." if known else "There are none yet."
     raise UserError(
-        f"There is no pronunciation model '{spec}': neither in {parent} nor as a folder."
+        f"There is no {task} model '{spec}': neither in {parent} nor as a folder."
         f"{closest(spec, known)}",
-        f"Known here: {', '.join(known)}. Train one with `speechkit train pronunciation`.",
+        f"{there} Train one with `speechkit train {task}`.",
     )
 
 
@@ -116,7 +120,20 @@ def _has_seeds(folder: Path) -> bool:
     return any(folder.glob("seed*/config.yaml"))
 
 
-def _seeds(folder: Path) -> list[Path]:
+def acoustic_places(folder: Path, features: Mapping[str, Any]) -> dict[str, str] | None:
+    """Where the acoustic models that lie beside a scorer are; None where none do."""
+    if not is_bundle(folder):
+        return None
+    return {
+        spec: str(place)
+        for spec in acoustic_specs(features)
+        if (place := folder / ACOUSTIC / Path(spec).name).is_dir()
+    }
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The seeds of a model, sorted."""
+    folder = folder / SCORER if is_bundle(folder) else folder
     found = [p.parent for p in folder.glob("seed*/config.yaml") if p.parent.name[4:].isdigit()]
     return sorted(found, key=lambda path: int(path.name[4:]))
 

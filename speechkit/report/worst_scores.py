@@ -42,7 +42,7 @@ def table(workdir: WorkDir, evaluation: Evaluation) -> Table | None:
         pairs = [_pair(row[aspect], row[f"{aspect}_mean"]) for aspect in aspects]
         who = f"{row['speaker']} ({found.gender.get(row['speaker'], '?')})"
         error = Cell(number(float(row["error"])), number=True)
-        sound = _player(utterances.get(row["utt"]))
+        sound = player(utterances.get(row["utt"]))
         text = Cell(row["text"], under=(row["utt"],))
         lines.append([int(row["rank"]), text, who, sound, error, *pairs])
     return Table(
@@ -59,7 +59,7 @@ def _pair(label: str, prediction: str) -> Cell:
     return Cell(shown, True, under=(number(float(prediction)),) if prediction else ())
 
 
-def _player(utterance: data.Utterance | None) -> Cell:
+def player(utterance: data.Utterance | None) -> Cell:
     """A player, or nothing where the recording cannot be read."""
     if utterance is None or utterance.wav.endswith("|"):
         return Cell("-")

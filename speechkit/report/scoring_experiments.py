@@ -1,0 +1,267 @@
+"""What the report reads of ``exp/scoring``: trained seeds, evaluations, and what they stand on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechkit.manifest import read_json, read_manifest
+from speechkit.report.pronunciation_experiments import Evaluation
+from speechkit.report.reading import read_rows, readable
+from speechkit.scoring import model_folder, results
+from speechkit.scoring.published import OURS, Recipe
+from speechkit.workdir import WorkDir
+
+_RECIPE = ("model", "input", "pretrain", "finetune")
+_FREE = ("features", "set_name", "labelled", "target", "init", "track", *_RECIPE)
+_FRAMES_AN_HOUR = 360_000
+FROM_OTHER = "other"  # pre-training of a run that starts from another experiment
+
+
+@dataclass
+class Seed:
+    """One trained seed.
+
+    Args:
+        number: the seed.
+        card: ``config.yaml``.
+        log: lines of ``log.tsv``; empty where there is none.
+        summary: measures of the training, and counts of parameters.
+        manifest: of the training.
+    """
+
+    number: int
+    card: dict[str, Any]
+    log: list[dict[str, str]]
+    summary: dict[str, Any]
+    manifest: dict[str, Any]
+
+
+@dataclass
+class Experiment:
+    """All seeds and evaluations of one name.
+
+    Args:
+        name: folder of ``exp/scoring``.
+        seeds: trained ones.
+        evaluations: finished ones.
+    """
+
+    name: str
+    seeds: list[Seed] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """``config.yaml`` of the first seed; empty without a model."""
+        return self.seeds[0].card if self.seeds else {}
+
+    def setting(self, name: str, default: Any = "") -> Any:
+        """A flag of ``train scoring``."""
+        return (self.card.get("training") or {}).get(name, default)
+
+    @property
+    def recipe(self) -> Recipe:
+        """The row of the paper's tables that the training answers to."""
+        plain = Recipe(*(str(self.setting(name)) for name in _RECIPE))
+        if self.setting("init"):
+            return Recipe(plain.model, plain.input, FROM_OTHER, plain.finetune)
+        return plain
+
+    @property
+    def target(self) -> str:
+        """The score of an utterance that is predicted."""
+        return str(self.card.get("target", ""))
+
+    @property
+    def aspect(self) -> str:
+        """The target as the measures name it."""
+        return f"utterance_{self.target}"
+
+    @property
+    def acoustic(self) -> str:
+        """Names of the acoustic models that the features are of."""
+        specs = [spec for one in self.card.get("features") or () for spec in one.get("am") or ()]
+        return " + ".join(Path(str(spec)).name for spec in specs)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Lowest and highest score of the target."""
+        low, high = self.card["scale"]
+        return float(low), float(high)
+
+    def labelled(self, workdir: WorkDir) -> int | None:
+        """Utterances with a human score that it learned from; None where it is not known."""
+        if self.recipe.finetune == "none":
+            return 0
+        given = self.setting("labelled", 0)
+        return int(given) if given else utterances(workdir, str(self.setting("set_name")))
+
+    def on(self, set_name: str) -> Evaluation | None:
+        """The evaluation on a set, the plain one before variants."""
+        found = sorted((e for e in self.evaluations if e.set == set_name), key=lambda e: e.variant)
+        return found[0] if found else None
+
+    def training_pcc(self) -> tuple[float, float | None] | None:
+        """PCC on what it learned from: of an evaluation on that set, else of the last epoch."""
+        if self.recipe.finetune == "none":
+            return None
+        if not self.setting("labelled", 0):
+            evaluation = self.on(str(self.setting("set_name")))
+            if evaluation and (found := evaluation.value(f"{self.aspect}_pcc")) is not None:
+                return found
+        logs = [seed.log[-1].get("train_pcc") for seed in self.seeds if seed.log]
+        values = [float(value) for value in logs if value]
+        return mean_std(values) if values and len(values) == len(self.seeds) else None
+
+    def parameters(self, part: str) -> int | None:
+        """Of the ``scorer`` or the ``acoustic`` model, as the training counted them."""
+        count = self.seeds[0].summary.get(f"{part}_parameters") if self.seeds else None
+        return int(count) if count else None
+
+    def otherwise(self, other: Experiment) -> int:
+        """How many further settings are not those of another experiment."""
+        own, theirs = ((one.card.get("training") or {}) for one in (self, other))
+        return sum(own[name] != theirs.get(name) for name in own if name not in _FREE)
+
+
+def mean_std(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean and standard deviation (None of one value)."""
+    mean = sum(values) / len(values)
+    squares = sum((value - mean) ** 2 for value in values)
+    return mean, (squares / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
+
+
+def utterances(workdir: WorkDir, name: str) -> int | None:
+    """How many a set has, from its manifest or its table."""
+    folder = workdir.root / "data" / name
+    counts = (read_manifest(folder) or {}).get("counts", {})
+    if isinstance(counts.get("utterances"), int):
+        return int(counts["utterances"])
+    try:
+        return sum(1 for line in (folder / "utt2spk").read_bytes().splitlines() if line.strip())
+    except OSError:
+        return None
+
+
+def collect(workdir: WorkDir) -> list[Experiment]:
+    """All experiments, the proposed recipe first; damaged parts are left out."""
+    base = workdir.exp("scoring")
+    names = sorted({p.name for p in base.glob("[!.]*") if p.is_dir()}) if base.is_dir() else []
+    found = []
+    for name in names:
+        one = Experiment(name)
+        for path in sorted((base / name).glob(f"seed*/{model_folder.CARD}")):
+            if path.parent.name[4:].isdigit():
+                one.seeds += readable(_seed, path.parent)
+        one.seeds.sort(key=lambda seed: seed.number)
+        for path in sorted((base / name / "eval").glob(f"[!.]*/{results.SUMMARY}")):
+            one.evaluations += readable(_evaluation, path.parent)
+        if one.seeds:
+            found.append(one)
+    if not found:
+        return []
+    main = main_of(found)
+
+    def place(one: Experiment) -> tuple[Any, ...]:
+        recipe = one.recipe
+        same = sum(getattr(recipe, name) != getattr(OURS, name) for name in _RECIPE)
+        foreign = (one.target != main.target, one.target, one.acoustic != main.acoustic)
+        return *foreign, one.acoustic, bool(one.setting("labelled", 0)), same, one.name
+
+    return sorted(found, key=place)
+
+
+def _seed(folder: Path) -> Seed:
+    log = folder / "log.tsv"
+    card = model_folder.read_card(folder)
+    if not isinstance(card.get("training"), dict) or len(card["scale"]) != 2:
+        raise ValueError(f"{model_folder.CARD} has another form")
+    return Seed(
+        int(folder.name[4:]),
+        card,
+        read_rows(log) if log.is_file() else [],
+        read_json(folder / "summary.json") or {},
+        read_manifest(folder) or {},
+    )
+
+
+def _evaluation(folder: Path) -> Evaluation:
+    params = (read_manifest(folder) or {}).get("params", {})
+    summary = results.read_summary(folder)
+    if not all(isinstance(value, dict) for value in summary.values()):
+        raise ValueError(f"{results.SUMMARY} has another form")
+    return Evaluation(folder, str(params.get("set", folder.name)), summary)
+
+
+@dataclass(frozen=True)
+class Acoustic:
+    """An acoustic model of ``train acoustic``.
+
+    Args:
+        name: folder of ``exp/acoustic``.
+        summary: what the training counted and measured.
+        sets: that it was trained on.
+    """
+
+    name: str
+    summary: dict[str, Any]
+    sets: str
+
+    @property
+    def hours(self) -> float | None:
+        """Of the recordings that it was trained on, each counted once."""
+        frames = self.summary.get("frames")
+        return frames / _FRAMES_AN_HOUR if frames else None
+
+
+def acoustic(workdir: WorkDir, name: str) -> Acoustic | None:
+    """An acoustic model by its name; None where it is not of this working directory."""
+    folder = workdir.root / "exp" / "acoustic" / name
+    summary = read_json(folder / "summary.json") if name else None
+    if not isinstance(summary, dict):
+        return None
+    params = (read_manifest(folder) or {}).get("params", {})
+    sets = params.get("sets") or params.get("set_name") or ""
+    return Acoustic(name, summary, sets if isinstance(sets, str) else ", ".join(map(str, sets)))
+
+
+Found = Sequence[tuple[Experiment, Evaluation]]
+
+
+def main_of(found: Iterable[Experiment]) -> Experiment:
+    """One of the experiments whose target, acoustic model and labelled set are the commonest.
+
+    Args:
+        found: at least one.
+    """
+    every = list(found)
+    keys = Counter((one.target, one.acoustic, one.setting("set_name")) for one in every)
+
+    def rank(one: Experiment) -> tuple[int, bool, bool]:
+        key = (one.target, one.acoustic, one.setting("set_name"))
+        return keys[key], not one.setting("labelled", 0), one.recipe == OURS
+
+    return max(every, key=rank)
+
+
+def alike(found: Found, main: Experiment) -> list[tuple[Experiment, Evaluation]]:
+    """Of each recipe the run that fits the others: with all labels, the same target, acoustic
+    model and settings."""
+    chosen: dict[Recipe, tuple[tuple[Any, ...], tuple[Experiment, Evaluation]]] = {}
+    for one, evaluation in found:
+        if one.target != main.target or one.recipe.pretrain == FROM_OTHER:
+            continue
+        rank = (
+            one.acoustic != main.acoustic,
+            bool(one.setting("labelled", 0)),
+            one.setting("set_name") != main.setting("set_name"),
+            one.otherwise(main),
+            one.name,
+        )
+        if one.recipe not in chosen or rank < chosen[one.recipe][0]:
+            chosen[one.recipe] = rank, (one, evaluation)
+    return [pair for _, pair in chosen.values()]

@@ -1,0 +1,293 @@
+"""Tables of transfer scoring beside the paper's: all runs, differences, adaptation, raters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from speechkit.kaldi import data
+from speechkit.manifest import read_json, read_manifest
+from speechkit.report import worst_scores
+from speechkit.report.cells import difference, number, spread
+from speechkit.report.model import Cell, Table
+from speechkit.report.reading import read_rows
+from speechkit.report.scoring_experiments import (
+    FROM_OTHER,
+    Evaluation,
+    Experiment,
+    Found,
+    acoustic,
+)
+from speechkit.report.scoring_paper import pcc_cell
+from speechkit.scoring.raters import inter_rater
+from speechkit.scoring.results import CLASSES, WORST
+from speechkit.workdir import WorkDir
+
+_MODEL = ("model", "trained on", "hours", "speakers", "parameters")
+_RUN = ("experiment", "score", "pre-training", "fine-tuning", "labels")
+
+
+def acoustic_models(workdir: WorkDir, found: Sequence[Experiment]) -> Table | None:
+    """What the acoustic models were trained on, and how well they hear held-out speakers."""
+    names = dict.fromkeys(name for one in found for name in one.acoustic.split(" + "))
+    known = [model for name in names if (model := acoustic(workdir, name)) is not None]
+    if not known:
+        return None
+    rows: list[list[Any]] = []
+    for model in known:
+        own = {
+            key.removeprefix("held_out_"): value
+            for key, value in model.summary.items()
+            if key.startswith("held_out_") and isinstance(value, float)
+        }
+        held = model.summary.get("held_out_sets") or {}
+        parts = [*([("folds", own)] if own else []), *held.items()] or [("-", {})]
+        for place, (heard, measures) in enumerate(parts):
+            head = [model.name, model.sets, model.hours, model.summary.get("speakers")]
+            head.append(_thousands(model.summary.get("parameters")))
+            shown = [
+                _percent(measures.get(key))
+                for key in ("frame_accuracy", "phone_accuracy", "phone_error_rate")
+            ]
+            rows.append([*(["", "", "", "", ""] if place else _rounded(head)), heard, *shown])
+    return Table(
+        [*_MODEL, "held out", "frames right (%)", "phones right (%)", "phone error rate (%)"],
+        rows,
+        "Hours of recordings, each counted once. Frames and phones (of the alignment) whose phone "
+        "has the highest posterior; the phone error rate is that of free phone decoding.",
+        dense=True,
+        title="Acoustic models",
+    )
+
+
+def _rounded(head: list[Any]) -> list[Any]:
+    return [round(value, 2) if isinstance(value, float) else value for value in head]
+
+
+def _thousands(value: Any) -> Cell:
+    return Cell(f"{int(value):,}" if value else "-", True)
+
+
+def _percent(value: Any) -> Cell:
+    return Cell("-" if value is None else number(100 * float(value), 1), True)
+
+
+def every_run(workdir: WorkDir, found: Found) -> Table:
+    """All experiments that were evaluated on a set."""
+    rows = []
+    for one, e in found:
+        recipe = one.recipe
+        rows.append(
+            [
+                Cell(one.name, under=(f"{recipe.model}, {recipe.input}", one.acoustic)),
+                one.target,
+                _pretrained(one),
+                recipe.finetune,
+                one.labelled(workdir),
+                spread(one.training_pcc(), 3),
+                pcc_cell(one, e),
+                _single(e, f"{one.aspect}_pcc_ensemble"),
+                spread(e.value(f"{one.aspect}_mse"), 4),
+                spread(e.value(f"{one.aspect}_macro_mae_points"), 2),
+                len(one.seeds),
+            ]
+        )
+    return Table(
+        [*_RUN, "training PCC", "PCC", "seeds averaged", "MSE", "MAE by score", "seeds"],
+        rows,
+        "±: standard deviation over seeds; in brackets the 95 % interval of a bootstrap over "
+        "speakers. Seeds averaged: PCC of the mean of their predictions. MSE is of scores from 0 "
+        "to 1; MAE by score, in points, is the mean over the scores that occur, so that rare ones "
+        "count like others.",
+        dense=True,
+        title="All runs",
+    )
+
+
+def _pretrained(one: Experiment) -> str:
+    if one.recipe.pretrain == FROM_OTHER:
+        return f"from '{one.setting('init')}'"
+    return one.recipe.pretrain
+
+
+def _single(evaluation: Evaluation, measure: str) -> Cell:
+    found = evaluation.value(measure)
+    return Cell("-" if found is None else number(found[0], 3), True)
+
+
+def differences(workdir: WorkDir, name: str, order: Sequence[str]) -> list[Table]:
+    """Differences to a baseline, of every comparison on a set.
+
+    Args:
+        workdir: the working directory.
+        name: the set.
+        order: of the experiments.
+    """
+    found = []
+    for path in sorted(workdir.exp("compare", "scoring").glob("[!.]*/summary.json")):
+        summary = read_json(path)
+        params = (read_manifest(path.parent) or {}).get("params", {})
+        if isinstance(summary, dict) and params.get("set") == name:
+            found.append(_differences(summary, order))
+    return found
+
+
+def _differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
+    there = summary["experiments"]
+    names = [*(name for name in order if name in there), *(n for n in there if n not in order)]
+    measures = list(dict.fromkeys(m for one in there.values() for m in one))
+    rows = [
+        [
+            name,
+            *(
+                difference(there[name].get(m), m.endswith("_mse"), digits=3 + m.endswith("_mse"),
+                           around=3 + m.endswith("_mse"))
+                for m in measures
+            ),
+        ]
+        for name in names
+    ]  # fmt: skip
+    return Table(
+        ["experiment", *(_measure(measure) for measure in measures)],
+        rows,
+        "Paired by utterance and seed. In brackets the 95 % interval of a bootstrap over speakers "
+        "(training is not resampled); ±: standard deviation of the difference over seeds. ▲ better,"
+        " ▼ worse than the baseline: the interval excludes 0, which one in twenty does by chance.",
+        dense=True,
+        title=f"Differences to '{summary['baseline']}'",
+    )
+
+
+def _measure(name: str) -> str:
+    """``utterance_total_pcc`` -> ``PCC (total)``."""
+    aspect, _, kind = name.rpartition("_")
+    return f"{kind.upper()} ({aspect.removeprefix('utterance_')})"
+
+
+def adaptation(workdir: WorkDir, found: Found) -> Table | None:
+    """One pre-trained scorer fine-tuned for several scores; None without such runs.
+
+    Beside each run stands the one that began from nothing, with the same score, acoustic model
+    and number of labels.
+    """
+    adapted = [pair for pair in found if pair[0].recipe.pretrain == FROM_OTHER]
+    if not adapted:
+        return None
+    rows = []
+    for one, e in sorted(adapted, key=lambda p: (p[0].labelled(workdir) or 0, p[0].target)):
+        labels = one.labelled(workdir)
+        plain = next(
+            (
+                (other, e_of)
+                for other, e_of in found
+                if other.recipe.pretrain == "none"
+                and (other.target, other.acoustic, other.recipe.model, other.recipe.input)
+                == (one.target, one.acoustic, one.recipe.model, one.recipe.input)
+                and other.labelled(workdir) == labels
+            ),
+            None,
+        )
+        alone = Cell("-", True) if plain is None else pcc_cell(*plain)
+        named = Cell(one.name, under=(f"from '{one.setting('init')}'",))
+        trained = one.parameters("scorer") if one.recipe.finetune == "frozen" else None
+        rows.append(
+            [
+                *(one.target, named, labels, _thousands(trained)),
+                pcc_cell(one, e),
+                alone,
+                len(one.seeds),
+            ]
+        )
+    return Table(
+        ["score", "run", "labels", "parameters that learn", "PCC", "without pre-training", "seeds"],
+        rows,
+        "One pre-trained scorer, fine-tuned for each score.",
+        dense=True,
+        title="Adaptation to other scores",
+    )
+
+
+def classes(found: Found, scale: tuple[float, float]) -> Table | None:
+    """Mean absolute error of every score, one column a run; None without any."""
+    read = [(one.name, _classes(e)) for one, e in found]
+    scores = sorted({score for _, rows in read for score in rows})
+    if not scores:
+        return None
+    table: list[list[Any]] = []
+    for score in scores:
+        own = [rows.get(score) for _, rows in read]
+        count = next(int(row["count"]) for row in own if row is not None)
+        table.append([Cell(f"{score:g}", True), count, *map(_class_cell, own)])
+    return Table(
+        ["score", "labels", *(name for name, _ in read)],
+        table,
+        f"Mean absolute error in points ({scale[0]:g} to {scale[1]:g}) of the utterances with that "
+        "label, and the mean prediction for them: how far the lowest scores are drawn to the mean.",
+        dense=True,
+        title="Errors by score",
+    )
+
+
+def _classes(evaluation: Evaluation) -> dict[float, dict[str, float]]:
+    path = evaluation.folder / CLASSES
+    rows = read_rows(path) if path.is_file() else []
+    keys = ("count", "mae", "mean_prediction")
+    return {float(row["score"]): {key: float(row[key]) for key in keys} for row in rows}
+
+
+def _class_cell(row: dict[str, float] | None) -> Cell:
+    if row is None:
+        return Cell("-", number=True)
+    return Cell(number(row["mae"], 2), True, under=(f"predicted {number(row['mean_prediction'])}",))
+
+
+def raters(workdir: WorkDir, name: str) -> Table | None:
+    """How far the raters of a set agree; None where it has no several raters."""
+    found = inter_rater(workdir.root / "data" / name)
+    if not found:
+        return None
+    names = sorted({rater for one in found.values() for rater in one.raters})
+    rows = []
+    for target, one in found.items():
+        each = [one.raters.get(rater) for rater in names]
+        cells = [Cell("-" if v is None else number(v, 3), True) for v in (one.mean, *each)]
+        rows.append([target, one.utterances, *cells])
+    return Table(
+        ["score", "utterances", "mean PCC", *names],
+        rows,
+        f"Each rater of '{name}' against the mean of the others (section 3.1 of the paper, where "
+        "it is 0.78 on the authors' own set): about what a model can reach.",
+        dense=True,
+        title="Agreement of raters",
+    )
+
+
+def worst(workdir: WorkDir, evaluation: Evaluation) -> Table | None:
+    """A table with players of an evaluation's worst utterances; None where it lists none.
+
+    Raises:
+        UserError: the set is gone, or breaks its format.
+        KeyError: the list has other columns.
+    """
+    path = evaluation.folder / WORST
+    rows = read_rows(path) if path.is_file() else []
+    if not rows:
+        return None
+    found = data.load(workdir.data(evaluation.set), workdir.root, allow_pipes=True)  # none is run
+    sources = {u.id: u for u in found.utterances}
+    lines = [
+        [
+            int(row["rank"]),
+            Cell(row["text"], under=(row["utt"],)),
+            f"{row['speaker']} ({found.gender.get(row['speaker'], '?')})",
+            worst_scores.player(sources.get(row["utt"])),
+            *(Cell(number(float(row[key]), 1), True) for key in ("label", "prediction", "error")),
+        ]
+        for row in rows
+    ]
+    return Table(
+        ["rank", "text", "speaker", "recording", "given", "predicted", "error"],
+        lines,
+        f"In points of the score's own scale. Recordings: the first {worst_scores.SECONDS:g} s.",
+        dense=True,
+    )

@@ -1,0 +1,156 @@
+"""A score of anyone's own recordings: audio and text in, the score of the whole out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from speechkit.acoustic.lexicon import Lexicon, normalise_text
+from speechkit.errors import UserError
+from speechkit.pronunciation.feature_settings import Extracted, Request
+from speechkit.pronunciation.recordings import Job, load, of_each, say_mismatch
+from speechkit.scoring.bundle import Ready
+from speechkit.scoring.data import single
+
+
+@dataclass(frozen=True)
+class SpokenWord:
+    """One word and when it is said, in seconds; ``guessed``: its pronunciation was in no
+    lexicon."""
+
+    word: str
+    start: float
+    end: float
+    guessed: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """One recording.
+
+    Args:
+        file: its name.
+        text: as it was given.
+        seconds: its length.
+        matches: False where the text is probably not what is said.
+        confidence: of that, see :mod:`speechkit.acoustic.align`.
+        target: which score.
+        scale: lowest and highest score.
+        score: mean of the seeds, on that scale.
+        spread: standard deviation over the seeds.
+        seeds: seed -> its score.
+        words: in order.
+    """
+
+    file: str
+    text: str
+    seconds: float
+    matches: bool
+    confidence: float
+    target: str
+    scale: tuple[float, float]
+    score: float
+    spread: float
+    seeds: dict[int, float]
+    words: list[SpokenWord] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "file": self.file,
+            "text": self.text,
+            "seconds": round(self.seconds, 3),
+            "matches": self.matches,
+            "confidence": round(self.confidence, 4),
+            "target": self.target,
+            "scale": list(self.scale),
+            "score": round(self.score, 3),
+            "spread_over_seeds": round(self.spread, 3),
+            "seeds": {str(seed): round(value, 3) for seed, value in self.seeds.items()},
+            "words": [
+                {
+                    "word": word.word,
+                    "start": round(word.start, 3),
+                    "end": round(word.end, 3),
+                    "pronunciation": "guessed" if word.guessed else "lexicon",
+                }
+                for word in self.words
+            ],
+        }
+
+
+def predict(
+    ready: Ready, jobs: Iterable[Job], lexicon: Lexicon, on_error: str = "stop"
+) -> list[Result]:
+    """Score recordings.
+
+    Args:
+        ready: the model.
+        jobs: recordings with their texts.
+        lexicon: of the pronunciations.
+        on_error: ``stop`` at the first that cannot be scored, or ``skip`` it with a warning.
+
+    Raises:
+        UserError: a recording cannot be scored (``stop``), or none can.
+    """
+    done = of_each(jobs, lambda job: predict_one(ready, job, lexicon), on_error)
+    lexicon.report()
+    return done
+
+
+def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
+    """Score one recording.
+
+    Raises:
+        UserError: the audio cannot be read, is silent, or too short for the text; the text is
+            empty or has words that cannot be pronounced.
+    """
+    made: dict[int, Extracted] = {}
+    samples, seconds = load(job.file, ready.pipelines[0].sample_rate)
+    texts = normalise_text(job.text)
+    request = Request(samples, lexicon.words(texts), texts=texts)
+    scores = []
+    for model, pipeline in zip(ready.models, ready.pipelines, strict=True):
+        if id(pipeline) not in made:
+            (found,) = pipeline.extract_many([request])
+            if isinstance(found, UserError):
+                raise found
+            made[id(pipeline)] = found
+        extracted = made[id(pipeline)]
+        one = single(extracted.features, extracted.rows, ready.inputs, ready.features)
+        scores.append(float(model.predict(one)[0]))
+    first = next(iter(made.values()))
+    alignment = first.alignment
+    if not alignment.matches:
+        say_mismatch(job, alignment.confidence)
+    low, high = (float(end) for end in ready.card["scale"])
+    points = low + (high - low) * np.clip(scores, 0.0, 1.0)
+    numbers = [int(model.card["seed"]) for model in ready.models]
+    return Result(
+        str(job.file),
+        job.text,
+        seconds,
+        alignment.matches,
+        alignment.confidence,
+        str(ready.card["target"]),
+        (low, high),
+        float(points.mean()),
+        float(points.std(ddof=1)) if len(points) > 1 else 0.0,
+        dict(zip(numbers, points.tolist(), strict=True)),
+        _words(first, lexicon),
+    )
+
+
+def _words(extracted: Extracted, lexicon: Lexicon) -> list[SpokenWord]:
+    """Words in order, from the first start to the last end of their phones."""
+    found: dict[int, SpokenWord] = {}
+    for row in extracted.rows:
+        end = row.start + row.duration
+        before = found.get(row.word_index)
+        start = row.start if before is None else before.start
+        guessed = row.word.upper() in lexicon.guessed
+        found[row.word_index] = SpokenWord(row.word, start, end, guessed)
+    return list(found.values())
