@@ -24,6 +24,7 @@ from speechkit.pronunciation.metrics import LOW, low_threshold
 from speechkit.pronunciation.normalise import Normaliser
 from speechkit.pronunciation.settings import LAST, TrainConfig
 from speechkit.text import write_skipped
+from speechkit.training import stacked_runs
 from speechkit.training.devices import keep_memory, resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -111,10 +112,10 @@ def _train(
         if each
     }
     files = {seed: out.part("state.pt") for seed, out in outputs.items()}
-    states = {seed: fitting.restore(file) for seed, file in files.items()}
+    states = {seed: stacked_runs.restore(file) for seed, file in files.items()}
     workers = 1 if device.type == "cuda" else jobs
     groups = []
-    for seeds in fitting.arrange(states, workers, device):
+    for seeds in stacked_runs.arrange(states, workers, device):
         group = fitting.Group(config, windows, criterion, measured, seeds, device)
         if kept := [state for seed in seeds if (state := states[seed]) is not None]:
             group.load(kept)
@@ -128,7 +129,7 @@ def _train(
     epochs = config.epochs * len(outputs)
     before = sum(group.epoch * len(group.seeds) for group in groups)
     with progress(f"train {name}", epochs, "epoch", before) as advance:
-        fitting.run(groups, files, workers, advance)
+        stacked_runs.run(groups, files, workers, advance)
     _write(outputs, config, groups, windows, normaliser, criterion)
 
 
@@ -189,7 +190,7 @@ def _write(
 ) -> None:
     found = windows.found
     for group in groups:
-        chosen = [_chosen(group, place) for place in range(len(group.seeds))]
+        chosen = [group.chosen(place) for place in range(len(group.seeds))]
         names = list(chosen[0][1])
         stacked = {n: torch.stack([weights[n] for _, weights in chosen]) for n in names}
         group.net.load_state_dict(stacked)
@@ -218,14 +219,6 @@ def _write(
                 phones=len(found.phones),
                 skipped=len(found.skipped),
             )
-
-
-def _chosen(group: fitting.Group, place: int) -> tuple[int, dict[str, torch.Tensor]]:
-    """Epoch, from 1, and weights that a seed ends with."""
-    best = group.best[place]
-    return (
-        (best["epoch"], best["weights"]) if best["epoch"] else (group.epoch, group.weights(place))
-    )
 
 
 def _thresholds(predicted: Mapping[str, np.ndarray], found: ScoredSet) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.losses import MultiAspectMSE
 from speechkit.pronunciation.models import build
 from speechkit.pronunciation.settings import TrainConfig
+from speechkit.training import stacked_runs
 from speechkit.training.seeds import rng
 from speechkit.workdir import WorkDir
 
@@ -111,11 +112,11 @@ def test_states_go_on_as_if_nothing_had_happened(root):
 
 def test_groups_of_seeds():
     cpu, states = torch.device("cpu"), dict.fromkeys(range(5))
-    assert fitting.arrange(states, 2, cpu) == [[0, 1], [2, 3], [4]]
-    assert fitting.arrange(states, 8, cpu) == [[0], [1], [2], [3], [4]]
-    assert fitting.arrange(states, 1, torch.device("cuda")) == [[0, 1, 2, 3, 4]]
+    assert stacked_runs.arrange(states, 2, cpu) == [[0, 1], [2, 3], [4]]
+    assert stacked_runs.arrange(states, 8, cpu) == [[0], [1], [2], [3], [4]]
+    assert stacked_runs.arrange(states, 1, torch.device("cuda")) == [[0, 1, 2, 3, 4]]
     states[1] = {"epoch": 5}
-    assert fitting.arrange(states, 2, cpu) == [[0], [1], [2, 3], [4]]
+    assert stacked_runs.arrange(states, 2, cpu) == [[0], [1], [2, 3], [4]]
 
 
 def config(**settings):
@@ -125,9 +126,9 @@ def config(**settings):
 def test_a_killed_run_is_taken_up(root, tmp_path, monkeypatch):
     make_scored(tmp_path, "train", utterances=23)
     work = WorkDir(tmp_path)
-    monkeypatch.setattr(fitting, "_BLOCK", 1)
+    monkeypatch.setattr(stacked_runs, "_BLOCK", 1)
     training.train(work, "whole", config(), [0, 1, 2], jobs=2)
-    save, saved = fitting.save, []
+    save, saved = stacked_runs.save, []
 
     def fail(made, files):
         save(made, files)
@@ -135,11 +136,11 @@ def test_a_killed_run_is_taken_up(root, tmp_path, monkeypatch):
         if len(saved) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting, "save", fail)
+    monkeypatch.setattr(stacked_runs, "save", fail)
     with pytest.raises(KeyboardInterrupt):
         training.train(work, "killed", config(), [0, 1, 2], jobs=2)
     assert not (tmp_path / "exp/pronunciation/killed/seed0").exists()
-    monkeypatch.setattr(fitting, "save", save)
+    monkeypatch.setattr(stacked_runs, "save", save)
     folders = training.train(work, "killed", config(), [0, 1, 2], jobs=2)
     for folder in folders:
         other = tmp_path / "exp/pronunciation/whole" / folder.name
