@@ -81,7 +81,10 @@ def make_run(root, name, noise, seeds=5, acoustic="small", sets=(), **settings):
         level = 0.68 + 0.6 * (found.labels - 0.68)
         shared = draw.normal(0, noise, len(level))
         made = level + shared + draw.normal(0, noise / 4, (seeds, len(level)))
-        write_evaluation(base / "eval" / found.name, found, np.clip(made, 0, 1))
+        folder = base / "eval" / found.name
+        scored = write_evaluation(folder, found, np.clip(made, 0, 1))
+        if name == "ours":
+            draw_figures(folder, scored)
 
 
 def write_evaluation(folder, found, predictions):
@@ -90,14 +93,18 @@ def write_evaluation(folder, found, predictions):
     scored = results.Scored(found, list(range(len(predictions))), predictions.astype(np.float64))
     results.write_tables(folder, scored, dict.fromkeys(found.utterances, "WE CALL IT <B>BEAR</B>"))
     results.write_summary(folder, results.summarize(scored, 100))
-    labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
-    (folder / "scatter.png").write_bytes(drawing.scatter(labels, mean, found.scale, "made"))
-    bins = results.calibration(mean, labels)
-    (folder / "calibration.png").write_bytes(drawing.calibration(bins, found.scale, "made"))
     manifest = {"command": "evaluate scoring", "params": {"set": found.name}, "counts": {},
                 "finished": "2026-01-03", "seconds": 1.0}  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return scored
+
+
+def draw_figures(folder, scored):
+    """The figures of an evaluation."""
+    labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
+    (folder / "scatter.png").write_bytes(drawing.scatter(labels, mean, scored.found.scale, "made"))
+    bins = results.calibration(mean, labels)
+    (folder / "calibration.png").write_bytes(drawing.calibration(bins, scored.found.scale, "made"))
 
 
 def make_acoustic(root, name, hours, parameters=946686):

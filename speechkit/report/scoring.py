@@ -119,7 +119,10 @@ def _pictures(
     yield from _curves(workdir, pairs, one)
     for file, caption in (
         (SCATTER, "Score given and predicted (mean of the seeds), a dot an utterance"),
-        (CALIBRATION, "Mean score given by mean score predicted, ten bins of as many utterances"),
+        (
+            CALIBRATION,
+            "Mean score given by mean score predicted, in bins of about as many utterances",
+        ),
     ):
         if (evaluation.folder / file).is_file():
             png = (evaluation.folder / file).read_bytes()

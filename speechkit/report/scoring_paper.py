@@ -250,6 +250,8 @@ def _acoustic(workdir: WorkDir, one: Experiment) -> str:
         return f"on the acoustic model {one.acoustic or '(not known)'}"
     count = int(known.summary.get("parameters") or 0)
     size, theirs = "", ""
+    if abs(known.hours - published.ACOUSTIC_HOURS) < 50 and not _differs(count):
+        return ""
     if _differs(count):
         size = f" ({count / 1e6:.2f} M parameters)"
         theirs = f" ({published.ACOUSTIC_PARAMETERS / 1e6:.2f} M)"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from speechkit.scoring.data import Inputs
     from speechkit.scoring.model_folder import ScoringModel
 
-_COPIED = (".yaml", ".json", ".safetensors", ".npz", ".tsv")
+_COPIED = (".yaml", ".json", ".safetensors", ".npz")
 
 
 @dataclass

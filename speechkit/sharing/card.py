@@ -29,6 +29,7 @@ _TITLES = {
 _USES = {
     "separation": "speechkit predict separation talk.wav --model {name}",
     "pronunciation": 'speechkit predict pronunciation a.wav --text "..." --model {name}',
+    "scoring": 'speechkit predict scoring a.wav --text "..." --model {name}',
     "emotion": "speechkit predict emotion a.wav --model {name}",
     "acoustic": "speechkit align --set SET --am {name}",
     "xvector": "speechkit extract-xvector --set SET --model {name}",

@@ -30,7 +30,7 @@ def collect(
     Raises:
         UserError: a part of the model that lies elsewhere is not there.
     """
-    if found.task == "pronunciation" and (made := _bundle(workdir, found, staging)):
+    if found.task in ("pronunciation", "scoring") and (made := _bundle(workdir, found, staging)):
         return made
     sources: dict[str, Path] = {}
     for model in found.models:
@@ -99,7 +99,9 @@ def _bundle(
     from speechkit.acoustic import models
     from speechkit.errors import UserError
     from speechkit.pronunciation import bundle
+    from speechkit.scoring import bundle as scoring_bundle
 
+    write = scoring_bundle.write if found.task == "scoring" else bundle.write
     if bundle.is_bundle(found.base):
         return None
     features = read_card(found.base / found.models[0]).get("features") or [{}]
@@ -115,7 +117,7 @@ def _bundle(
             f"needs them: {error.problem}"
         )
         return None
-    target = bundle.write(workdir, found.name, staging / "bundle", seeds)
+    target = write(workdir, found.name, staging / "bundle", seeds)
     sources = {
         path.relative_to(target).as_posix(): path
         for path in sorted(target.rglob("*"))

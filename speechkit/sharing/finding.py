@@ -97,4 +97,5 @@ def models_in(base: Path) -> tuple[Path, ...]:
         hidden = any(part.startswith(".") or part in _NOT_MODELS for part in relative.parts)
         if not hidden and any(card.parent.glob("*.safetensors")):
             found.append(relative)
-    return tuple(found)
+    # What lies in a model's folder, such as an acoustic model of its own, comes after it.
+    return tuple(sorted(found, key=lambda path: (len(path.parts), path)))
