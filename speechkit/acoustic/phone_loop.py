@@ -1,8 +1,8 @@
 """Free phone decoding: which phones a recording has, without knowing its text.
 
-A loop of all labels of the training alignment: each passes left to right through its three states, and
-after the last of one any label may begin. Staying and moving on inside a label costs nothing,
-as in alignment; the step from label a to label b is worth
+A loop of all labels of the training alignment: each passes left to right through its three
+states, and after the last of one any label may begin. Staying and moving on inside a label
+costs nothing, as in alignment; the step from label a to label b is worth
 
     lm_scale * log P(b | a) - insertion_penalty
 

@@ -23,7 +23,6 @@ from speechkit.acoustic.tdnn_source import ALIGNMENT, Source
 from speechkit.errors import UserError
 from speechkit.files import atomic_write
 from speechkit.kaldi.ark import ArkTable, ArkWriter
-from speechkit.log import logger
 from speechkit.manifest import read_manifest
 from speechkit.pronunciation.set_words import Words, words_of_set
 from speechkit.text import write_skipped
@@ -172,4 +171,3 @@ def store(out: Output, sources: Sequence[Source]) -> None:
         with ArkWriter(folder / "ali.ark", folder / "ali.scp", ark) as writer:
             for utterance in source.aligned():
                 writer.write(utterance.id, table[utterance.id])
-        logger.debug(f"{folder}: alignment of the last round")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,16 @@ def print_summary(folder: Path, as_json: bool = False) -> None:
     if as_json:
         print_json(summary)
     else:
-        print_table(str(folder), ("measure", "value"), list(summary.items()))
+        print_table(str(folder), ("measure", "value"), list(_flat(summary)))
+
+
+def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values, those inside of others as ``outer.inner``."""
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", value
 
 
 def print_json(value: Any) -> None:
