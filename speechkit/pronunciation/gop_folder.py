@@ -157,3 +157,31 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     """Write ``features.json``."""
     text = json.dumps(dict(config), indent=1, ensure_ascii=False)
     (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def require_features(
+    own: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]], where: str, remedy: str
+) -> None:
+    """Raise UserError unless given features are those that a model learned from.
+
+    Args:
+        own: ``features.json`` of what the model learned from, folder by folder.
+        given: of what it is to read.
+        where: what has the given ones, to begin the message with.
+        remedy: what to do about it.
+    """
+    prints = [[one.get("fingerprint") for one in side] for side in (own, given)]
+    if prints[0] == prints[1]:
+        return
+    made = " and ".join(map(_say, own))
+    raise UserError(
+        f"{where} has features of {' and '.join(map(_say, given)) or 'nothing'}, but the model "
+        f"learned from features of {made}.",
+        remedy,
+    )
+
+
+def _say(config: Mapping[str, Any]) -> str:
+    named = ", ".join(map(str, config.get("am", ()))) or "an unknown model"
+    print_ = str(config.get("fingerprint", ""))[:8]
+    return f"{named} ({config.get('method', 'imported')}, {print_ or 'no fingerprint'})"

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from speechkit.errors import UserError
+from speechkit.pronunciation.gop_folder import require_features
 from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
 from speechkit.pronunciation.normalise import Normaliser
 from speechkit.text import write_tsv
@@ -71,16 +72,8 @@ class Assessor:
 
     def check_features(self, given: Sequence[Mapping[str, Any]], where: str) -> None:
         """Raise UserError unless features of these configurations are what they learned from."""
-        own = [one.get("fingerprint") for one in self.features_of]
-        if [one.get("fingerprint") for one in given] == own:
-            return
-        made = " and ".join(_say(one) for one in self.features_of)
-        raise UserError(
-            f"{where} has features of {' and '.join(map(_say, given)) or 'nothing'}, but the model "
-            f"learned from features of {made}.",
-            "Extract them with the acoustic models that it was trained with, and name them "
-            "with --gop.",
-        )
+        remedy = "Extract them with the acoustic models that it was trained with, and name them "
+        require_features(self.features_of, given, where, remedy + "with --gop.")
 
     def assess(
         self, features: np.ndarray, phones: Sequence[str], words: Sequence[int]
@@ -115,12 +108,6 @@ class Assessor:
 
         ends = {aspect: values[:, 0] for aspect, values in level("utterance").items()}
         return Assessment(level("phone"), level("word"), ends)
-
-
-def _say(config: Mapping[str, Any]) -> str:
-    named = ", ".join(map(str, config.get("am", ()))) or "an unknown model"
-    print_ = str(config.get("fingerprint", ""))[:8]
-    return f"{named} ({config.get('method', 'imported')}, {print_ or 'no fingerprint'})"
 
 
 def write(

@@ -1,10 +1,9 @@
-"""A set as the scorer reads it: features of every phone, and one score of each utterance."""
+"""Reading a set for the scorer: features of every phone, and one score of each utterance."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,19 @@ import numpy as np
 from speechkit.errors import UserError, closest, require_choice
 from speechkit.kaldi import data
 from speechkit.log import logger
-from speechkit.pronunciation.dataset import disagreement, phone_ids
+from speechkit.pronunciation.dataset import disagreement
 from speechkit.pronunciation.gop_folder import CONFIG, GopFolder, Row, archive, read_features
 from speechkit.pronunciation.labels import read_scores, score_files
 from speechkit.pronunciation.phone_frames import read_phone_features
 from speechkit.pronunciation.scores import LEVELS, Scores
 from speechkit.pronunciation.stp_gop import COLUMN as STP_COLUMN
+from speechkit.scoring.sets import ScoringSet
 from speechkit.workdir import WorkDir
+
+__all__ = ["KINDS", "TARGETS", "Inputs", "ScoringSet", "input_files", "load", "single"]
 
 KINDS = ("deep", "gop", "stp-gop", "gop-vector")
 TARGETS = LEVELS["utterance"]
-BEGIN, MIDDLE, END, SINGLE = 1, 2, 3, 4  # position of a phone in its word
 
 
 @dataclass(frozen=True)
@@ -74,70 +75,6 @@ class Inputs:
                 "Extract it with: speechkit extract-gop --stp",
             )
         return found
-
-
-@dataclass
-class ScoringSet:
-    """U utterances of N phones.
-
-    Args:
-        name: of the set.
-        utterances: ids.
-        speakers: of each utterance.
-        features: float32 ``[N, D]``, of all phones in order.
-        phones: canonical, as given, of each row.
-        first: row of the first phone of each utterance, and N: int64 ``[U + 1]``.
-        words: word of each phone, counted over the whole set: int64 ``[N]``.
-        first_word: of each utterance, and the number of words: int64 ``[U + 1]``.
-        gop: scalar GOP of each phone: float32 ``[N]``.
-        starts: of each phone in seconds: float64 ``[N]`` (NaN: not known).
-        durations: the same.
-        labels: float32 ``[U]`` from 0 to 1; NaN: not scored.
-        scale: lowest and highest score as given.
-        target: which score of an utterance the labels are.
-        features_of: ``features.json`` of the folder.
-        skipped: utterance and reason of what was left out.
-    """
-
-    name: str = ""
-    utterances: list[str] = field(default_factory=list)
-    speakers: list[str] = field(default_factory=list)
-    features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    phones: list[str] = field(default_factory=list)
-    first: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
-    words: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
-    first_word: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
-    gop: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    starts: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    durations: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
-    scale: tuple[float, float] = (0.0, 10.0)
-    target: str = ""
-    features_of: list[dict[str, Any]] = field(default_factory=list)
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-
-    @cached_property
-    def phone_ids(self) -> np.ndarray:
-        """Ids of the phones in the models, from 1: int64 ``[N]``."""
-        return phone_ids(self.phones)
-
-    @property
-    def positions(self) -> np.ndarray:
-        """Of each phone in its word: 1 begin, 2 middle, 3 end, 4 the only one; int64 ``[N]``."""
-        new = np.diff(self.words, prepend=-1) != 0
-        last = np.diff(self.words, append=-1) != 0
-        found = np.where(new, BEGIN, np.where(last, END, MIDDLE))
-        return np.where(new & last, SINGLE, found).astype(np.int64)
-
-    @property
-    def fingerprints(self) -> list[str | None]:
-        """Of the features."""
-        return [one.get("fingerprint") for one in self.features_of]
-
-    def with_features(self, features: np.ndarray) -> ScoringSet:
-        """The same with other features ``[N, D]``."""
-        assert len(features) == len(self.phones)
-        return replace(self, features=features)
 
 
 def single(

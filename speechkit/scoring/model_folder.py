@@ -1,0 +1,212 @@
+"""The folders of trained scorers: config.yaml, weights (or trees), log.tsv.
+
+``exp/scoring/<name>/seed<N>/``; a scorer whose acoustic model was updated with it has that one
+in ``acoustic/`` (:mod:`speechkit.scoring.joint_folder`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from speechkit.errors import UserError
+from speechkit.pronunciation.gop_folder import require_features
+from speechkit.scoring.batches import Batches
+from speechkit.scoring.data import ScoringSet
+from speechkit.scoring.inference import score
+from speechkit.scoring.models import CLASSES, Scorer, ScorerConfig
+from speechkit.scoring.trees import TreeModel
+from speechkit.text import write_tsv
+from speechkit.training.weights import read_weights
+from speechkit.workdir import WorkDir
+
+KIND = "scoring"
+WEIGHTS, CARD, LOG = "model.safetensors", "config.yaml", "log.tsv"
+Weights = Mapping[str, torch.Tensor]
+
+
+@dataclass
+class ScoringModel:
+    """A trained model (one seed), ready to score.
+
+    Args:
+        folder: where it was read from.
+        card: content of ``config.yaml``.
+        model: the scorer (S = 1), or the trees.
+        device: where it computes.
+    """
+
+    folder: Path
+    card: dict[str, Any]
+    model: Scorer | TreeModel
+    device: str = "cpu"
+
+    @property
+    def features_of(self) -> list[dict[str, Any]]:
+        """``features.json`` of the features that its training began with."""
+        return list(self.card["features"])
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers."""
+        model = self.model
+        return model.parameters if isinstance(model, TreeModel) else model.parameters_each
+
+    def check_features(self, given: Sequence[Mapping[str, Any]], where: str) -> None:
+        """Raise UserError unless features of these configurations are what it learned from."""
+        remedy = "Extract them with the acoustic model that it was trained with, and name them "
+        require_features(self.features_of, given, where, remedy + "with --features.")
+
+    def predict(self, found: ScoringSet) -> np.ndarray:
+        """Scores of the utterances of a set from 0 to 1, float64 ``[U]``.
+
+        Raises:
+            UserError: features of another number of columns.
+        """
+        model = self.model
+        if isinstance(model, TreeModel):
+            return model.predict(found)
+        columns = found.features.shape[1]
+        if columns != model.config.inputs:
+            raise UserError(
+                f"The features have {columns} columns, the model in {self.folder} expects "
+                f"{model.config.inputs}."
+            )
+        return score(model, Batches(found, model.recurrent, self.device))[0]
+
+
+def make_card(
+    config: ScorerConfig | None, found: ScoringSet, seed: int, training: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What ``config.yaml`` holds, as plain values.
+
+    Args:
+        config: shape of the scorer; None for trees.
+        found: the set that the last stage learned from.
+        seed: of the model.
+        training: all settings.
+    """
+    return {
+        "kind": KIND,
+        "model": training["model"],
+        "target": found.target,
+        "scale": [float(end) for end in found.scale],
+        "seed": seed,
+        "network": asdict(config) if config else {},
+        "training": dict(training),
+        "features": [dict(one) for one in found.features_of],
+    }
+
+
+def write(folder: Path, card: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``config.yaml`` and, where there are rows, ``log.tsv`` (a line an epoch)."""
+    text = yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True)
+    (folder / CARD).write_text(text, encoding="utf-8")
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    if columns:
+        table = [[_cell(row.get(column, "")) for column in columns] for row in rows]
+        write_tsv(folder / LOG, columns, table)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def write_weights(folder: Path, weights: Weights) -> None:
+    """Write the tensors of one model, without the leading dimension."""
+    from safetensors.torch import save
+
+    kept = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    (folder / WEIGHTS).write_bytes(save(kept))
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Content of ``config.yaml``.
+
+    Raises:
+        UserError: it is not there, or not of such a model.
+    """
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        content = yaml.load((folder / CARD).read_text(encoding="utf-8"), Loader=loader)
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{folder} has no readable {CARD} ({error}).") from error
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UserError(f"{folder / CARD} is not of a scorer of `speechkit train scoring`.")
+    return content
+
+
+def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel:
+    """Load one seed of an experiment.
+
+    Args:
+        folder: ``exp/scoring/<name>/seed<N>``.
+        device: cpu or cuda.
+
+    Raises:
+        UserError: something is missing or damaged.
+    """
+    card = read_card(folder)
+    if not card.get("network"):
+        return ScoringModel(folder, card, TreeModel.load(folder), str(device))
+    net = empty(card, folder)
+    load_into(net, [read_weights(folder / WEIGHTS)], folder)
+    return ScoringModel(folder, card, net.eval().to(device), str(device))
+
+
+def empty(card: Mapping[str, Any], folder: Path, models: int = 1) -> Scorer:
+    """The network that a card describes, with random weights."""
+    try:
+        config = ScorerConfig(**card["network"])
+        card["features"][0], card["scale"][1], card["target"]
+        return CLASSES[config.kind](config, models)
+    except (KeyError, TypeError, IndexError) as error:
+        raise UserError(
+            f"{folder / CARD} is damaged, or was made by another version ({error!r})."
+        ) from error
+
+
+def load_into(net: Scorer, weights: Sequence[Weights], where: Path | str) -> None:
+    """Give S models in one the weights of each.
+
+    Raises:
+        UserError: they are not those of such models.
+    """
+    try:
+        net.load_state_dict({n: torch.stack([w[n].float() for w in weights]) for n in weights[0]})
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise UserError(f"{where} holds the weights of another model ({reason}).") from error
+
+
+def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:
+    """(seed, folder) of every trained seed of an experiment, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    base = work.exp("scoring", name)
+    found = sorted(
+        (int(path.name[4:]), path)
+        for path in base.glob("seed*")
+        if path.name[4:].isdigit() and (path / CARD).is_file()
+    )
+    if not found:
+        others = sorted({p.parent.parent.name for p in base.parent.glob(f"*/seed*/{CARD}")})
+        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
+        raise UserError(
+            f"There is no trained scorer '{name}' in {base.parent}. {listed}",
+            "Train one with `speechkit train scoring --name NAME`.",
+        )
+    return found
+
+
+def read_models(work: WorkDir, name: str, device: str = "cpu") -> list[ScoringModel]:
+    """All seeds of an experiment, sorted."""
+    return [read_model(folder, device) for _, folder in find_models(work, name)]
