@@ -59,14 +59,26 @@ def read_log(folder: Path) -> list[LogRow]:
 
 
 def words_of(source: Source) -> dict[str, Words | UserError]:
-    """Words of the aligned utterances of a set, looked up as ``align`` did for the alignment."""
+    """Words of the aligned utterances of a set, looked up as ``align`` did for the alignment.
+
+    Raises:
+        UserError: none has words.
+    """
     manifest = read_manifest(source.alignment) or {}
     flags: Mapping[str, Any] = manifest.get("params", {})
     lexicon = flags.get("lexicon")
     found = words_of_set(
         source.dataset, Path(lexicon) if lexicon else None, bool(flags.get("guess", True))
     )
-    return {utterance.id: found[utterance.id] for utterance in source.aligned()}
+    words = {utterance.id: found[utterance.id] for utterance in source.aligned()}
+    wrong = [error for error in words.values() if isinstance(error, UserError)]
+    if len(wrong) == len(words):
+        raise UserError(
+            f"--realign: no utterance of {source.dataset.path} can be aligned again. Of the "
+            f"first: {wrong[0].problem}",
+            wrong[0].remedy,
+        )
+    return words
 
 
 def realign(

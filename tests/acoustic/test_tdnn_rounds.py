@@ -157,6 +157,14 @@ def test_other_labels_are_named(run, tmp_path: Path) -> None:
             assert word in done.err
 
 
+def test_realign_without_texts(run, tmp_path: Path) -> None:
+    """Said before anything is trained."""
+    tone_set(tmp_path, 2, 1)
+    done = run(*TRAIN, "-C", tmp_path, "--realign", 1)
+    assert done.code == 2 and "--realign: no utterance of" in " ".join(done.err.split())
+    assert "epoch" not in done.err
+
+
 REALIGN = ("--realign", 2, "--realign-epochs", 2, "--set", "train,more", "--no-full")
 
 
