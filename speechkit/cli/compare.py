@@ -9,9 +9,11 @@ import typer
 
 from speechkit.cli import options
 from speechkit.cli.compare_pronunciation import compare_pronunciation
+from speechkit.cli.compare_scoring import compare_scoring
 
 app = typer.Typer(no_args_is_help=True, help="Compare experiments; a task is a subcommand.")
 app.command("pronunciation")(compare_pronunciation)
+app.command("scoring")(compare_scoring)
 
 
 @app.callback()

@@ -10,10 +10,12 @@ import typer
 from speechkit.cli import options
 from speechkit.cli.evaluate_emotion import evaluate_emotion
 from speechkit.cli.evaluate_pronunciation import evaluate_pronunciation
+from speechkit.cli.evaluate_scoring import evaluate_scoring
 
 app = typer.Typer(no_args_is_help=True, help="Measure a trained model; a task is a subcommand.")
 app.command("emotion")(evaluate_emotion)
 app.command("pronunciation")(evaluate_pronunciation)
+app.command("scoring")(evaluate_scoring)
 
 
 @app.callback()

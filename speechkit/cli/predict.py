@@ -10,6 +10,7 @@ import typer
 from speechkit.cli import options
 from speechkit.cli.predict_emotion import predict_emotion
 from speechkit.cli.predict_pronunciation import predict_pronunciation
+from speechkit.cli.predict_scoring import predict_scoring
 
 app = typer.Typer(
     no_args_is_help=True, help="Use a trained model on anyone's audio; a task is a subcommand."
@@ -23,6 +24,7 @@ Out = Annotated[
 
 app.command("emotion")(predict_emotion)
 app.command("pronunciation")(predict_pronunciation)
+app.command("scoring")(predict_scoring)
 
 
 @app.callback()

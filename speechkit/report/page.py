@@ -9,7 +9,7 @@ import speechkit
 from speechkit.errors import UserError
 from speechkit.files import atomic_write, make_dirs
 from speechkit.progress import progress
-from speechkit.report import emotion, pronunciation, sections, separation
+from speechkit.report import emotion, pronunciation, scoring, sections, separation
 from speechkit.report.model import Section
 from speechkit.workdir import WorkDir
 
@@ -30,6 +30,7 @@ def collect(workdir: WorkDir) -> list[Section]:
         sections.hard_pairs,
         separation.sections,
         pronunciation.sections,
+        scoring.sections,
         emotion.sections,
         sections.stages,
     )

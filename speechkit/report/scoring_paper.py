@@ -152,14 +152,14 @@ def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
     )  # fmt: skip
 
 
-def pcc_cell(one: Experiment, evaluation: Evaluation, strong: bool = False) -> Cell:
+def pcc_cell(one: Experiment, evaluation: Evaluation) -> Cell:
     """Test PCC with its interval and spread."""
     measure = f"{one.aspect}_pcc"
     shown = spread(evaluation.value(measure), 3)
     low, high = (evaluation.summary.get(measure, {}).get(end) for end in ("low", "high"))
-    known = low is not None and high is not None
-    interval = [f"[{number(low)}, {number(high)}]"] if known else []
-    return Cell(shown.text, True, strong, (*shown.under, *interval))
+    if low is None or high is None:
+        return shown
+    return Cell(shown.text, True, under=(*shown.under, f"[{number(low)}, {number(high)}]"))
 
 
 def _of(evaluation: Evaluation, count: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def distribution(labels: np.ndarray, scale: tuple[float, float], target: str) ->
         if count:
             axis.text(x, count, f"{count:,}", fontsize=8, ha="center", va="bottom")
     axis.set_ylim(0, 1.12 * counts.max())
-    axis.xaxis.get_major_locator().set_params(integer=True)
+    axis.locator_params(axis="x", integer=True)
     axis.set_xlabel(f"score ({target})", color=figures.TEXT)
     axis.set_ylabel("utterances", color=figures.TEXT)
     figures.plain(axis, left=True)
@@ -78,7 +79,7 @@ def _curves(lines: Mapping[str, Sequence[Point]], x: str, ticks: Mapping[float, 
     axis.set_xlabel(x, color=figures.TEXT)
     axis.set_ylabel("test PCC", color=figures.TEXT)
     axis.grid(color=figures.GRID, linewidth=0.6)
-    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": min(2, len(lines))}
-    axis.legend(frameon=False, fontsize=8.5, **above)
+    above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1)}
+    axis.legend(frameon=False, fontsize=8.5, ncols=min(2, len(lines)), **above)
     figures.plain(axis, left=True)
     return figures.png(figure)

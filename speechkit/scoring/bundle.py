@@ -7,7 +7,7 @@ acoustic/NAME/    of `train acoustic`, float16
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,6 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
     """
     from speechkit.pronunciation.features import FeaturePipeline
     from speechkit.scoring import joint_folder, model_folder
-    from speechkit.scoring.evaluation import inputs_of
 
     folder = find_model(spec, workdir, "scoring")
     seeds = seed_folders(folder)
@@ -86,6 +85,20 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
         shared = shared or FeaturePipeline.from_config(config, workdir, device, places)
         pipelines.append(shared)
     return Ready(spec, models, pipelines, inputs_of(models[0].card), config)
+
+
+def inputs_of(card: Mapping[str, Any], features: str | None = None) -> Inputs:
+    """Which features a model reads.
+
+    Args:
+        card: ``config.yaml`` of it.
+        features: suffix of the folders; None: that of the training.
+    """
+    from speechkit.scoring.data import Inputs
+
+    training = card.get("training") or {}
+    name = str(training.get("features") or "") if features is None else features
+    return Inputs(str(training["input"]), name)
 
 
 def write(workdir: WorkDir, name: str, target: Path, seeds: Sequence[int] = ()) -> Path:

@@ -14,7 +14,8 @@ from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
 from speechkit.scoring import drawing, joint_folder, model_folder, results
-from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
+from speechkit.scoring.bundle import inputs_of
+from speechkit.scoring.data import ScoringSet, input_files, load
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.scoring.results import Scored
 from speechkit.text import write_skipped
@@ -104,18 +105,6 @@ def evaluate(
 def _texts(work: WorkDir, set_name: str) -> dict[str, str]:
     path = work.data(set_name) / "text"
     return data.read_table(path) if path.is_file() else {}
-
-
-def inputs_of(card: dict[str, Any], features: str | None = None) -> Inputs:
-    """Which features a model reads.
-
-    Args:
-        card: ``config.yaml`` of it.
-        features: suffix of the folders; None: that of the training.
-    """
-    training = card.get("training") or {}
-    name = str(training.get("features") or "") if features is None else features
-    return Inputs(str(training["input"]), name)
 
 
 def model_files(folders: Sequence[tuple[int, Path]]) -> list[Path]:

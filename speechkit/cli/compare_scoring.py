@@ -1,0 +1,60 @@
+"""``speechkit compare scoring``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from speechkit.cli import options
+
+
+def compare_scoring(
+    baseline: Annotated[str, typer.Option(help="Experiment that the others are compared to.")],
+    set_name: Annotated[
+        str, typer.Option("--set", help="Evaluations to compare: folders eval/SET.")
+    ] = "test",
+    name: Annotated[
+        str,
+        typer.Option(
+            help="Experiments, separated by commas.",
+            show_default="all that were evaluated on the set and predict the same score",
+        ),
+    ] = "",
+    measure: Annotated[
+        str,
+        typer.Option(
+            help="Measures of summary.json, separated by commas.",
+            show_default="PCC and MSE of the score",
+        ),
+    ] = "",
+    samples: Annotated[int, typer.Option(help="Bootstrap samples.")] = 2000,
+    out_name: Annotated[
+        str, typer.Option(help="Write to SET-NAME, so that variants live on.")
+    ] = "",
+    seed: options.Seed = 0,
+    directory: options.Dir = Path("."),
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Differences to a baseline on the same utterances and seeds, with intervals over speakers.
+
+    Reads evaluations of `evaluate scoring`, writes exp/compare/scoring/SET/.
+    """
+    from speechkit.cli.output import print_json, print_table
+    from speechkit.comparison import read_comparison
+    from speechkit.scoring import comparison
+    from speechkit.workdir import WorkDir
+
+    settings = comparison.Settings(
+        set_name, baseline, options.words(name), options.words(measure), samples, seed
+    )
+    folder = comparison.compare(WorkDir(directory), settings, out_name, force)
+    summary = read_comparison(folder)
+    if as_json:
+        print_json({"output": str(folder), **summary})
+        return
+    rows = comparison.rows(summary["experiments"])
+    print_table(f"Differences to {baseline} on {set_name}", comparison.COLUMNS, rows)

@@ -1,0 +1,70 @@
+"""``speechkit evaluate scoring``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from speechkit.cli import options
+
+
+def evaluate_scoring(
+    name: Annotated[
+        str, typer.Option(help="Experiments, separated by commas: folders of exp/scoring.")
+    ] = "default",
+    set_name: Annotated[str, typer.Option("--set", help="The scored set: a folder of data/.")] = (
+        "test"
+    ),
+    features: Annotated[
+        str,
+        typer.Option(
+            help="Suffix of the set's features: exp/deep/SET-NAME or exp/gop/SET-NAME.",
+            show_default="that of the training",
+        ),
+    ] = "",
+    samples: Annotated[int, typer.Option(help="Bootstrap samples of the intervals.")] = 2000,
+    out_name: Annotated[
+        str, typer.Option(help="Write to eval/SET-NAME, so that variants live on.")
+    ] = "",
+    directory: options.Dir = Path("."),
+    device: options.Device = "auto",
+    jobs: options.Jobs = 1,
+    force: options.Force = False,
+    as_json: options.Json = False,
+    config: options.Config = None,
+) -> None:
+    """Score a set with all seeds of a scorer: PCC and MSE, errors by score, calibration.
+
+    Writes exp/scoring/NAME/eval/SET/: utterances.tsv, classes.tsv, calibration.tsv, worst.tsv,
+    summary.json, scatter.png and calibration.png. PCC and MSE are of scores from 0 to 1.
+    """
+    from speechkit.cli.output import print_json, print_table
+    from speechkit.scoring import evaluation, results
+    from speechkit.workdir import WorkDir
+
+    work, names = WorkDir(directory), options.words(name)
+    folders = [
+        evaluation.evaluate(
+            work,
+            evaluation.Settings(each, set_name, features or None, samples),
+            out_name=out_name,
+            device=device,
+            jobs=options.resolve_jobs(jobs),
+            force=force,
+        )
+        for each in names
+    ]
+    found = [results.read_summary(folder) for folder in folders]
+    if as_json:
+        made: list[dict[str, Any]] = [
+            {"output": str(folder), **summary}
+            for folder, summary in zip(folders, found, strict=True)
+        ]
+        print_json(made if len(made) > 1 else made[0])
+        return
+    rows = evaluation.table(names, found)
+    print_table(f"{set_name}: mean ± std over seeds", evaluation.COLUMNS, rows)
+    for folder in folders:
+        print(folder)
