@@ -11,12 +11,14 @@ from speechkit.cli import options
 from speechkit.cli.train_acoustic import train_acoustic
 from speechkit.cli.train_emotion import train_emotion
 from speechkit.cli.train_pronunciation import train_pronunciation
+from speechkit.cli.train_scoring import train_scoring
 from speechkit.cli.train_separation import train_separation
 
 app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
 app.command("acoustic")(train_acoustic)
 app.command("emotion")(train_emotion)
 app.command("pronunciation")(train_pronunciation)
+app.command("scoring")(train_scoring)
 app.command("separation")(train_separation)
 
 

@@ -146,6 +146,10 @@ class ScoringConfig:
                 "Trees read scalar GOP and are grown once, on the scores of people.",
                 "With --model trees leave --input, --pretrain, --finetune and --init out.",
             )
+        if self.select != LAST:
+            raise UserError(
+                "Trees have no epochs that --select could choose from.", "Take --track."
+            )
 
     def _check_numbers(self) -> None:
         least = min(self.epochs, self.pretrain_epochs, self.joint_epochs, self.batch_size)

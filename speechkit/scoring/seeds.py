@@ -1,0 +1,114 @@
+"""What a seed of ``train scoring`` has become so far, and what it hears."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from speechkit.errors import UserError
+from speechkit.pronunciation.normalise import fit
+from speechkit.scoring import joint_folder
+from speechkit.scoring.models import Scorer, ScorerConfig, build
+from speechkit.scoring.sets import ScoringSet
+from speechkit.training.seeds import rng
+from speechkit.workdir import WorkDir
+
+_LABELLED = 0x60  # stream of the draw of labelled utterances
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass
+class Seed:
+    """One seed between its stages.
+
+    Args:
+        number: the seed.
+        weights: of its scorer, with the statistics of its inputs.
+        acoustic: folder that holds ``acoustic/``, once a stage has updated the acoustic model.
+        rows: the log so far.
+        epoch: that the last stage ended with, from 1.
+        last: what was measured in that epoch.
+        pool: utterances that the last stage learned from, int64 ``[n]``.
+    """
+
+    number: int
+    weights: Weights
+    acoustic: Path | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    epoch: int = 0
+    last: Mapping[str, float] = field(default_factory=dict)
+    pool: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def finish(
+        self, stage: str, rows: Sequence[Mapping[str, float]], epoch: int, weights: Weights
+    ) -> None:
+        """Take what a stage made of it."""
+        self.rows += [{"stage": stage, "epoch": n, **row} for n, row in enumerate(rows, 1)]
+        self.epoch, self.last = epoch, rows[epoch - 1]
+        self.weights = {**self.weights, **weights}
+
+
+def begin(config: ScorerConfig, number: int, features: np.ndarray) -> Seed:
+    """A seed with random weights.
+
+    Args:
+        config: shape of the scorer.
+        number: the seed.
+        features: of the phones that the first stage learns from ``[N, D]``.
+    """
+    statistics = fit(features, np.zeros(0, np.int64), "column", 1)
+    net = build(config, [number])
+    net.mean.copy_(torch.from_numpy(statistics.mean))
+    net.std.copy_(torch.from_numpy(statistics.std))
+    return Seed(number, {name: value[0].clone() for name, value in net.state_dict().items()})
+
+
+def stacked(config: ScorerConfig, seeds: Sequence[Seed]) -> Scorer:
+    """The scorers of seeds in one."""
+    from speechkit.scoring.model_folder import load_into
+
+    net = build(config, [seed.number for seed in seeds])
+    load_into(net, [seed.weights for seed in seeds], "The start")
+    return net
+
+
+def draw_pool(found: ScoringSet, labelled: int, seed: int) -> np.ndarray:
+    """The utterances that a seed learns from, int64 ``[n]``, in the order of the set.
+
+    Args:
+        found: the set.
+        labelled: how many; 0: all.
+        seed: the seed.
+
+    Raises:
+        UserError: there are not so many.
+    """
+    count = len(found.utterances)
+    if labelled > count:
+        raise UserError(
+            f"--labelled {labelled}: '{found.name}' has {count} utterances with features and a "
+            f"score of {found.target}.",
+            f"Give {count} at most; 0 takes all.",
+        )
+    if not labelled:
+        return np.arange(count)
+    return np.sort(rng(seed, _LABELLED).permutation(count)[:labelled])
+
+
+def heard(
+    work: WorkDir, found: ScoringSet, seeds: Sequence[Seed], device: torch.device, jobs: int
+) -> list[ScoringSet]:
+    """The set with the features that each seed reads: those of its own acoustic model, if it
+    has one. Seeds that read the same get the same object."""
+    own = [seed.acoustic for seed in seeds if seed.acoustic is not None]
+    if not own:
+        return [found] * len(seeds)
+    made = joint_folder.features_of_models(work, found, own, device=device, jobs=jobs)
+    by_folder = {folder: found.with_features(x) for folder, x in zip(own, made, strict=True)}
+    return [found if seed.acoustic is None else by_folder[seed.acoustic] for seed in seeds]

@@ -1,0 +1,206 @@
+"""The stages of ``train scoring``: pre-training and fine-tuning, frozen or unfrozen."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from speechkit.acoustic import tdnn_folder
+from speechkit.log import logger
+from speechkit.progress import progress
+from speechkit.scoring import joint_data, joint_folder, joint_network
+from speechkit.scoring.batches import Batches
+from speechkit.scoring.fitting import SELECT, TRACK, Group
+from speechkit.scoring.joint import Examples, JointConfig, train_joint
+from speechkit.scoring.models import ScorerConfig
+from speechkit.scoring.seeds import Seed, draw_pool, heard, stacked
+from speechkit.scoring.sets import ScoringSet
+from speechkit.scoring.settings import LAST, PRETRAIN, Plan, ScoringConfig, Stage
+from speechkit.training import stacked_runs
+from speechkit.training.devices import keep_memory
+from speechkit.workdir import Output, WorkDir
+
+_STREAMS = {True: (0x61, 0x62), False: (0x63, 0x64)}  # of draws, of pre-training or not
+
+
+class Stages:
+    """What all stages of a run share.
+
+    Args:
+        work: the working directory.
+        name: of the experiment.
+        config: all that decides the result.
+        network: shape of the scorer.
+        sets: name of a set and suffix of its synthetic scores -> the set.
+        outputs: seed -> its folder.
+        device: where.
+        jobs: threads, and processes that read audio.
+    """
+
+    def __init__(
+        self,
+        work: WorkDir,
+        name: str,
+        config: ScoringConfig,
+        network: ScorerConfig,
+        sets: Mapping[tuple[str, str | None], ScoringSet],
+        outputs: Mapping[int, Output],
+        device: torch.device,
+        jobs: int,
+    ) -> None:
+        self.work, self.name, self.config, self.network = work, name, config, network
+        self.sets, self.outputs, self.device, self.jobs = sets, outputs, device, jobs
+        keep_memory(device)
+
+    @property
+    def measured(self) -> dict[str, ScoringSet]:
+        """Sets that are measured after every epoch."""
+        named = ((SELECT, self.config.select), (TRACK, self.config.track))
+        return {key: self.sets[name, None] for key, name in named if name and name != LAST}
+
+    def run(self, stage: Stage, seeds: Sequence[Seed]) -> None:
+        """Train all seeds in a stage."""
+        found = self.sets[stage.set_name, stage.synthetic]
+        labelled = self.config.labelled if stage.name != PRETRAIN else 0
+        for seed in seeds:
+            seed.pool = draw_pool(found, labelled, seed.number)
+        logger.info(
+            f"{stage.name}: {len(seeds)} seeds of {self.config.model} on {len(seeds[0].pool)} "
+            f"utterances of {found.name}, acoustic model "
+            f"{'updated' if stage.joint else 'frozen'}; {self.device}"
+        )
+        run = self._unfrozen if stage.joint else self._frozen
+        run(stage, seeds, found)
+
+    def hear(self, found: ScoringSet, seeds: Sequence[Seed]) -> list[ScoringSet]:
+        """The set as each seed hears it."""
+        return heard(self.work, found, seeds, self.device, self.jobs)
+
+    def batches(self, found: ScoringSet) -> Batches:
+        """A set on the device."""
+        return Batches(found, self.network.kind == "blstm", self.device)
+
+    def _frozen(self, stage: Stage, seeds: Sequence[Seed], found: ScoringSet) -> None:
+        """Seeds that read the same features are trained in one."""
+        files = {s.number: self.outputs[s.number].part(f"{stage.name}.pt") for s in seeds}
+        states = {number: stacked_runs.restore(file) for number, file in files.items()}
+        by_number = {seed.number: seed for seed in seeds}
+        others = {key: self.hear(one, seeds) for key, one in self.measured.items()}
+        workers = 1 if self.device.type == "cuda" else self.jobs
+        groups = []
+        for same, places in _alike(self.hear(found, seeds)):
+            batches = self.batches(same)
+            measured = {key: self.batches(sets[places[0]]) for key, sets in others.items()}
+            chosen = {seeds[place].number: states[seeds[place].number] for place in places}
+            for numbers in stacked_runs.arrange(chosen, workers, self.device):
+                together = [by_number[number] for number in numbers]
+                group = self._group(stage, together, batches, measured)
+                if kept := [state for n in numbers if (state := states[n]) is not None]:
+                    group.load(kept)
+                groups.append(group)
+        before = sum(group.epoch * len(group.seeds) for group in groups)
+        label = f"{stage.name} {self.name}"
+        with progress(label, stage.epochs * len(seeds), "epoch", before) as advance:
+            stacked_runs.run(groups, files, workers, advance)
+        for group in groups:
+            for place, number in enumerate(group.seeds):
+                by_number[number].finish(stage.name, group.rows[place], *group.chosen(place))
+
+    def _group(
+        self,
+        stage: Stage,
+        seeds: Sequence[Seed],
+        batches: Batches,
+        measured: Mapping[str, Batches],
+    ) -> Group:
+        config, count = self.config, len(seeds[0].pool)
+        steps = stage.epochs * -(-count // config.batch_size)
+        plan = Plan(
+            stage.epochs, config.batch_size, stage.learning_rate, config.weight_decay, steps
+        )
+        pools = torch.from_numpy(np.stack([seed.pool for seed in seeds]))
+        numbers, streams = [seed.number for seed in seeds], _STREAMS[stage.name == PRETRAIN]
+        net = stacked(self.network, seeds)
+        return Group(plan, net, batches, pools, measured, numbers, self.device, streams)
+
+    def _unfrozen(self, stage: Stage, seeds: Sequence[Seed], found: ScoringSet) -> None:
+        """Seeds one after another, each with an acoustic model of its own."""
+        config = found.features_of[0]
+        start = joint_network.acoustic_folder(config, self.work, "An unfrozen stage")
+        card = tdnn_folder.read_card(start)
+        sets, made = {**self.measured, "": found}, {}
+        for key, one in sets.items():
+            data = joint_data.load(
+                self.work, one, card.features, card.network.reach, jobs=self.jobs
+            )
+            made[key] = Examples(data, self.batches(one))
+        whole = made.pop("")
+        for seed in seeds:
+            part = Examples(
+                whole.data.subset(seed.pool.tolist()), self.batches(found.subset(seed.pool))
+            )
+            own = seed.acoustic / joint_folder.ACOUSTIC if seed.acoustic else start
+            self._together(stage, seed, own, int(config["layer"]), part, made)
+
+    def _together(
+        self,
+        stage: Stage,
+        seed: Seed,
+        start: Path,
+        layer: int,
+        examples: Examples,
+        measured: Mapping[str, Examples],
+    ) -> None:
+        """Train a seed and the acoustic model in ``start``."""
+        out = self.outputs[seed.number]
+        place = out.part(stage.name)
+        place.mkdir(exist_ok=True)
+        network, card = joint_network.trainable(start, layer)
+        done = train_joint(
+            stacked(self.network, [seed]),
+            network,
+            layer,
+            examples,
+            self._joint(stage),
+            seed=seed.number,
+            device=self.device,
+            checkpoint=place / "state.pt",
+            tensorboard=out.path / "tensorboard" / stage.name,
+            label=f"{stage.name} {self.name} seed {seed.number}",
+            measured=measured,
+        )
+        joint_folder.write(place, done.network, card, str(start))
+        seed.acoustic = place
+        weights = {name: value[0] for name, value in done.scorer.items()}
+        seed.finish(stage.name, done.rows, done.epoch, weights)
+
+    def _joint(self, stage: Stage) -> JointConfig:
+        config = self.config
+        return JointConfig(
+            epochs=stage.epochs,
+            batch_size=config.batch_size,
+            learning_rate=stage.learning_rate,
+            acoustic_learning_rate=config.joint_learning_rate,
+            weight_decay=config.weight_decay,
+            clip=config.clip,
+            precision=config.precision,
+        )
+
+
+def _alike(sets: Sequence[ScoringSet]) -> list[tuple[ScoringSet, list[int]]]:
+    """Each object among the sets, and its places."""
+    found: dict[int, tuple[ScoringSet, list[int]]] = {}
+    for place, one in enumerate(sets):
+        found.setdefault(id(one), (one, []))[1].append(place)
+    return list(found.values())
+
+
+def copy_acoustic(source: Path, target: Path) -> None:
+    """Copy ``acoustic/`` from one folder into another."""
+    place = target / joint_folder.ACOUSTIC
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(source / joint_folder.ACOUSTIC, place)

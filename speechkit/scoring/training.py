@@ -1,0 +1,259 @@
+"""The stage ``train scoring``: scores and features of sets in, trained seeds out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from speechkit.errors import UserError
+from speechkit.pronunciation.gop_folder import require_features
+from speechkit.pronunciation.metrics import mse, pcc
+from speechkit.scoring import joint_folder, model_folder, trees
+from speechkit.scoring.data import ScoringSet, input_files, load
+from speechkit.scoring.inference import score
+from speechkit.scoring.models import ScorerConfig
+from speechkit.scoring.seeds import Seed, begin, draw_pool, stacked
+from speechkit.scoring.settings import LAST, NONE, TREES, ScoringConfig
+from speechkit.scoring.stages import Stages, copy_acoustic
+from speechkit.text import write_skipped
+from speechkit.training.devices import resolve_device
+from speechkit.training.weights import read_weights
+from speechkit.workdir import Output, WorkDir
+
+COMMAND = "train scoring"
+Sets = dict[tuple[str, "str | None"], ScoringSet]
+
+
+def train(
+    work: WorkDir,
+    name: str,
+    config: ScoringConfig,
+    seeds: Sequence[int],
+    *,
+    device: str = "auto",
+    jobs: int = 1,
+    force: bool = False,
+) -> list[Path]:
+    """Train every seed in one run and write ``exp/scoring/<name>/seed<N>/``.
+
+    Seeds that are there already, made with the same settings, are left as they are.
+
+    Args:
+        work: the working directory.
+        name: of the experiment.
+        config: all that decides the result.
+        seeds: different numbers.
+        device: auto, cpu or cuda.
+        jobs: threads on the CPU, and processes that read audio.
+        force: replace models that were trained with other settings.
+
+    Returns:
+        The folders of the seeds.
+
+    Raises:
+        UserError: impossible settings, or inputs that are missing or disagree.
+    """
+    config.check()
+    where = resolve_device(device)
+    wanted = _wanted(config)
+    inputs = [f for s, of in wanted for f in input_files(work, s, config.inputs, of)]
+    starts = _starts(work, config.init, seeds) if config.init else {}
+    outputs = {
+        seed: Output(
+            work.exp("scoring", name, f"seed{seed}"),
+            COMMAND,
+            {**config.params(), "seed": seed},
+            list(dict.fromkeys([*inputs, *_model_files(starts.get(seed))])),
+            force=force,
+            resume=True,
+        )
+        for seed in seeds
+    }
+    with ExitStack() as stack:
+        for output in outputs.values():
+            stack.enter_context(output)
+        pending = {seed: out for seed, out in outputs.items() if not out.up_to_date}
+        if pending:
+            sets = _load(work, config, wanted)
+            if config.model == TREES:
+                _train_trees(config, sets, pending)
+            else:
+                _train(work, name, config, sets, starts, pending, where, jobs)
+    return [output.final for output in outputs.values()]
+
+
+def _wanted(config: ScoringConfig) -> list[tuple[str, str | None]]:
+    """Sets that are read, and where their scores come from."""
+    learned = [(stage.set_name, stage.synthetic) for stage in config.stages]
+    others = [(s, None) for s in (config.select, config.track) if s and s != LAST]
+    return list(dict.fromkeys([*learned, *others]))
+
+
+def _load(work: WorkDir, config: ScoringConfig, wanted: Iterable[tuple[str, str | None]]) -> Sets:
+    """All sets, found to have the same features and scale."""
+    sets = {key: load(work, key[0], config.inputs, config.target, key[1]) for key in wanted}
+    first, *others = sets.values()
+    for other in others:
+        if other.fingerprints != first.fingerprints:
+            raise UserError(
+                f"'{other.name}' and '{first.name}' have features of different acoustic models "
+                "or settings.",
+                "Extract them again with the same flags.",
+            )
+    return sets
+
+
+def _starts(work: WorkDir, name: str, seeds: Sequence[int]) -> dict[int, Path]:
+    """Folders of the seeds of another experiment, to start from."""
+    found = dict(model_folder.find_models(work, name))
+    if missing := [seed for seed in seeds if seed not in found]:
+        raise UserError(
+            f"--init {name} has no seed {missing[0]}; it has {', '.join(map(str, found))}.",
+            "Each seed starts from the same seed: choose them with --seed and --seeds.",
+        )
+    return {seed: found[seed] for seed in seeds}
+
+
+def _model_files(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    patterns = ("*.yaml", "*.safetensors", f"{joint_folder.ACOUSTIC}/*.safetensors")
+    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
+
+
+def _start(folder: Path, number: int, config: ScoringConfig, network: ScorerConfig) -> Seed:
+    """A seed as another experiment left it.
+
+    Raises:
+        UserError: it is a model of another shape.
+    """
+    card = model_folder.read_card(folder)
+    own = (card.get("training") or {}).get("input")
+    there, here = card.get("network") or {}, vars(network)
+    differing = [key for key in here if key != "dropout" and there.get(key) != here[key]]
+    if own != config.input or differing:
+        what = f"{differing[0]} {there.get(differing[0])}" if differing else f"input {own}"
+        raise UserError(
+            f"--init {config.init} is a scorer with {what}, another than the one to train.",
+            "Give the same --model, --input, --width and --heads.",
+        )
+    return Seed(
+        number,
+        read_weights(folder / model_folder.WEIGHTS),
+        folder if joint_folder.is_joint(folder) else None,
+    )
+
+
+def _train(
+    work: WorkDir,
+    name: str,
+    config: ScoringConfig,
+    sets: Sets,
+    starts: Mapping[int, Path],
+    outputs: Mapping[int, Output],
+    device: torch.device,
+    jobs: int,
+) -> None:
+    stages = config.stages
+    first, last = (sets[s.set_name, s.synthetic] for s in (stages[0], stages[-1]))
+    network = config.network(first.features.shape[1])
+    for folder in starts.values():
+        card = model_folder.read_card(folder)
+        require_features(
+            card["features"],
+            first.features_of,
+            f"'{first.name}'",
+            f"Give the --features that '{config.init}' was trained with.",
+        )
+    seeds = []
+    for number in outputs:
+        if number in starts:
+            seeds.append(_start(starts[number], number, config, network))
+            continue
+        pool = draw_pool(first, config.labelled if config.pretrain == NONE else 0, number)
+        features = first.subset(pool).features if config.labelled else first.features
+        seeds.append(begin(network, number, features))
+    run = Stages(work, name, config, network, sets, outputs, device, jobs)
+    for stage in stages:
+        run.run(stage, seeds)
+    _write(run, seeds, last, _acoustic_parameters(work, last))
+
+
+def _acoustic_parameters(work: WorkDir, found: ScoringSet) -> int | None:
+    """Trained numbers of the acoustic model of deep features; None if it is not a TDNN that is
+    still there."""
+    from speechkit.acoustic import tdnn_folder
+    from speechkit.acoustic.tdnn_network import Tdnn
+    from speechkit.scoring.joint_network import acoustic_folder
+
+    try:
+        card = tdnn_folder.read_card(acoustic_folder(found.features_of[0], work, "Counting"))
+    except UserError:
+        return None
+    with torch.device("meta"):
+        return sum(p.numel() for p in Tdnn(card.network).parameters())
+
+
+def _train_trees(config: ScoringConfig, sets: Sets, outputs: Mapping[int, Output]) -> None:
+    """Grow the trees of each seed."""
+    stage = config.stages[-1]
+    found = sets[stage.set_name, stage.synthetic]
+    for number, out in outputs.items():
+        seed = Seed(number, {}, pool=draw_pool(found, config.labelled, number))
+        model = trees.fit(found.subset(seed.pool), number)
+        model.save(out.path)
+        if config.track:
+            other = sets[config.track, None]
+            seed.last = {"track_pcc": float(pcc(model.predict(other), other.labels))}
+        counts: dict[str, int | None] = {"scorer_parameters": model.parameters}
+        _finish(config, None, out, seed, found, model.predict(found), counts)
+
+
+def _write(run: Stages, seeds: Sequence[Seed], found: ScoringSet, acoustic: int | None) -> None:
+    """Fill the folders of the seeds."""
+    for seed, heard in zip(seeds, run.hear(found, seeds), strict=True):
+        out, net = run.outputs[seed.number], stacked(run.network, [seed]).to(run.device)
+        predicted = score(net, run.batches(heard))[0]
+        model_folder.write_weights(out.path, seed.weights)
+        if seed.acoustic is not None:
+            copy_acoustic(seed.acoustic, out.path)
+        counts = {"scorer_parameters": net.parameters_each, "acoustic_parameters": acoustic}
+        _finish(run.config, run.network, out, seed, found, predicted, counts)
+        out.notes.update(device=str(run.device))
+
+
+def _finish(
+    config: ScoringConfig,
+    network: ScorerConfig | None,
+    out: Output,
+    seed: Seed,
+    found: ScoringSet,
+    predicted: np.ndarray,
+    counts: Mapping[str, int | None],
+) -> None:
+    """Write the card, the log and the summary of a seed."""
+    training = json.loads(json.dumps(config.params()))
+    card = model_folder.make_card(network, found, seed.number, training)
+    model_folder.write(out.path, card, seed.rows)
+    write_skipped(out.path, found.skipped)
+    labels, own = found.labels[seed.pool], predicted[seed.pool]
+    summary: dict[str, Any] = {
+        **counts,
+        "utterances": len(seed.pool),
+        **({"epoch": seed.epoch} if seed.epoch else {}),
+        **{k: v for k, v in seed.last.items() if k.startswith(("select_", "track_"))},
+        "train_pcc": float(pcc(own, labels)),
+        "train_mse": float(mse(own, labels)),
+    }
+    if config.labelled:
+        summary["labelled_utterances"] = [found.utterances[u] for u in seed.pool]
+    summary = {k: v for k, v in summary.items() if not (isinstance(v, float) and np.isnan(v))}
+    text = json.dumps(summary, indent=2)
+    (out.path / "summary.json").write_text(text + "\n", encoding="utf-8")
+    out.counts.update(utterances=len(seed.pool), skipped=len(found.skipped))
