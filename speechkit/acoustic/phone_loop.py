@@ -79,7 +79,7 @@ class PhoneLoop:
         insertion_penalty: float = INSERTION_PENALTY,
     ) -> None:
         used = np.flatnonzero(np.isfinite(bigram).any(0))
-        self.names = [kaldi_name(labels[number]) for number in used]
+        self.names = [kaldi_name(labels[number]) for number in used.tolist()]
         steps = lm_scale * bigram[np.ix_(used, used)] - insertion_penalty
         self._table = _loop(steps, used)
 

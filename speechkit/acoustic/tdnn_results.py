@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from speechkit.acoustic.phone_loop import PhoneErrors, PhoneLoop, bigram_counts, log_bigram
@@ -83,10 +84,11 @@ class Measuring:
     def _loop(self, without: int | None) -> PhoneLoop:
         """A decoder whose bigram has not seen a fold."""
         labels = self.data.labels
-        found = sum(
+        each = [
             bigram_counts(stream.outside(without).numpy(), len(labels))
             for stream in self.data.plain
-        )
+        ]
+        found = np.sum(each, axis=0)
         config = self.config
         return PhoneLoop(labels, log_bigram(found), config.lm_scale, config.insertion_penalty)
 
