@@ -67,7 +67,8 @@ def fetch(
                 folder = Path(snapshot_download(name, allow_patterns=more))
             return folder
         except Exception as error:  # any transport may fail in its own way; the reason is shown
-            reason = " ".join(str(error).split())[:200] or type(error).__name__
+            lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
+            reason = lines[0][:200] if lines else type(error).__name__
     use = use or f"give it as {flag} DIR"
     raise UserError(
         f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}.",

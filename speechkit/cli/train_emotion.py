@@ -176,6 +176,7 @@ def _run(
     plan = training.Plan(set_name, split, numbers, tuple(seeds), max_seconds)
     where = resolve_device(device).type
     resources = Resources(where, options.resolve_jobs(jobs), checkpoint_minutes, on_error)
+    table: list[list[Any]] = []
     with ExitStack() as stack:
         tracker = None
         if wandb and not ranks().rank:
@@ -187,9 +188,14 @@ def _run(
             done = training.train(
                 WorkDir(directory), job, plan, resources, force=force, listen=listen
             )
-            if not ranks().rank:
-                rows = training.summary_rows(done)
-                print_table(f"Trained: {job.name}", training.SUMMARY_COLUMNS, rows, as_json)
+            if ranks().rank:
+                continue
+            rows = training.summary_rows(done)
+            table += [[job.name, *row] for row in rows]
+            if not as_json:  # one document is printed in the end
+                print_table(f"Trained: {job.name}", training.SUMMARY_COLUMNS, rows)
+    if as_json and not ranks().rank:
+        print_table("", ("model", *training.SUMMARY_COLUMNS), table, True)
 
 
 def _listen(tracker: Wandb, name: str, run: Run, config: Any) -> Tell:

@@ -52,7 +52,7 @@ def speaker_folds(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
         raise UserError(
             f"The set '{dataset.name}' has {len(dataset.data.speakers)} speakers, too few for two "
             f"folds of {settings.fold_size}.",
-            "Give a smaller --fold-size.",
+            "Give a smaller one: speechkit split-folds --fold-size N",
         )
     return _by_speaker(dataset, settings, parts, parts)
 

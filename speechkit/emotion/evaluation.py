@@ -151,7 +151,9 @@ def _predict(
     skipped = predictor.broken(workdir, dataset, every, jobs)
     if skipped and on_error == "stop":
         name, reason = next(iter(skipped.items()))
-        raise UserError(f"{name}: {reason}", "Mend it, or leave it out with --on-error skip.")
+        told = "--on-error" in reason  # what kept features say ends with what to do
+        remedy = "" if told else "Mend it, or leave it out with --on-error skip."
+        raise UserError(f"{name}: {reason}", remedy)
     for name, reason in skipped.items():
         logger.warning(f"skipped {name}: {reason}")
     asked = [[name for name in ids if name not in skipped] for ids in asked]

@@ -124,9 +124,9 @@ def _encoder(folder: str, layers: str, device: str) -> Encoder:
 
 
 def _states(
-    batch: Sequence[Utterance], folder: str, kind: Kind, device: str, on_error: str
+    batch: Sequence[Utterance], folder: str, kind: Kind, device: str
 ) -> tuple[list[tuple[str, np.ndarray, int]], list[tuple[str, str]]]:
-    """(id, states, frames) of each clip of a batch, and (id, reason) of the skipped ones."""
+    """(id, states, frames) of each clip of a batch, and (id, reason) of those that have none."""
     encoder = _encoder(folder, kind.layers, device)
     waves, ids, skipped = [], [], []
     for utterance in batch:
@@ -134,9 +134,7 @@ def _states(
             wave = read_clip(utterance, encoder.sample_rate, kind.max_seconds)
             encoder.prepare([wave])
         except UserError as error:
-            if on_error == "stop":
-                raise type(error)(f"{utterance.id}: {error.problem}", error.remedy) from error
-            skipped.append((utterance.id, str(error)))
+            skipped.append((utterance.id, error.problem))
             continue
         waves.append(wave)
         ids.append(utterance.id)
@@ -165,10 +163,9 @@ def _compute(
     batches = make_batches(dataset.data.utterances, BATCH_SECONDS[device])
     parts = [batches[i : i + PART] for i in range(0, len(batches), PART)]
     files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
-    todo = [i for i, file in enumerate(files) if not file.exists()]
-    run = partial(
-        _states, folder=str(source.resolve()), kind=kind, device=device, on_error=on_error
-    )
+    # Skipped ones may have been mended since, or the run may now have to stop at them.
+    todo = [i for i, file in enumerate(files) if not file.exists() or _skipped(file)]
+    run = partial(_states, folder=str(source.resolve()), kind=kind, device=device)
     done = parallel.map_items(
         run,
         [batch for i in todo for batch in parts[i]],
@@ -180,11 +177,20 @@ def _compute(
     )
     for i in todo:
         results: list[Any] = [next(done).value for _ in parts[i]]
+        for name, reason in (row for _, missing in results for row in missing):
+            if on_error == "stop":
+                raise UserError(f"{name}: {reason}", "Mend it, or leave it out: --on-error skip.")
+            logger.warning(f"skipped {name}: {reason}")
         _write_part(files[i], results)
     for _ in done:  # lets the map end its progress and its workers
         pass
     _encoder.cache_clear()
     _join(out, dataset, kind, files)
+
+
+def _skipped(file: Path) -> bool:
+    with np.load(file, allow_pickle=False) as part:
+        return bool(len(part["skipped"]))
 
 
 def _write_part(file: Path, results: Sequence[Any]) -> None:

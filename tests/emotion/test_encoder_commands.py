@@ -105,6 +105,7 @@ def test_broken_clips_stop_or_are_left_out(place, run, tmp_path, preset):
     base = ("--name", "m", "--preset", preset)
     ran = train(run, tmp_path, "hubert-layer", *base)
     assert ran.code == 2 and ("silent" in ran.err or "short" in ran.err), ran.err
+    assert "error: s5-5:" in ran.err or "error: s2-2:" in ran.err  # not another of its batch
     ran = train(run, tmp_path, "hubert-layer", *base, "--on-error", "skip")
     assert ran.code == 0, ran.err
     measured = run("evaluate", "emotion", "-C", tmp_path, "--name", "m", "-j", 1)
@@ -112,6 +113,17 @@ def test_broken_clips_stop_or_are_left_out(place, run, tmp_path, preset):
     measured = run("evaluate", "emotion", "-C", tmp_path, "--name", "m", "-j", 1, "--on-error",
                    "skip")  # fmt: skip
     assert measured.code == 0, measured.err
+
+
+def test_the_papers_four_are_one_json_document(run, monkeypatch):
+    from speechkit.emotion import training
+
+    monkeypatch.setattr(training, "train", lambda workdir, job, *_, **__: job)
+    monkeypatch.setattr(training, "summary_rows", lambda job: [[0, 1, 5, 0.5, 0.5, 1.0, job.name]])
+    ran = run("train", "emotion", "--upstream", "paper", "--json", "--device", "cpu")
+    rows = json.loads(ran.out)
+    assert len(rows) == 4 and all(row["model"] == row["folder"] for row in rows)
+    assert rows[3]["model"] == "hubert-large-ls960-ft" and rows[0]["seed"] == 1
 
 
 def test_a_hub_name_without_network_in_the_command(place, run, monkeypatch):
