@@ -99,12 +99,12 @@ def test_up_to_date_and_other_settings(work: WorkDir) -> None:
 def test_a_stopped_run_goes_on(
     work: WorkDir, monkeypatch: pytest.MonkeyPatch, settings: FeatureSettings
 ) -> None:
-    whole = extract(work, "toned", settings)
-    names = ("deep.ark", "rows.tsv", "phones.ctm", "features.json")
-    kept = [(whole / name).read_bytes() for name in names]
-    shutil.rmtree(whole)
     monkeypatch.setattr(gop_stage, "BATCH", 1)
     monkeypatch.setattr(gop_stage, "PART", 2)
+    whole = extract(work, "toned", settings)
+    names = ("deep.ark", "deep.scp", "rows.tsv", "phones.ctm", "features.json", "summary.json")
+    kept = [(whole / name).read_bytes() for name in names]
+    shutil.rmtree(whole)
     run, heard = FeaturePipeline.extract_many, list[str]()
 
     def stops(self, requests):
@@ -124,10 +124,7 @@ def test_a_stopped_run_goes_on(
     extract(work, "toned", settings)
     assert heard == ["s1-u2", "s1-u3"]  # the first part was kept
     for name, before in zip(names, kept, strict=True):
-        # Utterances that are heard one by one differ from those of a batch in the last digits.
-        if name != "deep.ark":
-            assert (whole / name).read_bytes() == before, name
-    assert list(read_features(whole).table) == ["s0-u0", "s0-u1", "s1-u2", "s1-u3"]
+        assert (whole / name).read_bytes() == before, name
 
 
 def test_two_processes_are_as_one(work: WorkDir) -> None:

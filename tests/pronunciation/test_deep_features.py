@@ -230,7 +230,7 @@ def test_an_encoder_that_knows_no_phones(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.features, hidden.numpy(), atol=1e-5)
     assert len(found.rows) == 5 and max(row.gop for row in found.rows) <= 0
     assert FeaturePipeline.from_config(pipeline.config(), None).columns == pipeline.columns
-    with pytest.raises(UserError, match="vocab.json cannot be read"):
+    with pytest.raises(UserError, match=r"vocab\.json cannot be read"):
         FeaturePipeline.create(replace(settings, align_with=""), None)
     with pytest.raises(UserError, match="no bundle 'WAV2VEC2_BAS'"):
         load_model("torchaudio:WAV2VEC2_BAS", phones=False)
