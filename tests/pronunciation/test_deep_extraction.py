@@ -14,6 +14,7 @@ from tone_models import RATE, say
 from tone_sets import make_tone_set, posterior_set
 
 from speechkit.errors import DataError, UserError
+from speechkit.kaldi import data
 from speechkit.pronunciation import gop_stage
 from speechkit.pronunciation.feature_settings import FeatureSettings
 from speechkit.pronunciation.features import FeaturePipeline, load_pipeline, read_features
@@ -197,12 +198,14 @@ def test_a_ctc_model_with_segments_of_another(run, work: WorkDir) -> None:
 def test_real_speech(real_data: Path, tmp_path: Path, run) -> None:
     """Four utterances, the features of a random network, the phones found by sphinx."""
     corpus = real_data / "speechocean762"
-    assert run("prepare", "speechocean762", corpus, "-C", tmp_path).code == 0
-    whole, small = tmp_path / "data" / "train", tmp_path / "data" / "small"
-    small.mkdir()
-    for name in ("wav.scp", "utt2spk", "text"):
-        lines = (whole / name).read_text().splitlines(keepends=True)
-        (small / name).write_text("".join(lines[:4]))
+    tables = {name: data.read_table(corpus / "train" / name) for name in ("wav.scp", "utt2spk")}
+    text = data.read_table(corpus / "train" / "text")
+    some = list(text)[:4]
+    wavs = {utterance: str(corpus / tables["wav.scp"][utterance]) for utterance in some}
+    speakers = {utterance: tables["utt2spk"][utterance] for utterance in some}
+    folder = tmp_path / "data" / "small"
+    folder.mkdir(parents=True)
+    data.write(folder, wavs, speakers, text={utterance: text[utterance] for utterance in some})
     make_tdnn(tmp_path)
     base = ("extract-deep", "-C", tmp_path, "-j", 1, "--set", "small", "--am", "tiny")
     ran = run(*base, "--align-with", "sphinx", "--json")
