@@ -10,7 +10,7 @@ from typing import Any
 
 from speechkit.manifest import read_json, read_manifest
 from speechkit.report.pronunciation_experiments import Evaluation
-from speechkit.report.reading import read_rows, readable
+from speechkit.report.reading import readable
 from speechkit.scoring import model_folder, results
 from speechkit.scoring.published import OURS, Recipe
 from speechkit.workdir import WorkDir
@@ -28,14 +28,12 @@ class Seed:
     Args:
         number: the seed.
         card: ``config.yaml``.
-        log: lines of ``log.tsv``; empty where there is none.
         summary: measures of the training, and counts of parameters.
         manifest: of the training.
     """
 
     number: int
     card: dict[str, Any]
-    log: list[dict[str, str]]
     summary: dict[str, Any]
     manifest: dict[str, Any]
 
@@ -106,15 +104,15 @@ class Experiment:
         return found[0] if found else None
 
     def training_pcc(self) -> tuple[float, float | None] | None:
-        """PCC on what it learned from: of an evaluation on that set, else of the last epoch."""
+        """PCC on what it learned from: of an evaluation on that set, else as training left it."""
         if self.recipe.finetune == "none":
             return None
         if not self.setting("labelled", 0):
             evaluation = self.on(str(self.setting("set_name")))
             if evaluation and (found := evaluation.value(f"{self.aspect}_pcc")) is not None:
                 return found
-        logs = [seed.log[-1].get("train_pcc") for seed in self.seeds if seed.log]
-        values = [float(value) for value in logs if value]
+        left = [seed.summary.get("train_pcc") for seed in self.seeds]
+        values = [float(value) for value in left if value is not None]
         return mean_std(values) if values and len(values) == len(self.seeds) else None
 
     def parameters(self, part: str) -> int | None:
@@ -176,14 +174,12 @@ def collect(workdir: WorkDir) -> list[Experiment]:
 
 
 def _seed(folder: Path) -> Seed:
-    log = folder / "log.tsv"
     card = model_folder.read_card(folder)
     if not isinstance(card.get("training"), dict) or len(card["scale"]) != 2:
         raise ValueError(f"{model_folder.CARD} has another form")
     return Seed(
         int(folder.name[4:]),
         card,
-        read_rows(log) if log.is_file() else [],
         read_json(folder / "summary.json") or {},
         read_manifest(folder) or {},
     )

@@ -37,18 +37,17 @@ def write(folder: Path, network: Mapping[str, torch.Tensor], card: Card, start: 
         folder: of the scorer.
         network: tensors of the network, as they are to be stored.
         card: of the acoustic model that it started from.
-        start: its name.
+        start: its name or folder.
 
     Returns:
         The card of the new model.
     """
     place = folder / ACOUSTIC
     place.mkdir(exist_ok=True)
-    training = {
-        "trained_with_scorer": True,
-        "start": start,
-        "start_fingerprint": card.fingerprint(),
-    }
+    first = {"start": Path(start).name, "start_fingerprint": card.fingerprint()}
+    if card.training.get("trained_with_scorer"):  # by a stage before
+        first = {key: card.training[key] for key in first}
+    training = {"trained_with_scorer": True, **first}
     stay = {FULL: card.stay[FULL]} if FULL in card.stay else {}
     own = replace(card, unseen=FULL, weights={}, training=training, stay=stay)
     return tdnn_folder.write(place, own, {FULL: network}, {})

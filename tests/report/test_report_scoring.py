@@ -115,7 +115,7 @@ def test_numbers_are_those_of_the_files(root, sections):
         assert reason in caption
     assert row[-1].text == "no"
     runs = {row[0].text: row for row in table_of(section, "All runs").cells()}
-    assert runs["ours_50"][5].text == "0.810" and runs["ours_50"][4].text == "50"  # of its log
+    assert runs["ours_50"][5].text == "0.810" and runs["ours_50"][4].text == "50"
     assert runs["deep_no_labels"][5].text == "-"
     whole = summaries["test"]["utterance_total_pcc_ensemble"]["mean"]
     assert runs["ours"][7].text == f"{whole:.3f}"
