@@ -66,8 +66,9 @@ def make_run(root, name, noise, seeds=5, acoustic="small", sets=(), **settings):
             "features": [{"am": [f"exp/acoustic/{acoustic}"], "method": "deep"}],
         }  # fmt: skip
         (folder / "config.yaml").write_text(yaml.safe_dump(card))
+        learned = {"train_pcc": 0.81, "utterances": training["labelled"]}
         counts = {} if trees else {"scorer_parameters": 20289, "acoustic_parameters": 946686}
-        (folder / "summary.json").write_text(json.dumps({**counts, "train_pcc": 0.81}))
+        (folder / "summary.json").write_text(json.dumps({**counts, **learned}))
         (folder / "manifest.json").write_text(
             json.dumps({"command": "train scoring", "params": training, "counts": {},
                         "finished": "2026-01-02", "seconds": 3.0})

@@ -29,13 +29,11 @@ class Seed:
         number: the seed.
         card: ``config.yaml``.
         summary: measures of the training, and counts of parameters.
-        manifest: of the training.
     """
 
     number: int
     card: dict[str, Any]
     summary: dict[str, Any]
-    manifest: dict[str, Any]
 
 
 @dataclass
@@ -95,7 +93,8 @@ class Experiment:
         """Utterances with a human score that it learned from; None where it is not known."""
         if self.recipe.finetune == "none":
             return 0
-        given = self.setting("labelled", 0)
+        counted = self.seeds[0].summary.get("utterances") if self.seeds else None
+        given = counted or self.setting("labelled", 0)
         return int(given) if given else utterances(workdir, str(self.setting("set_name")))
 
     def on(self, set_name: str) -> Evaluation | None:
@@ -181,7 +180,6 @@ def _seed(folder: Path) -> Seed:
         int(folder.name[4:]),
         card,
         read_json(folder / "summary.json") or {},
-        read_manifest(folder) or {},
     )
 
 

@@ -88,7 +88,7 @@ def _by_model(
     for row, runs in lines:
         paper = [Cell(number(value), True) for value in (row.l2, row.speechocean)]
         if not runs:
-            table.append([row.name, "-", "-", "-", "-", "-", *paper, "not run"])
+            table.append([row.name, "", *[Cell("-", True)] * 4, *paper, "not run"])
         for place_, (one, e) in enumerate(runs):
             theirs = ["", ""] if place_ else paper
             table.append(
@@ -128,7 +128,7 @@ def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
     table: list[list[Any]] = []
     for row in published.TABLES_4_5:
         pair = by_recipe.get(row.recipe)
-        ours: list[Any] = ["-"] * 4
+        ours: list[Any] = [Cell("-", True)] * 4
         if pair is not None:
             one, e = pair
             ours = [spread(one.training_pcc(), 3), pcc_cell(one, e), _of(e, "utterances")]
