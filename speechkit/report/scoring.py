@@ -138,7 +138,7 @@ def _curves(workdir: WorkDir, pairs: Found, main: Experiment) -> Iterator[Pictur
             "with the standard deviation over seeds.",
             f"Test PCC by number of labels, one line each: {', '.join(lines)}.",
         )
-    lines = by_hours(workdir, pairs)
+    lines = by_hours(workdir, pairs, main)
     if lines:
         yield Picture(
             pictures.by_hours(lines),
@@ -153,6 +153,11 @@ def _point(one: Experiment, evaluation: Evaluation, x: float) -> pictures.Point 
     return None if found is None else (x, *found)
 
 
+def _same_labels(one: Experiment, main: Experiment) -> bool:
+    """Whether a run was fine-tuned on the set of another, or not at all."""
+    return one.recipe.finetune == "none" or one.setting("set_name") == main.setting("set_name")
+
+
 def by_labels(workdir: WorkDir, pairs: Found, main: Experiment) -> dict[str, list[pictures.Point]]:
     """A line for each pre-training, of runs of the scorer of the paper that differ in labels.
 
@@ -165,6 +170,7 @@ def by_labels(workdir: WorkDir, pairs: Found, main: Experiment) -> dict[str, lis
             OURS.model, OURS.input, main.target, main.acoustic
         )  # fmt: skip
         known = recipe.finetune in ("frozen", "none") and recipe.pretrain != FROM_OTHER
+        known = known and _same_labels(one, main)
         if not alike or not known or labels is None or (point := _point(one, e, labels)) is None:
             continue
         said = {"none": "not pre-trained", "frozen": "pre-trained, acoustic model frozen"}
@@ -177,12 +183,15 @@ def by_labels(workdir: WorkDir, pairs: Found, main: Experiment) -> dict[str, lis
     return {name: points for name, points in lines.items() if len(points) > 1}
 
 
-def by_hours(workdir: WorkDir, pairs: Found) -> dict[str, list[pictures.Point]]:
-    """A line for each recipe and size of acoustic model that there is with several trainings."""
+def by_hours(workdir: WorkDir, pairs: Found, main: Experiment) -> dict[str, list[pictures.Point]]:
+    """A line for each recipe and size of acoustic model that there is with several trainings,
+    of runs with all labels of the same set."""
     found: dict[str, dict[float, pictures.Point]] = {}
     for one, e in pairs:
         known, recipe = experiments.acoustic(workdir, one.acoustic), one.recipe
         if known is None or known.hours is None or one.setting("labelled", 0):
+            continue
+        if not _same_labels(one, main):  # such as speakers that the acoustic model has heard
             continue
         if recipe.pretrain == FROM_OTHER or (point := _point(one, e, known.hours)) is None:
             continue

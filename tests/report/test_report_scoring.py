@@ -144,7 +144,7 @@ def test_differences_and_curves(root, sections):
         "not pre-trained": [25, 50, 60, 100],
         "pre-trained, acoustic model updated": [0, 60],
     }
-    hours = scoring.by_hours(work, pairs)
+    hours = scoring.by_hours(work, pairs, main)
     (line,) = hours.values()
     assert np.allclose(sorted(x for x, *_ in line), [0.3, 0.6, 1.23])
 
