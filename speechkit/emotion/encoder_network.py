@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from speechkit.emotion import encoder_files, heads
+from speechkit.emotion import dropout, encoder_files, heads
 from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoders import Encoder, build_encoder, load_encoder
 from speechkit.emotion.spec_augment import SpecAugment
@@ -58,7 +58,7 @@ def make_classifier(encoder: Encoder, config: EncoderConfig, classes: int) -> he
 
 
 def set_up(encoder: Encoder, config: EncoderConfig) -> None:
-    """Freeze, mask, drop layers and checkpoint as a configuration says."""
+    """Freeze, mask, drop out, drop layers and checkpoint as a configuration says."""
     published = encoder.published
 
     def chosen(ours: float, name: str) -> float:
@@ -83,6 +83,7 @@ def set_up(encoder: Encoder, config: EncoderConfig) -> None:
         encoder.requires_grad_(False)
     elif config.freeze == "features":
         encoder.freeze_features()
+    dropout.use(encoder)
     if config.gradient_checkpointing:
         encoder.checkpoint_gradients()
 

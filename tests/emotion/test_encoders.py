@@ -139,6 +139,45 @@ def test_spec_augment_masks_its_share_of_each_clip_and_repeats_itself():
     assert torch.equal(SpecAugment()(hidden, (50, 20), vector), hidden)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_dropout_drops_its_share_keeps_the_mean_and_repeats_itself(share):
+    from speechkit.emotion.dropout import Dropout
+
+    layer, values = Dropout(share), torch.full((3, 333, 101), 2.0, requires_grad=True)
+    torch.manual_seed(3)
+    found = layer(values)
+    torch.manual_seed(3)
+    assert torch.equal(layer(values), found)
+    kept = found != 0
+    error = (share * (1 - share) / values.numel()) ** 0.5
+    assert abs(float((~kept).float().mean()) - share) < 4 * error
+    assert torch.allclose(found[kept], torch.tensor(2 / (1 - share)), rtol=1e-4)
+    for lag in (1, 2, 3, 4):  # elements of one draw do not go together
+        flat = kept.flatten().float() - (1 - share)
+        together = float((flat[lag:] * flat[:-lag]).mean()) / (share * (1 - share))
+        assert abs(together) < 4 / values.numel() ** 0.5
+    found.sum().backward()
+    assert torch.equal(values.grad, found.detach() / 2)
+    assert torch.equal(layer.eval()(values), values)
+    for edge in (0.0, 1.0):
+        assert torch.equal(Dropout(edge)(values), values * (1 - edge))
+
+
+def test_an_encoder_in_training_draws_so(folders):
+    from speechkit.emotion import dropout
+
+    encoder = load_encoder(str(folders["wav2vec2-layer"]))
+    names = list(encoder.state_dict())
+    dropout.use(encoder)
+    assert {type(m) for m in encoder.modules() if isinstance(m, torch.nn.Dropout)} == {
+        dropout.Dropout
+    }
+    assert list(encoder.state_dict()) == names
+    padded, lengths = encoder.prepare(waves()[:2])
+    frames, _ = encoder.train()(padded, lengths, all_layers=True)  # hooks are still there
+    assert frames.shape[1] == encoder.layers + 1 and torch.isfinite(frames).all()
+
+
 def test_masks_of_an_encoder_only_in_training(folders):
     encoder = load_encoder(str(folders["hubert-layer"]))
     encoder.augment = SpecAugment(time=0.5, time_length=3)
