@@ -15,7 +15,7 @@ from speechkit.report.model import Picture, Section, Table
 from speechkit.report.reading import DAMAGED
 from speechkit.report.scoring_experiments import FROM_OTHER, Evaluation, Experiment, Found
 from speechkit.scoring.evaluation import CALIBRATION, SCATTER
-from speechkit.scoring.published import OURS
+from speechkit.scoring.published import OURS, SOURCE
 from speechkit.workdir import WorkDir
 
 TITLE = "Transfer scoring"
@@ -44,7 +44,7 @@ def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
     section.tables += _made("models", makers)
     section.text.append(
         f"{len(found)} scorers, which read "
-        f"{', '.join(dict.fromkeys(one.recipe.input for one in found))} features of phones."
+        f"{', '.join(dict.fromkeys(one.recipe.input for one in found))} features of phones. Paper: {SOURCE}."
     )
     return section
 

@@ -1,7 +1,7 @@
 """The published numbers of transfer scoring, to stand beside our own.
 
-"Transfer learning for automatic pronunciation assessment" (Interspeech 2021), Tables 1 to 6: PCC
-of sentence scores on the authors' own set (L2: 10,000 sentences of 1,000 Chinese speakers for
+Lin and Wang, "Deep Feature Transfer Learning for Automatic Pronunciation Assessment" (Interspeech
+2021), Tables 1 to 6: PCC of sentence scores on the authors' own set (L2: 10,000 sentences of 1,000 Chinese speakers for
 training, 1,000 for testing, scores from 1 to 5) and on speechocean762 (2,500 and 2,500). One run
 each; no spread is given.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SOURCE = "transfer learning of deep features for pronunciation assessment (Interspeech 2021)"
+SOURCE = "Lin and Wang, Deep feature transfer learning for automatic pronunciation assessment"
 CORPUS, TRAIN_UTTERANCES, TEST_UTTERANCES = "speechocean762", 2500, 2500
 L2_TRAIN_UTTERANCES, L2_TEST_UTTERANCES, L2_RATERS_PCC = 10_000, 1_000, 0.78
 SYNTHETIC_UTTERANCES = 50_000
