@@ -44,7 +44,8 @@ def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
     section.tables += _made("models", makers)
     section.text.append(
         f"{len(found)} scorers, which read "
-        f"{', '.join(dict.fromkeys(one.recipe.input for one in found))} features of phones. Paper: {SOURCE}."
+        f"{', '.join(dict.fromkeys(one.recipe.input for one in found))} features of phones. "
+        f"Paper: {SOURCE}."
     )
     return section
 

@@ -1,9 +1,9 @@
 """The published numbers of transfer scoring, to stand beside our own.
 
 Lin and Wang, "Deep Feature Transfer Learning for Automatic Pronunciation Assessment" (Interspeech
-2021), Tables 1 to 6: PCC of sentence scores on the authors' own set (L2: 10,000 sentences of 1,000 Chinese speakers for
-training, 1,000 for testing, scores from 1 to 5) and on speechocean762 (2,500 and 2,500). One run
-each; no spread is given.
+2021), Tables 1 to 6: PCC of sentence scores on the authors' own set (L2: 10,000 sentences of 1,000
+Chinese speakers for training, 1,000 for testing, scores from 1 to 5) and on speechocean762 (2,500
+and 2,500). One run each; no spread is given.
 """
 
 from __future__ import annotations
