@@ -28,6 +28,10 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_evaluation.py
 	$(BIN)/python benchmarks/bench_gop.py
 	$(BIN)/python benchmarks/bench_ctc_gop.py
+	$(BIN)/python benchmarks/bench_pronunciation.py
+	$(BIN)/python benchmarks/bench_acoustic.py
+	$(BIN)/python benchmarks/bench_scoring.py
+	$(BIN)/python benchmarks/bench_emotion.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
