@@ -9,6 +9,7 @@ import numpy as np
 from speechkit import figures
 
 Log = Mapping[str, Sequence[float]]
+_LETTER = 0.068  # inches of a letter of a legend
 
 
 def curves(logs: Sequence[Log], best: Sequence[float]) -> bytes:
@@ -64,7 +65,10 @@ def recalls(models: Mapping[str, Sequence[float]], classes: Sequence[str]) -> by
         models: name -> recalls, from 0 to 1.
         classes: names.
     """
-    figure = figures.new_figure(max(6.0, 0.95 * len(classes)), 3.2)
+    wide = max(7.4, 0.95 * len(classes))
+    room = max(map(len, models)) * _LETTER + 0.6  # of an entry of the legend
+    columns = max(1, min(3, len(models), int(wide / room)))
+    figure = figures.new_figure(wide, 2.8 + 0.2 * -(-len(models) // columns))
     axis = figure.subplots()
     width = 0.8 / len(models)
     shades = _shades(len(models))
@@ -75,9 +79,7 @@ def recalls(models: Mapping[str, Sequence[float]], classes: Sequence[str]) -> by
     axis.set_ylim(0, 1)
     axis.set_ylabel("recall", color=figures.TEXT)
     figures.plain(axis, left=True)
-    figure.legend(
-        frameon=False, fontsize=8.5, loc="outside lower center", ncols=min(3, len(models))
-    )
+    figure.legend(frameon=False, fontsize=8.5, loc="outside lower center", ncols=columns)
     return figures.png(figure)
 
 
