@@ -132,7 +132,7 @@ def _results(
         published.CLASSES
     ) == set(found[0][1].about["classes"]):
         section.tables.append(tables.beside_paper(workdir, found))
-    honest = [(one, e) for one, e in found if not e.about.get("leaks_speakers")] or list(found)
+    honest = _varied([(one, e) for one, e in found if not e.about.get("leaks_speakers")] or found)
     bars = {
         _label(one, e): [e.summary[f"recall_{c}"]["mean"] for c in honest[0][1].about["classes"]]
         for one, e in honest[:MOST_BARS]
@@ -161,6 +161,16 @@ def _results(
             heard.tables.append(table)
     if heard.tables:
         yield heard
+
+
+def _varied(found: Sequence[tuple[Experiment, Evaluation]]) -> list[tuple[Experiment, Evaluation]]:
+    """The best of each upstream first, then the second of each ...: what is cut off is alike."""
+    seen: Counter[str] = Counter()
+    places = []
+    for each in found:
+        places.append(seen[each[1].about["upstream"]])
+        seen[each[1].about["upstream"]] += 1
+    return [found[i] for i in sorted(range(len(found)), key=places.__getitem__)]
 
 
 def _label(one: Experiment, evaluation: Evaluation) -> str:

@@ -118,3 +118,15 @@ def test_the_page_in_a_browser(made, tmp_path):
     assert "Most confidently wrong" in html
     loaded, fetched, over = look(html, tmp_path)
     assert loaded >= 8 and fetched == 0 and over == 0
+
+
+def test_pictures_are_of_different_upstreams_first():
+    from types import SimpleNamespace
+
+    from speechkit.report.emotion import _varied
+
+    names = ["a", "a", "b", "a", "c", "b"]
+    found = [
+        (number, SimpleNamespace(about={"upstream": name})) for number, name in enumerate(names)
+    ]
+    assert [number for number, _ in _varied(found)] == [0, 2, 4, 1, 5, 3]
