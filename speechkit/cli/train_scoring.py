@@ -48,15 +48,15 @@ def train_scoring(
     labelled: Annotated[
         int, typer.Option(help="Learn from so many utterances of the set, drawn by each seed.")
     ] = 0,
-    epochs: Annotated[int, typer.Option(help="Passes over the set.")] = 30,
-    pretrain_epochs: Annotated[int, typer.Option(help="Passes over --pretrain-set.")] = 30,
-    batch_size: Annotated[int, typer.Option(help="Utterances of a step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Peak, of AdamW, in fine-tuning.")] = 1e-3,
+    epochs: Annotated[int, typer.Option(help="Passes over the set.")] = 15,
+    pretrain_epochs: Annotated[int, typer.Option(help="Passes over --pretrain-set.")] = 15,
+    batch_size: Annotated[int, typer.Option(help="Utterances of a step.")] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Peak, of AdamW, in fine-tuning.")] = 2e-3,
     pretrain_learning_rate: Annotated[
         float, typer.Option(help="Peak, of AdamW, in pre-training.")
-    ] = 1e-3,
+    ] = 2e-3,
     weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 0.01,
-    dropout: Annotated[float, typer.Option(help="Of what stands for phones and words.")] = 0.1,
+    dropout: Annotated[float, typer.Option(help="Of what stands for phones and words.")] = 0.3,
     width: Annotated[int, typer.Option(help="Of the layers.")] = 32,
     heads: Annotated[int, typer.Option(help="Of attention.")] = 4,
     select: Annotated[

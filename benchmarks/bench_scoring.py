@@ -1,0 +1,208 @@
+"""Training the scorer: batched words against a loop over words, five seeds in one run.
+
+    python benchmarks/bench_scoring.py [--utterances 1000] [--quick]
+
+Made-up features in the shape of real ones: 1000 utterances of about 20 phones in 7 words, 256
+columns; the paper's scorer, batches of 16. The loop has PyTorch's own layers (nn.Linear,
+nn.LayerNorm, nn.MultiheadAttention) with the same weights, calls them once for every word, and
+steps torch.optim.AdamW; its loss must agree to 1e-5. Both on one thread, in processor seconds.
+Seeds: five runs one after another (with one thread or all, whichever is faster) against one run
+of five, with as many threads as there are cores; seconds of the clock, and processor seconds of
+one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from speechkit.acoustic.phones import ARPABET
+from speechkit.scoring.batches import Batches
+from speechkit.scoring.fitting import Group
+from speechkit.scoring.models import ScorerConfig
+from speechkit.scoring.seeds import begin, stacked
+from speechkit.scoring.sets import ScoringSet
+from speechkit.scoring.settings import Plan
+from speechkit.training import stacked_runs
+from speechkit.training.devices import keep_memory
+
+COLUMNS, BATCH, SEEDS = 256, 16, 5
+CPU = torch.device("cpu")
+
+
+def make(utterances: int) -> ScoringSet:
+    """A set whose words have as many phones as English ones: mostly two or three."""
+    draw = np.random.default_rng(0)
+    sizes = [draw.geometric(0.35, max(1, draw.poisson(7))).clip(1, 12) for _ in range(utterances)]
+    count = int(sum(size.sum() for size in sizes))
+    found = ScoringSet("made", [str(u) for u in range(utterances)], ["s"] * utterances)
+    found.features = draw.standard_normal((count, COLUMNS)).astype(np.float32)
+    found.phones = [str(phone) for phone in draw.choice(ARPABET, count)]
+    found.first = np.cumsum([0, *(size.sum() for size in sizes)])
+    found.first_word = np.cumsum([0, *(len(size) for size in sizes)])
+    found.words = np.repeat(np.arange(found.first_word[-1]), np.concatenate(sizes))
+    found.labels = draw.random(utterances).astype(np.float32)
+    return found
+
+
+class Loop(nn.Module):
+    """The scorer with PyTorch's layers, one word at a time."""
+
+    def __init__(self, of: nn.Module, width: int = 32, heads: int = 4) -> None:
+        super().__init__()
+        self.register_buffer("mean", of.mean[0])
+        self.register_buffer("std", of.std[0])
+        self.phone = nn.Parameter(of.phone[0].detach().clone())
+        self.project = nn.Linear(COLUMNS, width)
+        self.word, self.utterance = nn.Linear(width, width), nn.Linear(width, width)
+        self.score = nn.Linear(width, 1)
+        for name in ("norm_frame", "norm_phone", "norm_sentence"):
+            setattr(self, name, nn.LayerNorm(width))
+        for name in ("phone_attention", "word_attention"):
+            setattr(self, name, nn.MultiheadAttention(width, heads, batch_first=True))
+        theirs = dict(of.named_parameters())
+        renamed = {"in_proj_": "qkv.", "out_proj": "out"}
+        with torch.no_grad():
+            for name, value in self.named_parameters():
+                for own, other in renamed.items():
+                    name = name.replace(own, other)
+                value.copy_(theirs[name][0])
+
+    def forward(self, features: Tensor, phones: Tensor, words: list[int]) -> Tensor:
+        """Score of an utterance: features ``[P, D]``, phone ids, and phones of each word."""
+        relu = nn.functional.relu
+        x = relu(self.norm_frame(self.project((features - self.mean) / self.std)))
+        x, found = x + self.phone[phones], []
+        for part in x.split(words):
+            part = part[None]
+            part = part + self.phone_attention(part, part, part, need_weights=False)[0]
+            found.append(relu(self.word(self.norm_phone(part).mean(1))))
+        w = torch.cat(found)[None]
+        w = w + self.word_attention(w, w, w, need_weights=False)[0]
+        u = relu(self.utterance(w.mean(1)))
+        return self.score(self.norm_sentence(u)).sigmoid()[0, 0]
+
+
+def loop_epoch(net: Loop, optimizer: torch.optim.Optimizer, found: ScoringSet, count: int) -> float:
+    """Processor seconds of ``count`` utterances, word by word; the first loss is kept."""
+    ids = torch.from_numpy(found.phone_ids)
+    features, labels = torch.from_numpy(found.features), torch.from_numpy(found.labels)
+    spans = [slice(*found.first[u : u + 2]) for u in range(count)]
+    words = [np.unique(found.words[s], return_counts=True)[1].tolist() for s in spans]
+    begun = time.process_time()
+    for start in range(0, count, BATCH):
+        some = range(start, min(start + BATCH, count))
+        scores = torch.stack([net(features[spans[u]], ids[spans[u]], words[u]) for u in some])
+        loss = (scores - labels[start : start + len(scores)]).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if not start:
+            net.first_loss = loss.item()
+    return time.process_time() - begun
+
+
+def group(found: ScoringSet, batches: Batches, seeds: list[int], epochs: int) -> Group:
+    """Seeds to be trained together."""
+    config, count = ScorerConfig(COLUMNS), len(found.utterances)
+    net = stacked(config, [begin(config, seed, found.features) for seed in seeds])
+    plan = Plan(epochs, BATCH, 1e-3, 0.01, epochs * -(-count // BATCH))
+    pools = torch.arange(count).expand(len(seeds), -1)
+    return Group(plan, net, batches, pools, {}, seeds, CPU, (1, 2))
+
+
+def clocked(run: Callable[[], object], clock: Callable[[], float]) -> float:
+    begun = clock()
+    run()
+    return clock() - begun
+
+
+def words(found: ScoringSet, batches: Batches, rounds: int, loop_utterances: int) -> None:
+    made = group(found, batches, [0], 10_000)
+    loop = Loop(made.net)
+    batch = batches.batch(torch.arange(BATCH)[None])
+    loss = (made.net(batch) - batch.labels).square().mean().item()
+    optimizer = torch.optim.AdamW(loop.parameters(), lr=1e-3)
+    stop, batched, looped = threading.Event(), [], []
+    loop_epoch(loop, optimizer, found, BATCH)
+    assert abs(loss - loop.first_loss) < 1e-5, (loss, loop.first_loss)
+    for _ in range(rounds):
+        looped.append(loop_epoch(loop, optimizer, found, loop_utterances))
+        batched.append(clocked(lambda: made.advance(1, stop), time.process_time))
+    count = len(found.utterances)
+    whole = min(looped) * count / loop_utterances
+    said = "" if loop_utterances == count else f" (from {loop_utterances} utterances)"
+    print(f"an epoch of {count} utterances, {found.first_word[-1]} words, one thread:")
+    print(f"  word by word  {whole:7.2f} s{said}")
+    print(f"  batched       {min(batched):7.2f} s   {whole / min(batched):.0f} times")
+
+
+def seeds(found: ScoringSet, batches: Batches, epochs: int, rounds: int) -> None:
+    threads, stop = os.cpu_count() or 1, threading.Event()
+    numbers = list(range(SEEDS))
+
+    def alone() -> list[Group]:
+        return [group(found, batches, [number], epochs) for number in numbers]
+
+    def one() -> list[Group]:
+        return [group(found, batches, numbers, epochs)]
+
+    def as_trained() -> list[Group]:
+        some = stacked_runs.arrange(dict.fromkeys(numbers), threads, CPU)
+        return [group(found, batches, chosen, epochs) for chosen in some]
+
+    times: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for name, of, at_once, each, clock in (
+            ("alone, clock", alone, 1, 1, time.perf_counter),
+            ("alone, all threads, clock", alone, 1, threads, time.perf_counter),
+            ("together, clock", as_trained, threads, 1, time.perf_counter),
+            ("alone, processor", alone, 1, 1, time.process_time),
+            ("together, processor", one, 1, 1, time.process_time),
+        ):
+            groups = of()
+            with ThreadPoolExecutor(
+                at_once, initializer=torch.set_num_threads, initargs=(each,)
+            ) as pool:
+                begun = clock()
+                list(pool.map(lambda one: one.advance(epochs, stop), groups))
+                times.setdefault(name, []).append((clock() - begun) / epochs)
+    best = {name: min(values) for name, values in times.items()}
+    alone = min(best["alone, clock"], best["alone, all threads, clock"])
+    print(f"an epoch of {SEEDS} seeds, {threads} threads, seconds of the clock:")
+    print(f"  one after another  {alone:7.2f} s")
+    print(f"  together           {best['together, clock']:7.2f} s   "
+          f"{alone / best['together, clock']:.1f} times")  # fmt: skip
+    print("the same on one thread, processor seconds:")
+    print(f"  one after another  {best['alone, processor']:7.2f} s")
+    print(f"  together           {best['together, processor']:7.2f} s   "
+          f"{best['alone, processor'] / best['together, processor']:.1f} times")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--utterances", type=int, default=1000)
+    parser.add_argument("--epochs", type=int, default=3, help="of the seeds")
+    parser.add_argument("--rounds", type=int, default=3, help="the fastest counts")
+    parser.add_argument("--quick", action="store_true", help="the loop on a tenth, two rounds")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_memory(CPU)
+    found = make(args.utterances)
+    batches = Batches(found)
+    rounds = 2 if args.quick else args.rounds
+    part = max(BATCH, args.utterances // 10) if args.quick else args.utterances
+    words(found, batches, rounds, min(part, args.utterances))
+    seeds(found, batches, 2 if args.quick else args.epochs, rounds)
+
+
+if __name__ == "__main__":
+    main()
