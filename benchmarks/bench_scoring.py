@@ -78,16 +78,16 @@ class Loop(nn.Module):
 
     def forward(self, features: Tensor, phones: Tensor, words: list[int]) -> Tensor:
         """Score of an utterance: features ``[P, D]``, phone ids, and phones of each word."""
-        relu = nn.functional.relu
-        x = relu(self.norm_frame(self.project((features - self.mean) / self.std)))
+        gelu = nn.functional.gelu
+        x = gelu(self.norm_frame(self.project((features - self.mean) / self.std)))
         x, found = x + self.phone[phones], []
         for part in x.split(words):
             part = part[None]
             part = part + self.phone_attention(part, part, part, need_weights=False)[0]
-            found.append(relu(self.word(self.norm_phone(part).mean(1))))
+            found.append(gelu(self.word(self.norm_phone(part).mean(1))))
         w = torch.cat(found)[None]
         w = w + self.word_attention(w, w, w, need_weights=False)[0]
-        u = relu(self.utterance(w.mean(1)))
+        u = gelu(self.utterance(w.mean(1)))
         return self.score(self.norm_sentence(u)).sigmoid()[0, 0]
 
 

@@ -3,11 +3,11 @@
 The attention scorer of "Transfer learning for pronunciation assessment" (sections 2.2 and 3.2),
 for an utterance of words of phones, with f the mean of a phone's hidden features::
 
-    x = relu(LN_frame(W f + b)) + E[phone]           256x32 transformation, phone embedding
+    x = gelu(LN_frame(W f + b)) + E[phone]           256x32 transformation, phone embedding
     x = LN_phone(x + attention(x))                   over the phones of the same word
-    w = relu(V mean(x) + c)                          a word: mean of its phones, 32x32
+    w = gelu(V mean(x) + c)                          a word: mean of its phones, 32x32
     w = w + attention(w)                             over the words of the utterance
-    u = relu(U mean(w) + d)                          the utterance: mean of its words, 32x32
+    u = gelu(U mean(w) + d)                          the utterance: mean of its words, 32x32
     score = sigmoid(s LN_sentence(u) + e)            32x1
 
 Both attentions have four heads, biases and a residual connection. The paper applies the first
@@ -148,16 +148,16 @@ class Hierarchy(Scorer):
         """Scores of a batch; see :class:`Scorer`."""
         words, utterances = batch.of_words, batch.of_utterances
         assert words is not None and utterances is not None
-        x = functional.relu(self.norm_frame(self.projected(batch.features)))
+        x = functional.gelu(self.norm_frame(self.projected(batch.features)))
         x = x + look_up(self.phone, batch.phones)
         x = self.dropout.of_first(x, words.used)
         if self.attends:
             x = x + self.phone_attention(x, words)
-        w = functional.relu(self.word(words.means(self.norm_phone(x))))
+        w = functional.gelu(self.word(words.means(self.norm_phone(x))))
         w = self.dropout.of_first(w, utterances.used)
         if self.attends:
             w = w + self.word_attention(w, utterances)
-        u = functional.relu(self.utterance(utterances.means(w)))
+        u = functional.gelu(self.utterance(utterances.means(w)))
         return self.norm_sentence.then(self.score, u)[..., 0].sigmoid()
 
     def projected(self, features: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class Blstm(Scorer):
         ends = torch.empty(0)
         for layer in self.layers:
             x, ends = layer(self.dropout(x, layout), layout)
-        return self.score(functional.relu(self.hidden(ends)))[..., 0].sigmoid()
+        return self.score(functional.gelu(self.hidden(ends)))[..., 0].sigmoid()
 
 
 class BlstmLayer(nn.Module):

