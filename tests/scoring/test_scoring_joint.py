@@ -197,7 +197,6 @@ def test_a_batch_scores_as_its_utterances_alone(place: WorkDir) -> None:
     network, scorer, examples = prepared(place)
     net = joint.JointNet(network, scorer, 3, CONFIG, examples, {}).eval()
     together = net.predict(examples)
-    # what a frozen acoustic model and stored features give
     found = examples.batches.found
     means = joint_network.phone_means(network, examples.data, 3)
     stored = Batches(found.with_features(means))
@@ -228,7 +227,6 @@ def test_training_lowers_the_loss_and_a_killed_run_goes_on(
     )
     assert long.rows[-1]["track_mse"] < 0.3 * long.rows[0]["track_mse"]
     assert all(value.dtype == torch.float16 for k, value in whole.network.items() if "conv" in k)
-    # stopped in the second epoch, after the fourth step of three an epoch
     real, steps = joint.JointNet.loss, []
 
     def dies(self, batch):
