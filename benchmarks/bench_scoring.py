@@ -6,29 +6,40 @@ Made-up features in the shape of real ones: 1000 utterances of about 20 phones i
 columns; the paper's scorer, batches of 16. The loop has PyTorch's own layers (nn.Linear,
 nn.LayerNorm, nn.MultiheadAttention) with the same weights, calls them once for every word, and
 steps torch.optim.AdamW; its loss must agree to 1e-5. Both on one thread, in processor seconds.
-Seeds: five runs one after another (with one thread or all, whichever is faster) against one run
-of five, with as many threads as there are cores; seconds of the clock, and processor seconds of
-one thread.
+Seeds, as the loop alone: five one after another (with one thread or all, whichever is faster)
+against five together with as many threads as there are cores, seconds of the clock; the same on one
+thread, processor seconds. And as whole commands: `train scoring --seeds 1` five times against
+`--seeds 5` once, with the default settings, from starting the program to the finished folders.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from speechkit.acoustic.phones import ARPABET
+from speechkit.kaldi import data
+from speechkit.kaldi.ark import ArkWriter
+from speechkit.pronunciation.gop_folder import Row, write_config, write_rows
+from speechkit.pronunciation.labels import write_scores
+from speechkit.pronunciation.scores import Scores
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.fitting import Group
 from speechkit.scoring.models import ScorerConfig
-from speechkit.scoring.seeds import begin, stacked
+from speechkit.scoring.seeds import begin, stacked, statistics
 from speechkit.scoring.sets import ScoringSet
 from speechkit.scoring.settings import Plan
 from speechkit.training import stacked_runs
@@ -113,7 +124,8 @@ def loop_epoch(net: Loop, optimizer: torch.optim.Optimizer, found: ScoringSet, c
 def group(found: ScoringSet, batches: Batches, seeds: list[int], epochs: int) -> Group:
     """Seeds to be trained together."""
     config, count = ScorerConfig(COLUMNS), len(found.utterances)
-    net = stacked(config, [begin(config, seed, found.features) for seed in seeds])
+    inputs = statistics(found.features)
+    net = stacked(config, [begin(config, seed, inputs) for seed in seeds])
     plan = Plan(epochs, BATCH, 1e-3, 0.01, epochs * -(-count // BATCH))
     pools = torch.arange(count).expand(len(seeds), -1)
     return Group(plan, net, batches, pools, {}, seeds, CPU, (1, 2))
@@ -187,6 +199,57 @@ def seeds(found: ScoringSet, batches: Batches, epochs: int, rounds: int) -> None
           f"{best['alone, processor'] / best['together, processor']:.1f} times")  # fmt: skip
 
 
+def write(root: Path, found: ScoringSet) -> None:
+    """The set as a working directory has it."""
+    names = [f"s{u % 50:02d}-{u:05d}" for u in range(len(found.utterances))]
+    folder, deep = root / "data/train", root / "exp/deep/train"
+    folder.mkdir(parents=True)
+    deep.mkdir(parents=True)
+    data.write(folder, {n: f"{n}.wav" for n in names}, {n: n[:3] for n in names})
+    scores = (10 * found.labels).round().tolist()
+    write_scores(folder, Scores({n: {"total": v} for n, v in zip(names, scores, strict=True)}))
+    rows = {}
+    with ArkWriter(deep / "deep.ark", deep / "deep.scp") as writer:
+        for u, name in enumerate(names):
+            first, last = found.first[u : u + 2]
+            writer.write(name, found.features[first:last])
+            word = found.words[first:last] - found.first_word[u]
+            phones = found.phones[first:last]
+            rows[name] = [
+                Row(k, int(w), f"W{w}", phone, 0.1 * k, 0.1, -1.0, -0.5)
+                for k, (w, phone) in enumerate(zip(word, phones, strict=True))
+            ]
+    write_rows(deep / "rows.tsv", rows.items())
+    columns = [f"made:deep_{k}" for k in range(COLUMNS)]
+    write_config(
+        deep, {"columns": columns, "blocks": [], "am": ["made"], "method": "deep",
+               "level": "phone", "fingerprint": "made"}
+    )  # fmt: skip
+
+
+def commands(found: ScoringSet, rounds: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        root, best = Path(place), {"alone": math.inf, "together": math.inf}
+        write(root, found)
+        for number in range(rounds):
+            for name, calls in (
+                ("alone", [("1", str(seed)) for seed in range(SEEDS)]),
+                ("together", [(str(SEEDS), "0")]),
+            ):
+                begun = time.perf_counter()
+                for count, first in calls:
+                    subprocess.run(
+                        [sys.executable, "-m", "speechkit", "train", "scoring", "-C", place,
+                         "--name", f"{name}{number}", "--seeds", count, "--seed", first],
+                        check=True, capture_output=True,
+                    )  # fmt: skip
+                best[name] = min(best[name], time.perf_counter() - begun)
+    print(f"whole commands, {SEEDS} seeds, seconds of the clock:")
+    print(f"  one after another  {best['alone']:7.1f} s")
+    ratio = best["alone"] / best["together"]
+    print(f"  together           {best['together']:7.1f} s   {ratio:.1f} times")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--utterances", type=int, default=1000)
@@ -201,6 +264,7 @@ def main() -> None:
     rounds = 2 if args.quick else args.rounds
     part = max(BATCH, args.utterances // 10) if args.quick else args.utterances
     words(found, batches, rounds, min(part, args.utterances))
+    commands(found, 1 if args.quick else rounds)
     seeds(found, batches, 2 if args.quick else args.epochs, rounds)
 
 

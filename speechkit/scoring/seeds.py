@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from speechkit.errors import UserError
-from speechkit.pronunciation.normalise import fit
+from speechkit.pronunciation.normalise import Normaliser, fit
 from speechkit.scoring import joint_folder
 from speechkit.scoring.models import Scorer, ScorerConfig, build
 from speechkit.scoring.sets import ScoringSet
@@ -54,18 +54,22 @@ class Seed:
         self.weights = {**self.weights, **weights}
 
 
-def begin(config: ScorerConfig, number: int, features: np.ndarray) -> Seed:
+def statistics(features: np.ndarray) -> Normaliser:
+    """Mean and deviation of each column of ``[N, D]``."""
+    return fit(features, np.zeros(0, np.int64), "column", 1)
+
+
+def begin(config: ScorerConfig, number: int, inputs: Normaliser) -> Seed:
     """A seed with random weights.
 
     Args:
         config: shape of the scorer.
         number: the seed.
-        features: of the phones that the first stage learns from ``[N, D]``.
+        inputs: statistics of the phones that the first stage learns from.
     """
-    statistics = fit(features, np.zeros(0, np.int64), "column", 1)
     net = build(config, [number])
-    net.mean.copy_(torch.from_numpy(statistics.mean))
-    net.std.copy_(torch.from_numpy(statistics.std))
+    net.mean.copy_(torch.from_numpy(inputs.mean))
+    net.std.copy_(torch.from_numpy(inputs.std))
     return Seed(number, {name: value[0].clone() for name, value in net.state_dict().items()})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,7 +16,6 @@ from speechkit.progress import progress
 from speechkit.scoring import joint_data, joint_folder, joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.fitting import SELECT, TRACK, Group
-from speechkit.scoring.joint import Examples, JointConfig, train_joint
 from speechkit.scoring.models import ScorerConfig
 from speechkit.scoring.seeds import Seed, draw_pool, heard, stacked
 from speechkit.scoring.sets import ScoringSet
@@ -23,6 +23,9 @@ from speechkit.scoring.settings import LAST, PRETRAIN, Plan, ScoringConfig, Stag
 from speechkit.training import stacked_runs
 from speechkit.training.devices import keep_memory
 from speechkit.workdir import Output, WorkDir
+
+if TYPE_CHECKING:
+    from speechkit.scoring.joint import Examples, JointConfig
 
 _STREAMS = {True: (0x61, 0x62), False: (0x63, 0x64)}  # of draws, of pre-training or not
 
@@ -129,6 +132,8 @@ class Stages:
 
     def _unfrozen(self, stage: Stage, seeds: Sequence[Seed], found: ScoringSet) -> None:
         """Seeds one after another, each with an acoustic model of its own."""
+        from speechkit.scoring.joint import Examples  # Lightning takes seconds to import
+
         config = found.features_of[0]
         start = joint_network.acoustic_folder(config, self.work, "An unfrozen stage")
         card = tdnn_folder.read_card(start)
@@ -156,6 +161,8 @@ class Stages:
         measured: Mapping[str, Examples],
     ) -> None:
         """Train a seed and the acoustic model in ``start``."""
+        from speechkit.scoring.joint import train_joint
+
         out = self.outputs[seed.number]
         place = out.part(stage.name)
         place.mkdir(exist_ok=True)
@@ -179,6 +186,8 @@ class Stages:
         seed.finish(stage.name, done.rows, done.epoch, weights)
 
     def _joint(self, stage: Stage) -> JointConfig:
+        from speechkit.scoring.joint import JointConfig
+
         config = self.config
         return JointConfig(
             epochs=stage.epochs,

@@ -18,7 +18,7 @@ from speechkit.scoring import joint_folder, model_folder, trees
 from speechkit.scoring.data import ScoringSet, input_files, load
 from speechkit.scoring.inference import score
 from speechkit.scoring.models import ScorerConfig
-from speechkit.scoring.seeds import Seed, begin, draw_pool, stacked
+from speechkit.scoring.seeds import Seed, begin, draw_pool, stacked, statistics
 from speechkit.scoring.settings import LAST, NONE, TREES, ScoringConfig
 from speechkit.scoring.stages import Stages, copy_acoustic
 from speechkit.text import write_skipped
@@ -171,14 +171,15 @@ def _train(
             f"'{first.name}'",
             f"Give the --features that '{config.init}' was trained with.",
         )
+    labelled = config.labelled if config.pretrain == NONE else 0
+    whole = None if labelled or starts else statistics(first.features)
     seeds = []
     for number in outputs:
         if number in starts:
             seeds.append(_start(starts[number], number, config, network))
             continue
-        pool = draw_pool(first, config.labelled if config.pretrain == NONE else 0, number)
-        features = first.subset(pool).features if config.labelled else first.features
-        seeds.append(begin(network, number, features))
+        pool = draw_pool(first, labelled, number)
+        seeds.append(begin(network, number, whole or statistics(first.subset(pool).features)))
     run = Stages(work, name, config, network, sets, outputs, device, jobs)
     for stage in stages:
         run.run(stage, seeds)

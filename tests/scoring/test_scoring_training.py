@@ -20,7 +20,7 @@ from speechkit.scoring import joint_folder, model_folder, training
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.fitting import Group
-from speechkit.scoring.seeds import begin, draw_pool, stacked
+from speechkit.scoring.seeds import begin, draw_pool, stacked, statistics
 from speechkit.scoring.settings import Plan, ScoringConfig
 from speechkit.training import stacked_runs
 from speechkit.training.seeds import rng
@@ -68,7 +68,7 @@ def log(folder):
 def trained(found, seeds, kind="attention", epochs=3, pools=None):
     """A group after its epochs."""
     network = config(model=kind, dropout=0.2).network(found.features.shape[1])
-    starts = [begin(network, seed, found.features) for seed in seeds]
+    starts = [begin(network, seed, statistics(found.features)) for seed in seeds]
     count = len(found.utterances)
     pools = torch.arange(count).expand(len(seeds), -1) if pools is None else pools
     plan = Plan(epochs, 8, 3e-3, 0.01, epochs * -(-pools.shape[1] // 8))
@@ -97,7 +97,7 @@ def test_against_a_plain_loop(work):
     """AdamW on the mean squared error, one batch after another."""
     found = load(work, "sc", Inputs())
     made = config(dropout=0.0).network(6)
-    net, batches = stacked(made, [begin(made, 2, found.features)]), Batches(found)
+    net, batches = stacked(made, [begin(made, 2, statistics(found.features))]), Batches(found)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1.0, weight_decay=0.01)
     plan = Plan(2, 8, 3e-3, 0.01, 8)
     for epoch in range(2):
@@ -109,7 +109,8 @@ def test_against_a_plain_loop(work):
             (net(batch) - batch.labels).square().mean().backward()
             optimizer.step()
     pools = torch.arange(30)[None]
-    group = Group(plan, stacked(made, [begin(made, 2, found.features)]), batches, pools, {}, [2],
+    fresh = stacked(made, [begin(made, 2, statistics(found.features))])
+    group = Group(plan, fresh, batches, pools, {}, [2],
                   CPU, (1, 2))  # fmt: skip
     for _ in range(2):
         group._measure(group._train())
