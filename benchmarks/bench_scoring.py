@@ -37,7 +37,7 @@ from speechkit.pronunciation.gop_folder import Row, write_config, write_rows
 from speechkit.pronunciation.labels import write_scores
 from speechkit.pronunciation.scores import Scores
 from speechkit.scoring.batches import Batches
-from speechkit.scoring.fitting import Group
+from speechkit.scoring.fitting import TOGETHER, Group
 from speechkit.scoring.models import ScorerConfig
 from speechkit.scoring.seeds import begin, stacked, statistics
 from speechkit.scoring.sets import ScoringSet
@@ -168,7 +168,7 @@ def seeds(found: ScoringSet, batches: Batches, epochs: int, rounds: int) -> None
         return [group(found, batches, numbers, epochs)]
 
     def as_trained() -> list[Group]:
-        some = stacked_runs.arrange(dict.fromkeys(numbers), threads, CPU)
+        some = stacked_runs.arrange(dict.fromkeys(numbers), threads, CPU, TOGETHER)
         return [group(found, batches, chosen, epochs) for chosen in some]
 
     times: dict[str, list[float]] = {}

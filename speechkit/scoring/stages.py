@@ -15,7 +15,7 @@ from speechkit.log import logger
 from speechkit.progress import progress
 from speechkit.scoring import joint_data, joint_folder, joint_network
 from speechkit.scoring.batches import Batches
-from speechkit.scoring.fitting import SELECT, TRACK, Group
+from speechkit.scoring.fitting import SELECT, TOGETHER, TRACK, Group
 from speechkit.scoring.models import ScorerConfig
 from speechkit.scoring.seeds import Seed, draw_pool, heard, stacked
 from speechkit.scoring.sets import ScoringSet
@@ -99,7 +99,7 @@ class Stages:
             batches = self.batches(same)
             measured = {key: self.batches(sets[places[0]]) for key, sets in others.items()}
             chosen = {seeds[place].number: states[seeds[place].number] for place in places}
-            for numbers in stacked_runs.arrange(chosen, workers, self.device):
+            for numbers in stacked_runs.arrange(chosen, workers, self.device, TOGETHER):
                 together = [by_number[number] for number in numbers]
                 group = self._group(stage, together, batches, measured)
                 if kept := [state for n in numbers if (state := states[n]) is not None]:

@@ -17,20 +17,26 @@ _BLOCK = 5  # epochs between checkpoints
 _TOGETHER = 2  # seeds that fit the cache of a core
 
 
-def arrange(states: Mapping[int, State | None], workers: int, device: torch.device) -> list:
+def arrange(
+    states: Mapping[int, State | None],
+    workers: int,
+    device: torch.device,
+    together: int = _TOGETHER,
+) -> list[list[int]]:
     """Seeds in groups: on CUDA all in one, on the CPU few enough for the cache of a core.
 
     Args:
         states: seed -> what an earlier run left of it.
         workers: threads.
         device: where.
+        together: seeds of a group on the CPU, at most.
 
     Returns:
         Lists of seeds; those of a list are at the same epoch.
     """
     seeds = sorted(states)
     count = (
-        1 if device.type == "cuda" else max(min(len(seeds), workers), -(-len(seeds) // _TOGETHER))
+        1 if device.type == "cuda" else max(min(len(seeds), workers), -(-len(seeds) // together))
     )
     size = -(-len(seeds) // count)
     groups = [seeds[first : first + size] for first in range(0, len(seeds), size)]

@@ -166,7 +166,7 @@ def test_a_killed_run_is_taken_up(work, monkeypatch, finetune):
     def fail(group, files):
         save(group, files)
         saved.append(group.epoch)
-        if len(saved) == (8 if finetune == "frozen" else 3):
+        if len(saved) == (5 if finetune == "frozen" else 2):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(stacked_runs, "save", fail)
