@@ -6,9 +6,8 @@ Made-up features in the shape of real ones: 1000 utterances of about 20 phones i
 columns; the paper's scorer, batches of 16. The loop has PyTorch's own layers (nn.Linear,
 nn.LayerNorm, nn.MultiheadAttention) with the same weights, calls them once for every word, and
 steps torch.optim.AdamW; its loss must agree to 1e-5. Both on one thread, in processor seconds.
-Seeds, as the loop alone: five one after another (with one thread or all, whichever is faster)
-against five together with as many threads as there are cores, seconds of the clock; the same on one
-thread, processor seconds. And as whole commands: `train scoring --seeds 1` five times against
+Seeds: five one after another against five together, on one thread, in processor seconds.
+And as whole commands: `train scoring --seeds 1` five times against
 `--seeds 5` once, with the default settings, from starting the program to the finished folders.
 """
 
@@ -16,14 +15,12 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +34,11 @@ from speechkit.pronunciation.gop_folder import Row, write_config, write_rows
 from speechkit.pronunciation.labels import write_scores
 from speechkit.pronunciation.scores import Scores
 from speechkit.scoring.batches import Batches
-from speechkit.scoring.fitting import TOGETHER, Group
+from speechkit.scoring.fitting import Group
 from speechkit.scoring.models import ScorerConfig
 from speechkit.scoring.seeds import begin, stacked, statistics
 from speechkit.scoring.sets import ScoringSet
 from speechkit.scoring.settings import Plan
-from speechkit.training import stacked_runs
 from speechkit.training.devices import keep_memory
 
 COLUMNS, BATCH, SEEDS = 256, 16, 5
@@ -158,45 +154,19 @@ def words(found: ScoringSet, batches: Batches, rounds: int, loop_utterances: int
 
 
 def seeds(found: ScoringSet, batches: Batches, epochs: int, rounds: int) -> None:
-    threads, stop = os.cpu_count() or 1, threading.Event()
-    numbers = list(range(SEEDS))
-
-    def alone() -> list[Group]:
-        return [group(found, batches, [number], epochs) for number in numbers]
-
-    def one() -> list[Group]:
-        return [group(found, batches, numbers, epochs)]
-
-    def as_trained() -> list[Group]:
-        some = stacked_runs.arrange(dict.fromkeys(numbers), threads, CPU, TOGETHER)
-        return [group(found, batches, chosen, epochs) for chosen in some]
-
-    times: dict[str, list[float]] = {}
+    stop, numbers = threading.Event(), list(range(SEEDS))
+    best = {"alone": math.inf, "together": math.inf}
     for _ in range(rounds):
-        for name, of, at_once, each, clock in (
-            ("alone, clock", alone, 1, 1, time.perf_counter),
-            ("alone, all threads, clock", alone, 1, threads, time.perf_counter),
-            ("together, clock", as_trained, threads, 1, time.perf_counter),
-            ("alone, processor", alone, 1, 1, time.process_time),
-            ("together, processor", one, 1, 1, time.process_time),
-        ):
-            groups = of()
-            with ThreadPoolExecutor(
-                at_once, initializer=torch.set_num_threads, initargs=(each,)
-            ) as pool:
-                begun = clock()
-                list(pool.map(lambda one: one.advance(epochs, stop), groups))
-                times.setdefault(name, []).append((clock() - begun) / epochs)
-    best = {name: min(values) for name, values in times.items()}
-    alone = min(best["alone, clock"], best["alone, all threads, clock"])
-    print(f"an epoch of {SEEDS} seeds, {threads} threads, seconds of the clock:")
-    print(f"  one after another  {alone:7.2f} s")
-    print(f"  together           {best['together, clock']:7.2f} s   "
-          f"{alone / best['together, clock']:.1f} times")  # fmt: skip
-    print("the same on one thread, processor seconds:")
-    print(f"  one after another  {best['alone, processor']:7.2f} s")
-    print(f"  together           {best['together, processor']:7.2f} s   "
-          f"{best['alone, processor'] / best['together, processor']:.1f} times")  # fmt: skip
+        for name, lists in (("alone", [[n] for n in numbers]), ("together", [numbers])):
+            groups = [group(found, batches, some, epochs) for some in lists]
+            begun = time.process_time()
+            for one in groups:
+                one.advance(epochs, stop)
+            best[name] = min(best[name], (time.process_time() - begun) / epochs)
+    print(f"an epoch of {SEEDS} seeds, one thread:")
+    print(f"  one after another  {best['alone']:7.2f} s")
+    ratio = best["alone"] / best["together"]
+    print(f"  together           {best['together']:7.2f} s   {ratio:.1f} times")
 
 
 def write(root: Path, found: ScoringSet) -> None:

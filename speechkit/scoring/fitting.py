@@ -16,7 +16,7 @@ from speechkit.scoring.settings import Plan
 from speechkit.training.stacked import SeedGroup
 
 SELECT, TRACK = "select", "track"
-TOGETHER = 16  # seeds of a group: one takes little of the cache, a step costs much however few
+TOGETHER = 16  # seeds of a group on the CPU: one takes little of the cache
 
 
 class Group(SeedGroup):

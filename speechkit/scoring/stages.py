@@ -41,7 +41,7 @@ class Stages:
         sets: name of a set and suffix of its synthetic scores -> the set.
         outputs: seed -> its folder.
         device: where.
-        jobs: threads, and processes that read audio.
+        jobs: processes that read audio.
     """
 
     def __init__(
@@ -88,18 +88,20 @@ class Stages:
         return Batches(found, self.network.kind == "blstm", self.device)
 
     def _frozen(self, stage: Stage, seeds: Sequence[Seed], found: ScoringSet) -> None:
-        """Seeds that read the same features are trained in one."""
+        """Seeds that read the same features are trained in one.
+
+        Threads would not help: steps are so short that Python's lock keeps them apart.
+        """
         files = {s.number: self.outputs[s.number].part(f"{stage.name}.pt") for s in seeds}
         states = {number: stacked_runs.restore(file) for number, file in files.items()}
         by_number = {seed.number: seed for seed in seeds}
         others = {key: self.hear(one, seeds) for key, one in self.measured.items()}
-        workers = 1 if self.device.type == "cuda" else self.jobs
         groups = []
         for same, places in _alike(self.hear(found, seeds)):
             batches = self.batches(same)
             measured = {key: self.batches(sets[places[0]]) for key, sets in others.items()}
             chosen = {seeds[place].number: states[seeds[place].number] for place in places}
-            for numbers in stacked_runs.arrange(chosen, workers, self.device, TOGETHER):
+            for numbers in stacked_runs.arrange(chosen, 1, self.device, TOGETHER):
                 together = [by_number[number] for number in numbers]
                 group = self._group(stage, together, batches, measured)
                 if kept := [state for n in numbers if (state := states[n]) is not None]:
@@ -108,7 +110,7 @@ class Stages:
         before = sum(group.epoch * len(group.seeds) for group in groups)
         label = f"{stage.name} {self.name}"
         with progress(label, stage.epochs * len(seeds), "epoch", before) as advance:
-            stacked_runs.run(groups, files, workers, advance)
+            stacked_runs.run(groups, files, 1, advance)
         for group in groups:
             for place, number in enumerate(group.seeds):
                 by_number[number].finish(stage.name, group.rows[place], *group.chosen(place))

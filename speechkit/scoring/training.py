@@ -50,7 +50,7 @@ def train(
         config: all that decides the result.
         seeds: different numbers.
         device: auto, cpu or cuda.
-        jobs: threads on the CPU, and processes that read audio.
+        jobs: processes that read audio.
         force: replace models that were trained with other settings.
 
     Returns:
