@@ -22,7 +22,7 @@ def test_from_speech_to_the_report(tmp_path, monkeypatch):
         RECIPE, "--corpus", corpus, "--dir", work, *SMALL, monkeypatch=monkeypatch
     )
     assert code == 0, err[-3000:]
-    assert [words[:2] for words in called].count(["train", "scoring"]) == 24
+    assert [words[:2] for words in called].count(["train", "scoring"]) == 26
     for name in ("deep", "trees", "stp-gop", "stages_unfrozen_frozen", "adapted_fluency"):
         summary = json.loads((work / f"exp/scoring/{name}/eval/test/summary.json").read_text())
         assert summary["utterances"]["mean"] == 12
