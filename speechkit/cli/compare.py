@@ -54,16 +54,11 @@ def compare_separation(
 
     Reads evaluations of `evaluate separation`, writes exp/compare/separation/SET/.
     """
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.cli.output import print_comparison
     from speechkit.separation import comparison
     from speechkit.workdir import WorkDir
 
     measures = options.words(measure) or comparison.DEFAULT_MEASURES
     settings = comparison.Settings(set_name, baseline, options.words(name), measures, samples, seed)
     folder = comparison.compare(WorkDir(directory), settings, out_name, force)
-    summary = comparison.read_comparison(folder)
-    if as_json:
-        print_json({"output": str(folder), **summary})
-        return
-    rows = comparison.rows(summary["experiments"])
-    print_table(f"Differences to {baseline} on {set_name}", comparison.COLUMNS, rows)
+    print_comparison(folder, comparison.rows, comparison.COLUMNS, as_json)

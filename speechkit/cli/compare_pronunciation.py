@@ -42,8 +42,7 @@ def compare_pronunciation(
 
     Reads evaluations of `evaluate pronunciation`, writes exp/compare/pronunciation/SET/.
     """
-    from speechkit.cli.output import print_json, print_table
-    from speechkit.comparison import read_comparison
+    from speechkit.cli.output import print_comparison
     from speechkit.pronunciation import comparison
     from speechkit.workdir import WorkDir
 
@@ -51,9 +50,4 @@ def compare_pronunciation(
         set_name, baseline, options.words(name), options.words(measure), samples, seed
     )
     folder = comparison.compare(WorkDir(directory), settings, out_name, force)
-    summary = read_comparison(folder)
-    if as_json:
-        print_json({"output": str(folder), **summary})
-        return
-    rows = comparison.rows(summary["experiments"])
-    print_table(f"Differences to {baseline} on {set_name}", comparison.COLUMNS, rows)
+    print_comparison(folder, comparison.rows, comparison.COLUMNS, as_json)

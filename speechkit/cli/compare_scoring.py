@@ -43,8 +43,7 @@ def compare_scoring(
 
     Reads evaluations of `evaluate scoring`, writes exp/compare/scoring/SET/.
     """
-    from speechkit.cli.output import print_json, print_table
-    from speechkit.comparison import read_comparison
+    from speechkit.cli.output import print_comparison
     from speechkit.scoring import comparison
     from speechkit.workdir import WorkDir
 
@@ -52,9 +51,4 @@ def compare_scoring(
         set_name, baseline, options.words(name), options.words(measure), samples, seed
     )
     folder = comparison.compare(WorkDir(directory), settings, out_name, force)
-    summary = read_comparison(folder)
-    if as_json:
-        print_json({"output": str(folder), **summary})
-        return
-    rows = comparison.rows(summary["experiments"])
-    print_table(f"Differences to {baseline} on {set_name}", comparison.COLUMNS, rows)
+    print_comparison(folder, comparison.rows, comparison.COLUMNS, as_json)

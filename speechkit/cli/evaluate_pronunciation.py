@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -49,7 +49,7 @@ def evaluate_pronunciation(
     Writes exp/pronunciation/NAME/eval/SET/: utterances.tsv, words.tsv, phones.tsv, classes.tsv,
     worst.tsv and summary.json. Prints a table laid out like the paper's Table 1.
     """
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.cli.output import print_evaluations, print_table
     from speechkit.pronunciation import evaluation, published, results
     from speechkit.workdir import WorkDir
 
@@ -73,19 +73,11 @@ def evaluate_pronunciation(
         for each in names
     ]
     found = [results.read_summary(folder) for folder in folders]
-    if as_json:
-        made: list[dict[str, Any]] = [
-            {"output": str(folder), **summary}
-            for folder, summary in zip(folders, found, strict=True)
-        ]
-        print_json(made if len(made) > 1 else made[0])
-        return
     above = evaluation.published_rows(str(table)) if table else []
     rows = [*above, *evaluation.table(names, found)]
-    heads = [_short(measure) for measure in published.MEASURES]
-    print_table(f"{set_name}: mean ± std over seeds", ("model", *heads), rows)
-    for folder in folders:
-        print(folder)
+    heads = ("model", *(_short(measure) for measure in published.MEASURES))
+    title = f"{set_name}: mean ± std over seeds"
+    print_evaluations(folders, found, title, heads, rows, as_json)
 
 
 def _short(measure: str) -> str:

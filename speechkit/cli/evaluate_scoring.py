@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -40,7 +40,7 @@ def evaluate_scoring(
     Writes exp/scoring/NAME/eval/SET/: utterances.tsv, classes.tsv, calibration.tsv, worst.tsv,
     summary.json, scatter.png and calibration.png. PCC and MSE are of scores from 0 to 1.
     """
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.cli.output import print_evaluations
     from speechkit.scoring import evaluation, results
     from speechkit.workdir import WorkDir
 
@@ -57,14 +57,5 @@ def evaluate_scoring(
         for each in names
     ]
     found = [results.read_summary(folder) for folder in folders]
-    if as_json:
-        made: list[dict[str, Any]] = [
-            {"output": str(folder), **summary}
-            for folder, summary in zip(folders, found, strict=True)
-        ]
-        print_json(made if len(made) > 1 else made[0])
-        return
-    rows = evaluation.table(names, found)
-    print_table(f"{set_name}: mean ± std over seeds", evaluation.COLUMNS, rows)
-    for folder in folders:
-        print(folder)
+    title, rows = f"{set_name}: mean ± std over seeds", evaluation.table(names, found)
+    print_evaluations(folders, found, title, evaluation.COLUMNS, rows, as_json)

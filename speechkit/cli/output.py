@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,39 @@ def print_summary(folder: Path, as_json: bool = False) -> None:
         print_json(summary)
     else:
         print_table(str(folder), ("measure", "value"), list(_flat(summary)))
+
+
+def print_evaluations(
+    folders: Sequence[Path],
+    summaries: Sequence[dict[str, Any]],
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    as_json: bool = False,
+) -> None:
+    """Print evaluations: a row each and their folders, or their summaries (one alone plain)."""
+    if as_json:
+        made = [{"output": str(f), **one} for f, one in zip(folders, summaries, strict=True)]
+        print_json(made if len(made) > 1 else made[0])
+        return
+    print_table(title, columns, rows)
+    for folder in folders:
+        print(folder)
+
+
+def print_comparison(
+    folder: Path,
+    rows: Callable[[dict[str, Any]], Sequence[Sequence[Any]]],
+    columns: Sequence[str],
+    as_json: bool = False,
+) -> None:
+    """Print a comparison: differences to its baseline, a row each, or its summary."""
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    if as_json:
+        print_json({"output": str(folder), **summary})
+        return
+    title = f"Differences to {summary['baseline']} on {summary['set']}"
+    print_table(title, columns, rows(summary["experiments"]))
 
 
 def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechkit.errors import UserError, closest
+from speechkit.trained import seeds_in
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -98,9 +99,9 @@ def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = No
         return shipped
     parent = workdir.root / "exp" / task
     for folder in (parent / spec, Path(spec)):
-        if is_bundle(folder) or _has_seeds(folder):
+        if is_bundle(folder) or seeds_in(folder):
             return folder
-    own = (p.name for p in parent.glob("[!.]*") if is_bundle(p) or _has_seeds(p))
+    own = (p.name for p in parent.glob("[!.]*") if is_bundle(p) or seeds_in(p))
     known = [*([DEFAULT] if shipped is not None else []), *sorted(own)]
     there = f"Known here: {', '.join(known)}." if known else "There are none yet."
     raise UserError(
@@ -114,10 +115,6 @@ def acoustic_specs(features: Mapping[str, Any]) -> list[str]:
     """The acoustic models that features are made with, each once."""
     named = (*features.get("am", ()), features.get("align_with", ""))
     return [spec for spec in dict.fromkeys(named) if spec]
-
-
-def _has_seeds(folder: Path) -> bool:
-    return any(folder.glob("seed*/config.yaml"))
 
 
 def acoustic_places(folder: Path, features: Mapping[str, Any]) -> dict[str, str] | None:
@@ -134,8 +131,7 @@ def acoustic_places(folder: Path, features: Mapping[str, Any]) -> dict[str, str]
 def seed_folders(folder: Path) -> list[Path]:
     """The seeds of a model, sorted."""
     folder = folder / SCORER if is_bundle(folder) else folder
-    found = [p.parent for p in folder.glob("seed*/config.yaml") if p.parent.name[4:].isdigit()]
-    return sorted(found, key=lambda path: int(path.name[4:]))
+    return [path for _, path in seeds_in(folder)]
 
 
 def write(

@@ -11,16 +11,18 @@ import numpy as np
 import torch
 import yaml
 
+from speechkit import trained
 from speechkit.errors import UserError
 from speechkit.pronunciation.gop_folder import require_features
 from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
 from speechkit.pronunciation.normalise import Normaliser
 from speechkit.text import write_tsv
+from speechkit.trained import CARD
 from speechkit.training.weights import read_weights
 from speechkit.workdir import WorkDir
 
 KIND = "pronunciation"
-WEIGHTS, CARD, LOG = "model.safetensors", "config.yaml", "log.tsv"
+WEIGHTS, LOG = "model.safetensors", "log.tsv"
 _MEAN, _STD = "normalise.mean", "normalise.std"
 
 
@@ -169,14 +171,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is not there, or not of such a model.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        content = yaml.load((folder / CARD).read_text(encoding="utf-8"), Loader=loader)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder} has no readable {CARD} ({error}).") from error
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise UserError(f"{folder / CARD} is not of a model of pronunciation.")
-    return content
+    return trained.read_card(folder, KIND, "a model of pronunciation")
 
 
 def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
@@ -221,17 +216,4 @@ def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:
     Raises:
         UserError: there is none.
     """
-    base = work.exp("pronunciation", name)
-    found = sorted(
-        (int(path.name[4:]), path)
-        for path in base.glob("seed*")
-        if path.name[4:].isdigit() and (path / CARD).is_file()
-    )
-    if not found:
-        others = sorted({p.parent.parent.name for p in base.parent.glob(f"*/seed*/{CARD}")})
-        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
-        raise UserError(
-            f"There is no trained model '{name}' in {base.parent}. {listed}",
-            "Train one with `speechkit train pronunciation --name NAME`.",
-        )
-    return found
+    return trained.find(work, "pronunciation", name)

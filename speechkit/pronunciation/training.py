@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from speechkit import trained
 from speechkit.acoustic.phones import ARPABET
 from speechkit.errors import UserError
 from speechkit.log import logger
@@ -28,7 +28,7 @@ from speechkit.training import stacked_runs
 from speechkit.training.devices import keep_memory, resolve_device
 from speechkit.workdir import Output, WorkDir
 
-COMMAND = "train pronunciation"
+TASK = "pronunciation"
 
 
 def train(
@@ -64,24 +64,11 @@ def train(
     where = resolve_device(device)
     sets = dict.fromkeys(s for s in (config.set_name, _selecting(config), config.track) if s)
     inputs = [file for s in sets for file in dataset.input_files(work, s, config.gop)]
-    outputs = {
-        seed: Output(
-            work.exp("pronunciation", name, f"seed{seed}"),
-            COMMAND,
-            {**config.params(), "seed": seed},
-            inputs,
-            force=force,
-            resume=True,
-        )
-        for seed in seeds
-    }
-    with ExitStack() as stack:
-        for output in outputs.values():
-            stack.enter_context(output)
-        pending = {seed: out for seed, out in outputs.items() if not out.up_to_date}
+    of_each = dict.fromkeys(seeds, inputs)
+    with trained.outputs(work, TASK, name, config.params(), of_each, force) as (folders, pending):
         if pending:
             _train(work, name, config, pending, where, jobs)
-    return [output.final for output in outputs.values()]
+    return folders
 
 
 def _selecting(config: TrainConfig) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechkit.manifest import read_json, read_manifest
+from speechkit.report import runs
 from speechkit.report.reading import DAMAGED, read_log, readable
 from speechkit.separation import model_folder, results
 from speechkit.separation.published import Training
@@ -115,22 +116,16 @@ class Experiment:
 
 def collect(workdir: WorkDir) -> list[Experiment]:
     """All experiments in the order of the paper's tables; damaged parts are left out."""
-    base = workdir.exp("separation")
-    names = sorted({p.name for p in base.glob("[!.]*") if p.is_dir()}) if base.is_dir() else []
-    found = []
-    for name in names:
-        one = Experiment(name)
-        for path in sorted((base / name).glob("seed*/config.yaml")):
-            if path.parent.name[4:].isdigit():
-                one.seeds += readable(_seed, path.parent)
-        one.seeds.sort(key=lambda seed: seed.number)
-        for path in sorted((base / name / "eval").glob(f"[!.]*/{results.SUMMARY}")):
-            one.evaluations += readable(_evaluation, path.parent)
+    found = list(
+        runs.collect(workdir, "separation", Experiment, _seed, _evaluation, results.SUMMARY)
+    )
+    for one in found:
         if one.seeds and one.seeds[0].training:
-            settings = readable(lambda _, o=one: settings_of(workdir, o.seeds[0]), base / name)
+            settings = readable(
+                lambda _, o=one: settings_of(workdir, o.seeds[0]),
+                workdir.exp("separation", one.name),
+            )
             one.settings = settings[0] if settings else None
-        if one.seeds or one.evaluations:
-            found.append(one)
     return sorted(found, key=_place)
 
 

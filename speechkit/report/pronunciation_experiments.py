@@ -12,7 +12,9 @@ import numpy as np
 from speechkit.manifest import read_manifest
 from speechkit.pronunciation import model_folder, published, results
 from speechkit.pronunciation.settings import LOSSES
-from speechkit.report.reading import read_log, readable
+from speechkit.report import runs
+from speechkit.report.reading import read_log
+from speechkit.report.runs import Runs
 from speechkit.workdir import WorkDir
 
 MODELS = ("lstm", "gopt")
@@ -77,7 +79,7 @@ class Evaluation:
 
 
 @dataclass
-class Experiment:
+class Experiment(Runs):
     """All seeds and evaluations of one name.
 
     Args:
@@ -86,18 +88,8 @@ class Experiment:
         evaluations: finished ones.
     """
 
-    name: str
     seeds: list[Seed] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """``config.yaml`` of the first seed; empty without a model."""
-        return self.seeds[0].card if self.seeds else {}
-
-    def setting(self, name: str, default: Any = "") -> Any:
-        """A flag of ``train pronunciation``."""
-        return (self.card.get("training") or {}).get(name, default)
 
     @property
     def features(self) -> str:
@@ -115,11 +107,6 @@ class Experiment:
         own, theirs = ((one.card.get("training") or {}) for one in (self, other))
         names = [name for name in own if name not in _COMPARED and own[name] != theirs.get(name)]
         return [f"{name.replace('_', ' ')} {_say(own[name])}" for name in names]
-
-    def on(self, set_name: str) -> Evaluation | None:
-        """The evaluation on a set, the plain one before variants."""
-        found = sorted((e for e in self.evaluations if e.set == set_name), key=lambda e: e.variant)
-        return found[0] if found else None
 
     def tracked(self, aspect: str) -> np.ndarray | None:
         """PCC of the tracked set ``[seeds, epochs]``, as far as all seeds have it."""
@@ -142,19 +129,9 @@ def collect(workdir: WorkDir) -> list[Experiment]:
 
     Damaged parts are left out.
     """
-    base = workdir.exp("pronunciation")
-    names = sorted({p.name for p in base.glob("[!.]*") if p.is_dir()}) if base.is_dir() else []
-    found = []
-    for name in names:
-        one = Experiment(name)
-        for path in sorted((base / name).glob(f"seed*/{model_folder.CARD}")):
-            if path.parent.name[4:].isdigit():
-                one.seeds += readable(_seed, path.parent)
-        one.seeds.sort(key=lambda seed: seed.number)
-        for path in sorted((base / name / "eval").glob(f"[!.]*/{results.SUMMARY}")):
-            one.evaluations += readable(_evaluation, path.parent)
-        if one.seeds or one.evaluations:
-            found.append(one)
+    found = list(
+        runs.collect(workdir, "pronunciation", Experiment, _seed, _evaluation, results.SUMMARY)
+    )
     main = reference(found)
     return sorted(found, key=lambda one: (bool(main and one.otherwise(main)), _place(one)))
 

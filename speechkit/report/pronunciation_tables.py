@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from speechkit.manifest import read_json, read_manifest
 from speechkit.pronunciation.published import MEASURES
-from speechkit.report.cells import difference, number, spread
+from speechkit.report import runs
+from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
 from speechkit.report.pronunciation_experiments import Evaluation, Experiment, alike, reference
 from speechkit.workdir import WorkDir
@@ -165,38 +165,20 @@ def paired_differences(workdir: WorkDir, name: str, order: Sequence[str]) -> lis
         name: the set.
         order: of the experiments.
     """
-    found = []
-    for path in sorted(workdir.exp("compare", "pronunciation").glob("[!.]*/summary.json")):
-        summary = read_json(path)
-        params = (read_manifest(path.parent) or {}).get("params", {})
-        if isinstance(summary, dict) and params.get("set") == name:
-            found.append(_differences(summary, order))
-    return found
+    return [_differences(one, order) for one in runs.comparisons(workdir, "pronunciation", name)]
 
 
 def _differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
     there = summary["experiments"]
-    names = [*(name for name in order if name in there), *(n for n in there if n not in order)]
     columns = Columns(
         tuple(m for m in MEASURES if any(m in one for one in there.values())) or MEASURES
     )
-    rows = [
-        [
-            name,
-            *(
-                difference(there[name].get(measure), measure.endswith("_mse"), digits=3, around=2)
-                for measure in columns.measures
-            ),
-        ]
-        for name in names
-    ]
-    return Table(
-        ["experiment", *columns.heads],
-        rows,
-        "Paired by item and seed. In brackets the 95 % interval of a bootstrap over speakers "
-        "(training is not resampled); ±: standard deviation of the difference over seeds. ▲ better,"
-        " ▼ worse than the baseline: the interval excludes 0, which one in twenty does by chance.",
-        groups=[("", 1), *columns.groups],
-        dense=True,
-        title=f"Differences to '{summary['baseline']}'",
+    return runs.differences(
+        summary,
+        order,
+        columns.measures,
+        columns.heads,
+        lambda _: (3, 2),
+        "item",
+        list(columns.groups),
     )

@@ -72,7 +72,7 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     section.tables += _made(
         name,
         (
-            lambda: paper.beside_paper(workdir, chosen),
+            lambda: paper.beside_paper(workdir, pairs, main),
             lambda: tables.differences(workdir, name, [one.name for one, _ in pairs]),
             lambda: tables.adaptation(workdir, pairs),
             lambda: tables.raters(workdir, name),

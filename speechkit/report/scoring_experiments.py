@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.manifest import read_json, read_manifest
+from speechkit.report import runs
 from speechkit.report.pronunciation_experiments import Evaluation
-from speechkit.report.reading import readable
+from speechkit.report.runs import Runs
 from speechkit.scoring import model_folder, results
 from speechkit.scoring.published import OURS, Recipe
 from speechkit.workdir import WorkDir
@@ -37,7 +38,7 @@ class Seed:
 
 
 @dataclass
-class Experiment:
+class Experiment(Runs):
     """All seeds and evaluations of one name.
 
     Args:
@@ -46,18 +47,8 @@ class Experiment:
         evaluations: finished ones.
     """
 
-    name: str
     seeds: list[Seed] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
-
-    @property
-    def card(self) -> dict[str, Any]:
-        """``config.yaml`` of the first seed; empty without a model."""
-        return self.seeds[0].card if self.seeds else {}
-
-    def setting(self, name: str, default: Any = "") -> Any:
-        """A flag of ``train scoring``."""
-        return (self.card.get("training") or {}).get(name, default)
 
     @property
     def recipe(self) -> Recipe:
@@ -96,11 +87,6 @@ class Experiment:
         counted = self.seeds[0].summary.get("utterances") if self.seeds else None
         given = counted or self.setting("labelled", 0)
         return int(given) if given else utterances(workdir, str(self.setting("set_name")))
-
-    def on(self, set_name: str) -> Evaluation | None:
-        """The evaluation on a set, the plain one before variants."""
-        found = sorted((e for e in self.evaluations if e.set == set_name), key=lambda e: e.variant)
-        return found[0] if found else None
 
     def training_pcc(self) -> tuple[float, float | None] | None:
         """PCC on what it learned from: of an evaluation on that set, else as training left it."""
@@ -146,19 +132,8 @@ def utterances(workdir: WorkDir, name: str) -> int | None:
 
 def collect(workdir: WorkDir) -> list[Experiment]:
     """All experiments, the proposed recipe first; damaged parts are left out."""
-    base = workdir.exp("scoring")
-    names = sorted({p.name for p in base.glob("[!.]*") if p.is_dir()}) if base.is_dir() else []
-    found = []
-    for name in names:
-        one = Experiment(name)
-        for path in sorted((base / name).glob(f"seed*/{model_folder.CARD}")):
-            if path.parent.name[4:].isdigit():
-                one.seeds += readable(_seed, path.parent)
-        one.seeds.sort(key=lambda seed: seed.number)
-        for path in sorted((base / name / "eval").glob(f"[!.]*/{results.SUMMARY}")):
-            one.evaluations += readable(_evaluation, path.parent)
-        if one.seeds:
-            found.append(one)
+    every = runs.collect(workdir, "scoring", Experiment, _seed, _evaluation, results.SUMMARY)
+    found = [one for one in every if one.seeds]
     if not found:
         return []
     main = main_of(found)

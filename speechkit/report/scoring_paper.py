@@ -14,6 +14,7 @@ from speechkit.report.scoring_experiments import (
     Experiment,
     Found,
     acoustic,
+    alike,
     main_of,
     utterances,
 )
@@ -22,6 +23,7 @@ from speechkit.scoring.published import OURS, Row
 from speechkit.workdir import WorkDir
 
 _OURS = ("training", "test", "n", "seeds")
+UPDATED = "unfrozen"
 _PROPOSED = (OURS.model, OURS.input)
 _COMPARED = (("frozen", "frozen"), ("none", "frozen"))  # in tables of models and inputs
 _STAGES = {"none": "–", "": "?"}
@@ -53,15 +55,25 @@ def _count(value: Any) -> Cell:
     return Cell(f"{value:,}" if value else "-", True)
 
 
-def beside_paper(workdir: WorkDir, chosen: Found) -> list[Table]:
-    """Tables 2, 3, 6 and 5, each with our runs in its rows; those without any are left out."""
+def beside_paper(workdir: WorkDir, pairs: Found, main: Experiment) -> list[Table]:
+    """Tables 2, 3, 6 and 5, each with our runs in its rows; those without any are left out.
+
+    Args:
+        workdir: the working directory.
+        pairs: all runs on a set.
+        main: of the runs that stand in Tables 2, 3 and 6. In Table 5 it is one of those that
+            updated the acoustic model, where there are any: its rows are of one acoustic model.
+    """
+    chosen = alike(pairs, main)
+    updated = [one for one, _ in pairs if UPDATED in (one.recipe.pretrain, one.recipe.finetune)]
+    staged = alike(pairs, main_of(updated)) if updated else chosen
     parts = (
         ("Deep features and GOP baselines", "2", published.TABLE_2),
         ("Inputs of the scoring module", "3", published.TABLE_3),
         ("With and without self-attention", "6", published.TABLE_6),
     )
     made = [_by_model(workdir, chosen, title, number_, rows) for title, number_, rows in parts]
-    made.append(_by_stage(workdir, chosen))
+    made.append(_by_stage(workdir, staged))
     return [table for table in made if table is not None]
 
 

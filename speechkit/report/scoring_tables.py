@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from speechkit.kaldi import data
-from speechkit.manifest import read_json, read_manifest
-from speechkit.report import worst_scores
-from speechkit.report.cells import difference, number, spread
+from speechkit.report import runs, worst_scores
+from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
 from speechkit.report.reading import read_rows
 from speechkit.report.scoring_experiments import (
@@ -123,39 +122,18 @@ def differences(workdir: WorkDir, name: str, order: Sequence[str]) -> list[Table
         name: the set.
         order: of the experiments.
     """
-    found = []
-    for path in sorted(workdir.exp("compare", "scoring").glob("[!.]*/summary.json")):
-        summary = read_json(path)
-        params = (read_manifest(path.parent) or {}).get("params", {})
-        if isinstance(summary, dict) and params.get("set") == name:
-            found.append(_differences(summary, order))
-    return found
+    return [_differences(one, order) for one in runs.comparisons(workdir, "scoring", name)]
 
 
 def _differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
-    there = summary["experiments"]
-    names = [*(name for name in order if name in there), *(n for n in there if n not in order)]
-    measures = list(dict.fromkeys(m for one in there.values() for m in one))
-    rows = [
-        [
-            name,
-            *(
-                difference(there[name].get(m), m.endswith("_mse"), digits=3 + m.endswith("_mse"),
-                           around=3 + m.endswith("_mse"))
-                for m in measures
-            ),
-        ]
-        for name in names
-    ]  # fmt: skip
-    return Table(
-        ["experiment", *(_measure(measure) for measure in measures)],
-        rows,
-        "Paired by utterance and seed. In brackets the 95 % interval of a bootstrap over speakers "
-        "(training is not resampled); ±: standard deviation of the difference over seeds. ▲ better,"
-        " ▼ worse than the baseline: the interval excludes 0, which one in twenty does by chance.",
-        dense=True,
-        title=f"Differences to '{summary['baseline']}'",
-    )
+    measures = list(dict.fromkeys(m for one in summary["experiments"].values() for m in one))
+    heads = [_measure(measure) for measure in measures]
+
+    def digits(measure: str) -> tuple[int, int]:
+        count = 4 if measure.endswith("_mse") else 3
+        return count, count
+
+    return runs.differences(summary, order, measures, heads, digits, "utterance")
 
 
 def _measure(name: str) -> str:

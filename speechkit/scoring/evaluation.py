@@ -89,7 +89,10 @@ def evaluate(
             "samples": settings.samples,
             "seeds": [seed for seed, _ in folders],
         },
-        [*input_files(work, settings.set, inputs), *model_files(folders)],
+        [
+            *input_files(work, settings.set, inputs),
+            *(file for _, folder in folders for file in model_folder.files(folder)),
+        ],
         force=force,
         beside="write beside it with --out-name",
     ) as out:
@@ -105,12 +108,6 @@ def evaluate(
 def _texts(work: WorkDir, set_name: str) -> dict[str, str]:
     path = work.data(set_name) / "text"
     return data.read_table(path) if path.is_file() else {}
-
-
-def model_files(folders: Sequence[tuple[int, Path]]) -> list[Path]:
-    """Files that decide what models say: cards, weights, trees, and acoustic networks."""
-    patterns = ("*.yaml", "*.safetensors", "*.npz", f"{joint_folder.ACOUSTIC}/*.safetensors")
-    return [path for _, folder in folders for p in patterns for path in sorted(folder.glob(p))]
 
 
 def score(

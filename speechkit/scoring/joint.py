@@ -1,6 +1,7 @@
 """Acoustic network and scorer trained together, from audio: an ``unfrozen`` stage.
 
-Liu et al., "Transfer learning for pronunciation assessment" (Interspeech 2021), section 2.3 and
+Lin and Wang, "Deep Feature Transfer Learning for Automatic Pronunciation Assessment" (Interspeech
+2021), section 2.3 and
 the rows "unfrozen" of Tables 4 and 5. The alignment stays that of the acoustic model as it was;
 of the network all layers up to the one whose features are read learn from the loss of the scores
 (Eq. 3), at a rate of their own. Batch normalisation keeps its statistics: the network computes

@@ -15,19 +15,22 @@ import numpy as np
 import torch
 import yaml
 
+from speechkit import trained
 from speechkit.errors import UserError
 from speechkit.pronunciation.gop_folder import require_features
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.inference import score
+from speechkit.scoring.joint_folder import ACOUSTIC
 from speechkit.scoring.models import CLASSES, Scorer, ScorerConfig
 from speechkit.scoring.trees import TreeModel
 from speechkit.text import write_tsv
+from speechkit.trained import CARD
 from speechkit.training.weights import read_weights
 from speechkit.workdir import WorkDir
 
 KIND = "scoring"
-WEIGHTS, CARD, LOG = "model.safetensors", "config.yaml", "log.tsv"
+WEIGHTS, LOG = "model.safetensors", "log.tsv"
 Weights = Mapping[str, torch.Tensor]
 
 
@@ -132,14 +135,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is not there, or not of such a model.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        content = yaml.load((folder / CARD).read_text(encoding="utf-8"), Loader=loader)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder} has no readable {CARD} ({error}).") from error
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise UserError(f"{folder / CARD} is not of a scorer of `speechkit train scoring`.")
-    return content
+    return trained.read_card(folder, KIND, "a scorer of `speechkit train scoring`")
 
 
 def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel:
@@ -158,6 +154,14 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel
     net = empty(card, folder)
     load_into(net, [read_weights(folder / WEIGHTS)], folder)
     return ScoringModel(folder, card, net.eval().to(device), str(device))
+
+
+def files(folder: Path | None) -> list[Path]:
+    """Files that decide what a model says: card, weights or trees, its own acoustic network."""
+    if folder is None:
+        return []
+    patterns = ("*.yaml", "*.safetensors", "*.npz", f"{ACOUSTIC}/*.safetensors")
+    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
 
 
 def empty(card: Mapping[str, Any], folder: Path, models: int = 1) -> Scorer:
@@ -191,20 +195,7 @@ def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:
     Raises:
         UserError: there is none.
     """
-    base = work.exp("scoring", name)
-    found = sorted(
-        (int(path.name[4:]), path)
-        for path in base.glob("seed*")
-        if path.name[4:].isdigit() and (path / CARD).is_file()
-    )
-    if not found:
-        others = sorted({p.parent.parent.name for p in base.parent.glob(f"*/seed*/{CARD}")})
-        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
-        raise UserError(
-            f"There is no trained scorer '{name}' in {base.parent}. {listed}",
-            "Train one with `speechkit train scoring --name NAME`.",
-        )
-    return found
+    return trained.find(work, "scoring", name, "scorer")
 
 
 def read_models(work: WorkDir, name: str, device: str = "cpu") -> list[ScoringModel]:

@@ -1,7 +1,8 @@
 """The scorer, the scorer without attention, and the BLSTM: several seeds of a model in one.
 
-The attention scorer of "Transfer learning for pronunciation assessment" (sections 2.2 and 3.2),
-for an utterance of words of phones, with f the mean of a phone's hidden features::
+The attention scorer of Lin and Wang, "Deep Feature Transfer Learning for Automatic Pronunciation
+Assessment" (Interspeech 2021, sections 2.2 and 3.2). For an utterance of words of phones, with f
+the mean of a phone's hidden features::
 
     x = gelu(LN_frame(W f + b)) + E[phone]           256x32 transformation, phone embedding
     x = LN_phone(x + attention(x))                   over the phones of the same word

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from speechkit import trained
 from speechkit.errors import UserError
 from speechkit.pronunciation.gop_folder import require_features
 from speechkit.pronunciation.metrics import mse, pcc
@@ -26,7 +26,7 @@ from speechkit.training.devices import resolve_device
 from speechkit.training.weights import read_weights
 from speechkit.workdir import Output, WorkDir
 
-COMMAND = "train scoring"
+TASK = "scoring"
 Sets = dict[tuple[str, "str | None"], ScoringSet]
 
 
@@ -64,28 +64,18 @@ def train(
     wanted = _wanted(config)
     inputs = [f for s, of in wanted for f in input_files(work, s, config.inputs, of)]
     starts = _starts(work, config.init, seeds) if config.init else {}
-    outputs = {
-        seed: Output(
-            work.exp("scoring", name, f"seed{seed}"),
-            COMMAND,
-            {**config.params(), "seed": seed},
-            list(dict.fromkeys([*inputs, *_model_files(starts.get(seed))])),
-            force=force,
-            resume=True,
-        )
+    of_each = {
+        seed: list(dict.fromkeys([*inputs, *model_folder.files(starts.get(seed))]))
         for seed in seeds
     }
-    with ExitStack() as stack:
-        for output in outputs.values():
-            stack.enter_context(output)
-        pending = {seed: out for seed, out in outputs.items() if not out.up_to_date}
+    with trained.outputs(work, TASK, name, config.params(), of_each, force) as (folders, pending):
         if pending:
             sets = _load(work, config, wanted)
             if config.model == TREES:
                 _train_trees(config, sets, pending)
             else:
                 _train(work, name, config, sets, starts, pending, where, jobs)
-    return [output.final for output in outputs.values()]
+    return folders
 
 
 def _wanted(config: ScoringConfig) -> list[tuple[str, str | None]]:
@@ -118,13 +108,6 @@ def _starts(work: WorkDir, name: str, seeds: Sequence[int]) -> dict[int, Path]:
             "Each seed starts from the same seed: choose them with --seed and --seeds.",
         )
     return {seed: found[seed] for seed in seeds}
-
-
-def _model_files(folder: Path | None) -> list[Path]:
-    if folder is None:
-        return []
-    patterns = ("*.yaml", "*.safetensors", f"{joint_folder.ACOUSTIC}/*.safetensors")
-    return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
 
 
 def _start(folder: Path, number: int, config: ScoringConfig, network: ScorerConfig) -> Seed:

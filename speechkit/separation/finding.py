@@ -10,6 +10,7 @@ from speechkit.log import logger
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.model_folder import Separator
+from speechkit.trained import seeds_in
 from speechkit.workdir import WorkDir
 
 
@@ -34,8 +35,8 @@ def find_separator(
         path = workdir.root / given
     if not path.exists():
         path = _first(model_folder.find_models(workdir, given), given)
-    elif seeds := sorted(path.glob("seed*/config.yaml")):
-        path = _first([(i, p.parent) for i, p in enumerate(seeds)], given)
+    elif seeds := seeds_in(path):
+        path = _first(seeds, given)
     if (path / "config.yaml").is_file():
         return model_folder.load(path, checkpoint)
     if checkpoint:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from speechkit import trained
 from speechkit.errors import UserError, require_choice
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.text import write_tsv
@@ -108,13 +109,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is not there, or not of a separation model.
     """
-    try:
-        content = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder} has no readable config.yaml ({error}).") from error
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise UserError(f"{folder / 'config.yaml'} is not of a separation model of speechkit.")
-    return content
+    return trained.read_card(folder, KIND, "a separation model of speechkit")
 
 
 def load(folder: Path, which: str = "") -> Separator:
@@ -154,20 +149,7 @@ def find_models(workdir: WorkDir, name: str) -> list[tuple[int, Path]]:
     Raises:
         UserError: there is none.
     """
-    base = workdir.exp("separation", name)
-    found = sorted(
-        (int(path.name[4:]), path)
-        for path in base.glob("seed*")
-        if path.name[4:].isdigit() and (path / "config.yaml").is_file()
-    )
-    if not found:
-        others = sorted({p.parent.parent.name for p in base.parent.glob("*/seed*/config.yaml")})
-        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
-        raise UserError(
-            f"There is no trained model '{name}' in {base.parent}. {listed}",
-            "Train one with `speechkit train separation --name NAME`.",
-        )
-    return found
+    return trained.find(workdir, "separation", name)
 
 
 def write_summary(folder: Path, epochs: Mapping[str, int]) -> None:
