@@ -185,3 +185,22 @@ def test_players_and_figures_load_and_nothing_is_fetched(root, tmp_path):
     html = page.render(found, "Transfer scoring")
     assert "plain &lt;b&gt;deep" in html and "<B>BEAR" not in html
     assert browser.look(html, tmp_path) == (25, 0, 0)
+
+
+def test_rows_of_stages_are_of_the_acoustic_model_that_was_updated(tmp_path):
+    made = [scored_runs.make_set(tmp_path, name) for name in ("sc", "test")]
+    frozen = {"pretrain": "frozen", "pretrain_set": "sc_b"}
+    runs = {
+        "big": {**frozen, "acoustic": "large"},
+        "big_plain": {"acoustic": "large"},
+        "big_gop": {"acoustic": "large", "input": "gop"},
+        "small": frozen,
+        "small_updated": {**frozen, "pretrain": "unfrozen"},
+    }
+    for name, settings in runs.items():
+        scored_runs.make_run(tmp_path, name, 0.1, 2, sets=made, **settings)
+    (section,) = (s for s in page.collect(WorkDir(tmp_path)) if s.title == "Transfer scoring: test")
+    inputs = first_lines(table_of(section, "Inputs of the scoring module"))
+    assert ("", "big_plain") in inputs and ("deep features", "big") in inputs
+    stages = first_lines(table_of(section, "Pre-training and fine-tuning"))
+    assert [row[1:] for row in stages if len(row) > 1][:2] == [("small",), ("small_updated",)]
