@@ -123,10 +123,8 @@ def align_utterance(item: Item, am: str, root: Path, device: str) -> Row:
     utterance, words = item
     if isinstance(words, UserError):
         raise words
-    model: Any = _model(am, root, device)
-    model = model.for_speaker(utterance.speaker)  # the network that has not seen the speaker
-    if hasattr(model, "for_utterance"):  # imported posteriors
-        model = model.for_utterance(utterance.id)
+    # The networks that have not seen the speaker; imported posteriors are looked up.
+    model = _model(am, root, device).for_speaker(utterance.speaker).for_utterance(utterance.id)
     samples, _ = audio.read(utterance.wav, model.sample_rate, utterance.start, utterance.end)
     evidence = model.evidence(samples)
     return make_row(

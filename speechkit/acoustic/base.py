@@ -65,6 +65,7 @@ class AcousticModel(ABC):
         fingerprint: changes whenever anything that could change the evidence changes.
         hidden_layer: number, from 1, of the layer whose features the evidence has; 0: none.
         hidden_width: how many features that layer has.
+        seen: speakers whom the networks were trained on, as far as that is known.
     """
 
     name: str
@@ -74,6 +75,7 @@ class AcousticModel(ABC):
     fingerprint: str
     topology: str = "hmm"
     blank: int = 0
+    seen: frozenset[str] = frozenset()
     hidden_layer: int = 0
     hidden_width: int = 0
 
@@ -115,6 +117,14 @@ class AcousticModel(ABC):
 
         Args:
             speaker: by name; None for someone unknown.
+        """
+        return self
+
+    def for_utterance(self, utterance: str) -> AcousticModel:
+        """The model for one recording: posteriors from an archive are looked up by its id.
+
+        Raises:
+            UserError: there are none of it.
         """
         return self
 

@@ -223,20 +223,11 @@ def fingerprint(folder: Path) -> str:
 
 
 def _load_bundle(name: str, device: str, map_file: Path | None, hidden: bool | int) -> CtcModel:
-    from torchaudio import pipelines
-
-    bundles = {n: getattr(pipelines, n) for n in dir(pipelines)}
-    bundles = {n: b for n, b in bundles.items() if isinstance(b, pipelines.Wav2Vec2ASRBundle)}
-    if name not in bundles:
-        raise UserError(
-            f"torchaudio has no CTC bundle '{name}'.{closest(name, bundles)}",
-            f"Bundles: {', '.join(bundles)}.",
-        )
-    bundle = bundles[name]
+    bundle = find_bundle(name, "Wav2Vec2ASRBundle", "CTC ")
     vocabulary = [str(label) for label in bundle.get_labels()]
     to_arpabet(vocabulary, map_file)
     model = bundle_model(bundle, name, device)
-    network = BundleNetwork(model, device, hidden, int(bundle.sample_rate))
+    network = BundleNetwork(model, f"{TORCHAUDIO}{name}", device, hidden, int(bundle.sample_rate))
     return CtcModel(
         f"torchaudio:{name}",
         network,
@@ -248,6 +239,29 @@ def _load_bundle(name: str, device: str, map_file: Path | None, hidden: bool | i
         map_file,
         network.hidden,
     )
+
+
+def find_bundle(name: str, kind: str, what: str = "") -> Any:
+    """A bundle of torchaudio by its name.
+
+    Args:
+        name: of the bundle.
+        kind: its class in ``torchaudio.pipelines``.
+        what: messages put before "bundle".
+
+    Raises:
+        UserError: there is none.
+    """
+    from torchaudio import pipelines
+
+    bundles = {n: getattr(pipelines, n) for n in dir(pipelines)}
+    bundles = {n: b for n, b in bundles.items() if isinstance(b, getattr(pipelines, kind))}
+    if name not in bundles:
+        raise UserError(
+            f"torchaudio has no {what}bundle '{name}'.{closest(name, bundles)}",
+            f"Bundles: {', '.join(bundles)}.",
+        )
+    return bundles[name]
 
 
 def bundle_model(bundle: Any, name: str, device: str) -> Any:

@@ -130,9 +130,11 @@ class BundleNetwork:
 
     Args:
         model: of a bundle.
+        name: of the bundle.
         device: cpu or cuda.
         hidden: return a layer's features as well: True for the last, or its number from 1.
         sample_rate: in Hz.
+        head: give logits; without it they are the layer's features, and the head is not run.
 
     Attributes:
         hidden: number and width of that layer; (0, 0) without.
@@ -142,29 +144,40 @@ class BundleNetwork:
     """
 
     def __init__(
-        self, model: Any, device: str, hidden: bool | int = False, sample_rate: int = 16_000
+        self,
+        model: Any,
+        name: str,
+        device: str,
+        hidden: bool | int = False,
+        sample_rate: int = 16_000,
+        head: bool = True,
     ) -> None:
-        self._model, self._device = model, device
+        assert head or hidden
+        self._model, self._device, self._head = model, device, head
         self.hidden = (0, 0)
         if hidden:
             layers = self._layers(np.zeros(sample_rate, dtype=np.float32), None)
-            number = layer_number(hidden, len(layers), "torchaudio")
+            number = layer_number(hidden, len(layers), name)
             self.hidden = (number, layers[number - 1].shape[-1])
 
     def __call__(self, samples: np.ndarray) -> tuple[Tensor, Tensor | None]:
         import torch
 
-        with torch.inference_mode():
-            try:
-                logits = self._model(torch.from_numpy(samples)[None].to(self._device))[0][0]
-            except RuntimeError as error:
-                if "size" not in str(error):
-                    raise
-                logits = torch.empty(0, 1)
-        if not len(logits):
+        (layer, _), features, logits = self.hidden, None, None
+        try:
+            with torch.inference_mode():
+                if layer:  # torchaudio runs the layers for these and once more for logits
+                    features = self._layers(samples, layer)[-1][0].float().cpu()
+                if self._head:
+                    wave = torch.from_numpy(samples)[None].to(self._device)
+                    logits = self._model(wave)[0][0]
+        except RuntimeError as error:
+            if "size" not in str(error):
+                raise
+        found = logits if self._head else features
+        if found is None or not len(found):
             raise UserError(f"The audio has {len(samples)} samples, too few for the model.")
-        layer, _ = self.hidden
-        return logits, self._layers(samples, layer)[-1][0].float().cpu() if layer else None
+        return found, features
 
     def _layers(self, samples: np.ndarray, count: int | None) -> list[Tensor]:
         """Outputs ``[1, T, D]`` of the first layers (None: of all)."""

@@ -11,7 +11,7 @@ import numpy as np
 from speechkit.acoustic import ctc
 from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.ctc_networks import BundleNetwork, HuggingFaceNetwork
-from speechkit.errors import UserError, closest
+from speechkit.errors import UserError
 
 
 class EncoderModel(AcousticModel):
@@ -81,15 +81,8 @@ def load_encoder(spec: str, device: str = "cpu", hidden: bool | int = True) -> E
 
 
 def _load_bundle(name: str, device: str, hidden: bool | int) -> EncoderModel:
-    from torchaudio import pipelines
-
-    bundles = {n: getattr(pipelines, n) for n in dir(pipelines)}
-    bundles = {n: b for n, b in bundles.items() if isinstance(b, pipelines.Wav2Vec2Bundle)}
-    if name not in bundles:
-        raise UserError(
-            f"torchaudio has no bundle '{name}'.{closest(name, bundles)}",
-            f"Bundles: {', '.join(bundles)}.",
-        )
-    rate = int(bundles[name].sample_rate)
-    network = BundleNetwork(ctc.bundle_model(bundles[name], name, device), device, hidden, rate)
+    bundle = ctc.find_bundle(name, "Wav2Vec2Bundle")
+    rate, spec = int(bundle.sample_rate), f"{ctc.TORCHAUDIO}{name}"
+    model = ctc.bundle_model(bundle, name, device)
+    network = BundleNetwork(model, spec, device, hidden, rate, head=False)
     return EncoderModel(f"torchaudio:{name}", network, rate, 320 / rate, f"torchaudio-{name}")

@@ -82,7 +82,7 @@ class TdnnModel(AcousticModel):
                 f"{', '.join(networks)}.",
                 "Train it with --full, or take the mean of its folds.",
             )
-        self.seen: frozenset[str] = frozenset()
+        self._by_default, self._views = by_default, dict[str | None, TdnnModel]()
         self._column = _columns(self.labels)
         self._comparable = self.members == by_default and len(by_default) == 1
 
@@ -92,7 +92,18 @@ class TdnnModel(AcousticModel):
         return self.of(None if fold is None else f"fold{fold}")
 
     def of(self, member: str | None) -> TdnnModel:
-        """The model of one network alone; of those for an unseen speaker if it is None."""
+        """The model of one network alone; of those for an unseen speaker if it is None.
+
+        Asked again it is the same object, so that recordings of one network are heard together.
+        """
+        wanted = self._by_default if member is None else [member]
+        if wanted == self.members:
+            return self
+        if member not in self._views:
+            self._views[member] = self._view(member)
+        return self._views[member]
+
+    def _view(self, member: str | None) -> TdnnModel:
         return TdnnModel(
             self.name,
             self.networks,

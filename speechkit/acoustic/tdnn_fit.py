@@ -113,8 +113,8 @@ class Data:
     def prior(self, without: int | None, states: int) -> Tensor:
         """Log share of each state in what is trained on ``[states]``."""
         seen = sum(
-            counts(stream, without, states) * (weight if weight != 1 else 1)
-            for stream, weight in zip(self.plain, self.weights, strict=True)
+            counts(stream, without, states) * weight
+            for stream, weight in zip(self.plain, self._weights(), strict=True)
         )
         assert isinstance(seen, Tensor)
         prior = (seen / seen.sum().clamp(min=1)).clamp(min=PRIOR_FLOOR)
@@ -122,8 +122,16 @@ class Data:
 
     def stay(self, without: int | None, states: int) -> list[float]:
         """P(stay) of each state."""
-        found = torch.stack([stay_counts(stream, without, states) for stream in self.plain])
-        return stay_probabilities(found.sum(0))
+        found = sum(
+            stay_counts(stream, without, states) * weight
+            for stream, weight in zip(self.plain, self._weights(), strict=True)
+        )
+        assert isinstance(found, Tensor)
+        return stay_probabilities(found)
+
+    def _weights(self) -> list[float]:
+        """Those of the sets; a whole 1 keeps counts integers, and so exact and as they were."""
+        return [weight if weight != 1 else 1 for weight in self.weights]
 
 
 def load_data(inputs: Inputs, config: AcousticConfig, jobs: int) -> Data:

@@ -24,8 +24,8 @@ class Preset:
 
 PRESETS = {
     "tdnn-small": Preset("240", "5,3,3,3,3,3", "1,1,2,3,3,6"),
-    # The size of the acoustic model of "transfer scoring" (11 layers, the last of 256; its
-    # shape is not published): 8,168,790 parameters with 126 states, 8,165,047 there.
+    # The size of the acoustic model of Lin and Wang, Interspeech 2021 (11 layers, features of
+    # 256; its shape is not published): 8,168,790 parameters with 126 states, 8,165,047 there.
     "tdnn": Preset(
         ",".join(["540"] * 10 + ["256"]), "5,3,3,3,3,3,3,3,3,3,1", "1,1,2,3,3,3,3,3,3,3,1"
     ),

@@ -64,11 +64,12 @@ def predict_pronunciation(
     from speechkit.acoustic.lexicon import Lexicon
     from speechkit.cli.output import print_json
     from speechkit.pronunciation import bundle, prediction
+    from speechkit.pronunciation import recordings as given
     from speechkit.training.devices import resolve_device
     from speechkit.workdir import WorkDir
 
-    jobs = prediction.jobs_of(recordings or [], text, trans)
-    prediction.require_text(text, trans)
+    jobs = given.jobs_of(recordings or [], text, trans)
+    given.require_text(text, trans)
     ready = bundle.load(model, WorkDir(directory), str(resolve_device(device)))
     words = Lexicon(lexicon, guess=guess)
     results = prediction.predict(ready, jobs, words, on_error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
@@ -166,7 +167,7 @@ def _compute(
     # Skipped ones may have been mended since, or the run may now have to stop at them.
     todo = [i for i, file in enumerate(files) if not file.exists() or _skipped(file)]
     run = partial(_states, folder=str(source.resolve()), kind=kind, device=device)
-    done = parallel.map_items(
+    done: Any = parallel.map_items(
         run,
         [batch for i in todo for batch in parts[i]],
         jobs=jobs if device == "cpu" else 1,
@@ -175,16 +176,19 @@ def _compute(
         label=f"hidden states {dataset.name}",
         unit="clip",
     )
-    for i in todo:
-        results: list[Any] = [next(done).value for _ in parts[i]]
-        for name, reason in (row for _, missing in results for row in missing):
-            if on_error == "stop":
-                raise UserError(f"{name}: {reason}", "Mend it, or leave it out: --on-error skip.")
-            logger.warning(f"skipped {name}: {reason}")
-        _write_part(files[i], results)
-    for _ in done:  # lets the map end its progress and its workers
-        pass
-    _encoder.cache_clear()
+    with closing(done), ExitStack() as after:  # also where a clip stops the run
+        after.callback(_encoder.cache_clear)
+        for i in todo:
+            results: list[Any] = [next(done).value for _ in parts[i]]
+            for name, reason in (row for _, missing in results for row in missing):
+                if on_error == "stop":
+                    raise UserError(
+                        f"{name}: {reason}", "Mend it, or leave it out: --on-error skip."
+                    )
+                logger.warning(f"skipped {name}: {reason}")
+            _write_part(files[i], results)
+        for _ in done:  # lets the map end its progress and its workers
+            pass
     _join(out, dataset, kind, files)
 
 

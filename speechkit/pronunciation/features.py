@@ -83,8 +83,8 @@ class FeaturePipeline:
         self.settings, self.models = settings, list(models)
         if settings.deep:
             self.models[0] = models[0].with_hidden()
-        count = len(settings.am) if settings.stp else 0
-        self._transitions = [stp_gop.transitions_of(model) for model in models[:count]]
+        for model in models[: len(settings.am) if settings.stp else 0]:
+            stp_gop.transitions_of(model)  # now, not at the first recording
         known = [*settings.am, settings.align_with]
         self._reference = known.index(settings.align_with) if settings.align_with else 0
         self.sample_rate = max(model.sample_rate for model in self.models)
@@ -191,18 +191,27 @@ class FeaturePipeline:
         for number in order:
             live = [work for work in works if work.error is None]
             left = [work.request for work in live]
-            for which, heard in hear(self.models[number], left, self.sample_rate):
+            for which, network, heard in hear(self.models[number], left, self.sample_rate):
                 try:
                     if isinstance(heard, UserError):
                         raise heard
-                    self._add_block(number, heard, live[which])
+                    self._add_block(number, network, heard, live[which])
                 except UserError as error:
                     live[which].error = error
         return [work.error or self._finish(work) for work in works]
 
-    def _add_block(self, number: int, evidence: Evidence, work: _Work) -> None:
-        """Align if this model has to, and add its block of columns."""
-        model, settings = self.models[number], self.settings
+    def _add_block(
+        self, number: int, model: AcousticModel, evidence: Evidence, work: _Work
+    ) -> None:
+        """Align if this model has to, and add its block of columns.
+
+        Args:
+            number: of the model.
+            model: its networks that heard the recording.
+            evidence: of them.
+            work: so far.
+        """
+        settings = self.settings
         alignment = work.alignment
         if alignment is None or not settings.align_with:
             alignment = align(model, evidence, work.words)
@@ -231,7 +240,7 @@ class FeaturePipeline:
             return
         work.blocks[number], scores = self._block(model, evidence, phones, starts, ends)
         if settings.stp:
-            logs, rates = model.state_log_posteriors(evidence), self._transitions[number]
+            logs, rates = model.state_log_posteriors(evidence), stp_gop.transitions_of(model)
             column = stp_gop.stp_gop(logs, rates, alignment.states, starts, ends)
             work.stp[number] = column[:, None]
         if number == 0:

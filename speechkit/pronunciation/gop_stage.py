@@ -126,7 +126,7 @@ def _parameters(settings: FeatureSettings) -> dict[str, Any]:
 
 def _warn_of_seen(pipeline: FeaturePipeline, dataset: data.DataDir) -> None:
     """Hidden features come from one network, also those of speakers whom it was trained on."""
-    seen = getattr(pipeline.models[0], "seen", ()) if pipeline.settings.deep else ()
+    seen = pipeline.models[0].seen if pipeline.settings.deep else ()
     speakers = {utterance.speaker for utterance in dataset.utterances}.intersection(seen)
     if speakers:
         logger.warning(

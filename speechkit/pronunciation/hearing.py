@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,8 +14,8 @@ from speechkit.pronunciation.feature_settings import Request
 
 def hear(
     model: AcousticModel, requests: Sequence[Request], rate: int
-) -> Iterator[tuple[int, Evidence | UserError]]:
-    """Number of each request with its evidence, or with the reason why it has none.
+) -> Iterator[tuple[int, AcousticModel, Evidence | UserError]]:
+    """Number of each request, the networks that heard it, and its evidence, or why it has none.
 
     Recordings that the same networks hear are heard together.
 
@@ -26,27 +25,24 @@ def hear(
         requests: recordings.
         rate: of their samples, in Hz.
     """
-    bound: dict[tuple[str | None, str], Any] = {}
+    networks: dict[int, AcousticModel] = {}
     groups: dict[int, list[int]] = {}
     for number, request in enumerate(requests):
-        utterance = request.utterance if hasattr(model, "for_utterance") else ""
-        key = (request.speaker, utterance)
-        if key not in bound:
-            bound[key] = _bound(model, *key)
-        groups.setdefault(id(bound[key]), []).append(number)
-    networks = {id(one): one for one in bound.values()}
-    for network, numbers in groups.items():
+        try:
+            bound = model.for_speaker(request.speaker).for_utterance(request.utterance)
+        except UserError as error:
+            yield number, model, error
+            continue
+        networks[id(bound)] = bound
+        groups.setdefault(id(bound), []).append(number)
+    for key, numbers in groups.items():
+        bound = networks[key]
         waves = [_at_rate(requests[n].samples, rate, model.sample_rate) for n in numbers]
-        yield from zip(numbers, _evidence(networks[network], waves), strict=True)
+        for number, found in zip(numbers, _evidence(bound, waves), strict=True):
+            yield number, bound, found
 
 
-def _bound(model: Any, speaker: str | None, utterance: str) -> Any:
-    if hasattr(model, "for_utterance"):
-        return model.for_utterance(utterance)
-    return model.for_speaker(speaker)
-
-
-def _evidence(model: Any, waves: Sequence[np.ndarray]) -> Iterator[Evidence | UserError]:
+def _evidence(model: AcousticModel, waves: Sequence[np.ndarray]) -> Iterator[Evidence | UserError]:
     try:
         yield from model.evidence_many(waves)
     except UserError:  # of one of them: the others go on

@@ -17,17 +17,7 @@ from speechkit.pronunciation.assessment import (
 )
 from speechkit.pronunciation.bundle import Ready
 from speechkit.pronunciation.feature_settings import Extracted, Request
-from speechkit.pronunciation.recordings import (
-    Job,
-    jobs_of,
-    load,
-    of_each,
-    read_trans,
-    require_text,
-    say_mismatch,
-)
-
-__all__ = ["Job", "jobs_of", "predict", "predict_one", "read_trans", "require_text"]
+from speechkit.pronunciation.recordings import Job, load, of_each, say_mismatch
 
 _SQUEEZED = 3  # frames: one for each state of an HMM
 _CLEAR_NATS = 1.0

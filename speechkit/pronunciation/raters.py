@@ -97,7 +97,10 @@ def given(raters: RaterScores) -> tuple[str, ...]:
 
 
 def mean_scores(raters: RaterScores) -> dict[str, dict[str, float]]:
-    """Utterance -> name -> mean over the raters who gave that score (section 3.1)."""
+    """Utterance -> name -> mean over the raters who gave that score.
+
+    As in Lin and Wang (Interspeech 2021), section 3.1.
+    """
     found: dict[str, dict[str, float]] = {}
     for utterance, of in raters.items():
         for name in NAMES:

@@ -1,4 +1,7 @@
-"""How far raters agree: each against the mean of the others (section 3.1 of the paper)."""
+"""How far raters agree: each against the mean of the others.
+
+Lin and Wang (Interspeech 2021), section 3.1.
+"""
 
 from __future__ import annotations
 

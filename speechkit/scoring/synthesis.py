@@ -1,7 +1,8 @@
 """The stage ``synthesize-scores``: scores of a GOP regressor for a set that nobody scored.
 
-They are what the scorer is pre-trained on (sections 2.3 and 3.1 of the paper, whose regressor
-is "a simple GOP-based scoring model"; here it is the gradient-boosted trees of its Table 2).
+They are what the scorer is pre-trained on (Lin and Wang, Interspeech 2021, sections 2.3 and 3.1;
+their regressor is "a simple GOP-based scoring model"; here it is the gradient-boosted trees of
+their Table 2).
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def _bundle(
     workdir: WorkDir, found: Found, staging: Path
 ) -> tuple[dict[str, Path], tuple[str, ...]] | None:
     """A scorer with its acoustic models, where they are of this working directory."""
-    from speechkit.acoustic import models
+    from speechkit.acoustic import models, tdnn_folder
     from speechkit.errors import UserError
     from speechkit.pronunciation import bundle
     from speechkit.scoring import bundle as scoring_bundle
@@ -105,12 +105,11 @@ def _bundle(
     if bundle.is_bundle(found.base):
         return None
     features = read_card(found.base / found.models[0]).get("features") or [{}]
-    specs = [str(spec) for spec in features[0].get("am", ())]
+    specs = [spec for spec in bundle.acoustic_specs(features[0]) if spec != models.SPHINX]
     seeds = [int(m.name[4:]) for m in found.models if m.name.startswith("seed")]
     try:
         for spec in specs:
-            if spec != models.SPHINX:
-                models.find_folder(spec, workdir)
+            tdnn_folder.read_card(models.find_folder(spec, workdir))
     except UserError as error:
         logger.warning(
             f"The acoustic models ({', '.join(specs)}) are not put into the file, whoever uses it "

@@ -12,7 +12,7 @@ import soundfile
 from tone_models import LABELS, RATE, ToneModel, say
 
 from speechkit.errors import UserError
-from speechkit.pronunciation import bundle, model_folder, prediction
+from speechkit.pronunciation import bundle, model_folder, prediction, recordings
 from speechkit.pronunciation.feature_settings import FeatureSettings, Request
 from speechkit.pronunciation.features import FeaturePipeline
 from speechkit.pronunciation.models import ModelConfig, build
@@ -197,10 +197,10 @@ def test_trans_is_read_strictly(tmp_path: Path) -> None:
     table = tmp_path / "t.tsv"
     table.write_text("a.wav\tone\na.wav\ttwo\n")
     with pytest.raises(UserError, match="twice"):
-        prediction.read_trans(table)
+        recordings.read_trans(table)
     table.write_text("path\ttext\n")
     with pytest.raises(UserError, match="lists no recordings"):
-        prediction.read_trans(table)
+        recordings.read_trans(table)
 
 
 def test_the_labels_of_the_tone_model_are_phones() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from deep_models import make_tdnn
 from tone_models import ToneModel, say
 from tone_sets import make_tone_set
@@ -79,6 +80,29 @@ def test_column_of_a_tdnn(tmp_path: Path) -> None:
     assert again.config() == pipeline.config() and again.settings == FeatureSettings(
         am=("tiny",), stp=True, prosody=True, names=("tiny",)
     )
+
+
+def test_a_training_speaker_is_scored_by_the_network_that_heard_them(tmp_path: Path) -> None:
+    """Its priors and transitions, not the means of all folds."""
+    make_tdnn(tmp_path, folds=2, full=False, unseen="mean")
+    model = load_model("tiny", WorkDir(tmp_path))
+    for k in range(2):
+        prior = torch.randn(21, generator=torch.Generator().manual_seed(k)).log_softmax(0)
+        model.networks[f"fold{k}"].log_prior.copy_(prior)  # type: ignore[attr-defined]
+    model.stay["fold1"] = [0.9 - 0.02 * k for k in range(21)]  # type: ignore[attr-defined]
+    pipeline = FeaturePipeline(FeatureSettings(am=("tiny",), stp=True), [model])
+    wave = say(["K", "AA", "T", "B", "IY"])
+    own = model.for_speaker("s1")
+    logs = own.state_log_posteriors(own.evidence(wave))
+    np.testing.assert_allclose(logs.exp().sum(1), 1, atol=1e-5)
+    found = pipeline.extract(wave, WORDS, speaker="s1")
+    ends = [(s.start_frame, s.end_frame) for s in found.alignment.segments]
+    starts, stops = np.array(ends).T
+    rates = own.transition_probabilities()
+    assert rates is not None and rates[0, 0] == pytest.approx(0.9)
+    wanted = stp_gop(logs, rates, found.alignment.states, starts, stops)
+    np.testing.assert_allclose(found.features[:, 84], wanted, atol=1e-5)
+    assert model.for_speaker("s1") is own and model.for_speaker("new") is model
 
 
 def test_sphinx() -> None:

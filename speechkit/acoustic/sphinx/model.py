@@ -145,14 +145,21 @@ class SphinxModel(AcousticModel):
 
     def state_log_posteriors(self, evidence: Evidence) -> torch.Tensor:
         """Senones of a state put together as they are for the posteriors of phones."""
-        with np.errstate(divide="ignore"):
-            priors = np.log(self._priors).astype(np.float32)
-        scores = evidence.state_scores + torch.from_numpy(priors)
+        scores = evidence.state_scores + self._log_priors
         top = scores.amax(1, keepdim=True)
         sums = scores.new_zeros((len(scores), 3 * len(self.labels)))
-        sums.index_add_(1, torch.from_numpy(self._plain).long(), (scores - top).exp())
+        sums.index_add_(1, self._plain_index, (scores - top).exp())
         logs = sums.clamp(min=torch.finfo(sums.dtype).tiny).log()
         return logs.log_softmax(-1)
+
+    @cached_property
+    def _log_priors(self) -> torch.Tensor:
+        with np.errstate(divide="ignore"):
+            return torch.from_numpy(np.log(self._priors).astype(np.float32))
+
+    @cached_property
+    def _plain_index(self) -> torch.Tensor:
+        return torch.from_numpy(self._plain).long()
 
     def plain_state(self, state: int) -> int:
         """``3 * phone + state`` of a senone; that is also its context-independent senone."""
