@@ -90,14 +90,48 @@ def test_ascii_output_and_closed_stderr(tmp_path):
     assert closed.returncode == 0
 
 
-@pytest.mark.parametrize("delay", [0.03, 0.06, 0.1, 0.2])
+# Says when it is up: what comes earlier hits Python itself, which answers in its own ways.
+UP = """
+import sys
+from speechkit.__main__ import entry
+try:
+    print("up", flush=True)
+    entry()
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.03, 0.1, 0.2])
 def test_ctrl_c_at_once(tmp_path, delay):
-    process = speechkit("prepare", "demo", "-C", tmp_path, stdout=-1, stderr=-1)
-    time.sleep(delay)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    if process.returncode == -signal.SIGINT:  # it hit the interpreter before our first line
-        assert b"speechkit/cli" not in err
-        return
-    assert process.returncode == 130
+    command = [sys.executable, "-c", UP, "prepare", "demo", "-C", str(tmp_path)]
+    with subprocess.Popen(command, stdout=-1, stderr=-1) as process:
+        assert process.stdout and process.stdout.readline() == b"up\n"
+        time.sleep(delay)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
     assert b"Traceback" not in err
+
+
+LOST = """
+import signal, time
+import speechkit.__main__, speechkit.cli.main
+
+class Gone:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)  # Python drops what is raised in here
+
+def main():
+    Gone()
+    time.sleep(60)
+
+speechkit.cli.main.main = main
+speechkit.__main__.entry()
+"""
+
+
+def test_ctrl_c_inside_a_destructor_is_not_lost():
+    done = subprocess.run([sys.executable, "-c", LOST], stderr=-1, timeout=30, check=False)
+    assert done.returncode == 130
+    assert b"ignored" not in done.stderr
