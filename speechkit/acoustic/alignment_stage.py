@@ -8,7 +8,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from speechkit import audio, parallel
+from speechkit import audio
 from speechkit.acoustic.align import align
 from speechkit.acoustic.alignment_files import Row, make_row, write_rows, write_summary
 from speechkit.acoustic.base import AcousticModel
@@ -17,6 +17,7 @@ from speechkit.errors import UserError
 from speechkit.files import atomic_write
 from speechkit.kaldi import data
 from speechkit.log import logger
+from speechkit.parts import map_parts, split
 from speechkit.pronunciation.labels import score_files
 from speechkit.pronunciation.set_words import Words, words_of_set
 from speechkit.text import write_skipped
@@ -145,21 +146,18 @@ def align_all(
     """
     rows: list[Row] = []
     skipped: list[list[str]] = []
-    parts = [items[i : i + PART] for i in range(0, len(items), PART)]
-    for number, part in enumerate(parts):
-        path = part_file(f"{number:05d}.json")
-        if path.exists():
+    parts = split(items, PART)
+    files = [part_file(f"{number:05d}.json") for number in range(len(parts))]
+    kept = [path.exists() for path in files]
+    outcomes = map_parts(
+        run, parts, kept, chunk=8, name=lambda item: item[0].id, label="align", **how
+    )
+    for path, part in zip(files, outcomes, strict=True):
+        if part is None:
             rows += json.loads(path.read_text(encoding="utf-8"))
             continue
-        label = f"align {number + 1}/{len(parts)}" if len(parts) > 1 else "align"
-        found, bad = [], []
-        for done in parallel.map_items(
-            run, part, chunk=8, name=lambda item: item[0].id, label=label, **how
-        ):
-            if done.value is None:
-                bad.append([done.item[0].id, done.error or ""])
-            else:
-                found.append(done.value)
+        found = [done.value for done in part if done.value is not None]
+        bad = [[done.item[0].id, done.error or ""] for done in part if done.value is None]
         rows, skipped = rows + found, skipped + bad
         if not bad:  # the skipped may have been mended when a resumed run comes
             with atomic_write(path) as file:

@@ -122,7 +122,7 @@ def realign(
             root=source.root.resolve(),
             device=device.type,
         ),
-        jobs=jobs,
+        jobs=jobs if device.type == "cpu" else 1,  # others would not know this one's GPU
         on_error="skip",
         executor="local",
     )

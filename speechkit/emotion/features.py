@@ -6,13 +6,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from speechkit import parallel
 from speechkit.acoustic.features import FeatureConfig, log_mel
 from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.emotion.functionals import SAMPLE_RATE, Functionals
@@ -22,6 +20,8 @@ from speechkit.files import atomic_write
 from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark
 from speechkit.kaldi.data import Utterance
 from speechkit.manifest import MANIFEST, changed, read_manifest
+from speechkit.parallel import Done
+from speechkit.parts import map_parts, split
 from speechkit.text import write_skipped
 from speechkit.workdir import Output, WorkDir
 
@@ -144,27 +144,15 @@ def _compute(
     run = partial(_features, spec=spec, max_seconds=max_seconds)
     if spec != CNN:
         (out.path / "names.txt").write_text("\n".join(Functionals(spec).names), encoding="utf-8")
-    parts = [utterances[i : i + PART] for i in range(0, len(utterances), PART)]
+    parts = split(utterances, PART)
     lists = [out.part(f"{number:05d}.json") for number in range(len(parts))]
     # Skipped ones may have been mended since, or the run may now have to stop at them.
-    missing = [
-        number
-        for number, done in enumerate(lists)
-        if not done.exists() or json.loads(done.read_text(encoding="utf-8"))
-    ]
-    found = parallel.map_items(  # one map for all parts: processes start once
-        run,
-        [utterance for number in missing for utterance in parts[number]],
-        jobs=jobs,
-        on_error=on_error,
-        chunk=4,
-        name=lambda u: u.id,
-        label=spec if missing else "",
-    )
-    for number in missing:
-        _part(out, number, islice(found, len(parts[number])))
-    for _ in found:  # lets the map end its progress and its workers
-        pass
+    kept = [path.exists() and not json.loads(path.read_text(encoding="utf-8")) for path in lists]
+    how: dict[str, Any] = {"jobs": jobs, "on_error": on_error, "chunk": 4, "label": spec}
+    found = map_parts(run, parts, kept, name=lambda u: u.id, **how)
+    for number, part in enumerate(found):
+        if part is not None:
+            _part(out, number, part)
     skipped: dict[str, str] = {}
     for done in lists:
         skipped |= json.loads(done.read_text(encoding="utf-8"))
@@ -180,7 +168,7 @@ def _compute(
     out.counts.update(utterances=count, skipped=len(skipped))
 
 
-def _part(out: Output, number: int, found: Iterable[parallel.Done[Utterance, np.ndarray]]) -> None:
+def _part(out: Output, number: int, found: Iterable[Done[Utterance, np.ndarray]]) -> None:
     """Keep one part; the list of skipped clips is written last."""
     skipped = {}
     scp = out.part(f"{number:05d}.scp")

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit import parallel
 from speechkit.emotion import encoder_files, encoder_network
 from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.emotion.encoders import Encoder, load_encoder
@@ -27,6 +26,7 @@ from speechkit.errors import UserError
 from speechkit.kaldi.data import Utterance
 from speechkit.log import logger
 from speechkit.manifest import MANIFEST
+from speechkit.parts import map_parts, split
 from speechkit.text import write_skipped, write_tsv
 from speechkit.training.loading import durations
 from speechkit.workdir import Output, WorkDir
@@ -162,33 +162,34 @@ def _compute(
     on_error: str,
 ) -> None:
     batches = make_batches(dataset.data.utterances, BATCH_SECONDS[device])
-    parts = [batches[i : i + PART] for i in range(0, len(batches), PART)]
+    parts = split(batches, PART)
     files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
     # Skipped ones may have been mended since, or the run may now have to stop at them.
-    todo = [i for i, file in enumerate(files) if not file.exists() or _skipped(file)]
+    kept = [file.exists() and not _skipped(file) for file in files]
     run = partial(_states, folder=str(source.resolve()), kind=kind, device=device)
-    done: Any = parallel.map_items(
+    found: Any = map_parts(
         run,
-        [batch for i in todo for batch in parts[i]],
+        parts,
+        kept,
         jobs=jobs if device == "cpu" else 1,
         size=len,
         name=lambda batch: batch[0].id,
         label=f"hidden states {dataset.name}",
         unit="clip",
     )
-    with closing(done), ExitStack() as after:  # also where a clip stops the run
+    with closing(found), ExitStack() as after:  # also where a clip stops the run
         after.callback(_encoder.cache_clear)
-        for i in todo:
-            results: list[Any] = [next(done).value for _ in parts[i]]
+        for file, part in zip(files, found, strict=True):
+            if part is None:
+                continue
+            results: list[Any] = [done.value for done in part]
             for name, reason in (row for _, missing in results for row in missing):
                 if on_error == "stop":
                     raise UserError(
                         f"{name}: {reason}", "Mend it, or leave it out: --on-error skip."
                     )
                 logger.warning(f"skipped {name}: {reason}")
-            _write_part(files[i], results)
-        for _ in done:  # lets the map end its progress and its workers
-            pass
+            _write_part(file, results)
     _join(out, dataset, kind, files)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from speechkit import audio, parallel
+from speechkit import audio
 from speechkit.acoustic.alignment_files import phone_lines
 from speechkit.acoustic.models import SPHINX, find_folder
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
+from speechkit.parts import map_parts, split
 from speechkit.pronunciation import gop_output, labels
 from speechkit.pronunciation.feature_settings import Extracted, FeatureSettings, Request
 from speechkit.pronunciation.features import FeaturePipeline, load_pipeline
@@ -208,33 +209,24 @@ def _run(
     out: Output, batches: Sequence[Batch], run: Any, kind: str, **how: Any
 ) -> tuple[Found, float]:
     """Everything found, and the seconds of audio of this run; finished parts are kept."""
-    parts = [batches[first : first + PART] for first in range(0, len(batches), PART)]
+    parts = split(batches, PART)
     paths = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
-    todo = [part for path, part in zip(paths, parts, strict=True) if not path.exists()]
-    flat = [batch for part in todo for batch in part]
-    done = parallel.map_items(run, flat, size=len, name=lambda batch: f"extract-{kind}", **how)
+    kept = [path.exists() for path in paths]
+    outcomes = map_parts(run, parts, kept, size=len, name=lambda batch: f"extract-{kind}", **how)
     found, fresh = Found.empty(), 0.0
-    for path, part in zip(paths, parts, strict=True):
-        if path.exists():
+    for path, part in zip(paths, outcomes, strict=True):
+        if part is None:
             found.extend(Found.load(path))
             continue
         of_part = Found.empty()
-        for value in _take(done, len(part)):
-            of_part.extend(value)
+        for done in part:
+            assert done.value is not None, "the map runs with on_error='stop'"
+            of_part.extend(done.value)
         fresh += of_part.seconds
         found.extend(of_part)
         if of_part.ids and not of_part.skipped:  # the skipped are tried again by a resumed run
             of_part.save(path)
-    for _ in done:  # lets the map end its progress and its workers
-        pass
     return found, fresh
-
-
-def _take(done: Iterator[parallel.Done[Batch, Found]], count: int) -> Iterator[Found]:
-    for _ in range(count):
-        value = next(done).value
-        assert value is not None, "the map runs with on_error='stop'"
-        yield value
 
 
 def _say_speed(out: Output, audio_s: float, wall_s: float) -> None:

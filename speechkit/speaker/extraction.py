@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from speechkit import audio, parallel
+from speechkit import audio
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.log import note_once
+from speechkit.parts import map_parts, split
 from speechkit.speaker import embedder, model_folder, verification
 from speechkit.text import write_skipped
 from speechkit.training.devices import resolve_device
@@ -153,21 +154,21 @@ def _run(
     """All vectors by utterance; finished parts are kept for a resumed run."""
     vectors: dict[str, np.ndarray] = {}
     skipped: list[list[str]] = []
-    missing = [
-        (out.part(f"{number:05d}.npz"), batches[first : first + PART])
-        for number, first in enumerate(range(0, len(batches), PART))
-    ]
-    todo = []
-    for path, part in missing:
-        kept = _read_part(path)
-        if kept is None or set(kept) != {u.id for batch in part for u in batch}:
-            todo.append((path, part))
-        else:
-            vectors.update(kept)
-    flat = [batch for _, part in todo for batch in part]
-    done = parallel.map_items(run, flat, size=len, name=lambda batch: "extract-xvector", **how)
-    for path, part in todo:
-        found = list(_take(done, len(part)))
+    parts = split(batches, PART)
+    files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
+    kept = []
+    for path, part in zip(files, parts, strict=True):
+        old = _read_part(path)
+        kept.append(old is not None and set(old) == {u.id for batch in part for u in batch})
+        if old is not None and kept[-1]:
+            vectors.update(old)
+    name = "extract-xvector"
+    outcomes = map_parts(run, parts, kept, size=len, name=lambda batch: name, **how)
+    for path, done in zip(files, outcomes, strict=True):
+        if done is None:
+            continue
+        # failures were raised already: the map runs with on_error="stop"
+        found = [each.value for each in done if each.value is not None]
         ids = [i for f in found for i in f["ids"]]
         bad = [row for f in found for row in f["skipped"]]
         rows = [f["vectors"] for f in found if f["ids"]]
@@ -177,14 +178,7 @@ def _run(
             with path.with_suffix(".tmp").open("wb") as file:
                 np.savez(file, ids=np.array(ids), vectors=np.concatenate(rows))
             path.with_suffix(".tmp").replace(path)
-    for _ in done:  # lets the map end its progress and its workers
-        pass
     return vectors, skipped
-
-
-def _take(done: Iterator[parallel.Done[Batch, Any]], count: int) -> Iterator[Any]:
-    for _ in range(count):
-        yield next(done).value  # failures raised already: the map runs with on_error="stop"
 
 
 def _read_part(path: Path) -> dict[str, np.ndarray] | None:

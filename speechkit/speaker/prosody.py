@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import audio, parallel
+from speechkit import audio
 from speechkit.errors import DataError, UserError
 from speechkit.files import atomic_write
 from speechkit.kaldi import data
 from speechkit.log import logger
+from speechkit.parts import map_parts, split
 from speechkit.text import write_skipped, write_tsv
 from speechkit.workdir import Output, WorkDir
 
@@ -119,27 +120,30 @@ def _measure_all(
     out: Output, utterances: Sequence[data.Utterance], run: Any, **how: Any
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Rows of the table and of the skipped ones; finished parts are kept for a resumed run."""
-    parts = [utterances[i : i + PART] for i in range(0, len(utterances), PART)]
-    done: list[dict[str, list[list[str]]]] = []
-    for number, part in enumerate(parts):
-        path = out.part(f"{number:05d}.json")
-        # skipped ones may have been mended since, or the run may now have to stop at them
-        kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-        if kept is None or kept["skipped"]:
-            kept = {"rows": [], "skipped": []}
-            label = f"prosody {number + 1}/{len(parts)}" if len(parts) > 1 else "prosody"
-            for d in parallel.map_items(
-                run, part, chunk=8, name=lambda u: u.id, label=label, **how
-            ):
-                if d.value is None:
-                    kept["skipped"].append([d.item.id, d.error or ""])
-                else:
-                    kept["rows"].append([d.item.id, *_cells(d.value)])
+    parts = split(utterances, PART)
+    files = [out.part(f"{number:05d}.json") for number in range(len(parts))]
+    # skipped ones may have been mended since, or the run may now have to stop at them
+    kept = [path.exists() and not _read_part(path)["skipped"] for path in files]
+    outcomes = map_parts(run, parts, kept, chunk=8, name=lambda u: u.id, label="prosody", **how)
+    rows, skipped = [], []
+    for path, part in zip(files, outcomes, strict=True):
+        if part is not None:
+            found = {
+                "rows": [[d.item.id, *_cells(d.value)] for d in part if d.value is not None],
+                "skipped": [[d.item.id, d.error or ""] for d in part if d.value is None],
+            }
             with atomic_write(path) as file:
-                json.dump(kept, file)
-        done.append(kept)
-    rows = [row for part in done for row in part["rows"]]
-    return rows, [row for part in done for row in part["skipped"]]
+                json.dump(found, file)
+        else:
+            found = _read_part(path)
+        rows += found["rows"]
+        skipped += found["skipped"]
+    return rows, skipped
+
+
+def _read_part(path: Path) -> dict[str, list[list[str]]]:
+    found: dict[str, list[list[str]]] = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 def _cells(found: Prosody) -> list[str]:

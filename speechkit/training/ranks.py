@@ -21,11 +21,13 @@ class Ranks:
         rank: number of this process, from 0.
         world: processes in all.
         local_world: processes on this machine.
+        local_rank: number of this process on its machine, and of its GPU.
     """
 
     rank: int = 0
     world: int = 1
     local_world: int = 1
+    local_rank: int = 0
 
     @property
     def nodes(self) -> int:
@@ -38,7 +40,9 @@ def ranks() -> Ranks:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world == 1 or "RANK" not in os.environ:
         return Ranks()
-    return Ranks(int(os.environ["RANK"]), world, int(os.environ.get("LOCAL_WORLD_SIZE", world)))
+    rank = int(os.environ["RANK"])
+    local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    return Ranks(rank, world, local_world, int(os.environ.get("LOCAL_RANK", rank % local_world)))
 
 
 @contextmanager
@@ -57,6 +61,8 @@ def shared_output(output: Output, device: torch.device) -> Iterator[Output]:
         with output:
             yield output
         return
+    if device.type == "cuda":  # from here on "cuda" is the GPU of this process
+        torch.cuda.set_device(here.local_rank)
     torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         with ExitStack() as stack:

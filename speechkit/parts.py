@@ -1,0 +1,43 @@
+"""A long map in parts, each of which the caller keeps for a resumed run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+from speechkit.parallel import Done, Item, Result, map_items
+
+
+def split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """Parts of ``size`` items; the last may be shorter."""
+    return [items[first : first + size] for first in range(0, len(items), size)]
+
+
+def map_parts(
+    function: Callable[[Item], Result],
+    parts: Sequence[Sequence[Item]],
+    kept: Sequence[bool],
+    **how: Any,
+) -> Iterator[list[Done[Item, Result]] | None]:
+    """Map the items of the parts that are not kept yet, and yield what became of each part.
+
+    It is one map: processes start once, and go on with the next part while the caller
+    writes the last one. Exhaust it (``zip(..., strict=True)`` does): that ends the map.
+
+    Args:
+        function: item -> result.
+        parts: the items, part by part.
+        kept: for each part, whether an earlier run has kept it; such a part yields None.
+        how: see :func:`speechkit.parallel.map_items`.
+    """
+    items = [item for part, old in zip(parts, kept, strict=True) if not old for item in part]
+    if not items:
+        how["label"] = ""
+    done: Any = map_items(function, items, **how)
+    with closing(done):
+        for part, old in zip(parts, kept, strict=True):
+            yield None if old else list(islice(done, len(part)))
+        for _ in done:  # lets the map end its progress and its workers
+            pass
