@@ -35,7 +35,8 @@ def curves(logs: Sequence[Log], best: Sequence[float]) -> bytes:
         axis.set_ylim(bottom=0)
         axis.grid(color=figures.GRID, linewidth=0.6)
         figures.plain(axis, left=True)
-        axis.legend(frameon=False, fontsize=9)
+        for entry in axis.legend(frameon=False, fontsize=9).get_lines():
+            entry.set_alpha(1)  # the lines themselves are faint where there are many
     return figures.png(figure)
 
 
