@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -13,15 +13,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from speechkit import distribution
+
 OK, MISSING, BROKEN, OPTIONAL = "ok", "missing", "broken", "optional"
 COLUMNS = ("check", "status", "detail", "remedy")
-OLDEST_PYTHON = (3, 10)
+OLDEST_PYTHON = (3, 11)
 LOW_DISK_GIB = 1.0
-_PIP = "python -m pip install"
-_REQUIREMENT = re.compile(
-    r"^(?P<name>[\w.-]+)(?:\[(?P<extras>[^\]]*)\])?\s*\(?(?P<range>[^;)]*)\)?"
-)
-_EXTRA = re.compile(r"extra\s*==\s*['\"]([\w-]+)['\"]")
+_PIP = distribution.PIP_INSTALL
+_AGAIN = "Install speechkit again from its clone or wheel (docs/index.md)."
 _OWN_EXTRAS = ("dev", "docs")  # for working on speechkit itself
 
 
@@ -57,6 +56,7 @@ def examine(root: Path) -> list[Check]:
     checks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("python", _python),
         ("packages", _packages),
+        ("another speechkit", _namesake),
         ("torch and torchaudio", _torch_pair),
         ("device", _device),
         ("audio", _audio),
@@ -71,7 +71,7 @@ def examine(root: Path) -> list[Check]:
             found.extend(check())
         except Exception as error:  # a doctor must survive every illness
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            found.append(Check(name, BROKEN, reason[:300], f"{_PIP} --force-reinstall speechkit"))
+            found.append(Check(name, BROKEN, reason[:300], _AGAIN))
     return found
 
 
@@ -83,60 +83,55 @@ def healthy(checks: list[Check]) -> bool:
 def _python() -> Iterator[Check]:
     version = platform.python_version()
     if sys.version_info[:2] < OLDEST_PYTHON:
-        yield Check("python", BROKEN, version, "Install Python 3.10 or newer (tested: 3.11).")
+        yield Check("python", BROKEN, version, "Install Python 3.11 or newer (tested: 3.11).")
     else:
         tested = "" if sys.version_info[:2] == (3, 11) else "; tested with 3.11"
         yield Check("python", OK, f"{version} ({sys.executable}){tested}")
 
 
-def _requirements(of: str = "speechkit") -> list[tuple[str, str, str]]:
-    """(package, range, extra or '') of what a package asks for."""
-    found = []
-    for line in importlib.metadata.requires(of) or []:
-        match, extra = _REQUIREMENT.match(line), _EXTRA.search(line)
-        if match is None:
-            continue
-        name, wanted, group = match["name"], match["range"].strip(), extra[1] if extra else ""
-        found.append((name, wanted, group))
-        for inner in (match["extras"] or "").replace(" ", "").split(","):
-            if inner and of == "speechkit" and name != of and _installed(name):
-                needs = _requirements(name)  # dask[distributed]: what dask wants for that
-                found.extend((n, w, group) for n, w, asked in needs if asked == inner)
-    return found
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
-
-
 def _packages() -> Iterator[Check]:
     try:
-        requirements = _requirements()
+        wanted = distribution.requirements()
     except importlib.metadata.PackageNotFoundError:
         yield Check("speechkit", BROKEN, "runs from a folder, not installed", f"{_PIP} -e .")
         return
-    for name, wanted, extra in requirements:
-        if not extra:
-            yield package(name, wanted)
+    yield from map(package, wanted)
 
 
-def package(name: str, wanted: str) -> Check:
-    """Whether a package is installed in a version within ``wanted`` (as ``>=2.8,<2.12``)."""
-    mend = f"{_PIP} '{name}{wanted}'"
+def _namesake() -> Iterator[Check]:
+    """The index's package ``speechkit`` is somebody else's, with files in the same folder."""
+    try:
+        version = importlib.metadata.version("speechkit")
+    except importlib.metadata.PackageNotFoundError:
+        return
+    detail = f"version {version} is installed, another project that writes into the same folder"
+    mend = f"python -m pip uninstall speechkit. {_AGAIN}"
+    yield Check("package 'speechkit'", BROKEN, detail, mend)
+
+
+def package(requirement: str) -> Check:
+    """Whether a package is installed in the version that a requirement asks for.
+
+    Args:
+        requirement: as ``torch>=2.8,<2.12`` or ``dask[distributed]>=2024.8``.
+    """
+    from packaging.requirements import Requirement
+
+    wanted = Requirement(requirement)
+    name, mend = wanted.name, f"{_PIP} {shlex.quote(requirement)}"
     try:
         version = importlib.metadata.version(name)
+        lacking = [
+            inner for extra in wanted.extras for inner in distribution.requirements(extra, name)
+            if package(inner).status != OK
+        ]  # fmt: skip
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, MISSING, f"not installed; wanted {wanted or 'any'}", mend)
-    try:
-        from packaging.specifiers import SpecifierSet
-    except ImportError:
-        return Check(name, OK, f"{version} (range {wanted} not checked: no 'packaging')")
-    if not SpecifierSet(wanted).contains(version, prereleases=True):
-        return Check(name, BROKEN, f"{version}; wanted {wanted}", mend)
+        detail = f"not installed; wanted {wanted.specifier or 'any'}"
+        return Check(name, MISSING, detail, mend)
+    if not wanted.specifier.contains(version, prereleases=True):
+        return Check(name, BROKEN, f"{version}; wanted {wanted.specifier}", mend)
+    if lacking:
+        return Check(name, MISSING, f"{version} without {', '.join(lacking)}", mend)
     return Check(name, OK, version)
 
 
@@ -299,15 +294,14 @@ def _locks(path: Path) -> bool:
 
 
 def _extras() -> Iterator[Check]:
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for name, wanted, extra in _requirements():
-        if extra and extra not in _OWN_EXTRAS:
-            groups.setdefault(extra, []).append((name, wanted))
-    for extra, wants in sorted(groups.items()):
-        checks = [package(name, wanted) for name, wanted in wants]
+    for extra in distribution.extras():
+        if extra in _OWN_EXTRAS:
+            continue
+        checks = [package(requirement) for requirement in distribution.requirements(extra)]
         lacking = [f"{check.name}: {check.detail}" for check in checks if check.status != OK]
-        name, mend = f"extra [{extra}]", f"{_PIP} 'speechkit[{extra}]'"
+        name = f"extra [{extra}]"
         if lacking:
+            mend = distribution.install_command(extra)
             yield Check(name, OPTIONAL, "; ".join(lacking), mend)
         else:
             yield Check(name, OK, ", ".join(f"{c.name} {c.detail}" for c in checks))

@@ -48,12 +48,19 @@ class DataError(UserError):
 
 
 class MissingDependency(UserError):
-    """An optional package that a feature needs."""
+    """An optional package that a feature needs.
+
+    Args:
+        package: its name.
+        extra: the extra of speechkit that brings it.
+    """
 
     def __init__(self, package: str, extra: str) -> None:
+        from speechkit.distribution import install_command
+
         super().__init__(
             f"This needs the package '{package}', which is not installed.",
-            f"Install it with: pip install 'speechkit[{extra}]'",
+            f"Install it with: {install_command(extra, package)}",
         )
         self.package, self.extra = package, extra
 

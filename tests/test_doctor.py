@@ -41,18 +41,28 @@ def test_table_and_exit_code(tmp_path: Path, run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted", "status"),
+    ("wanted", "status"),
     [
-        ("numpy", ">=1.26", OK),
-        ("numpy", ">=1.26,<1.27", BROKEN),
-        ("numpy", "", OK),
-        ("no-such-package-here", ">=1", MISSING),
+        ("numpy>=1.26", OK),
+        ("numpy>=1.26,<1.27", BROKEN),
+        ("numpy", OK),
+        ("no-such-package-here>=1", MISSING),
+        ("dask[distributed]>=2024.8", OK),
     ],
 )
-def test_versions_against_ranges(name: str, wanted: str, status: str) -> None:
-    check = doctor.package(name, wanted)
+def test_versions_against_ranges(wanted: str, status: str) -> None:
+    check = doctor.package(wanted)
     assert check.status == status
-    assert (check.remedy == f"python -m pip install '{name}{wanted}'") == (status != OK)
+    assert (check.remedy == f"python -m pip install '{wanted}'") == (status != OK)
+
+
+def test_another_project_of_the_same_name(versions: dict[str, str | None]) -> None:
+    versions["speechkit"] = None
+    assert list(doctor._namesake()) == []
+    versions["speechkit"] = "2.2.3"
+    (check,) = doctor._namesake()
+    assert check.status == BROKEN and "2.2.3" in check.detail
+    assert "pip uninstall speechkit" in check.remedy
 
 
 @pytest.fixture
@@ -89,8 +99,8 @@ def test_missing_extras_are_optional(versions: dict[str, str | None]) -> None:
     versions["distributed"] = None
     found = rows(doctor._extras())
     assert found["extra [cluster]"].status == OPTIONAL
-    assert "distributed: not installed" in found["extra [cluster]"].detail
-    assert found["extra [cluster]"].remedy == "python -m pip install 'speechkit[cluster]'"
+    assert "without distributed" in found["extra [cluster]"].detail
+    assert found["extra [cluster]"].remedy == "python -m pip install 'dask[distributed]>=2024.8'"
     versions["dask"] = None
     assert rows(doctor._extras())["extra [cluster]"].status == OPTIONAL
     assert doctor.healthy(list(found.values()))

@@ -280,4 +280,4 @@ def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UserError, match="'distributed'") as error:
         values(work.square, range(3), executor="dask://127.0.0.1:8786")
-    assert "speechkit[cluster]" in error.value.remedy
+    assert "'dask[distributed]>=2024.8'" in error.value.remedy

@@ -11,7 +11,7 @@ from speechkit.cli import options
 
 
 def evaluate_emotion(
-    name: Annotated[str, typer.Option(help="Of the model: exp/emotion/NAME.")] = "egemaps",
+    name: Annotated[str, typer.Option(help="Of the model: exp/emotion/NAME.")] = "fbank-cnn",
     set_name: Annotated[
         str,
         typer.Option(

@@ -31,10 +31,10 @@ def train_emotion(
     upstream: Annotated[
         str,
         typer.Option(
-            help="egemaps, compare16, fbank-cnn; an encoder of Hugging Face by hub name or "
-            "folder; or paper: the paper's four."
+            help="fbank-cnn; egemaps or compare16 (opensmile: for non-commercial use); an encoder "
+            "of Hugging Face by hub name or folder; or paper: the paper's four."
         ),
-    ] = "egemaps",
+    ] = "fbank-cnn",
     name: Annotated[
         str, typer.Option(help="Of the model: exp/emotion/NAME.", show_default="the upstream's")
     ] = "",

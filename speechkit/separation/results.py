@@ -52,7 +52,7 @@ def read_utterances(folder: Path) -> pd.DataFrame:
         table = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)
         for name in table.columns.intersection(["seed", "samples"]):
             table[name] = table[name].astype(int)
-        for name in table.columns.intersection(MEASURES):
+        for name in table.columns.intersection(list(MEASURES)):
             table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
         missing = {"mixture", "seed", "genders", "speaker1", "si_snri_db"}.difference(table.columns)
         if missing:

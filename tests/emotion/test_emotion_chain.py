@@ -1,6 +1,7 @@
 """From a labelled set to measures, by the command line, for models that need no download."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -40,6 +41,15 @@ def made(tmp_path_factory):
 def table(folder, name):
     lines = (folder / name).read_text().splitlines()
     return [dict(zip(lines[0].split("\t"), line.split("\t"), strict=True)) for line in lines[1:]]
+
+
+def test_the_default_does_without_opensmile(run, made, monkeypatch):
+    monkeypatch.setitem(sys.modules, "opensmile", None)
+    flags = ("--folds", 0, "--channels", "4,4,4,4", "--epochs", 1, "--batch-size", 6, *ONE)
+    done = run("train", "emotion", "-C", made, "--name", "default", *flags)
+    assert done.code == 0, done.err
+    card = yaml.safe_load((made / "exp/emotion/default/fold0/seed0/config.yaml").read_text())
+    assert card["upstream"] == "fbank-cnn"
 
 
 def test_egemaps(run, made):

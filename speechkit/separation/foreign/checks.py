@@ -29,7 +29,7 @@ def load_weights(path: Path) -> Any:
 
     # Asteroid stores its version of PyTorch, and metrics as NumPy numbers; both are harmless.
     scalar = np.float64(0).__reduce__()[0]
-    numbers = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
+    numbers: list[Any] = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     kinds = [type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "bool")]
     try:
         with torch.serialization.safe_globals([TorchVersion, np.dtype, *numbers, *kinds]):
