@@ -15,7 +15,8 @@ UNKNOWN = [
     "--", "-x", "---dir", "dir", "", "--$(touch pwned)", "--`touch pwned`", "--dir=x",
 ]  # fmt: skip
 NUMBERS = [
-    "a[$(touch pwned)]", "dir[$(touch pwned)]", "1+1", "$(touch pwned)", "08", "-1", "1.5", "", "x y",
+    "a[$(touch pwned)]", "dir[$(touch pwned)]", "1+1", "$(touch pwned)", "08", "-1", "1.5", "",
+    "x y",
 ]  # fmt: skip
 
 

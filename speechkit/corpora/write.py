@@ -111,11 +111,7 @@ def _check_item(item: Item) -> None:
         raise UserError(
             f"The file name {shown} is not UTF-8.", "Rename the file (convmv does many at once)."
         ) from None
-    if path != path.strip() or path.endswith("|") or len(path.splitlines()) != 1:
-        raise UserError(
-            f"The path {path!r} cannot stand in wav.scp.",
-            "Rename it: no line breaks, no spaces at its ends, no '|' at its end.",
-        )
+    data.check_path(path)
 
 
 def _write_set(
