@@ -39,7 +39,7 @@ UNREAD_SUFFIXES = (
     ".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".3gpp", ".3g2", ".aac", ".webm", ".weba",
     ".mka", ".mkv", ".avi", ".wma", ".wmv", ".asf", ".amr", ".awb", ".ac3", ".eac3", ".dts",
     ".ape", ".wv", ".tta", ".mpc", ".ra", ".rm", ".flv", ".mpg", ".mpeg", ".spx", ".shn", ".gsm",
-    ".vox", ".dsf", ".dff",
+    ".vox", ".dsf", ".dff", ".raw", ".pcm",
 )  # fmt: skip
 ACCEPTED = (
     "Accepted: WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU, CAF, W64 and what else libsndfile "

@@ -148,7 +148,7 @@ def _measure(
     if converts:
         (out.path / "wav").mkdir()
     seconds: dict[str, float] = {}
-    skipped: dict[str, str] = {}
+    skipped = {i.utterance: f"{i.audio}: {i.audio.suffix} is not read" for i in planned.unread}
     for done in map_items(
         partial(take, out.path / "wav"),
         items,
@@ -163,9 +163,10 @@ def _measure(
         else:
             seconds[done.item.utterance] = done.value
     if not seconds:
+        reason = skipped[items[0].utterance]
         raise UserError(
             f"The set '{planned.name}' has no usable audio: all {len(items)} files are broken "
-            f"({next(iter(skipped.values()))})."
+            f"({reason})."
         )
     return seconds, skipped
 
@@ -219,7 +220,7 @@ def write_tables(
         _write_scores(folder, planned.scores.part(speakers), raters, planned.name)
     write_skipped(folder, skipped.items())
     if skipped:
-        logger.warning(f"{len(skipped)} broken utterances were skipped; see skipped.tsv.")
+        logger.warning(f"{len(skipped)} files that cannot be read were skipped; see skipped.tsv.")
     count = Counter(gender.values())
     hours = sum(seconds.values()) / 3600
     return SetSummary(
