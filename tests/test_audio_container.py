@@ -23,6 +23,7 @@ STREAMED = (
 @pytest.fixture(autouse=True)
 def hear(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("speechkit"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("speechkit"), "handlers", [])
     log.forget_notes()
     yield
     log.forget_notes()

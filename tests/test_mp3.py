@@ -20,6 +20,7 @@ DELAY = 1105  # of LAME and the decoder, which a file with a number of frames ha
 @pytest.fixture(autouse=True)
 def hear(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("speechkit"), "propagate", True)
+    monkeypatch.setattr(logging.getLogger("speechkit"), "handlers", [])
     log.forget_notes()
     yield
     log.forget_notes()
