@@ -128,14 +128,15 @@ def read_folder(path: Path, names: Names) -> CorpusSet:
     heard = {name for name, files in found.items() if any(map(_is_read, files))}
     if not heard:
         raise UserError(
-            f"No audio was found in {path}." + (f" {_not_read(unread)}" if unread else ""),
+            f"No audio was found in {path}."
+            + (f" Recordings: {_not_read(unread)}" if unread else ""),
             _CONVERT if unread else f"Expected: {LAYOUT} Audio ends in {', '.join(SUFFIXES)}.",
         )
     for name in sorted(set(found) - heard):
         what = "no audio that can be read" if found[name] else "no audio"
         logger.warning(f"{path / name}: {what} in this folder; no such speaker is made.")
     if unread:
-        logger.warning(f"{path}: {_not_read(unread)} {_CONVERT}")
+        logger.warning(f"{path}: recordings left out: {_not_read(unread)} {_CONVERT}")
     speakers = names.speakers(name for name, files in found.items() if files)
     whole = CorpusSet("", [])
     for name, speaker in speakers.items():
@@ -155,7 +156,7 @@ def _not_read(files: Sequence[Path]) -> str:
     """How many recordings of which formats are not read, and one of them."""
     kinds = Counter(file.suffix.lower() for file in files)
     some = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    return f"{len(files)} recordings are of formats that are not read ({some}; {files[0].name})."
+    return f"{len(files)} in formats that are not read ({some}; {files[0].name})."
 
 
 def _is_audio(path: Path) -> bool:

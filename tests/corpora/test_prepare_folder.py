@@ -289,7 +289,7 @@ def test_all_formats_are_read_and_the_others_counted(tmp_path: Path, run) -> Non
     assert ran.code == 0, ran.err
     (row,) = json.loads(ran.out)
     assert row["utterances"] == len(kinds) and row["skipped"] == 5 and row["speakers"] == 1
-    assert "5 recordings are of formats that are not read (1 .amr, 3 .m4a, 1 .webm;" in ran.err
+    assert "5 in formats that are not read (1 .amr, 3 .m4a, 1 .webm;" in ran.err
     assert "ffmpeg" in ran.err and "ben: no audio that can be read" in ran.err
     folder = tmp_path / "work" / "data" / "train"
     lines = (folder / "skipped.tsv").read_text().splitlines()[1:]
@@ -315,4 +315,4 @@ def test_a_folder_of_formats_that_are_not_read(tmp_path: Path, run) -> None:
     ran = run("prepare", "folder", root, "-C", tmp_path / "work", *split, "--json")
     assert ran.code == 0, ran.err
     assert [row["skipped"] for row in json.loads(ran.out)] == [1, 0]
-    assert "2 recordings are of formats that are not read (1 .m4a, 1 .webm;" in ran.err
+    assert "2 in formats that are not read (1 .m4a, 1 .webm;" in ran.err
