@@ -35,36 +35,26 @@ def read_blocks(path: str | Path, seconds: float = READ_SECONDS) -> Iterator[np.
         AudioError: the file is missing, empty, cut short, not audio, or holds NaN or infinite
             samples.
     """
-    import soundfile
-
-    found = audio.info(path)
-    if found.channels > 1:
-        note_once(
-            f"channels-{found.channels}",
-            f"Audio with {found.channels} channels is averaged to one (first seen: {path}).",
-        )
-    size, done = max(1, round(seconds * found.sample_rate)), 0
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            while len(block := file.read(size, dtype="float32", always_2d=True)):
-                mono = block.mean(axis=1) if found.channels > 1 else block[:, 0]
-                if not np.isfinite(mono).all():
-                    where = (done + int(np.argmin(np.isfinite(mono)))) / found.sample_rate
-                    raise AudioError(
-                        f"{path}: a sample at {where:.3f} s is NaN or infinite.",
-                        "Convert or record it again.",
-                        "nan",
-                    )
-                done += len(mono)
-                yield mono
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        raise AudioError(f"{path}: cannot be decoded as audio ({error}).") from error
-    if done < found.frames:
-        raise AudioError(
-            f"{path}: is cut short: {done} of {found.frames} samples can be decoded.",
-            "Copy it again.",
-            "cut",
-        )
+    with audio.AudioFile(path) as file:
+        if file.frames <= 0:
+            raise AudioError(f"{path}: holds no samples.", "Record or copy it again.", "empty")
+        if file.channels > 1:
+            note_once(
+                f"channels-{file.channels}",
+                f"Audio with {file.channels} channels is averaged to one (first seen: {path}).",
+            )
+        size, done = max(1, round(seconds * file.rate)), 0
+        while len(block := file.read(size)):
+            mono = block.mean(axis=1) if file.channels > 1 else block[:, 0]
+            if not np.isfinite(mono).all():
+                where = (done + int(np.argmin(np.isfinite(mono)))) / file.rate
+                raise AudioError(
+                    f"{path}: a sample at {where:.3f} s is NaN or infinite.",
+                    "Convert or record it again.",
+                    "nan",
+                )
+            done += len(mono)
+            yield mono
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator[np.ndarray]:

@@ -213,7 +213,9 @@ def test_streamed_wav_has_no_length_to_break(wav: Path, tmp_path: Path) -> None:
         streamed = tmp_path / "streamed.wav"
         streamed.write_bytes(content)
         np.testing.assert_array_equal(audio.read(streamed)[0], audio.read(wav)[0])
-        np.testing.assert_array_equal(audio.read(f"cat '{streamed}' |")[0], audio.read(wav)[0])
+        np.testing.assert_array_equal(
+            audio.read(audio.Pipe(f"cat '{streamed}'"))[0], audio.read(wav)[0]
+        )
 
 
 def test_chunks_before_the_data(wav: Path) -> None:

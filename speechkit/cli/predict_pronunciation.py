@@ -18,7 +18,7 @@ def predict_pronunciation(
         Optional[list[Path]],  # noqa: UP045 - Typer evaluates this at run time
         typer.Argument(
             metavar="[FILE...]",
-            help="Audio: WAV, FLAC, OGG or MP3; none where --trans lists them.",
+            help="Audio: WAV, FLAC, OGG, MP3, AIFF and others; none where --trans lists them.",
             show_default=False,
         ),
     ] = None,

@@ -58,6 +58,7 @@ class CorpusSet:
         examine: (utterances, processes) -> what the manifest notes of them; called when the
             set is written.
         params: what determines this set, beside the parameters of the whole corpus.
+        unread: recordings in formats that are not read; they are named and counted.
     """
 
     name: str
@@ -70,6 +71,7 @@ class CorpusSet:
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
     examine: Callable[[Sequence[Item], int], dict[str, Any]] | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    unread: list[Item] = field(default_factory=list)
 
 
 @dataclass

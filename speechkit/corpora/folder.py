@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speechkit.audio import SUFFIXES
+from speechkit.audio_file import SUFFIXES, UNREAD_SUFFIXES
 from speechkit.corpora.common import (
     Corpus,
     CorpusSet,
@@ -83,7 +85,7 @@ def read_corpus(
         params.update(scales=scales)
     if labels is not None:
         base = path if path.is_dir() else path.parent
-        whole.items, whole.tables = read_labels(labels, whole.items, base)
+        whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread)
         params.update(labels=str(full_path(labels)))
         metadata.append(full_path(labels))
     return Corpus(
@@ -111,33 +113,59 @@ def _add_scores(
 def read_folder(path: Path, names: Names) -> CorpusSet:
     """One set of all audio below a folder; its subfolders are the speakers."""
     path = require_folder(path, LAYOUT)
-    stray = [p.name for p in sorted(path.iterdir()) if p.is_file() and _is_audio(p)]
+    outside = [p for p in sorted(path.iterdir()) if p.is_file() and _is_audio(p)]
+    stray = [p.name for p in outside if _is_read(p)]
     if stray:
         raise UserError(
             f"{path}: {len(stray)} audio files ({stray[0]}) lie outside the speakers' subfolders.",
             "Move each into a subfolder with the speaker's name, or give a table "
             "'path<TAB>speaker' instead of the folder.",
         )
-    found = {folder.name: find_audio(folder) for folder in subfolders(path)}
-    speakers = names.speakers(name for name, files in found.items() if files)
-    if not speakers:
+    every = (*SUFFIXES, *UNREAD_SUFFIXES)
+    found = {folder.name: find_audio(folder, every) for folder in subfolders(path)}
+    unread = [file for files in found.values() for file in files if not _is_read(file)]
+    unread = [p for p in outside if not _is_read(p)] + unread
+    heard = {name for name, files in found.items() if any(map(_is_read, files))}
+    if not heard:
         raise UserError(
-            f"No audio was found in {path}.",
-            f"Expected: {LAYOUT} Audio files end in {', '.join(SUFFIXES)}.",
+            f"No audio was found in {path}."
+            + (f" Recordings: {_not_read(unread)}" if unread else ""),
+            _CONVERT if unread else f"Expected: {LAYOUT} Audio ends in {', '.join(SUFFIXES)}.",
         )
-    for name in sorted(set(found) - set(speakers)):
-        logger.warning(f"{path / name}: no audio in this folder; no such speaker is made.")
-    items = []
+    for name in sorted(set(found) - heard):
+        what = "no audio that can be read" if found[name] else "no audio"
+        logger.warning(f"{path / name}: {what} in this folder; no such speaker is made.")
+    if unread:
+        logger.warning(f"{path}: recordings left out: {_not_read(unread)} {_CONVERT}")
+    speakers = names.speakers(name for name, files in found.items() if files)
+    whole = CorpusSet("", [])
     for name, speaker in speakers.items():
         for file in found[name]:
-            inside = file.relative_to(path / name).with_suffix("").parts
-            parts = [names.clean(part) for part in inside]
-            items.append(Item(utterance_id(speaker, *parts), file, speaker))
-    return CorpusSet("", items)
+            read = _is_read(file)  # else its ending is kept: FILE.m4a may lie beside FILE.wav
+            inside = file.relative_to(path / name)
+            parts = [names.clean(p) for p in (inside.with_suffix("") if read else inside).parts]
+            item = Item(utterance_id(speaker, *parts), file, speaker)
+            (whole.items if read else whole.unread).append(item)
+    return whole
+
+
+_CONVERT = "Convert them, as with: ffmpeg -i FILE FILE.wav"
+
+
+def _not_read(files: Sequence[Path]) -> str:
+    """How many recordings of which formats are not read, and one of them."""
+    kinds = Counter(file.suffix.lower() for file in files)
+    some = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return f"{len(files)} in formats that are not read ({some}; {files[0].name})."
 
 
 def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    ending = path.suffix.lower()
+    return (ending in SUFFIXES or ending in UNREAD_SUFFIXES) and not path.name.startswith(".")
+
+
+def _is_read(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
 
 
 def read_table(path: Path, names: Names) -> CorpusSet:

@@ -20,7 +20,7 @@ _NAMED = 3  # utterances named in a message
 
 
 def read_labels(
-    path: Path, items: Sequence[Item], base: Path
+    path: Path, items: Sequence[Item], base: Path, unread: Sequence[Item] = ()
 ) -> tuple[list[Item], dict[str, dict[str, str]]]:
     """Label tables of a set (``utt2emotion`` ...), and the utterances that have a label.
 
@@ -30,6 +30,7 @@ def read_labels(
         path: the table.
         items: utterances of the corpus.
         base: folder that relative paths in the table are of, besides the table's own.
+        unread: recordings that are not read, whose labels are passed over.
 
     Raises:
         UserError: a line that does not fit, an unknown or twice labelled utterance, no labels.
@@ -37,9 +38,11 @@ def read_labels(
     path = full_path(path)
     header, rows = _rows(path)
     found: dict[str, dict[str, str]] = {name: {} for name in header[1:]}
-    by_name = _names(items)
+    by_name, passed = _names(items), _names(unread)
     for number, cells in rows:
         utterance = _find(cells[0], by_name, (path.parent, base))
+        if utterance is None and _find(cells[0], passed, (path.parent, base)):
+            continue
         if utterance is None:
             near = closest(cells[0], [item.utterance for item in items])
             raise UserError(

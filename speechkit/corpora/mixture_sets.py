@@ -110,12 +110,15 @@ def _check(planned: MixtureCorpusSet) -> None:
         name = one.mixture.id
         if name.split() != [name]:
             raise UserError(f"{one.where}: the name '{name}' is empty or holds spaces.")
-        for path in (one.mixture.wav, *(s.utterance.wav for s in one.mixture.sources)):
-            if " ".join(path.split()) != path or path.endswith("|"):
+        sources = [str(source.utterance.wav) for source in one.mixture.sources]
+        for path in (one.mixture.wav, *sources):
+            if " ".join(path.split()) != path:
                 raise UserError(
                     f"The path {path!r} cannot stand in a table.",
-                    "Rename it: no line breaks, tabs, or double spaces, no '|' at its end.",
+                    "Rename it: no line breaks, tabs, or double spaces.",
                 )
+        for path in sources:
+            data.check_path(path)
         if name in first:
             raise UserError(f"The mixture '{name}' comes twice: {first[name]} and {one.where}.")
         first[name] = one.where
@@ -142,7 +145,7 @@ def _write_set(
 ) -> dict[str, Any]:
     final = work.root / "data" / planned.name
     params = {**planned.params, "set": planned.name, "on_error": on_error}
-    audio = {Path(s.utterance.wav) for one in planned.planned for s in one.mixture.sources}
+    audio = {Path(str(s.utterance.wav)) for one in planned.planned for s in one.mixture.sources}
     audio |= {Path(one.mixture.wav) for one in planned.planned if one.mixture.wav}
     with Output(final, command, params, planned.metadata, force, audio, beside=OTHER_DIR) as out:
         if not out.up_to_date:

@@ -72,8 +72,14 @@ def split_speakers(
                 f"'{name}' would have none.",
                 "Give it a larger share, or use fewer sets.",
             )
+    first = next(iter(shares))  # also of speakers of whom nothing can be read
     return [
-        replace(whole, name=name, items=[i for i in whole.items if part_of[i.speaker] == name])
+        replace(
+            whole,
+            name=name,
+            items=[i for i in whole.items if part_of[i.speaker] == name],
+            unread=[i for i in whole.unread if part_of.get(i.speaker, first) == name],
+        )
         for name in shares
     ]
 

@@ -111,11 +111,7 @@ def _check_item(item: Item) -> None:
         raise UserError(
             f"The file name {shown} is not UTF-8.", "Rename the file (convmv does many at once)."
         ) from None
-    if path != path.strip() or path.endswith("|") or len(path.splitlines()) != 1:
-        raise UserError(
-            f"The path {path!r} cannot stand in wav.scp.",
-            "Rename it: no line breaks, no spaces at its ends, no '|' at its end.",
-        )
+    data.check_path(path)
 
 
 def _write_set(
@@ -152,7 +148,7 @@ def _measure(
     if converts:
         (out.path / "wav").mkdir()
     seconds: dict[str, float] = {}
-    skipped: dict[str, str] = {}
+    skipped = {i.utterance: f"{i.audio}: {i.audio.suffix} is not read" for i in planned.unread}
     for done in map_items(
         partial(take, out.path / "wav"),
         items,
@@ -167,9 +163,10 @@ def _measure(
         else:
             seconds[done.item.utterance] = done.value
     if not seconds:
+        reason = skipped[items[0].utterance]
         raise UserError(
             f"The set '{planned.name}' has no usable audio: all {len(items)} files are broken "
-            f"({next(iter(skipped.values()))})."
+            f"({reason})."
         )
     return seconds, skipped
 
@@ -223,7 +220,7 @@ def write_tables(
         _write_scores(folder, planned.scores.part(speakers), raters, planned.name)
     write_skipped(folder, skipped.items())
     if skipped:
-        logger.warning(f"{len(skipped)} broken utterances were skipped; see skipped.tsv.")
+        logger.warning(f"{len(skipped)} files that cannot be read were skipped; see skipped.tsv.")
     count = Counter(gender.values())
     hours = sum(seconds.values()) / 3600
     return SetSummary(

@@ -141,7 +141,7 @@ def read_clip(
         AudioError: the file cannot be read, or all its samples are the same (silence).
     """
     start, end = utterance.start, utterance.end
-    if not utterance.wav.endswith("|"):
+    if not isinstance(utterance.wav, audio.Pipe):
         last = audio.info(utterance.wav).seconds if end is None else end
         if last - start > max_seconds:
             note_once(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from speechkit.audio_file import Pipe
 from speechkit.errors import DataError
 
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")
@@ -24,14 +25,14 @@ class Utterance:
 
     Args:
         id: utterance id.
-        wav: audio path, or a shell command that ends in ``|`` (only where pipes are allowed).
+        wav: audio path, or a shell command (only where pipes are allowed).
         speaker: speaker id.
         start: first second of the segment in the recording.
         end: last second of the segment, or None for the recording's end.
     """
 
     id: str
-    wav: str
+    wav: str | Pipe
     speaker: str
     start: float = 0.0
     end: float | None = None
@@ -68,7 +69,7 @@ class DataDir:
 
     def audio_files(self) -> list[Path]:
         """Audio files of the set, without pipes."""
-        return sorted({Path(u.wav) for u in self.utterances if not u.wav.endswith("|")})
+        return sorted({Path(u.wav) for u in self.utterances if not isinstance(u.wav, Pipe)})
 
 
 def read_table(path: Path) -> dict[str, str]:
@@ -118,15 +119,15 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
     speakers = read_table(path / "utt2spk")
     if not wavs or not speakers:
         raise DataError(f"{path} has no utterances (wav.scp or utt2spk is empty).", _SEE)
-    for key, wav in wavs.items():
-        if wav.endswith("|") and not allow_pipes:
+    sources = {key: parse_source(wav, root) for key, wav in wavs.items()}
+    for key, source in sources.items():
+        if isinstance(source, Pipe) and not allow_pipes:
             raise DataError(
                 f"{path / 'wav.scp'}: '{key}' is a pipe, which would run a shell command.",
                 "Convert the audio to files, or, if you trust this file, give --allow-pipes to "
                 "a stage that has it.",
             )
-    wavs = {key: wav if wav.endswith("|") else str(root / wav) for key, wav in wavs.items()}
-    parts = _segments(path, wavs)
+    parts = _segments(path, sources)
     _agree(path, set(parts), set(speakers))
     utterances = [Utterance(utt, wav, speakers[utt], a, b) for utt, (wav, a, b) in parts.items()]
 
@@ -143,6 +144,20 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
     )
 
 
+def parse_source(value: str, root: Path) -> str | Pipe:
+    """Where the audio of a line of ``wav.scp`` is: a path below ``root``, or a pipe."""
+    return Pipe(value[:-1].rstrip()) if value.endswith("|") else str(root / value)
+
+
+def check_path(path: str) -> None:
+    """Raise DataError if a path, written to ``wav.scp``, would be read as something else."""
+    if path != path.strip() or path.endswith("|") or len(path.splitlines()) != 1:
+        raise DataError(
+            f"The path {path!r} cannot stand in wav.scp.",
+            "Rename it: no line breaks, no spaces at its ends, no '|' at its end.",
+        )
+
+
 def _durations(file: Path, table: Mapping[str, str]) -> dict[str, float]:
     try:
         return {key: float(value) for key, value in table.items()}
@@ -150,12 +165,14 @@ def _durations(file: Path, table: Mapping[str, str]) -> dict[str, float]:
         raise DataError(f"{file}: expected 'utterance seconds' ({error}).", _SEE) from None
 
 
-def _segments(path: Path, wavs: Mapping[str, str]) -> dict[str, tuple[str, float, float | None]]:
+def _segments(
+    path: Path, wavs: Mapping[str, str | Pipe]
+) -> dict[str, tuple[str | Pipe, float, float | None]]:
     """Utterance -> (audio, start, end)."""
     file = path / "segments"
     if not file.is_file():
         return {key: (wav, 0.0, None) for key, wav in wavs.items()}
-    parts: dict[str, tuple[str, float, float | None]] = {}
+    parts: dict[str, tuple[str | Pipe, float, float | None]] = {}
     for number, (utterance, value) in enumerate(read_table(file).items(), 1):
         fields = value.split()
         try:
@@ -210,7 +227,7 @@ def write_table(path: Path, table: Mapping[str, str] | Iterable[tuple[str, str]]
 
 def write(
     folder: Path,
-    wavs: Mapping[str, str],
+    wavs: Mapping[str, str | Pipe],
     speakers: Mapping[str, str],
     **tables: Mapping[str, str],
 ) -> None:
@@ -222,8 +239,14 @@ def write(
         speakers: utterance -> speaker.
         tables: further tables by name (``text``, ``spk2gender``, ``segments``, ...);
             empty ones are left out.
+
+    Raises:
+        DataError: a path or key that cannot stand in its table.
     """
-    write_table(folder / "wav.scp", wavs)
+    for wav in wavs.values():
+        if not isinstance(wav, Pipe):
+            check_path(wav)
+    write_table(folder / "wav.scp", {key: str(wav) for key, wav in wavs.items()})
     write_table(folder / "utt2spk", speakers)
     write_table(folder / "spk2utt", invert(speakers))
     for name, table in tables.items():

@@ -32,7 +32,7 @@ def groups(
         jobs: local processes.
         label: of the progress line; empty for none.
     """
-    files = [u for u in utterances if not u.wav.endswith("|")]
+    files = [u for u in utterances if not isinstance(u.wav, audio.Pipe)]
     same: dict[str, list[str]] = {}
     jobs = jobs if len(files) >= POOL_FROM else 1
     for done in map_items(

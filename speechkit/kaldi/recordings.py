@@ -9,6 +9,7 @@ from pathlib import Path
 
 from speechkit import audio
 from speechkit.errors import AudioError
+from speechkit.kaldi.data import parse_source
 from speechkit.kaldi.lenient import Row
 from speechkit.parallel import map_items
 
@@ -28,13 +29,13 @@ def look_at(
     rows: Iterable[Row], root: Path, decode: bool, allow_pipes: bool, jobs: int
 ) -> dict[str, AudioFacts]:
     """Recording -> what its audio is like; every file is opened once, in parallel."""
-    source: dict[str, str] = {}
-    for row in rows:
-        if not row.value.endswith("|"):
-            source[row.key] = str(root / row.value)
-        elif allow_pipes and decode:
-            source[row.key] = row.value
-    items = sorted({value for value in source.values() if value})
+    every = {row.key: parse_source(row.value, root) for row in rows}
+    source = {
+        key: value
+        for key, value in every.items()
+        if not isinstance(value, audio.Pipe) or (allow_pipes and decode)
+    }
+    items = sorted(set(source.values()), key=str)
     # A header takes some 0.1 ms, a new process half a second.
     jobs = jobs if decode or len(items) > 5000 else 1
     label = "reading audio" if decode else "reading audio headers"
@@ -48,9 +49,9 @@ def look_at(
     return {key: facts[value] for key, value in source.items() if value in facts}
 
 
-def _facts(path: str, decode: bool) -> AudioFacts:
+def _facts(path: str | audio.Pipe, decode: bool) -> AudioFacts:
     try:
-        if path.endswith("|"):
+        if isinstance(path, audio.Pipe):
             samples, rate = audio.read(path)
             return AudioFacts(audio.Info(rate, len(samples), 1))
         info = audio.info(path)

@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from speechkit.audio_file import Pipe
 from speechkit.errors import UserError
 from speechkit.kaldi import lenient, subset
-from speechkit.kaldi.data import order_clashes
+from speechkit.kaldi.data import order_clashes, parse_source
 from speechkit.kaldi.lenient import Row, Table, show
 from speechkit.kaldi.problems import Problem, Report
 from speechkit.kaldi.recordings import look_at
@@ -214,7 +215,7 @@ class _Checker:
 
     def pipes(self, allow_pipes: bool) -> None:
         for key, row in self.wavs.items():
-            if row.value.endswith("|") and not allow_pipes:
+            if isinstance(parse_source(row.value, self.root), Pipe) and not allow_pipes:
                 message = f"'{show(key)}' is a pipe: it would run a shell command"
                 self.add("pipe", "wav.scp", row.number, message)
 

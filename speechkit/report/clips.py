@@ -48,7 +48,7 @@ def of_speaker_pairs(
     for pair in pairs:
         for key in ("speaker_a", "speaker_b"):
             own = (u for u in found.utterances if u.speaker == pair[key])
-            utterances = [u for u in own if not u.wav.endswith("|")]
+            utterances = [u for u in own if not isinstance(u.wav, audio.Pipe)]
             try:
                 sound, mime = clip(utterances[0])
             except (UserError, IndexError):

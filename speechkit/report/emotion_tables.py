@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from speechkit.audio import Pipe
 from speechkit.emotion import published, wording
 from speechkit.emotion.comparison import Difference, compare
 from speechkit.emotion.splits import RANDOM_80_20
@@ -173,7 +174,7 @@ def worst(workdir: WorkDir, evaluation: Evaluation, count: int = 10) -> Table | 
     for row in rows:
         player = Cell("-")
         utterance = dataset.by_id.get(row["utt"])
-        if utterance is not None and not utterance.wav.endswith("|"):
+        if utterance is not None and not isinstance(utterance.wav, Pipe):
             try:
                 sound, mime = clips.clip(utterance)
                 player = Cell("", player=Player(sound, mime, row["utt"]))

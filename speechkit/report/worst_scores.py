@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from speechkit.audio import Pipe
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
@@ -61,7 +62,7 @@ def _pair(label: str, prediction: str) -> Cell:
 
 def player(utterance: data.Utterance | None) -> Cell:
     """A player, or nothing where the recording cannot be read."""
-    if utterance is None or utterance.wav.endswith("|"):
+    if utterance is None or isinstance(utterance.wav, Pipe):
         return Cell("-")
     try:
         sound, mime = clips.clip(utterance, SECONDS)

@@ -115,13 +115,15 @@ def level_db(samples: np.ndarray) -> float:
 
 
 def store(path: Path, samples: np.ndarray, rate: int) -> None:
-    """Write float32 samples ``[T]`` as 32-bit float WAV.
+    """Write float32 samples ``[T]`` as 32-bit float WAV, the same bytes each time.
+
+    (libsndfile would put the time into such a file.)
 
     Raises:
-        OSError: with its number, as of a full disk (libsndfile would not tell which).
+        OSError: with its number, as of a full disk.
     """
-    import soundfile
+    from scipy.io import wavfile
 
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, subtype="FLOAT", format="WAV")
+    wavfile.write(buffer, rate, samples.astype(np.float32, copy=False))
     path.write_bytes(buffer.getvalue())

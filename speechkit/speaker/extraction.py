@@ -96,7 +96,7 @@ def make_batches(dataset: data.DataDir, batch_seconds: float) -> list[Batch]:
     Utterances of unknown length (pipes, broken headers) get batches of their own.
     """
     timed = []
-    headers: dict[str, float] = {}
+    headers: dict[str | audio.Pipe, float] = {}
     for utterance in dataset.utterances:
         end = utterance.end
         if end is None:
@@ -118,9 +118,9 @@ def make_batches(dataset: data.DataDir, batch_seconds: float) -> list[Batch]:
     return batches
 
 
-def _seconds(wav: str) -> float:
+def _seconds(wav: str | audio.Pipe) -> float:
     try:
-        return math.inf if wav.endswith("|") else audio.info(wav).seconds
+        return math.inf if isinstance(wav, audio.Pipe) else audio.info(wav).seconds
     except UserError:  # named when it is read
         return math.inf
 

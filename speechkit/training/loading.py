@@ -42,7 +42,7 @@ def broken(problem: str) -> UserError:
 
 def durations(utterances: Sequence[data.Utterance]) -> list[float]:
     """Seconds of each utterance, from headers."""
-    of: dict[str, float] = {}
+    of: dict[str | audio.Pipe, float] = {}
     seconds = []
     for u in utterances:
         if u.end is None and u.wav not in of:

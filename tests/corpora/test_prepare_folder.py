@@ -11,6 +11,7 @@ import pytest
 import soundfile
 from conftest import voice
 
+from speechkit.audio import SUFFIXES
 from speechkit.corpora.parting import parse_split
 from speechkit.errors import UserError
 from speechkit.kaldi import data
@@ -262,3 +263,56 @@ def test_order_that_kaldi_refuses_is_said(tmp_path: Path, run) -> None:
     write_audio(tmp_path / "own" / "a!" / "b.wav")  # '!' sorts before '-'
     ran = run("prepare", "folder", tmp_path / "own", "-C", tmp_path)
     assert ran.code == 0 and "the speakers are not sorted" in ran.err
+
+
+def test_all_formats_are_read_and_the_others_counted(tmp_path: Path, run) -> None:
+    root = tmp_path / "own"
+    kinds = {
+        ".wav": "WAV", ".wave": "WAV", ".bwf": "WAV", ".rf64": "RF64", ".w64": "W64",
+        ".flac": "FLAC", ".ogg": "OGG", ".oga": "OGG", ".opus": "OGG", ".mp3": "MP3",
+        ".mpga": "MP3", ".aif": "AIFF", ".aiff": "AIFF", ".aifc": "AIFF", ".au": "AU",
+        ".snd": "AU", ".caf": "CAF", ".voc": "VOC", ".sph": "NIST", ".nist": "NIST",
+        ".sf": "IRCAM", ".ircam": "IRCAM", ".paf": "PAF", ".pvf": "PVF", ".avr": "AVR",
+        ".svx": "SVX", ".8svx": "SVX", ".wve": "WVE", ".mp1": "MP3", ".mp2": "MP3",
+    }  # fmt: skip
+    assert set(kinds) == set(SUFFIXES)
+    for ending, form in kinds.items():
+        path = root / "anna" / f"a{ending[1:]}{ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, voice(120, 0.5, 8000), 8000, format=form)
+    for name in ("one.m4a", "two.M4A", "awav.webm", "x.amr"):
+        (root / "anna" / name).write_bytes(b"\0\0\0\x20ftypM4A ")
+    (root / "ben").mkdir()
+    (root / "ben" / "b.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    (root / "anna" / "notes.txt").write_text("no audio")
+    ran = run("prepare", "folder", root, "-C", tmp_path / "work", "--json")
+    assert ran.code == 0, ran.err
+    (row,) = json.loads(ran.out)
+    assert row["utterances"] == len(kinds) and row["skipped"] == 5 and row["speakers"] == 1
+    assert "5 in formats that are not read (1 .amr, 3 .m4a, 1 .webm;" in ran.err
+    assert "ffmpeg" in ran.err and "ben: no audio that can be read" in ran.err
+    folder = tmp_path / "work" / "data" / "train"
+    lines = (folder / "skipped.tsv").read_text().splitlines()[1:]
+    assert [line.split("\t")[0] for line in lines] == [
+        "anna-awav.webm", "anna-one.m4a", "anna-two.M4A", "anna-x.amr", "ben-b.m4a",
+    ]  # fmt: skip
+    durations = data.load(folder, tmp_path).durations
+    assert all(0.45 < seconds < 0.7 for seconds in durations.values())
+
+
+def test_a_folder_of_formats_that_are_not_read(tmp_path: Path, run) -> None:
+    root = tmp_path / "own"
+    (root / "anna").mkdir(parents=True)
+    (root / "anna" / "one.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    ran = run("prepare", "folder", root, "-C", tmp_path / "work")
+    assert ran.code == 2 and "1 .m4a; one.m4a" in ran.err and "ffmpeg" in ran.err
+    write_audio(root / "ben" / "one.wav")
+    write_audio(root / "cora" / "one.wav")
+    (root / "top.webm").write_bytes(b"x")
+    labels = tmp_path / "labels.tsv"
+    labels.write_text("ben/one.wav\thappy\ncora/one.wav\tsad\nanna/one.m4a\tsad\n")
+    split = ("--split", "train=0.5,test=0.5", "--labels", labels)
+    ran = run("prepare", "folder", root, "-C", tmp_path / "work", *split, "--json")
+    assert ran.code == 0, ran.err
+    assert [row["skipped"] for row in json.loads(ran.out)] == [1, 0]
+    assert "2 in formats that are not read (1 .m4a, 1 .webm;" in ran.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from conftest import make_set, voice
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.data import Utterance
+from speechkit.separation import making
 from speechkit.separation.drawing import Candidate, Draws
 from speechkit.separation.mixing import Settings, mix
 from speechkit.separation.mixtures import load_mixtures
@@ -140,6 +142,17 @@ def test_stored_audio_is_what_would_be_mixed(workdir: Path, mode: str, run) -> N
     assert drawn == (workdir / "data" / "train_2mix" / "mixtures.tsv").read_text()
     assert (folder / "text").exists() == (mode == "max")
     assert run("validate", "-C", workdir, "--set", folder.name).code == 0
+
+
+def test_stored_audio_is_equal_to_the_byte_at_any_time(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).uniform(-1, 1, 1000).astype(np.float32)
+    making.store(tmp_path / "a.wav", samples, 8000)
+    time.sleep(1.05)  # the header of libsndfile's float files holds the second
+    making.store(tmp_path / "b.wav", samples, 8000)
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+    found, rate = soundfile.read(tmp_path / "a.wav", dtype="float32")
+    assert rate == 8000
+    np.testing.assert_array_equal(found, samples)
 
 
 def loud(root: Path, peak_at: int) -> None:
