@@ -110,7 +110,7 @@ def test_nothing_is_overwritten_silently(run, workdir: Path, model: Path) -> Non
     assert audio.info(workdir / "talk_s2.wav").frames == 16000
     again = separate(run, workdir, path, workdir / "talk_s1.wav", "--model", "base", "--force")
     assert again.code == 2
-    assert "is a recording to be separated" in again.err
+    assert "is a recording that is given" in again.err
 
 
 def test_identical_stems_are_refused_before_anything_is_done(
