@@ -136,7 +136,7 @@ def _may_be_ours(torn: bytes) -> bool:
     try:
         row = json.loads(torn)
     except (ValueError, RecursionError):
-        return torn.startswith(b'{"')
+        return torn[:2] in (b'{"', b"{") or not torn.strip(b"\0")
     return isinstance(row, dict) and MADE_WITH in row
 
 

@@ -175,7 +175,7 @@ class _Run(Generic[Made]):
             jobs=self.how.processes,
             name=lambda job: str(job.file),
             label=self._label(many),
-            unit="recording",
+            unit="recordings",
         )
         with closing(found):
             for job in self.inputs.jobs:
