@@ -81,8 +81,6 @@ def open_saved(path: Path, made_with: Mapping[str, Any], force: bool) -> Iterato
         UserError: it was made with another model or other parameters, is no such file, or
             another process writes it.
     """
-    if path.suffix.lower() != SUFFIX:
-        raise UserError(f"--save {path} is not a name of a {SUFFIX} file.", f"End it in {SUFFIX}.")
     make_dirs(path.parent)
     lock = Lock(path.with_name(f".{path.name}.lock"))
     lock.acquire(str(path))
@@ -95,6 +93,12 @@ def open_saved(path: Path, made_with: Mapping[str, Any], force: bool) -> Iterato
             saved.close()
     finally:
         lock.release()
+
+
+def check_name(path: Path) -> None:
+    """Raise UserError unless a file's name says that it holds a JSON object a line."""
+    if path.suffix.lower() != SUFFIX:
+        raise UserError(f"--save {path} is not a name of a {SUFFIX} file.", f"End it in {SUFFIX}.")
 
 
 def _read(path: Path, made_with: Mapping[str, Any]) -> dict[Key, Row]:

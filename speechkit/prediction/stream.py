@@ -15,7 +15,16 @@ from speechkit.log import logger
 from speechkit.parallel import map_items
 from speechkit.prediction import outputs
 from speechkit.prediction.jobs import MEND, Inputs, Job
-from speechkit.prediction.saved import AUDIO, ERROR, Row, Saved, digest, open_saved, result_of
+from speechkit.prediction.saved import (
+    AUDIO,
+    ERROR,
+    Row,
+    Saved,
+    check_name,
+    digest,
+    open_saved,
+    result_of,
+)
 from speechkit.text import plain
 
 Made = TypeVar("Made")
@@ -30,12 +39,19 @@ class How:
         processes: that work side by side.
         save: a ``.jsonl`` file that results are appended to, and taken from in the next run.
         force: start that file anew, and replace outputs that exist.
+
+    Raises:
+        UserError: the file has another ending.
     """
 
     on_error: str = "stop"
     processes: int = 1
     save: Path | None = None
     force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.save is not None:
+            check_name(self.save)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speechkit.errors import UserError
-from speechkit.prediction.saved import model_digest, open_saved
+from speechkit.prediction.saved import check_name, model_digest, open_saved
 
 MADE = {"task": "t", "model": "m", "cut": 2.0}
 
@@ -61,7 +61,7 @@ def test_files_of_others_are_left_alone(tmp_path: Path, content: str) -> None:
         write(path)
     assert path.read_text() == content
     with pytest.raises(UserError, match=r"\.jsonl"):
-        write(tmp_path / "a.csv")
+        check_name(tmp_path / "a.csv")
     (tmp_path / "b.jsonl").mkdir()
     with pytest.raises(UserError, match="is a folder"):
         write(tmp_path / "b.jsonl")
