@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,3 +31,26 @@ def write_skipped(folder: Path, skipped: Iterable[Sequence[str]]) -> None:
     """List (utterance, reason) of what was left out, where there is any, in ``skipped.tsv``."""
     if rows := sorted(skipped, key=lambda row: row[0]):
         write_tsv(folder / "skipped.tsv", ("utt", "reason"), rows)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: lists for arrays, null for NaN, text for what JSON has not."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # NumPy and torch
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON of a value, letters of all languages as they are; names that are not UTF-8 escaped."""
+    text = json.dumps(plain(value), indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(plain(value), indent=indent)
+    return text

@@ -75,6 +75,15 @@ Executor = Annotated[
     str, typer.Option("--executor", help="local, or dask://HOST:PORT (extra [cluster]).")
 ]
 Pipes = Annotated[bool, typer.Option("--allow-pipes", help="Run shell commands found in wav.scp.")]
+Save = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+    typer.Option(
+        "--save",
+        metavar="FILE.jsonl",
+        help="Append each result as it comes; the same command again goes on from there.",
+        show_default="nothing is saved",
+    ),
+]
 Config = Annotated[
     Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
     typer.Option(

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from speechkit.cli import options
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from speechkit.cli.prediction_output import RowTable
+    from speechkit.emotion.prediction import Prediction
+
+_SILENT = "(silent)"
+
 
 def predict_emotion(
     recordings: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Audio: WAV, FLAC, OGG, MP3, AIFF and others."),
+        typer.Argument(
+            metavar="FILE...", help="WAV, FLAC, OGG, MP3, AIFF ...; - is standard input."
+        ),
     ],
     model: Annotated[
         str, typer.Option("--model", help="Name under exp/emotion/, or a folder of a trained one.")
@@ -39,9 +49,13 @@ def predict_emotion(
     on_error: Annotated[
         str, typer.Option("--on-error", help="A broken recording: stop, or skip and name it.")
     ] = "stop",
+    save: options.Save = None,
+    jobs: options.Jobs = 1,
     device: options.Device = "auto",
     directory: options.Dir = Path("."),
-    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that exist; start that of --save anew.")
+    ] = False,
     as_json: options.Json = False,
     config: options.Config = None,
 ) -> None:
@@ -50,20 +64,42 @@ def predict_emotion(
     Any rate, length and number of channels (they are averaged). Long recordings are judged by
     windows; their label is that of the mean over the windows that are not silent.
     """
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.cli.prediction_output import print_predictions
     from speechkit.emotion.prediction import Options, predict
     from speechkit.emotion.windows import Cut
+    from speechkit.prediction.stream import How
     from speechkit.workdir import WorkDir
 
-    wanted = Options(Cut(window, hop, whole), ensemble, timeline, out, device, on_error, force)
-    done = predict(WorkDir(directory), model, recordings, wanted)
-    if as_json:
-        print_json([each.row() for each in done])
-        return
-    rows = []
-    for each in done:
-        found = each.probabilities
-        cells = [float(p) for p in found] if found is not None else [None] * len(each.classes)
-        label = each.label or "(silent)"
-        rows.append((str(each.input), round(each.seconds, 1), len(each.windows), label, *cells))
-    print_table("Emotion", ("file", "seconds", "windows", "label", *done[0].classes), rows)
+    wanted = Options(Cut(window, hop, whole), ensemble, timeline, out, device)
+    how = How(on_error, options.resolve_jobs(jobs), save, force)
+    found = predict(WorkDir(directory), model, recordings, wanted, how)
+    print_predictions(found, as_json, lambda: _View(recordings))
+
+
+class _View:
+    def __init__(self, recordings: Sequence[Path]) -> None:
+        self._recordings = recordings
+        self._table: RowTable | None = None
+
+    def add(self, made: Prediction) -> None:
+        from speechkit.cli.prediction_output import RowTable
+
+        if self._table is None:
+            columns = ("file", "seconds", "windows", "label", *made.classes)
+            self._table = RowTable("Emotion", columns, self._widest(made.classes))
+        found = made.probabilities
+        cells = [float(p) for p in found] if found is not None else [None] * len(made.classes)
+        label = made.label or _SILENT
+        row = (str(made.input), round(made.seconds, 1), len(made.windows), label, *cells)
+        self._table.add([row])
+
+    def _widest(self, classes: Sequence[str]) -> Sequence[str]:
+        if len(self._recordings) < 2:
+            return ()
+        file = max(map(str, self._recordings), key=len)
+        label = max((_SILENT, *classes), key=len)
+        return (file, "0000.0", "0000", label, *["0.00000"] * len(classes))
+
+    def close(self) -> None:
+        if self._table is not None:
+            self._table.close()

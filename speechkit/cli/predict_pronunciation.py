@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -11,6 +12,7 @@ from speechkit.cli import options
 
 if TYPE_CHECKING:
     from speechkit.pronunciation.assessment import Result
+    from speechkit.pronunciation.scores import Scales
 
 
 def predict_pronunciation(
@@ -18,7 +20,8 @@ def predict_pronunciation(
         Optional[list[Path]],  # noqa: UP045 - Typer evaluates this at run time
         typer.Argument(
             metavar="[FILE...]",
-            help="Audio: WAV, FLAC, OGG, MP3, AIFF and others; none where --trans lists them.",
+            help="WAV, FLAC, OGG, MP3, AIFF ...; - is standard input; none where --trans lists "
+            "them.",
             show_default=False,
         ),
     ] = None,
@@ -51,8 +54,11 @@ def predict_pronunciation(
     on_error: Annotated[
         str, typer.Option("--on-error", help="A broken recording: stop, or skip and name it.")
     ] = "stop",
+    save: options.Save = None,
+    jobs: options.Jobs = 1,
     device: options.Device = "auto",
     directory: options.Dir = Path("."),
+    force: Annotated[bool, typer.Option("--force", help="Start the file of --save anew.")] = False,
     as_json: options.Json = False,
     config: options.Config = None,
 ) -> None:
@@ -61,30 +67,33 @@ def predict_pronunciation(
     Prints each recording with its words and phones coloured by score, and for badly said
     phones what was probably said instead; --json gives everything as data.
     """
-    from speechkit.acoustic.lexicon import Lexicon
-    from speechkit.cli.output import print_json
-    from speechkit.pronunciation import bundle, prediction
+    from speechkit.cli.prediction_output import print_predictions
+    from speechkit.prediction.stream import How
     from speechkit.pronunciation import recordings as given
-    from speechkit.training.devices import resolve_device
-    from speechkit.workdir import WorkDir
+    from speechkit.pronunciation.prediction import predict
 
-    jobs = given.jobs_of(recordings or [], text, trans)
+    items = given.jobs_of(recordings or [], text, trans)
     given.require_text(text, trans)
-    ready = bundle.load(model, WorkDir(directory), str(resolve_device(device)))
-    words = Lexicon(lexicon, guess=guess)
-    results = prediction.predict(ready, jobs, words, on_error)
-    if as_json:
-        print_json([{"model": ready.name, **result.as_dict()} for result in results])
-        return
-    _show(results)
+    setup = given.Setup(model, directory, device, lexicon, guess)
+    found = predict(setup, items, How(on_error, options.resolve_jobs(jobs), save, force))
+    print_predictions(found, as_json, _View)
 
 
-def _show(results: list[Result]) -> None:
-    from rich.console import Console
+class _View:
+    def __init__(self) -> None:
+        from rich.console import Console
 
-    from speechkit.cli import pronunciation_view
+        self._console = Console(file=sys.stdout)
+        self._scales: Scales | None = None
 
-    console = Console()
-    for result in results:
-        console.print(pronunciation_view.render(result))
-    console.print(pronunciation_view.legend(results[0].scales))
+    def add(self, result: Result) -> None:
+        from speechkit.cli import pronunciation_view
+
+        self._scales = result.scales
+        self._console.print(pronunciation_view.render(result))
+
+    def close(self) -> None:
+        from speechkit.cli import pronunciation_view
+
+        if self._scales is not None:
+            self._console.print(pronunciation_view.legend(self._scales))

@@ -10,6 +10,10 @@ import typer
 from speechkit.cli import options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from speechkit.cli.prediction_output import RowTable
+    from speechkit.prediction.jobs import Job
     from speechkit.scoring.prediction import Result
 
 
@@ -18,7 +22,8 @@ def predict_scoring(
         Optional[list[Path]],  # noqa: UP045 - Typer evaluates this at run time
         typer.Argument(
             metavar="[FILE...]",
-            help="Audio: WAV, FLAC, OGG, MP3, AIFF and others; none where --trans lists them.",
+            help="WAV, FLAC, OGG, MP3, AIFF ...; - is standard input; none where --trans lists "
+            "them.",
             show_default=False,
         ),
     ] = None,
@@ -47,8 +52,11 @@ def predict_scoring(
     on_error: Annotated[
         str, typer.Option("--on-error", help="A broken recording: stop, or skip and name it.")
     ] = "stop",
+    save: options.Save = None,
+    jobs: options.Jobs = 1,
     device: options.Device = "auto",
     directory: options.Dir = Path("."),
+    force: Annotated[bool, typer.Option("--force", help="Start the file of --save anew.")] = False,
     as_json: options.Json = False,
     config: options.Config = None,
 ) -> None:
@@ -56,38 +64,53 @@ def predict_scoring(
 
     On the scale of the scores that the model learned from, the mean of its seeds.
     """
-    from speechkit.acoustic.lexicon import Lexicon
-    from speechkit.cli.output import print_json
+    from speechkit.cli.prediction_output import print_predictions
+    from speechkit.prediction.stream import How
     from speechkit.pronunciation import recordings as given
-    from speechkit.scoring import bundle, prediction
-    from speechkit.training.devices import resolve_device
-    from speechkit.workdir import WorkDir
+    from speechkit.scoring.prediction import predict
 
-    jobs = given.jobs_of(recordings or [], text, trans)
+    items = given.jobs_of(recordings or [], text, trans)
     given.require_text(text, trans)
-    ready = bundle.load(model, WorkDir(directory), str(resolve_device(device)))
-    results = prediction.predict(ready, jobs, Lexicon(lexicon, guess=guess), on_error)
-    if as_json:
-        print_json([{"model": ready.name, **result.as_dict()} for result in results])
-        return
-    _show(results)
+    setup = given.Setup(model, directory, device, lexicon, guess)
+    found = predict(setup, items, How(on_error, options.resolve_jobs(jobs), save, force))
+    print_predictions(found, as_json, lambda: _View(items))
 
 
-def _show(results: list[Result]) -> None:
-    from speechkit.cli.output import print_table
+class _View:
+    def __init__(self, items: Sequence[Job]) -> None:
+        self._items = items
+        self._table: RowTable | None = None
+        self._guessed = False
 
-    low, high = results[0].scale
-    rows = [
-        [
-            one.file,
-            round(one.seconds, 2),
-            f"{one.score:.1f}" + (f" ±{one.spread:.1f}" if len(one.seeds) > 1 else ""),
-            "yes" if one.matches else f"probably not ({one.confidence:.2f})",
-            " ".join(word.word + "*" * word.guessed for word in one.words),
-        ]
-        for one in results
-    ]
-    title = f"{results[0].target}, from {low:g} to {high:g} (± over {len(results[0].seeds)} seeds)"
-    print_table(title, ("file", "seconds", "score", "text matches", "words"), rows)
-    if any(word.guessed for one in results for word in one.words):
-        print("*: pronunciation guessed")
+    def add(self, result: Result) -> None:
+        from speechkit.cli.prediction_output import RowTable
+
+        if self._table is None:
+            low, high = result.scale
+            title = f"{result.target}, from {low:g} to {high:g} (± over {len(result.seeds)} seeds)"
+            columns = ("file", "seconds", "score", "text matches", "words")
+            self._table = RowTable(title, columns, self._widest())
+        self._guessed |= any(word.guessed for word in result.words)
+        several = f" ±{result.spread:.1f}" if len(result.seeds) > 1 else ""
+        row = (
+            result.file,
+            round(result.seconds, 2),
+            f"{result.score:.1f}{several}",
+            "yes" if result.matches else f"probably not ({result.confidence:.2f})",
+            " ".join(word.word + "*" * word.guessed for word in result.words),
+        )
+        self._table.add([row])
+
+    def _widest(self) -> Sequence[str]:
+        if len(self._items) < 2:
+            return ()
+        files = (str(item.file) for item in self._items)
+        texts = (item.text for item in self._items)
+        numbers = ("000.00", "00.0 ±0.0", "probably not (0.00)")
+        return (max(files, key=len), *numbers, max(texts, key=len))
+
+    def close(self) -> None:
+        if self._table is not None:
+            self._table.close()
+        if self._guessed:
+            print("*: pronunciation guessed")

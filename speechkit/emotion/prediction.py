@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,18 @@ from speechkit.audio_stream import read_blocks, resample_blocks
 from speechkit.emotion import model_folder
 from speechkit.emotion.predictor import Predictor, load_predictor
 from speechkit.emotion.windows import Cut, is_silent, windows
-from speechkit.errors import UserError, require_choice
-from speechkit.files import atomic_write, make_dirs
 from speechkit.log import logger
+from speechkit.prediction import outputs
+from speechkit.prediction.jobs import Job, open_inputs
+from speechkit.prediction.saved import model_digest
+from speechkit.prediction.stream import How, Predicted, Task
+from speechkit.prediction.stream import predict as stream
 from speechkit.progress import progress
 from speechkit.text import write_tsv
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
 
 BATCH = 16  # windows that are judged together
-_MEND = "Mend or leave it out, or go on with the others with --on-error skip."
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,20 @@ class Prediction:
             "files": [str(path) for path in self.files],
         }
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], classes: tuple[str, ...]) -> Prediction:
+        """The reverse of :meth:`row`, of numbers as they are rounded there."""
+
+        def array(named: Mapping[str, float] | None) -> np.ndarray | None:
+            return None if named is None else np.array([named[name] for name in classes])
+
+        windows = tuple(
+            Window(part["start"], part["end"], array(part["probabilities"]))
+            for part in row["windows"]
+        )
+        files = tuple(map(Path, row["files"]))
+        return cls(Path(row["input"]), row["seconds"], classes, windows, files)
+
 
 @dataclass(frozen=True)
 class Options:
@@ -110,8 +126,6 @@ class Options:
         timeline: write the figure and the table of the course over time.
         out: their folder; None for that of each recording.
         device: auto, cpu or cuda.
-        on_error: ``stop`` at the first recording that cannot be used, or ``skip`` it.
-        force: replace files that exist.
     """
 
     cut: Cut = field(default_factory=Cut)
@@ -119,46 +133,70 @@ class Options:
     timeline: bool = False
     out: Path | None = None
     device: str = "auto"
-    on_error: str = "stop"
-    force: bool = False
 
 
 def predict(
-    workdir: WorkDir, model: str, recordings: Sequence[Path], options: Options | None = None
-) -> list[Prediction]:
-    """Judge recordings.
+    workdir: WorkDir,
+    model: str,
+    recordings: Sequence[Path],
+    options: Options | None = None,
+    how: How | None = None,
+) -> Iterator[Predicted[Prediction]]:
+    """Judge recordings, one after the other.
 
     Args:
         workdir: where a model's name is looked up.
         model: name of an experiment under ``exp/emotion/``, its folder, or that of one seed.
         recordings: audio files of any rate, length and number of channels (averaged).
         options: see there.
+        how: see there.
 
     Raises:
         UserError: no such model, a file that exists or would be written twice, or (with
-            ``on_error="stop"``) a recording that cannot be used.
+            ``on_error="stop"``) a recording that is missing or cannot be used.
     """
-    options = options or Options()
-    require_choice("--on-error", options.on_error, ("stop", "skip"))
-    device = resolve_device(options.device).type
-    predictors = [
-        load_predictor(folder, device) for folder in find_folders(workdir, model, options.ensemble)
-    ]
-    options.cut.check(predictors[0].max_seconds)
-    planned = _plan(recordings, options)
-    done = []
-    for recording, files in planned.items():
-        try:
-            done.append(_judge(predictors, recording, files, options))
-        except UserError as error:
-            named = str(recording) in error.problem
-            problem = error.problem if named else f"{recording}: {error.problem}"
-            if options.on_error == "stop":
-                raise UserError(problem, error.remedy or _MEND) from error
-            logger.warning(f"skipped {problem}")
-    if not done:
-        raise UserError("No recording could be judged.", "See the reasons above.")
-    return done
+    options, how = options or Options(), how or How()
+    endings = ("_emotion.png", "_emotion.tsv") if options.timeline else ()
+    with open_inputs([Job(file) for file in recordings], how.on_error) as inputs:
+        device = resolve_device(options.device).type
+        folders = tuple(find_folders(workdir, model, options.ensemble))
+        predictors = _load(folders, device)
+        options.cut.check(predictors[0].max_seconds)
+        planned = outputs.plan(inputs, endings, options.out)
+        classes = predictors[0].classes
+        task = Task(
+            name="emotion",
+            verb="judged",
+            here=lambda job: _judge(predictors, job, options, len(planned.jobs) == 1),
+            there=partial(_judge_there, folders, device, options),
+            row=Prediction.row,
+            restore=lambda row: Prediction.from_row(row, classes),
+            made_with=lambda: _made_with(folders, options),
+            named="input",
+        )
+        yield from stream(task, planned, how)
+
+
+def _load(folders: Sequence[Path], device: str) -> list[Predictor]:
+    return [load_predictor(folder, device) for folder in folders]
+
+
+_loaded = lru_cache(maxsize=1)(_load)
+
+
+def _judge_there(folders: tuple[Path, ...], device: str, options: Options, job: Job) -> Prediction:
+    """In a worker process, which loads the model once."""
+    return _judge(_loaded(folders, device), job, options, False)
+
+
+def _made_with(folders: Sequence[Path], options: Options) -> dict[str, Any]:
+    return {
+        "task": "emotion",
+        "model": model_digest(folders),
+        **asdict(options.cut),
+        "timeline": options.timeline,
+        "out": str(options.out) if options.timeline and options.out else None,
+    }
 
 
 def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[Path]:
@@ -183,41 +221,8 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
     return found if ensemble else found[:1]
 
 
-def _plan(recordings: Sequence[Path], options: Options) -> dict[Path, tuple[Path, ...]]:
-    """Files to write for each recording; none is written twice."""
-    plan: dict[Path, tuple[Path, ...]] = {}
-    maker: dict[Path, Path] = {}
-    for recording in dict.fromkeys(recordings):
-        plan[recording] = ()
-        if not options.timeline:
-            continue
-        folder = recording.parent if options.out is None else options.out
-        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
-            raise UserError(
-                f"You may not write into {folder}.", "Write to another folder with --out."
-            )
-        plan[recording] = tuple(
-            folder / f"{recording.stem}_emotion{suffix}" for suffix in (".png", ".tsv")
-        )
-        for file in plan[recording]:
-            other = maker.setdefault(file.resolve(), recording)
-            if other != recording:
-                raise UserError(
-                    f"{other} and {recording} would both be written to {file}.",
-                    "Judge them in two runs, with another --out.",
-                )
-            if file.exists() and not options.force:
-                raise UserError(
-                    f"{file} exists.", "Replace it with --force, or write elsewhere with --out."
-                )
-    if options.timeline and options.out is not None:
-        make_dirs(options.out)
-    return plan
-
-
-def _judge(
-    predictors: Sequence[Predictor], recording: Path, files: tuple[Path, ...], options: Options
-) -> Prediction:
+def _judge(predictors: Sequence[Predictor], job: Job, options: Options, show: bool) -> Prediction:
+    recording = job.audio
     found = audio.info(recording)
     rate = predictors[0].sample_rate
     samples = -(-found.frames * rate // found.sample_rate)
@@ -225,9 +230,8 @@ def _judge(
     blocks = resample_blocks(read_blocks(recording), found.sample_rate, rate)
     parts: list[Window] = []
     batch: list[tuple[int, np.ndarray]] = []
-    with progress(
-        f"emotion {recording.name}" if len(starts) > BATCH else "", len(starts), "window"
-    ) as advance:
+    label = f"emotion {job.file.name}" if show and len(starts) > BATCH else ""
+    with progress(label, len(starts), "window") as advance:
         for part in windows(blocks, starts, size):
             batch.append(part)
             if len(batch) == BATCH:
@@ -236,11 +240,11 @@ def _judge(
                 batch = []
         parts += _windows(predictors, batch, rate)
         advance(len(batch))
-    made = Prediction(recording, found.seconds, predictors[0].classes, tuple(parts), files)
+    made = Prediction(job.file, found.seconds, predictors[0].classes, tuple(parts), job.outputs)
     if made.label is None:
-        logger.warning(f"{recording}: is silent; it gets no label.")
-    if files:
-        _write_timeline(made)
+        logger.warning(f"{job.file}: is silent; it gets no label.")
+    if job.outputs:
+        _write_timeline(made, *outputs.parts(job))
     return made
 
 
@@ -261,13 +265,11 @@ def _windows(
     ]
 
 
-def _write_timeline(made: Prediction) -> None:
+def _write_timeline(made: Prediction, figure: Path, table: Path) -> None:
     from speechkit.emotion.timeline import draw
     from speechkit.figures import png
 
-    figure, table = made.files
-    with atomic_write(figure, "wb") as file:
-        file.write(png(draw(made)))
+    figure.write_bytes(png(draw(made)))
     rows = []
     for window, row in zip(made.windows, made.row()["windows"], strict=True):
         found = window.probabilities

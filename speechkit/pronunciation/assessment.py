@@ -96,6 +96,25 @@ class Result:
             "words": [_word(word) for word in self.words],
         }
 
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Result:
+        """The reverse of :meth:`as_dict`, of numbers as they are rounded there."""
+        scales = {
+            level: {name: (low, high) for name, (low, high) in ends.items()}
+            for level, ends in row["scales"].items()
+        }
+        return cls(
+            str(row["file"]),
+            str(row["text"]),
+            row["seconds"],
+            row["matches"],
+            row["confidence"],
+            scales,
+            row["utterance"],
+            row["spread_over_seeds"],
+            [_word_of(word, scales) for word in row["words"]],
+        )
+
 
 def _word(word: WordResult) -> dict[str, Any]:
     return {
@@ -122,6 +141,25 @@ def _phone(phone: PhoneResult) -> dict[str, Any]:
         found["heard"] = None if missing else phone.heard.heard
         found["advantage_nats"] = round(phone.heard.advantage, 2)
     return found
+
+
+def _word_of(row: Mapping[str, Any], scales: Scales) -> WordResult:
+    return WordResult(
+        row["word"],
+        row["start"],
+        row["end"],
+        {name: row[name] for name in scales.get("word", {}) if name in row},
+        [_phone_of(phone, scales) for phone in row["phones"]],
+        guessed=row["pronunciation"] == "guessed",
+    )
+
+
+def _phone_of(row: Mapping[str, Any], scales: Scales) -> PhoneResult:
+    heard = Alternative(row["heard"] or MISSING, row["advantage_nats"]) if "heard" in row else None
+    scores = {name: row[name] for name in scales.get("phone", {}) if name in row}
+    return PhoneResult(
+        row["phone"], row["start"], row["end"], scores, suspect=row["suspect"], heard=heard
+    )
 
 
 def _rounded(scores: Mapping[str, float]) -> dict[str, float]:

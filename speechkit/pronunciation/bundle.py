@@ -36,11 +36,13 @@ class Ready:
         name: of the model, for people.
         assessor: the scorer.
         pipeline: makes the features that it takes.
+        seeds: folders that the scorer was loaded from.
     """
 
     name: str
     assessor: Assessor
     pipeline: FeaturePipeline
+    seeds: Sequence[Path] = ()
 
 
 def is_bundle(folder: Path) -> bool:
@@ -64,7 +66,8 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
     from speechkit.pronunciation.features import FeaturePipeline
 
     folder = find_model(spec, workdir, "pronunciation", PRETRAINED)
-    assessor = model_folder.load(seed_folders(folder), device)
+    seeds = seed_folders(folder)
+    assessor = model_folder.load(seeds, device)
     configs = assessor.features_of
     if len(configs) > 1:
         raise UserError(
@@ -75,7 +78,7 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
         )
     places = acoustic_places(folder, configs[0])
     pipeline = FeaturePipeline.from_config(configs[0], workdir, device, places)
-    return Ready(spec or DEFAULT, assessor, pipeline)
+    return Ready(spec or DEFAULT, assessor, pipeline, seeds)
 
 
 def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = None) -> Path:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 from speechkit.acoustic.lexicon import Lexicon, normalise_text
 from speechkit.errors import UserError
-from speechkit.pronunciation import ctc_gop
+from speechkit.prediction.jobs import Job
+from speechkit.prediction.saved import model_digest
+from speechkit.prediction.stream import How, Predicted
+from speechkit.pronunciation import bundle, ctc_gop
 from speechkit.pronunciation.assessment import (
     MISSING,
     Alternative,
@@ -17,29 +20,37 @@ from speechkit.pronunciation.assessment import (
 )
 from speechkit.pronunciation.bundle import Ready
 from speechkit.pronunciation.feature_settings import Extracted, Request
-from speechkit.pronunciation.recordings import Job, load, of_each, say_mismatch
+from speechkit.pronunciation.recordings import Setup, load, say_mismatch, score_all
+
+__all__ = ["Job", "Setup", "likeliest", "predict", "predict_one"]
 
 _SQUEEZED = 3  # frames: one for each state of an HMM
 _CLEAR_NATS = 1.0
 
 
 def predict(
-    ready: Ready, jobs: Iterable[Job], lexicon: Lexicon, on_error: str = "stop"
-) -> list[Result]:
-    """Score recordings.
+    setup: Setup, jobs: Sequence[Job], how: How | None = None
+) -> Iterator[Predicted[Result]]:
+    """Score recordings, one after the other.
 
     Args:
-        ready: the model.
+        setup: the model.
         jobs: recordings with their texts.
-        lexicon: of the pronunciations.
-        on_error: ``stop`` at the first that cannot be scored, or ``skip`` it with a warning.
+        how: see there.
 
     Raises:
-        UserError: a recording cannot be scored (``stop``), or none can.
+        UserError: a recording is missing or cannot be scored (``stop``), or none can.
     """
-    done = of_each(jobs, lambda job: predict_one(ready, job, lexicon), on_error)
-    lexicon.report()
-    return done
+    return score_all(
+        "pronunciation",
+        setup,
+        jobs,
+        how or How(),
+        find=bundle.load,
+        score=predict_one,
+        restore=Result.from_dict,
+        model=lambda ready: model_digest(ready.seeds, ready.pipeline.fingerprint),
+    )
 
 
 def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
@@ -49,7 +60,7 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
         UserError: the audio cannot be read, is silent, or too short for the text; the text is
             empty or has words that cannot be pronounced.
     """
-    samples, seconds = load(job.file, ready.pipeline.sample_rate)
+    samples, seconds = load(job.audio, ready.pipeline.sample_rate)
     texts = normalise_text(job.text)
     words = lexicon.words(texts)
     request = Request(samples, words, texts=texts, keep_evidence=True)

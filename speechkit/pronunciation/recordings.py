@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from speechkit import audio
+from speechkit.acoustic.lexicon import Lexicon
 from speechkit.corpora.common import read_lines
-from speechkit.errors import UserError, require_choice
+from speechkit.errors import UserError
 from speechkit.log import logger
+from speechkit.prediction.jobs import Job, open_inputs
+from speechkit.prediction.saved import model_digest
+from speechkit.prediction.stream import How, Predicted, Task, predict
+from speechkit.workdir import WorkDir
 
 SILENT_DB = -60.0
 MIN_SECONDS = 0.1
@@ -20,11 +26,91 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class Job:
-    """A recording and what is read in it."""
+class Setup:
+    """What scores recordings, as every process finds it.
 
-    file: Path
-    text: str
+    Args:
+        model: its name or folder.
+        root: the working directory, where names are looked up.
+        device: auto, cpu or cuda.
+        lexicon: a file of pronunciations that go first.
+        guess: let espeak-ng pronounce words that no lexicon has.
+    """
+
+    model: str
+    root: Path = Path(".")
+    device: str = "auto"
+    lexicon: Path | None = None
+    guess: bool = True
+
+
+def score_all(
+    task: str,
+    setup: Setup,
+    jobs: Sequence[Job],
+    how: How,
+    *,
+    find: Callable[[str, WorkDir, str], Any],
+    score: Callable[[Any, Job, Lexicon], Made],
+    restore: Callable[[dict[str, Any]], Made],
+    model: Callable[[Any], str],
+) -> Iterator[Predicted[Made]]:
+    """Score recordings whose text is known, one after the other.
+
+    Args:
+        task: pronunciation or scoring.
+        setup: the model.
+        jobs: recordings with their texts.
+        how: see there.
+        find: loads the model; importable, as is ``score``.
+        score: one recording.
+        restore: a result of its row.
+        model: a digest of what was loaded.
+    """
+    with open_inputs(jobs, how.on_error) as inputs:
+        ready, lexicon = _ready(find, setup)
+        shared = Task(
+            name=task,
+            verb="scored",
+            here=lambda job: score(ready, job, lexicon),
+            there=partial(_score_there, find, score, setup),
+            row=lambda made: {"model": ready.name, **cast(Any, made).as_dict()},
+            restore=restore,
+            made_with=lambda: {
+                "task": task,
+                "model": model(ready),
+                "lexicon": model_digest([setup.lexicon]) if setup.lexicon else None,
+                "g2p": setup.guess,
+            },
+        )
+        guessed: set[str] = set()
+        for one in predict(shared, inputs, how):
+            words = cast(Any, one.made).words
+            guessed |= {word.word.upper() for word in words if word.guessed}
+            yield one
+        lexicon.words(sorted(guessed))  # it may be another process that met them
+        lexicon.report()
+
+
+def _ready(find: Callable[[str, WorkDir, str], Any], setup: Setup) -> tuple[Any, Lexicon]:
+    from speechkit.training.devices import resolve_device
+
+    model = find(setup.model, WorkDir(setup.root), str(resolve_device(setup.device)))
+    return model, Lexicon(setup.lexicon, guess=setup.guess)
+
+
+_ready_there = lru_cache(maxsize=1)(_ready)
+
+
+def _score_there(
+    find: Callable[[str, WorkDir, str], Any],
+    score: Callable[[Any, Job, Lexicon], Made],
+    setup: Setup,
+    job: Job,
+) -> Made:
+    """In a worker process, which loads the model once."""
+    ready, lexicon = _ready_there(find, setup)
+    return score(ready, job, lexicon)
 
 
 def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
@@ -47,23 +133,28 @@ def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
         return [Job(file, text) for file in files]
     table = read_trans(trans)
     if not files:
-        return [Job(path, words) for path, words in table.items()]
-    keys: dict[str, str] = {}
-    for path, words in table.items():
+        return [Job(path, words) for path, words in table]
+    texts: dict[Path, list[str]] = {}
+    keys: dict[str, Path] = {}
+    for path, words in table:
+        texts.setdefault(path, []).append(words)
         for key in (str(path.resolve()), path.name, path.stem):
-            keys.setdefault(key, words)
+            keys.setdefault(key, path)
     found = []
     for file in files:
         given = [keys[k] for k in (str(file.resolve()), file.name, file.stem) if k in keys]
         if not given:
             raise UserError(f"{trans} has no text for {file}.", "Add a line 'path<TAB>text'.")
-        found.append(Job(file, given[0]))
+        found += [Job(file, words) for words in texts[given[0]]]
     return found
 
 
-def read_trans(trans: Path) -> dict[Path, str]:
-    """Path -> text of a table ``path<TAB>text``; a header ``path<TAB>text`` may stand on top."""
-    table: dict[Path, str] = {}
+def read_trans(trans: Path) -> list[tuple[Path, str]]:
+    """(path, text) of a table ``path<TAB>text``; a header ``path<TAB>text`` may stand on top.
+
+    A recording may come with several texts.
+    """
+    table: list[tuple[Path, str]] = []
     for number, line in enumerate(read_lines(trans), 1):
         name, tab, text = line.partition("\t")
         if not line.strip() or (number == 1 and name.strip() == "path"):
@@ -73,41 +164,10 @@ def read_trans(trans: Path) -> dict[Path, str]:
                 f"{trans}:{number}: expected 'path<TAB>text', found '{line[:200]}'.",
                 "Separate the path from the text by a tab.",
             )
-        path = trans.parent / Path(name.strip()).expanduser()
-        if path in table:
-            raise UserError(f"{trans}:{number}: {path} comes twice.")
-        table[path] = text.strip()
+        table.append((trans.parent / Path(name.strip()).expanduser(), text.strip()))
     if not table:
         raise UserError(f"{trans} lists no recordings.", "Expected lines 'path<TAB>text'.")
     return table
-
-
-def of_each(jobs: Iterable[Job], make: Callable[[Job], Made], on_error: str = "stop") -> list[Made]:
-    """What is made of every recording.
-
-    Args:
-        jobs: recordings with their texts.
-        make: of one; raises UserError for one that cannot be used.
-        on_error: ``stop`` at the first of those, or ``skip`` it with a warning.
-
-    Raises:
-        UserError: a recording cannot be scored (``stop``), or none can.
-    """
-    require_choice("--on-error", on_error, ("stop", "skip"))
-    done, tried = [], 0
-    for job in jobs:
-        tried += 1
-        try:
-            done.append(make(job))
-        except UserError as error:
-            named = str(job.file) in error.problem
-            problem = error.problem if named else f"{job.file}: {error.problem}"
-            if on_error == "stop":
-                raise type(error)(problem, error.remedy) from error
-            logger.warning(f"skipped {problem}")
-    if tried and not done:
-        raise UserError("No recording could be scored.", "See the reasons above.")
-    return done
 
 
 def require_text(text: str, trans: Path | None) -> None:

@@ -41,6 +41,7 @@ class Ready:
         pipelines: what makes the features of each; mostly one and the same.
         inputs: what the models read of the features.
         features: ``features.json`` of them.
+        seeds: folders that the models were loaded from.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Ready:
     pipelines: list[FeaturePipeline]
     inputs: Inputs
     features: dict[str, Any]
+    seeds: Sequence[Path] = ()
 
     @property
     def card(self) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
             continue
         shared = shared or FeaturePipeline.from_config(config, workdir, device, places)
         pipelines.append(shared)
-    return Ready(spec, models, pipelines, inputs_of(models[0].card), config)
+    return Ready(spec, models, pipelines, inputs_of(models[0].card), config, seeds)
 
 
 def inputs_of(card: Mapping[str, Any], features: str | None = None) -> Inputs:

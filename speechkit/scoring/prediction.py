@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,12 @@ import numpy as np
 
 from speechkit.acoustic.lexicon import Lexicon, normalise_text
 from speechkit.errors import UserError
+from speechkit.prediction.jobs import Job
+from speechkit.prediction.saved import model_digest
+from speechkit.prediction.stream import How, Predicted
 from speechkit.pronunciation.feature_settings import Extracted, Request
-from speechkit.pronunciation.recordings import Job, load, of_each, say_mismatch
+from speechkit.pronunciation.recordings import Setup, load, say_mismatch, score_all
+from speechkit.scoring import bundle
 from speechkit.scoring.bundle import Ready
 from speechkit.scoring.data import single
 
@@ -81,24 +85,53 @@ class Result:
             ],
         }
 
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Result:
+        """The reverse of :meth:`as_dict`, of numbers as they are rounded there."""
+        low, high = row["scale"]
+        return cls(
+            str(row["file"]),
+            str(row["text"]),
+            row["seconds"],
+            row["matches"],
+            row["confidence"],
+            row["target"],
+            (low, high),
+            row["score"],
+            row["spread_over_seeds"],
+            {int(seed): value for seed, value in row["seeds"].items()},
+            [
+                SpokenWord(w["word"], w["start"], w["end"], w["pronunciation"] == "guessed")
+                for w in row["words"]
+            ],
+        )
+
 
 def predict(
-    ready: Ready, jobs: Iterable[Job], lexicon: Lexicon, on_error: str = "stop"
-) -> list[Result]:
-    """Score recordings.
+    setup: Setup, jobs: Sequence[Job], how: How | None = None
+) -> Iterator[Predicted[Result]]:
+    """Score recordings, one after the other.
 
     Args:
-        ready: the model.
+        setup: the model.
         jobs: recordings with their texts.
-        lexicon: of the pronunciations.
-        on_error: ``stop`` at the first that cannot be scored, or ``skip`` it with a warning.
+        how: see there.
 
     Raises:
-        UserError: a recording cannot be scored (``stop``), or none can.
+        UserError: a recording is missing or cannot be scored (``stop``), or none can.
     """
-    done = of_each(jobs, lambda job: predict_one(ready, job, lexicon), on_error)
-    lexicon.report()
-    return done
+    return score_all(
+        "scoring",
+        setup,
+        jobs,
+        how or How(),
+        find=bundle.load,
+        score=predict_one,
+        restore=Result.from_dict,
+        model=lambda ready: model_digest(
+            ready.seeds, *(each.fingerprint for each in ready.pipelines)
+        ),
+    )
 
 
 def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
@@ -109,7 +142,7 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
             empty or has words that cannot be pronounced.
     """
     made: dict[int, Extracted] = {}
-    samples, seconds = load(job.file, ready.pipelines[0].sample_rate)
+    samples, seconds = load(job.audio, ready.pipelines[0].sample_rate)
     texts = normalise_text(job.text)
     request = Request(samples, lexicon.words(texts), texts=texts)
     scores = []

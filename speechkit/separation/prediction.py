@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -21,9 +21,12 @@ from speechkit.audio_stream import (
     read_blocks,
     resample_blocks,
 )
-from speechkit.errors import UserError, require_choice
-from speechkit.files import atomic_write, make_dirs
 from speechkit.log import logger
+from speechkit.prediction import outputs
+from speechkit.prediction.jobs import Job, open_inputs
+from speechkit.prediction.saved import model_digest
+from speechkit.prediction.stream import How, Predicted, Task
+from speechkit.prediction.stream import predict as stream
 from speechkit.progress import progress
 from speechkit.separation.finding import find_separator
 from speechkit.separation.inference import (
@@ -62,6 +65,12 @@ class Separated:
         plain = asdict(self)
         return {**plain, "input": str(self.input), "outputs": [str(p) for p in self.outputs]}
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Separated:
+        """The reverse of :meth:`row`."""
+        files = tuple(map(Path, row["outputs"]))
+        return cls(Path(row["input"]), files, row["seconds"], row["sample_rate"], row["gain_db"])
+
 
 @dataclass(frozen=True)
 class Options:
@@ -73,8 +82,6 @@ class Options:
         block_seconds: what the network sees at a time.
         overlap_seconds: shortest overlap of neighbouring blocks.
         device: ``auto``, ``cpu`` or ``cuda``.
-        on_error: ``stop`` at the first recording that cannot be used, or ``skip`` it.
-        force: replace files that exist.
     """
 
     checkpoint: str = ""
@@ -82,8 +89,6 @@ class Options:
     block_seconds: float = BLOCK_SECONDS
     overlap_seconds: float = OVERLAP_SECONDS
     device: str = "auto"
-    on_error: str = "stop"
-    force: bool = False
 
 
 def predict(
@@ -92,8 +97,9 @@ def predict(
     recordings: Sequence[Path],
     out: Path | None = None,
     options: Options | None = None,
-) -> list[Separated]:
-    """Separate recordings into ``<stem>_s1.wav``, ``<stem>_s2.wav`` ...
+    how: How | None = None,
+) -> Iterator[Predicted[Separated]]:
+    """Separate recordings into ``<stem>_s1.wav``, ``<stem>_s2.wav`` ..., one after the other.
 
     Args:
         workdir: where a model's name is looked up.
@@ -101,86 +107,71 @@ def predict(
         recordings: audio files of any rate and number of channels (averaged).
         out: folder of the outputs; None for that of each recording.
         options: see there.
+        how: see there.
 
     Raises:
         UserError: no such model, a file that exists or would be written twice, or (with
-            ``on_error="stop"``) a recording that cannot be used.
+            ``on_error="stop"``) a recording that is missing or cannot be used.
     """
-    options = options or Options()
-    require_choice("--on-error", options.on_error, ("stop", "skip"))
-    device = resolve_device(options.device)
-    separator = find_separator(workdir, model, options.checkpoint, options.sample_rate)
-    cut(separator, options.block_seconds, options.overlap_seconds)  # refuses bad lengths
-    plan = _plan(recordings, separator.speakers, out, options.force)
-    if out is not None:
-        make_dirs(out)
-    done = []
-    for recording, outputs in plan.items():
-        try:
-            done.append(_separate_file(separator, recording, outputs, options, device))
-        except UserError as error:
-            named = str(recording) in error.problem
-            problem = error.problem if named else f"{recording}: {error.problem}"
-            if options.on_error == "stop":
-                raise UserError(problem, error.remedy or _MEND) from error
-            logger.warning(f"skipped {problem}")
-    if not done:
-        raise UserError("No recording could be separated.", "See the reasons above.")
-    return done
+    options, how = options or Options(), how or How()
+    with open_inputs([Job(file) for file in recordings], how.on_error) as inputs:
+        device = resolve_device(options.device)
+        separator = find_separator(workdir, model, options.checkpoint, options.sample_rate)
+        cut(separator, options.block_seconds, options.overlap_seconds)  # refuses bad lengths
+        endings = [f"_s{k}.wav" for k in range(1, separator.speakers + 1)]
+        planned = outputs.plan(inputs, endings, out)
+        place = {job: number for number, job in enumerate(planned.jobs, 1)}
+
+        def here(job: Job) -> Separated:
+            of = f" ({place[job]} of {len(place)})" if len(place) > 1 else ""
+            label = f"separate {job.file.name}{of}"
+            return _separate_file(separator, job, options, device, label)
+
+        task = Task(
+            name="separation",
+            verb="separated",
+            here=here,
+            there=partial(_separate_there, workdir.root, separator.folder, options, device),
+            row=Separated.row,
+            restore=Separated.from_row,
+            made_with=lambda: {
+                "task": "separation",
+                "model": model_digest([separator.folder], separator.selection),
+                "block_seconds": options.block_seconds,
+                "overlap_seconds": options.overlap_seconds,
+                "sample_rate": separator.sample_rate,
+                "out": str(out) if out else None,
+            },
+            named="input",
+            shows_itself=True,
+        )
+        yield from stream(task, planned, how)
 
 
-_MEND = "Mend or leave it out, or go on with the others with --on-error skip."
+@lru_cache(maxsize=1)
+def _separator_there(root: Path, folder: Path, checkpoint: str, sample_rate: int) -> Separator:
+    return find_separator(WorkDir(root), str(folder), checkpoint, sample_rate)
 
 
-def _plan(
-    recordings: Sequence[Path], speakers: int, out: Path | None, force: bool
-) -> dict[Path, tuple[Path, ...]]:
-    """Outputs of each recording; nothing is written twice, or over a recording."""
-    plan: dict[Path, tuple[Path, ...]] = {}
-    maker: dict[Path, Path] = {}
-    inputs = {recording.resolve() for recording in recordings}
-    for recording in dict.fromkeys(recordings):
-        folder = recording.parent if out is None else out
-        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
-            raise UserError(
-                f"You may not write into {folder}.", "Write to another folder with --out."
-            )
-        outputs = [folder / f"{recording.stem}_s{k}.wav" for k in range(1, speakers + 1)]
-        for output in outputs:
-            place = output.resolve()
-            if place in maker:
-                raise UserError(
-                    f"{maker[place]} and {recording} would both be written to {output}.",
-                    "Separate them in two runs, with another --out.",
-                )
-            if place in inputs:
-                raise UserError(
-                    f"{output} is a recording to be separated and an output of {recording}.",
-                    "Write to another folder with --out.",
-                )
-            if output.exists() and not force:
-                raise UserError(
-                    f"{output} exists.", "Replace it with --force, or write elsewhere with --out."
-                )
-            maker[place] = recording
-        plan[recording] = tuple(outputs)
-    return plan
+def _separate_there(
+    root: Path, folder: Path, options: Options, device: torch.device, job: Job
+) -> Separated:
+    """In a worker process, which loads the model once."""
+    separator = _separator_there(root, folder, options.checkpoint, options.sample_rate)
+    return _separate_file(separator, job, options, device, "")
 
 
 def _separate_file(
-    separator: Separator,
-    recording: Path,
-    outputs: tuple[Path, ...],
-    options: Options,
-    device: torch.device,
+    separator: Separator, job: Job, options: Options, device: torch.device, label: str
 ) -> Separated:
-    """Separate one recording; its outputs appear together when all are complete."""
+    """Separate one recording into the parts of its outputs; ``label`` is of the progress."""
+    recording, parts = job.audio, outputs.parts(job)
     info, rate = audio.info(recording), separator.sample_rate
     check_wav_length(recording, info.frames, info.sample_rate)
     if info.sample_rate != rate:
-        logger.info(f"{recording.name}: {info.sample_rate} Hz, resampled to the model's {rate} Hz.")
-    with tempfile.TemporaryFile(dir=outputs[0].parent) as scratch:
-        with progress(f"separate {recording.name}", round(info.seconds), "s") as advance:
+        logger.info(f"{job.file.name}: {info.sample_rate} Hz, resampled to the model's {rate} Hz.")
+    with tempfile.TemporaryFile(dir=parts[0].parent) as scratch:
+        with progress(label, round(info.seconds), "s") as advance:
             level = _Level()
             mixture = level.listen(resample_blocks(read_blocks(recording), info.sample_rate, rate))
             seconds = 0.0
@@ -195,9 +186,9 @@ def _separate_file(
                 scratch.write(np.ascontiguousarray(sources.T).tobytes())
                 before, seconds = seconds, seconds + sources.shape[1] / rate
                 advance(round(seconds) - round(before))
-        gain = _write(scratch, outputs, rate, info, level.gain())
+        gain = _write(scratch, parts, rate, info, level.gain())
     gain_db = float(20 * np.log10(abs(gain))) if gain else 0.0
-    return Separated(recording, outputs, info.seconds, info.sample_rate, round(gain_db, 2))
+    return Separated(job.file, job.outputs, info.seconds, info.sample_rate, round(gain_db, 2))
 
 
 class _Level:
@@ -230,11 +221,11 @@ class _Level:
 
 
 def _write(
-    scratch: IO[bytes], outputs: Sequence[Path], rate: int, info: audio.Info, gain: float
+    scratch: IO[bytes], parts: Sequence[Path], rate: int, info: audio.Info, gain: float
 ) -> float:
     """Write all outputs; with less gain if one would pass full scale. Gives the gain."""
     with ExitStack() as stack:
-        files = [stack.enter_context(atomic_write(path, "wb")) for path in outputs]
+        files = [stack.enter_context(path.open("wb")) for path in parts]
         peak = _write_once(scratch, files, rate, info, gain)
         if peak > FULL_SCALE:
             gain *= FULL_SCALE / peak

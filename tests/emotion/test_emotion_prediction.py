@@ -120,6 +120,24 @@ def test_a_silent_file_gets_no_label(place, run):
     assert (place / "silent_emotion.png").exists()
 
 
+def test_a_saved_run_is_shown_again(place, run, tmp_path):
+    files = [tmp_path / f"{k}.wav" for k in range(3)]
+    for k, file in enumerate(files):
+        soundfile.write(file, sound(1.0 + k) * (k != 1), 16000)
+    base = ("predict", "emotion", *files, "-C", place, "--model", "base")
+    save = ("--save", tmp_path / "found.jsonl", "--timeline")
+    first = run(*base, *save)
+    assert first.code == 0 and first.out.count("┃ file") == 1 and first.out.count("│ /") == 3
+    lines = (tmp_path / "found.jsonl").read_bytes()
+    (tmp_path / "found.jsonl").write_bytes(lines[:-9])
+    (tmp_path / "2_emotion.png").unlink()
+    (tmp_path / "2_emotion.tsv").unlink()
+    again = run(*base, *save)
+    assert again.code == 0 and again.out == first.out
+    assert (tmp_path / "found.jsonl").read_bytes() == lines
+    assert (tmp_path / "2_emotion.png").is_file() and not list(tmp_path.glob(".*"))
+
+
 def test_what_cannot_be_judged_is_named(place, run, tmp_path):
     (place / "text.wav").write_text("hello")
     soundfile.write(place / "tiny.wav", sound(0.015), 16000)

@@ -167,6 +167,69 @@ def test_skipping_goes_on(run, work: Path) -> None:
     assert [Path(f["file"]).name for f in json.loads(done.out)] == ["good.wav"]
 
 
+def test_results_come_before_a_stop(run, work: Path) -> None:
+    silent = write(work / "silent.wav", np.zeros(RATE, np.float32))
+    files = (work / "good.wav", silent, work / "good.wav")
+    stopped = score(run, work, *files, "--text", "cat bee", "--json")
+    assert stopped.code == 2 and "silent" in stopped.err
+    assert [Path(f["file"]).name for f in json.loads(stopped.out)] == ["good.wav"]
+    shown = score(run, work, *files, "--text", "cat bee")
+    assert shown.code == 2 and "CAT" in shown.out and "Scales: phones" in shown.out
+
+
+def test_missing_recordings_are_told_before_the_model_is_loaded(run, work: Path) -> None:
+    gone = [work / "gone1.wav", work / "gone2.wav"]
+    done = score(run, work, *gone, work / "good.wav", "--text", "cat", "--model", "none")
+    assert done.code == 2 and "2 of 3 recordings are not there" in done.err
+
+
+def test_a_recording_with_several_texts(run, work: Path) -> None:
+    lines = ["good.wav\tcat bee", "good.wav\tsea", "good.wav\tcat bee"]
+    (work / "trans.tsv").write_text("\n".join(lines))
+    done = score(run, work, "--trans", work / "trans.tsv", "--json")
+    assert [f["text"] for f in json.loads(done.out)] == ["cat bee", "sea"]
+    assert "1 of 3 are given twice" in done.err
+    named = score(run, work, work / "good.wav", "--trans", work / "trans.tsv", "--json")
+    assert named.out == done.out
+
+
+def test_saved_scores_are_shown_again_and_not_made_again(
+    run, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (work / "trans.tsv").write_text("good.wav\tcat bee\ngood.wav\tsea\n")
+    base = ("--trans", work / "trans.tsv")
+    save = ("--save", work / "scores.jsonl")
+    plain, first = score(run, work, *base, "--json"), score(run, work, *base, *save, "--json")
+    assert first.code == 0 and first.out == plain.out
+    saved = [json.loads(line) for line in (work / "scores.jsonl").read_text().splitlines()]
+    extra = ("audio_sha256", "made_with")
+    kept = [{k: v for k, v in row.items() if k not in extra} for row in saved]
+    assert kept == json.loads(plain.out)
+    (work / "scores.jsonl").unlink()
+    view = score(run, work, *base, *save)
+    monkeypatch.setattr(FeaturePipeline, "extract_many", None)  # nothing can be scored now
+    again = score(run, work, *base, *save)
+    assert again.code == 0 and again.out == view.out and "up to date: 2 recordings" in again.err
+    assert score(run, work, *base, *save, "--json").out == plain.out
+    (work / "more.txt").write_text(LEXICON + "DEE D IY\n")
+    other = score(run, work, *base, *save, "--lexicon", work / "more.txt")
+    assert other.code == 2 and "lexicon: " in other.err and "--force" in other.err
+
+
+def test_standard_input(run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (work / "good.wav").open() as sent:
+        monkeypatch.setattr("sys.stdin", sent)
+        done = score(run, work, "-", "--text", "cat bee", "--json")
+    (found,) = json.loads(done.out)
+    wanted = score(run, work, work / "good.wav", "--text", "cat bee", "--json")
+    assert {**found, "file": ""} == {**json.loads(wanted.out)[0], "file": ""}
+    assert found["file"] == "-"
+    with (work / "lexicon.txt").open() as sent:
+        monkeypatch.setattr("sys.stdin", sent)
+        broken = score(run, work, "-", "--text", "cat bee")
+    assert broken.code == 2 and "error: -: cannot be decoded" in broken.err
+
+
 def test_a_low_rate_is_resampled_and_said(run, work: Path) -> None:
     file = write(work / "low.wav", say(CAT_BEE)[::2], RATE // 2)
     done = score(run, work, file, "--text", "cat bee", "--json")
@@ -195,8 +258,8 @@ def test_a_model_of_other_features_is_refused(run, work: Path) -> None:
 
 def test_trans_is_read_strictly(tmp_path: Path) -> None:
     table = tmp_path / "t.tsv"
-    table.write_text("a.wav\tone\na.wav\ttwo\n")
-    with pytest.raises(UserError, match="twice"):
+    table.write_text("a.wav one\n")
+    with pytest.raises(UserError, match=r"t\.tsv:1"):
         recordings.read_trans(table)
     table.write_text("path\ttext\n")
     with pytest.raises(UserError, match="lists no recordings"):

@@ -110,7 +110,31 @@ def test_nothing_is_overwritten_silently(run, workdir: Path, model: Path) -> Non
     assert audio.info(workdir / "talk_s2.wav").frames == 16000
     again = separate(run, workdir, path, workdir / "talk_s1.wav", "--model", "base", "--force")
     assert again.code == 2
-    assert "is a recording to be separated" in again.err
+    assert "is a recording that is given" in again.err
+
+
+def test_a_saved_run_goes_on_without_separating_again(run, workdir: Path, model: Path) -> None:
+    files = [recording(workdir / f"{k}.wav", seconds=1.0 + k) for k in range(3)]
+    base = (*files, "--model", "base", "--out", workdir / "out")
+    save = ("--save", workdir / "done.jsonl")
+    done = separate(run, workdir, *base, *save)
+    assert done.code == 0, done.err
+    lines = (workdir / "done.jsonl").read_text().splitlines(keepends=True)
+    made = {path: path.read_bytes() for path in (workdir / "out").iterdir()}
+    assert len(made) == 6
+    (workdir / "done.jsonl").write_text("".join(lines[:2]) + lines[2][:20])  # as when killed
+    (workdir / "out" / "2_s1.wav").unlink()
+    (workdir / "out" / "2_s2.wav").unlink()
+    before = (workdir / "out" / "0_s1.wav").stat().st_mtime_ns
+    again = separate(run, workdir, *base, *save)
+    assert again.code == 0 and again.out == done.out
+    assert {path: path.read_bytes() for path in (workdir / "out").iterdir()} == made
+    assert (workdir / "out" / "0_s1.wav").stat().st_mtime_ns == before
+    assert (workdir / "done.jsonl").read_text() == "".join(lines)
+    other = separate(run, workdir, *base, *save, "--block-seconds", 10)
+    assert other.code == 2 and "block_seconds: 20.0 there, 10.0 now" in other.err
+    unsaved = separate(run, workdir, *base)
+    assert unsaved.code == 2 and "--save" in unsaved.err
 
 
 def test_identical_stems_are_refused_before_anything_is_done(

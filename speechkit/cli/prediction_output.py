@@ -1,0 +1,163 @@
+"""Predictions on stdout as they come: one list of JSON, or one table, of all recordings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from speechkit.text import json_text, show
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from speechkit.prediction.stream import Predicted
+
+_NO_WIDTH = 10_000
+Made = TypeVar("Made")
+Shown = TypeVar("Shown", contravariant=True)
+
+
+class View(Protocol[Shown]):
+    """What shows results to people."""
+
+    def add(self, made: Shown) -> None:
+        """Show one."""
+
+    def close(self) -> None:
+        """Show what stands below all; also after a stop."""
+
+
+def print_predictions(
+    found: Iterator[Predicted[Made]], as_json: bool, view: Callable[[], View[Made]]
+) -> None:
+    """Print predictions as they come.
+
+    Args:
+        found: the predictions.
+        as_json: print a list of JSON, which is closed also after a stop.
+        view: makes what shows them otherwise.
+    """
+    shown = JsonList() if as_json else view()
+    stopped_pipe = False
+    with closing(found):  # type: ignore[type-var]
+        try:
+            for one in found:
+                shown.add(one.row if as_json else one.made)  # type: ignore[arg-type]
+        except BrokenPipeError:
+            stopped_pipe = True
+            raise
+        finally:
+            if not stopped_pipe:
+                shown.close()
+
+
+class JsonList:
+    """A list of JSON objects; with none nothing is printed."""
+
+    def __init__(self) -> None:
+        self._out = sys.stdout  # a progress bar puts something else in its place
+        self._some = False
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Print the next object."""
+        item = json_text([row], indent=2).removeprefix("[\n").removesuffix("\n]")
+        self._out.write(("," if self._some else "[") + "\n" + item)
+        self._out.flush()
+        self._some = True
+
+    def close(self) -> None:
+        """End the list."""
+        if self._some:
+            self._out.write("\n]\n")
+            self._out.flush()
+
+
+class RowTable:
+    """A table whose rows are printed when they come, and look as in one piece.
+
+    Args:
+        title: above it.
+        columns: names.
+        widest: the widest cells that are expected; a wider one is folded on a terminal, and moves
+            its row out of line elsewhere. None where all rows come at once.
+    """
+
+    def __init__(self, title: str, columns: Sequence[str], widest: Sequence[str] = ()) -> None:
+        from rich.console import Console
+
+        self._title, self._columns = title, columns
+        self._widths = [max(len(c), len(w)) for c, w in zip(columns, widest, strict=False)]
+        self._numbers: list[bool] = []
+        self._bottom = ""
+        self._console: Console = Console(file=sys.stdout)
+        if not self._console.is_terminal:  # a pipe has no width to fold long paths to
+            self._console.width = _NO_WIDTH
+
+    def add(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Print the next rows."""
+        from rich.cells import cell_len
+
+        first = not self._numbers
+        cells = [[show(value) for value in row] for row in rows]
+        if first:
+            self._numbers = [isinstance(value, int | float) for value in rows[0]]
+            self._widths = [
+                max(width, *map(cell_len, column))
+                for width, column in zip(self._widths, zip(*cells, strict=True), strict=False)
+            ]
+            if self._widths and self._console.is_terminal:
+                self._fit()
+        lines = self._lines(cells, first)
+        self._bottom = lines.pop()
+        self._print(lines if first else lines[1:])
+
+    def close(self) -> None:
+        """Print the line below."""
+        if self._bottom:
+            self._print([self._bottom])
+
+    def _fit(self) -> None:
+        """Narrow the widest columns until all fit on the terminal."""
+        room = self._console.width - 3 * len(self._widths) - 1
+        while sum(self._widths) > room and max(self._widths) > 1:
+            self._widths[self._widths.index(max(self._widths))] -= 1
+
+    def _lines(self, cells: Sequence[Sequence[str]], first: bool) -> list[str]:
+        from rich.text import Text
+
+        table = self._table(first)
+        for row in cells:
+            table.add_row(*map(Text, row))
+        with self._console.capture() as capture:
+            self._console.print(table)
+        return capture.get().splitlines()
+
+    def _table(self, first: bool) -> Table:
+        from rich.table import Table
+
+        table = Table(
+            title=self._title if first else None,
+            title_justify="left",
+            title_style="bold",
+            header_style="bold",
+            show_header=first,
+        )
+        for place, (name, number) in enumerate(zip(self._columns, self._numbers, strict=True)):
+            width = self._widths[place] if self._widths else None
+            exact = self._console.is_terminal
+            table.add_column(
+                name,
+                justify="right" if number else "left",
+                width=width if exact else None,
+                min_width=None if exact else width,
+                overflow="fold" if width else "ellipsis",
+            )
+        return table
+
+    def _print(self, lines: Sequence[str]) -> None:
+        out = self._console.file
+        out.write("".join(f"{line}\n" for line in lines))
+        out.flush()

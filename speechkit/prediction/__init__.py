@@ -1,0 +1,1 @@
+"""What the ``predict`` of every task shares: inputs, outputs, and results that are kept."""
