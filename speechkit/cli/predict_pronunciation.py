@@ -48,6 +48,8 @@ def predict_pronunciation(
             "--g2p/--no-g2p", help="Let espeak-ng pronounce words that no lexicon has, or refuse."
         ),
     ] = True,
+    readings: options.Readings = "likeliest",
+    drop_markup: options.DropMarkup = False,
     on_error: Annotated[
         str, typer.Option("--on-error", help="A broken recording: stop, or skip and name it.")
     ] = "stop",
@@ -62,6 +64,7 @@ def predict_pronunciation(
     phones what was probably said instead; --json gives everything as data.
     """
     from speechkit.acoustic.lexicon import Lexicon
+    from speechkit.acoustic.readings import Policy
     from speechkit.cli.output import print_json
     from speechkit.pronunciation import bundle, prediction
     from speechkit.pronunciation import recordings as given
@@ -70,9 +73,11 @@ def predict_pronunciation(
 
     jobs = given.jobs_of(recordings or [], text, trans)
     given.require_text(text, trans)
+    policy = Policy(readings, drop_markup)
+    policy.tell([job.text for job in jobs])
     ready = bundle.load(model, WorkDir(directory), str(resolve_device(device)))
     words = Lexicon(lexicon, guess=guess)
-    results = prediction.predict(ready, jobs, words, on_error)
+    results = prediction.predict(ready, jobs, words, on_error, policy)
     if as_json:
         print_json([{"model": ready.name, **result.as_dict()} for result in results])
         return

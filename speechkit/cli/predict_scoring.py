@@ -44,6 +44,8 @@ def predict_scoring(
             "--g2p/--no-g2p", help="Let espeak-ng pronounce words that no lexicon has, or refuse."
         ),
     ] = True,
+    readings: options.Readings = "likeliest",
+    drop_markup: options.DropMarkup = False,
     on_error: Annotated[
         str, typer.Option("--on-error", help="A broken recording: stop, or skip and name it.")
     ] = "stop",
@@ -57,6 +59,7 @@ def predict_scoring(
     On the scale of the scores that the model learned from, the mean of its seeds.
     """
     from speechkit.acoustic.lexicon import Lexicon
+    from speechkit.acoustic.readings import Policy
     from speechkit.cli.output import print_json
     from speechkit.pronunciation import recordings as given
     from speechkit.scoring import bundle, prediction
@@ -65,8 +68,10 @@ def predict_scoring(
 
     jobs = given.jobs_of(recordings or [], text, trans)
     given.require_text(text, trans)
+    policy = Policy(readings, drop_markup)
+    policy.tell([job.text for job in jobs])
     ready = bundle.load(model, WorkDir(directory), str(resolve_device(device)))
-    results = prediction.predict(ready, jobs, Lexicon(lexicon, guess=guess), on_error)
+    results = prediction.predict(ready, jobs, Lexicon(lexicon, guess=guess), on_error, policy)
     if as_json:
         print_json([{"model": ready.name, **result.as_dict()} for result in results])
         return
@@ -88,6 +93,11 @@ def _show(results: list[Result]) -> None:
         for one in results
     ]
     title = f"{results[0].target}, from {low:g} to {high:g} (± over {len(results[0].seeds)} seeds)"
-    print_table(title, ("file", "seconds", "score", "text matches", "words"), rows)
+    columns = ["file", "seconds", "score", "text matches", "words"]
+    if any(one.readings for one in results):
+        columns.append("read as")
+        for row, one in zip(rows, results, strict=True):
+            row.append("; ".join(f"{each.written}: {each.said}" for each in one.readings))
+    print_table(title, columns, rows)
     if any(word.guessed for one in results for word in one.words):
         print("*: pronunciation guessed")

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from speechkit.acoustic.phones import ARPABET, pure
+from speechkit.characters import visible
 from speechkit.errors import DataError
 from speechkit.pronunciation import raters
 from speechkit.pronunciation.label_tables import examine, table_name
@@ -99,5 +100,5 @@ def find_faults(
 
 
 def _words(text: str) -> list[str]:
-    found = (_NOT_IN_WORDS.sub("", word) for word in text.upper().split())
+    found = (_NOT_IN_WORDS.sub("", word) for word in visible(text).upper().split())
     return [word for word in found if word]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from speechkit.errors import UserError
-from speechkit.kaldi import lenient, subset
+from speechkit.kaldi import lenient, subset, transcripts
 from speechkit.kaldi.data import order_clashes
 from speechkit.kaldi.lenient import Row, Table, show
 from speechkit.kaldi.problems import Problem, Report
@@ -103,6 +103,8 @@ class _Checker:
         self.speaker_tables()
         recordings = self.segment_lines()
         self.pipes(allow_pipes)
+        for kind, line, message in transcripts.find_faults(self.rows.get("text", {})):
+            self.add(kind, "text", line, message)
         self.label_files()
         self.mixtures()
         if with_audio:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from speechkit.acoustic.lexicon import Lexicon, normalise_text
+from speechkit.acoustic.lexicon import Lexicon
+from speechkit.acoustic.readings import Policy
 from speechkit.errors import UserError
 from speechkit.pronunciation import ctc_gop
 from speechkit.pronunciation.assessment import (
@@ -18,13 +19,18 @@ from speechkit.pronunciation.assessment import (
 from speechkit.pronunciation.bundle import Ready
 from speechkit.pronunciation.feature_settings import Extracted, Request
 from speechkit.pronunciation.recordings import Job, load, of_each, say_mismatch
+from speechkit.pronunciation.set_words import words_of_text
 
 _SQUEEZED = 3  # frames: one for each state of an HMM
 _CLEAR_NATS = 1.0
 
 
 def predict(
-    ready: Ready, jobs: Iterable[Job], lexicon: Lexicon, on_error: str = "stop"
+    ready: Ready,
+    jobs: Iterable[Job],
+    lexicon: Lexicon,
+    on_error: str = "stop",
+    policy: Policy | None = None,
 ) -> list[Result]:
     """Score recordings.
 
@@ -33,16 +39,17 @@ def predict(
         jobs: recordings with their texts.
         lexicon: of the pronunciations.
         on_error: ``stop`` at the first that cannot be scored, or ``skip`` it with a warning.
+        policy: for numbers and marks in the texts.
 
     Raises:
         UserError: a recording cannot be scored (``stop``), or none can.
     """
-    done = of_each(jobs, lambda job: predict_one(ready, job, lexicon), on_error)
+    done = of_each(jobs, lambda job: predict_one(ready, job, lexicon, policy), on_error)
     lexicon.report()
     return done
 
 
-def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
+def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None = None) -> Result:
     """Score one recording.
 
     Raises:
@@ -50,9 +57,10 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
             empty or has words that cannot be pronounced.
     """
     samples, seconds = load(job.file, ready.pipeline.sample_rate)
-    texts = normalise_text(job.text)
-    words = lexicon.words(texts)
-    request = Request(samples, words, texts=texts, keep_evidence=True)
+    words = words_of_text(job.text, lexicon, policy)
+    request = Request(
+        samples, words.variants, texts=words.texts, keep_evidence=True, choices=words.choices
+    )
     extracted = ready.pipeline.extract_many([request])[0]
     if isinstance(extracted, UserError):
         raise extracted

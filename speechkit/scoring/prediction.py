@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.acoustic.lexicon import Lexicon, normalise_text
+from speechkit.acoustic.lexicon import Lexicon
+from speechkit.acoustic.readings import Policy, Reading, as_field
 from speechkit.errors import UserError
-from speechkit.pronunciation.feature_settings import Extracted, Request
+from speechkit.pronunciation.feature_settings import Extracted, Request, as_read
 from speechkit.pronunciation.recordings import Job, load, of_each, say_mismatch
+from speechkit.pronunciation.set_words import words_of_text
 from speechkit.scoring.bundle import Ready
 from speechkit.scoring.data import single
 
@@ -42,7 +44,8 @@ class Result:
         score: mean of the seeds, on that scale.
         spread: standard deviation over the seeds.
         seeds: seed -> its score.
-        words: in order.
+        words: in order, as they are said.
+        readings: how what can be said in several ways (``1984``) was read.
     """
 
     file: str
@@ -56,6 +59,7 @@ class Result:
     spread: float
     seeds: dict[int, float]
     words: list[SpokenWord] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -79,11 +83,16 @@ class Result:
                 }
                 for word in self.words
             ],
+            **as_field(self.readings),
         }
 
 
 def predict(
-    ready: Ready, jobs: Iterable[Job], lexicon: Lexicon, on_error: str = "stop"
+    ready: Ready,
+    jobs: Iterable[Job],
+    lexicon: Lexicon,
+    on_error: str = "stop",
+    policy: Policy | None = None,
 ) -> list[Result]:
     """Score recordings.
 
@@ -92,16 +101,17 @@ def predict(
         jobs: recordings with their texts.
         lexicon: of the pronunciations.
         on_error: ``stop`` at the first that cannot be scored, or ``skip`` it with a warning.
+        policy: for numbers and marks in the texts.
 
     Raises:
         UserError: a recording cannot be scored (``stop``), or none can.
     """
-    done = of_each(jobs, lambda job: predict_one(ready, job, lexicon), on_error)
+    done = of_each(jobs, lambda job: predict_one(ready, job, lexicon, policy), on_error)
     lexicon.report()
     return done
 
 
-def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
+def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None = None) -> Result:
     """Score one recording.
 
     Raises:
@@ -110,8 +120,8 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
     """
     made: dict[int, Extracted] = {}
     samples, seconds = load(job.file, ready.pipelines[0].sample_rate)
-    texts = normalise_text(job.text)
-    request = Request(samples, lexicon.words(texts), texts=texts)
+    words = words_of_text(job.text, lexicon, policy)
+    request = Request(samples, words.variants, texts=words.texts, choices=words.choices)
     scores = []
     for model, pipeline in zip(ready.models, ready.pipelines, strict=True):
         if id(pipeline) not in made:
@@ -119,6 +129,7 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
             if isinstance(found, UserError):
                 raise found
             made[id(pipeline)] = found
+            request = as_read(request, next(iter(made.values())))  # all read it as the first
         extracted = made[id(pipeline)]
         one = single(extracted.features, extracted.rows, ready.inputs, ready.features)
         scores.append(float(model.predict(one)[0]))
@@ -141,6 +152,7 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
         float(points.std(ddof=1)) if len(points) > 1 else 0.0,
         dict(zip(numbers, points.tolist(), strict=True)),
         _words(first, lexicon),
+        first.readings,
     )
 
 
