@@ -54,6 +54,7 @@ _JOINTS: dict[str, list[Said]] = {
     "X": [("BY",), ("TIMES",), ("X",)],
     ".": [("DOT",), ("POINT",)],
 }
+_JOINT = {"-": r"\s?-\s?", ":": ":", "X": r"\s?X\s?", ".": r"\."}
 _SCALES = {"K": "THOUSAND", "M": "MILLION", "BN": "BILLION", "B": "BILLION"}
 _WORDS_OF_SCALE = ("THOUSAND", "MILLION", "BILLION", "TRILLION")
 _SIGNS = "".join(MONEY)
@@ -124,13 +125,22 @@ def power_readings(power: str) -> list[Said]:
 
 def _range(found: re.Match[str]) -> list[Slot]:
     """``3-4``, ``1939-45``, ``555-1234``, ``10:2``, ``4X4``, ``192.168.1.1``."""
-    pieces = re.split(r"(\s?[-:X]\s?|\.)" if "." not in found["joint"] else r"(\.)", found.group())
-    numbers, joints = pieces[::2], [joint.strip() or "-" for joint in pieces[1::2]]
-    slots: list[Slot] = [(numbers[0], _item(numbers[0].strip()))]
-    for joint, number in zip(joints, numbers[1:], strict=True):
-        after = _item(number.strip())
-        joints_of = _JOINTS[joint] if len(after) <= 4 else _JOINTS[joint][:4]
-        slots.append((joint + number, [(*j, *s) for j in joints_of for s in after]))
+    text = found.group()
+    sign = found["joint"].strip()[0] if found["joint"][0] not in "0123456789" else "."
+    part, joint = re.compile({"-": _ITEM, ".": "[0-9]+"}.get(sign, _N)), re.compile(_JOINT[sign])
+    slots: list[Slot] = []
+    at = 0
+    while at < len(text):
+        between = joint.match(text, at) if slots else None
+        begin = between.end() if between else at
+        number = part.match(text, begin)
+        assert number is not None, text
+        said = _item(number.group())
+        if slots:
+            joints = _JOINTS[sign] if len(said) <= 4 else _JOINTS[sign][:4]
+            said = [(*j, *s) for j in joints for s in said]
+        slots.append((text[at : number.end()], said))
+        at = number.end()
     return joined(slots)
 
 
