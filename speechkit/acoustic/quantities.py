@@ -27,7 +27,7 @@ from speechkit.acoustic.units import COINS, LETTERS, MONEY, ONE_LETTER, SPACED, 
 
 MAX_READINGS = 80  # of one piece; what has more is aligned in two pieces, one after the other
 
-_N = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|(?<![0-9A-Z])\.[0-9]+"
+_N = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|(?<![0-9A-Z.])\.[0-9]+"
 _UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
 _FAR = "|".join(sorted(map(re.escape, SPACED), key=len, reverse=True))
 _ITEM = (
@@ -242,7 +242,9 @@ def _one(found: re.Match[str]) -> list[Slot]:
 
 
 def _negative(found: re.Match[str]) -> list[Slot]:
-    return [(found.group(), with_endings([("MINUS",), ("NEGATIVE",)], _item(found["item"])))]
+    """``-5``; the hyphen may also be a dash."""
+    signs: list[Said] = [("MINUS",), ("NEGATIVE",), ()]
+    return [(found.group(), [(*sign, *said) for sign in signs for said in _item(found["item"])])]
 
 
 def _refused(found: re.Match[str]) -> list[Slot]:
@@ -289,7 +291,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Slot]]], .
         (rf"(?:{_N})(?P<joint>(?:\s?X\s?|:)(?:{_N}))(?![.,:/^-]?[0-9]|['’]?[A-Z]|/)", _range),
         (rf"#\s?(?P<number>{_N})", _hash),
         (r"'(?P<year>[0-9]{2})(?P<plural>S)?(?![0-9A-Z])", _short_year),
-        (rf"(?<![A-Z0-9])-(?P<item>{_ITEM})", _negative),
+        (rf"(?<![A-Z0-9-])-(?P<item>{_ITEM})", _negative),
         (_ITEM, _one),
         (r"\^(?P<power>-?[0-9]+)", _power),
     )

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from speechkit.acoustic.numerals import IN_WORDS
 from speechkit.acoustic.spoken import Token, refuse_several, tokens_of
-from speechkit.errors import require_choice
+from speechkit.errors import UserError, require_choice
 from speechkit.log import logger
 from speechkit.markup import tell_dropped, without_marks
 from speechkit.text import write_tsv
 
+MAX_WORDS = 20_000  # of all readings of what can be said in several ways, in one text
 READINGS = ("likeliest", "error")
 
 
@@ -109,7 +111,11 @@ def as_field(readings: Sequence[Reading]) -> dict[str, Any]:
 
 
 def lay_out(tokens: Sequence[Token]) -> tuple[tuple[str, ...], tuple[Choice, ...]]:
-    """The words of all readings one behind the other, and the choices among them."""
+    """The words of all readings one behind the other, and the choices among them.
+
+    Raises:
+        UserError: there are too many readings to align them all.
+    """
     words: list[str] = []
     choices = []
     for token in tokens:
@@ -119,6 +125,13 @@ def lay_out(tokens: Sequence[Token]) -> tuple[tuple[str, ...], tuple[Choice, ...
             words += reading
         if len(spans) > 1:
             choices.append(Choice(token.written, tuple(spans)))
+    count = sum(choice.spans[-1][1] - choice.spans[0][0] for choice in choices)
+    if count > MAX_WORDS:
+        raise UserError(
+            f"{len(choices)} pieces of the text can be said in so many ways ({count} words) that "
+            f"they cannot all be aligned; at most {MAX_WORDS} words can.",
+            f"{IN_WORDS} Or cut the recording and its text into parts.",
+        )
     return tuple(words), tuple(choices)
 
 

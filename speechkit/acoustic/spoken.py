@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from speechkit.acoustic.numerals import IN_WORDS, Said, number_words
-from speechkit.acoustic.quantities import PATTERNS
 from speechkit.characters import visible
 from speechkit.errors import UserError
 from speechkit.markup import refuse_marks, short
@@ -42,7 +42,8 @@ _WORD = re.compile(
     r"|(?P<number>(?<![A-Z0-9])NO\.(?=\s?[0-9]))"
     r"|(?P<word>'?[A-Z]+(?:['-][A-Z]+)*'?)"
 )
-_SIGN = re.compile(r"[&%@+=×÷±]|(?<![A-Z0-9])-(?=[$£€¥₹])")
+_SIGN = re.compile(r"[&%@+=×÷±]|(?<![A-Z0-9-])-(?=[$£€¥₹])")
+_STARTS = frozenset("0123456789$£€¥₹.#-'^")  # of quantities
 _MORE = re.compile(r"[.,:/^]?[0-9]|['’]?[A-Z]|/|-\s?[$£€¥₹#0-9]")
 
 
@@ -149,6 +150,10 @@ def _words(match: re.Match[str]) -> list[Said]:
 
 def _quantity(plain: str, at: int, text: str) -> list[tuple[str, list[Said]]]:
     """What digits and signs here stand for, in one piece or several; none if nothing does."""
+    if plain[at] not in _STARTS:
+        return []
+    from speechkit.acoustic.quantities import PATTERNS  # most texts do without
+
     for pattern, say in PATTERNS:
         if match := pattern.match(plain, at):
             slots = say(match)
@@ -164,8 +169,10 @@ def _quantity(plain: str, at: int, text: str) -> list[tuple[str, list[Said]]]:
     return []
 
 
-def _plain(text: str) -> tuple[str, list[int]]:
+def _plain(text: str) -> tuple[str, Sequence[int]]:
     """Capitals without accents, ``^2`` for a raised 2; and where each character is from."""
+    if text.isascii():
+        return text.upper(), range(len(text))
     parts: list[str] = []
     origin: list[int] = []
     raised = False
@@ -192,13 +199,9 @@ def _latin(character: str) -> str:
 
 def _word_numbers(text: str) -> list[int]:
     """For each character the number of written words before it (its own not counted)."""
-    numbers, count, inside = [], -1, False
-    for character in text:
-        if character.isspace():
-            inside = False
-        elif not inside:
-            count, inside = count + 1, True
-        numbers.append(max(count, 0))
+    numbers: list[int] = []
+    for count, word in enumerate(re.finditer(r"\S+\s*", text)):
+        numbers += [count] * (word.end() - len(numbers))
     return numbers
 
 

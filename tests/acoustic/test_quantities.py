@@ -73,6 +73,7 @@ ONE = {
     "50%": "fifty percent",
     "21st": "twenty first",
     "MP3": "mp three",
+    "wait--5 ...6": "wait five six",
     "H₂O": "h two o",
     "$5 million": "five million dollars",
     "a@b & c": "a at b and c",

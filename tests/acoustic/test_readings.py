@@ -140,6 +140,12 @@ def test_too_short_audio_counts_the_shortest_reading():
         align(model, short, WORDS, choices=CHOICES)
 
 
+def test_too_many_readings_are_refused():
+    assert lay_out(tokens_of("1984 " * 100))
+    with pytest.raises(UserError, match="700 pieces of the text"):
+        lay_out(tokens_of("1984 " * 700))
+
+
 def test_laid_out_words():
     texts, choices = lay_out(tokens_of("In 104 = 3"))
     assert " ".join(texts[1:4]) == "ONE HUNDRED FOUR" and texts[0] == "IN" and texts[-1] == "THREE"
