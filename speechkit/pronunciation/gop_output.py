@@ -97,7 +97,7 @@ def write(out: Output, workdir: WorkDir, config: Mapping[str, Any], found: Found
         pairs = zip(found.ids, found.ctm, strict=True)
         text = "".join(f"{utterance} {line}\n" for utterance, lines in pairs for line in lines)
         (out.path / "phones.ctm").write_text(text, encoding="utf-8")
-    read = zip(found.ids, found.readings, strict=True)
+    read = zip(found.ids, found.readings, strict=bool(found.readings))  # none of imported ones
     write_readings(out.path, [[u, *row] for u, rows in read for row in rows])
     write_config(out.path, config)
     write_skipped(out.path, found.skipped)

@@ -80,6 +80,15 @@ def test_format_problems_all_at_once(folder: Path) -> None:
     }
 
 
+def test_marks_are_no_scored_words(folder: Path) -> None:
+    lines = (folder / "text").read_text().splitlines()
+    names = [line.split()[0] for line in lines]
+    words = [WordScores("AH", {"accuracy": 5.0})]
+    write_scores(folder, Scores(words=dict.fromkeys(names, words)))
+    (folder / "text").write_text("\n".join([f"{lines[0]} [noise]", *lines[1:]]) + "\n")
+    assert found(folder) == {("markup", "text", 1)}
+
+
 def test_marks_and_invisible_characters_of_texts(folder: Path) -> None:
     lines = (folder / "text").read_text().splitlines()
     lines[0] += " [noise] (laughs)"

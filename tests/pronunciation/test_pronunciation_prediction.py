@@ -190,7 +190,7 @@ def write(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
         ("short", np.full(800, 0.1), "cat", "too short"),
         ("silent", np.zeros(RATE), "cat", "silent"),
         ("cut", say(["K"]), "cat bee " * 20, "longer than the audio"),
-        ("digits", say(CAT_BEE), "1990s", "1990"),
+        ("digits", say(CAT_BEE), "3/4/1990", "1990"),
         ("empty", say(CAT_BEE), "...", "no words"),
     ],
 )
