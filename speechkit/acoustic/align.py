@@ -17,6 +17,7 @@ from speechkit.acoustic import viterbi
 from speechkit.acoustic.base import AcousticModel, Evidence
 from speechkit.acoustic.graph import Graph, Node, Pronunciation, build
 from speechkit.acoustic.phones import KALDI_ID, NOISE, SILENCE, kaldi_name
+from speechkit.acoustic.readings import Choice, slots_of, words_of_path
 from speechkit.errors import UserError
 
 EXTEND_S = 0.1  # how far a CTC phone reaches into the blanks at the edges of its word
@@ -32,7 +33,7 @@ class Segment:
 
     Args:
         phone: as it was given, with its stress.
-        word: index of its word.
+        word: index of its word among those that are said.
         start_frame: first frame.
         end_frame: the frame after the last.
         score: mean log posterior of its label over its frames (of a CTC model: over the frames
@@ -60,7 +61,8 @@ class Alignment:
             edges at most.
         silences: (first frame, frame after the last) of each silence.
         states: ``[T]`` int32, plain state ids ``3 * label + state``; CTC: label ids.
-        variants: which pronunciation was chosen of each word.
+        variants: which pronunciation was chosen of each word that is said.
+        words: which of the given words are said: all, but where there are several readings.
         confidence: 0 to 1, that the text is what is said. With r the rank of each canonical
             phone among the phones of the model (0: the likeliest), by the mean log posteriors
             over its segment, and g the gain in log-likelihood per frame over the same phones
@@ -72,6 +74,7 @@ class Alignment:
     silences: list[tuple[int, int]]
     states: np.ndarray
     variants: list[int]
+    words: list[int]
     confidence: float
 
     @property
@@ -94,8 +97,12 @@ def align(
     evidence: Evidence,
     words: Sequence[Sequence[Pronunciation]],
     transition_scale: float = 1.0,
+    choices: Sequence[Choice] = (),
 ) -> Alignment:
     """Find the likeliest segmentation of a recording into the phones of its text.
+
+    Where the text has several readings, the likeliest is found in the same search, and the
+    result is that of its words alone.
 
     Args:
         model: the model that gave the evidence.
@@ -103,18 +110,20 @@ def align(
         words: for every word its pronunciations (phones with or without stress); the likeliest
             is chosen. Silence may lie before, between and after the words.
         transition_scale: factor of the model's transition log probabilities.
+        choices: which of the words are readings of one piece, of which one is said.
 
     Raises:
         UserError: no words, phones that the model has not, or fewer frames than the text needs.
     """
     scores = evidence.state_scores.detach().float().cpu().numpy()
     posteriors = evidence.log_posteriors.detach().float().cpu().numpy()
-    found = _search(model, scores, words, transition_scale)
+    found = _search(model, scores, words, transition_scale, choices)
     runs = _runs(found)
-    variants = [0] * len(words)
-    for node, _, _ in runs:
-        variants[node.word] = node.variant
-    chosen = [tuple(words[word][variant]) for word, variant in enumerate(variants)]
+    variant_of = {node.word: node.variant for node, _, _ in runs}
+    said = words_of_path(len(words), choices, set(variant_of))
+    place = {word: number for number, word in enumerate(said)}
+    variants = [variant_of[word] for word in said]
+    chosen = [tuple(words[word][variant_of[word]]) for word in said]
     states = _plain(model, found.columns)
     labels = states if model.topology == "ctc" else states // 3
     if model.topology == "ctc":
@@ -123,8 +132,8 @@ def align(
         bounds, silences = [(begin, end) for _, begin, end in runs], _gaps(runs, len(scores))
     segments = [
         Segment(
-            phone=chosen[node.word][node.index],
-            word=node.word,
+            phone=chosen[place[node.word]][node.index],
+            word=place[node.word],
             start_frame=first,
             end_frame=last,
             score=float(posteriors[begin:end, labels[begin]].mean()),
@@ -135,7 +144,7 @@ def align(
     backwards = [[phones[::-1]] for phones in reversed(chosen)]
     other = _search(model, scores, backwards, transition_scale)
     gain = (_likelihood(scores, found) - _likelihood(scores, other)) / len(scores)
-    return Alignment(segments, silences, states, variants, _confidence(ranks, gain))
+    return Alignment(segments, silences, states, variants, said, _confidence(ranks, gain))
 
 
 def _search(
@@ -143,12 +152,16 @@ def _search(
     scores: np.ndarray,
     words: Sequence[Sequence[Pronunciation]],
     transition_scale: float,
+    choices: Sequence[Choice] = (),
 ) -> _Found:
-    graph = build(model, words)
+    graph = build(model, words, choices)
     table = viterbi.flatten(graph, transition_scale)
     path = viterbi.best_path(table, scores)
     if path is None:
-        phones = sum(min(map(len, variants)) for variants in words)
+        phones = sum(
+            min(sum(min(map(len, words[word])) for word in reading) for reading in slot)
+            for slot in slots_of(len(words), choices)
+        )
         raise UserError(
             f"The text is longer than the audio: its {phones} phones need {graph.shortest()} "
             f"frames, the audio has {len(scores)} ({len(scores) * model.frame_shift:.2f} s).",

@@ -15,6 +15,7 @@ import numpy as np
 from speechkit.acoustic.align import Alignment, Segment
 from speechkit.acoustic.base import AcousticModel, Evidence
 from speechkit.acoustic.phones import SILENCE, kaldi_name
+from speechkit.acoustic.readings import Reading, reading_rows, write_readings
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.text import write_tsv
 
@@ -28,6 +29,7 @@ def make_row(
     model: AcousticModel,
     evidence: Evidence,
     alignment: Alignment,
+    readings: Sequence[Reading] = (),
 ) -> Row:
     """What the files need of an utterance, as JSON can hold it."""
     return {
@@ -39,6 +41,7 @@ def make_row(
         "matches": alignment.matches,
         "phone_frames": sum(segment.frames for segment in alignment.segments),
         "score": statistics.fmean(segment.score for segment in alignment.segments),
+        "readings": reading_rows(readings),
     }
 
 
@@ -94,6 +97,9 @@ def write_rows(folder: Path, ark: str, labels: Sequence[str], rows: Sequence[Row
         for r in rows
     ]
     write_tsv(folder / "utterances.tsv", COLUMNS, cells)
+    # Parts of runs before there were readings have none.
+    lines_of = [[row["utt"], *line] for row in rows for line in row.get("readings", ())]
+    write_readings(folder, lines_of)
 
 
 def write_summary(folder: Path, shift: float, rows: Sequence[Row], skipped: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from speechkit.acoustic.align import align
 from speechkit.acoustic.alignment_files import Row, make_row, write_rows, write_summary
 from speechkit.acoustic.base import AcousticModel
 from speechkit.acoustic.models import load_model
+from speechkit.acoustic.readings import Policy, chosen
 from speechkit.errors import UserError
 from speechkit.files import atomic_write
 from speechkit.kaldi import data
@@ -35,6 +36,7 @@ def align_set(
     am: str = "sphinx",
     lexicon: Path | None = None,
     guess: bool = True,
+    policy: Policy | None = None,
     name: str = "",
     device: str = "auto",
     jobs: int = 1,
@@ -52,6 +54,7 @@ def align_set(
         am: acoustic model, see :func:`speechkit.acoustic.models.load_model`.
         lexicon: pronunciations that go before the built-in ones.
         guess: let espeak-ng pronounce words that no lexicon has.
+        policy: for numbers and marks in texts.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
         jobs: processes; 1 works in this process.
@@ -74,6 +77,7 @@ def align_set(
         "model": model.fingerprint,
         "lexicon": str(lexicon) if lexicon else "",
         "guess": guess,
+        **(policy.params() if policy else {}),
     }
     inputs = [*dataset.files(), *score_files(dataset.path), *([lexicon] if lexicon else [])]
     final = workdir.exp("align", set_name, name=name)
@@ -88,7 +92,7 @@ def align_set(
     ) as out:
         if out.up_to_date:
             return final
-        words = words_of_set(dataset, lexicon, guess)
+        words = words_of_set(dataset, lexicon, guess, policy)
         items: list[Item] = [(u, words[u.id]) for u in dataset.utterances]
         run = partial(align_utterance, am=am, root=root, device=where)
         rows, skipped = align_all(
@@ -128,9 +132,10 @@ def align_utterance(item: Item, am: str, root: Path, device: str) -> Row:
     model = _model(am, root, device).for_speaker(utterance.speaker).for_utterance(utterance.id)
     samples, _ = audio.read(utterance.wav, model.sample_rate, utterance.start, utterance.end)
     evidence = model.evidence(samples)
-    return make_row(
-        utterance.id, words.texts, model, evidence, align(model, evidence, words.variants)
-    )
+    found = align(model, evidence, words.variants, choices=words.choices)
+    readings = chosen(words.choices, words.texts, found.words)
+    texts = [words.texts[word] for word in found.words]
+    return make_row(utterance.id, texts, model, evidence, found, readings)
 
 
 def align_all(

@@ -1,26 +1,28 @@
 """The alignment graph: every way to say the words of a text, as states of an acoustic model.
 
 A node is one phone in one context, or one silence. The words' pronunciation variants run side
-by side; between two words lies a silence that may be passed over, and before and after the
-text as well. The phones at a word's edges depend on which way is taken (neighbour or
-silence), so that they come once per context; contexts that the model does not tell apart are
-merged. For ``ctc`` models a silence is the blank, which may also lie between the phones of a
-word, and must between equal labels.
+by side, and so do the readings of what can be said in several ways ("1984"); between two words
+lies a silence that may be passed over, and before and after the text as well. The phones at a
+word's edges depend on which way is taken (neighbour or silence), so that they come once per
+context; contexts that the model does not tell apart are merged. For ``ctc`` models a silence is
+the blank, which may also lie between the phones of a word, and must between equal labels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from speechkit.acoustic.base import AcousticModel, PhoneInContext
 from speechkit.acoustic.phones import SILENCE, pure
+from speechkit.acoustic.readings import Choice, slots_of
 from speechkit.errors import UserError
 
 Pronunciation = Sequence[str]
 Costs = tuple[tuple[float, float], ...]
+Variants = list[tuple[int, tuple[str, ...]]]
 
 
 @dataclass
@@ -79,12 +81,17 @@ class _Open:
     rights: frozenset[str]
 
 
-def build(model: AcousticModel, words: Sequence[Sequence[Pronunciation]]) -> Graph:
+def build(
+    model: AcousticModel,
+    words: Sequence[Sequence[Pronunciation]],
+    choices: Sequence[Choice] = (),
+) -> Graph:
     """The graph of a text.
 
     Args:
         model: gives states and costs; only its inventory and topology are used.
         words: for every word its pronunciations, phones with or without stress.
+        choices: which of the words are readings of one piece, of which one is said.
 
     Raises:
         UserError: no words, a word without pronunciation, a phone that the model has not.
@@ -94,10 +101,11 @@ def build(model: AcousticModel, words: Sequence[Sequence[Pronunciation]]) -> Gra
             "There is nothing to align: the text is empty or a word has no phones.",
             "Give the words that are said in the recording.",
         )
-    return _Builder(model).build([_distinct(variants) for variants in words])
+    distinct = [_distinct(variants) for variants in words]
+    return _Builder(model, distinct).build(slots_of(len(words), choices))
 
 
-def _distinct(variants: Sequence[Pronunciation]) -> list[tuple[int, tuple[str, ...]]]:
+def _distinct(variants: Sequence[Pronunciation]) -> Variants:
     """(number, pure phones) of the variants, without those that differ in stress only."""
     found: dict[tuple[str, ...], int] = {}
     for number, variant in enumerate(variants):
@@ -106,31 +114,51 @@ def _distinct(variants: Sequence[Pronunciation]) -> list[tuple[int, tuple[str, .
 
 
 class _Builder:
-    def __init__(self, model: AcousticModel) -> None:
-        self.model, self.nodes = model, list[Node]()
+    """Args: the model, and (number, pure phones) of the variants of each word."""
+
+    def __init__(self, model: AcousticModel, words: Sequence[Variants]) -> None:
+        self.model, self.words, self.nodes = model, words, list[Node]()
         self.ctc = model.topology == "ctc"
         self._seen: dict[PhoneInContext, tuple[tuple[int, ...], Costs]] = {}
 
-    def build(self, words: Sequence[Sequence[tuple[int, tuple[str, ...]]]]) -> Graph:
-        firsts = [sorted({phones[0] for _, phones in variants}) for variants in words]
+    def build(self, slots: Sequence[Sequence[range]]) -> Graph:
+        """Args: pieces of the text in order, for each its readings as numbers of words."""
+        firsts = [self._firsts(reading[0] for reading in slot) for slot in slots]
         opening = self._silence([])
         starts = [opening.node]
         ends: list[_Open] = [opening]
-        for word, variants in enumerate(words):
-            nexts = firsts[word + 1] if word + 1 < len(words) else []
-            closed: list[_Open] = []
-            for number, phones in variants:
-                closed += self._word(word, number, phones, ends, nexts)
-            if word == 0:  # without the opening silence
+        for number, slot in enumerate(slots):
+            nexts = firsts[number + 1] if number + 1 < len(slots) else []
+            closed = [o for reading in slot for o in self._reading(reading, ends, nexts)]
+            if number == 0:  # without the opening silence
                 starts += [
                     n
                     for n, node in enumerate(self.nodes)
                     if node.index == 0 and opening.node in node.before
                 ]
-            pauses = [o.node for o in closed if SILENCE in o.rights]
-            ends = [*closed, self._silence(pauses)]
+            ends = [*closed, self._pause(closed)]
         finals = [o.node for o in ends if SILENCE in o.rights or o.phone == SILENCE]
         return Graph(self.nodes, starts, finals)
+
+    def _firsts(self, words: Iterable[int]) -> list[str]:
+        """Phones that some words may begin with."""
+        return sorted({phones[0] for word in words for _, phones in self.words[word]})
+
+    def _reading(self, words: range, before: Sequence[_Open], nexts: Sequence[str]) -> list[_Open]:
+        """Add words after the open ends ``before``; return the open ends of the last."""
+        ends, closed = list(before), list[_Open]()
+        for word in words:
+            if word > words[0]:
+                ends = [*closed, self._pause(closed)]
+            rights = nexts if word == words[-1] else self._firsts([word + 1])
+            closed = []
+            for number, phones in self.words[word]:
+                closed += self._word(word, number, phones, ends, rights)
+        return closed
+
+    def _pause(self, closed: Sequence[_Open]) -> _Open:
+        """A silence after the open ends of words."""
+        return self._silence([o.node for o in closed if SILENCE in o.rights])
 
     def _word(
         self,

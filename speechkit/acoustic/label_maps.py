@@ -9,6 +9,7 @@ from pathlib import Path
 
 from speechkit.acoustic.g2p import IPA_TO_ARPABET
 from speechkit.acoustic.phones import ARPABET, NOISE, SILENCE, kaldi_name, pure
+from speechkit.characters import read_text
 from speechkit.errors import UserError
 
 LEAST = 30
@@ -97,8 +98,8 @@ def read_map(file: Path, labels: Sequence[str]) -> dict[str, str]:
         UserError: it cannot be read, a line is broken, or names no label of the model.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(file).splitlines()
+    except OSError as error:
         raise UserError(f"The map of labels {file} cannot be read: {error}.") from error
     table: dict[str, str] = {}
     for number, line in enumerate(lines, 1):

@@ -16,6 +16,7 @@ from pathlib import Path
 from speechkit.acoustic import g2p
 from speechkit.acoustic.phones import ARPABET, pure
 from speechkit.acoustic.spoken import normalise_text, number_words
+from speechkit.characters import read_text, visible
 from speechkit.errors import UserError, closest
 from speechkit.log import logger
 
@@ -85,6 +86,10 @@ class Lexicon:
             self.guessed.add(word)
         return [list(self._known[word.upper()]) for word in words]
 
+    def knows(self, word: str) -> bool:
+        """Whether a pronunciation of the word need not be guessed."""
+        return bool(self._find(word.upper()))
+
     def report(self) -> None:
         """Warn about the words that espeak-ng pronounced, if there are any."""
         if not self.guessed:
@@ -138,10 +143,9 @@ def read_lexicon(file: Path) -> dict[str, list[Pronunciation]]:
         UserError: the file cannot be read, a line has no phones, or a phone is not ARPAbet.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise UserError(f"The lexicon {file} cannot be read: {reason}.") from error
+        lines = visible(read_text(file)).splitlines()
+    except OSError as error:
+        raise UserError(f"The lexicon {file} cannot be read: {error.strerror}.") from error
     table: dict[str, list[Pronunciation]] = {}
     for number, line in enumerate(lines, 1):
         word, *phones = line.split() or [""]

@@ -12,6 +12,7 @@ import numpy as np
 
 from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.phones import KALDI_ID, kaldi_name
+from speechkit.characters import read_text
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkTable
 
@@ -179,8 +180,8 @@ def read_labels(file: Path) -> list[str]:
         DataError: neither.
     """
     try:
-        rows = [line.split() for line in file.read_text(encoding="utf-8").splitlines() if line]
-    except (OSError, UnicodeDecodeError) as error:
+        rows = [line.split() for line in read_text(file).splitlines() if line]
+    except OSError as error:
         raise DataError(f"{file} cannot be read: {error}.") from error
     if {len(row) for row in rows} == {1}:
         return [row[0] for row in rows]

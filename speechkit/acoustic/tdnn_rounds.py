@@ -18,6 +18,7 @@ import torch
 from speechkit.acoustic import alignment_stage, tdnn_folder
 from speechkit.acoustic.alignment_files import write_rows, write_summary
 from speechkit.acoustic.features import SHIFT_S
+from speechkit.acoustic.readings import READINGS, Policy
 from speechkit.acoustic.tdnn_folder import Card
 from speechkit.acoustic.tdnn_source import ALIGNMENT, Source
 from speechkit.errors import UserError
@@ -67,8 +68,9 @@ def words_of(source: Source) -> dict[str, Words | UserError]:
     manifest = read_manifest(source.alignment) or {}
     flags: Mapping[str, Any] = manifest.get("params", {})
     lexicon = flags.get("lexicon")
+    policy = Policy(flags.get("readings", READINGS[0]), bool(flags.get("drop_markup", False)))
     found = words_of_set(
-        source.dataset, Path(lexicon) if lexicon else None, bool(flags.get("guess", True))
+        source.dataset, Path(lexicon) if lexicon else None, bool(flags.get("guess", True)), policy
     )
     words = {utterance.id: found[utterance.id] for utterance in source.aligned()}
     wrong = [error for error in words.values() if isinstance(error, UserError)]
@@ -175,7 +177,7 @@ def store(out: Output, sources: Sequence[Source]) -> None:
         name = source.dataset.path.name
         folder = out.path / "align" / name
         folder.mkdir(parents=True, exist_ok=True)
-        for file in (*ALIGNMENT, "words.ctm", _SUMMARY, "skipped.tsv"):
+        for file in (*ALIGNMENT, "words.ctm", _SUMMARY, "skipped.tsv", "readings.tsv"):
             if (source.alignment / file).exists() and not file.startswith("ali."):
                 (folder / file).write_bytes((source.alignment / file).read_bytes())
         ark = str((out.final / "align" / name / "ali.ark").relative_to(source.root))

@@ -27,6 +27,8 @@ def align(
     g2p: Annotated[
         bool, typer.Option(help="Let espeak-ng pronounce words that are in no lexicon.")
     ] = True,
+    readings: options.Readings = "likeliest",
+    drop_markup: options.DropMarkup = False,
     name: options.OutName = "",
     directory: options.Dir = Path("."),
     device: options.Device = "auto",
@@ -44,6 +46,7 @@ def align(
     phones are those of the set's phone_scores.tsv, or looked up for its text.
     """
     from speechkit.acoustic.alignment_stage import align_set
+    from speechkit.acoustic.readings import Policy
     from speechkit.cli.output import print_summary
     from speechkit.workdir import WorkDir
 
@@ -53,6 +56,7 @@ def align(
         am=am,
         lexicon=lexicon,
         guess=g2p,
+        policy=Policy(readings, drop_markup),
         name=name,
         device=device,
         jobs=options.resolve_jobs(jobs),

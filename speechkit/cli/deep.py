@@ -35,6 +35,8 @@ def extract_deep(
     g2p: Annotated[
         bool, typer.Option(help="Let espeak-ng pronounce words that are in no lexicon.")
     ] = True,
+    readings: options.Readings = "likeliest",
+    drop_markup: options.DropMarkup = False,
     name: options.OutName = "",
     directory: options.Dir = Path("."),
     device: options.Device = "auto",
@@ -51,6 +53,7 @@ def extract_deep(
     Writes exp/deep/SET/deep.{ark,scp}, rows.tsv, phones.ctm, phones.txt, features.json and
     summary.json.
     """
+    from speechkit.acoustic.readings import Policy
     from speechkit.cli.output import print_summary
     from speechkit.pronunciation.feature_settings import DEEP, FeatureSettings
     from speechkit.pronunciation.gop_stage import extract
@@ -62,6 +65,7 @@ def extract_deep(
         FeatureSettings((am,), DEEP, align_with, layer=layer, level=level),
         lexicon=lexicon,
         guess=g2p,
+        policy=Policy(readings, drop_markup),
         name=name,
         device=device,
         jobs=options.resolve_jobs(jobs),

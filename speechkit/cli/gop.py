@@ -45,6 +45,8 @@ def extract_gop(
     g2p: Annotated[
         bool, typer.Option(help="Let espeak-ng pronounce words that are in no lexicon.")
     ] = True,
+    readings: options.Readings = "likeliest",
+    drop_markup: options.DropMarkup = False,
     import_from: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
@@ -83,6 +85,7 @@ def extract_gop(
             workdir, set_name, import_from, keys=keys, name=name, on_error=on_error, force=force
         )
     else:
+        from speechkit.acoustic.readings import Policy
         from speechkit.errors import require_choice
         from speechkit.pronunciation.feature_settings import METHODS, FeatureSettings
         from speechkit.pronunciation.gop_stage import extract
@@ -94,6 +97,7 @@ def extract_gop(
             FeatureSettings(tuple(am), method, align_with, prosody, stp=stp),
             lexicon=lexicon,
             guess=g2p,
+            policy=Policy(readings, drop_markup),
             name=name,
             device=device,
             jobs=options.resolve_jobs(jobs),

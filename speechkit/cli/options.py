@@ -62,6 +62,21 @@ Force = Annotated[
 ]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Local processes; 0: one per CPU.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Fixes every random draw.")]
+Readings = Annotated[
+    str,
+    typer.Option(
+        "--readings",
+        help="What can be said in several ways (1984, 3-4, $5): likeliest aligns all readings and "
+        "takes the likeliest, error stops and shows them.",
+    ),
+]
+DropMarkup = Annotated[
+    bool,
+    typer.Option(
+        "--drop-markup",
+        help="Leave marks in texts that are not said, as [laughter], (laughs), <noise>, out.",
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
 Set = Annotated[str, typer.Option("--set", help="The set to read: a folder of data/.")]

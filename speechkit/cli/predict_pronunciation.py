@@ -51,6 +51,8 @@ def predict_pronunciation(
             "--g2p/--no-g2p", help="Let espeak-ng pronounce words that no lexicon has, or refuse."
         ),
     ] = True,
+    readings: options.Readings = "likeliest",
+    drop_markup: options.DropMarkup = False,
     on_error: Annotated[
         str, typer.Option("--on-error", help="A broken recording: stop, or skip and name it.")
     ] = "stop",
@@ -67,6 +69,7 @@ def predict_pronunciation(
     Prints each recording with its words and phones coloured by score, and for badly said
     phones what was probably said instead; --json gives everything as data.
     """
+    from speechkit.acoustic.readings import Policy
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.prediction.stream import How
     from speechkit.pronunciation import recordings as given
@@ -74,7 +77,8 @@ def predict_pronunciation(
 
     items = given.jobs_of(recordings or [], text, trans)
     given.require_text(text, trans)
-    setup = given.Setup(model, directory, device, lexicon, guess)
+    policy = Policy(readings, drop_markup)
+    setup = given.Setup(model, directory, device, lexicon, guess, policy)
     found = predict(setup, items, How(on_error, options.resolve_jobs(jobs), save, force))
     print_predictions(found, as_json, _View)
 

@@ -49,6 +49,8 @@ def predict_scoring(
             "--g2p/--no-g2p", help="Let espeak-ng pronounce words that no lexicon has, or refuse."
         ),
     ] = True,
+    readings: options.Readings = "likeliest",
+    drop_markup: options.DropMarkup = False,
     on_error: Annotated[
         str, typer.Option("--on-error", help="A broken recording: stop, or skip and name it.")
     ] = "stop",
@@ -64,6 +66,7 @@ def predict_scoring(
 
     On the scale of the scores that the model learned from, the mean of its seeds.
     """
+    from speechkit.acoustic.readings import Policy
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.prediction.stream import How
     from speechkit.pronunciation import recordings as given
@@ -71,7 +74,8 @@ def predict_scoring(
 
     items = given.jobs_of(recordings or [], text, trans)
     given.require_text(text, trans)
-    setup = given.Setup(model, directory, device, lexicon, guess)
+    policy = Policy(readings, drop_markup)
+    setup = given.Setup(model, directory, device, lexicon, guess, policy)
     found = predict(setup, items, How(on_error, options.resolve_jobs(jobs), save, force))
     print_predictions(found, as_json, lambda: _View(items))
 
@@ -81,6 +85,7 @@ class _View:
         self._items = items
         self._table: RowTable | None = None
         self._guessed = False
+        self._readings: list[str] = []
 
     def add(self, result: Result) -> None:
         from speechkit.cli.prediction_output import RowTable
@@ -100,6 +105,7 @@ class _View:
             " ".join(word.word + "*" * word.guessed for word in result.words),
         )
         self._table.add([row])
+        self._readings += [f"{result.file}: {r.written} read as {r.said}" for r in result.readings]
 
     def _widest(self) -> Sequence[str]:
         if len(self._items) < 2:
@@ -112,5 +118,7 @@ class _View:
     def close(self) -> None:
         if self._table is not None:
             self._table.close()
+        for line in self._readings:
+            print(line)
         if self._guessed:
             print("*: pronunciation guessed")

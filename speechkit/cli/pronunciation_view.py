@@ -39,6 +39,10 @@ def render(result: Result) -> RenderableType:
     if result.utterance:
         parts.append(_whole(result))
     parts.append(_words(result))
+    for reading in result.readings:
+        count = len(reading.others)
+        others = f"{count} other readings fit" if count > 1 else "another reading fits"
+        parts.append(Text(f"  '{reading.written}' read as: {reading.said} ({others} less)", "dim"))
     return Group(*parts, "")
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.audio import SUFFIXES
+from speechkit.characters import read_text
 from speechkit.errors import UserError
 from speechkit.log import logger
 from speechkit.pronunciation.scores import RaterScores, Scores
@@ -210,21 +211,16 @@ class Names:
 
 
 def read_lines(path: Path) -> list[str]:
-    """Lines of a UTF-8 text file; a byte order mark and CRLF line ends are taken off.
+    """Lines of a text file in UTF-8 (UTF-16 with a byte order mark), without line ends.
 
     Raises:
-        UserError: it cannot be read or is not UTF-8.
+        UserError: it cannot be read or is in another encoding.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8 text (byte {error.start}).",
-            f"If it is text, convert it with: iconv -f latin1 -t utf-8 {path}",
-        ) from error
+        text = read_text(path)
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def parse_gender(value: str, where: str) -> str:

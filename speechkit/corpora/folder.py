@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.audio_file import SUFFIXES, UNREAD_SUFFIXES
+from speechkit.characters import visible
 from speechkit.corpora.common import (
     Corpus,
     CorpusSet,
@@ -190,7 +191,7 @@ def read_table(path: Path, names: Names) -> CorpusSet:
         # os.path.join, as for an absolute path it drops the folder in front
         file = full_path(Path(os.path.join(path.parent, row["path"])))  # noqa: PTH118
         utterance = names.clean(row.get("utt", "")) or utterance_id(speaker, names.clean(file.stem))
-        whole.items.append(Item(utterance, file, speaker, row.get("text", "")))
+        whole.items.append(Item(utterance, file, speaker, visible(row.get("text", ""))))
         where = f"{path}:{number}"
         if row.get("gender"):
             _once(whole.gender, speaker, parse_gender(row["gender"], where), where)

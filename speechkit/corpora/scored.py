@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from speechkit.acoustic.phones import ARPABET, pure
+from speechkit.characters import visible
 from speechkit.errors import DataError
+from speechkit.markup import without_marks
 from speechkit.pronunciation import raters
 from speechkit.pronunciation.label_tables import examine, table_name
 from speechkit.pronunciation.scores import LEVELS, Scores
@@ -61,9 +63,10 @@ def check_scores(
     for name in sorted(set(wanted) - scores.names()):
         problems.add("utterances without scores", name)
     for name, words in scores.words.items():
-        said = _words(texts.get(name, ""))
+        text = texts.get(name, "")
+        said = _words(text)
         scored = [word for item in words for word in _words(item.word)]
-        if said and said != scored:
+        if said and scored not in (said, _words(without_marks(text))):
             message = f"{name}: '{' '.join(scored)}' was scored, the text is '{' '.join(said)}'"
             problems.add(_WORDS, message)
     for name, phones in scores.phones.items():
@@ -99,5 +102,5 @@ def find_faults(
 
 
 def _words(text: str) -> list[str]:
-    found = (_NOT_IN_WORDS.sub("", word) for word in text.upper().split())
+    found = (_NOT_IN_WORDS.sub("", word) for word in visible(text).upper().split())
     return [word for word in found if word]

@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from speechkit.characters import read_text, visible
 from speechkit.corpora.scored import Problems
 from speechkit.errors import DataError
 from speechkit.kaldi.data import read_table
@@ -39,7 +40,7 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
         DataError: it is not a JSON object.
     """
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8-sig"))
+        loaded = json.loads(read_text(path))
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}.", "Copy it again.") from None
     if not isinstance(loaded, dict):
@@ -54,7 +55,9 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
             continue
         if words:
             scores.words[name] = [
-                WordScores(str(word.get("text", "")), entry.values("word", word, f" word {index}"))
+                WordScores(
+                    visible(str(word.get("text", ""))), entry.values("word", word, f" word {index}")
+                )
                 for index, word in enumerate(words)
             ]
         phones = [entry.phones(index, word) for index, word in enumerate(words)]
@@ -94,7 +97,7 @@ class _Entry:
             return []
         values = [self._number("phone", "accuracy", value, where) for value in given]
         return [
-            PhoneScore(_POSITION.sub("", str(phone).strip()), index, _or_nan(values, k))
+            PhoneScore(_POSITION.sub("", visible(str(phone)).strip()), index, _or_nan(values, k))
             for k, phone in enumerate(phones)
         ]
 

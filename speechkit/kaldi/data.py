@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from speechkit.audio_file import Pipe
+from speechkit.characters import read_text, visible
 from speechkit.errors import DataError
 
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")
@@ -77,16 +78,10 @@ def read_table(path: Path) -> dict[str, str]:
 
     Raises:
         DataError: not UTF-8, an empty line, a key that comes twice, or a line without a
-            value (``text`` alone may have empty values).
+            value (``text`` alone may have empty values, and is read as it looks).
     """
     table: dict[str, str] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 (byte {error.start}).",
-            f"Convert it with: iconv -f latin1 -t utf-8 {path}",
-        ) from error
+    lines = read_text(path).removesuffix("\n").split("\n")
     for number, line in enumerate(lines if lines != [""] else [], 1):
         key, *rest = line.split(maxsplit=1)[:2] or [""]
         value = rest[0].strip() if rest else ""
@@ -94,7 +89,7 @@ def read_table(path: Path) -> dict[str, str]:
             raise DataError(f"{path}:{number}: expected 'key value', found '{line}'.", _SEE)
         if key in table:
             raise DataError(f"{path}:{number}: the key '{key}' comes twice.", _SEE)
-        table[key] = value
+        table[key] = visible(value) if path.name == "text" else value
     return table
 
 

@@ -118,6 +118,7 @@ def _clean(table: lenient.Table, log: _Log) -> list[Row]:
         ("spaces", "took off stray white space"),
         ("blank-line", "dropped blank lines"),
         ("bom", "took off the byte order mark"),
+        ("utf-16", "wrote it in UTF-8"),
         ("no-newline", "ended the last line"),
     ):
         for _ in range(Counter(fault[0] for fault in table.faults)[kind]):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from speechkit.characters import BOM, encoding_of, unmarked_encoding
 from speechkit.kaldi.data import TABLES
 
-BOM = "\ufeff"
 _WHITE = " \t\r\f\v"  # what Kaldi splits at; other Unicode spaces belong to the word
 
 
@@ -73,13 +73,17 @@ def table_names(folder: Path) -> list[str]:
 def read(path: Path) -> Table:
     """Read a table, whatever is in it."""
     table = Table(path)
-    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    text = _decoded(path.read_bytes(), table)
     if not text:
         table.faults.append(("empty-file", 1, "the file is empty"))
         return table
     if text.startswith(BOM):
         table.faults.append(("bom", 1, "the file starts with a byte order mark"))
         text = text[1:]
+    if BOM in text:  # of files that were put together
+        where = text[: text.index(BOM)].count("\n") + 1
+        table.faults.append(("bom", where, "a byte order mark lies within the file"))
+        text = text.replace(BOM, "")
     lines = text.split("\n")
     if lines[-1] == "":
         del lines[-1]
@@ -106,6 +110,21 @@ def read(path: Path) -> Table:
             seen[key] = row
     table.faults.extend(_unsorted(table.rows))
     return table
+
+
+def _decoded(content: bytes, table: Table) -> str:
+    """The text, with bytes that are not UTF-8 as surrogates."""
+    marked = encoding_of(content)
+    encoding = unmarked_encoding(content) if marked == "UTF-8" else marked
+    if encoding:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            pass  # told line by line
+        else:
+            table.faults.append(("utf-16", 1, f"the file is {encoding}, not UTF-8"))
+            return text
+    return content.decode("utf-8", "surrogateescape")
 
 
 def _split(line: str) -> tuple[str, str, str]:

@@ -16,7 +16,12 @@ _BY_HAND = "Correct it by hand."
 KINDS: dict[str, tuple[str, str]] = {
     "missing-file": ("error", "Make the file; it is not a Kaldi data directory without it."),
     "empty-file": ("error", "Fill the file, or remove it if it is an optional one."),
-    "not-utf-8": ("error", "Convert it: iconv -f latin1 -t utf-8 FILE (name the true encoding)."),
+    "not-utf-8": (
+        "error",
+        "Convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW (name the encoding that it truly "
+        "has), and use NEW in its place.",
+    ),
+    "utf-16": ("error", "--fix writes it in UTF-8."),
     "bom": ("error", _FIX),
     "crlf": ("error", _FIX),
     "blank-line": ("error", _FIX),
@@ -49,6 +54,11 @@ KINDS: dict[str, tuple[str, str]] = {
     "tab": ("warning", "speechkit reads it, some Kaldi scripts do not; --fix writes spaces."),
     "spaces": ("warning", _FIX),
     "empty-text": ("warning", "Add the transcript if a stage is to use it."),
+    "markup": (
+        "warning",
+        "Stages that read texts refuse them: give --drop-markup there, or take them out.",
+    ),
+    "invisible": ("warning", "Stages read texts as they look; take the characters out if need be."),
     "no-text": ("warning", "Add the transcript if a stage is to use it."),
     "no-gender": ("warning", "Add it if a stage is to use gender."),
     "no-spk2utt": ("warning", "--fix makes it from utt2spk."),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from speechkit.audio_file import Pipe
 from speechkit.errors import UserError
-from speechkit.kaldi import lenient, subset
+from speechkit.kaldi import lenient, subset, transcripts
 from speechkit.kaldi.data import order_clashes, parse_source
 from speechkit.kaldi.lenient import Row, Table, show
 from speechkit.kaldi.problems import Problem, Report
@@ -104,6 +104,8 @@ class _Checker:
         self.speaker_tables()
         recordings = self.segment_lines()
         self.pipes(allow_pipes)
+        for kind, line, message in transcripts.find_faults(self.rows.get("text", {})):
+            self.add(kind, "text", line, message)
         self.label_files()
         self.mixtures()
         if with_audio:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit.acoustic.readings import Reading, as_field, readings_of
 from speechkit.pronunciation.scores import LEVELS, Scales
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Result:
         scales: level -> score -> (lowest, highest).
         utterance: the scores of the whole.
         spread: standard deviation of those over the model's seeds.
-        words: in order.
+        words: in order, as they are said.
+        readings: how what can be said in several ways (``1984``) was read.
     """
 
     file: str
@@ -81,6 +83,7 @@ class Result:
     utterance: dict[str, float]
     spread: dict[str, float]
     words: list[WordResult] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -94,6 +97,7 @@ class Result:
             "utterance": _rounded(self.utterance),
             "spread_over_seeds": _rounded(self.spread),
             "words": [_word(word) for word in self.words],
+            **as_field(self.readings),
         }
 
     @classmethod
@@ -113,6 +117,7 @@ class Result:
             row["utterance"],
             row["spread_over_seeds"],
             [_word_of(word, scales) for word in row["words"]],
+            readings_of(row),
         )
 
 
@@ -247,6 +252,7 @@ def describe(
         {name: float(values.mean()) for name, values in whole.items()},
         {name: float(values.std()) for name, values in whole.items()},
         words,
+        extracted.readings,
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit.acoustic.readings import Choice, Reading
 from speechkit.errors import UserError, require_choice
 from speechkit.pronunciation import ctc_gop, gop, prosody_features, stp_gop
 from speechkit.pronunciation.gop_folder import Row
@@ -87,11 +88,13 @@ class Request:
 
     Args:
         samples: mono float32 ``[N]`` at the pipeline's sample rate.
-        words: for each word its pronunciations (phones with or without stress).
+        words: for each word its pronunciations (phones with or without stress); those of all
+            readings where the text has several.
         speaker: a cross-fitted model then takes the fold that has not heard them.
         utterance: id, for models that look posteriors up.
-        texts: the words as written.
+        texts: the words as they are said.
         keep_evidence: give back what the aligning model found in every frame.
+        choices: which of the words are readings of one piece of the text.
     """
 
     samples: np.ndarray
@@ -100,6 +103,7 @@ class Request:
     utterance: str = ""
     texts: Sequence[str] = ()
     keep_evidence: bool = False
+    choices: Sequence[Choice] = ()
 
 
 @dataclass(frozen=True)
@@ -111,12 +115,27 @@ class Extracted:
         alignment: in frames of the aligning model.
         rows: what each of the P rows is.
         evidence: of the aligning model, where it was asked for.
+        readings: how what can be said in several ways was read.
     """
 
     features: np.ndarray
     alignment: Alignment
     rows: list[Row]
     evidence: Evidence | None = None
+    readings: list[Reading] = field(default_factory=list)
+
+
+def as_read(request: Request, extracted: Extracted) -> Request:
+    """The request with the words alone that were found to be said; other models then take them."""
+    if not request.choices:
+        return request
+    said = extracted.alignment.words
+    return replace(
+        request,
+        words=[request.words[word] for word in said],
+        texts=[request.texts[word] for word in said],
+        choices=(),
+    )
 
 
 def settings_of(

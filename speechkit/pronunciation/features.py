@@ -17,6 +17,7 @@ import numpy as np
 
 from speechkit.acoustic.align import Alignment, align
 from speechkit.acoustic.base import AcousticModel, Evidence
+from speechkit.acoustic.readings import Choice, chosen
 from speechkit.errors import UserError
 from speechkit.pronunciation import ctc_gop, gop, prosody_features, stp_gop
 from speechkit.pronunciation.feature_settings import (
@@ -52,6 +53,7 @@ class _Work:
 
     request: Request
     words: Sequence[Sequence[Pronunciation]]
+    choices: Sequence[Choice] = ()
     alignment: Alignment | None = None
     shift: float = 0.0
     blocks: dict[int, np.ndarray] = field(default_factory=dict)
@@ -186,7 +188,7 @@ class FeaturePipeline:
 
     def extract_many(self, requests: Sequence[Request]) -> list[Extracted | UserError]:
         """Features of several recordings, or why a recording has none; as one by one."""
-        works = [_Work(request, request.words) for request in requests]
+        works = [_Work(request, request.words, request.choices) for request in requests]
         order = sorted(range(len(self.models)), key=lambda m: m != self._reference)
         for number in order:
             live = [work for work in works if work.error is None]
@@ -214,7 +216,7 @@ class FeaturePipeline:
         settings = self.settings
         alignment = work.alignment
         if alignment is None or not settings.align_with:
-            alignment = align(model, evidence, work.words)
+            alignment = align(model, evidence, work.words, choices=work.choices)
             starts, ends = frames_of(alignment)
         elif settings.deep:
             begin, end = (frames * work.shift for frames in frames_of(alignment))
@@ -225,10 +227,8 @@ class FeaturePipeline:
         if first:
             work.alignment, work.shift = alignment, model.frame_shift
             work.evidence = evidence if work.request.keep_evidence else None
-            work.words = [
-                [variants[choice]]
-                for variants, choice in zip(work.words, alignment.variants, strict=True)
-            ]
+            said = zip(alignment.words, alignment.variants, strict=True)
+            work.words, work.choices = [[work.words[word][which]] for word, which in said], ()
         phones = [segment.phone for segment in alignment.segments]
         if settings.deep:  # what aligns is asked for phones, the other model has perhaps none
             if first:
@@ -286,7 +286,8 @@ class FeaturePipeline:
             segments = prosody_features.Segments(starts, ends, of_word)
             block = prosody_features.prosody_block(request.samples, self.sample_rate, segments)
             blocks.append(block)
-        texts = request.texts or [""] * len(request.words)
+        given = request.texts or [""] * len(request.words)
+        texts = [given[word] for word in alignment.words]
         rows = [
             Row(i, s.word, texts[s.word], s.phone, float(a), float(b - a), float(own), float(g))
             for i, (s, a, b, own, g) in enumerate(
@@ -294,7 +295,8 @@ class FeaturePipeline:
             )
         ]
         features = np.concatenate(blocks, axis=1).astype(np.float32)
-        return Extracted(features, alignment, rows, work.evidence)
+        readings = chosen(request.choices, given, alignment.words)
+        return Extracted(features, alignment, rows, work.evidence, readings)
 
 
 @lru_cache(maxsize=2)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.phones import KALDI_PHONES
+from speechkit.acoustic.readings import write_readings
 from speechkit.errors import UserError
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.log import logger
@@ -35,6 +36,7 @@ class Found:
         matches: whether text and audio belong together.
         seconds: of audio.
         skipped: (utterance, reason).
+        readings: lines of ``readings.tsv`` of each, without the utterance.
     """
 
     ids: list[str]
@@ -45,6 +47,7 @@ class Found:
     seconds: float
     skipped: list[list[str]]
     ctm: list[list[str]] = field(default_factory=list)
+    readings: list[list[list[str]]] = field(default_factory=list)
 
     @classmethod
     def empty(cls) -> Found:
@@ -52,15 +55,15 @@ class Found:
 
     def extend(self, other: Found) -> None:
         """Add those of another."""
-        for name in ("ids", "features", "rows", "confidences", "matches", "skipped", "ctm"):
+        per_utterance = ("ids", "features", "rows", "confidences", "matches", "ctm", "readings")
+        for name in (*per_utterance, "skipped"):
             getattr(self, name).extend(getattr(other, name))
         self.seconds += other.seconds
 
     def save(self, path: Path) -> None:
         """Keep a finished part."""
-        lines = json.dumps(
-            [self.ids, self.rows, self.confidences, self.matches, self.seconds, self.ctm]
-        )
+        measures = (self.confidences, self.matches, self.seconds)
+        lines = json.dumps([self.ids, self.rows, *measures, self.ctm, self.readings])
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
             lengths = [len(f) for f in self.features]
@@ -73,9 +76,11 @@ class Found:
     def load(cls, path: Path) -> Found:
         """A part that an earlier run kept."""
         with np.load(path, allow_pickle=False) as part:
-            ids, rows, confidences, matches, seconds, *ctm = json.loads(str(part["lines"]))
+            ids, rows, confidences, matches, seconds, *more = json.loads(str(part["lines"]))
             features = np.split(part["rows"], np.cumsum(part["lengths"])[:-1])
-        return cls(ids, features, rows, confidences, matches, seconds, [], *ctm)
+        ctm, readings = (*more, [], [])[:2]
+        readings = readings or [[] for _ in ids]  # a part of a run before there were readings
+        return cls(ids, features, rows, confidences, matches, seconds, [], ctm, readings)
 
 
 def write(out: Output, workdir: WorkDir, config: Mapping[str, Any], found: Found) -> None:
@@ -92,6 +97,8 @@ def write(out: Output, workdir: WorkDir, config: Mapping[str, Any], found: Found
         pairs = zip(found.ids, found.ctm, strict=True)
         text = "".join(f"{utterance} {line}\n" for utterance, lines in pairs for line in lines)
         (out.path / "phones.ctm").write_text(text, encoding="utf-8")
+    read = zip(found.ids, found.readings, strict=bool(found.readings))  # none of imported ones
+    write_readings(out.path, [[u, *row] for u, rows in read for row in rows])
     write_config(out.path, config)
     write_skipped(out.path, found.skipped)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 from speechkit import audio
 from speechkit.acoustic.alignment_files import phone_lines
 from speechkit.acoustic.models import SPHINX, find_folder
+from speechkit.acoustic.readings import Policy, reading_rows
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.log import logger
@@ -37,6 +39,7 @@ def extract(
     *,
     lexicon: Path | None = None,
     guess: bool = True,
+    policy: Policy | None = None,
     name: str = "",
     device: str = "auto",
     jobs: int = 1,
@@ -54,6 +57,7 @@ def extract(
         settings: what to compute; default: 84 columns of ``sphinx``.
         lexicon: pronunciations that go before the built-in ones (Kaldi's lexicon.txt).
         guess: let espeak-ng pronounce words that no lexicon has.
+        policy: for numbers and marks in texts.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
         jobs: processes.
@@ -75,6 +79,7 @@ def extract(
         **_parameters(settings),
         "lexicon": str(lexicon) if lexicon else "",
         "guess": guess,
+        **(policy.params() if policy else {}),
     }
     inputs = [
         *dataset.files(),
@@ -96,7 +101,7 @@ def extract(
         started = time.monotonic()
         pipeline = load_pipeline(settings, workdir.root.resolve(), where)
         _warn_of_seen(pipeline, dataset)
-        words = words_of_set(dataset, lexicon, guess)
+        words = words_of_set(dataset, lexicon, guess, policy)
         items = [(utterance, words[utterance.id]) for utterance in dataset.utterances]
         batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
         run = partial(
@@ -161,6 +166,7 @@ def _extract_batch(
     pipeline = load_pipeline(settings, root, device)
     found, requests = Found.empty(), []
     failed: dict[str, UserError] = {}
+    words_of = {utterance.id: words for utterance, words in batch}
     for utterance, words in batch:
         try:
             requests.append(_request(utterance, words, pipeline))
@@ -172,7 +178,9 @@ def _extract_batch(
         elif not np.isfinite(outcome.features).all():
             failed[request.utterance] = UserError("A model gives features that are not finite.")
         else:
-            _add(found, request, outcome, pipeline)
+            words = words_of[request.utterance]
+            assert isinstance(words, Words)
+            _add(found, request, words, outcome, pipeline)
     for utterance, _ in batch:
         if reason := failed.get(utterance.id):
             if on_error == "stop":
@@ -188,15 +196,24 @@ def _request(
         raise words
     rate, keep = pipeline.sample_rate, pipeline.settings.deep
     samples, _ = audio.read(utterance.wav, rate, utterance.start, utterance.end)
-    return Request(
-        samples, words.variants, utterance.speaker, utterance.id, words.texts, keep_evidence=keep
-    )
+    named = (utterance.speaker, utterance.id, words.texts)
+    return Request(samples, words.variants, *named, keep_evidence=keep, choices=words.choices)
 
 
-def _add(found: Found, request: Request, extracted: Extracted, pipeline: FeaturePipeline) -> None:
+def _add(
+    found: Found, request: Request, words: Words, extracted: Extracted, pipeline: FeaturePipeline
+) -> None:
     found.ids.append(request.utterance)
     found.features.append(extracted.features)
-    found.rows.append([row.cells(request.utterance) for row in extracted.rows])
+    rows = extracted.rows
+    if words.scored:  # the words of "1984" are those of one scored word
+        owners = [words.scored[word] for word in extracted.alignment.words]
+        rows = [
+            replace(row, word_index=owners[row.word_index][0], word=owners[row.word_index][1])
+            for row in rows
+        ]
+    found.rows.append([row.cells(request.utterance) for row in rows])
+    found.readings.append(reading_rows(extracted.readings))
     found.confidences.append(extracted.alignment.confidence)
     found.matches.append(extracted.alignment.matches)
     found.seconds += len(request.samples) / pipeline.sample_rate

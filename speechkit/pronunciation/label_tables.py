@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechkit.characters import visible
 from speechkit.corpora.common import read_lines
 from speechkit.errors import DataError, UserError, closest
 from speechkit.pronunciation.scores import (
@@ -109,6 +110,9 @@ def parse_scales(loaded: Any) -> Scales:
     return scales
 
 
+_TEXTS = ("word", "phone")
+
+
 def read_rows(
     path: Path, fixed: Sequence[str], names: Sequence[str], faults: list[Fault]
 ) -> Iterator[tuple[int, dict[str, str]]]:
@@ -141,7 +145,8 @@ def read_rows(
     for number, line in enumerate(lines[1:], 2):
         fields = line.split("\t")
         if len(fields) == len(columns):
-            yield number, dict(zip(columns, (value.strip() for value in fields), strict=True))
+            row = dict(zip(columns, (value.strip() for value in fields), strict=True))
+            yield number, {k: visible(v) if k in _TEXTS else v for k, v in row.items()}
         else:
             message = f"expected {len(columns)} columns separated by tabs, found {len(fields)}"
             faults.append((path.name, number, message))

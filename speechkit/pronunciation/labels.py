@@ -44,6 +44,7 @@ __all__ = [
     "default_scales",
     "read_scores",
     "score_files",
+    "scored_words",
     "split_aspect",
     "write_scores",
 ]
@@ -96,6 +97,15 @@ def canonical_phones(folder: Path) -> dict[str, list[list[str]]] | None:
             words[phone.word_index].append(phone.phone)
         found[utterance] = words
     return found
+
+
+def scored_words(folder: Path) -> dict[str, list[WordScores]]:
+    """Utterance -> its words with their scores; empty if the set has no ``word_scores.tsv``.
+
+    Raises:
+        DataError: as :func:`read_scores`.
+    """
+    return read_scores(folder).words if (folder / table_name("word")).is_file() else {}
 
 
 def write_scores(folder: Path, scores: Scores, also: Collection[str] = ()) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from speechkit.acoustic.lexicon import Lexicon, normalise_text
+from speechkit.acoustic.lexicon import Lexicon
+from speechkit.acoustic.readings import Policy
 from speechkit.errors import UserError
 from speechkit.prediction.jobs import Job
 from speechkit.prediction.saved import model_digest
@@ -21,6 +22,7 @@ from speechkit.pronunciation.assessment import (
 from speechkit.pronunciation.bundle import Ready
 from speechkit.pronunciation.feature_settings import Extracted, Request
 from speechkit.pronunciation.recordings import Setup, load, say_mismatch, score_all
+from speechkit.pronunciation.set_words import words_of_text
 
 __all__ = ["Job", "Setup", "likeliest", "predict", "predict_one"]
 
@@ -53,7 +55,7 @@ def predict(
     )
 
 
-def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
+def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None = None) -> Result:
     """Score one recording.
 
     Raises:
@@ -61,9 +63,10 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
             empty or has words that cannot be pronounced.
     """
     samples, seconds = load(job.audio, ready.pipeline.sample_rate)
-    texts = normalise_text(job.text)
-    words = lexicon.words(texts)
-    request = Request(samples, words, texts=texts, keep_evidence=True)
+    words = words_of_text(job.text, lexicon, policy)
+    request = Request(
+        samples, words.variants, texts=words.texts, keep_evidence=True, choices=words.choices
+    )
     extracted = ready.pipeline.extract_many([request])[0]
     if isinstance(extracted, UserError):
         raise extracted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -12,6 +12,7 @@ import numpy as np
 
 from speechkit import audio
 from speechkit.acoustic.lexicon import Lexicon
+from speechkit.acoustic.readings import Policy
 from speechkit.corpora.common import read_lines
 from speechkit.errors import UserError
 from speechkit.log import logger
@@ -35,6 +36,7 @@ class Setup:
         device: auto, cpu or cuda.
         lexicon: a file of pronunciations that go first.
         guess: let espeak-ng pronounce words that no lexicon has.
+        policy: for numbers and marks in the texts.
     """
 
     model: str
@@ -42,6 +44,7 @@ class Setup:
     device: str = "auto"
     lexicon: Path | None = None
     guess: bool = True
+    policy: Policy = field(default_factory=Policy)
 
 
 def score_all(
@@ -51,7 +54,7 @@ def score_all(
     how: How,
     *,
     find: Callable[[str, WorkDir, str], Any],
-    score: Callable[[Any, Job, Lexicon], Made],
+    score: Callable[[Any, Job, Lexicon, Policy], Made],
     restore: Callable[[dict[str, Any]], Made],
     model: Callable[[Any], str],
 ) -> Iterator[Predicted[Made]]:
@@ -67,12 +70,13 @@ def score_all(
         restore: a result of its row.
         model: a digest of what was loaded.
     """
+    setup.policy.tell([job.text for job in jobs])
     with open_inputs(jobs, how.on_error) as inputs:
         ready, lexicon = _ready(find, setup)
         shared = Task(
             name=task,
             verb="scored",
-            here=lambda job: score(ready, job, lexicon),
+            here=lambda job: score(ready, job, lexicon, setup.policy),
             there=partial(_score_there, find, score, setup),
             row=lambda made: {"model": ready.name, **cast(Any, made).as_dict()},
             restore=restore,
@@ -81,6 +85,7 @@ def score_all(
                 "model": model(ready),
                 "lexicon": model_digest([setup.lexicon]) if setup.lexicon else None,
                 "g2p": setup.guess,
+                **setup.policy.params(),
             },
         )
         guessed: set[str] = set()
@@ -104,13 +109,13 @@ _ready_there = lru_cache(maxsize=1)(_ready)
 
 def _score_there(
     find: Callable[[str, WorkDir, str], Any],
-    score: Callable[[Any, Job, Lexicon], Made],
+    score: Callable[[Any, Job, Lexicon, Policy], Made],
     setup: Setup,
     job: Job,
 ) -> Made:
     """In a worker process, which loads the model once."""
     ready, lexicon = _ready_there(find, setup)
-    return score(ready, job, lexicon)
+    return score(ready, job, lexicon, setup.policy)
 
 
 def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:

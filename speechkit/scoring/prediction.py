@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.acoustic.lexicon import Lexicon, normalise_text
+from speechkit.acoustic.lexicon import Lexicon
+from speechkit.acoustic.readings import Policy, Reading, as_field, readings_of
 from speechkit.errors import UserError
 from speechkit.prediction.jobs import Job
 from speechkit.prediction.saved import model_digest
 from speechkit.prediction.stream import How, Predicted
-from speechkit.pronunciation.feature_settings import Extracted, Request
+from speechkit.pronunciation.feature_settings import Extracted, Request, as_read
 from speechkit.pronunciation.recordings import Setup, load, say_mismatch, score_all
+from speechkit.pronunciation.set_words import words_of_text
 from speechkit.scoring import bundle
 from speechkit.scoring.bundle import Ready
 from speechkit.scoring.data import single
@@ -46,7 +48,8 @@ class Result:
         score: mean of the seeds, on that scale.
         spread: standard deviation over the seeds.
         seeds: seed -> its score.
-        words: in order.
+        words: in order, as they are said.
+        readings: how what can be said in several ways (``1984``) was read.
     """
 
     file: str
@@ -60,6 +63,7 @@ class Result:
     spread: float
     seeds: dict[int, float]
     words: list[SpokenWord] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -83,6 +87,7 @@ class Result:
                 }
                 for word in self.words
             ],
+            **as_field(self.readings),
         }
 
     @classmethod
@@ -104,6 +109,7 @@ class Result:
                 SpokenWord(w["word"], w["start"], w["end"], w["pronunciation"] == "guessed")
                 for w in row["words"]
             ],
+            readings_of(row),
         )
 
 
@@ -134,7 +140,7 @@ def predict(
     )
 
 
-def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
+def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None = None) -> Result:
     """Score one recording.
 
     Raises:
@@ -143,8 +149,8 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
     """
     made: dict[int, Extracted] = {}
     samples, seconds = load(job.audio, ready.pipelines[0].sample_rate)
-    texts = normalise_text(job.text)
-    request = Request(samples, lexicon.words(texts), texts=texts)
+    words = words_of_text(job.text, lexicon, policy)
+    request = Request(samples, words.variants, texts=words.texts, choices=words.choices)
     scores = []
     for model, pipeline in zip(ready.models, ready.pipelines, strict=True):
         if id(pipeline) not in made:
@@ -152,6 +158,7 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
             if isinstance(found, UserError):
                 raise found
             made[id(pipeline)] = found
+            request = as_read(request, next(iter(made.values())))  # all read it as the first
         extracted = made[id(pipeline)]
         one = single(extracted.features, extracted.rows, ready.inputs, ready.features)
         scores.append(float(model.predict(one)[0]))
@@ -174,6 +181,7 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon) -> Result:
         float(points.std(ddof=1)) if len(points) > 1 else 0.0,
         dict(zip(numbers, points.tolist(), strict=True)),
         _words(first, lexicon),
+        first.readings,
     )
 
 

@@ -116,7 +116,7 @@ def test_probabilities_of_a_lexiconp_are_passed_over(tmp_path):
         (b"BEAR\n", ":1: 'BEAR' has no phones"),
         (b"A 0.5\n", "no phones"),
         (b"\n<eps> SIL\n", "no words"),
-        (b"\xff\xfe", "not UTF-8"),
+        (b"A \xff", "not UTF-8"),
     ],
 )
 def test_a_broken_lexicon(tmp_path, content, message):

@@ -101,7 +101,7 @@ def test_missing_table(workdir: Path, folder: Path, name: str) -> None:
         ("utt2spk", b"s0-u0\n", "utt2spk:1: expected 'key value'"),
         ("utt2spk", b"\ns0-u0 s0\n", "utt2spk:1: expected 'key value'"),
         ("utt2spk", b"", "no utterances"),
-        ("text", b"s0-u0 gr\xfcn\n", r"text is not UTF-8 \(byte 8\)"),
+        ("text", b"s0-u0 gr\xfcn\n", r"text is not UTF-8 text \(byte 8\)"),
         ("utt2dur", b"s0-u0 long\n", "expected 'utterance seconds'"),
     ],
 )

@@ -80,6 +80,45 @@ def test_format_problems_all_at_once(folder: Path) -> None:
     }
 
 
+def test_marks_are_no_scored_words(folder: Path) -> None:
+    lines = (folder / "text").read_text().splitlines()
+    names = [line.split()[0] for line in lines]
+    words = [WordScores("AH", {"accuracy": 5.0})]
+    write_scores(folder, Scores(words=dict.fromkeys(names, words)))
+    (folder / "text").write_text("\n".join([f"{lines[0]} [noise]", *lines[1:]]) + "\n")
+    assert found(folder) == {("markup", "text", 1)}
+
+
+def test_marks_and_invisible_characters_of_texts(folder: Path) -> None:
+    lines = (folder / "text").read_text().splitlines()
+    lines[0] += " [noise] (laughs)"
+    lines[1] += " A\u00adH"
+    (folder / "text").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert found(folder) == {("markup", "text", 1), ("invisible", "text", 2)}
+    told = {p.kind: p for p in validate.check(folder, folder.parent.parent).problems}
+    assert "[noise], (laughs)" in told["markup"].message and told["markup"].level == "warning"
+    assert "--drop-markup" in told["markup"].remedy and "U+00AD" in told["invisible"].message
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf_16_is_told_and_mended(folder: Path, encoding: str) -> None:
+    whole = (folder / "text").read_bytes()
+    (folder / "text").write_bytes(whole.decode().encode(encoding))
+    assert found(folder) == {("utf-16", "text", 1)}
+    fix.fix(folder, folder.parent.parent)
+    assert (folder / "text").read_bytes() == whole and found(folder) == set()
+
+
+def test_a_byte_order_mark_within_a_file(folder: Path) -> None:
+    whole = (folder / "text").read_bytes()
+    lines = whole.split(b"\n")
+    lines[2] = b"\xef\xbb\xbf" + lines[2]
+    (folder / "text").write_bytes(b"\n".join(lines))
+    assert found(folder) == {("bom", "text", 3)}
+    fix.fix(folder, folder.parent.parent)
+    assert (folder / "text").read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new", "problem"),
     [

@@ -86,6 +86,53 @@ def test_scores_are_the_mean_of_the_seeds_on_their_scales(run, work: Path) -> No
     assert found["scales"]["word"]["stress"] == [0, 10]
 
 
+NUMBERS = "ONE K AA\nA IY\nHUNDRED S IY\nAND T S\nFOUR B AA\nZERO T IY\nOH S\n"
+
+
+def test_readings_are_named(run, work: Path) -> None:
+    (work / "lexicon.txt").write_text(LEXICON + NUMBERS)
+    soundfile.write(work / "oh.wav", say(["K", "AA", "T", "K", "AA", "S", "B", "AA"]), RATE)
+    soundfile.write(
+        work / "hundred.wav", say(["K", "AA", "T", *["K", "AA", "S", "IY", "B", "AA"]]), RATE
+    )
+    files = work / "oh.wav", work / "hundred.wav", work / "good.wav"
+    (work / "t.tsv").write_text("oh.wav\tcat 104\nhundred.wav\tcat 104\ngood.wav\tcat bee\n")
+    done = score(run, work, *files, "--trans", work / "t.tsv", "--json")
+    assert done.code == 0, done.err
+    oh, hundred, plain = json.loads(done.out)
+    assert [word["word"] for word in oh["words"]] == ["CAT", "ONE", "OH", "FOUR"]
+    assert [word["word"] for word in hundred["words"]] == ["CAT", "ONE", "HUNDRED", "FOUR"]
+    (reading,) = oh["readings"]
+    assert (reading["written"], reading["said"], reading["words"]) == ("104", "one oh four", [1, 3])
+    assert "one hundred four" in reading["others"] and "readings" not in plain
+    written = score(run, work, work / "oh.wav", "--text", "cat one oh four", "--json")
+    (told,) = json.loads(written.out)
+    assert {k: v for k, v in oh.items() if k not in ("readings", "text")} == {
+        k: v for k, v in told.items() if k != "text"
+    }
+    shown = score(run, work, work / "oh.wav", "--text", "cat 104")
+    assert "'104' read as: one oh four" in shown.out
+
+
+def test_readings_and_marks_are_refused_or_dropped(run, work: Path) -> None:
+    file = work / "good.wav"
+    done = score(run, work, file, "--text", "cat 104", "--readings", "error")
+    assert done.code == 2 and "'104'" in done.err and "one oh four" in done.err
+    done = score(run, work, file, "--text", "cat [laughter] bee")
+    assert done.code == 2 and "[laughter]" in done.err and "--drop-markup" in done.err
+    done = score(run, work, file, "--text", "cat [laughter] bee", "--drop-markup", "--json")
+    (found,) = json.loads(done.out)
+    assert [word["word"] for word in found["words"]] == ["CAT", "BEE"]
+    assert "[laughter] (1)" in done.err
+
+
+def test_invisible_characters_change_nothing(run, work: Path) -> None:
+    texts = "cat bee", "c\u00ada\u200bt\u00a0\u200fbe\ufeffe\u2060"
+    results = [score(run, work, work / "good.wav", "--text", text, "--json") for text in texts]
+    one, other = (json.loads(done.out)[0] for done in results)
+    assert other.pop("text") == texts[1] and one.pop("text") == texts[0] and one == other
+
+
 @pytest.mark.parametrize(
     ("said", "heard"), [(["S", "AA", "T"], "S"), (["AA", "T"], "-"), (["K", "AA", "B"], "B")]
 )
@@ -143,7 +190,7 @@ def write(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
         ("short", np.full(800, 0.1), "cat", "too short"),
         ("silent", np.zeros(RATE), "cat", "silent"),
         ("cut", say(["K"]), "cat bee " * 20, "longer than the audio"),
-        ("digits", say(CAT_BEE), "1990s", "1990"),
+        ("digits", say(CAT_BEE), "3/4/1990", "1990"),
         ("empty", say(CAT_BEE), "...", "no words"),
     ],
 )

@@ -73,6 +73,23 @@ def test_the_score_is_the_mean_of_the_seeds_on_its_scale(run, work, tones):
     assert "total, from 1 to 5" in table.out and f"{np.mean(seeds):.1f} ±" in table.out
 
 
+def test_readings_are_named(run, work, tones):
+    write_scorers(work, tones.config(), len(tones.columns))
+    numbers = "ONE K AA\nA IY\nHUNDRED S IY\nAND T S\nFOUR B AA\nZERO T IY\nOH S\n"
+    (work / "lexicon.txt").write_text(numbers)
+    soundfile.write(work / "oh.wav", say(["K", "AA", "S", "B", "AA"]), RATE, subtype="FLOAT")
+    results = [score(run, work, work / "oh.wav", "--text", text, "--json")
+               for text in ("104", "one oh four")]  # fmt: skip
+    read, told = (json.loads(done.out)[0] for done in results)
+    assert read["readings"][0]["said"] == "one oh four" and read["readings"][0]["words"] == [0, 2]
+    same = ("score", "words", "seeds", "confidence")
+    assert [read[key] for key in same] == [told[key] for key in same] and "readings" not in told
+    table = score(run, work, work / "oh.wav", "--text", "104")
+    assert "104 read as one oh four" in table.out
+    done = score(run, work, work / "oh.wav", "--text", "104", "--readings", "error")
+    assert done.code == 2 and "one oh four" in done.err
+
+
 def test_trees_read_the_scalar_gop(run, work, tones):
     folder = write_scorers(work, tones.config(), 1, input="gop", model="trees", seeds=[0])
     draw = np.random.default_rng(0)
