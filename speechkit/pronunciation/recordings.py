@@ -12,6 +12,7 @@ import numpy as np
 from speechkit import audio
 from speechkit.corpora.common import read_lines
 from speechkit.errors import UserError, require_choice
+from speechkit.level import level_db
 from speechkit.log import logger
 
 SILENT_DB = -60.0
@@ -143,8 +144,9 @@ def load(file: Path, rate: int) -> tuple[np.ndarray, float]:
             f"{file} has {header.sample_rate} Hz, less than the model's {rate} Hz: what lies "
             f"above {header.sample_rate // 2} Hz is missing (S, F, TH ...), so scores are lower."
         )
-    samples, _ = audio.read(file, rate)
-    level = 10 * np.log10(float(np.mean(samples.astype(np.float64) ** 2)) + 1e-20)
+    raw, own_rate = audio.read(file)
+    samples = audio.resample(raw, own_rate, rate)
+    level = min(level_db(raw), level_db(samples))
     if level < SILENT_DB:
         raise UserError(
             f"{file} is silent ({level:.0f} dB below full scale at most).",
