@@ -6,18 +6,15 @@ import io
 import struct
 import subprocess
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from speechkit import channels
 from speechkit.errors import AudioError
-from speechkit.log import note_once
-
-if TYPE_CHECKING:
-    import torch
+from speechkit.resampler import change_speed as change_speed
+from speechkit.resampler import resample as resample
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 
@@ -68,7 +65,8 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Samples of a file or of a part of it, mono.
 
-    Several channels are averaged. Only the asked part is decoded.
+    Several channels are averaged, or the louder one taken (:mod:`speechkit.channels`). Only the
+    asked part is decoded, of several channels once all.
 
     Args:
         path: audio file, or a shell command that ends in ``|`` and writes audio to stdout
@@ -82,7 +80,7 @@ def read(
 
     Raises:
         AudioError: the file is missing, empty, cut short, not audio, holds NaN or infinite
-            samples, or ends before the asked part.
+            samples, ends before the asked part, or has a rate that cannot be resampled.
     """
     import soundfile
 
@@ -111,6 +109,7 @@ def read(
                 )
             file.seek(first)
             samples = file.read(last - first, dtype="float32", always_2d=True)
+            channel = channels.choose(file, samples)
     except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:
         raise _not_audio(path, error) from error
     if len(samples) < last - first:
@@ -119,7 +118,7 @@ def read(
             "Copy it again, or leave it out with --on-error skip.",
             "cut",
         )
-    mono = _mono(samples, path)
+    mono = channels.to_mono(samples, channel, path)
     if not np.isfinite(mono).all():
         bad = int((~np.isfinite(mono)).sum())
         raise AudioError(
@@ -127,48 +126,9 @@ def read(
             "Convert or record it again.",
             "nan",
         )
-    if sample_rate is not None and sample_rate != rate:
+    if sample_rate is not None:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
     return mono, rate
-
-
-def _mono(samples: np.ndarray, path: str | Path) -> np.ndarray:
-    """Average of the channels of ``[T, channels]``."""
-    channels = samples.shape[1]
-    if channels > 1:
-        note_once(
-            f"channels-{channels}",
-            f"Audio with {channels} channels is averaged to one (first seen: {path}).",
-        )
-        return samples.mean(axis=1)
-    return samples[:, 0]
-
-
-def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    """Resample ``[..., T]`` with torchaudio's windowed sinc; kernels are kept per rate pair."""
-    import torch
-
-    with torch.inference_mode():
-        resampled = resampler(rate, new_rate)(torch.from_numpy(np.ascontiguousarray(samples)))
-        return resampled.numpy()
-
-
-def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Faster (factor > 1) with higher pitch, as ``sox speed``: by resampling ``[T]``."""
-    if factor == 1:
-        return samples
-    ratio = Fraction(factor).limit_denominator(100)
-    return resample(samples, ratio.numerator, ratio.denominator)
-
-
-@lru_cache(maxsize=32)
-def resampler(rate: int, new_rate: int) -> torch.nn.Module:
-    """A cached ``torchaudio.transforms.Resample``."""
-    import torch
-    import torchaudio
-
-    with torch.inference_mode(False):  # the kept kernel may be asked for gradients later
-        return torchaudio.transforms.Resample(rate, new_rate)
 
 
 def check_whole(path: str | Path) -> None:
