@@ -37,19 +37,17 @@ def louder(blocks: Iterable[np.ndarray]) -> int | None:
     Args:
         blocks: samples of one file in order, ``[n, channels]``.
     """
-    total: np.ndarray = np.zeros(0)
-    square, count = total, 0
+    sums, squares, count = [], [], 0
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity are named elsewhere
         for block in blocks:
-            wide = block.astype(np.float64)
-            wide = np.concatenate([wide, wide.mean(axis=1, keepdims=True)], axis=1)
-            total = total + wide.sum(axis=0) if count else wide.sum(axis=0)
-            squares = np.square(wide).sum(axis=0)
-            square = square + squares if count else squares
-            count += len(wide)
+            rows = np.array(block.T, np.float64, order="C")
+            rows = np.vstack([rows, rows.sum(axis=0) / len(rows)])  # and their average
+            sums.append(rows.sum(axis=1))
+            squares.append(np.einsum("cn,cn->c", rows, rows))
+            count += len(block)
         if not count:
             return None
-        powers = square / count - np.square(total / count)
+        powers = np.sum(squares, axis=0) / count - np.square(np.sum(sums, axis=0) / count)
         each, average = powers[:-1], powers[-1]
         cancels = average * len(each) ** 2 < CANCELLED * each.sum() and each.max() > _LEAST
     return int(np.argmax(each)) if cancels else None

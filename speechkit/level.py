@@ -19,15 +19,17 @@ def centred(samples: np.ndarray) -> np.ndarray:
     Otherwise the edge of an utterance with an offset that was padded would be a sound.
     """
     wide = samples.astype(np.float64)
-    sounding = np.flatnonzero(wide)
-    if len(sounding):
-        wide[sounding[0] : sounding[-1] + 1] -= wide[sounding[0] : sounding[-1] + 1].mean()
+    sounding = samples != 0
+    if sounding.any():
+        part = wide[sounding.argmax() : len(wide) - sounding[::-1].argmax()]
+        part -= part.mean()
     return wide
 
 
 def power(samples: np.ndarray) -> float:
     """Mean square of ``[T]`` about the mean (full scale is 1)."""
-    return float(np.mean(np.square(centred(samples))))
+    wide = centred(samples)
+    return float(wide @ wide) / len(wide)
 
 
 def level_db(samples: np.ndarray) -> float:

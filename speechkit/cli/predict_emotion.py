@@ -46,8 +46,9 @@ def predict_emotion(
 ) -> None:
     """Tell the emotion of recordings: a label and the probability of each class.
 
-    Any rate, length and number of channels (they are averaged). Long recordings are judged by
-    windows; their label is that of the mean over the windows that are not silent.
+    Any rate, length and number of channels (they are averaged, or the louder is taken where
+    they would cancel). Long recordings are judged by windows; their label is that of the mean
+    over the windows that are not silent.
     """
     from speechkit.cli.output import print_json, print_table
     from speechkit.emotion.prediction import Options, predict
