@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from speechkit import channels
 from speechkit.audio_file import SUFFIXES, AudioFile, Pipe, Source
 from speechkit.errors import AudioError
-from speechkit.log import note_once
+from speechkit.resampler import change_speed, resample
 
-if TYPE_CHECKING:
-    import torch
-
-__all__ = ["SUFFIXES", "AudioError", "AudioFile", "Info", "Pipe", "Source"]
+__all__ = [
+    "SUFFIXES", "AudioFile", "Info", "Pipe", "Source", "change_speed", "info", "read", "resample",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,8 @@ def read(
 ) -> tuple[np.ndarray, int]:
     """Samples of a file or of a part of it, mono.
 
-    Several channels are averaged. Only the asked part is decoded, where the format allows it.
+    Several channels are averaged, or the louder one taken (:mod:`speechkit.channels`). Only the
+    asked part is decoded, where the format allows it; of several channels once all.
 
     Args:
         source: audio file, or a pipe, which is run.
@@ -72,7 +70,7 @@ def read(
 
     Raises:
         AudioError: the file is missing, empty, cut short, not audio, holds NaN or infinite
-            samples, or ends before the asked part.
+            samples, ends before the asked part, or has a rate that cannot be resampled.
     """
     with AudioFile(source) as file:
         rate, frames = file.rate, file.frames
@@ -93,7 +91,8 @@ def read(
             )
         file.seek(first)
         samples = file.read(last - first)
-    mono = _mono(samples, source)
+        channel = channels.choose(file, samples)
+    mono = channels.to_mono(samples, channel, source)
     if not np.isfinite(mono).all():
         bad = int((~np.isfinite(mono)).sum())
         raise AudioError(
@@ -101,45 +100,6 @@ def read(
             "Convert or record it again.",
             "nan",
         )
-    if sample_rate is not None and sample_rate != rate:
+    if sample_rate is not None:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
     return mono, rate
-
-
-def _mono(samples: np.ndarray, path: Source) -> np.ndarray:
-    """Average of the channels of ``[T, channels]``."""
-    channels = samples.shape[1]
-    if channels > 1:
-        note_once(
-            f"channels-{channels}",
-            f"Audio with {channels} channels is averaged to one (first seen: {path}).",
-        )
-        return samples.mean(axis=1)
-    return samples[:, 0]
-
-
-def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
-    """Resample ``[..., T]`` with torchaudio's windowed sinc; kernels are kept per rate pair."""
-    import torch
-
-    with torch.inference_mode():
-        resampled = resampler(rate, new_rate)(torch.from_numpy(np.ascontiguousarray(samples)))
-        return resampled.numpy()
-
-
-def change_speed(samples: np.ndarray, factor: float) -> np.ndarray:
-    """Faster (factor > 1) with higher pitch, as ``sox speed``: by resampling ``[T]``."""
-    if factor == 1:
-        return samples
-    ratio = Fraction(factor).limit_denominator(100)
-    return resample(samples, ratio.numerator, ratio.denominator)
-
-
-@lru_cache(maxsize=32)
-def resampler(rate: int, new_rate: int) -> torch.nn.Module:
-    """A cached ``torchaudio.transforms.Resample``."""
-    import torch
-    import torchaudio
-
-    with torch.inference_mode(False):  # the kept kernel may be asked for gradients later
-        return torchaudio.transforms.Resample(rate, new_rate)

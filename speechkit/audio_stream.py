@@ -12,9 +12,8 @@ from typing import IO
 
 import numpy as np
 
-from speechkit import audio
+from speechkit import audio, channels, resampler
 from speechkit.errors import AudioError, UserError
-from speechkit.log import note_once
 
 READ_SECONDS = 10.0
 FULL_SCALE = 32767 / 32768  # the largest 16-bit sample
@@ -22,7 +21,7 @@ _WIDEST = 2**31  # bytes of samples that a WAV file of this module may hold
 
 
 def read_blocks(path: str | Path, seconds: float = READ_SECONDS) -> Iterator[np.ndarray]:
-    """Samples of a file in order, mono (channels are averaged), a block at a time.
+    """Samples of a file in order, mono as :func:`speechkit.audio.read` makes it, by blocks.
 
     Args:
         path: audio file.
@@ -38,14 +37,10 @@ def read_blocks(path: str | Path, seconds: float = READ_SECONDS) -> Iterator[np.
     with audio.AudioFile(path) as file:
         if file.frames <= 0:
             raise AudioError(f"{path}: holds no samples.", "Record or copy it again.", "empty")
-        if file.channels > 1:
-            note_once(
-                f"channels-{file.channels}",
-                f"Audio with {file.channels} channels is averaged to one (first seen: {path}).",
-            )
+        channel = channels.of_file(file)
         size, done = max(1, round(seconds * file.rate)), 0
         while len(block := file.read(size)):
-            mono = block.mean(axis=1) if file.channels > 1 else block[:, 0]
+            mono = channels.to_mono(block, channel, path)
             if not np.isfinite(mono).all():
                 where = (done + int(np.argmin(np.isfinite(mono)))) / file.rate
                 raise AudioError(
@@ -60,8 +55,8 @@ def read_blocks(path: str | Path, seconds: float = READ_SECONDS) -> Iterator[np.
 def resample_blocks(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator[np.ndarray]:
     """Resample a signal that comes in blocks; the same as resampling it whole.
 
-    The filter of :func:`speechkit.audio.resample` sees a few samples around each one. So each
-    block is resampled with that many of its neighbours, whose own results are dropped. Blocks
+    The filter of torchaudio (:mod:`speechkit.resampler`) sees a few samples around each one. So
+    each block is resampled with that many of its neighbours, whose own results are dropped. Blocks
     are cut at multiples of the reduced rate, where the filter's phase starts again.
 
     Args:
@@ -71,9 +66,16 @@ def resample_blocks(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> I
 
     Yields:
         ``[..., m]``; together ``ceil(T * new_rate / rate)`` samples.
+
+    Raises:
+        AudioError: a rate outside 1,000 Hz to 10 MHz.
     """
     if rate == new_rate:
         yield from blocks
+        return
+    resampler.check_rates(rate, new_rate)
+    if not resampler.has_small_kernel(rate, new_rate):
+        yield from resampler.stream(blocks, rate, new_rate)
         return
     step, new_step = rate // gcd(rate, new_rate), new_rate // gcd(rate, new_rate)
     # torchaudio's kernel reaches lowpass_filter_width = 6 zero crossings, and one step more.

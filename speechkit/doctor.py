@@ -219,13 +219,16 @@ def _resampling() -> Iterator[Check]:
 
     from speechkit import audio
 
-    samples = audio.resample(np.ones(4800, np.float32), 48000, 16000)
-    good = len(samples) == 1600 and abs(float(samples[800]) - 1) < 0.01
-    if good:
-        yield Check("resampling", OK, "48000 to 16000 Hz by torchaudio")
+    bad = []
+    for rate, library in ((48000, "torchaudio"), (47999, "soxr")):
+        samples = audio.resample(np.ones(rate // 10, np.float32), rate, 16000)
+        if len(samples) != 1600 or not abs(float(samples[800]) - 1) < 0.01:
+            bad.append(library)
+    if not bad:
+        yield Check("resampling", OK, "48000 and 47999 to 16000 Hz by torchaudio and soxr")
     else:
-        mend = f"{_PIP} --force-reinstall torch torchaudio"
-        yield Check("resampling", BROKEN, "torchaudio resamples wrongly", mend)
+        mend = f"{_PIP} --force-reinstall torch torchaudio soxr"
+        yield Check("resampling", BROKEN, f"{' and '.join(bad)} resamples wrongly", mend)
 
 
 def _espeak() -> Iterator[Check]:

@@ -12,7 +12,7 @@ import soundfile
 from conftest import voice
 from scipy.signal import resample_poly
 
-from speechkit import audio, log
+from speechkit import audio, log, resampler
 from speechkit.errors import AudioError
 
 RATE = 16000
@@ -94,12 +94,12 @@ def test_resampling_agrees_with_scipy(tmp_path: Path, rate: int, new_rate: int) 
 def test_kernels_are_kept_and_can_carry_gradients() -> None:
     import torch
 
-    audio.resampler.cache_clear()
+    resampler.kernel.cache_clear()
     audio.resample(np.ones(100, np.float32), 8000, 16000)
     audio.resample(np.ones(200, np.float32), 8000, 16000)
-    assert audio.resampler.cache_info()[:2] == (1, 1)
+    assert resampler.kernel.cache_info()[:2] == (1, 1)
     samples = torch.ones(100, requires_grad=True)
-    audio.resampler(8000, 16000)(samples).sum().backward()
+    resampler.kernel(8000, 16000)(samples).sum().backward()
     assert samples.grad is not None and samples.grad.abs().sum() > 0
 
 

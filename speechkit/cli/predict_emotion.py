@@ -61,8 +61,9 @@ def predict_emotion(
 ) -> None:
     """Tell the emotion of recordings: a label and the probability of each class.
 
-    Any rate, length and number of channels (they are averaged). Long recordings are judged by
-    windows; their label is that of the mean over the windows that are not silent.
+    Any rate, length and number of channels (they are averaged, or the louder is taken where
+    they would cancel). Long recordings are judged by windows; their label is that of the mean
+    over the windows that are not silent.
     """
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.emotion.prediction import Options, predict

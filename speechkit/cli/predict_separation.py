@@ -74,7 +74,8 @@ def predict_separation(
 ) -> None:
     """Separate the speakers of recordings into STEM_s1.wav, STEM_s2.wav ...
 
-    Any length, rate and number of channels (they are averaged). Outputs are 16-bit WAV files
+    Any length, rate and number of channels (they are averaged, or the louder is taken where
+    they would cancel). Outputs are 16-bit WAV files
     of the recording's own rate and length.
     """
     from speechkit.cli.prediction_output import print_predictions

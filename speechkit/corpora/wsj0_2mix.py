@@ -19,6 +19,7 @@ from speechkit.corpora.mixture_sets import Looked, MixtureCorpusSet, Planned, wr
 from speechkit.corpora.wsj0 import read_spkrinfo
 from speechkit.errors import AudioError, UserError
 from speechkit.kaldi.data import Utterance
+from speechkit.level import power
 from speechkit.log import logger
 from speechkit.separation.mixtures import MODES, Header, Mixture, Source
 from speechkit.workdir import WorkDir
@@ -178,10 +179,9 @@ def look(planned: Planned) -> Looked:
             )
         total += samples
         clipped |= bool(np.abs(samples).max() >= FULL_SCALE)
-    power = float(np.sum(np.square(mixed, dtype=np.float64)))
-    error = float(np.sum(np.square(mixed - total)))
+    error = float(np.mean(np.square(mixed - total)))
     remarks = ["are clipped (samples at full scale)"] * clipped
-    if error > power * 10 ** (NOT_THE_SUM_DB / 10):
+    if error > power(mixed) * 10 ** (NOT_THE_SUM_DB / 10):
         remarks.append(f"differ from the sum of their sources by more than {NOT_THE_SUM_DB:g} dB")
     seconds = (len(mixed) / rate,) * len(mixture.sources)
     whole = Mixture(mixture.id, len(mixed), mixture.sources, mixture.wav)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -227,13 +228,16 @@ def _judge(predictors: Sequence[Predictor], job: Job, options: Options, show: bo
     rate = predictors[0].sample_rate
     samples = -(-found.frames * rate // found.sample_rate)
     starts, size = options.cut.starts(samples, rate)
-    blocks = resample_blocks(read_blocks(recording), found.sample_rate, rate)
+    raw, heard = tee(read_blocks(recording))
+    blocks = resample_blocks(heard, found.sample_rate, rate)
+    quiet = _quiet(raw, starts, size, rate, found.sample_rate)
     parts: list[Window] = []
-    batch: list[tuple[int, np.ndarray]] = []
+    batch: list[tuple[int, np.ndarray | None, int]] = []
     label = f"emotion {job.file.name}" if show and len(starts) > BATCH else ""
     with progress(label, len(starts), "window") as advance:
-        for part in windows(blocks, starts, size):
-            batch.append(part)
+        for (start, wave), silent in zip(windows(blocks, starts, size), quiet, strict=True):
+            silent = silent or is_silent(wave)
+            batch.append((start, None if silent else wave, len(wave)))
             if len(batch) == BATCH:
                 parts += _windows(predictors, batch, rate)
                 advance(len(batch))
@@ -249,20 +253,30 @@ def _judge(predictors: Sequence[Predictor], job: Job, options: Options, show: bo
 
 
 def _windows(
-    predictors: Sequence[Predictor], batch: Sequence[tuple[int, np.ndarray]], rate: int
+    predictors: Sequence[Predictor], batch: Sequence[tuple[int, np.ndarray | None, int]], rate: int
 ) -> list[Window]:
-    heard = [wave for _, wave in batch if not is_silent(wave)]
+    """Judge windows: first sample, samples (None where they are silent) and length of each."""
+    heard = [wave for _, wave, _ in batch if wave is not None]
     found = iter(
         np.mean([each.probabilities(heard) for each in predictors], axis=0) if heard else ()
     )
     return [
         Window(
             start / rate,
-            (start + len(wave)) / rate,
-            None if is_silent(wave) else next(found),
+            (start + length) / rate,
+            None if wave is None else next(found),
         )
-        for start, wave in batch
+        for start, wave, length in batch
     ]
+
+
+def _quiet(
+    blocks: Iterable[np.ndarray], starts: Sequence[int], size: int, rate: int, own_rate: int
+) -> Iterator[bool]:
+    """Whether windows of a recording are silent before it is resampled from ``own_rate``."""
+    own = [start * own_rate // rate for start in starts]
+    for _, wave in windows(blocks, own, -(-size * own_rate // rate)):
+        yield is_silent(wave)
 
 
 def _write_timeline(made: Prediction, figure: Path, table: Path) -> None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechkit.errors import UserError
+from speechkit.level import level_db
 
-SILENT = 1e-4  # root mean square (full scale is 1) below which a window says nothing
+SILENT_DB = -80.0  # level below which a window says nothing
 
 
 @dataclass(frozen=True)
@@ -73,4 +74,4 @@ def windows(
 
 def is_silent(wave: np.ndarray) -> bool:
     """Whether a window holds nothing to judge."""
-    return float(np.sqrt(np.square(wave, dtype=np.float64).mean())) < SILENT
+    return level_db(wave) < SILENT_DB

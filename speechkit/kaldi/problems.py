@@ -63,6 +63,10 @@ KINDS: dict[str, tuple[str, str]] = {
     "no-gender": ("warning", "Add it if a stage is to use gender."),
     "no-spk2utt": ("warning", "--fix makes it from utt2spk."),
     "sample-rates": ("warning", "Stages resample; check that the bandwidth is comparable."),
+    "opposite-phase": (
+        "warning",
+        "Their average would be nearly silent: stages take the louder channel alone.",
+    ),
     "speaker-order": (
         "warning",
         "Kaldi wants utterances and speakers to sort alike: begin ids with the speaker.",

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from speechkit import audio
+from speechkit import audio, channels
 from speechkit.errors import AudioError
 from speechkit.kaldi.data import parse_source
 from speechkit.kaldi.lenient import Row
 from speechkit.parallel import map_items
+from speechkit.resampler import check_rates
 
 _AUDIO_KINDS = {"missing", "empty", "cut", "nan"}
 
@@ -23,6 +24,7 @@ class AudioFacts:
     info: audio.Info | None
     kind: str = ""
     reason: str = ""
+    opposite_phase: bool = False
 
 
 def look_at(
@@ -55,9 +57,11 @@ def _facts(path: str | audio.Pipe, decode: bool) -> AudioFacts:
             samples, rate = audio.read(path)
             return AudioFacts(audio.Info(rate, len(samples), 1))
         info = audio.info(path)
+        check_rates(info.sample_rate)
         if decode:
             audio.read(path)
-        return AudioFacts(info)
+        opposite = decode and info.channels > 1 and channels.of_path(Path(path)) is not None
+        return AudioFacts(info, opposite_phase=opposite)
     except AudioError as error:
         kind = error.kind if error.kind in _AUDIO_KINDS else "unreadable"
         return AudioFacts(None, f"{kind}-audio", error.problem.rstrip("."))

@@ -273,6 +273,9 @@ class _Checker:
         for key, found in facts.items():
             if found.kind:
                 self.add(found.kind, "wav.scp", self.wavs[key].number, found.reason)
+            if found.opposite_phase:
+                message = f"the channels of '{show(key)}' are in opposite phase"
+                self.add("opposite-phase", "wav.scp", self.wavs[key].number, message)
         self.report.seconds = sum(f.info.seconds for f in facts.values() if f.info)
         for key, (recording, start, end) in recordings.items():
             there = facts.get(recording)

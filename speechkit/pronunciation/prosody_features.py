@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from speechkit.level import centred
+
 COLUMNS = (
     "log_duration",
     "relative_duration",
@@ -73,7 +75,8 @@ def prosody_block(samples: np.ndarray, rate: int, segments: Segments) -> np.ndar
       share of the time from the first to the last. Both are the same for all phones.
     - ``pause_before``, ``pause_after``: log(1 + pause / 0.1 s) to the neighbouring phones, and
       to the ends of the recording
-    - ``energy``: of the phone, relative to the mean over all phones in dB, / 10
+    - ``energy``: of the phone, about the recording's mean sample, relative to the mean over all
+      phones in dB, / 10
     - ``f0``: median, relative to the recording's; ``f0_slope``: least-squares change over the
       phone; ``f0_range``: highest less lowest; ``voiced``: share of voiced frames. Without
       voiced frames the first three are 0.
@@ -108,7 +111,7 @@ def prosody_block(samples: np.ndarray, rate: int, segments: Segments) -> np.ndar
 
 
 def _energies(samples: np.ndarray, rate: int, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    sums = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
+    sums = np.concatenate([[0.0], np.cumsum(np.square(centred(samples)))])
     first = np.clip((starts * rate).astype(int), 0, len(samples))
     last = np.clip((ends * rate).astype(int), first, len(samples))
     power = (sums[last] - sums[first]) / np.maximum(last - first, 1)

@@ -15,6 +15,7 @@ from speechkit.acoustic.lexicon import Lexicon
 from speechkit.acoustic.readings import Policy
 from speechkit.corpora.common import read_lines
 from speechkit.errors import UserError
+from speechkit.level import level_db
 from speechkit.log import logger
 from speechkit.prediction.jobs import Job, open_inputs
 from speechkit.prediction.saved import model_digest
@@ -208,8 +209,9 @@ def load(file: Path, rate: int) -> tuple[np.ndarray, float]:
             f"{file} has {header.sample_rate} Hz, less than the model's {rate} Hz: what lies "
             f"above {header.sample_rate // 2} Hz is missing (S, F, TH ...), so scores are lower."
         )
-    samples, _ = audio.read(file, rate)
-    level = 10 * np.log10(float(np.mean(samples.astype(np.float64) ** 2)) + 1e-20)
+    raw, own_rate = audio.read(file)
+    samples = audio.resample(raw, own_rate, rate)
+    level = min(level_db(raw), level_db(samples))
     if level < SILENT_DB:
         raise UserError(
             f"{file} is silent ({level:.0f} dB below full scale at most).",

@@ -11,6 +11,7 @@ import numpy as np
 from speechkit import audio
 from speechkit.errors import UserError
 from speechkit.kaldi import data
+from speechkit.level import centred
 from speechkit.report.model import Player
 from speechkit.workdir import WorkDir
 
@@ -35,6 +36,7 @@ def clip(utterance: data.Utterance, seconds: float = SECONDS) -> tuple[bytes, st
     end = utterance.start + seconds
     samples, rate = audio.read(utterance.wav, RATE, utterance.start)
     samples = samples[: round((end - utterance.start) * rate)]
+    samples = centred(samples).astype(np.float32)
     peak = float(np.abs(samples).max()) or 1.0
     return encode(0.7 * samples / peak, rate)
 

@@ -18,13 +18,14 @@ from torch.utils.data import Dataset
 from speechkit import audio
 from speechkit.errors import UserError, require_choice
 from speechkit.kaldi.data import Utterance
+from speechkit.level import level_db
 from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation.mixtures import MixtureSet
 from speechkit.training.seeds import rng
 
 _MIX, _CROP = 0x31, 0x32  # streams of draws
 LEVEL_DB = -25.0  # of a crop before its gain, in dB of full scale
-_SILENT = 1e-4  # RMS below which a crop is drawn again
+SILENT_DB = -80.0  # level below which a crop is drawn again
 _TRIES = 5
 GAIN_MODES = ("each", "pair")
 
@@ -204,17 +205,18 @@ class DynamicMixing(Dataset):
 
     def crop(self, row: int, draw: np.random.Generator) -> np.ndarray:
         """A random piece ``[<= T]`` of an utterance at the model's rate."""
-        crop = np.zeros(0, np.float32)
         for _ in range(_TRIES):
-            crop = self._read(row, draw)
-            power = float(np.sqrt(np.mean(np.square(crop, dtype=np.float64))))
-            if power > _SILENT:
+            crop, raw_level = self._read(row, draw)
+            level = level_db(crop)
+            silent = min(level, raw_level) <= SILENT_DB
+            if not silent:
                 break
-        if not self.config.normalize or power <= _SILENT:
+        if not self.config.normalize or silent:
             return crop
-        return crop * np.float32(10 ** (LEVEL_DB / 20) / power)
+        return crop * np.float32(10 ** ((LEVEL_DB - level) / 20))
 
-    def _read(self, row: int, draw: np.random.Generator) -> np.ndarray:
+    def _read(self, row: int, draw: np.random.Generator) -> tuple[np.ndarray, float]:
+        """A random piece, and its level in dB before it was resampled."""
         utterance, rate = self.utterances[row], self.config.sample_rate
         speed = float(draw.choice(self.config.speeds)) if len(self.config.speeds) > 1 else 1.0
         speed = self.config.speeds[0] if len(self.config.speeds) == 1 else speed
@@ -224,10 +226,9 @@ class DynamicMixing(Dataset):
         if spare > 0:
             start += float(draw.uniform(0, spare))
             end = start + wanted
-        samples = audio.read(utterance.wav, rate, start, end)[0]
-        if speed != 1.0:
-            samples = audio.change_speed(samples, speed)
-        return samples[: self.config.samples]
+        raw, own_rate = audio.read(utterance.wav, None, start, end)
+        samples = audio.change_speed(audio.resample(raw, own_rate, rate), speed)
+        return samples[: self.config.samples], level_db(raw)
 
 
 class StaticMixtures(Dataset):

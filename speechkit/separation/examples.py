@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.level import power
 from speechkit.separation.losses import reorder
 from speechkit.separation.metrics import score
 from speechkit.separation.mixtures import MixtureSet
@@ -83,7 +84,8 @@ def clips(mixed: np.ndarray, sources: np.ndarray, estimates: np.ndarray) -> dict
         sources: ``[S, T]``.
         estimates: ``[S, T]`` in the order of the sources; each gets the level of its source.
     """
-    level = np.sqrt(np.square(sources).mean(-1) / np.maximum(np.square(estimates).mean(-1), 1e-12))
+    powers = [(power(s), max(power(e), 1e-12)) for s, e in zip(sources, estimates, strict=True)]
+    level = np.sqrt([source / estimate for source, estimate in powers], dtype=np.float32)
     named = {"mixture": mixed}
     named.update({f"source{k}": each for k, each in enumerate(sources, 1)})
     named.update({f"estimate{k}": each for k, each in enumerate(estimates * level[:, None], 1)})

@@ -198,7 +198,7 @@ class _Joiner:
             rise = _rise(shared)
             new[:, :shared] = old * (1 - rise) + new[:, :shared] * rise
         self._pending = new
-        self._loudest = max(self._loudest, float(new.square().mean(1).max()))
+        self._loudest = max(self._loudest, float(_power(new).max()))
         if before.shape[1]:
             yield before.numpy()
 
@@ -211,7 +211,7 @@ class _Joiner:
         sources = self._pending.shape[0]
         for length in (block.overlap, block.overlap * 3 // 2, block.overlap * 2, block.size // 2):
             length = min(length, block.size // 2, self._pending.shape[1])
-            power = self._pending[:, -length:].square().mean(1)
+            power = _power(self._pending[:, -length:])
             if int((power > _ACTIVE * self._loudest).sum()) >= sources - 1:
                 break
         else:
@@ -225,16 +225,23 @@ class _Joiner:
     def _track(self, old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
         """Output of the new block that continues each speaker of the old one, both ``[S, n]``.
 
-        The order with the greatest sum of inner products is the one with the least energy of
-        the differences. The old order is kept unless another one is clearly better.
+        Offsets, which a network trained on SI-SNR is free in, are taken off. The order with the
+        greatest sum of inner products is then the one with the least energy of the differences.
+        The old order is kept unless another one is clearly better.
         """
-        agreement = new.double() @ old.double().T
+        old, new = (each - each.mean(1, keepdim=True) for each in (old.double(), new.double()))
+        agreement = new @ old.T
         _, (order,) = pit(agreement[None])
         columns = torch.arange(len(order))
         better = agreement[order, columns].sum() - agreement[self._order, columns].sum()
-        energy = (new.double().square().sum() * old.double().square().sum()).sqrt()
-        quiet = float(old.square().mean(1).max()) <= _ACTIVE * self._loudest
+        energy = (new.square().sum() * old.square().sum()).sqrt()
+        quiet = float(_power(old).max()) <= _ACTIVE * self._loudest
         return self._order if quiet or better <= _CLEAR * energy else order
+
+
+def _power(signals: torch.Tensor) -> torch.Tensor:
+    """Of ``[S, n]`` about their means, ``[S]``."""
+    return signals.var(1, correction=0)
 
 
 def _rise(length: int) -> torch.Tensor:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from speechkit import audio
 from speechkit.errors import AudioError
+from speechkit.level import level_db
 from speechkit.separation.drawing import Plan
 from speechkit.separation.mixtures import place, read_source
 
@@ -53,7 +55,8 @@ def make_one(plan: Plan, rate: int, on_error: str = "stop", folder: Path | None 
         zip(sources, plan.sources, plan.offsets, strict=True)
     ):
         try:
-            samples = read_source(source.utterance, rate)
+            raw, own_rate = read_source(source.utterance)
+            samples = audio.resample(raw, own_rate, rate)
             if len(samples) != source.samples:
                 raise AudioError(
                     f"{source.utterance.wav}: has {len(samples)} samples at {rate} Hz, its header "
@@ -67,7 +70,9 @@ def make_one(plan: Plan, rate: int, on_error: str = "stop", folder: Path | None 
             bad[k] = error.problem
             continue
         place(row, samples, offset)
-        if level_db(row) < SILENT_DB:
+        first, last = max(-offset, 0), min(len(samples), plan.samples - offset)
+        heard = raw[first * own_rate // rate : -(-last * own_rate // rate)]
+        if min(level_db(heard), level_db(row)) < SILENT_DB:
             bad[k] = "silent in the part that is mixed"
     if bad:
         return Made(bad=bad)
@@ -106,12 +111,6 @@ def _scale(
 def _amplify(sources: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
     """``[S, T]`` with the gains ``[S]``, as :meth:`MixtureSet.read` applies them."""
     return sources * (10 ** (gains_db / 20)).astype(np.float32)[:, None]
-
-
-def level_db(samples: np.ndarray) -> float:
-    """RMS of ``[T]`` in dB relative to full scale; -inf where all is zero."""
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
-    return 10 * math.log10(power) if power else -math.inf
 
 
 def store(path: Path, samples: np.ndarray, rate: int) -> None:

@@ -120,7 +120,7 @@ class MixtureSet:
         rate, count = self.header.sample_rate, mixture.samples
         sources = np.zeros((len(mixture.sources), count), np.float32)
         for row, source in zip(sources, mixture.sources, strict=True):
-            place(row, read_source(source.utterance, rate), source.offset)
+            place(row, audio.resample(*read_source(source.utterance), rate), source.offset)
             row *= np.float32(10 ** (source.gain_db / 20))
         if not mixture.wav:
             return sources.sum(axis=0), sources
@@ -129,9 +129,9 @@ class MixtureSet:
         return mixed, sources
 
 
-def read_source(utterance: Utterance, rate: int) -> np.ndarray:
-    """Samples ``[T]`` of an utterance at ``rate`` Hz."""
-    return audio.read(utterance.wav, rate, utterance.start, utterance.end)[0]
+def read_source(utterance: Utterance) -> tuple[np.ndarray, int]:
+    """Samples ``[T]`` of an utterance, and their rate in Hz."""
+    return audio.read(utterance.wav, None, utterance.start, utterance.end)
 
 
 def place(row: np.ndarray, samples: np.ndarray, offset: int) -> None:

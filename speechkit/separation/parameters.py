@@ -13,12 +13,13 @@ import pandas as pd
 
 from speechkit import parallel
 from speechkit.errors import DataError, UserError
+from speechkit.level import level_db
 from speechkit.log import logger
 from speechkit.mining.inputs import read_values, read_vectors
 from speechkit.separation.mixtures import Mixture, MixtureSet
 from speechkit.workdir import WorkDir
 
-_SILENT = 1e-10  # power of a source below which it has no level
+_SILENT_DB = -100.0  # level of a source below which it counts as silent
 
 
 @dataclass(frozen=True)
@@ -164,8 +165,8 @@ def energy_ratio(mixtures: MixtureSet, mixture: Mixture) -> float:
     speakers, that of the two nearest in level.
     """
     _, sources = mixtures.read(mixture)
-    power = np.square(sources, dtype=np.float64).mean(axis=1)
-    level = 10 * np.log10(np.where(power > _SILENT, power, np.nan))
+    levels = np.array([level_db(source) for source in sources])
+    level = np.where(levels > _SILENT_DB, levels, np.nan)
     return float(np.min([abs(a - b) for a, b in combinations(level, 2)]))
 
 

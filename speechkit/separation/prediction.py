@@ -194,13 +194,15 @@ def _separate_file(
 class _Level:
     """The gain at which the sources together come nearest to the mixture.
 
-    A network trained on SI-SNR is free in the scale and the sign of what it gives. One gain
-    for all sources keeps their balance: gain = <mixture, sum> / <sum, sum>.
+    A network trained on SI-SNR is free in the scale and the sign of what it gives, and in its
+    mean. One gain for all sources keeps their balance: gain = <mixture, sum> / <sum, sum>, both
+    about their means.
     """
 
     def __init__(self) -> None:
         self._waiting = np.zeros(0, np.float32)  # mixture of which the sources are to come
-        self._cross = self._energy = 0.0
+        self._cross = self._energy = self._total = self._mixture = 0.0
+        self._count = 0
 
     def listen(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Pass the mixture on."""
@@ -211,13 +213,19 @@ class _Level:
     def add(self, sources: np.ndarray) -> None:
         """Take in sources ``[S, n]``, in order."""
         total = sources.sum(axis=0, dtype=np.float64)
-        self._cross += float(total @ self._waiting[: len(total)])
+        heard, self._waiting = np.split(self._waiting, [len(total)])
+        self._cross += float(total @ heard)
         self._energy += float(total @ total)
-        self._waiting = self._waiting[len(total) :]
+        self._total += float(total.sum())
+        self._mixture += float(heard.sum(dtype=np.float64))
+        self._count += len(total)
 
     def gain(self) -> float:
         """1 where all is silent."""
-        return self._cross / self._energy if self._energy and self._cross else 1.0
+        mean = self._total / max(self._count, 1)
+        energy, cross = self._energy - mean * self._total, self._cross - mean * self._mixture
+        # A constant leaves rounding errors.
+        return cross / energy if energy > 1e-12 * self._energy and cross else 1.0
 
 
 def _write(

@@ -17,6 +17,7 @@ from speechkit import audio
 from speechkit.errors import DataError, UserError
 from speechkit.files import atomic_write
 from speechkit.kaldi import data
+from speechkit.level import power
 from speechkit.log import logger
 from speechkit.parts import map_parts, split
 from speechkit.text import write_skipped, write_tsv
@@ -33,7 +34,7 @@ class Prosody:
     Args:
         f0_median_hz: median of f0 over voiced frames; NaN where no frame is voiced.
         voiced_fraction: voiced frames over all frames, 0..1.
-        energy: mean of the squared samples (full scale is 1).
+        energy: mean of the squared samples about their mean (full scale is 1).
     """
 
     f0_median_hz: float
@@ -51,7 +52,7 @@ def measure(samples: np.ndarray, rate: int, f0_min: float = 75, f0_max: float = 
     import parselmouth
 
     wide = samples.astype(np.float64)
-    energy = float(np.mean(wide**2))
+    energy = power(samples)
     if len(wide) / rate <= 3 / f0_min + 1e-3:
         return Prosody(math.nan, 0.0, energy)
     pitch = parselmouth.Sound(wide, rate).to_pitch_ac(pitch_floor=f0_min, pitch_ceiling=f0_max)

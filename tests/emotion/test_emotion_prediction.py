@@ -107,15 +107,16 @@ def test_windows_are_judged_as_clips_of_their_own(place, run):
     assert np.allclose(list(parts[1]["probabilities"].values()), wanted, atol=1e-4)
 
 
-def test_a_silent_file_gets_no_label(place, run):
-    soundfile.write(place / "silent.wav", np.zeros(32000), 16000)
+@pytest.mark.parametrize(("rate", "offset"), [(16000, 0.0), (16000, 0.1), (8000, 0.9)])
+def test_a_silent_file_gets_no_label(place, run, rate, offset):
+    soundfile.write(place / "silent.wav", np.full(14 * rate, offset), rate, subtype="FLOAT")
     ran = run("predict", "emotion", place / "silent.wav", "--model", "base", "-C", place, "--json")
     assert ran.code == 0
     (found,) = json.loads(ran.out)
     assert found["label"] is None and found["silent"] and found["probabilities"] is None
     assert "is silent" in ran.err
     table = run("predict", "emotion", place / "silent.wav", "--model", "base", "-C", place,
-                "--timeline")  # fmt: skip
+                "--timeline", "--force")  # fmt: skip
     assert "(silent)" in table.out
     assert (place / "silent_emotion.png").exists()
 

@@ -199,6 +199,20 @@ def test_decoding_finds_nan_and_cut_flac(folder: Path) -> None:
     assert {line for _, _, line in seen} == {1, 2}
 
 
+def test_decoding_finds_opposite_phase(folder: Path) -> None:
+    sound = 0.1 * np.random.default_rng(0).standard_normal(16000)
+    soundfile.write(folder / "wav" / "s0-u0.wav", np.stack([sound, sound], axis=1), 16000)
+    soundfile.write(folder / "wav" / "s0-u1.wav", np.stack([sound, -sound], axis=1), 16000)
+    assert ("opposite-phase", "wav.scp", 2) not in found(folder)
+    seen = [s for s in found(folder, decode=True) if s[0] == "opposite-phase"]
+    assert seen == [("opposite-phase", "wav.scp", 2)]
+
+
+def test_rates_that_cannot_be_resampled(folder: Path) -> None:
+    soundfile.write(folder / "wav" / "s0-u0.wav", np.zeros(700), 700)
+    assert ("unreadable-audio", "wav.scp", 1) in found(folder)
+
+
 def test_mixed_rates_and_durations(folder: Path) -> None:
     soundfile.write(folder / "wav" / "s3-u2.wav", np.zeros(8000), 8000)
     (folder / "utt2dur").write_text("s3-u0 1.0\ns3-u1 7\ns3-u2 one\n")

@@ -188,7 +188,8 @@ def write(path: Path, samples: np.ndarray, rate: int = RATE) -> Path:
     ("name", "samples", "text", "message"),
     [
         ("short", np.full(800, 0.1), "cat", "too short"),
-        ("silent", np.zeros(RATE), "cat", "silent"),
+        ("silent", np.zeros(RATE), "cat", "silent (-200 dB below full scale at most)"),
+        ("constant", np.full(RATE, 0.1), "cat", "silent (-200 dB below full scale at most)"),
         ("cut", say(["K"]), "cat bee " * 20, "longer than the audio"),
         ("digits", say(CAT_BEE), "3/4/1990", "1990"),
         ("empty", say(CAT_BEE), "...", "no words"),

@@ -79,3 +79,11 @@ def test_nothing_depends_on_what_follows_but_the_last_pause():
     for name, values in short.items():
         kept = values[:-1] if name == "pause_after" else values
         assert long[name][: len(kept)] == pytest.approx(kept, abs=1e-6), name
+
+
+def test_an_offset_is_no_energy():
+    samples = np.concatenate([tone(200, 0.2, 0.1), tone(200, 0.2, 0.01)])
+    spans = [(0, 0.2), (0.2, 0.4)]
+    plain = block(samples, spans)["energy"]
+    assert block(samples + 0.3, spans)["energy"] == pytest.approx(plain, abs=1e-3)
+    assert not block(np.full(RATE, 0.3), spans)["energy"].any()

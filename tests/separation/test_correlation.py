@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import make_set
 from scipy import stats
 
@@ -18,6 +19,7 @@ from speechkit.kaldi.ark import ArkWriter
 from speechkit.separation.coefficients import draw_weights, pearson, ranks, spearman
 from speechkit.separation.mixing import Settings, mix
 from speechkit.separation.mixtures import MixtureSet, load_mixtures
+from speechkit.separation.parameters import energy_ratio
 from speechkit.text import write_tsv
 from speechkit.workdir import WorkDir
 
@@ -138,7 +140,7 @@ def test_all_parameters(run, tmp_path: Path, speakers: int) -> None:
             continue
         row, names = pairs[mixture.id], [s.utterance.id for s in mixture.sources]
         _, sources = mixtures.read(mixture)
-        energy = np.square(sources.astype(np.float64)).sum(axis=1)
+        energy = sources.astype(np.float64).var(axis=1)
         both = list(combinations(range(speakers), 2))
         ratio = min(10 * abs(np.log10(energy[a] / energy[b])) for a, b in both)
         assert float(row["energy_ratio_db"]) == pytest.approx(ratio, rel=1e-4)
@@ -243,3 +245,13 @@ def test_a_broken_table_of_parameters(run, tmp_path: Path, content: str, said: s
     assert bad.code == 2
     assert said in bad.err
     assert not (tmp_path / "exp" / "correlation" / "test_2mix").exists()
+
+
+def test_an_offset_is_no_energy(tmp_path: Path) -> None:
+    mixtures = prepare(tmp_path, 2)
+    wanted = [energy_ratio(mixtures, mixture) for mixture in mixtures.mixtures]
+    for path in mixtures.data.audio_files():
+        samples, rate = soundfile.read(path, dtype="float32")
+        soundfile.write(path, samples + 0.2, rate, subtype="FLOAT")
+    found = [energy_ratio(mixtures, mixture) for mixture in mixtures.mixtures]
+    assert found == pytest.approx(wanted, abs=0.02)

@@ -91,7 +91,7 @@ def test_workers_resuming_and_ranks_see_the_same_mixtures(tmp_path):
 
 
 def level_db(samples):
-    return 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)))
+    return 10 * np.log10(np.mean(np.square(samples, dtype=np.float64)) + 1e-20)
 
 
 @pytest.mark.parametrize("mode", ["each", "pair"])
@@ -166,14 +166,18 @@ def test_speed_perturbation(tmp_path):
     assert {round(n / 100) for n in lengths} == {200, 128}  # 16000 / 0.8 and / 1.25
 
 
-def test_silent_crops_are_drawn_again(tmp_path):
+@pytest.mark.parametrize(("rate", "offset"), [(8000, 0.0), (8000, 0.2), (44100, 0.2)])
+def test_silent_crops_are_drawn_again(tmp_path, rate, offset):
     folder = make_set(tmp_path, utterances=1, seconds=1.0, rate=8000)
-    sound = np.zeros(80000)
-    sound[40000:] = 0.1
-    soundfile.write(folder / "wav/s0-u0.wav", sound, 8000)
+    sound = np.zeros(10 * rate)
+    sound[5 * rate :] = 0.1 * rng(1).standard_normal(5 * rate)
+    soundfile.write(folder / "wav/s0-u0.wav", sound + offset, rate, subtype="FLOAT")
     dataset = mixing(tmp_path)
-    silent = sum(not dataset.crop(0, rng(i)).any() for i in range(200))
-    assert silent <= 20  # half of all crops would be silent, 1/32 after five tries
+    crops = [dataset.crop(0, rng(i)) for i in range(200)]
+    loud = [level_db(crop - crop.mean()) > -60 for crop in crops]
+    assert sum(loud) >= 180  # half of all crops would be silent, 1/32 after five tries
+    whole = [level_db(crop - crop.mean()) for crop in crops if crop[:400].std() > 0.01]
+    assert whole == pytest.approx([-25] * len(whole), abs=0.1)
 
 
 def test_hard_pairs_replace_the_asked_share(mined):

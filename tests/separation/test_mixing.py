@@ -299,3 +299,28 @@ def test_real_speech(real_data: Path, tmp_path: Path) -> None:
         one, other = levels(sources)
         assert abs(one - other) <= 5.001
         assert np.abs(mixed).max() < 1
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_an_offset_changes_no_level(workdir: Path, mode: str) -> None:
+    settings = Settings("train", count=24, mode=mode, seed=3)
+    wanted = load_mixtures(mix(WorkDir(workdir), settings, "plain"), workdir)
+    wav = workdir / "data" / "train" / "wav"
+    for path in wav.glob("s1-*.wav"):
+        samples, rate = soundfile.read(path, dtype="float32")
+        soundfile.write(path, samples + 0.1, rate, subtype="FLOAT")
+    found = load_mixtures(mix(WorkDir(workdir), settings, "offset"), workdir)
+    for mixture, plain in zip(found.mixtures, wanted.mixtures, strict=True):
+        gains, others = ([s.gain_db for s in m.sources] for m in (mixture, plain))
+        # Above full scale both are turned down together, which an offset may ask for.
+        assert np.diff(gains) == pytest.approx(np.diff(others), abs=0.02)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100, 44101])
+def test_a_constant_is_silence(workdir: Path, run, rate: int) -> None:
+    wav = workdir / "data" / "train" / "wav"
+    soundfile.write(wav / "s1-u0.wav", np.full(2 * rate, 0.5), rate, subtype="FLOAT")
+    done = run("mix", "-C", workdir, "--set", "train", "--count", 12, "-j", 1)
+    assert done.code == 0, done.err
+    skipped = (workdir / "data" / "train_2mix" / "skipped.tsv").read_text()
+    assert "s1-u0\t" in skipped and "silent in the part that is mixed" in skipped

@@ -18,6 +18,7 @@ from speechkit import audio
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.separation.inference import separate_long
+from speechkit.separation.prediction import _Level
 
 CONFIG = ConvTasNetConfig(filters=16, bottleneck=8, skip=8, hidden=8, blocks=2, repeats=1)
 
@@ -262,3 +263,20 @@ def test_an_hour_in_under_two_gib(workdir: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20 < 2
     for k in (1, 2):
         assert audio.info(workdir / f"hour_s{k}.wav").frames == 3600 * 8000 + 12345
+
+
+def test_offsets_do_not_change_the_gain() -> None:
+    sources = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)
+    gains = []
+    for mixed_offset, offset in ((0.0, 0.0), (3.0, 0.0), (0.0, 3.0), (3.0, -2.0)):
+        level = _Level()
+        for _ in level.listen(np.split(0.25 * sources.sum(0) + np.float32(mixed_offset), 5)):
+            pass
+        for block in np.split(sources + np.float32(offset), 4, axis=1):
+            level.add(block)
+        gains.append(level.gain())
+    assert gains == pytest.approx([0.25] * 4, rel=1e-6)
+    level = _Level()
+    list(level.listen([np.full(100, 0.1, np.float32)]))
+    level.add(np.full((2, 100), 0.1, np.float32))
+    assert level.gain() == 1

@@ -149,3 +149,12 @@ def test_real_speech_separates_men_and_women(real_data):
         f0 = [prosody.measure(*audio.read(corpus / wavs[u])).f0_median_hz for u in utterances]
         right.append((np.median(f0) < 165) == (gender[name] == "m"))
     assert np.mean(right) > 0.9
+
+
+def test_an_offset_is_no_energy():
+    samples = voice(120, 1.0)
+    plain = prosody.measure(samples, 16000).energy
+    assert prosody.measure(samples + np.float32(0.2), 16000).energy == pytest.approx(
+        plain, rel=1e-4
+    )
+    assert prosody.measure(np.full(16000, 0.1, np.float32), 16000).energy < 1e-20
