@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit import digests
 from speechkit.errors import AudioError
 from speechkit.log import note_once
 
@@ -91,6 +92,7 @@ def read(
         source = io.BytesIO(_run_pipe(source))
     else:
         check_whole(path)
+        digests.note(path)  # just before it is decoded: the disk is read once
     try:
         with soundfile.SoundFile(source) as file:
             rate, frames = file.samplerate, file.frames
