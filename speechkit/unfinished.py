@@ -14,7 +14,8 @@ from speechkit.errors import UserError
 from speechkit.log import logger
 from speechkit.manifest import Key, changed, read_json
 
-_SCRATCH, _FINISHED = ".scratch", "finished.txt"
+SCRATCH = ".scratch"  # folder of finished parts
+_FINISHED = "finished.txt"
 
 
 def note_finished(part: Path, text: str) -> None:
@@ -25,7 +26,7 @@ def note_finished(part: Path, text: str) -> None:
         text: e.g. ``epoch 7 of 20``.
     """
     for folder in part.parents:
-        if folder.name == _SCRATCH:
+        if folder.name == SCRATCH:
             (folder / _FINISHED).write_text(text, encoding="utf-8")
             return
 
@@ -75,7 +76,7 @@ class Unfinished:
         self.final, self.key, self.resume = final, key, resume
         self.training, self.other_batch_size = training, training and other_batch_size
         self.path = partial_of(final)
-        self.scratch = self.path / _SCRATCH
+        self.scratch = self.path / SCRATCH
         self.key_file = self.path / ".key.json"
         self.continued: list[dict[str, Any]] = []
 

@@ -25,7 +25,7 @@ from speechkit.errors import UserError
 from speechkit.fingerprints import Inputs
 from speechkit.log import logger
 from speechkit.manifest import MANIFEST, Key, damaged_outputs, read_manifest, utc, versions
-from speechkit.unfinished import Unfinished, partial_of
+from speechkit.unfinished import SCRATCH, Unfinished, partial_of
 
 _NAME = re.compile(r"\w[\w.+-]{0,99}")
 
@@ -140,6 +140,7 @@ class Output:
 
     def __post_init__(self) -> None:
         self.path = partial_of(self.final)
+        self.scratch = self.path / SCRATCH  # known also to processes that do not enter
         self._old = self.final.with_name(f".{self.final.name}.old")
         self._lock = files.Lock(self.final.with_name(f".{self.final.name}.lock"))
         self._started = time.time()
@@ -199,13 +200,8 @@ class Output:
 
     def part(self, name: str) -> Path:
         """Path of a finished part kept for resuming (removed when the output is complete)."""
-        self._unfinished.scratch.mkdir(exist_ok=True)
-        return self._unfinished.scratch / name
-
-    @property
-    def scratch(self) -> Path:
-        """Folder of the finished parts."""
-        return self._unfinished.scratch
+        self.scratch.mkdir(exist_ok=True)
+        return self.scratch / name
 
     def _read_key(self) -> None:
         inputs = Inputs(self.inputs, self.audio, self.final)
@@ -258,12 +254,11 @@ class Output:
 
     def _commit(self) -> None:
         self.key.inputs.read()
-        key_file, scratch = self._unfinished.key_file, self._unfinished.scratch
-        continued = self._unfinished.continued
+        key_file, continued = self._unfinished.key_file, self._unfinished.continued
         outputs = {
             str(p.relative_to(self.path)): p.stat().st_size
             for p in sorted(self.path.rglob("*"))
-            if p.is_file() and p != key_file and scratch not in p.parents
+            if p.is_file() and p != key_file and self.scratch not in p.parents
         }
         now = time.time()
         manifest = {
@@ -282,7 +277,7 @@ class Output:
         (self.path / MANIFEST).write_text(text, encoding="utf-8")
         files.fsync_tree(self.path)
         # Only now: a disk that is full to the last byte has not cost the finished parts.
-        files.remove_tree(scratch)
+        files.remove_tree(self.scratch)
         key_file.unlink(missing_ok=True)
         files.fsync_dir(self.path)
         if self.final.exists():
