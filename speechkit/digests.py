@@ -30,11 +30,10 @@ def state_of(path: Path) -> State:
 
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's content."""
-    digest, block = hashlib.sha256(), bytearray(_BLOCK)
-    view = memoryview(block)
+    digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        while count := file.readinto(view):
-            digest.update(view[:count])
+        while block := file.read(_BLOCK):
+            digest.update(block)
     return digest.hexdigest()
 
 
@@ -96,7 +95,10 @@ class Digests:
         with contextlib.suppress(OSError):  # a read-only share, a full disk
             handle = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
-                os.write(handle, line)
+                written = os.write(handle, line)
+                with self._lock:  # what this process wrote it need not read
+                    if os.fstat(handle).st_size == self._read + written == self._read + len(line):
+                        self._read, self._inode = self._read + written, os.fstat(handle).st_ino
             finally:
                 os.close(handle)
 
