@@ -96,11 +96,11 @@ def main() -> None:
                 path.touch()
             told_again = seconds(measure, work, args.set)
             print(f"up to date after every file was touched: {told_again:.2f} s")
-        started = time.perf_counter()
+        started = time.process_time()
         fresh = Digests(Path(scratch) / "none")
         for path in files:
             fresh.of(path)
-        print(f"digests alone: {size / 1e6 / (time.perf_counter() - started):.0f} MB/s")
+        print(f"digests alone: {size / 1e6 / (time.process_time() - started):.0f} MB a CPU second")
 
 
 if __name__ == "__main__":

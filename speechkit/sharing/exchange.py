@@ -67,13 +67,13 @@ def export(
     target = file or Path(f"{found.name}.zip")
     if target.is_dir():
         target = target / f"{found.name}.zip"
-    if target.exists() and not force:
-        raise UserError(f"{target} exists.", "Replace it with --force, or name another file.")
-    if repository:
-        publish.check_target(repository)
     make_dirs(target.parent)
-    card = write_card(found, licence)
-    with _staging(target) as staging:
+    with _staging(target) as staging:  # first, so that a killed export leaves nothing for ever
+        if target.exists() and not force:
+            raise UserError(f"{target} exists.", "Replace it with --force, or name another file.")
+        if repository:
+            publish.check_target(repository)
+        card = write_card(found, licence)
         sources, models = collect(workdir, found, staging)
         contents = archive.write(target, found.task, found.name, models, sources, card)
     url = publish.push(target, card, repository, private) if repository else ""
