@@ -25,6 +25,7 @@ bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_xvector.py
 	$(BIN)/python benchmarks/bench_prosody.py
 	$(BIN)/python benchmarks/bench_resampling.py
+	$(BIN)/python benchmarks/bench_fingerprint.py
 	$(BIN)/python benchmarks/bench_separation.py
 	$(BIN)/python benchmarks/bench_evaluation.py
 	$(BIN)/python benchmarks/bench_gop.py

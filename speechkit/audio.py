@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechkit import channels
+from speechkit import channels, digests
 from speechkit.audio_file import SUFFIXES, AudioFile, Pipe, Source
 from speechkit.errors import AudioError
 from speechkit.resampler import change_speed, resample
@@ -73,6 +73,8 @@ def read(
             samples, ends before the asked part, or has a rate that cannot be resampled.
     """
     with AudioFile(source) as file:
+        if not isinstance(source, Pipe):
+            digests.note(source)  # just before it is decoded: the disk is read once
         rate, frames = file.rate, file.frames
         first = round(start * rate)
         last = frames if end is None else min(round(end * rate), frames)

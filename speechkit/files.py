@@ -1,24 +1,24 @@
-"""Files that are whole or absent: atomic writes, fsync, locks, fingerprints."""
+"""Files that are whole or absent: atomic writes, fsync, locks."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import fcntl
-import hashlib
 import io
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 from speechkit.errors import UserError
 
-HASH_UP_TO = 1 << 20  # files up to this many bytes are compared by content, not by date
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def fsync_dir(path: Path) -> None:
@@ -49,22 +49,79 @@ def fsync_tree(path: Path) -> None:
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary sibling of ``path`` for writing; rename it when the block ends well.
 
+    What a killed writer left, the next one to write ``path`` takes for its own.
+
     Args:
         path: the file to replace.
         mode: ``"w"`` (UTF-8 text, LF line ends) or ``"wb"``.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary, handle = _open_temporary(path)
     text: dict[str, Any] = {"encoding": "utf-8", "newline": "\n"} if mode == "w" else {}
     try:
-        with temporary.open(mode, **text) as file:
+        with os.fdopen(handle, mode, **text) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+            temporary.replace(path)  # while it is locked: no other writer takes it meanwhile
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     fsync_dir(path.parent)
+
+
+def _open_temporary(path: Path) -> tuple[Path, int]:
+    """The first of ``.NAME.tmp``, ``.NAME.2.tmp`` ... that no living process writes, locked."""
+    for number in count(1):
+        temporary = _temporary(path, number)
+        try:
+            handle = _lock_unless_held(temporary, os.O_CREAT)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            mine = f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp"  # no other has it
+            temporary = path.with_name(mine)
+            return temporary, os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
+        if handle is not None:
+            os.ftruncate(handle, 0)
+            _remove_dead(path, number + 1)
+            return temporary, handle
+    raise AssertionError("the numbers do not end")
+
+
+def _temporary(path: Path, number: int) -> Path:
+    return path.with_name(f".{path.name}.{number}.tmp" if number > 1 else f".{path.name}.tmp")
+
+
+def _remove_dead(path: Path, number: int) -> None:
+    """Remove what is left of writers that died side by side."""
+    with contextlib.suppress(OSError):  # none is left
+        for other in count(number):
+            temporary = _temporary(path, other)
+            handle = _lock_unless_held(temporary)
+            if handle is not None:
+                temporary.unlink()
+                os.close(handle)
+
+
+def _lock_unless_held(path: Path, flags: int = 0) -> int | None:
+    """A handle of the locked file; None if a living process has it, or another user."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | flags, 0o666)
+    except PermissionError:
+        if not os.path.lexists(path):
+            raise
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _same_file(path, handle):  # not renamed between our open and our lock
+            return handle
+    except BlockingIOError:
+        pass
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    return None
 
 
 class NotWritable(UserError):
@@ -117,13 +174,13 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: io.TextIOWrapper | None = None
+        self._file: io.FileIO | None = None
 
     def acquire(self, what: str) -> None:
         """Take the lock, or raise UserError that names the process that holds it."""
         while True:
             try:
-                file = self.path.open("a+", encoding="utf-8")
+                file = self.path.open("a+b", buffering=0)  # no buffer is written on closing
             except OSError as error:
                 if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
                     raise
@@ -135,9 +192,9 @@ class Lock:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 file.seek(0)
-                holder = file.read().strip() or "another process"
+                holder = file.read().decode(errors="replace").strip() or "another process"
                 file.close()
-                if error.errno in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                if error.errno in NO_LOCKS:
                     raise UserError(
                         f"The file system of {self.path.parent} has no file locks.",
                         "Work on a local disk, or have the share mounted with locks.",
@@ -156,8 +213,7 @@ class Lock:
         _held.add(self)
         with contextlib.suppress(OSError):  # a full disk costs the holder's name, not the lock
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {os.uname().nodename}")
-            file.flush()
+            file.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
 
     def release(self) -> None:
         if self._file is not None:
@@ -177,49 +233,6 @@ def _same_file(path: Path, fd: int) -> bool:
         return os.path.samestat(path.stat(), os.fstat(fd))
     except FileNotFoundError:
         return False
-
-
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Size, modification time, and for small files the SHA-256 of the content.
-
-    A folder is one digest over the files in it (see :func:`fingerprint_many`).
-    """
-    if path.is_dir():
-        return fingerprint_many((p for p in path.rglob("*") if p.is_file()), path.resolve())
-    stat = path.stat()
-    found: dict[str, Any] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    if stat.st_size <= HASH_UP_TO:
-        found["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
-
-
-def fingerprint_many(paths: Iterable[Path], near: Path) -> dict[str, Any]:
-    """One digest over names (relative to ``near``), sizes and dates of many files."""
-    digest, count, size = hashlib.sha256(), 0, 0
-    for path in sorted(set(paths)):
-        try:
-            stat = path.stat()
-        except OSError:
-            continue  # the stage itself names files that are missing
-        name = os.path.relpath(_resolve_folder(path.parent) / path.name, near)
-        digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
-        count, size = count + 1, size + stat.st_size
-    return {"files": count, "size": size, "sha256": digest.hexdigest()}
-
-
-@lru_cache(maxsize=4096)
-def _resolve_folder(folder: Path) -> Path:
-    """Without links, so that a set reached through another path has the same fingerprint."""
-    return folder.resolve()
-
-
-def same_fingerprint(old: dict[str, Any] | None, new: dict[str, Any] | None) -> bool:
-    """Whether two fingerprints are of the same content (dates count only without a hash)."""
-    if not old or not new or old.get("size") != new.get("size"):
-        return False
-    if "sha256" in old and "sha256" in new:
-        return bool(old["sha256"] == new["sha256"])
-    return bool(old.get("mtime_ns") == new.get("mtime_ns"))
 
 
 def remove_tree(path: Path) -> None:

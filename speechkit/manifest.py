@@ -6,11 +6,12 @@ import datetime
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import speechkit
-from speechkit import files
+from speechkit.fingerprints import Inputs
 
 MANIFEST = "manifest.json"
 
@@ -31,17 +32,40 @@ def versions() -> dict[str, str]:
     return found
 
 
+@dataclass
+class Key:
+    """What decides a result: the same key gives the same output.
+
+    Args:
+        command: name of the stage.
+        params: everything that determines the result.
+        inputs: what it reads.
+    """
+
+    command: str
+    params: Mapping[str, Any]
+    inputs: Inputs
+
+    def __post_init__(self) -> None:
+        self.params = json.loads(json.dumps(dict(self.params), default=str))  # as it is read back
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest; of inputs, what is known without reading them."""
+        return {"command": self.command, "params": self.params, "inputs": self.inputs.as_dict()}
+
+    def other_params(self, old: Mapping[str, Any]) -> list[str]:
+        """In what an old key is of another command or of other parameters."""
+        if old.get("command") != self.command:
+            return [f"command: {old.get('command', 'not known')} there, {self.command} now"]
+        return changed(old.get("params", {}), self.params)
+
+
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     return [
         f"{name}: {old.get(name, 'unset')} there, {new.get(name, 'unset')} now"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]
-
-
-def stale_inputs(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    names = sorted({*old, *new})
-    return [n for n in names if not files.same_fingerprint(old.get(n), new.get(n))]
 
 
 def damaged_outputs(folder: Path, outputs: Mapping[str, int]) -> list[str]:

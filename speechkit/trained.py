@@ -77,6 +77,7 @@ def outputs(
     params: Mapping[str, Any],
     inputs: Mapping[int, Sequence[Path]],
     force: bool,
+    other_batch_size: bool = False,
 ) -> Iterator[tuple[list[Path], dict[int, Output]]]:
     """Open the outputs of several seeds that are trained in one run.
 
@@ -87,6 +88,7 @@ def outputs(
         params: all that decides the result, beside the seed.
         inputs: seed -> files that it depends on.
         force: replace models that were trained with other parameters.
+        other_batch_size: go on from unfinished runs of another batch size.
 
     Yields:
         The folders of all seeds, and the outputs of those that are not up to date.
@@ -99,6 +101,8 @@ def outputs(
             list(files),
             force=force,
             resume=True,
+            training=True,
+            other_batch_size=other_batch_size,
         )
         for seed, files in inputs.items()
     }

@@ -3,34 +3,29 @@
 A stage writes one folder. While it runs, the folder is a hidden sibling
 (``.NAME.partial``); when it is complete it gets a ``manifest.json``, is synced to disk
 and renamed. The same command on the same inputs then finds it up to date; a killed run
-leaves only the hidden sibling, which the same command takes up and any other removes.
+leaves only the hidden sibling, which the same command takes up. Another command removes it
+only if nothing in it was finished, or with ``--force``.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from speechkit import files
+from speechkit.digests import collected
 from speechkit.errors import UserError
+from speechkit.fingerprints import Inputs
 from speechkit.log import logger
-from speechkit.manifest import (
-    MANIFEST,
-    changed,
-    damaged_outputs,
-    read_json,
-    read_manifest,
-    stale_inputs,
-    utc,
-    versions,
-)
+from speechkit.manifest import MANIFEST, Key, damaged_outputs, read_manifest, utc, versions
+from speechkit.unfinished import SCRATCH, Unfinished, partial_of
 
 _NAME = re.compile(r"\w[\w.+-]{0,99}")
 
@@ -117,10 +112,15 @@ class Output:
             itself finds its finished parts under ``scratch`` and goes on. Folders beside
             ``scratch`` stay as they were, single files are written again.
         beside: what the user can do instead of replacing the output, for the message.
+        training: the stage reads its inputs many times, so what is not known of them is read
+            before it begins: an unfinished training is then known by their content.
+        other_batch_size: take up an unfinished training also where its batch size was another;
+            the manifest then says so.
 
     Raises:
         UserError: another run is writing the folder, it was made with other parameters
-            and ``force`` is off, or it cannot be written.
+            and ``force`` is off, an unfinished run of another kind would be lost, or it
+            cannot be written.
     """
 
     final: Path
@@ -133,32 +133,40 @@ class Output:
     beside: str = "write beside it with --name"
     counts: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    training: bool = False
+    other_batch_size: bool = False
     up_to_date: bool = field(default=False, init=False)
     resumed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
-        self.path = self.final.with_name(f".{self.final.name}.partial")
-        self.scratch = self.path / ".scratch"
+        self.path = partial_of(self.final)
+        self.scratch = self.path / SCRATCH  # known also to processes that do not enter
         self._old = self.final.with_name(f".{self.final.name}.old")
         self._lock = files.Lock(self.final.with_name(f".{self.final.name}.lock"))
         self._started = time.time()
+        self._stack = ExitStack()
 
     def __enter__(self) -> Output:
         try:
             files.make_dirs(self.final.parent)
             self._lock.acquire(str(self.final))
-        except files.NotWritable:
-            self._key = self._make_key()
+        except (files.NotWritable, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in files.FULL:
+                raise
+            self._read_key()
             self.up_to_date = self._check_existing()  # results on a read-only share are results
             if self.up_to_date:
                 return self
             raise
         try:
             self._recover()
-            self._key = self._make_key()
+            self._read_key()
             self.up_to_date = self._check_existing()
             if not self.up_to_date:
-                self._open_partial()
+                self.resumed = self._unfinished.open(self.force, self.beside)
+                if self.training:
+                    self._unfinished.read_inputs()
+                self._stack.enter_context(collected(self.key.inputs.digests))
         except BaseException:
             self._lock.release()
             raise
@@ -170,6 +178,7 @@ class Output:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._stack.close()
         try:
             if self.up_to_date:
                 return
@@ -179,30 +188,27 @@ class Output:
                     self._commit()
                     done = True
             finally:
-                if not (done or (self.resume and self.scratch.exists())):
-                    files.remove_tree(self.path)
+                if not done:
+                    self._unfinished.remove(unless_kept=True)
         finally:
             self._lock.release()
 
     @property
-    def key(self) -> dict[str, Any]:
-        """Command, parameters and fingerprints of the inputs (once entered)."""
-        return self._key
+    def key(self) -> Key:
+        """Command, parameters and inputs (once entered)."""
+        return self._unfinished.key
 
     def part(self, name: str) -> Path:
         """Path of a finished part kept for resuming (removed when the output is complete)."""
         self.scratch.mkdir(exist_ok=True)
         return self.scratch / name
 
-    def _make_key(self) -> dict[str, Any]:
-        # Relative names: a working directory that was moved as a whole is still up to date.
-        near = self.final.parent.resolve()
-        prints = {os.path.relpath(p.resolve(), near): _fingerprint(p) for p in self.inputs}
-        audio = list(self.audio)
-        if audio:
-            prints["audio"] = files.fingerprint_many(audio, near)
-        params = json.loads(json.dumps(dict(self.params), default=str))
-        return {"command": self.command, "params": params, "inputs": prints}
+    def _read_key(self) -> None:
+        inputs = Inputs(self.inputs, self.audio, self.final)
+        key = Key(self.command, self.params, inputs)
+        self._unfinished = Unfinished(
+            self.final, key, self.resume, self.training, self.other_batch_size
+        )
 
     def _check_existing(self) -> bool:
         """True if the output is there, whole, and of the same command and inputs."""
@@ -216,9 +222,7 @@ class Output:
                     "Move it away, or replace it with --force.",
                 )
             return False
-        differing = changed(old.get("params", {}), self._key["params"])
-        if old["command"] != self.command:
-            differing = [f"command: {old['command']} there, {self.command} now"]
+        differing = self.key.other_params(old)
         if differing:
             if not self.force:
                 raise UserError(
@@ -226,7 +230,7 @@ class Output:
                     f"Replace it with --force, or {self.beside}.",
                 )
             return False
-        stale = stale_inputs(old.get("inputs", {}), self._key["inputs"])
+        stale = self.key.inputs.changed(old.get("inputs", {}))
         stale += damaged_outputs(self.final, old.get("outputs", {}))
         if stale:
             logger.info(f"{self.final}: {', '.join(stale)} changed since it was made; again.")
@@ -234,24 +238,11 @@ class Output:
         if self.force:
             return False
         logger.info(f"{self.final} is up to date.")
+        for run in old.get("continued", []):
+            logger.warning(f"It went on after {run['after']} with {', '.join(run['changed'])}.")
         if (self.final / "skipped.tsv").exists():
             logger.warning(f"It lacks the broken utterances listed in {self.final}/skipped.tsv.")
         return True
-
-    def _open_partial(self) -> None:
-        key_file = self.path / ".key.json"
-        if self.path.exists():
-            if self.resume and read_json(key_file) == self._key and not self.force:
-                self.resumed = self.scratch.exists()
-                for left in self.path.iterdir():  # half-written files of the dead run
-                    if left.is_file() and left != key_file:
-                        left.unlink()
-                if self.resumed:
-                    logger.info(f"{self.final}: taking up an unfinished run.")
-                return
-            files.remove_tree(self.path)
-        files.make_dirs(self.path)
-        key_file.write_text(json.dumps(self._key), encoding="utf-8")
 
     def _recover(self) -> None:
         """Finish or undo a replacement that was cut off between its two renames."""
@@ -262,7 +253,8 @@ class Output:
                 self._old.rename(self.final)
 
     def _commit(self) -> None:
-        key_file = self.path / ".key.json"
+        self.key.inputs.read()
+        key_file, continued = self._unfinished.key_file, self._unfinished.continued
         outputs = {
             str(p.relative_to(self.path)): p.stat().st_size
             for p in sorted(self.path.rglob("*"))
@@ -270,12 +262,13 @@ class Output:
         }
         now = time.time()
         manifest = {
-            **self._key,
+            **self.key.as_dict(),
             "versions": versions(),
             "started": utc(self._started),
             "finished": utc(now),
             "seconds": round(now - self._started, 3),
             "resumed": self.resumed,
+            **({"continued": continued} if continued else {}),
             "counts": self.counts,
             **self.notes,
             "outputs": outputs,
@@ -292,10 +285,3 @@ class Output:
         self.path.rename(self.final)
         files.fsync_dir(self.final.parent)
         files.remove_tree(self._old)
-
-
-def _fingerprint(path: Path) -> dict[str, Any]:
-    try:
-        return files.fingerprint(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist, but this command reads it.") from error

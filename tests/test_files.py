@@ -1,7 +1,9 @@
-"""Atomic writes, locks, fingerprints."""
+"""Atomic writes, locks."""
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import subprocess
@@ -100,37 +102,92 @@ def test_make_dirs_below_a_file(tmp_path: Path) -> None:
         files.make_dirs(tmp_path / "file")
 
 
-def test_fingerprint_of_small_files_is_content_of_large_ones_date(tmp_path: Path) -> None:
-    small, large = tmp_path / "small", tmp_path / "large"
-    small.write_bytes(b"abc")
-    large.write_bytes(bytes(files.HASH_UP_TO + 1))
-    before = [files.fingerprint(p) for p in (small, large)]
-    for path in (small, large):
-        os.utime(path, (1, 1))
-    after = [files.fingerprint(p) for p in (small, large)]
-    assert files.same_fingerprint(before[0], after[0])
-    assert not files.same_fingerprint(before[1], after[1])
-    small.write_bytes(b"abd")
-    assert not files.same_fingerprint(before[0], files.fingerprint(small))
-    assert not files.same_fingerprint(None, before[0])
+WRITE = """
+import os, sys
+from pathlib import Path
+from speechkit.files import atomic_write
+with atomic_write(Path(sys.argv[1])) as file:
+    file.write("half")
+    file.flush()
+    print("open", flush=True)
+    sys.stdin.read()
+"""
 
 
-def test_fingerprint_many_sees_names_and_sizes_and_not_the_way_there(tmp_path: Path) -> None:
-    real = tmp_path / "real"
-    real.mkdir()
-    (real / "a.wav").write_bytes(b"12")
-    (tmp_path / "link").symlink_to(real)
-    one = files.fingerprint_many([real / "a.wav"], real)
-    assert one["files"] == 1 and one["size"] == 2
-    assert files.fingerprint_many([tmp_path / "link" / "a.wav"], real) == one
-    (real / "a.wav").write_bytes(b"123")
-    assert files.fingerprint_many([real / "a.wav"], real) != one
-    assert files.fingerprint_many([real / "gone.wav"], real)["files"] == 0
+@pytest.fixture
+def writer(tmp_path: Path):
+    """Another process in the middle of writing ``tmp_path/table``."""
+    command = [sys.executable, "-c", WRITE, str(tmp_path / "table")]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "open\n"
+    yield process
+    process.kill()
+    process.wait()
 
 
-def test_fingerprint_of_a_folder_changes_with_its_files(tmp_path: Path) -> None:
-    (tmp_path / "weights").write_bytes(b"1")
-    before = files.fingerprint(tmp_path)
-    assert files.same_fingerprint(before, files.fingerprint(tmp_path))
-    (tmp_path / "more").write_bytes(b"1")
-    assert not files.same_fingerprint(before, files.fingerprint(tmp_path))
+def test_what_a_killed_writer_left_goes_with_the_next_write(
+    tmp_path: Path, writer: subprocess.Popen
+) -> None:
+    left = {path.name for path in tmp_path.iterdir()}
+    writer.kill()
+    writer.wait()
+    assert {path.name for path in tmp_path.iterdir()} == left == {".table.tmp"}
+    with files.atomic_write(tmp_path / "table") as file:
+        file.write("x")  # shorter than what was left
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+    assert (tmp_path / "table").read_text() == "x"
+
+
+def test_a_living_writer_keeps_its_temporary_file(tmp_path: Path, writer: subprocess.Popen) -> None:
+    with files.atomic_write(tmp_path / "table") as file:
+        file.write("mine")
+        assert len(list(tmp_path.glob(".table*.tmp"))) == 2
+    assert (tmp_path / "table").read_text() == "mine"
+    assert (tmp_path / ".table.tmp").read_text() == "half"
+    writer.communicate("")
+    assert (tmp_path / "table").read_text() == "half"
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+
+
+def test_writers_that_died_side_by_side(tmp_path: Path) -> None:
+    for name in (".table.tmp", ".table.2.tmp", ".table.3.tmp"):
+        (tmp_path / name).write_text("left")
+    with files.atomic_write(tmp_path / "table") as file:
+        file.write("new")
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+
+
+def test_a_place_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*args: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", none)
+    with files.atomic_write(tmp_path / "table") as file:
+        file.write("x")
+    assert (tmp_path / "table").read_text() == "x"
+    assert {path.name for path in tmp_path.iterdir()} <= {"table", ".table.tmp"}
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_costs_neither_the_lock_nor_its_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """The lock's write fails, and would fail again when a buffer were written on closing."""
+
+    class Full(io.FileIO):
+        def write(self, content: object) -> int:
+            raise OSError(number, os.strerror(number))
+
+    def opened(path: Path, mode: str, buffering: int = -1, **text: object):
+        assert isinstance(path, Path)
+        raw = Full(path, mode.replace("b", ""))
+        return raw if buffering == 0 else io.TextIOWrapper(io.BufferedRandom(raw), encoding="utf-8")
+
+    monkeypatch.setattr(Path, "open", opened)
+    lock = files.Lock(tmp_path / "lock")
+    lock.acquire("out")
+    with pytest.raises(UserError, match="being written by another process"):
+        files.Lock(tmp_path / "lock").acquire("out")
+    lock.release()
+    assert not (tmp_path / "lock").exists()

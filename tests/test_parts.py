@@ -32,3 +32,13 @@ def test_failures_stay_in_their_part():
 def test_nothing_left_to_do():
     assert list(map_parts(square, [[1], [2]], [True, True], jobs=2)) == [None, None]
     assert list(map_parts(square, [], [])) == []
+
+
+def test_how_far_it_is_is_noted_once_a_part_was_kept(tmp_path):
+    folder = tmp_path / ".scratch"
+    folder.mkdir()
+    noted = folder / "finished.txt"
+    parts = map_parts(square, [[1, 2], [3], [4]], [False, True, False], folder, unit="clip")
+    told = [noted.read_text() if noted.exists() else "" for _ in parts]
+    assert told == ["", "2 of 4 clips", "2 of 4 clips"]
+    assert noted.read_text() == "4 of 4 clips"

@@ -184,6 +184,20 @@ def test_moved_working_directory_is_still_up_to_date(root: Path) -> None:
     assert not run(root / "link")
 
 
+def test_touched_and_copied_audio_is_up_to_date(root: Path) -> None:
+    wav = root / "a.wav"
+    wav.write_bytes(b"12")
+    run(root, audio=[wav])
+    assert read_manifest(final(root))["inputs"]["audio"]["content"]  # type: ignore[index]
+    os.utime(wav, (1, 1))
+    assert not run(root, audio=[wav])
+    shutil.copy(wav, root / "copy")
+    (root / "copy").replace(wav)
+    assert not run(root, audio=[wav])
+    wav.write_bytes(b"13")
+    assert run(root, audio=[wav])
+
+
 def test_two_runs_at_once(root: Path) -> None:
     with (
         Output(final(root), "mine-hard", {}),
@@ -231,6 +245,22 @@ def test_disk_full_at_the_end_keeps_the_parts_of_a_resumable_stage(
     assert names_in(final(root)) == ["manifest.json"]
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_what_is_up_to_date_is_so_on_a_full_disk(
+    root: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Not even the lock's file can be made."""
+    run(root)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(workdir.files.Lock, "acquire", full)
+    assert not run(root)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        run(root, params={"pm": 1, "set": "train"}, force=True)
+
+
 def test_unwritable_place(root: Path) -> None:
     (root / "exp").write_text("a file where a folder should be")
     with pytest.raises(UserError, match="Cannot create the folder"):
@@ -262,18 +292,6 @@ def test_sigkill_leaves_no_output_and_the_next_run_ends_equal(root: Path, mode: 
     assert names == ["manifest.json", "table.tsv"]
     table = (root / "exp" / "stage" / "table.tsv").read_bytes()
     assert table == (whole / "exp" / "stage" / "table.tsv").read_bytes()
-
-
-def test_parts_of_other_parameters_are_not_taken_up(root: Path) -> None:
-    for value, resumed in ((1, False), (2, False), (2, True)):
-        with (
-            pytest.raises(RuntimeError, match="stop"),
-            Output(final(root), "stage", {"v": value}, resume=True) as out,
-        ):
-            assert out.resumed is resumed
-            assert out.part("0").exists() is resumed
-            out.part("0").write_text(str(value))
-            raise RuntimeError("stop")
 
 
 def test_workdir_names_what_is_there(workdir: Path) -> None:

@@ -154,8 +154,9 @@ def align_all(
     parts = split(items, PART)
     files = [part_file(f"{number:05d}.json") for number in range(len(parts))]
     kept = [path.exists() for path in files]
+    folder = files[0].parent if files else None
     outcomes = map_parts(
-        run, parts, kept, chunk=8, name=lambda item: item[0].id, label="align", **how
+        run, parts, kept, folder, chunk=8, name=lambda item: item[0].id, label="align", **how
     )
     for path, part in zip(files, outcomes, strict=True):
         if part is None:

@@ -39,6 +39,7 @@ def train(
     jobs: int = 1,
     checkpoint_minutes: float = 5.0,
     force: bool = False,
+    other_batch_size: bool = False,
 ) -> Path:
     """Train all networks and write ``exp/acoustic/<name>/``; returns that folder.
 
@@ -52,6 +53,7 @@ def train(
         jobs: processes that compute features and alignments.
         checkpoint_minutes: how often the state is saved inside an epoch.
         force: replace a model that was trained with other parameters.
+        other_batch_size: go on from an unfinished run of another batch size.
 
     Raises:
         UserError: bad flags, no alignment, or data that does not fit it.
@@ -75,6 +77,8 @@ def train(
         force=force,
         audio=inputs.audio_files(),
         resume=True,
+        training=True,
+        other_batch_size=other_batch_size,
     )
     with shared_output(output, where) as out:
         if not out.up_to_date:

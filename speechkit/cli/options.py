@@ -60,6 +60,10 @@ Dir = Annotated[Path, typer.Option("--dir", "-C", help="Working directory, with 
 Force = Annotated[
     bool, typer.Option("--force", help="Replace an output that was made with other parameters.")
 ]
+Continue = Annotated[
+    bool,
+    typer.Option("--continue", help="Go on from an unfinished run that had another --batch-size."),
+]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Local processes; 0: one per CPU.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Fixes every random draw.")]
 Readings = Annotated[

@@ -62,6 +62,7 @@ def train_xvector(
     device: options.Device = "auto",
     jobs: options.Jobs = 2,
     force: options.Force = False,
+    continue_: options.Continue = False,
     as_json: options.Json = False,
     config: options.Config = None,
 ) -> None:
@@ -101,5 +102,6 @@ def train_xvector(
         jobs=options.resolve_jobs(jobs),
         checkpoint_minutes=checkpoint_minutes,
         force=force,
+        other_batch_size=continue_,
     )
     print_summary(folder, as_json)

@@ -120,6 +120,7 @@ def train_acoustic(
     device: options.Device = "auto",
     jobs: options.Jobs = 0,
     force: options.Force = False,
+    continue_: options.Continue = False,
     as_json: options.Json = False,
     config: options.Config = None,
 ) -> None:
@@ -185,6 +186,7 @@ def train_acoustic(
         jobs=options.resolve_jobs(jobs),
         checkpoint_minutes=checkpoint_minutes,
         force=force,
+        other_batch_size=continue_,
     )
     if not ranks().rank:
         print_summary(folder, as_json)

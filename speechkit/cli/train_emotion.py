@@ -113,6 +113,7 @@ def train_emotion(
     device: options.Device = "auto",
     jobs: options.Jobs = 0,
     force: options.Force = False,
+    continue_: options.Continue = False,
     as_json: options.Json = False,
     config: options.Config = None,
 ) -> None:
@@ -126,7 +127,8 @@ def train_emotion(
         given["channels"] = options.numbers("--channels", channels, int)
     _run(
         upstream, name, preset, given, set_name, split, folds, range(seed, seed + seeds),
-        max_seconds, checkpoint_minutes, wandb, on_error, directory, device, jobs, force, as_json,
+        max_seconds, checkpoint_minutes, wandb, on_error, directory, device, jobs, force, continue_,
+        as_json,
     )  # fmt: skip
 
 
@@ -158,6 +160,7 @@ def _run(
     device: str,
     jobs: int,
     force: bool,
+    continue_: bool,
     as_json: bool,
 ) -> None:
     from speechkit.cli.output import print_table
@@ -186,7 +189,13 @@ def _run(
         for job in planned:
             listen = partial(_listen, tracker, job.name) if tracker is not None else None
             done = training.train(
-                WorkDir(directory), job, plan, resources, force=force, listen=listen
+                WorkDir(directory),
+                job,
+                plan,
+                resources,
+                force=force,
+                other_batch_size=continue_,
+                listen=listen,
             )
             if ranks().rank:
                 continue

@@ -81,6 +81,7 @@ def train_scoring(
     device: options.Device = "auto",
     jobs: options.Jobs = 0,
     force: options.Force = False,
+    continue_: options.Continue = False,
     as_json: options.Json = False,
     config: options.Config = None,
 ) -> None:
@@ -133,6 +134,7 @@ def train_scoring(
         device=device,
         jobs=options.resolve_jobs(jobs),
         force=force,
+        other_batch_size=continue_,
     )
     found = {
         str(folder): json.loads((folder / "summary.json").read_text(encoding="utf-8"))

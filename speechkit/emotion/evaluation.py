@@ -19,6 +19,7 @@ from speechkit.log import logger
 from speechkit.progress import progress
 from speechkit.text import write_skipped
 from speechkit.training.devices import resolve_device
+from speechkit.unfinished import note_finished
 from speechkit.workdir import Output, WorkDir
 
 COMMAND = "evaluate emotion"
@@ -169,6 +170,7 @@ def _predict(
                 predictor = load_predictor(model.folder, device)
                 values = predictor.of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
                 np.save(kept, values)
+                note_finished(kept, f"{number + 1} of {len(models)} models")
             parts.append(values)
     return _table(models, dataset, split, asked, parts), skipped
 

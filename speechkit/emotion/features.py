@@ -149,7 +149,7 @@ def _compute(
     # Skipped ones may have been mended since, or the run may now have to stop at them.
     kept = [path.exists() and not json.loads(path.read_text(encoding="utf-8")) for path in lists]
     how: dict[str, Any] = {"jobs": jobs, "on_error": on_error, "chunk": 4, "label": spec}
-    found = map_parts(run, parts, kept, name=lambda u: u.id, **how)
+    found = map_parts(run, parts, kept, out.scratch, name=lambda u: u.id, **how)
     for number, part in enumerate(found):
         if part is not None:
             _part(out, number, part)

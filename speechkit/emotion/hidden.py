@@ -171,6 +171,7 @@ def _compute(
         run,
         parts,
         kept,
+        out.scratch,
         jobs=jobs if device == "cpu" else 1,
         size=len,
         name=lambda batch: batch[0].id,

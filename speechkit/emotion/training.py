@@ -120,6 +120,7 @@ def train(
     resources: Resources,
     *,
     force: bool = False,
+    other_batch_size: bool = False,
     listen: Callable[[Run, Config], Tell] | None = None,
 ) -> list[tuple[Run, Path]]:
     """Train every fold and seed; returns what was trained and where it is.
@@ -133,6 +134,7 @@ def train(
         plan: on what.
         resources: what it may use.
         force: replace models that were trained otherwise.
+        other_batch_size: go on from unfinished runs of another batch size.
         listen: (run, configuration) -> what is called with each measured step.
 
     Raises:
@@ -162,6 +164,8 @@ def train(
                 force=force,
                 audio=dataset.data.audio_files(),
                 resume=True,
+                training=True,
+                other_batch_size=other_batch_size,
             )
             tell = listen(run, job.config) if listen is not None else None
             _train_one(output, workdir, dataset, split, run, job.config, resources, tell)

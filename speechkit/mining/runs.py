@@ -26,6 +26,7 @@ from speechkit.mining.windows import (
 )
 from speechkit.parallel import cpu_count
 from speechkit.progress import progress
+from speechkit.unfinished import note_finished
 from speechkit.workdir import Output
 
 MOST_THREADS = 4  # each holds a block and its copies
@@ -165,6 +166,7 @@ def _run_blocks(problem: Problem, m: np.ndarray, out: Output, pairs: bool, devic
                 indices.flush()  # type: ignore[attr-defined]
             _save_part(part, blocks)
             _load_part(part, found)
+            note_finished(part, f"{last:,} of {len(miner.order):,} utterances")
     if indices is not None:
         _put(path, out.path / "indices.npy")
     return found

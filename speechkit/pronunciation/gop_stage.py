@@ -229,7 +229,9 @@ def _run(
     parts = split(batches, PART)
     paths = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
     kept = [path.exists() for path in paths]
-    outcomes = map_parts(run, parts, kept, size=len, name=lambda batch: f"extract-{kind}", **how)
+    outcomes = map_parts(
+        run, parts, kept, out.scratch, size=len, name=lambda batch: f"extract-{kind}", **how
+    )
     found, fresh = Found.empty(), 0.0
     for path, part in zip(paths, outcomes, strict=True):
         if part is None:

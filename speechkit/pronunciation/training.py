@@ -40,6 +40,7 @@ def train(
     device: str = "auto",
     jobs: int = 1,
     force: bool = False,
+    other_batch_size: bool = False,
 ) -> list[Path]:
     """Train every seed in one run and write ``exp/pronunciation/<name>/seed<N>/``.
 
@@ -53,6 +54,7 @@ def train(
         device: auto, cpu or cuda.
         jobs: threads on the CPU.
         force: replace models that were trained with other settings.
+        other_batch_size: go on from unfinished runs of another batch size.
 
     Returns:
         The folders of the seeds.
@@ -65,7 +67,8 @@ def train(
     sets = dict.fromkeys(s for s in (config.set_name, _selecting(config), config.track) if s)
     inputs = [file for s in sets for file in dataset.input_files(work, s, config.gop)]
     of_each = dict.fromkeys(seeds, inputs)
-    with trained.outputs(work, TASK, name, config.params(), of_each, force) as (folders, pending):
+    how = (config.params(), of_each, force, other_batch_size)
+    with trained.outputs(work, TASK, name, *how) as (folders, pending):
         if pending:
             _train(work, name, config, pending, where, jobs)
     return folders

@@ -39,6 +39,7 @@ def train(
     device: str = "auto",
     jobs: int = 1,
     force: bool = False,
+    other_batch_size: bool = False,
 ) -> list[Path]:
     """Train every seed in one run and write ``exp/scoring/<name>/seed<N>/``.
 
@@ -52,6 +53,7 @@ def train(
         device: auto, cpu or cuda.
         jobs: processes that read audio.
         force: replace models that were trained with other settings.
+        other_batch_size: go on from unfinished runs of another batch size.
 
     Returns:
         The folders of the seeds.
@@ -68,7 +70,8 @@ def train(
         seed: list(dict.fromkeys([*inputs, *model_folder.files(starts.get(seed))]))
         for seed in seeds
     }
-    with trained.outputs(work, TASK, name, config.params(), of_each, force) as (folders, pending):
+    how = (config.params(), of_each, force, other_batch_size)
+    with trained.outputs(work, TASK, name, *how) as (folders, pending):
         if pending:
             sets = _load(work, config, wanted)
             if config.model == TREES:

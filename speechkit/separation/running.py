@@ -21,6 +21,7 @@ from speechkit.separation.scoring import (
     read_ahead,
     score_batch,
 )
+from speechkit.unfinished import note_finished
 from speechkit.workdir import Output
 
 PART = 64  # mixtures of a part
@@ -63,6 +64,9 @@ def run(out: Output, batches: list[Batch], task: Task, jobs: int, label: str) ->
                 path = out.part(f"{number:05d}.json")
                 path.with_suffix(".tmp").write_text(json.dumps(rows), encoding="utf-8")
                 path.with_suffix(".tmp").replace(path)
+                count = sum(len(batch) for each in parts[: number + 1] for batch in each)
+                total = sum(len(batch) for batch in batches)
+                note_finished(path, f"{count:,} of {total:,} mixtures")
         found.rows += rows
     for _ in done:  # lets the map end its progress and its workers
         pass

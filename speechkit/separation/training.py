@@ -92,6 +92,7 @@ def train(
     jobs: int = 1,
     checkpoint_minutes: float = 10.0,
     force: bool = False,
+    other_batch_size: bool = False,
 ) -> Path:
     """Train and write ``exp/separation/<name>/seed<N>/``; returns that folder.
 
@@ -106,6 +107,7 @@ def train(
         jobs: processes that read audio; 0 reads in this one.
         checkpoint_minutes: how often the state is saved inside an epoch.
         force: replace a model that was trained with other parameters.
+        other_batch_size: go on from an unfinished run of another batch size.
     """
     config.check()
     where = resolve_device(device)
@@ -132,6 +134,8 @@ def train(
         force=force,
         audio=sorted({*source.audio_files(), *valid.audio_files()}),
         resume=True,
+        training=True,
+        other_batch_size=other_batch_size,
     )
     with shared_output(output, where) as out:
         if not out.up_to_date and not take_twin(out, config):

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from speechkit.log import logger
-from speechkit.manifest import changed, read_manifest
+from speechkit.manifest import read_manifest
 from speechkit.separation import model_folder
 from speechkit.separation.settings import SeparationConfig
 from speechkit.training.ranks import ranks
@@ -22,11 +22,11 @@ def take_twin(out: Output, config: SeparationConfig) -> bool:
         return False
     for other in sorted(out.final.parent.parent.glob(f"*/{out.final.name}")):
         manifest = read_manifest(other)
-        if manifest is None or manifest.get("command") != out.command:
+        if manifest is None:
             continue
-        differing = changed(manifest["params"], out.key["params"])
+        differing = out.key.other_params(manifest)
         only = len(differing) == 1 and differing[0].startswith("weighted_validation")
-        if not only or manifest.get("inputs") != out.key["inputs"]:
+        if not only or out.key.inputs.changed(manifest.get("inputs", {})):
             continue
         logger.info(f"{other} is the same run but for the selection: taking its checkpoints.")
         for path in other.iterdir():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from speechkit import hub
 from speechkit.errors import UserError
-from speechkit.files import make_dirs
+from speechkit.files import Lock, make_dirs, remove_tree
 from speechkit.log import logger
 from speechkit.sharing import archive, publish
 from speechkit.sharing.card import write_card
@@ -66,17 +67,31 @@ def export(
     target = file or Path(f"{found.name}.zip")
     if target.is_dir():
         target = target / f"{found.name}.zip"
-    if target.exists() and not force:
-        raise UserError(f"{target} exists.", "Replace it with --force, or name another file.")
-    if repository:
-        publish.check_target(repository)
     make_dirs(target.parent)
-    card = write_card(found, licence)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as staging:
-        sources, models = collect(workdir, found, Path(staging))
+    with _staging(target) as staging:  # first, so that a killed export leaves nothing for ever
+        if target.exists() and not force:
+            raise UserError(f"{target} exists.", "Replace it with --force, or name another file.")
+        if repository:
+            publish.check_target(repository)
+        card = write_card(found, licence)
+        sources, models = collect(workdir, found, staging)
         contents = archive.write(target, found.task, found.name, models, sources, card)
     url = publish.push(target, card, repository, private) if repository else ""
     return Exported(target, contents, url)
+
+
+@contextmanager
+def _staging(target: Path) -> Iterator[Path]:
+    """A folder beside ``target`` while it is written; what a killed export left goes first."""
+    lock = Lock(target.with_name(f".{target.name}.lock"))
+    lock.acquire(str(target))
+    folder = target.with_name(f".{target.name}.export")
+    try:
+        remove_tree(folder)
+        yield make_dirs(folder)
+    finally:
+        remove_tree(folder)
+        lock.release()
 
 
 def import_model(

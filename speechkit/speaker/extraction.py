@@ -163,7 +163,7 @@ def _run(
         if old is not None and kept[-1]:
             vectors.update(old)
     name = "extract-xvector"
-    outcomes = map_parts(run, parts, kept, size=len, name=lambda batch: name, **how)
+    outcomes = map_parts(run, parts, kept, out.scratch, size=len, name=lambda batch: name, **how)
     for path, done in zip(files, outcomes, strict=True):
         if done is None:
             continue

@@ -125,7 +125,9 @@ def _measure_all(
     files = [out.part(f"{number:05d}.json") for number in range(len(parts))]
     # skipped ones may have been mended since, or the run may now have to stop at them
     kept = [path.exists() and not _read_part(path)["skipped"] for path in files]
-    outcomes = map_parts(run, parts, kept, chunk=8, name=lambda u: u.id, label="prosody", **how)
+    outcomes = map_parts(
+        run, parts, kept, out.scratch, chunk=8, name=lambda u: u.id, label="prosody", **how
+    )
     rows, skipped = [], []
     for path, part in zip(files, outcomes, strict=True):
         if part is not None:

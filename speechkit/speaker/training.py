@@ -105,6 +105,7 @@ def train(
     jobs: int = 1,
     checkpoint_minutes: float = 5.0,
     force: bool = False,
+    other_batch_size: bool = False,
 ) -> Path:
     """Train and write ``exp/xvector_nnet/<name>/``; returns that folder.
 
@@ -117,6 +118,7 @@ def train(
         jobs: processes that read audio; 0 reads in this one.
         checkpoint_minutes: how often the state is saved inside an epoch.
         force: replace a model that was trained with other parameters.
+        other_batch_size: go on from an unfinished run of another batch size.
     """
     config.check()
     where = resolve_device(device)
@@ -137,6 +139,8 @@ def train(
         force=force,
         audio=dataset.audio_files(),
         resume=True,
+        training=True,
+        other_batch_size=other_batch_size,
     ) as out:
         if not out.up_to_date:
             _train(out, config, dataset, where, precision, jobs, checkpoint_minutes)
@@ -183,6 +187,7 @@ def _train(
             precision,
             checkpoint_minutes,
             config.seed,
+            batch_size=config.batch_size,
         ),
         per_epoch=batches().per_epoch,
         device=device,

@@ -51,3 +51,23 @@ class ResumableBatches:
             for batch in range(skip if epoch == first else 0, self.per_epoch):
                 members = order[batch * self.batch_size : (batch + 1) * self.batch_size]
                 yield [(epoch, batch, int(index)) for index in members[self.rank :: self.world]]
+
+
+def place_after(step: int, epochs: int, before: int, now: int, accumulate: int = 1) -> int:
+    """The step at which a run goes on after the size of its batches has changed.
+
+    The order of an epoch does not depend on the size. At the end of an epoch the place is exact;
+    inside one it is the same share of the steps, rounded down, so that a few samples may come
+    twice or be left out.
+
+    Args:
+        step: steps that were made, over all epochs.
+        epochs: that were finished.
+        before: steps of an epoch until now.
+        now: steps of an epoch from now on.
+        accumulate: batches of a step of the optimizer.
+    """
+    if before == now:
+        return step
+    begun = min((step - epochs * before) * now // before, now - 1)
+    return epochs * now + begun // accumulate * accumulate

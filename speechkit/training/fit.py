@@ -158,11 +158,11 @@ def _interruptible(state: State, config: FitConfig) -> Iterator[None]:
     try:
         yield
     except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-        raise out_of_memory(config.batch_size) from error
+        raise out_of_memory(config, state.kept) from error
     except RuntimeError as error:
         if "can't allocate memory" not in str(error):
             raise
-        raise out_of_memory(config.batch_size) from error
+        raise out_of_memory(config, state.kept) from error
     except SystemExit as error:  # Lightning's answer to a second Ctrl-C
         raise KeyboardInterrupt from error
     finally:
@@ -225,13 +225,28 @@ def _strategy(device: torch.device, find_unused: bool) -> Any:
     return DDPStrategy(process_group_backend=backend, find_unused_parameters=find_unused)
 
 
-def out_of_memory(batch_size: int) -> UserError:
-    """The error for a batch that does not fit."""
-    advice = f"Try --batch-size {batch_size // 2}" if batch_size > 1 else "Take a smaller model"
+def out_of_memory(config: FitConfig, kept: str = "") -> UserError:
+    """The error for a batch that does not fit.
+
+    Args:
+        config: of the training.
+        kept: how far the saved state is; empty if there is none.
+    """
+    size = config.batch_size
+    problem = f"Memory ran out in a step with batches of {size or 'this size'}."
+    other = "shorter segments or --precision bf16"
+    if size < 2:
+        return UserError(problem, f"Take a smaller model, or try {other}.")
+    smaller = next(n for n in range(size // 2, 0, -1) if size % n == 0)
+    flags = f"--batch-size {smaller}"
+    if config.unit == "step":  # what counts is how many clips a step of the optimizer has
+        flags += f" --accumulate {config.accumulate * size // smaller}"
+    if not kept:
+        return UserError(problem, f"Try {flags}, or {other}.")
     return UserError(
-        f"Memory ran out in a step with batches of {batch_size or 'this size'}.",
-        f"{advice}, or shorter segments, or --precision bf16. Another batch size is another "
-        "run: give it a --name of its own, or --force.",
+        f"{problem} What was learnt until {kept} is kept.",
+        f"Go on from there with smaller batches: {flags} --continue. With {other} it is another "
+        "run, for which a --name of its own is needed; --force would discard what was learnt.",
     )
 
 

@@ -97,3 +97,12 @@ def _broadcast(text: str) -> str:
     box = [text]
     torch.distributed.broadcast_object_list(box, src=0)
     return str(box[0])
+
+
+def mean_of_ranks(value: torch.Tensor) -> torch.Tensor:
+    """Mean over the processes that train together, so that all keep the same log."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return value
+    total = value.detach().clone()
+    torch.distributed.all_reduce(total)
+    return total / torch.distributed.get_world_size()

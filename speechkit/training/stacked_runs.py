@@ -12,6 +12,7 @@ import torch
 
 from speechkit.files import atomic_write
 from speechkit.training.stacked import SeedGroup, State
+from speechkit.unfinished import note_finished, of_network
 
 _BLOCK = 5  # epochs between checkpoints
 _TOGETHER = 2  # seeds that fit the cache of a core
@@ -99,6 +100,8 @@ def save(group: SeedGroup, files: Mapping[int, Path]) -> None:
         torch.save(state, packed)
         with atomic_write(files[seed], "wb") as file:
             file.write(packed.getbuffer())
+        told = f"epoch {group.epoch} of {group.schedule.epochs}"
+        note_finished(files[seed], of_network(files[seed], told))
 
 
 def restore(file: Path) -> State | None:

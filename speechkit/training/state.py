@@ -14,9 +14,12 @@ import lightning
 import torch
 
 from speechkit.files import atomic_write
+from speechkit.training.batches import place_after
 from speechkit.training.guard import Guard
+from speechkit.training.ranks import mean_of_ranks
 from speechkit.training.schedules import halvings, learning_rate, linear_rate
 from speechkit.training.seeds import rng
+from speechkit.unfinished import note_finished, of_network
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
 
@@ -131,6 +134,7 @@ class State(lightning.Callback):
         }
         self.saved = time.monotonic()
         self.interrupted = False
+        self.kept = ""  # how far the state in the file is
 
     @property
     def epoch(self) -> int:
@@ -142,6 +146,13 @@ class State(lightning.Callback):
         """The epoch or the step of the optimizer, as rows are counted."""
         steps = -(-self.step // self.config.accumulate)
         return self.epoch if self.config.unit == "epoch" else steps
+
+    def _words(self) -> str:
+        """How far the training is."""
+        if self.config.unit == "epoch" and self.epoch:
+            return f"epoch {self.epoch} of {self.config.epochs}"
+        steps = [-(-count // self.config.accumulate) for count in (self.step, self.total)]
+        return f"step {steps[0]} of {steps[1]}"
 
     @property
     def between_steps(self) -> bool:
@@ -159,14 +170,27 @@ class State(lightning.Callback):
             return None
         state = torch.load(self.file, map_location="cpu", weights_only=True)
         model.load_state_dict(state["model"])
-        self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
+        self.rows, self.best = state["rows"], state["best"]
+        self.step = self._step(state)
         self.loss_sum, self.loss_count = state["loss_sum"], state["loss_count"]
         self.guard.load(state["guard"])
         self.seconds, self.spent = state["seconds"], state["spent"]
+        self.kept = self._words()
         return state
 
+    def _step(self, state: dict[str, Any]) -> int:
+        """The step that is as far as the saved one, where batches had another size before."""
+        step, whole = state["step"], self.epoch * self.per_epoch
+        if "per_epoch" not in state:  # of an older version: the size shows if it does not fit
+            done = step == self.total and self.epoch == -(-self.total // self.per_epoch)
+            return step if done or whole <= step < whole + self.per_epoch else whole
+        if step == state["total"]:
+            return self.total
+        before, accumulate = state["per_epoch"], self.config.accumulate
+        return place_after(step, self.epoch, before, self.per_epoch, accumulate)
+
     def save(self, trainer: lightning.Trainer, model: Trainable) -> None:
-        self.saved = time.monotonic()
+        self.saved, self.kept = time.monotonic(), self._words()
         if not trainer.is_global_zero:
             return
         state = {
@@ -174,6 +198,8 @@ class State(lightning.Callback):
             "optimizer": trainer.optimizers[0].state_dict(),
             "precision": trainer.precision_plugin.state_dict(),
             "step": self.step,
+            "per_epoch": self.per_epoch,
+            "total": self.total,
             "rows": self.rows,
             "best": self.best,
             "loss_sum": self.loss_sum,
@@ -186,6 +212,7 @@ class State(lightning.Callback):
         torch.save(state, packed)
         with atomic_write(self.file, "wb") as file:
             file.write(packed.getbuffer())
+        note_finished(self.file, of_network(self.file, self.kept))
 
     def now(self) -> float:
         """Seconds of training so far, over all runs."""
@@ -273,15 +300,6 @@ def seed_draws(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
-
-
-def mean_of_ranks(value: torch.Tensor) -> torch.Tensor:
-    """Mean over the processes that train together, so that all keep the same log."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return value
-    total = value.detach().clone()
-    torch.distributed.all_reduce(total)
-    return total / torch.distributed.get_world_size()
 
 
 class Restore(lightning.Callback):

@@ -13,6 +13,7 @@ from separation_models import make_model
 from speaker_models import write_model
 
 from speechkit.errors import UserError
+from speechkit.files import Lock
 from speechkit.sharing import archive, publish
 from speechkit.sharing.finding import find
 from speechkit.workdir import WorkDir
@@ -316,3 +317,23 @@ def test_a_scorer_of_pronunciation_and_its_acoustic_models(run, tmp_path):
         assert run("import", tmp_path / f"{name}.zip", "-C", tmp_path / "there").code == 0
         there = tmp_path / "there/exp/pronunciation" / name / inside
         assert (there / "model.safetensors").is_file()
+
+
+def test_what_a_killed_export_left_goes_with_the_next(place, run, tmp_path):
+    file, left = tmp_path / "x.zip", tmp_path / ".x.zip.export"
+    for code in (0, 2):  # before its file was there, and after
+        left.mkdir()
+        (left / "card").write_text("half")
+        (tmp_path / ".x.zip.lock").write_text("process 1 on nowhere")
+        assert run("export", "frozen", file, "-C", place).code == code
+        assert [path.name for path in tmp_path.iterdir()] == ["x.zip"]
+
+
+def test_an_export_that_runs_is_left_alone(place, run, tmp_path):
+    lock, left = Lock(tmp_path / ".x.zip.lock"), tmp_path / ".x.zip.export"
+    left.mkdir()
+    lock.acquire("x.zip")
+    ran = run("export", "frozen", tmp_path / "x.zip", "-C", place)
+    assert ran.code == 2 and "is being written by process" in ran.err.replace("\n", " ")
+    assert left.is_dir()
+    lock.release()

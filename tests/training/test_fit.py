@@ -8,9 +8,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from speechkit.errors import UserError
 from speechkit.training.batches import ResumableBatches
-from speechkit.training.fit import fit
+from speechkit.training.fit import fit, out_of_memory
 from speechkit.training.schedules import learning_rate, linear_rate
-from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.state import FitConfig, State, Trainable
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 Y = X @ torch.tensor([1.0, -2.0, 0.5])
@@ -41,7 +41,7 @@ class Line(Trainable):
         return {"loss": float((self.line(X).squeeze(1) - Y).square().mean())}
 
 
-def run_fit(model, folder, **changes):
+def run_fit(model, folder, size=8, **changes):
     settings = {
         "epochs": 5, "learning_rate": 0.05, "clip": 5.0, "patience": 0, "monitor": "loss",
         "precision": "32-true", "checkpoint_minutes": 60.0, "seed": 3, **changes,
@@ -49,11 +49,11 @@ def run_fit(model, folder, **changes):
     config = FitConfig(**settings)
 
     def loader(step):
-        batches = ResumableBatches(64, 8, config.epochs, config.seed, step)
+        batches = ResumableBatches(64, size, config.epochs, config.seed, step)
         return DataLoader(Samples(), batch_sampler=batches, collate_fn=list)
 
     return fit(
-        model, loader, config, per_epoch=8, device=CPU, checkpoint=folder / "last.ckpt",
+        model, loader, config, per_epoch=64 // size, device=CPU, checkpoint=folder / "last.ckpt",
         tensorboard=folder / "tb", label="toy",
     )  # fmt: skip
 
@@ -92,6 +92,92 @@ def test_a_killed_run_continues_the_same_curve(tmp_path, stop_at):
     assert resumed.best_epoch == whole.best_epoch
     for name, value in whole.weights.items():
         assert torch.equal(resumed.weights[name], value)
+
+
+class Kept:
+    """Which samples were trained on, by epoch."""
+
+    def __init__(self, model):
+        self.seen, loss = [], model.loss
+        model.loss = lambda batch: self.seen.extend(batch) or loss(batch)
+
+    def of(self, epoch):
+        return [index for e, _, index in self.seen if e == epoch]
+
+
+@pytest.mark.parametrize(("stop_at", "size"), [(17, 4), (17, 16), (22, 3), (24, 16)])
+@pytest.mark.parametrize("plain", [False, True])
+def test_going_on_with_another_batch_size(tmp_path, stop_at, size, plain):
+    """Finished epochs stay; what is left of the one that was begun is trained on as well."""
+    with pytest.raises(RuntimeError, match="power"):
+        run_fit(fresh(stop_at=stop_at), tmp_path, checkpoint_minutes=0.0)
+    before = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    model = fresh()
+    kept = Kept(model)
+    fitted = run_fit(model, tmp_path, size=size, plain=plain)
+    assert fitted.rows[:2] == before["rows"] and len(fitted.rows) == 5
+    whole = [i for b in ResumableBatches(64, size, 3, 3) for epoch, _, i in b if epoch == 2]
+    done = 8 * (stop_at - 17)  # samples of the third epoch that were seen before
+    skipped = len(whole) - len(kept.of(2))
+    assert kept.of(2) == whole[skipped:]
+    assert done - size <= skipped <= done
+    assert len(kept.of(3)) == len(kept.of(4)) == len(whole)
+
+
+def test_rates_follow_the_epochs_whatever_the_batch_size(tmp_path):
+    for schedule in ("cosine", "linear", "plateau"):
+        folder = tmp_path / schedule
+        folder.mkdir()
+        with pytest.raises(RuntimeError, match="power"):
+            run_fit(fresh(stop_at=17), folder, schedule=schedule)  # after two epochs of eight steps
+        config = FitConfig(5, 0.05, 5.0, 0, "loss", "32-true", 60.0, 3, schedule=schedule)
+        rates = []
+        for per_epoch in (8, 16):
+            state = State(config, per_epoch, folder / "last.ckpt", lambda *_: None)
+            state.load(fresh())
+            assert state.step == 2 * per_epoch
+            state.step = 2 * per_epoch + per_epoch // 2
+            rates.append(state.learning_rate())
+        assert rates[0] == pytest.approx(rates[1], rel=0.03)
+
+
+def test_states_of_older_versions_go_on_from_the_last_finished_epoch(tmp_path):
+    with pytest.raises(RuntimeError, match="power"):
+        run_fit(fresh(stop_at=21), tmp_path, checkpoint_minutes=0.0)
+    saved = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    for name in ("per_epoch", "total"):
+        del saved[name]
+    torch.save(saved, tmp_path / "last.ckpt")
+    config = FitConfig(5, 0.05, 5.0, 0, "loss", "32-true", 60.0, 3)
+    for per_epoch, step in ((8, 20), (4, 8), (16, 32)):
+        state = State(config, per_epoch, tmp_path / "last.ckpt", lambda *_: None)
+        state.load(fresh())
+        assert state.step == step
+
+
+def test_what_is_finished_stays_finished_with_another_batch_size(tmp_path):
+    rows = run_fit(fresh(), tmp_path).rows
+    assert run_fit(fresh(stop_at=1), tmp_path, size=4).rows == rows
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept", "said"),
+    [
+        ({"batch_size": 8}, "", "Try --batch-size 4, or"),
+        ({"batch_size": 8}, "epoch 7 of 20", "--batch-size 4 --continue"),
+        ({"batch_size": 9}, "epoch 7 of 20", "--batch-size 3 --continue"),
+        ({"batch_size": 8, "unit": "step", "accumulate": 2}, "step 50 of 90",
+         "--batch-size 4 --accumulate 4 --continue"),
+        ({"batch_size": 1}, "epoch 1 of 2", "smaller model"),
+    ],
+)  # fmt: skip
+def test_out_of_memory_says_what_becomes_of_finished_epochs(changes, kept, said):
+    config = FitConfig(5, 0.05, 5.0, 0, "loss", "32-true", 60.0, 3, **changes)
+    error = out_of_memory(config, kept)
+    assert said in error.remedy
+    assert (f"What was learnt until {kept} is kept." in error.problem) == (
+        bool(kept) and changes["batch_size"] > 1
+    )
 
 
 def test_early_stop_and_selection(tmp_path):
