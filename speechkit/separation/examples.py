@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.files import remove_tree
 from speechkit.separation.losses import reorder
 from speechkit.separation.metrics import score
 from speechkit.separation.mixtures import MixtureSet
@@ -38,6 +39,7 @@ def write_examples(folder: Path, task: Task, rows: Sequence[Mapping[str, Any]]) 
         ("worst", ranked[:WORST]),
         ("median", ranked[first : first + MIDDLE]),
     ):
+        remove_tree(folder / name)  # what a dead run left of it
         (folder / name).mkdir()
         table = []
         for rank, row in chosen:
