@@ -1,7 +1,7 @@
 """One ordered map over utterances: local processes, or a Dask cluster.
 
 Results come in the order of the items, at most a window of them is in flight, a failing
-item is named, and Ctrl-C ends the workers. Both executors are ``concurrent.futures``
+item is named, and Ctrl-C or SIGTERM ends the workers. Both executors are ``concurrent.futures``
 executors, so nothing here schedules anything itself.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import socket
 import sys
 import threading
@@ -30,8 +29,14 @@ from functools import partial
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from speechkit import log
-from speechkit.errors import MissingDependency, UserError, require_choice
+from speechkit import log, signals
+from speechkit.errors import (
+    MissingDependency,
+    UserError,
+    is_of_one_file,
+    of_the_machine,
+    require_choice,
+)
 from speechkit.progress import progress
 
 Item = TypeVar("Item")
@@ -171,8 +176,11 @@ def _run_one(function: Callable[[Item], Result], item: Item) -> Result | _Failur
     except UserError as error:
         return _Failure(error.problem, error.remedy, None)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (28, 122):  # disk full, quota
+        end = of_the_machine(error)
+        if end is not None and not is_of_one_file(error):  # no other item would fare better
             raise
+        if end is not None:
+            return _Failure(end.problem, end.remedy, None)
         return _Failure(f"{type(error).__name__}: {error}", "", traceback.format_exc())
 
 
@@ -242,17 +250,10 @@ def _dask(address: str) -> Iterator[tuple[Executor, int]]:
 
 
 @contextmanager
-def _inherited_by_children() -> Iterator[None]:
-    """Workers started inside have one numerical thread each and are born deaf to Ctrl-C.
-
-    One that comes meanwhile is kept for the parent until the worker has all it needs.
-    """
+def _one_thread_each() -> Iterator[None]:
+    """Workers started inside have one numerical thread each."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    came: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if main else None
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
@@ -261,21 +262,16 @@ def _inherited_by_children() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if main:
-            signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 class _QuietProcess(multiprocessing.context.SpawnProcess):
     def start(self) -> None:
         try:
-            with _inherited_by_children():
+            with _one_thread_each(), signals.kept_back():
                 super().start()
         except BaseException:
             if self.pid is not None:  # the pool does not know it yet, and could not end it
-                self.terminate()
+                self.kill()
             raise
 
 
@@ -286,8 +282,8 @@ class _QuietSpawn(multiprocessing.context.SpawnContext):
 
 
 def _start_worker(parent: int) -> None:
-    """In a new worker: leave Ctrl-C to the parent, and die with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a new worker: leave Ctrl-C and SIGTERM to the parent, and die with it."""
+    signals.leave_to_parent()
     log.setup()
     log.collect_notes()
     if "torch" in sys.modules:
@@ -305,5 +301,5 @@ def _kill(pool: ProcessPoolExecutor) -> None:
     """End the workers now; their work in progress is lost anyway."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
     for process in processes:  # before the pool takes away what they are starting with
-        process.terminate()
+        process.kill()
     pool.shutdown(wait=False, cancel_futures=True)

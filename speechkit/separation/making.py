@@ -114,8 +114,8 @@ def level_db(samples: np.ndarray) -> float:
     return 10 * math.log10(power) if power else -math.inf
 
 
-def store(path: Path, samples: np.ndarray, rate: int) -> None:
-    """Write float32 samples ``[T]`` as 32-bit float WAV.
+def store(path: Path, samples: np.ndarray, rate: int, subtype: str = "FLOAT") -> None:
+    """Write float32 samples ``[T]`` as WAV, 32-bit float or ``PCM_16``.
 
     Raises:
         OSError: with its number, as of a full disk (libsndfile would not tell which).
@@ -123,5 +123,5 @@ def store(path: Path, samples: np.ndarray, rate: int) -> None:
     import soundfile
 
     buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, subtype="FLOAT", format="WAV")
+    soundfile.write(buffer, samples, rate, subtype=subtype, format="WAV")
     path.write_bytes(buffer.getvalue())

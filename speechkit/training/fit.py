@@ -10,7 +10,6 @@ same curve, also in the middle of an epoch.
 from __future__ import annotations
 
 import logging
-import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,11 +20,13 @@ from typing import Any
 import lightning
 import torch
 
-from speechkit.errors import UserError
+from speechkit import signals
+from speechkit.errors import UserError, is_out_of_memory
 from speechkit.log import logger
 from speechkit.progress import progress
 from speechkit.training.ranks import ranks
 from speechkit.training.state import FitConfig, Restore, State, Trainable
+from speechkit.training.tracking import EventFile
 
 
 @dataclass
@@ -74,12 +75,10 @@ def fit(
 
     Raises:
         UserError: the loss is not finite for too long, or memory ran out.
-        KeyboardInterrupt: after Ctrl-C; the state was saved.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; the state was saved.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
     _quiet()
-    writer: Any = None
+    writer: EventFile | None = None
 
     here = ranks()
 
@@ -89,9 +88,8 @@ def fit(
         if not config.plain:  # many short runs of those would fill the screen
             shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
             logger.info(f"{label}: {config.unit} {count}: {shown}")
-        for name, value in row.items():
-            writer.add_scalar(name, value, count)
-        writer.flush()
+        if writer is not None:
+            writer.add_row(row, count)
         tell(count, row)
 
     state = State(config, per_epoch, checkpoint, write_row)
@@ -99,7 +97,7 @@ def fit(
     unit = "step" if config.accumulate == 1 else "batch"
     with progress(label, state.total, unit, before=state.step) as state.advance:
         if not here.rank:
-            writer = SummaryWriter(str(tensorboard), purge_step=state.counted + 1)
+            writer = EventFile(tensorboard, state.counted + 1)
             model.writer = writer
         if state.step < state.total and not state.stopped_early:
             run = run_plain if config.plain else _run
@@ -146,27 +144,23 @@ def _run(
 
 @contextmanager
 def _interruptible(state: State, config: FitConfig) -> Iterator[None]:
-    """Ctrl-C ends after the batch, and what goes wrong in a step has a name."""
+    """Ctrl-C and SIGTERM end after the batch, and what goes wrong in a step has a name."""
 
-    def interrupt(*_: Any) -> None:
+    def interrupt() -> None:
         if state.interrupted:
             raise KeyboardInterrupt
         state.interrupted = True
         logger.info("Interrupted: saving after this batch (again: at once).")
 
-    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
-    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-        raise out_of_memory(config.batch_size) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
-            raise
-        raise out_of_memory(config.batch_size) from error
+        with signals.answered(interrupt):
+            yield
     except SystemExit as error:  # Lightning's answer to a second Ctrl-C
         raise KeyboardInterrupt from error
-    finally:
-        signal.signal(signal.SIGINT, before)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(config.batch_size) from error
     if state.interrupted:
         raise KeyboardInterrupt
 

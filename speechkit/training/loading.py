@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from speechkit import audio
+from speechkit import audio, signals
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 
 if TYPE_CHECKING:
-    from torch.utils.data import DataLoader
+    import torch
+    from torch.utils.data import DataLoader, Dataset
 
 
 class Checked:
@@ -26,10 +27,55 @@ class Checked:
         return len(self.loader)
 
     def __iter__(self) -> Iterator[Any]:
-        for batch in self.loader:
-            if isinstance(batch, str):
-                raise broken(batch)
-            yield batch
+        with signals.kept_back():
+            batches = iter(self.loader)  # starts the workers
+        try:
+            for batch in batches:
+                if isinstance(batch, str):
+                    raise broken(batch)
+                yield batch
+        except RuntimeError as error:
+            if all(worker.is_alive() for worker in getattr(batches, "_workers", ())):
+                raise
+            raise UserError(
+                "A process that reads audio died (out of memory?).",
+                "Run the same command again, with fewer of them (-j 1, or -j 0 for none).",
+            ) from error
+
+
+def checked_loader(
+    dataset: Dataset,
+    batches: Iterable[Any],
+    collate: Callable[[Sequence[Any]], Any],
+    jobs: int,
+    device: torch.device,
+) -> Checked:
+    """Batches that worker processes read, which leave stop signals to this process.
+
+    Args:
+        dataset: item -> example, or the problem with it.
+        batches: lists of items.
+        collate: of the examples of a batch; a problem among them takes its place.
+        jobs: worker processes; 0 reads in this process.
+        device: where batches go.
+    """
+    from torch.utils.data import DataLoader
+
+    return Checked(
+        DataLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=collate,
+            num_workers=jobs,
+            prefetch_factor=4 if jobs else None,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=_start_worker,
+        )
+    )
+
+
+def _start_worker(number: int) -> None:
+    signals.leave_to_parent()
 
 
 def broken(problem: str) -> UserError:

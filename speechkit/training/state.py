@@ -13,10 +13,12 @@ from typing import Any
 import lightning
 import torch
 
+from speechkit import signals
 from speechkit.files import atomic_write
 from speechkit.training.guard import Guard
 from speechkit.training.schedules import halvings, learning_rate, linear_rate
 from speechkit.training.seeds import rng
+from speechkit.training.tracking import EventFile
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
 
@@ -84,7 +86,7 @@ class Trainable(lightning.LightningModule):
         writer: TensorBoard's, while ``fit`` runs (in the first process only).
     """
 
-    writer: Any = None
+    writer: EventFile | None = None
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Training loss of a batch (a scalar)."""
@@ -193,6 +195,7 @@ class State(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         self.started = time.monotonic()
+        signals.listen()  # Lightning has just put a handler of its own in front
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
@@ -206,7 +209,9 @@ class State(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.step += 1
-        loss = float(mean_of_ranks(outputs["loss"])) * self.config.accumulate
+        # A stop that one of the ranks got is for all of them, at the same batch.
+        loss, stopped = mean_of_ranks(outputs["loss"], self.interrupted)
+        loss *= self.config.accumulate
         if math.isfinite(loss):
             self.loss_sum, self.loss_count = self.loss_sum + loss, self.loss_count + 1
         self.advance(1)
@@ -219,7 +224,8 @@ class State(lightning.Callback):
             return
         elif time.monotonic() - self.saved > 60 * self.config.checkpoint_minutes:
             self.save(trainer, pl_module)
-        if self.interrupted:
+        if stopped:
+            self.interrupted = True
             self.save(trainer, pl_module)
             trainer.should_stop = True
 
@@ -275,13 +281,14 @@ def seed_draws(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed(seed)
 
 
-def mean_of_ranks(value: torch.Tensor) -> torch.Tensor:
-    """Mean over the processes that train together, so that all keep the same log."""
+def mean_of_ranks(value: torch.Tensor, *more: float) -> list[float]:
+    """Means over the processes that train together, so that all keep the same log."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return value
-    total = value.detach().clone()
+        return [float(value), *more]
+    total = torch.stack([value.detach(), *(torch.full_like(value.detach(), x) for x in more)])
     torch.distributed.all_reduce(total)
-    return total / torch.distributed.get_world_size()
+    found: list[float] = (total / torch.distributed.get_world_size()).tolist()
+    return found
 
 
 class Restore(lightning.Callback):
