@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.queues import Queue
 from typing import TYPE_CHECKING, Any
 
 from speechkit import audio, signals
@@ -38,8 +40,9 @@ class Checked:
             if all(worker.is_alive() for worker in getattr(batches, "_workers", ())):
                 raise
             raise UserError(
-                "A process that reads audio died (out of memory?).",
-                "Run the same command again, with fewer of them (-j 1, or -j 0 for none).",
+                "A process that reads audio died, or could not hand over what it read (memory, "
+                "shared memory in /dev/shm, or a limit as of ulimit?).",
+                "Run the same command again with fewer of them (-j 1), or with more memory.",
             ) from error
 
 
@@ -75,7 +78,13 @@ def checked_loader(
 
 
 def _start_worker(number: int) -> None:
+    """In a new worker: leave stops to the parent, and end where a batch cannot be handed over.
+
+    (Too little shared memory, a limit on files: Python would drop the batch, and the parent would
+    wait for it for ever.)
+    """
     signals.leave_to_parent()
+    Queue._on_queue_feeder_error = lambda self, error, batch: os._exit(1)  # type: ignore[attr-defined]
 
 
 def broken(problem: str) -> UserError:
