@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+LOUDEST = 1e10  # samples of 32-bit integers kept as floats are below
 
 
 @dataclass(frozen=True)
@@ -119,17 +120,23 @@ def read(
             "Copy it again, or leave it out with --on-error skip.",
             "cut",
         )
-    mono = _mono(samples, path)
-    if not np.isfinite(mono).all():
-        bad = int((~np.isfinite(mono)).sum())
+    if not (usable := is_usable(samples).all(axis=1)).all():
         raise AudioError(
-            f"{path}: {bad} of {len(mono)} samples are NaN or infinite.",
+            f"{path}: {int((~usable).sum())} of {len(samples)} samples are NaN or infinite, or "
+            f"beyond {LOUDEST:g} times full scale.",
             "Convert or record it again.",
             "nan",
         )
+    mono = _mono(samples, path)
     if sample_rate is not None and sample_rate != rate:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
     return mono, rate
+
+
+def is_usable(samples: np.ndarray) -> np.ndarray:
+    """Which samples are numbers that are audio, and whose squares can be summed in 32 bits."""
+    usable: np.ndarray = np.abs(samples) <= LOUDEST
+    return usable
 
 
 def _mono(samples: np.ndarray, path: str | Path) -> np.ndarray:

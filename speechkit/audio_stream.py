@@ -47,14 +47,15 @@ def read_blocks(path: str | Path, seconds: float = READ_SECONDS) -> Iterator[np.
     try:
         with soundfile.SoundFile(str(path)) as file:
             while len(block := file.read(size, dtype="float32", always_2d=True)):
-                mono = block.mean(axis=1) if found.channels > 1 else block[:, 0]
-                if not np.isfinite(mono).all():
-                    where = (done + int(np.argmin(np.isfinite(mono)))) / found.sample_rate
+                if not (usable := audio.is_usable(block).all(axis=1)).all():
+                    where = (done + int(np.argmin(usable))) / found.sample_rate
                     raise AudioError(
-                        f"{path}: a sample at {where:.3f} s is NaN or infinite.",
+                        f"{path}: a sample at {where:.3f} s is NaN or infinite, or beyond "
+                        f"{audio.LOUDEST:g} times full scale.",
                         "Convert or record it again.",
                         "nan",
                     )
+                mono = block.mean(axis=1) if found.channels > 1 else block[:, 0]
                 done += len(mono)
                 yield mono
     except (soundfile.LibsndfileError, RuntimeError) as error:
