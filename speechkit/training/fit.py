@@ -24,6 +24,7 @@ from speechkit import signals
 from speechkit.errors import UserError, is_out_of_memory
 from speechkit.log import logger
 from speechkit.progress import progress
+from speechkit.training.loading import Checked
 from speechkit.training.ranks import ranks
 from speechkit.training.state import FitConfig, Restore, State, Trainable
 from speechkit.training.tracking import EventFile
@@ -138,12 +139,12 @@ def _run(
     )
 
     model.train()  # Lightning leaves a module that was loaded in eval mode as it is
-    with _interruptible(state, config):
+    with _interruptible(state, config, batches):
         trainer.fit(model, train_dataloaders=batches)
 
 
 @contextmanager
-def _interruptible(state: State, config: FitConfig) -> Iterator[None]:
+def _interruptible(state: State, config: FitConfig, batches: Iterable[Any]) -> Iterator[None]:
     """Ctrl-C and SIGTERM end after the batch, and what goes wrong in a step has a name."""
 
     def interrupt() -> None:
@@ -158,6 +159,8 @@ def _interruptible(state: State, config: FitConfig) -> Iterator[None]:
     except SystemExit as error:  # Lightning's answer to a second Ctrl-C
         raise KeyboardInterrupt from error
     except (RuntimeError, MemoryError) as error:
+        if isinstance(batches, Checked) and (died := batches.died()) is not None:
+            raise died from error
         if not is_out_of_memory(error):
             raise
         raise out_of_memory(config.batch_size) from error
@@ -194,7 +197,7 @@ def run_plain(
         optimizer.load_state_dict(restored["optimizer"])
     trainer: Any = _Plain(optimizer)
     state.on_train_start(trainer, model)
-    with _interruptible(state, config):
+    with _interruptible(state, config, batches):
         for index, batch in enumerate(batches):
             state.on_train_batch_start(trainer, model, batch, index)
             loss = model.loss(batch) / config.accumulate

@@ -24,6 +24,7 @@ class Checked:
 
     def __init__(self, loader: DataLoader) -> None:
         self.loader = loader
+        self._workers: list[Any] = []
 
     def __len__(self) -> int:
         return len(self.loader)
@@ -31,19 +32,21 @@ class Checked:
     def __iter__(self) -> Iterator[Any]:
         with signals.kept_back():
             batches = iter(self.loader)  # starts the workers
-        try:
-            for batch in batches:
-                if isinstance(batch, str):
-                    raise broken(batch)
-                yield batch
-        except RuntimeError as error:
-            if all(worker.is_alive() for worker in getattr(batches, "_workers", ())):
-                raise
-            raise UserError(
-                "A process that reads audio died, or could not hand over what it read (memory, "
-                "shared memory in /dev/shm, or a limit as of ulimit?).",
-                "Run the same command again with fewer of them (-j 1), or with more memory.",
-            ) from error
+        self._workers = getattr(batches, "_workers", [])
+        for batch in batches:
+            if isinstance(batch, str):
+                raise broken(batch)
+            yield batch
+
+    def died(self) -> UserError | None:
+        """The error for a worker that ended before its time, if one did."""
+        if not any(worker.exitcode for worker in self._workers):
+            return None
+        return UserError(
+            "A process that reads audio died, or could not hand over what it read (memory, "
+            "shared memory in /dev/shm, or a limit as of ulimit?).",
+            "Run the same command again with fewer of them (-j 1), or with more memory.",
+        )
 
 
 def checked_loader(
