@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import Any
+
+from speechkit import signals
 
 
 def entry() -> None:
     """Run the command line; exits with its code."""
-    sys.unraisablehook = _interrupt_again
     try:
+        signals.listen_always()
         _mend_streams()
         from speechkit.cli.main import main
 
         code = main()
+        signals.let_go()
+        _drop_output()
     except KeyboardInterrupt:  # before the command line could say so itself
-        code = 130
+        code = signals.exit_code()
     sys.exit(code)
-
-
-def _interrupt_again(lost: Any) -> None:
-    """A Ctrl-C that fell into a destructor or a weak reference's callback is not lost.
-
-    Python drops what is raised there. Raising it here would drop it too, so it comes back from
-    a thread a moment later, when the callback is over.
-    """
-    if not issubclass(lost.exc_type, KeyboardInterrupt):
-        sys.__unraisablehook__(lost)
-        return
-    import threading
-
-    again = threading.Timer(0.05, os.kill, [os.getpid(), signal.SIGINT])
-    again.daemon = True
-    again.start()
 
 
 def _mend_streams() -> None:
@@ -46,6 +32,15 @@ def _mend_streams() -> None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_output() -> None:
+    """What cannot be written was told of; as it ends Python would say so again."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

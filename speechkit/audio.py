@@ -12,8 +12,10 @@ from speechkit.errors import AudioError
 from speechkit.resampler import change_speed, resample
 
 __all__ = [
-    "SUFFIXES", "AudioFile", "Info", "Pipe", "Source", "change_speed", "info", "read", "resample",
+    "LOUDEST", "SUFFIXES", "AudioFile", "Info", "Pipe", "Source", "change_speed", "info",
+    "is_usable", "read", "resample",
 ]  # fmt: skip
+LOUDEST = 1e10  # samples of 32-bit integers kept as floats are below
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,20 @@ def read(
         file.seek(first)
         samples = file.read(last - first)
         channel = channels.choose(file, samples)
-    mono = channels.to_mono(samples, channel, source)
-    if not np.isfinite(mono).all():
-        bad = int((~np.isfinite(mono)).sum())
+    if not (usable := is_usable(samples).all(axis=1)).all():
         raise AudioError(
-            f"{source}: {bad} of {len(mono)} samples are NaN or infinite.",
+            f"{source}: {int((~usable).sum())} of {len(samples)} samples are NaN or infinite, or "
+            f"beyond {LOUDEST:g} times full scale.",
             "Convert or record it again.",
             "nan",
         )
+    mono = channels.to_mono(samples, channel, source)
     if sample_rate is not None:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
     return mono, rate
+
+
+def is_usable(samples: np.ndarray) -> np.ndarray:
+    """Which samples are numbers that are audio, and whose squares can be summed in 32 bits."""
+    usable: np.ndarray = np.abs(samples) <= LOUDEST
+    return usable

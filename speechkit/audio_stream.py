@@ -40,16 +40,16 @@ def read_blocks(path: str | Path, seconds: float = READ_SECONDS) -> Iterator[np.
         channel = channels.of_file(file)
         size, done = max(1, round(seconds * file.rate)), 0
         while len(block := file.read(size)):
-            mono = channels.to_mono(block, channel, path)
-            if not np.isfinite(mono).all():
-                where = (done + int(np.argmin(np.isfinite(mono)))) / file.rate
+            if not (usable := audio.is_usable(block).all(axis=1)).all():
+                where = (done + int(np.argmin(usable))) / file.rate
                 raise AudioError(
-                    f"{path}: a sample at {where:.3f} s is NaN or infinite.",
+                    f"{path}: a sample at {where:.3f} s is NaN or infinite, or beyond "
+                    f"{audio.LOUDEST:g} times full scale.",
                     "Convert or record it again.",
                     "nan",
                 )
-            done += len(mono)
-            yield mono
+            done += len(block)
+            yield channels.to_mono(block, channel, path)
 
 
 def resample_blocks(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator[np.ndarray]:

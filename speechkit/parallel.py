@@ -1,7 +1,7 @@
 """One ordered map over utterances: local processes, or a Dask cluster.
 
 Results come in the order of the items, at most a window of them is in flight, a failing
-item is named, and Ctrl-C ends the workers. Both executors are ``concurrent.futures``
+item is named, and Ctrl-C or SIGTERM ends the workers. Both executors are ``concurrent.futures``
 executors, so nothing here schedules anything itself.
 """
 
@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
-import socket
 import sys
 import threading
 import time
@@ -23,6 +21,7 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    wait,
 )
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,14 +29,20 @@ from functools import partial
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from speechkit import log
-from speechkit.errors import MissingDependency, UserError, require_choice
+from speechkit import cluster, log, signals
+from speechkit.errors import (
+    UserError,
+    is_of_one_file,
+    of_the_machine,
+    require_choice,
+)
 from speechkit.progress import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 IN_FLIGHT_PER_WORKER = 3
+_LOOK_EVERY_S = 5.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -127,22 +132,22 @@ def _outcomes(
         for item in items:
             yield item, _run_one(function, item)
         return
-    with _open_executor(executor, min(jobs, len(items))) as (pool, workers):
+    with _open_pool(executor, min(jobs, len(items))) as pool:
         chunks = (items[i : i + chunk] for i in range(0, len(items), chunk))
         run = partial(_run_chunk, function)
         waiting: deque[tuple[Sequence[Item], Future]] = deque()
-        window = max(2, IN_FLIGHT_PER_WORKER * workers)
+        window = max(2, IN_FLIGHT_PER_WORKER * pool.workers)
 
         def submit(count: int) -> None:
             for part in islice(chunks, count):
-                with _deaths_named(waiting[0][0] if waiting else part, name):
-                    waiting.append((part, pool.submit(run, part)))
+                with _deaths_named(waiting[0][0] if waiting else part, name, pool):
+                    waiting.append((part, pool.executor.submit(run, part)))
 
         submit(window)
         while waiting:
             part, future = waiting.popleft()
-            with _deaths_named(part, name):
-                outcomes, notes = future.result()
+            with _deaths_named(part, name, pool):
+                outcomes, notes = pool.wait(future)
             submit(1)
             for key, message in notes:
                 log.note_once(key, message)
@@ -150,7 +155,7 @@ def _outcomes(
 
 
 @contextmanager
-def _deaths_named(part: Sequence[Item], name: Callable[[Item], str]) -> Iterator[None]:
+def _deaths_named(part: Sequence[Item], name: Callable[[Item], str], pool: _Pool) -> Iterator[None]:
     """UserError in place of what the executors raise when a worker process dies."""
     try:
         yield
@@ -158,6 +163,8 @@ def _deaths_named(part: Sequence[Item], name: Callable[[Item], str]) -> Iterator
         module = type(error).__module__.partition(".")[0]
         if not isinstance(error, BrokenExecutor | CancelledError) and module != "distributed":
             raise
+        if pool.look is not None:
+            pool.look()  # it may be the scheduler, and no worker
         raise UserError(
             f"A worker process died while it worked on {name(part[0])} or the utterances near it "
             "(out of memory?).",
@@ -171,8 +178,11 @@ def _run_one(function: Callable[[Item], Result], item: Item) -> Result | _Failur
     except UserError as error:
         return _Failure(error.problem, error.remedy, None)
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in (28, 122):  # disk full, quota
+        end = of_the_machine(error)
+        if end is not None and not is_of_one_file(error):  # no other item would fare better
             raise
+        if end is not None:
+            return _Failure(end.problem, end.remedy, None)
         return _Failure(f"{type(error).__name__}: {error}", "", traceback.format_exc())
 
 
@@ -192,20 +202,41 @@ def _report(item: Item, failure: _Failure, on_error: str, name: Callable[[Item],
         raise WorkerError(f"{name(item)}: {failure.reason}\n{failure.trace}")
 
 
+@dataclass(frozen=True)
+class _Pool:
+    """An executor with its workers.
+
+    Args:
+        executor: of ``concurrent.futures``.
+        workers: how many.
+        look: raises UserError where no result can come any more; None: the executor says so itself.
+    """
+
+    executor: Executor
+    workers: int
+    look: Callable[[], None] | None = None
+
+    def wait(self, future: Future) -> Any:
+        """The result of a task."""
+        while self.look is not None and wait([future], _LOOK_EVERY_S).not_done:
+            self.look()
+        return future.result()
+
+
 @contextmanager
-def _open_executor(executor: str, jobs: int) -> Iterator[tuple[Executor, int]]:
-    """An executor and its number of workers; closed at once on errors and Ctrl-C."""
+def _open_pool(executor: str, jobs: int) -> Iterator[_Pool]:
+    """An executor; closed at once on errors and stops."""
     if executor == "local":
         pool = ProcessPoolExecutor(jobs, _QuietSpawn(), _start_worker, (os.getpid(),))
         try:
-            yield pool, jobs
+            yield _Pool(pool, jobs)
         except BaseException:
             _kill(pool)
             raise
         pool.shutdown()
     elif executor.startswith("dask://"):
-        with _dask(executor.removeprefix("dask://")) as found:
-            yield found
+        with cluster.connected(executor.removeprefix("dask://")) as found:
+            yield _Pool(found.executor(), found.workers, found.look)
     else:
         raise UserError(
             f"--executor '{executor}' is not known.", "Accepted: local, dask://HOST:PORT."
@@ -213,46 +244,10 @@ def _open_executor(executor: str, jobs: int) -> Iterator[tuple[Executor, int]]:
 
 
 @contextmanager
-def _dask(address: str) -> Iterator[tuple[Executor, int]]:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise MissingDependency("distributed", "cluster") from error
-    try:
-        host, _, port = address.rpartition(":")
-        # Dask itself would try again and again for the whole time-out.
-        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
-        client = Client(f"tcp://{address}", timeout=10, set_as_default=False)
-    except (OSError, ValueError, OverflowError) as error:
-        raise UserError(
-            f"No Dask scheduler answers at '{address}' ({error}).",
-            "Start one with `dask scheduler` and give its address: --executor dask://HOST:PORT.",
-        ) from error
-    try:
-        workers = sum(client.nthreads().values())
-        if not workers:
-            raise UserError(
-                f"The Dask scheduler at {address} has no workers.",
-                f"Start some with `dask worker tcp://{address}`.",
-            )
-        client.run(log.collect_notes)
-        yield client.get_executor(pure=False), workers
-    finally:
-        client.close()
-
-
-@contextmanager
-def _inherited_by_children() -> Iterator[None]:
-    """Workers started inside have one numerical thread each and are born deaf to Ctrl-C.
-
-    One that comes meanwhile is kept for the parent until the worker has all it needs.
-    """
+def _one_thread_each() -> Iterator[None]:
+    """Workers started inside have one numerical thread each."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    came: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if main else None
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
@@ -261,21 +256,16 @@ def _inherited_by_children() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if main:
-            signal.signal(signal.SIGINT, handler)
-        if came:
-            signal.raise_signal(signal.SIGINT)
 
 
 class _QuietProcess(multiprocessing.context.SpawnProcess):
     def start(self) -> None:
         try:
-            with _inherited_by_children():
+            with _one_thread_each(), signals.kept_back():
                 super().start()
         except BaseException:
             if self.pid is not None:  # the pool does not know it yet, and could not end it
-                self.terminate()
+                self.kill()
             raise
 
 
@@ -286,8 +276,8 @@ class _QuietSpawn(multiprocessing.context.SpawnContext):
 
 
 def _start_worker(parent: int) -> None:
-    """In a new worker: leave Ctrl-C to the parent, and die with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """In a new worker: leave Ctrl-C and SIGTERM to the parent, and die with it."""
+    signals.leave_to_parent()
     log.setup()
     log.collect_notes()
     if "torch" in sys.modules:
@@ -305,5 +295,5 @@ def _kill(pool: ProcessPoolExecutor) -> None:
     """End the workers now; their work in progress is lost anyway."""
     processes = list((getattr(pool, "_processes", None) or {}).values())
     for process in processes:  # before the pool takes away what they are starting with
-        process.terminate()
+        process.kill()
     pool.shutdown(wait=False, cancel_futures=True)

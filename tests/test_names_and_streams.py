@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from conftest import make_set
@@ -93,45 +94,74 @@ def test_ascii_output_and_closed_stderr(tmp_path):
 # Says when it is up: what comes earlier hits Python itself, which answers in its own ways.
 UP = """
 import sys
+from speechkit import signals
 from speechkit.__main__ import entry
+signals.listen_always()
 try:
     print("up", flush=True)
     entry()
 except KeyboardInterrupt:
-    sys.exit(130)
+    sys.exit(signals.exit_code())
 """
 
+STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
-@pytest.mark.parametrize("delay", [0.0, 0.03, 0.1, 0.2])
-def test_ctrl_c_at_once(tmp_path, delay):
+
+@pytest.mark.parametrize(
+    ("delay", "stop", "code"),
+    [(delay, *STOPS[k % 2]) for k, delay in enumerate([0.0, 0.0, 0.03, 0.05, 0.1, 0.2])],
+)
+def test_a_stop_at_once(tmp_path, delay, stop, code):
     command = [sys.executable, "-c", UP, "prepare", "demo", "-C", str(tmp_path)]
     with subprocess.Popen(command, stdout=-1, stderr=-1) as process:
         assert process.stdout and process.stdout.readline() == b"up\n"
         time.sleep(delay)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert b"Traceback" not in err
 
 
 LOST = """
-import signal, time
+import signal, sys, time
 import speechkit.__main__, speechkit.cli.main
 
 class Gone:
     def __del__(self):
-        signal.raise_signal(signal.SIGINT)  # Python drops what is raised in here
+        signal.raise_signal(int(sys.argv[1]))  # Python drops what is raised in here
 
 def main():
     Gone()
     time.sleep(60)
+    return 0
 
 speechkit.cli.main.main = main
 speechkit.__main__.entry()
 """
 
 
-def test_ctrl_c_inside_a_destructor_is_not_lost():
-    done = subprocess.run([sys.executable, "-c", LOST], stderr=-1, timeout=30, check=False)
-    assert done.returncode == 130
+@pytest.mark.parametrize(("stop", "code"), STOPS)
+def test_a_stop_inside_a_destructor_is_not_lost(stop, code):
+    command = [sys.executable, "-c", LOST, str(int(stop))]
+    done = subprocess.run(command, stderr=-1, timeout=30, check=False)
+    assert done.returncode == code
     assert b"ignored" not in done.stderr
+
+
+def test_output_that_nobody_reads(tmp_path):
+    """As in ``speechkit ... | head``: one message, and no second one of Python as it ends."""
+    read, write = os.pipe()
+    os.close(read)
+    process = speechkit("--help", stdout=write, stderr=-1)
+    os.close(write)
+    err = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 2
+    assert "Broken pipe" in err and "Traceback" not in err and "ignored" not in err
+
+
+def test_output_that_cannot_be_written():
+    with Path("/dev/full").open("w") as full:
+        process = speechkit("--version", stdout=full, stderr=-1)
+        err = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 2
+    assert "The disk is full" in err and "Traceback" not in err and "ignored" not in err

@@ -25,11 +25,14 @@ TESTS = Path(__file__).parent
 
 SLEEPER = """
 import sys
+from speechkit import signals
 from speechkit.cli.main import main
 from speechkit.cli import main as program
 import work_functions
 from speechkit.parallel import map_items
 if __name__ == "__main__":
+    signals.listen_always()
+
     def command():
         items = [(sys.argv[1], i) for i in range(8)]
         for _ in map_items(work_functions.report_pid_and_sleep, items, jobs=2):
@@ -156,7 +159,7 @@ def sleeper(tmp_path: Path):
         [sys.executable, script, marks],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}"},
         start_new_session=True,
     )
     wait_for(lambda: len(list(marks.iterdir())) == 2, 20)
@@ -173,12 +176,18 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> None:
         time.sleep(0.05)
 
 
-def test_ctrl_c_ends_the_workers_quietly(sleeper: tuple[subprocess.Popen, list[int]]) -> None:
+@pytest.mark.parametrize(
+    ("stop", "code", "word"),
+    [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
+)
+def test_a_stop_ends_the_workers_quietly(
+    sleeper: tuple[subprocess.Popen, list[int]], stop: int, code: int, word: str
+) -> None:
     process, workers = sleeper
-    os.killpg(process.pid, signal.SIGINT)  # a terminal signals the whole group
+    os.killpg(process.pid, stop)  # a terminal, SLURM and Docker signal the whole group
     _, said = process.communicate(timeout=20)
-    assert process.returncode == 130
-    assert "Interrupted" in said and "Traceback" not in said
+    assert process.returncode == code
+    assert word in said and "Traceback" not in said
     wait_for(lambda: not any(map(alive, workers)), 5)
 
 
@@ -193,7 +202,7 @@ def test_workers_of_a_killed_parent_end(sleeper: tuple[subprocess.Popen, list[in
 
 
 def start_dask(folder: Path, workers: int) -> tuple[list[subprocess.Popen], str]:
-    environment = {**os.environ, "PYTHONPATH": str(TESTS), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}", "OMP_NUM_THREADS": "1"}
     file = folder / "scheduler.json"
 
     def start(*arguments: str) -> subprocess.Popen:

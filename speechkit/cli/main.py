@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import sys
 from typing import Annotated
 
 import typer
 
 import speechkit
-from speechkit import log
-from speechkit.errors import UserError
+from speechkit import log, signals
+from speechkit.errors import UserError, of_the_machine
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -97,14 +97,17 @@ _add_commands()
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 done; 1 a bug in speechkit, with its traceback; 2 the user's input; 130 interrupted.
+    0 done; 1 a bug in speechkit, with its traceback; 2 the user's input or the machine; 130
+    interrupted by Ctrl-C; 143 terminated by SIGTERM.
     """
     log.setup()
     log.forget_notes()
+    signals.forget()
     try:
         code = app(arguments, prog_name="speechkit", standalone_mode=False)
         if code == INTERRUPTED:  # Typer has caught the interrupt itself
             raise KeyboardInterrupt
+        sys.stdout.flush()  # while it can still be told that it cannot be written
         return code if isinstance(code, int) else OK
     except UserError as error:
         _say(error.problem, error.remedy)
@@ -113,33 +116,32 @@ def main(arguments: list[str] | None = None) -> int:
 
         rich_format_error(error)  # type: ignore[arg-type]
     except (KeyboardInterrupt, typer.Abort):
-        _say("Interrupted. The same command takes up what was finished.", "")
-        return INTERRUPTED
-    except OSError as error:
-        return _system_error(error)
+        return _stopped()
+    except SystemExit as error:
+        if not isinstance(error.__context__, OSError):
+            raise
+        return _end(error.__context__)  # Typer's answer to a broken pipe
     except Exception as error:
         if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
-            _say("Interrupted.", "")  # while a class was being made, which wraps it
-            return INTERRUPTED
-        return _bug()
+            return _stopped()  # while a class was being made, which wraps it
+        return _end(error)
     return USER_ERROR
 
 
-def _system_error(error: OSError) -> int:
-    """A full disk or a missing permission is the user's to mend; the rest is a bug."""
-    where = f" ({error.filename})" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        _say(f"The disk is full{where}.", "Free some space and run the same command again.")
-    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        _say(
-            f"No permission{where}: {error.strerror}.",
-            "Ask for access to it, or choose a working directory of your own with -C DIR.",
-        )
-    elif error.errno == errno.EPIPE:  # `speechkit ... | head`
-        sys.stderr.close()
-        return BUG
-    else:
+def _stopped() -> int:
+    """Say by what, and give the exit code."""
+    code = signals.exit_code()
+    how = "Interrupted" if code == INTERRUPTED else "Terminated"
+    _say(f"{how}. The same command takes up what was finished.", "")
+    return code
+
+
+def _end(error: Exception) -> int:
+    """Of what is no UserError: the machine's, or a bug."""
+    end = of_the_machine(error)
+    if end is None:
         return _bug()
+    _say(end.problem, end.remedy)
     return USER_ERROR
 
 
@@ -162,4 +164,5 @@ def _say(problem: str, remedy: str) -> None:
     text = Text.assemble(("error: ", "bold red"), problem)
     if remedy:
         text.append(f"\n       {remedy}")
-    Console(stderr=True, soft_wrap=True).print(text)
+    with contextlib.suppress(OSError):  # of stderr itself
+        Console(stderr=True, soft_wrap=True).print(text)

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from speechkit import parallel
 from speechkit.emotion.data import EmotionSet, read_clip
 from speechkit.emotion.encoders import Encoder
 from speechkit.errors import UserError
 from speechkit.kaldi.data import Utterance
-from speechkit.training.loading import Checked, broken, durations
+from speechkit.training.loading import Checked, broken, checked_loader, durations
 
 KEEP_HOURS = 4.0  # up to so much audio (0.9 GB at 16 kHz) is read once
 KEEP_CONVOLVED_HOURS = 2.5  # (0.9 GB of 512 features, 50 times a second)
@@ -169,15 +169,6 @@ def make_loader(
     workers = 0 if kept else jobs
 
     def loader(step: int) -> Checked:
-        return Checked(
-            DataLoader(
-                clips,
-                batch_sampler=batches(step),
-                collate_fn=collate,
-                num_workers=workers,
-                prefetch_factor=4 if workers else None,
-                pin_memory=device.type == "cuda",
-            )
-        )
+        return checked_loader(clips, batches(step), collate, workers, device)
 
     return loader

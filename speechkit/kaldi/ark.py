@@ -45,6 +45,14 @@ def _kaldi_io() -> ModuleType:
     return kaldi_io
 
 
+_LARGEST = 1e15
+
+
+def finite(values: np.ndarray) -> bool:
+    """Whether all are numbers whose squares can be summed in 32 bits (up to 1e15 in size)."""
+    return bool((np.abs(values) <= _LARGEST).all())
+
+
 class ArkWriter:
     """Write an ark and the scp beside it.
 

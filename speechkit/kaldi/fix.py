@@ -247,26 +247,44 @@ def _tables_as_bytes(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
 
 
 def _write(folder: Path, contents: Mapping[str, bytes], log: _Log) -> None:
-    """Write the files that changed, keep their originals, and note it in the manifest."""
-    changed: list[str] = []
-    for name, content in contents.items():
-        path = folder / name
-        if path.is_file():
-            before = path.read_bytes()
-            if before == content:
-                continue
-            _back_up(path, before)
-        with files.atomic_write(path, "wb") as file:
-            file.write(content)
-        changed.append(name)
-    manifest = workdir.read_manifest(folder)
-    if changed and manifest is not None:
-        # Otherwise `prepare` would take the mended set for a damaged one and undo the mending.
-        sizes = {name: (folder / name).stat().st_size for name in changed}
-        manifest["outputs"] = {**manifest.get("outputs", {}), **sizes}
-        manifest["fixed"] = [str(action) for action in log.actions()]
-        with files.atomic_write(folder / workdir.MANIFEST) as file:
-            file.write(json.dumps(manifest, indent=2) + "\n")
+    """Write the files that changed, keep their originals, and note it in the manifest.
+
+    `prepare` takes a file of another size than in the manifest for a damaged one, and would undo
+    the mending. So the manifest says first which files are being mended (``mending``), and says
+    their sizes when all are written: a run that is killed in between loses nothing, and the next
+    one completes it.
+    """
+    originals = {name: _read(folder / name) for name in contents}
+    changed = [name for name, content in contents.items() if content != originals[name]]
+    manifest = workdir.read_manifest(folder) or {}
+    pending = manifest.get("mending", [])
+    if not (changed or pending):
+        return
+    for name in changed:
+        if (original := originals[name]) is not None:
+            _back_up(folder / name, original)
+    mending = list(dict.fromkeys([*pending, *changed]))
+    said = [*(manifest.get("fixed", []) if pending else []), *map(str, log.actions())]
+    sizes = {n: size for n, size in manifest.get("outputs", {}).items() if n not in mending}
+    noted = {**manifest, "outputs": sizes, "fixed": list(dict.fromkeys(said))}
+    if manifest:
+        _write_manifest(folder, {**noted, "mending": mending})
+    for name in changed:
+        with files.atomic_write(folder / name, "wb") as file:
+            file.write(contents[name])
+    if manifest:
+        noted.pop("mending", None)
+        sizes |= {n: (folder / n).stat().st_size for n in mending if (folder / n).is_file()}
+        _write_manifest(folder, noted)
+
+
+def _read(path: Path) -> bytes | None:
+    return path.read_bytes() if path.is_file() else None
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
+    with files.atomic_write(folder / workdir.MANIFEST) as file:
+        file.write(json.dumps(manifest, indent=2) + "\n")
 
 
 def _back_up(path: Path, content: bytes) -> None:
@@ -274,6 +292,8 @@ def _back_up(path: Path, content: bytes) -> None:
     folder = files.make_dirs(path.parent / BACKUP)
     copy, number = folder / path.name, 0
     while copy.exists():
+        if copy.read_bytes() == content:  # of a run that was killed
+            return
         number += 1
         copy = folder / f"{path.name}.{number}"
     with files.atomic_write(copy, "wb") as file:

@@ -10,7 +10,7 @@ import numpy as np
 
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi import data
-from speechkit.kaldi.ark import ArkTable
+from speechkit.kaldi.ark import ArkTable, finite
 
 COLUMN = {"pitch": "f0_median_hz", "energy": "energy"}
 SKIPPED = "skipped.tsv"
@@ -167,9 +167,9 @@ def read_vectors(scp: Path, root: Path, utterances: Sequence[str]) -> np.ndarray
 def _check_vector(vector: np.ndarray, size: int, where: str) -> None:
     if vector.ndim != 1 or vector.size != size:
         raise DataError(f"{where} has the shape {vector.shape}; expected a vector of {size}.")
-    if not np.isfinite(vector).all():
+    if not finite(vector):
         raise DataError(
-            f"{where} has values that are not finite.",
+            f"{where} has values that are not finite, or beyond 1e15.",
             "Extract the vectors again with: speechkit extract-xvector --force",
         )
 

@@ -13,6 +13,7 @@ import numpy as np
 from speechkit.acoustic.phones import ARPABET, pure
 from speechkit.errors import UserError
 from speechkit.kaldi import data
+from speechkit.kaldi.ark import finite
 from speechkit.log import logger
 from speechkit.pronunciation.gop_folder import CONFIG, GopFolder, Row, read_features
 from speechkit.pronunciation.labels import read_scores, score_files
@@ -255,8 +256,10 @@ def _matrix(name: str, count: int, gops: Sequence[GopFolder]) -> np.ndarray:
                 f"({count}, {len(gop.columns)}).",
                 "Extract the features again with: speechkit extract-gop",
             )
-        if not np.isfinite(part).all():
-            raise UserError(f"{gop.table.scp}: features of '{name}' are not finite.")
+        if not finite(part):
+            raise UserError(
+                f"{gop.table.scp}: features of '{name}' are not finite, or beyond 1e15."
+            )
         parts.append(part)
     return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
 

@@ -70,7 +70,7 @@ def train(
     how = (config.params(), of_each, force, other_batch_size)
     with trained.outputs(work, TASK, name, *how) as (folders, pending):
         if pending:
-            _train(work, name, config, pending, where, jobs)
+            _train(work, name, config, seeds, pending, where, jobs)
     return folders
 
 
@@ -83,6 +83,7 @@ def _train(
     work: WorkDir,
     name: str,
     config: TrainConfig,
+    seeds: Sequence[int],
     outputs: Mapping[int, Output],
     device: torch.device,
     jobs: int,
@@ -102,24 +103,23 @@ def _train(
         if each
     }
     files = {seed: out.part("state.pt") for seed, out in outputs.items()}
-    states = {seed: stacked_runs.restore(file) for seed, file in files.items()}
     workers = 1 if device.type == "cuda" else jobs
-    groups = []
-    for seeds in stacked_runs.arrange(states, workers, device):
-        group = fitting.Group(config, windows, criterion, measured, seeds, device)
-        if kept := [state for seed in seeds if (state := states[seed]) is not None]:
-            group.load(kept)
-        groups.append(group)
+    companies = stacked_runs.arrange(seeds, files, workers, device)
+    groups = [
+        one.load(fitting.Group(config, windows, criterion, measured, one.seeds, device))
+        for one in companies
+    ]
     parameters = sum(p.numel() for p in groups[0].net.parameters()) // len(groups[0].seeds)
     logger.info(
         f"{len(outputs)} seeds of {config.model} ({parameters:,} parameters, "
         f"{network.inputs} features) on {len(found.utterances)} utterances with "
         f"{len(found.phones)} phones; {len(windows)} windows; {device}"
     )
-    epochs = config.epochs * len(outputs)
+    epochs = config.epochs * sum(len(group.seeds) for group in groups)
     before = sum(group.epoch * len(group.seeds) for group in groups)
+    pairs = list(zip(groups, (one.file for one in companies), strict=True))
     with progress(f"train {name}", epochs, "epoch", before) as advance:
-        stacked_runs.run(groups, files, workers, advance)
+        stacked_runs.run(pairs, workers, advance)
     _write(outputs, config, groups, windows, normaliser, criterion)
 
 
@@ -186,6 +186,8 @@ def _write(
         group.net.load_state_dict(stacked)
         predicted = SetScorer(windows, len(group.seeds))(group.net.eval())
         for place, (seed, (epoch, weights)) in enumerate(zip(group.seeds, chosen, strict=True)):
+            if seed not in outputs:
+                continue
             out, row = outputs[seed], group.rows[place][epoch - 1]
             card = model_folder.make_card(
                 windows.config,

@@ -208,7 +208,7 @@ def train_joint(
 
     Raises:
         UserError: the loss is not finite, or memory ran out.
-        KeyboardInterrupt: after Ctrl-C; the state was saved.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; the state was saved.
     """
     assert np.isfinite(examples.labels).all()
     keep_memory(device)

@@ -92,26 +92,24 @@ class Stages:
 
         Threads would not help: steps are so short that Python's lock keeps them apart.
         """
-        files = {s.number: self.outputs[s.number].part(f"{stage.name}.pt") for s in seeds}
-        states = {number: stacked_runs.restore(file) for number, file in files.items()}
+        files = {n: out.part(f"{stage.name}.pt") for n, out in self.outputs.items()}
         by_number = {seed.number: seed for seed in seeds}
         others = {key: self.hear(one, seeds) for key, one in self.measured.items()}
         groups = []
         for same, places in _alike(self.hear(found, seeds)):
             batches = self.batches(same)
             measured = {key: self.batches(sets[places[0]]) for key, sets in others.items()}
-            chosen = {seeds[place].number: states[seeds[place].number] for place in places}
-            for numbers in stacked_runs.arrange(chosen, 1, self.device, TOGETHER):
-                together = [by_number[number] for number in numbers]
-                group = self._group(stage, together, batches, measured)
-                if kept := [state for n in numbers if (state := states[n]) is not None]:
-                    group.load(kept)
-                groups.append(group)
-        before = sum(group.epoch * len(group.seeds) for group in groups)
-        label = f"{stage.name} {self.name}"
-        with progress(label, stage.epochs * len(seeds), "epoch", before) as advance:
-            stacked_runs.run(groups, files, 1, advance)
-        for group in groups:
+            numbers = [seeds[place].number for place in places]
+            own = {number: files[number] for number in numbers if number in files}
+            for one in stacked_runs.arrange(numbers, own, 1, self.device, TOGETHER):
+                together = [by_number[number] for number in one.seeds]
+                group = one.load(self._group(stage, together, batches, measured))
+                groups.append((group, one.file))
+        before = sum(group.epoch * len(group.seeds) for group, _ in groups)
+        total = stage.epochs * sum(len(group.seeds) for group, _ in groups)
+        with progress(f"{stage.name} {self.name}", total, "epoch", before) as advance:
+            stacked_runs.run(groups, 1, advance)
+        for group, _ in groups:
             for place, number in enumerate(group.seeds):
                 by_number[number].finish(stage.name, group.rows[place], *group.chosen(place))
 
@@ -147,6 +145,8 @@ class Stages:
             made[key] = Examples(data, self.batches(one))
         whole = made.pop("")
         for seed in seeds:
+            if seed.number not in self.outputs:
+                continue
             part = Examples(
                 whole.data.subset(seed.pool.tolist()), self.batches(found.subset(seed.pool))
             )

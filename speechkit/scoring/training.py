@@ -77,7 +77,7 @@ def train(
             if config.model == TREES:
                 _train_trees(config, sets, pending)
             else:
-                _train(work, name, config, sets, starts, pending, where, jobs)
+                _train(work, name, config, sets, seeds, starts, pending, where, jobs)
     return folders
 
 
@@ -141,6 +141,7 @@ def _train(
     name: str,
     config: ScoringConfig,
     sets: Sets,
+    numbers: Sequence[int],
     starts: Mapping[int, Path],
     outputs: Mapping[int, Output],
     device: torch.device,
@@ -160,7 +161,7 @@ def _train(
     labelled = config.labelled if config.pretrain == NONE else 0
     whole = None if labelled or starts else statistics(first.features)
     seeds = []
-    for number in outputs:
+    for number in numbers:  # also those that are finished: company of the others
         if number in starts:
             seeds.append(_start(starts[number], number, config, network))
             continue
@@ -169,7 +170,8 @@ def _train(
     run = Stages(work, name, config, network, sets, outputs, device, jobs)
     for stage in stages:
         run.run(stage, seeds)
-    _write(run, seeds, last, _acoustic_parameters(work, last))
+    pending = [seed for seed in seeds if seed.number in outputs]
+    _write(run, pending, last, _acoustic_parameters(work, last))
 
 
 def _acoustic_parameters(work: WorkDir, found: ScoringSet) -> int | None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.files import remove_tree
 from speechkit.level import power
 from speechkit.separation.losses import reorder
+from speechkit.separation.making import store
 from speechkit.separation.metrics import score
 from speechkit.separation.mixtures import MixtureSet
 from speechkit.separation.model_folder import Separator
@@ -39,6 +41,7 @@ def write_examples(folder: Path, task: Task, rows: Sequence[Mapping[str, Any]]) 
         ("worst", ranked[:WORST]),
         ("median", ranked[first : first + MIDDLE]),
     ):
+        remove_tree(folder / name)  # what a dead run left of it
         (folder / name).mkdir()
         table = []
         for rank, row in chosen:
@@ -62,8 +65,6 @@ def _line(rank: int, row: Mapping[str, Any], clip: str, dataset: MixtureSet) -> 
 
 def _write_clips(stem: Path, task: Task, separator: Separator, index: int) -> None:
     """``<stem>_{mixture,source1,...,estimate1,...}.wav``, at one scale, 16 bit."""
-    import soundfile
-
     heard = hear((index,), task)
     mixed, _ = stack(heard.mixed, task.device)
     sources, _ = stack(heard.sources, task.device)
@@ -73,7 +74,7 @@ def _write_clips(stem: Path, task: Task, separator: Separator, index: int) -> No
     for name, samples in named.items():
         path = stem.with_name(f"{stem.name}_{name}.wav")
         count = round(SECONDS * separator.sample_rate)
-        soundfile.write(path, samples[:count], separator.sample_rate, subtype="PCM_16")
+        store(path, samples[:count], separator.sample_rate, "PCM_16")
 
 
 def clips(mixed: np.ndarray, sources: np.ndarray, estimates: np.ndarray) -> dict[str, np.ndarray]:

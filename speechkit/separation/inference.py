@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from speechkit.errors import UserError
+from speechkit.errors import UserError, is_out_of_memory
 from speechkit.separation.losses import pit
 from speechkit.separation.model_folder import Separator
 
@@ -136,10 +136,12 @@ def _separate(
     try:
         given = torch.from_numpy(np.ascontiguousarray(mixture, np.float32)).to(device)
         return separator.separate(given[None])[0].float().cpu()
-    except torch.cuda.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise UserError(
-            f"The GPU has too little memory for blocks of {len(mixture)} samples.",
-            "Give a smaller --block-seconds, or --device cpu.",
+            f"Memory ran out in a block of {len(mixture)} samples.",
+            "Give a smaller --block-seconds, or --device cpu in place of a GPU.",
         ) from error
 
 

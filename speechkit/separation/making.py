@@ -113,16 +113,20 @@ def _amplify(sources: np.ndarray, gains_db: np.ndarray) -> np.ndarray:
     return sources * (10 ** (gains_db / 20)).astype(np.float32)[:, None]
 
 
-def store(path: Path, samples: np.ndarray, rate: int) -> None:
-    """Write float32 samples ``[T]`` as 32-bit float WAV, the same bytes each time.
+def store(path: Path, samples: np.ndarray, rate: int, subtype: str = "FLOAT") -> None:
+    """Write float32 samples ``[T]`` as WAV, 32-bit float or ``PCM_16``, the same bytes each time.
 
-    (libsndfile would put the time into such a file.)
+    (libsndfile would put the time into a file of floats.)
 
     Raises:
         OSError: with its number, as of a full disk.
     """
+    import soundfile
     from scipy.io import wavfile
 
     buffer = io.BytesIO()
-    wavfile.write(buffer, rate, samples.astype(np.float32, copy=False))
+    if subtype == "FLOAT":
+        wavfile.write(buffer, rate, samples.astype(np.float32, copy=False))
+    else:
+        soundfile.write(buffer, samples, rate, subtype=subtype, format="WAV")
     path.write_bytes(buffer.getvalue())

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from speechkit import audio
-from speechkit.errors import AudioError, MissingDependency, UserError
+from speechkit.errors import AudioError, MissingDependency, UserError, is_out_of_memory
 from speechkit.separation import model_folder
 from speechkit.separation.inference import separate_long
 from speechkit.separation.losses import reorder
@@ -139,10 +139,8 @@ def measure(heard: Heard, task: Task) -> Found:
         return Found([], heard.skipped)
     try:
         return Found(_measure(heard, task), heard.skipped)
-    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-        raise _out_of_memory(heard) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
         raise _out_of_memory(heard) from error
 

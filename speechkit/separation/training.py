@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
 from speechkit.errors import UserError
 from speechkit.kaldi import data
@@ -30,9 +29,10 @@ from speechkit.separation.twins import take_twin
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory, resolve_device, resolve_precision
 from speechkit.training.fit import Fitted, fit
-from speechkit.training.loading import Checked, durations
+from speechkit.training.loading import Checked, checked_loader, durations
 from speechkit.training.ranks import ranks, shared_output
 from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.tracking import EventFile
 from speechkit.workdir import Output, WorkDir
 
 CRITERIA = {"si-snr": SISNRLoss, "wsi-snr": WeightedSISNRLoss}
@@ -66,10 +66,10 @@ class SeparationNet(Trainable):
         found = self.validation(self.net, self.device)
         self.epoch_number += 1
         if self.writer is not None and self.epoch_number & (self.epoch_number - 1) == 0:
-            self._write_audio()
+            self._write_audio(self.writer)
         return found
 
-    def _write_audio(self) -> None:
+    def _write_audio(self, writer: EventFile) -> None:
         """The first validation mixture and its estimates, to listen to (epochs 1, 2, 4, 8 ...)."""
         mixed, _ = self.validation.read(0)
         rate = self.validation.mixtures.header.sample_rate
@@ -80,7 +80,7 @@ class SeparationNet(Trainable):
         named.update({f"estimate{i}": each for i, each in enumerate(estimates, 1)})
         for name, samples in named.items():
             clip = (samples / peak).clamp(-1, 1)
-            self.writer.add_audio(name, clip, self.epoch_number, sample_rate=rate)
+            writer.add_audio(name, clip, self.epoch_number, rate)
 
 
 def train(
@@ -229,16 +229,7 @@ def _fit(
     keep_memory(device)
 
     def loader(step: int) -> Checked:
-        return Checked(
-            DataLoader(
-                dataset,
-                batch_sampler=batches(start=step),
-                collate_fn=collate,
-                num_workers=jobs,
-                prefetch_factor=4 if jobs else None,
-                pin_memory=device.type == "cuda",
-            )
-        )
+        return checked_loader(dataset, batches(start=step), collate, jobs, device)
 
     return fit(
         model,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
 from speechkit import audio
 from speechkit.errors import UserError
@@ -28,7 +27,7 @@ from speechkit.speaker.tdnn import TDNN, Classifier, TDNNConfig
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import resolve_device, resolve_precision
 from speechkit.training.fit import fit
-from speechkit.training.loading import Checked, broken, durations
+from speechkit.training.loading import broken, checked_loader, durations
 from speechkit.training.state import FitConfig, Trainable
 from speechkit.workdir import Output, WorkDir
 
@@ -169,15 +168,7 @@ def _train(
     batches = partial(ResumableBatches, len(chunks), config.batch_size, config.epochs, config.seed)
     fitted = fit(
         net,
-        lambda step: Checked(
-            DataLoader(
-                chunks,
-                batch_sampler=batches(step),
-                collate_fn=collate,
-                num_workers=jobs,
-                prefetch_factor=4 if jobs else None,
-            )
-        ),
+        lambda step: checked_loader(chunks, batches(step), collate, jobs, device),
         FitConfig(
             config.epochs,
             config.learning_rate,

@@ -10,7 +10,6 @@ same curve, also in the middle of an epoch.
 from __future__ import annotations
 
 import logging
-import signal
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,11 +20,14 @@ from typing import Any
 import lightning
 import torch
 
-from speechkit.errors import UserError
+from speechkit import signals
+from speechkit.errors import UserError, is_out_of_memory
 from speechkit.log import logger
 from speechkit.progress import progress
+from speechkit.training.loading import Checked
 from speechkit.training.ranks import ranks
 from speechkit.training.state import FitConfig, Restore, State, Trainable
+from speechkit.training.tracking import EventFile
 
 
 @dataclass
@@ -74,12 +76,10 @@ def fit(
 
     Raises:
         UserError: the loss is not finite for too long, or memory ran out.
-        KeyboardInterrupt: after Ctrl-C; the state was saved.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; the state was saved.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
     _quiet()
-    writer: Any = None
+    writer: EventFile | None = None
 
     here = ranks()
 
@@ -89,9 +89,8 @@ def fit(
         if not config.plain:  # many short runs of those would fill the screen
             shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
             logger.info(f"{label}: {config.unit} {count}: {shown}")
-        for name, value in row.items():
-            writer.add_scalar(name, value, count)
-        writer.flush()
+        if writer is not None:
+            writer.add_row(row, count)
         tell(count, row)
 
     state = State(config, per_epoch, checkpoint, write_row)
@@ -99,7 +98,7 @@ def fit(
     unit = "step" if config.accumulate == 1 else "batch"
     with progress(label, state.total, unit, before=state.step) as state.advance:
         if not here.rank:
-            writer = SummaryWriter(str(tensorboard), purge_step=state.counted + 1)
+            writer = EventFile(tensorboard, state.counted + 1)
             model.writer = writer
         if state.step < state.total and not state.stopped_early:
             run = run_plain if config.plain else _run
@@ -140,33 +139,31 @@ def _run(
     )
 
     model.train()  # Lightning leaves a module that was loaded in eval mode as it is
-    with _interruptible(state, config):
+    with _interruptible(state, config, batches):
         trainer.fit(model, train_dataloaders=batches)
 
 
 @contextmanager
-def _interruptible(state: State, config: FitConfig) -> Iterator[None]:
-    """Ctrl-C ends after the batch, and what goes wrong in a step has a name."""
+def _interruptible(state: State, config: FitConfig, batches: Iterable[Any]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end after the batch, and what goes wrong in a step has a name."""
 
-    def interrupt(*_: Any) -> None:
+    def interrupt() -> None:
         if state.interrupted:
             raise KeyboardInterrupt
         state.interrupted = True
         logger.info("Interrupted: saving after this batch (again: at once).")
 
-    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
-    except (torch.cuda.OutOfMemoryError, MemoryError) as error:
-        raise out_of_memory(config, state.kept) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):
-            raise
-        raise out_of_memory(config, state.kept) from error
+        with signals.answered(interrupt):
+            yield
     except SystemExit as error:  # Lightning's answer to a second Ctrl-C
         raise KeyboardInterrupt from error
-    finally:
-        signal.signal(signal.SIGINT, before)
+    except (RuntimeError, MemoryError) as error:
+        if isinstance(batches, Checked) and (died := batches.died()) is not None:
+            raise died from error
+        if not is_out_of_memory(error):
+            raise
+        raise out_of_memory(config, state.kept) from error
     if state.interrupted:
         raise KeyboardInterrupt
 
@@ -200,7 +197,7 @@ def run_plain(
         optimizer.load_state_dict(restored["optimizer"])
     trainer: Any = _Plain(optimizer)
     state.on_train_start(trainer, model)
-    with _interruptible(state, config):
+    with _interruptible(state, config, batches):
         for index, batch in enumerate(batches):
             state.on_train_batch_start(trainer, model, batch, index)
             loss = model.loss(batch) / config.accumulate

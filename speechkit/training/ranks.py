@@ -99,10 +99,11 @@ def _broadcast(text: str) -> str:
     return str(box[0])
 
 
-def mean_of_ranks(value: torch.Tensor) -> torch.Tensor:
-    """Mean over the processes that train together, so that all keep the same log."""
+def mean_of_ranks(value: torch.Tensor, *more: float) -> list[float]:
+    """Means over the processes that train together, so that all keep the same log."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return value
-    total = value.detach().clone()
+        return [float(value), *more]
+    total = torch.stack([value.detach(), *(torch.full_like(value.detach(), x) for x in more)])
     torch.distributed.all_reduce(total)
-    return total / torch.distributed.get_world_size()
+    found: list[float] = (total / torch.distributed.get_world_size()).tolist()
+    return found

@@ -2,7 +2,8 @@
 
 Seeds never touch each other: each has its own order of items, its own slice of every
 parameter and of Adam's averages, and its own loss. What a seed becomes is the same alone or
-in any company, but for rounding.
+in any company, but for rounding; in the same company it is the same to the byte (see
+:mod:`speechkit.training.stacked_runs`).
 """
 
 from __future__ import annotations

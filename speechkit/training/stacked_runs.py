@@ -6,7 +6,9 @@ import io
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 
@@ -17,71 +19,110 @@ from speechkit.unfinished import note_finished, of_network
 _BLOCK = 5  # epochs between checkpoints
 _TOGETHER = 2  # seeds that fit the cache of a core
 
+Made = TypeVar("Made", bound=SeedGroup)
+
+
+@dataclass(frozen=True)
+class Company:
+    """Seeds that are trained in one, also those among them that are finished already.
+
+    A seed comes out equal to the byte only in the company that it has in an unbroken run, so
+    a run that was killed brings the same ones together again.
+
+    Args:
+        seeds: which.
+        file: where their state is saved: beside the output of the first that is not finished,
+            which is the last to be put in place (see :func:`speechkit.trained.outputs`).
+        states: what an earlier run saved, in the same order; empty for nothing.
+    """
+
+    seeds: list[int]
+    file: Path
+    states: list[State]
+
+    def load(self, group: Made) -> Made:
+        """``group``, gone on to where the earlier run was."""
+        if self.states:
+            group.load(self.states)
+        return group
+
 
 def arrange(
-    states: Mapping[int, State | None],
+    seeds: Sequence[int],
+    files: Mapping[int, Path],
     workers: int,
     device: torch.device,
     together: int = _TOGETHER,
-) -> list[list[int]]:
+) -> list[Company]:
     """Seeds in groups: on CUDA all in one, on the CPU few enough for the cache of a core.
 
     Args:
-        states: seed -> what an earlier run left of it.
+        seeds: all of the command.
+        files: seed that is not finished -> where a state may be saved.
         workers: threads.
         device: where.
         together: seeds of a group on the CPU, at most.
 
     Returns:
-        Lists of seeds; those of a list are at the same epoch.
+        Groups that have a seed to be finished: those of the killed run first, then those that
+        an unbroken run would make.
     """
-    seeds = sorted(states)
+    found: list[Company] = []
+    covered: set[int] = set()
+    for first, file in files.items():
+        saved = restore(file) or {"seeds": []}
+        own = saved.get("seeds", [first])  # earlier versions saved every seed by itself
+        if own and covered.isdisjoint(own) and set(own) <= set(seeds):
+            found.append(Company(own, file, saved.get("states", [saved])))
+            covered.update(own)
+    seeds = sorted(seeds)
     count = (
         1 if device.type == "cuda" else max(min(len(seeds), workers), -(-len(seeds) // together))
     )
     size = -(-len(seeds) // count)
-    groups = [seeds[first : first + size] for first in range(0, len(seeds), size)]
-    found: list[list[int]] = []
-    for group in groups:  # a run that was killed may have saved only some of a group
-        by_epoch: dict[int, list[int]] = {}
-        for seed in group:
-            by_epoch.setdefault((states[seed] or {"epoch": 0})["epoch"], []).append(seed)
-        found += by_epoch.values()
+    for first in range(0, len(seeds), size):
+        group = seeds[first : first + size]
+        if pending := [seed for seed in files if seed in group and seed not in covered]:
+            found.append(Company(group, files[pending[0]], []))
     return found
 
 
 def run(
-    groups: Sequence[SeedGroup],
-    files: Mapping[int, Path],
+    groups: Sequence[tuple[SeedGroup, Path]],
     workers: int,
     advance: Callable[[int], None],
 ) -> None:
     """Train groups to the end in threads, a few epochs at a time, those furthest behind first.
 
     Args:
-        groups: what to train.
-        files: seed -> where its state is saved.
+        groups: what to train, and where the state of each is saved.
         workers: threads; on the CPU each computes with one.
         advance: told of every finished epoch of a seed.
     """
     stop = threading.Event()
     threads = torch.get_num_threads()
-    waiting = [group for group in groups if not group.finished]
-    running: dict[Future, SeedGroup] = {}
+    waiting = [pair for pair in groups if not pair[0].finished]
+    running: dict[Future, tuple[SeedGroup, Path]] = {}
     try:
         with ThreadPoolExecutor(workers, initializer=_single) as pool:
             try:
                 while waiting or running:
-                    waiting.sort(key=lambda group: group.epoch, reverse=True)
+                    waiting.sort(key=lambda pair: pair[0].epoch, reverse=True)
                     while waiting and len(running) < workers:
-                        group = waiting.pop()
-                        running[pool.submit(group.advance, _BLOCK, stop)] = group
+                        group, file = waiting.pop()
+                        running[pool.submit(group.advance, _BLOCK, stop)] = group, file
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        group = running.pop(future)
+                        group, file = running.pop(future)
                         advance(future.result() * len(group.seeds))
-                        save(group, files)
+                        save(group, file)
                         if not group.finished:
-                            waiting.append(group)
+                            waiting.append((group, file))
+            except KeyboardInterrupt:
+                stop.set()
+                for future, (group, file) in running.items():
+                    future.result()  # the epochs that it has done are kept
+                    save(group, file)
+                raise
             except BaseException:
                 stop.set()
                 raise
@@ -93,17 +134,15 @@ def _single() -> None:
     torch.set_num_threads(1)
 
 
-def save(group: SeedGroup, files: Mapping[int, Path]) -> None:
-    """Write the state of each seed."""
-    for seed, state in zip(group.seeds, group.states(), strict=True):
-        packed = io.BytesIO()
-        torch.save(state, packed)
-        with atomic_write(files[seed], "wb") as file:
-            file.write(packed.getbuffer())
-        told = f"epoch {group.epoch} of {group.schedule.epochs}"
-        note_finished(files[seed], of_network(files[seed], told))
+def save(group: SeedGroup, file: Path) -> None:
+    """Write the state of all seeds of a group at once."""
+    packed = io.BytesIO()
+    torch.save({"seeds": group.seeds, "states": group.states()}, packed)
+    with atomic_write(file, "wb") as target:
+        target.write(packed.getbuffer())
+    note_finished(file, of_network(file, f"epoch {group.epoch} of {group.schedule.epochs}"))
 
 
-def restore(file: Path) -> State | None:
-    """The state that an earlier run saved, if there is one."""
+def restore(file: Path) -> dict[str, Any] | None:
+    """Seeds and states that an earlier run saved, if it did."""
     return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None

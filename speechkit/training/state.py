@@ -13,12 +13,14 @@ from typing import Any
 import lightning
 import torch
 
+from speechkit import signals
 from speechkit.files import atomic_write
 from speechkit.training.batches import place_after
 from speechkit.training.guard import Guard
 from speechkit.training.ranks import mean_of_ranks
 from speechkit.training.schedules import halvings, learning_rate, linear_rate
 from speechkit.training.seeds import rng
+from speechkit.training.tracking import EventFile
 from speechkit.unfinished import note_finished, of_network
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
@@ -87,7 +89,7 @@ class Trainable(lightning.LightningModule):
         writer: TensorBoard's, while ``fit`` runs (in the first process only).
     """
 
-    writer: Any = None
+    writer: EventFile | None = None
 
     def loss(self, batch: Any) -> torch.Tensor:
         """Training loss of a batch (a scalar)."""
@@ -220,6 +222,7 @@ class State(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
         self.started = time.monotonic()
+        signals.listen()  # Lightning has just put a handler of its own in front
 
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
@@ -233,7 +236,9 @@ class State(lightning.Callback):
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.step += 1
-        loss = float(mean_of_ranks(outputs["loss"])) * self.config.accumulate
+        # A stop that one of the ranks got is for all of them, at the same batch.
+        loss, stopped = mean_of_ranks(outputs["loss"], self.interrupted)
+        loss *= self.config.accumulate
         if math.isfinite(loss):
             self.loss_sum, self.loss_count = self.loss_sum + loss, self.loss_count + 1
         self.advance(1)
@@ -246,7 +251,8 @@ class State(lightning.Callback):
             return
         elif time.monotonic() - self.saved > 60 * self.config.checkpoint_minutes:
             self.save(trainer, pl_module)
-        if self.interrupted:
+        if stopped:
+            self.interrupted = True
             self.save(trainer, pl_module)
             trainer.should_stop = True
 

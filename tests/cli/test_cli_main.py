@@ -130,6 +130,9 @@ def failing():
     program.app.registered_commands.pop()
 
 
+PACKAGE = Path(speechkit.__file__).parent
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
@@ -140,7 +143,23 @@ def failing():
         (OSError(errno.EDQUOT, "Quota", "/x/y"), 2, "The disk is full (/x/y)."),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "No permission (/x)"),
         (OSError(errno.EROFS, "Read-only file system"), 2, "No permission: Read-only"),
-        (OSError(errno.EIO, "Input/output error"), 1, "This is a bug in speechkit"),
+        (OSError(errno.EIO, "Input/output error", "/x/y"), 2, "(/x/y): Input/output error"),
+        (OSError(errno.EFBIG, "File too large", "/x/y"), 2, "ulimit -f"),
+        (OSError(errno.EMFILE, "Too many open files", "/x/y"), 2, "ulimit -n"),
+        (OSError(errno.ENFILE, "Too many open files in system"), 2, "-j 1"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "/x/y"), 2, "shorter names"),
+        (OSError(errno.ELOOP, "Too many levels of links", "/x/y"), 2, "circles"),
+        (OSError(errno.ESTALE, "Stale file handle", "/x/y"), 2, "does not answer"),
+        (OSError(errno.ENODEV, "No such device", "/x/y"), 2, "does not answer"),
+        (BlockingIOError(errno.EAGAIN, "Try again"), 2, "ulimit -u"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/x/y"), 2, "(/x/y): No such file"),
+        (FileNotFoundError(errno.ENOENT, "No such file", f"{PACKAGE}/x"), 1, "This is a bug"),
+        (FileNotFoundError(errno.ENOENT, "No such file"), 1, "This is a bug"),
+        (FileExistsError(errno.EEXIST, "File exists", "/x/y"), 1, "This is a bug"),
+        (BrokenPipeError(errno.EPIPE, "Broken pipe"), 2, "has ended: Broken pipe"),
+        (MemoryError(), 2, "Memory ran out."),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), 2, "Memory ran out."),
+        (RuntimeError("can't allocate memory: you tried"), 2, "Memory ran out."),
         (ZeroDivisionError("division"), 1, "ZeroDivisionError: division"),
         (typer.Exit(2), 2, ""),
     ],

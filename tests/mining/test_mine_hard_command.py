@@ -256,6 +256,11 @@ BAD = {
         lambda root: write_vectors(root, [f"u{k:05d}" for k in range(96)], [[np.nan, 2.0]] * 96),
         "not finite",
     ),
+    "vector whose square overflows": (
+        ["--param", "xvector"],
+        lambda root: write_vectors(root, [f"u{k:05d}" for k in range(96)], [[1e30, 2.0]] * 96),
+        "not finite, or beyond 1e15",
+    ),
     "cut archive": (
         ["--param", "xvector"],
         lambda root: os.truncate(root / "exp/xvector/train/xvector.ark", 900),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import threading
 
 import numpy as np
@@ -19,7 +20,7 @@ from speechkit.pronunciation.models import build
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.training import stacked_runs
 from speechkit.training.seeds import rng
-from speechkit.workdir import WorkDir
+from speechkit.workdir import Output, WorkDir
 
 SMALL = {"epochs": 3, "batch_size": 5, "width": 8, "depth": 2, "warm_up": 4, "halve_from": 2}
 
@@ -110,13 +111,27 @@ def test_states_go_on_as_if_nothing_had_happened(root):
         assert repr(second.rows[place]) == repr(straight.rows[place])
 
 
-def test_groups_of_seeds():
-    cpu, states = torch.device("cpu"), dict.fromkeys(range(5))
-    assert stacked_runs.arrange(states, 2, cpu) == [[0, 1], [2, 3], [4]]
-    assert stacked_runs.arrange(states, 8, cpu) == [[0], [1], [2], [3], [4]]
-    assert stacked_runs.arrange(states, 1, torch.device("cuda")) == [[0, 1, 2, 3, 4]]
-    states[1] = {"epoch": 5}
-    assert stacked_runs.arrange(states, 2, cpu) == [[0], [1], [2, 3], [4]]
+def test_groups_of_seeds(tmp_path):
+    cpu, seeds = torch.device("cpu"), range(5)
+    files = {seed: tmp_path / f"{seed}.pt" for seed in seeds}
+
+    def groups(files, workers, device=cpu):
+        found = stacked_runs.arrange(seeds, files, workers, device)
+        return [(one.seeds, one.file.stem) for one in found]
+
+    whole = [([0, 1], "0"), ([2, 3], "2"), ([4], "4")]
+    assert groups(files, 2) == whole
+    assert groups(files, 8) == [([seed], str(seed)) for seed in seeds]
+    assert groups(files, 1, torch.device("cuda")) == [([0, 1, 2, 3, 4], "0")]
+    # a finished seed is company of the one that it is trained with, and of no other
+    assert groups({seed: files[seed] for seed in (1, 4)}, 2) == [([0, 1], "1"), ([4], "4")]
+    # what was saved is taken up as it was, also with other workers
+    torch.save({"seeds": [2, 3], "states": [{"epoch": 5}, {"epoch": 5}]}, files[2])
+    assert groups(files, 2) == [whole[1], whole[0], whole[2]]
+    assert groups(files, 8)[0] == whole[1]
+    torch.save({"epoch": 5}, files[4])  # as earlier versions did
+    found = stacked_runs.arrange(seeds, files, 2, cpu)
+    assert (found[1].seeds, found[1].states) == ([4], [{"epoch": 5}])
 
 
 def config(**settings):
@@ -130,8 +145,8 @@ def test_a_killed_run_is_taken_up(root, tmp_path, monkeypatch):
     training.train(work, "whole", config(), [0, 1, 2], jobs=2)
     save, saved = stacked_runs.save, []
 
-    def fail(made, files):
-        save(made, files)
+    def fail(made, file):
+        save(made, file)
         saved.append(made.epoch)
         if len(saved) == 3:
             raise KeyboardInterrupt
@@ -141,13 +156,44 @@ def test_a_killed_run_is_taken_up(root, tmp_path, monkeypatch):
         training.train(work, "killed", config(), [0, 1, 2], jobs=2)
     assert not (tmp_path / "exp/pronunciation/killed/seed0").exists()
     monkeypatch.setattr(stacked_runs, "save", save)
+    whole = tmp_path / "exp/pronunciation/whole"
     folders = training.train(work, "killed", config(), [0, 1, 2], jobs=2)
-    for folder in folders:
-        other = tmp_path / "exp/pronunciation/whole" / folder.name
-        assert (folder / "log.tsv").read_text() == (other / "log.tsv").read_text()
-        assert (folder / model_folder.WEIGHTS).read_bytes() == (
-            other / model_folder.WEIGHTS
-        ).read_bytes()
+    assert all(same(folder, whole / folder.name) for folder in folders)
+
+
+def same(folder, other):
+    """Whether two seeds are equal to the byte."""
+    names = ("log.tsv", "config.yaml", "summary.json", model_folder.WEIGHTS)
+    return all((folder / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("kept", ["state", "nothing"])
+def test_a_run_killed_between_its_seeds(root, tmp_path, monkeypatch, kept):
+    """Seeds 0 and 1 are trained together; as the run dies only one of them is in place."""
+    make_scored(tmp_path, "train", utterances=23)
+    work, base = WorkDir(tmp_path), tmp_path / "exp/pronunciation"
+    training.train(work, "whole", config(), [0, 1])
+    commit = Output._commit
+
+    def die(self):
+        if self.final.name == ("seed0" if kept == "state" else "seed1"):
+            raise KeyboardInterrupt
+        commit(self)
+
+    if kept == "nothing":
+        (base / "killed").mkdir()
+        shutil.copytree(base / "whole/seed0", base / "killed/seed0")
+    else:
+        monkeypatch.setattr(Output, "_commit", die)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(work, "killed", config(), [0, 1])
+        assert [p.name for p in (base / "killed").glob("seed*")] == ["seed1"]
+        monkeypatch.setattr(Output, "_commit", commit)
+        monkeypatch.setattr(fitting.Group, "_train", None)  # nothing is left to be trained
+    before = {path: path.stat().st_mtime_ns for path in (base / "killed").glob("seed*/*")}
+    for folder in training.train(work, "killed", config(), [0, 1]):
+        assert same(folder, base / "whole" / folder.name)
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items())
 
 
 def test_more_seeds_later_and_up_to_date(root):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -163,8 +164,8 @@ def test_a_killed_run_is_taken_up(work, monkeypatch, finetune):
     whole = run(work, f"whole-{finetune}", (0, 1, 2), **flags)
     save, saved = stacked_runs.save, []
 
-    def fail(group, files):
-        save(group, files)
+    def fail(group, file):
+        save(group, file)
         saved.append(group.epoch)
         if len(saved) == (5 if finetune == "frozen" else 2):
             raise KeyboardInterrupt
@@ -179,6 +180,18 @@ def test_a_killed_run_is_taken_up(work, monkeypatch, finetune):
             assert (one / name).read_bytes() == (other / name).read_bytes()
     stages = [row["stage"] for row in log(again[0])]
     assert stages == ["pretrain"] * 3 + ["finetune"] * (3 if finetune == "frozen" else 0)
+
+
+def test_a_seed_whose_company_is_finished(work):
+    """It is trained in the same company: equal to the byte to that of an unbroken run."""
+    flags = {"pretrain": "frozen", "pretrain_set": "un", "dropout": 0.2}
+    whole = run(work, "whole-company", (0, 1), **flags)
+    killed = work.exp("scoring", "killed-company")
+    killed.mkdir()
+    shutil.copytree(whole[0], killed / "seed0")
+    for one, other in zip(whole, run(work, "killed-company", (0, 1), **flags), strict=True):
+        for name in ("model.safetensors", "log.tsv", "summary.json"):
+            assert (one / name).read_bytes() == (other / name).read_bytes()
 
 
 def test_pretraining_alone_learns_the_synthetic_scores(work):

@@ -16,7 +16,7 @@ from torchmetrics.functional.audio import (
 )
 
 from speechkit.errors import UserError
-from speechkit.separation import model_folder, results, running, scoring
+from speechkit.separation import examples, model_folder, results, running, scoring
 from speechkit.separation.evaluation import evaluate
 from speechkit.separation.mixtures import load_mixtures
 from speechkit.workdir import WorkDir
@@ -239,6 +239,26 @@ def test_a_killed_run_is_taken_up(world, monkeypatch):
     folder = evaluate(WorkDir(world), settings(), device="cpu")
     assert len(calls) == 4 + 4  # of six, two were kept
     assert (folder / "utterances.tsv").read_text() == (whole / "utterances.tsv").read_text()
+
+
+@pytest.mark.parametrize("name", ["worst", "median"])
+def test_a_run_killed_among_its_examples_is_taken_up(world, monkeypatch, name):
+    whole = evaluate(WorkDir(world), settings(), out_name="whole", device="cpu")
+    write = examples._write_clips
+
+    def dies(stem, *rest):
+        write(stem, *rest)
+        if stem.parent.name == name:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(examples, "_write_clips", dies)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(WorkDir(world), settings(), device="cpu")
+    monkeypatch.setattr(examples, "_write_clips", write)
+    folder = evaluate(WorkDir(world), settings(), device="cpu")
+    clips = sorted(path.relative_to(folder) for path in folder.glob("*/*.wav"))
+    assert clips == sorted(path.relative_to(whole) for path in whole.glob("*/*.wav"))
+    assert all((folder / clip).read_bytes() == (whole / clip).read_bytes() for clip in clips)
 
 
 @pytest.mark.parametrize(

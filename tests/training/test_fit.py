@@ -1,14 +1,21 @@
 """The fit loop on a toy problem: selection, early stop, resuming, bad batches."""
 
+import logging
 import math
+import os
+import signal
+import threading
+from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
+from speechkit import signals
 from speechkit.errors import UserError
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.fit import fit, out_of_memory
+from speechkit.training.loading import checked_loader
 from speechkit.training.schedules import learning_rate, linear_rate
 from speechkit.training.state import FitConfig, State, Trainable
 
@@ -41,7 +48,7 @@ class Line(Trainable):
         return {"loss": float((self.line(X).squeeze(1) - Y).square().mean())}
 
 
-def run_fit(model, folder, size=8, **changes):
+def run_fit(model, folder, dataset=None, workers=0, size=8, **changes):
     settings = {
         "epochs": 5, "learning_rate": 0.05, "clip": 5.0, "patience": 0, "monitor": "loss",
         "precision": "32-true", "checkpoint_minutes": 60.0, "seed": 3, **changes,
@@ -50,7 +57,7 @@ def run_fit(model, folder, size=8, **changes):
 
     def loader(step):
         batches = ResumableBatches(64, size, config.epochs, config.seed, step)
-        return DataLoader(Samples(), batch_sampler=batches, collate_fn=list)
+        return checked_loader(dataset or Samples(), batches, list, workers, CPU)
 
     return fit(
         model, loader, config, per_epoch=64 // size, device=CPU, checkpoint=folder / "last.ckpt",
@@ -293,3 +300,102 @@ def test_the_plain_loop_makes_the_same_steps(tmp_path, accumulate):
         run_fit(fresh(stop_at=11), tmp_path, epochs=2, plain=True, checkpoint_minutes=0.0, **more)
     again = run_fit(fresh(), tmp_path, epochs=2, plain=True, checkpoint_minutes=0.0, **more)
     assert again.rows == found[0].rows
+
+
+class Stopped(Samples):
+    """Reads in a process that, at one item, sends SIGTERM as SLURM does: to all of the group."""
+
+    def __init__(self, parent):
+        super().__init__()
+        self.parent = parent
+
+    def __getitem__(self, sample):
+        if sample[:2] == (1, 5) and os.getpid() != self.parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(self.parent, signal.SIGTERM)
+        return sample
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_sigterm_saves_behind_the_batch(tmp_path, monkeypatch, workers):
+    """Also where it hits the workers too; the run then continues the same curve."""
+    monkeypatch.setattr(signals, "_first", 0)
+    (tmp_path / "whole").mkdir()
+    whole = run_fit(fresh(), tmp_path / "whole")
+    handlers = [signal.getsignal(number) for number in signals.STOPS]
+
+    class Stops(Line):
+        def loss(self, batch):
+            if not workers and self.steps == 12:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return super().loss(batch)
+
+    torch.manual_seed(0)
+    dataset = Stopped(os.getpid()) if workers else Samples()
+    with pytest.raises(KeyboardInterrupt):
+        run_fit(Stops(), tmp_path, dataset=dataset, workers=workers)
+    assert signals.exit_code() == 143
+    assert [signal.getsignal(number) for number in signals.STOPS] == handlers
+    step = torch.load(tmp_path / "last.ckpt", weights_only=True)["step"]
+    assert step == 13 if not workers else 0 < step < 40
+    assert run_fit(fresh(), tmp_path).rows == whole.rows
+
+
+@pytest.mark.parametrize("stop", signals.STOPS)
+def test_a_second_stop_ends_at_once(tmp_path, monkeypatch, stop):
+    monkeypatch.setattr(signals, "_COPIES_S", 0)
+
+    class Stops(Line):
+        def loss(self, batch):
+            if self.steps == 12:
+                os.kill(os.getpid(), stop)
+                os.kill(os.getpid(), stop)
+            return super().loss(batch)
+
+    model = Stops()
+    with pytest.raises(KeyboardInterrupt):
+        run_fit(model, tmp_path)
+    assert model.steps == 12
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["step"] == 8
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA"), RuntimeError("can't allocate memory")]
+)
+def test_memory_runs_out_in_a_step(tmp_path, error):
+    class Large(Line):
+        def loss(self, batch):
+            raise error
+
+    with pytest.raises(UserError, match="Memory ran out in a step"):
+        run_fit(Large(), tmp_path)
+
+
+def test_curves_that_cannot_be_written(tmp_path, monkeypatch, caplog):
+    """A full disk costs TensorBoard's file alone, and is said once."""
+    monkeypatch.setattr(logging.getLogger("speechkit"), "propagate", True)
+    whole = run_fit(fresh(), tmp_path)
+    folder = tmp_path / "full"
+    folder.mkdir()
+    opened = Path.open
+
+    def full(self, *rest, **more):
+        return opened(Path("/dev/full") if self.parent.name == "tb" else self, *rest, **more)
+
+    monkeypatch.setattr(Path, "open", full)
+    threads = threading.active_count()
+    assert run_fit(fresh(), folder).rows == whole.rows
+    assert caplog.text.count("goes on without TensorBoard") == 1
+    assert threading.active_count() == threads
+
+
+def test_curves_are_what_tensorboard_reads(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with pytest.raises(RuntimeError, match="power"):
+        run_fit(fresh(stop_at=26), tmp_path)  # its last checkpoint is of the epoch before
+    rows = run_fit(fresh(), tmp_path).rows
+    read = EventAccumulator(str(tmp_path / "tb")).Reload()
+    assert set(read.Tags()["scalars"]) == set(rows[0])
+    points = [(event.step, event.value) for event in read.Scalars("loss")]
+    assert points == [(k, pytest.approx(row["loss"])) for k, row in enumerate(rows, 1)]
