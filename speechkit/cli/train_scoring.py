@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from speechkit.cli import options
+from speechkit.schema import Object, read_json
 
 
 def train_scoring(
@@ -90,7 +91,6 @@ def train_scoring(
     unfrozen unfrozen, unfrozen frozen, unfrozen none, none frozen. Writes
     exp/scoring/NAME/seedN/. A killed run is taken up by the same command.
     """
-    import json
 
     from speechkit.cli.output import print_json, print_table
     from speechkit.scoring import training
@@ -134,10 +134,7 @@ def train_scoring(
         jobs=options.resolve_jobs(jobs),
         force=force,
     )
-    found = {
-        str(folder): json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        for folder in folders
-    }
+    found = {str(folder): read_json(folder / "summary.json", Object) for folder in folders}
     if as_json:
         print_json(found)
         return

@@ -8,14 +8,13 @@ string (``"W IY0"``). ``text-phone`` has lines ``utterance.word W_B IY0_E``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from speechkit import schema
 from speechkit.corpora.scored import Problems
-from speechkit.errors import DataError
 from speechkit.kaldi.data import read_table
 from speechkit.log import logger
 from speechkit.pronunciation.label_tables import range_problem
@@ -38,12 +37,8 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
     Raises:
         DataError: it is not a JSON object.
     """
-    try:
-        loaded = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}.", "Copy it again.") from None
-    if not isinstance(loaded, dict):
-        raise DataError(f"{path} is not a JSON object {{utterance: scores}}.")
+    remedy = "Expected: a JSON object {utterance: scores}. Copy it again if it was cut."
+    loaded = schema.read_json(path, schema.Object, remedy, encoding="utf-8-sig")
     scores = Scores(scales=scales)
     for name in sorted(set(wanted) & loaded.keys(), key=str.encode):
         entry = _Entry(name, scales, problems)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.phones import KALDI_PHONES
+from speechkit.arrays import read_arrays
 from speechkit.errors import UserError
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.log import logger
@@ -72,9 +73,9 @@ class Found:
     @classmethod
     def load(cls, path: Path) -> Found:
         """A part that an earlier run kept."""
-        with np.load(path, allow_pickle=False) as part:
-            ids, rows, confidences, matches, seconds, *ctm = json.loads(str(part["lines"]))
-            features = np.split(part["rows"], np.cumsum(part["lengths"])[:-1])
+        part = read_arrays(path, ("lines", "rows", "lengths"))
+        ids, rows, confidences, matches, seconds, *ctm = json.loads(str(part["lines"]))
+        features = np.split(part["rows"], np.cumsum(part["lengths"])[:-1])
         return cls(ids, features, rows, confidences, matches, seconds, [], *ctm)
 
 

@@ -13,7 +13,7 @@ from speechkit.errors import AudioError, UserError, closest, require_choice
 from speechkit.speaker import model_folder, speechbrain_folder
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
-from speechkit.training.weights import read_weights
+from speechkit.training.weights import build, read_weights
 from speechkit.workdir import WorkDir
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -87,24 +87,11 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
 
 def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
     card = model_folder.read_config(folder)
-    try:
-        config = TDNNConfig(**card["network"])
-        features = LogMel(card["sample_rate"], **card["features"])
-        network = TDNN(config)
-    except (KeyError, TypeError, ValueError, RuntimeError, UserError) as error:
-        raise UserError(
-            f"{folder / 'config.yaml'} is damaged ({error}).",
-            "Train again with `speechkit train xvector --force`.",
-        ) from error
-    path = folder / "model.safetensors"
-    try:
-        weights = read_weights(path)
-        own = {k.removeprefix("tdnn."): v for k, v in weights.items() if k.startswith("tdnn.")}
-        network.load_state_dict(own)
-    except RuntimeError as error:
-        raise UserError(
-            f"{path} cannot be read ({error}).", "Train again with `speechkit train xvector`."
-        ) from error
+    config, path = TDNNConfig(**card["network"]), folder / "model.safetensors"
+    weights = read_weights(path)
+    own = {k.removeprefix("tdnn."): v for k, v in weights.items() if k.startswith("tdnn.")}
+    network = build(lambda: TDNN(config), own, path)
+    features = LogMel(card["sample_rate"], **card["features"])
     return features, network.eval(), card["sample_rate"], config.min_frames
 
 

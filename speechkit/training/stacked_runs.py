@@ -12,6 +12,7 @@ import torch
 
 from speechkit.files import atomic_write
 from speechkit.training.stacked import SeedGroup, State
+from speechkit.training.weights import read_checkpoint
 
 _BLOCK = 5  # epochs between checkpoints
 _TOGETHER = 2  # seeds that fit the cache of a core
@@ -103,4 +104,4 @@ def save(group: SeedGroup, files: Mapping[int, Path]) -> None:
 
 def restore(file: Path) -> State | None:
     """The state that an earlier run saved, if there is one."""
-    return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None
+    return read_checkpoint(file) if file.exists() else None

@@ -17,6 +17,7 @@ from speechkit.files import atomic_write
 from speechkit.training.guard import Guard
 from speechkit.training.schedules import halvings, learning_rate, linear_rate
 from speechkit.training.seeds import rng
+from speechkit.training.weights import read_checkpoint
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
 
@@ -157,7 +158,7 @@ class State(lightning.Callback):
         """Restore all but the optimizer; returns what the optimizer still needs."""
         if not self.file.exists():
             return None
-        state = torch.load(self.file, map_location="cpu", weights_only=True)
+        state = read_checkpoint(self.file)
         model.load_state_dict(state["model"])
         self.step, self.rows, self.best = state["step"], state["rows"], state["best"]
         self.loss_sum, self.loss_count = state["loss_sum"], state["loss_count"]
