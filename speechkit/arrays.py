@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable
@@ -15,8 +16,8 @@ from speechkit.schema import Damaged, regular_file
 BROKEN_ZIP = (
     zipfile.BadZipFile,
     zlib.error,
+    struct.error,
     EOFError,
-    OSError,
     ValueError,
     LookupError,
     RuntimeError,
@@ -85,7 +86,7 @@ def read_arrays(path: Path, names: Iterable[str] = (), remedy: str = "") -> dict
                 raise ValueError("its arrays are larger than they can be")
         with np.load(path, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
-    except (*BROKEN_ZIP, MemoryError, RecursionError) as error:
+    except (*BROKEN_ZIP, OSError, MemoryError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise Damaged(f"{path} is not a file of arrays: {reason}.", remedy) from error
     if missing := sorted(set(names) - found.keys()):

@@ -211,7 +211,8 @@ def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
     config.check()
     stacked = stack(tensors, folders[0].parent)
     mean, std = stacked.pop(_MEAN, torch.empty(0)), stacked.pop(_STD, torch.empty(0))
-    if not mean.shape == std.shape == (len(folders), config.inputs):
+    rows = [(len(folders), count, config.inputs) for count in (1, config.symbols)]
+    if mean.shape not in rows or mean.shape != std.shape:
         raise UserError(f"{folders[0] / WEIGHTS} does not normalise {config.inputs} inputs.")
     net = build(lambda: CLASSES[config.kind](config, len(folders)), stacked, folders[0] / WEIGHTS)
     normaliser = Normaliser(mean[0].numpy(), std[0].numpy())

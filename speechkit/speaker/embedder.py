@@ -75,7 +75,7 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
     require_choice("--precision", precision, DTYPES)
     network: torch.nn.Module
     if (folder / "config.yaml").is_file():
-        features, network, rate, frames = _own(folder)
+        features, network, rate, frames = read_trained(folder)
     else:
         features, network, rate, frames = speechbrain_folder.load(folder)  # type: ignore[assignment]
     if isinstance(network, TDNN):
@@ -85,7 +85,12 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
     return Embedder(features, network, rate, frames, torch.device(device))
 
 
-def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
+def read_trained(folder: Path) -> tuple[LogMel, TDNN, int, int]:
+    """Features, network, sample rate in Hz and fewest frames of a folder of `train xvector`.
+
+    Raises:
+        UserError: something is missing, damaged, or does not fit.
+    """
     card = model_folder.read_config(folder)
     config, path = TDNNConfig(**card["network"]), folder / "model.safetensors"
     weights = read_weights(path)

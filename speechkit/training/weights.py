@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 Network = TypeVar("Network", bound="torch.nn.Module")
+# The unpickler follows what a damaged file says, into any of Python's plain errors.
+_BROKEN = (*BROKEN_ZIP, OSError, TypeError, AttributeError, AssertionError, RecursionError)
 _REMEDY = "Copy it again, or train again."
 
 
@@ -47,8 +49,7 @@ def read_checkpoint(path: Path, remedy: str = _REMEDY) -> Any:
         return torch.load(regular_file(path), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise
-    # The unpickler follows what a damaged file says, into any of Python's plain errors.
-    except (*BROKEN_ZIP, TypeError, AttributeError, AssertionError, RecursionError) as error:
+    except _BROKEN as error:
         raise UserError(f"{path} cannot be read ({_line(error)}).", remedy) from error
 
 
