@@ -19,6 +19,7 @@ from speechkit.pronunciation import labels
 from speechkit.pronunciation.features import FeaturePipeline
 from speechkit.pronunciation.gop import label_ids
 from speechkit.pronunciation.gop_folder import ROW_COLUMNS, archive, write_config
+from speechkit.schema import parse_json
 from speechkit.text import write_skipped, write_tsv
 from speechkit.workdir import Output, WorkDir
 
@@ -74,7 +75,8 @@ class Found:
     def load(cls, path: Path) -> Found:
         """A part that an earlier run kept."""
         part = read_arrays(path, ("lines", "rows", "lengths"))
-        ids, rows, confidences, matches, seconds, *ctm = json.loads(str(part["lines"]))
+        lines = parse_json(str(part["lines"]), list[Any], str(path))
+        ids, rows, confidences, matches, seconds, *ctm = lines
         features = np.split(part["rows"], np.cumsum(part["lengths"])[:-1])
         return cls(ids, features, rows, confidences, matches, seconds, [], *ctm)
 

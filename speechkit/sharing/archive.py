@@ -186,6 +186,7 @@ def _read_list(path: Path, packed: zipfile.ZipFile) -> Contents:
 
 def _check_members(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
     """Refuse all but plain, stored files that fit into the zip, before anything is read."""
+    size = path.stat().st_size
     if len(members) > _MOST_FILES + 2:
         raise UserError(f"{path} holds {len(members)} files.", f"Accepted: {_MOST_FILES}.")
     for member in members:
@@ -197,7 +198,9 @@ def _check_members(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
             raise UserError(f"{path}: '{member.filename}' is encrypted.")
         if member.filename in (LIST, README) and member.file_size > _LONGEST_LIST:
             raise UserError(f"{path}: '{member.filename}' has {member.file_size:,} bytes.")
-    if sum(member.file_size for member in members) > path.stat().st_size:
+        if not 0 <= member.header_offset <= size - member.file_size:
+            raise UserError(f"{path}: '{member.filename}' lies outside of it.", "Copy it again.")
+    if sum(member.file_size for member in members) > size:
         raise UserError(f"{path}: its files are larger than itself.", "Copy it again.")
 
 
