@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Iterable
@@ -23,6 +24,8 @@ BROKEN_ZIP = (
     RuntimeError,
     OverflowError,
 )
+# NumPy reads a header with Python's own parser, which gives up at deep nesting in these ways.
+_BROKEN_HEADER = (SyntaxError, tokenize.TokenError, MemoryError, RecursionError)
 _NUMBERS = "biuf"
 _PACKED = 1 << 10  # deflate makes nothing smaller than by this factor
 
@@ -47,7 +50,7 @@ def read_array(
     regular_file(path)
     try:
         array = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError, OverflowError, MemoryError, RecursionError) as error:
+    except (OSError, ValueError, EOFError, OverflowError, *_BROKEN_HEADER) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise Damaged(f"{path} is not an array of numbers: {reason}.", remedy) from error
     fits = shape is None or (
@@ -86,7 +89,7 @@ def read_arrays(path: Path, names: Iterable[str] = (), remedy: str = "") -> dict
                 raise ValueError("its arrays are larger than they can be")
         with np.load(path, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
-    except (*BROKEN_ZIP, OSError, MemoryError, RecursionError) as error:
+    except (*BROKEN_ZIP, OSError, *_BROKEN_HEADER) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise Damaged(f"{path} is not a file of arrays: {reason}.", remedy) from error
     if missing := sorted(set(names) - found.keys()):

@@ -19,7 +19,7 @@ from speechkit.acoustic.tdnn_network import STATES, Tdnn, TdnnConfig
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi import data
 from speechkit.schema import Finite, Object, check
-from speechkit.training.weights import build, put, read_weights
+from speechkit.training.weights import build, put, read_weights, single
 
 KIND = "tdnn"
 UNSEEN = ("mean", "full")
@@ -202,7 +202,7 @@ def read_networks(folder: Path, card: Card, device: torch.device) -> dict[str, T
     for name in card.weights:
         if not (folder / f"{name}.safetensors").exists():
             continue
-        state = {k: v.float() for k, v in read_state(folder, card, name).items()}
+        state = single(read_state(folder, card, name))
         network = build(lambda: Tdnn(card.network), state, folder / f"{name}.safetensors")
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         networks[name] = network.folded().to(device)
@@ -217,7 +217,7 @@ def load_into(network: Tdnn, folder: Path, card: Card, name: str) -> None:
     Raises:
         UserError: the stored one is missing or damaged.
     """
-    state = {k: v.float() for k, v in read_state(folder, card, name).items()}
+    state = single(read_state(folder, card, name))
     put(network, state, folder / f"{name}.safetensors")
 
 

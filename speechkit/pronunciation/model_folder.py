@@ -208,13 +208,17 @@ def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
                     "Seeds of one experiment must have the same settings: train them again.",
                 )
     config = check(cards[0]["network"], ModelConfig, str(folders[0] / CARD))
-    config.check()
     stacked = stack(tensors, folders[0].parent)
     mean, std = stacked.pop(_MEAN, torch.empty(0)), stacked.pop(_STD, torch.empty(0))
     rows = [(len(folders), count, config.inputs) for count in (1, config.symbols)]
     if mean.shape not in rows or mean.shape != std.shape:
         raise UserError(f"{folders[0] / WEIGHTS} does not normalise {config.inputs} inputs.")
-    net = build(lambda: CLASSES[config.kind](config, len(folders)), stacked, folders[0] / WEIGHTS)
+
+    def make() -> Scorer:
+        config.check()
+        return CLASSES[config.kind](config, len(folders))
+
+    net = build(make, stacked, folders[0] / WEIGHTS)
     normaliser = Normaliser(mean[0].numpy(), std[0].numpy())
     seeds = [card.get("seed", 0) for card in cards]
     return Assessor(net.eval().to(device), normaliser, cards, seeds)

@@ -172,10 +172,13 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel
     if not card.get("network"):
         return ScoringModel(folder, card, TreeModel.load(folder), str(device))
     config = check(card["network"], ScorerConfig, str(folder / CARD), trained.TRAIN_AGAIN)
-    config.check()
     path = folder / WEIGHTS
-    weights = stack([read_weights(path)], path)
-    net = build(lambda: CLASSES[config.kind](config, 1), weights, path)
+
+    def make() -> Scorer:
+        config.check()
+        return CLASSES[config.kind](config, 1)
+
+    net = build(make, stack([read_weights(path)], path), path)
     return ScoringModel(folder, card, net.eval().to(device), str(device))
 
 

@@ -77,7 +77,7 @@ def _acoustic(folder: Path) -> None:
 def _xvector(folder: Path) -> None:
     from speechkit.speaker import embedder
 
-    embedder.read_trained(folder)
+    embedder.read_network(folder)
 
 
 _CHECKS: dict[str, Callable[[Path], Any]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
     require_choice("--precision", precision, DTYPES)
     network: torch.nn.Module
     if (folder / "config.yaml").is_file():
-        features, network, rate, frames = read_trained(folder)
+        features, network, rate, frames = _own(folder)
     else:
         features, network, rate, frames = speechbrain_folder.load(folder)  # type: ignore[assignment]
     if isinstance(network, TDNN):
@@ -85,19 +86,22 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
     return Embedder(features, network, rate, frames, torch.device(device))
 
 
-def read_trained(folder: Path) -> tuple[LogMel, TDNN, int, int]:
-    """Features, network, sample rate in Hz and fewest frames of a folder of `train xvector`.
+def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
+    network, card = read_network(folder)
+    features = LogMel(card["sample_rate"], **card["features"])
+    return features, network, card["sample_rate"], network.config.min_frames
+
+
+def read_network(folder: Path) -> tuple[TDNN, dict[str, Any]]:
+    """The network of a folder of `train xvector`, in eval mode, and its card.
 
     Raises:
         UserError: something is missing, damaged, or does not fit.
     """
-    card = model_folder.read_config(folder)
-    config, path = TDNNConfig(**card["network"]), folder / "model.safetensors"
-    weights = read_weights(path)
+    card, path = model_folder.read_config(folder), folder / "model.safetensors"
+    config, weights = TDNNConfig(**card["network"]), read_weights(path)
     own = {k.removeprefix("tdnn."): v for k, v in weights.items() if k.startswith("tdnn.")}
-    network = build(lambda: TDNN(config), own, path)
-    features = LogMel(card["sample_rate"], **card["features"])
-    return features, network.eval(), card["sample_rate"], config.min_frames
+    return build(lambda: TDNN(config), own, path).eval(), card
 
 
 def find_model(workdir: WorkDir, model: str) -> Path:

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import yaml
 
 from speechkit import trained
-from speechkit.schema import Object, Rate
+from speechkit.schema import Object
 from speechkit.speaker.features import FbankSettings
 from speechkit.speaker.tdnn import TDNNConfig
 
@@ -82,7 +82,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 class Card(msgspec.Struct):
     """What config.yaml must say."""
 
-    sample_rate: Rate
+    sample_rate: Annotated[int, msgspec.Meta(ge=1000, le=10_000_000)]
     features: FbankSettings
     network: TDNNConfig
     speakers: int = 0

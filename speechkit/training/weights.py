@@ -101,6 +101,8 @@ def require_fit(
     try:
         with torch.device("meta"):
             wanted = make().state_dict()
+    except UserError as error:  # of settings that make no network
+        raise UserError(f"{source} cannot be used: {error.problem}", error.remedy) from error
     except (RuntimeError, ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise UserError(f"{source} cannot be used: no such network ({_line(error)}).") from error
     _compare(wanted, weights, source)
@@ -148,7 +150,13 @@ def stack(
     shapes = [{name: value.shape for name, value in one.items()} for one in weights]
     if any(other != shapes[0] for other in shapes[1:]):
         raise UserError(f"{source}: its seeds have weights of different shapes.", _REMEDY)
-    return {name: torch.stack([one[name].float() for one in weights]) for name in weights[0]}
+    wide = [single(one) for one in weights]
+    return {name: torch.stack([one[name] for one in wide]) for name in wide[0]}
+
+
+def single(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Floating-point tensors as float32; others as they are."""
+    return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
 
 
 def _line(error: Exception) -> str:
