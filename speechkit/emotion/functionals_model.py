@@ -190,11 +190,11 @@ def _read_weights(path: Path, classes: int) -> dict[str, np.ndarray]:
 
     weights = {name: value.numpy() for name, value in read_weights(path).items()}
     inputs = weights["mean"].size if "mean" in weights else 0
-    hidden = weights["hidden.bias"].size if "hidden.weight" in weights else 0
+    hidden = weights["hidden.weight"].shape[:1] if "hidden.weight" in weights else ()
     wanted: dict[str, tuple[int, ...]] = {
         "mean": (inputs,), "scale": (inputs,),
-        "output.weight": (classes, hidden or inputs), "output.bias": (classes,),
-        **({"hidden.weight": (hidden, inputs), "hidden.bias": (hidden,)} if hidden else {}),
+        "output.weight": (classes, *(hidden or (inputs,))), "output.bias": (classes,),
+        **({"hidden.weight": (*hidden, inputs), "hidden.bias": hidden} if hidden else {}),
     }  # fmt: skip
     for name, shape in wanted.items():
         have = weights.get(name)
