@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from speechkit.errors import UserError
-from speechkit.schema import DEPTH, PlainLoader, load_yaml
+from speechkit.plain_yaml import PlainLoader, load_yaml
+from speechkit.schema import DEPTH
 
 FILE = "hyperparams.yaml"
 _MOST_VALUES = 1 << 17  # with all references followed

@@ -1,4 +1,4 @@
-"""Structured files (JSON and YAML), read in one way: limited, plain data, and of a schema.
+"""Structured files, read in one way: limited, plain data, and of a schema (YAML: plain_yaml).
 
 A kind is anything that msgspec knows: builtin types, ``dict[str, int]``, dataclasses, and
 ``msgspec.Struct``. A Struct is open (fields of a newer version are passed over), a dataclass is
@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
-import yaml
 from msgspec import Meta
 
 from speechkit.errors import DataError, UserError
 
-MOST_JSON, MOST_YAML = 1 << 28, 1 << 22  # bytes of a file
+MOST_JSON = 1 << 28  # bytes of a file
 DEPTH = 64  # lists and objects within one another
 _INTEGERS = range(-(1 << 63), 1 << 64)
 _SHARED = 1 << 16  # values that the aliases of a file may add
@@ -97,60 +96,9 @@ def parse_json(text: str | bytes, kind: type[Kind], where: str, remedy: str = ""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise Damaged(f"{where} cannot be read as JSON: {_line(error)}.", remedy) from error
-    _require_plain(data, len(text), where, remedy)
+        raise Damaged(f"{where} cannot be read as JSON: {one_line(error)}.", remedy) from error
+    require_plain(data, len(text), where, remedy)
     return check(data, kind, where, remedy)
-
-
-def read_yaml(path: Path, kind: type[Kind], remedy: str = "", aliases: bool = False) -> Kind:
-    """The content of a YAML file of plain values.
-
-    Args:
-        path: the file.
-        kind: that the content must be of.
-        remedy: what to do about a damaged one, for the message.
-        aliases: accept them, as people write them; cards have none.
-
-    Raises:
-        Damaged: it cannot be read, is nested too deeply, holds aliases, or is of another kind.
-    """
-    return check(load_yaml(path, PlainLoader, remedy, aliases), kind, str(path), remedy)
-
-
-def load_yaml(path: Path, loader: Any, remedy: str = "", aliases: bool = False) -> Any:
-    """As :func:`read_yaml`, of any kind and with a loader of one's own (see PlainLoader)."""
-    text = read_text(path, MOST_YAML)
-    try:
-        depth = 0
-        for event in yaml.parse(text, Loader=loader):
-            if isinstance(event, yaml.AliasEvent) and not aliases:
-                raise Damaged(f"{path} holds the YAML alias '*{event.anchor}'.", remedy)
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            _require_depth(depth, str(path), remedy)
-        data = yaml.load(text, Loader=loader)
-    # LookupError and others: PyYAML's own, for values that are not what their tag says.
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise Damaged(f"{path} is not YAML of plain values: {_line(error)}.", remedy) from error
-    _require_plain(data, len(text), str(path), remedy)
-    return data
-
-
-_CORE = {f"tag:yaml.org,2002:{n}" for n in ("null", "bool", "int", "float", "str", "seq", "map")}
-
-
-class PlainLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML of what JSON has, too: no dates, sets or binary data, which no card holds."""
-
-    yaml_constructors = {  # noqa: RUF012 - as PyYAML has it
-        tag: made
-        for tag, made in yaml.SafeLoader.yaml_constructors.items()
-        if tag is None or tag in _CORE
-    }
-    yaml_implicit_resolvers = {  # noqa: RUF012
-        first: [(tag, pattern) for tag, pattern in known if tag in _CORE]
-        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
 
 def check(data: Any, kind: type[Kind], where: str, remedy: str = "") -> Kind:
@@ -209,11 +157,11 @@ def _explain(error: msgspec.ValidationError, data: Any) -> str:
     return f"{place.lstrip('.')} is {shown}; {problem[:1].lower()}{problem[1:]}"
 
 
-def _require_plain(data: Any, characters: int, where: str, remedy: str) -> None:
+def require_plain(data: Any, characters: int, where: str, remedy: str) -> None:
     """Refuse deep nesting, huge integers, keys that are not text, and aliases that multiply."""
     level, seen, depth = [data], 0, 0
     while level:
-        _require_depth(depth, where, remedy)
+        require_depth(depth, where, remedy)
         inner: list[Any] = []
         for node in level:
             if isinstance(node, dict):
@@ -229,12 +177,14 @@ def _require_plain(data: Any, characters: int, where: str, remedy: str) -> None:
         seen, depth, level = seen + len(inner), depth + 1, inner
 
 
-def _require_depth(depth: int, where: str, remedy: str) -> None:
+def require_depth(depth: int, where: str, remedy: str) -> None:
+    """Refuse deep nesting."""
     if depth > DEPTH:
         raise Damaged(f"{where} is nested more than {DEPTH} levels deep.", remedy)
 
 
-def _line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The reason of an error of a parser, or its name."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

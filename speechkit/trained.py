@@ -9,6 +9,7 @@ from typing import Any
 
 from speechkit import schema
 from speechkit.errors import UserError
+from speechkit.plain_yaml import read_yaml
 from speechkit.workdir import Output, WorkDir
 
 CARD = "config.yaml"
@@ -63,7 +64,7 @@ def read_card(folder: Path, kind: str, what: str, card: type) -> dict[str, Any]:
     path = folder / CARD
     if not path.exists():
         raise UserError(f"{folder} is not {what}: it has no {CARD}.")
-    content = schema.read_yaml(path, schema.Object, TRAIN_AGAIN)
+    content = read_yaml(path, schema.Object, TRAIN_AGAIN)
     if content.get("kind") != kind:
         raise UserError(f"{path} is not of {what} (kind: {kind}).")
     schema.check(content, card, str(path), TRAIN_AGAIN)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from speechkit.acoustic.base import AcousticModel
 from speechkit.errors import UserError, closest
-from speechkit.schema import Object, read_yaml
+from speechkit.plain_yaml import read_yaml
+from speechkit.schema import Object
 from speechkit.workdir import WorkDir
 
 SPHINX = "sphinx"

@@ -17,7 +17,7 @@ from speechkit.pronunciation.scores import (
     WordScores,
     default_scales,
 )
-from speechkit.schema import Object, read_json
+from speechkit.schema import parse_json, read_text
 
 SCALES_FILE = "score_scales.json"
 FIXED = {
@@ -70,7 +70,7 @@ def read_scales(path: Path) -> tuple[Scales, list[Fault]]:
     if not path.is_file():
         return default_scales(), []
     try:
-        return parse_scales(read_json(path, Object)), []
+        return parse_scales(parse_json(read_text(path), object, "it")), []
     except DataError as error:
         message = error.problem.rstrip(".")
     return default_scales(), [(path.name, None, message)]

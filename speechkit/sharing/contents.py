@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from speechkit.log import logger
-from speechkit.schema import Object, read_yaml
+from speechkit.plain_yaml import read_yaml
+from speechkit.schema import Object
 from speechkit.sharing.finding import CARD, Found, models_in
 from speechkit.workdir import WorkDir
 

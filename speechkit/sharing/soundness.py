@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.errors import UserError
-from speechkit.schema import Object, read_yaml, regular_file
+from speechkit.plain_yaml import read_yaml
+from speechkit.schema import Object, regular_file
 from speechkit.sharing.finding import CARD
 
 WEIGHTS = ".safetensors"
