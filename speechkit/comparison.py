@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit import schema
 from speechkit.errors import UserError
 from speechkit.text import write_tsv
 from speechkit.workdir import Output, WorkDir, check_name
@@ -214,4 +215,4 @@ def _shown(value: Any) -> str:
 
 def read_comparison(folder: Path) -> dict[str, Any]:
     """``summary.json`` of a comparison."""
-    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return schema.read_json(folder / SUMMARY, schema.Object)

@@ -12,8 +12,11 @@ from typing import Any
 import yaml
 
 from speechkit.errors import UserError
+from speechkit.plain_yaml import PlainLoader, load_yaml
+from speechkit.schema import DEPTH
 
 FILE = "hyperparams.yaml"
+_MOST_VALUES = 1 << 17  # with all references followed
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -22,15 +25,10 @@ def read(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is not YAML, holds no settings, or refers to itself.
     """
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}).") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    tree = load_yaml(path, _PlainLoader, aliases=True)
     if not isinstance(tree, dict):
         raise UserError(f"{path} holds no settings.")
-    return _resolve(tree, tree)
+    return _Resolver(tree).resolve(tree)
 
 
 def plain(node: Any, allowed: set[str]) -> dict[str, Any]:
@@ -54,7 +52,7 @@ def class_name(node: Any) -> str:
     return str(node.get("!class", "")).rpartition(".")[2] if isinstance(node, dict) else ""
 
 
-class _PlainLoader(yaml.SafeLoader):
+class _PlainLoader(PlainLoader):
     """YAML whose tags become data: ``!new:a.b`` a dict with ``!class``, ``!ref`` a marker."""
 
 
@@ -62,7 +60,7 @@ class _Reference(str):
     """``<name>`` of a ``!ref``."""
 
 
-def _construct(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
+def _construct(loader: Any, suffix: str, node: yaml.Node) -> Any:
     if node.tag in ("!ref", "!copy") and isinstance(node, yaml.ScalarNode):
         return _Reference(node.value)
     if isinstance(node, yaml.MappingNode):
@@ -76,15 +74,21 @@ def _construct(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
 _PlainLoader.add_multi_constructor("!", _construct)
 
 
-def _resolve(node: Any, tree: dict[str, Any], depth: int = 0) -> Any:
-    """Follow ``!ref <name>``; anything cleverer stays a string and is refused where it is used."""
-    if depth > 50:
-        raise UserError(f"{FILE} refers to itself.")
-    if isinstance(node, _Reference):
-        name = node.strip("<> ")
-        return _resolve(tree[name], tree, depth + 1) if name in tree else str(node)
-    if isinstance(node, dict):
-        return {key: _resolve(value, tree, depth + 1) for key, value in node.items()}
-    if isinstance(node, list):
-        return [_resolve(value, tree, depth + 1) for value in node]
-    return node
+class _Resolver:
+    """Follows ``!ref <name>``; anything cleverer stays a string and is refused where it is used."""
+
+    def __init__(self, tree: dict[str, Any]) -> None:
+        self.tree, self.left = tree, _MOST_VALUES
+
+    def resolve(self, node: Any, depth: int = 0) -> Any:
+        self.left -= 1
+        if depth > DEPTH or self.left < 0:
+            raise UserError(f"{FILE} refers to itself, or its references multiply.")
+        if isinstance(node, _Reference):
+            name = node.strip("<> ")
+            return self.resolve(self.tree[name], depth + 1) if name in self.tree else str(node)
+        if isinstance(node, dict):
+            return {key: self.resolve(value, depth + 1) for key, value in node.items()}
+        if isinstance(node, list):
+            return [self.resolve(value, depth + 1) for value in node]
+        return node

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import speechkit
+from speechkit import schema
 from speechkit.fingerprints import Inputs
 
 MANIFEST = "manifest.json"
@@ -18,8 +21,22 @@ MANIFEST = "manifest.json"
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
     """The manifest of an output folder, or None where there is none or it is not a stage's."""
-    found = read_json(folder / MANIFEST)
-    return found if isinstance(found, dict) and "command" in found else None
+    try:
+        found = schema.read_json(folder / MANIFEST, schema.Object)
+        schema.check(found, _Manifest, MANIFEST)
+    except schema.Damaged:
+        return None
+    return found
+
+
+class _Manifest(msgspec.Struct):
+    """What is relied on; all else is a record."""
+
+    command: str
+    params: schema.Object = {}
+    inputs: dict[str, schema.Object] = {}
+    outputs: dict[str, int] = {}
+    counts: schema.Object = {}
 
 
 def versions() -> dict[str, str]:
@@ -77,8 +94,8 @@ def damaged_outputs(folder: Path, outputs: Mapping[str, int]) -> list[str]:
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return schema.read_json(path, Any)
+    except schema.Damaged:
         return None
 
 

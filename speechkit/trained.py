@@ -7,12 +7,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from speechkit import schema
 from speechkit.errors import UserError
+from speechkit.plain_yaml import read_yaml
 from speechkit.workdir import Output, WorkDir
 
 CARD = "config.yaml"
+TRAIN_AGAIN = "Copy the folder again, or train the model again."
 
 
 def seeds_in(folder: Path) -> list[tuple[int, Path]]:
@@ -48,24 +49,25 @@ def find(work: WorkDir, task: str, name: str, what: str = "model") -> list[tuple
     return found
 
 
-def read_card(folder: Path, kind: str, what: str) -> dict[str, Any]:
+def read_card(folder: Path, kind: str, what: str, card: type) -> dict[str, Any]:
     """Content of ``config.yaml``.
 
     Args:
         folder: of a seed.
         kind: that it must say.
         what: messages call such a model, with its article.
+        card: its schema (see :func:`speechkit.schema.check`).
 
     Raises:
         UserError: it is not there, or not of such a model.
     """
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # either builds plain data only
-    try:
-        content = yaml.load((folder / CARD).read_text(encoding="utf-8"), Loader=loader)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder} has no readable {CARD} ({error}).") from error
-    if not isinstance(content, dict) or content.get("kind") != kind:
-        raise UserError(f"{folder / CARD} is not of {what}.")
+    path = folder / CARD
+    if not path.exists():
+        raise UserError(f"{folder} is not {what}: it has no {CARD}.")
+    content = read_yaml(path, schema.Object, TRAIN_AGAIN)
+    if content.get("kind") != kind:
+        raise UserError(f"{path} is not of {what} (kind: {kind}).")
+    schema.check(content, card, str(path), TRAIN_AGAIN)
     return content
 
 

@@ -21,6 +21,7 @@ from speechkit.log import logger
 from speechkit.parts import map_parts, split
 from speechkit.pronunciation.labels import score_files
 from speechkit.pronunciation.set_words import Words, words_of_set
+from speechkit.schema import read_json
 from speechkit.text import write_skipped
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -160,7 +161,7 @@ def align_all(
     )
     for path, part in zip(files, outcomes, strict=True):
         if part is None:
-            rows += json.loads(path.read_text(encoding="utf-8"))
+            rows += read_json(path, list[Row])
             continue
         found = [done.value for done in part if done.value is not None]
         bad = [[done.item[0].id, done.error or ""] for done in part if done.value is None]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import hub
+from speechkit import hub, schema
 from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.ctc_networks import BundleNetwork, HuggingFaceNetwork, Network
 from speechkit.acoustic.label_maps import to_arpabet
@@ -191,16 +191,8 @@ def read_json(path: Path, optional: bool = False) -> dict[str, Any]:
     """
     if optional and not path.is_file():
         return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ValueError("it is not an object")
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read: {error}.",
-            "A CTC model of Hugging Face has config.json, vocab.json and its weights.",
-        ) from error
-    return content
+    remedy = "A CTC model of Hugging Face has config.json, vocab.json and its weights."
+    return schema.read_json(path, schema.Object, remedy)
 
 
 def fingerprint(folder: Path) -> str:

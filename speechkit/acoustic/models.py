@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from speechkit.acoustic.base import AcousticModel
 from speechkit.errors import UserError, closest
+from speechkit.plain_yaml import read_yaml
+from speechkit.schema import Object
 from speechkit.workdir import WorkDir
 
 SPHINX = "sphinx"
@@ -94,7 +93,7 @@ def _load_folder(
     if card.is_file():
         if option:
             raise UserError(f"{folder} takes no '{option[1:]}': that is for CTC models.")
-        kind = _kind(card)
+        kind = read_yaml(card, Object, "Train the model again.").get("kind")
         if kind == "tdnn":
             from speechkit.acoustic.tdnn import load_tdnn
 
@@ -108,15 +107,6 @@ def _load_folder(
         f"{folder} is no acoustic model: it has neither {_CARD} nor {_HUGGING_FACE_CARD}.",
         f"Accepted: {ACCEPTED}.",
     )
-
-
-def _kind(card: Path) -> Any:
-    try:
-        content = yaml.safe_load(card.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{card} cannot be read: {reason}", "Train the model again.") from error
-    return content.get("kind") if isinstance(content, dict) else None
 
 
 def _load_ctc(spec: str, device: str, hidden: bool | int, phones: bool) -> AcousticModel:

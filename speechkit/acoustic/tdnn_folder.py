@@ -7,16 +7,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import torch
 import yaml
 
+from speechkit import trained
 from speechkit.acoustic.features import FeatureConfig
-from speechkit.acoustic.tdnn_network import Tdnn, TdnnConfig
-from speechkit.errors import DataError, UserError, require_choice
+from speechkit.acoustic.tdnn_network import STATES, Tdnn, TdnnConfig
+from speechkit.errors import DataError, UserError
 from speechkit.kaldi import data
-from speechkit.training.weights import read_weights
+from speechkit.schema import Finite, Object, check
+from speechkit.training.weights import build, put, read_weights, single
 
 KIND = "tdnn"
 UNSEEN = ("mean", "full")
@@ -133,41 +136,43 @@ def read_card(folder: Path) -> Card:
         UserError: the folder is not that of a TDNN, or its config.yaml is damaged.
     """
     path = folder / CARD
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    content = trained.read_card(folder, KIND, "an acoustic model of speechkit", _Card)
+    card = check(content, _Card, str(path))
+    network, labels = card.network, tuple(card.labels)
+    if network.outputs != STATES * len(labels) or network.n_mels != card.features.n_mels:
         raise UserError(
-            f"{folder} is not an acoustic model: it has no {CARD}.",
-            "Train one with `speechkit train acoustic`.",
-        ) from error
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({' '.join(str(error).split())}).") from error
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise UserError(f"{path} is not of a TDNN of speechkit (kind: {KIND}).")
-    try:
-        card = Card(
-            labels=tuple(map(str, content["labels"])),
-            features=FeatureConfig(**content["features"]),
-            network=TdnnConfig(**content["network"]),
-            unseen=content["unseen"],
-            prior_scale=float(content["prior_scale"]),
-            weights=dict(content["weights"]),
-            training=dict(content.get("training") or {}),
-            stay=_stay(content),
+            f"{path}: a network of {network.n_mels} features and {network.outputs} states does not "
+            f"fit {card.features.n_mels} features and {len(labels)} labels.",
+            trained.TRAIN_AGAIN,
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is damaged ({error!r}).", "Train the model again.") from error
-    require_choice(f"{path}: unseen", card.unseen, UNSEEN)
-    return card
+    stay = {name: _probabilities(path, line, network.outputs) for name, line in card.stay.items()}
+    return Card(
+        labels, card.features, network, card.unseen, card.prior_scale, card.weights,
+        card.training or {}, stay,
+    )  # fmt: skip
 
 
-def _stay(content: dict[str, Any]) -> dict[str, list[float]]:
-    found = {
-        name: [float(value) for value in line.split()]
-        for name, line in dict(content.get("stay") or {}).items()
-    }
-    if any(len(values) != content["network"]["outputs"] for values in found.values()):
-        raise ValueError("stay: not a number for each state")
+class _Card(msgspec.Struct):
+    """What config.yaml must say."""
+
+    labels: list[str]
+    features: FeatureConfig
+    network: TdnnConfig
+    unseen: Literal["mean", "full"]
+    prior_scale: Finite
+    weights: dict[Annotated[str, msgspec.Meta(pattern=r"^\w+$")], str]
+    training: Object | None = None
+    stay: dict[str, str] = {}
+
+
+def _probabilities(path: Path, line: str, states: int) -> list[float]:
+    """One for each state, from below 1."""
+    try:
+        found = [float(value) for value in line.split()]
+    except ValueError:
+        found = []
+    if len(found) != states or not all(0 <= value < 1 for value in found):
+        raise UserError(f"{path}: 'stay' is not a probability of each state.", trained.TRAIN_AGAIN)
     return found
 
 
@@ -197,23 +202,13 @@ def read_networks(folder: Path, card: Card, device: torch.device) -> dict[str, T
     for name in card.weights:
         if not (folder / f"{name}.safetensors").exists():
             continue
-        with torch.device("meta"):  # no time for random weights that are replaced at once
-            network = Tdnn(card.network)
-        state = {k: v.float() for k, v in read_state(folder, card, name).items()}
-        try:
-            network.load_state_dict(_with_counts(network, state), assign=True)
-        except RuntimeError as error:
-            raise UserError(f"{folder / name}.safetensors: {error}") from error
+        state = single(read_state(folder, card, name))
+        network = build(lambda: Tdnn(card.network), state, folder / f"{name}.safetensors")
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         networks[name] = network.folded().to(device)
     if not networks:
         raise UserError(f"{folder} has none of the networks that {CARD} names.", "Copy it again.")
     return networks
-
-
-def _with_counts(network: Tdnn, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    counts = [key for key in network.state_dict() if key.endswith("num_batches_tracked")]
-    return {**state, **{key: torch.tensor(0) for key in counts}}
 
 
 def load_into(network: Tdnn, folder: Path, card: Card, name: str) -> None:
@@ -222,8 +217,8 @@ def load_into(network: Tdnn, folder: Path, card: Card, name: str) -> None:
     Raises:
         UserError: the stored one is missing or damaged.
     """
-    state = {k: v.float() for k, v in read_state(folder, card, name).items()}
-    network.load_state_dict(_with_counts(network, state))
+    state = single(read_state(folder, card, name))
+    put(network, state, folder / f"{name}.safetensors")
 
 
 def read_folds(folder: Path) -> dict[str, int]:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from speechkit.errors import UserError
+from speechkit.schema import LAYERS, Taps, Width
 
 STATES = 3  # of a phone
 _BLOCK = 16_384  # frames computed together
@@ -36,11 +37,11 @@ class TdnnConfig:
         residual: add a layer's input to its output where they are equally wide.
     """
 
-    n_mels: int = 40
-    widths: tuple[int, ...] = (240, 240, 240, 240, 240, 240)
-    kernels: tuple[int, ...] = (5, 3, 3, 3, 3, 3)
-    dilations: tuple[int, ...] = (1, 1, 2, 3, 3, 6)
-    outputs: int = 126
+    n_mels: Width = 40
+    widths: Annotated[tuple[Width, ...], LAYERS] = (240, 240, 240, 240, 240, 240)
+    kernels: Annotated[tuple[Taps, ...], LAYERS] = (5, 3, 3, 3, 3, 3)
+    dilations: Annotated[tuple[Taps, ...], LAYERS] = (1, 1, 2, 3, 3, 6)
+    outputs: Width = 126
     dropout: float = 0.1
     residual: bool = True
 

@@ -26,6 +26,7 @@ from speechkit.files import atomic_write
 from speechkit.kaldi.ark import ArkTable, ArkWriter
 from speechkit.manifest import read_manifest
 from speechkit.pronunciation.set_words import Words, words_of_set
+from speechkit.schema import read_json
 from speechkit.text import write_skipped
 from speechkit.training.ranks import ranks
 from speechkit.workdir import Output
@@ -55,8 +56,7 @@ def keep(
 
 def read_log(folder: Path) -> list[LogRow]:
     """The log of a finished round."""
-    rows = json.loads((folder / _LOG).read_text(encoding="utf-8"))
-    return [(name, epoch, values) for name, epoch, values in rows]
+    return read_json(folder / _LOG, list[LogRow])
 
 
 def words_of(source: Source) -> dict[str, Words | UserError]:

@@ -14,14 +14,9 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
     """Make the values of a YAML file the defaults of this command's flags."""
     if path is None or ctx.resilient_parsing:
         return path
-    import yaml
+    from speechkit.plain_yaml import PlainLoader, load_yaml
 
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"Cannot read --config {path}: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from error
+    loaded = load_yaml(path, PlainLoader, "--config takes lines of 'flag: value'.", aliases=True)
     if loaded is None:
         return path
     if not isinstance(loaded, dict):

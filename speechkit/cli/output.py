@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechkit.schema import Object, read_json
 from speechkit.text import json_text, show
 
 _NO_WIDTH = 10_000
@@ -37,7 +37,7 @@ def print_table(
 
 def print_summary(folder: Path, as_json: bool = False) -> None:
     """Print the ``summary.json`` of an output folder, measure by measure."""
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary = read_json(folder / "summary.json", Object)
     if as_json:
         print_json(summary)
     else:
@@ -69,7 +69,7 @@ def print_comparison(
     as_json: bool = False,
 ) -> None:
     """Print a comparison: differences to its baseline, a row each, or its summary."""
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    summary = read_json(folder / "summary.json", Object)
     if as_json:
         print_json({"output": str(folder), **summary})
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from speechkit.cli import options
+from speechkit.schema import Object, read_json
 
 
 def train_pronunciation(
@@ -84,7 +85,6 @@ def train_pronunciation(
     The defaults are the settings of Gong et al. and Do et al. All seeds are trained in one run.
     Writes exp/pronunciation/NAME/seedN/. A killed run is taken up by the same command.
     """
-    import json
 
     from speechkit.cli.output import print_json, print_table
     from speechkit.pronunciation import training
@@ -130,10 +130,7 @@ def train_pronunciation(
         force=force,
         other_batch_size=continue_,
     )
-    found = {
-        str(folder): json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        for folder in folders
-    }
+    found = {str(folder): read_json(folder / "summary.json", Object) for folder in folders}
     if as_json:
         print_json(found)
         return

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from speechkit.cli import options
+from speechkit.schema import Object, read_json
 
 
 def train_scoring(
@@ -91,7 +92,6 @@ def train_scoring(
     unfrozen unfrozen, unfrozen frozen, unfrozen none, none frozen. Writes
     exp/scoring/NAME/seedN/. A killed run is taken up by the same command.
     """
-    import json
 
     from speechkit.cli.output import print_json, print_table
     from speechkit.scoring import training
@@ -136,10 +136,7 @@ def train_scoring(
         force=force,
         other_batch_size=continue_,
     )
-    found = {
-        str(folder): json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        for folder in folders
-    }
+    found = {str(folder): read_json(folder / "summary.json", Object) for folder in folders}
     if as_json:
         print_json(found)
         return

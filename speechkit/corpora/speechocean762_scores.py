@@ -8,15 +8,14 @@ string (``"W IY0"``). ``text-phone`` has lines ``utterance.word W_B IY0_E``.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from speechkit import schema
 from speechkit.characters import read_text, visible
 from speechkit.corpora.scored import Problems
-from speechkit.errors import DataError
 from speechkit.kaldi.data import read_table
 from speechkit.log import logger
 from speechkit.pronunciation.label_tables import range_problem
@@ -39,12 +38,9 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
     Raises:
         DataError: it is not a JSON object.
     """
-    try:
-        loaded = json.loads(read_text(path))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}.", "Copy it again.") from None
-    if not isinstance(loaded, dict):
-        raise DataError(f"{path} is not a JSON object {{utterance: scores}}.")
+    remedy = "Expected: a JSON object {utterance: scores}. Copy it again if it was cut."
+    schema.regular_file(path, schema.MOST_JSON)
+    loaded = schema.parse_json(read_text(path), schema.Object, str(path), remedy)
     scores = Scores(scales=scales)
     for name in sorted(set(wanted) & loaded.keys(), key=str.encode):
         entry = _Entry(name, scales, problems)

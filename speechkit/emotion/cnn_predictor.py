@@ -15,8 +15,7 @@ from speechkit.emotion.cnn import FbankCnn
 from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.predictor import Predictor
 from speechkit.emotion.upstream import CNN
-from speechkit.errors import UserError
-from speechkit.training.weights import read_weights
+from speechkit.training.weights import build, read_weights
 
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
@@ -38,16 +37,9 @@ class CnnPredictor(Predictor):
         self.device = torch.device(device)
         network = card["network"]
         self.features = FeatureConfig(**network["features"])
-        net = FbankCnn(
-            self.features.n_mels, len(self.classes), network["channels"], network["dropout"]
-        )
+        shape = (self.features.n_mels, len(self.classes), network["channels"], network["dropout"])
         path = folder / model_folder.WEIGHTS
-        try:
-            net.load_state_dict(read_weights(path))
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise UserError(f"{path} does not fit the network: {reason}") from error
-        self.net = net.eval().to(self.device)
+        self.net = build(lambda: FbankCnn(*shape), read_weights(path), path).eval().to(self.device)
 
     def probabilities(
         self, waves: Sequence[np.ndarray], speakers: Sequence[str] | None = None

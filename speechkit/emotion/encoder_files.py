@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from speechkit import hub
+from speechkit import hub, schema
 from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS
 from speechkit.errors import MissingDependency, UserError
 
@@ -151,17 +151,11 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it is missing or not one.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not path.exists():
         raise UserError(
             f"{path.parent} is not an encoder: it has no {path.name}.", f"Accepted: {_ACCEPTED}."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}.", "Download it again.") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not a JSON object.", "Download it again.")
-    return content
+        )
+    return schema.read_json(path, schema.Object, "Download it again.")
 
 
 def preprocessing(folder: Path) -> Preprocessing:

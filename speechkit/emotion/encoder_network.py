@@ -15,7 +15,7 @@ from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoders import Encoder, build_encoder, load_encoder
 from speechkit.emotion.spec_augment import SpecAugment
 from speechkit.errors import UserError
-from speechkit.training.weights import read_weights
+from speechkit.training.weights import build, read_weights
 
 FILES = ("config.json", "preprocessor_config.json")  # of the encoder, beside a trained model
 FOLDER = "encoder"
@@ -128,27 +128,21 @@ def read_net(folder: Path, card: Mapping[str, Any], device: torch.device | str) 
         encoder = load_encoder(str(find_frozen(folder, card)), device)
         take_layer(encoder, str(network["layers"]))
         return EncoderNet(encoder, read_classifier(folder, card)).eval().to(device)
-    encoder = build_encoder(folder / FOLDER)
-    take_layer(encoder, str(network["layers"]))
-    net = EncoderNet(encoder, heads.from_dict(network["classifier"]))
-    _load(net, folder)
-    return net.eval().to(device)
+
+    def make() -> EncoderNet:
+        encoder = build_encoder(folder / FOLDER)
+        take_layer(encoder, network["layers"])
+        return EncoderNet(encoder, heads.from_dict(network["classifier"]))
+
+    path = folder / "model.safetensors"
+    return build(make, read_weights(path), path).eval().to(device)
 
 
 def read_classifier(folder: Path, card: Mapping[str, Any]) -> heads.Classifier:
     """The head of a model with a frozen encoder, in eval mode."""
-    classifier = heads.from_dict(card["network"]["classifier"])
-    _load(classifier, folder)
-    return classifier.eval()
-
-
-def _load(net: nn.Module, folder: Path) -> None:
     path = folder / "model.safetensors"
-    try:
-        net.load_state_dict(read_weights(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise UserError(f"{path} does not fit {folder / 'config.yaml'}: {reason}") from error
+    described = card["network"]["classifier"]
+    return build(lambda: heads.from_dict(described), read_weights(path), path).eval()
 
 
 def find_frozen(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.arrays import read_array
 from speechkit.emotion import confusion_figure, model_folder, results, wording
 from speechkit.emotion.data import EmotionSet, load
 from speechkit.emotion.leaks import leak_check, warn
@@ -165,7 +166,7 @@ def _predict(
         for number, (model, ids) in enumerate(zip(models, asked, strict=True)):
             kept = out.part(f"{number:05d}.npy")
             if kept.is_file():
-                values = np.load(kept, allow_pickle=False)
+                values = np.array(read_array(kept, (len(ids), None), "f"))
             else:
                 predictor = load_predictor(model.folder, device)
                 values = predictor.of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)

@@ -22,6 +22,7 @@ from speechkit.kaldi.data import Utterance
 from speechkit.manifest import MANIFEST, changed, read_manifest
 from speechkit.parallel import Done
 from speechkit.parts import map_parts, split
+from speechkit.schema import read_json
 from speechkit.text import write_skipped
 from speechkit.workdir import Output, WorkDir
 
@@ -147,7 +148,7 @@ def _compute(
     parts = split(utterances, PART)
     lists = [out.part(f"{number:05d}.json") for number in range(len(parts))]
     # Skipped ones may have been mended since, or the run may now have to stop at them.
-    kept = [path.exists() and not json.loads(path.read_text(encoding="utf-8")) for path in lists]
+    kept = [path.exists() and not read_json(path, dict[str, str]) for path in lists]
     how: dict[str, Any] = {"jobs": jobs, "on_error": on_error, "chunk": 4, "label": spec}
     found = map_parts(run, parts, kept, out.scratch, name=lambda u: u.id, **how)
     for number, part in enumerate(found):
@@ -155,7 +156,7 @@ def _compute(
             _part(out, number, part)
     skipped: dict[str, str] = {}
     for done in lists:
-        skipped |= json.loads(done.read_text(encoding="utf-8"))
+        skipped |= read_json(done, dict[str, str])
     count = len(utterances) - len(skipped)
     if not count:
         raise UserError("No clip could be used.", "See the reasons above.")

@@ -116,12 +116,10 @@ class FunctionalsPredictor(Predictor):
     def __init__(self, folder: Path, card: dict[str, Any]) -> None:
         super().__init__(folder, card)
         self.spec = str(card["upstream"])
-        self.weights = _read_weights(folder / model_folder.WEIGHTS)
+        self.weights = _read_weights(folder / model_folder.WEIGHTS, len(self.classes))
         self.normalise = Normaliser(
-            self.weights["mean"], self.weights["scale"], bool(card["network"]["speaker_norm"])
+            self.weights["mean"], self.weights["scale"], card["network"]["speaker_norm"]
         )
-        if self.weights["output.bias"].shape != (len(self.classes),):
-            raise ValueError("its weights are of another number of classes")
 
     def probabilities(
         self, waves: Sequence[np.ndarray], speakers: Sequence[str] | None = None
@@ -186,17 +184,27 @@ class FunctionalsPredictor(Predictor):
         return softmax(logits(self.weights, inputs)).astype(np.float32)
 
 
-def _read_weights(path: Path) -> dict[str, np.ndarray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+def _read_weights(path: Path, classes: int) -> dict[str, np.ndarray]:
+    """The arrays of a model, of shapes that go together."""
+    from speechkit.training.weights import read_weights
 
-    try:
-        return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        reason = "it is not there" if not path.exists() else str(error)
-        raise UserError(
-            f"{path} cannot be read: {reason}.", "Copy it again, or train again."
-        ) from error
+    weights = {name: value.numpy() for name, value in read_weights(path).items()}
+    inputs = weights["mean"].size if "mean" in weights else 0
+    hidden = weights["hidden.weight"].shape[:1] if "hidden.weight" in weights else ()
+    wanted: dict[str, tuple[int, ...]] = {
+        "mean": (inputs,), "scale": (inputs,),
+        "output.weight": (classes, *(hidden or (inputs,))), "output.bias": (classes,),
+        **({"hidden.weight": (*hidden, inputs), "hidden.bias": hidden} if hidden else {}),
+    }  # fmt: skip
+    for name, shape in wanted.items():
+        have = weights.get(name)
+        if have is None or have.shape != shape or have.dtype.kind != "f":
+            raise UserError(
+                f"{path} does not fit {classes} classes and {inputs} inputs: '{name}' is "
+                f"{'missing' if have is None else have.shape}.",
+                "Copy it again, or train again.",
+            )
+    return weights
 
 
 def weights_of(normaliser: Normaliser, layers: Mapping[str, torch.Tensor]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from speechkit.arrays import read_arrays
 from speechkit.emotion import encoder_files, encoder_network
 from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.emotion.encoders import Encoder, load_encoder
@@ -195,8 +196,7 @@ def _compute(
 
 
 def _skipped(file: Path) -> bool:
-    with np.load(file, allow_pickle=False) as part:
-        return bool(len(part["skipped"]))
+    return bool(len(read_arrays(file, ["skipped"])["skipped"]))
 
 
 def _write_part(file: Path, results: Sequence[Any]) -> None:
@@ -221,11 +221,11 @@ def _join(out: Output, dataset: EmotionSet, kind: Kind, files: Sequence[Path]) -
     skipped: list[list[str]] = []
     shape: tuple[int, ...] = ()
     for file in files:
-        with np.load(file, allow_pickle=False) as part:
-            skipped += part["skipped"].tolist()
-            for number, (name, count) in enumerate(zip(part["ids"], part["frames"], strict=True)):
-                where[str(name)] = (file, f"v{number}", int(count))
-                shape = shape or part["v0"].shape
+        part = read_arrays(file, ("skipped", "ids", "frames"))
+        skipped += part["skipped"].tolist()
+        for number, (name, count) in enumerate(zip(part["ids"], part["frames"], strict=True)):
+            where[str(name)] = (file, f"v{number}", int(count))
+            shape = shape or part["v0"].shape
     if not where:
         raise UserError("No clip could be read.", "See the reasons above.")
     order = [u.id for u in dataset.data.utterances if u.id in where]
@@ -236,11 +236,11 @@ def _join(out: Output, dataset: EmotionSet, kind: Kind, files: Sequence[Path]) -
         out.path / TABLE, mode="w+", dtype=np.float32, shape=(sum(sizes), *row)
     )
     for file in files:
-        with np.load(file, allow_pickle=False) as part:
-            for number, name in enumerate(part["ids"].tolist()):
-                first = starts[name]
-                length = 1 if kind.form == "mean" else where[name][2]
-                table[first : first + length] = part[f"v{number}"]
+        part = read_arrays(file, ["ids"])
+        for number, name in enumerate(part["ids"].tolist()):
+            first = starts[name]
+            length = 1 if kind.form == "mean" else where[name][2]
+            table[first : first + length] = part[f"v{number}"]
     table.flush()
     del table
     index = [[name, str(starts[name]), str(where[name][2])] for name in order]

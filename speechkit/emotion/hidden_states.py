@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import numpy as np
 import torch
 
+from speechkit.arrays import read_array
 from speechkit.emotion import encoder_files
 from speechkit.emotion.data import MAX_SECONDS
 from speechkit.errors import UserError
+from speechkit.schema import read_json
 from speechkit.workdir import WorkDir
 
 TABLE, INDEX, CARD = "hidden.npy", "index.tsv", "hidden.json"
@@ -41,6 +44,12 @@ class Kind:
         cut = "" if self.max_seconds == MAX_SECONDS else f"-{self.max_seconds:g}s"
         name = encoder_files.short_name(self.spec)
         return workdir.exp("hidden", f"{set_name}-{name}{layers}{form}{cut}")
+
+
+class Card(msgspec.Struct):
+    """What ``hidden.json`` must say."""
+
+    form: Literal["mean", "frames"]
 
 
 @dataclass
@@ -118,8 +127,8 @@ def read(folder: Path) -> Hidden:
         UserError: a file is missing or damaged.
     """
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        values = np.load(folder / TABLE, mmap_mode="r", allow_pickle=False)
+        card = read_json(folder / CARD, Card)
+        values = read_array(folder / TABLE, kinds=("float32",))
         lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()[1:]
         rows = [line.split("\t") for line in lines]
         missing = folder / "skipped.tsv"
@@ -131,4 +140,4 @@ def read(folder: Path) -> Hidden:
         raise UserError(
             f"{folder} cannot be read as hidden states ({error}).", "Remove it and run again."
         ) from error
-    return Hidden(folder, values, first, frames, str(card["form"]), skipped)
+    return Hidden(folder, values, first, frames, card.form, skipped)

@@ -8,11 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 import yaml
+from msgspec import Meta
 
+from speechkit import schema, trained
+from speechkit.acoustic.features import FeatureConfig
 from speechkit.errors import UserError
 from speechkit.manifest import read_json
 from speechkit.text import write_tsv
@@ -24,8 +29,65 @@ if TYPE_CHECKING:
 
 KIND = "emotion"
 CONFIG, WEIGHTS, LOG, SUMMARY = "config.yaml", "model.safetensors", "log.tsv", "summary.json"
-_NEEDED = ("model", "upstream", "classes", "sample_rate", "network", "training")
 _FOLDER = re.compile(r"fold(\d+)/seed(\d+)")
+
+
+class Training(msgspec.Struct):
+    """What of the training is needed again."""
+
+    max_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 30.0
+
+
+class Card(msgspec.Struct):
+    """What config.yaml must say."""
+
+    model: Literal["functionals", "fbank-cnn", "encoder"]
+    upstream: str
+    classes: Annotated[list[str], Meta(min_length=1, max_length=1 << 16)]
+    sample_rate: schema.Rate
+    network: schema.Object
+    training: Training
+
+
+class Functionals(msgspec.Struct):
+    """A classifier of functionals; its weights say the rest."""
+
+    speaker_norm: bool
+    head: str = ""
+
+
+class Cnn(msgspec.Struct):
+    """A convolutional network on log mel features."""
+
+    features: FeatureConfig
+    channels: Annotated[list[schema.Width], Meta(min_length=4, max_length=4)]
+    dropout: schema.Share
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is behind an encoder."""
+
+    size: schema.Width
+    layers: Annotated[int, Meta(ge=0, le=1 << 10)]
+    classes: schema.Width
+    pooling: str
+    head: str
+    dropout: schema.Share
+
+
+class Encoder(msgspec.Struct):
+    """An encoder with a head; a frozen one is found by its digest."""
+
+    frozen: bool
+    layers: Annotated[str, Meta(pattern="^(last|weighted|[0-9]{1,4})$")]
+    classifier: Head
+    encoder_digest: str
+    encoder_folder: str = ""
+    head: str = ""
+
+
+NETWORKS = {"functionals": Functionals, "fbank-cnn": Cnn, "encoder": Encoder}
 
 
 def write(
@@ -96,23 +158,15 @@ def read_card(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is not there, or not of an emotion model.
     """
-    path = folder / CONFIG
-    try:
-        card = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder} has no readable {CONFIG} ({error}).") from error
-    if not isinstance(card, dict) or card.get("kind") != KIND:
-        raise UserError(f"{path} is not of an emotion model of speechkit.")
-    missing = [name for name in _NEEDED if name not in card]
-    if missing:
-        raise UserError(f"{path} is damaged: it has no '{missing[0]}'.", "Train the model again.")
+    card = trained.read_card(folder, KIND, "an emotion model of speechkit", Card)
+    network: type = NETWORKS[card["model"]]
+    schema.check(card["network"], network, f"{folder / CONFIG}: network", trained.TRAIN_AGAIN)
     return card
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """``summary.json`` of a trained model; empty where there is none."""
-    found = read_json(folder / SUMMARY)
-    return found if isinstance(found, dict) else {}
+    return schema.as_object(read_json(folder / SUMMARY))
 
 
 def folder_of(workdir: WorkDir, name: str, fold: int, seed: int) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from speechkit.emotion import model_folder
 from speechkit.emotion.data import EmotionSet, read_clip
-from speechkit.errors import AudioError, UserError, require_choice
+from speechkit.errors import AudioError
 from speechkit.kaldi.data import Utterance
 from speechkit.parallel import map_items
 
@@ -108,24 +108,14 @@ def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
         UserError: something is missing, damaged, or of another kind.
     """
     card = model_folder.read_card(folder)
-    model = str(card["model"])
-    require_choice(
-        f"{folder / model_folder.CONFIG}: model", model, ("functionals", "fbank-cnn", "encoder")
-    )
-    try:
-        if model == "functionals":
-            from speechkit.emotion.functionals_model import FunctionalsPredictor
+    if card["model"] == "functionals":
+        from speechkit.emotion.functionals_model import FunctionalsPredictor
 
-            return FunctionalsPredictor(folder, card)
-        if model == "fbank-cnn":
-            from speechkit.emotion.cnn_predictor import CnnPredictor
+        return FunctionalsPredictor(folder, card)
+    if card["model"] == "fbank-cnn":
+        from speechkit.emotion.cnn_predictor import CnnPredictor
 
-            return CnnPredictor(folder, card, device)
-        from speechkit.emotion.encoder_predictor import EncoderPredictor
+        return CnnPredictor(folder, card, device)
+    from speechkit.emotion.encoder_predictor import EncoderPredictor
 
-        return EncoderPredictor(folder, card, device)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"{folder / model_folder.CONFIG} is damaged ({type(error).__name__}: {error}).",
-            "Train the model again.",
-        ) from error
+    return EncoderPredictor(folder, card, device)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit import schema
 from speechkit.emotion import metrics
 from speechkit.errors import DataError
 from speechkit.separation.bootstrap import draw_speakers
@@ -256,9 +257,9 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def read_summary(folder: Path) -> Summary:
     """``summary.json`` of an evaluation."""
-    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return schema.read_json(folder / SUMMARY, schema.Object)
 
 
 def read_about(folder: Path) -> dict[str, Any]:
     """``about.json`` of an evaluation: what was measured, and what its numbers mean."""
-    return dict(json.loads((folder / ABOUT).read_text(encoding="utf-8")))
+    return schema.read_json(folder / ABOUT, schema.Object)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from speechkit import schema
 from speechkit.kaldi.data import DataDir, invert, read_table, write_table
 from speechkit.log import logger, note_once
 from speechkit.manifest import MANIFEST
@@ -121,8 +122,8 @@ class Entries:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
             try:
-                loaded = json.loads(text)
-            except ValueError:
+                loaded: Any = schema.parse_json(text, object, str(path))
+            except schema.Damaged:
                 logger.warning(f"{path} is not JSON, though it is named so.")
             else:
                 found = tuple(loaded) if isinstance(loaded, dict) else ()

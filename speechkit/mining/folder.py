@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from speechkit import arrays
 from speechkit.errors import DataError, UserError
 from speechkit.mining.distance import NO_LIMIT
 from speechkit.mining.windows import Found
@@ -69,23 +70,10 @@ def read_array(folder: Path, name: str, shape: tuple[int | None, ...], kind: str
     Raises:
         DataError: missing, not an array, or of another shape or type.
     """
-    path = folder / name
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise DataError(f"{folder} is damaged: {name} is missing.", _AGAIN) from None
-    except (ValueError, EOFError, OSError) as error:
-        raise DataError(f"{path} is damaged ({error}).", _AGAIN) from error
-    fits = len(array.shape) == len(shape) and all(
-        want is None or have == want for have, want in zip(array.shape, shape, strict=True)
-    )
-    if not fits or array.dtype != np.dtype(kind):
-        wanted = " x ".join("any" if n is None else str(n) for n in shape)
-        raise DataError(
-            f"{path} holds {array.dtype} of shape {array.shape}; expected {kind}, {wanted}.",
-            f"It does not belong to the {THRESHOLDS} beside it, or is damaged. {_AGAIN}",
-        )
-    return array
+    if not (folder / name).exists():
+        raise DataError(f"{folder} is damaged: {name} is missing.", _AGAIN)
+    remedy = f"It does not belong to the {THRESHOLDS} beside it, or is damaged. {_AGAIN}"
+    return arrays.read_array(folder / name, shape, (kind,), remedy)
 
 
 def create_array(path: Path, shape: tuple[int, ...], kind: str) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from speechkit.arrays import read_arrays
 from speechkit.files import atomic_write
 from speechkit.mining.blocks import BlockFound, BlockMiner
 from speechkit.mining.distance import Cosine, Difference
@@ -26,6 +26,7 @@ from speechkit.mining.windows import (
 )
 from speechkit.parallel import cpu_count
 from speechkit.progress import progress
+from speechkit.schema import Damaged
 from speechkit.unfinished import note_finished
 from speechkit.workdir import Output
 
@@ -236,9 +237,8 @@ def _save_part(path: Path, blocks: list[np.ndarray]) -> None:
 def _load_part(path: Path, found: Found) -> bool:
     """Take over a finished part; False if there is none."""
     try:
-        with np.load(path) as stored:
-            table = stored["found"]
-    except (FileNotFoundError, zipfile.BadZipFile, ValueError, KeyError):
+        table = read_arrays(path, ["found"])["found"]
+    except Damaged:
         return False
     found.threshold[table["row"]] = table["threshold"]
     found.nearest[table["row"]] = table["nearest"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit import schema
 from speechkit.errors import UserError, require_choice
 from speechkit.log import logger
 from speechkit.mining import folder as hard_folder
@@ -200,7 +201,7 @@ def _warn_of_left_out(settings: Settings, m: np.ndarray, valid: np.ndarray) -> N
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """``summary.json`` of a finished folder."""
-    return dict(json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+    return schema.read_json(folder / "summary.json", schema.Object)
 
 
 def default_pm(param: str) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.mining.distance import Rule
+from speechkit.mining.folder import read_array
 from speechkit.mining.others import slices_by_sum
 from speechkit.mining.runs import Problem
 from speechkit.mining.sampler import HardPairSampler
@@ -205,7 +206,7 @@ def _describe(problem: Problem, a: int, b: int, share: float) -> dict[str, Any]:
 
 def _count_stored(sampler: HardPairSampler, speakers: np.ndarray, count: int) -> np.ndarray:
     """``[S, S]`` stored pairs by speakers of pivot and partner."""
-    indices = np.load(sampler.folder / "indices.npy", mmap_mode="r")
+    indices = read_array(sampler.folder, "indices.npy", (None,), "int32")
     table, start = np.zeros(count * count, np.int64), 0
     for a, b in slices_by_sum(sampler.m, 1 << 22):
         stop = start + int(sampler.m[a:b].sum())

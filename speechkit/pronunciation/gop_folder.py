@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkTable
+from speechkit.schema import Object, Rate, check, read_json
 from speechkit.text import write_tsv
 
 ROW_COLUMNS = (
@@ -34,6 +37,42 @@ ROW_COLUMNS = (
 )
 CONFIG = "features.json"
 _MADE_BY = "speechkit extract-gop (or extract-deep)"
+
+
+class Block(msgspec.Struct):
+    """Columns that one model made."""
+
+    fingerprint: str
+    name: str = ""
+    am: str = ""
+    method: str = ""
+    first: int = 0
+    last: int = 0
+    layer: int | None = None
+
+
+class Features(msgspec.Struct):
+    """What ``features.json`` must be, also inside the card of a model that learned from them."""
+
+    am: list[str] = []
+    align_with: str = ""
+    method: str = ""
+    fingerprint: str = ""
+    prosody: bool = False
+    stp: bool = False
+    level: str = "phone"
+    layer: int = 0
+    frame_shift: float = 0.0
+    sample_rate: Rate = 16_000
+    blocks: list[Block] = []
+    columns: list[str] = []
+
+
+class StoredFeatures(Features, kw_only=True):
+    """The same of a folder of features."""
+
+    blocks: list[Block]
+    columns: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +138,11 @@ def read_features(folder: Path, root: Path | None = None) -> GopFolder:
     Raises:
         UserError: it is not such a folder, or is damaged.
     """
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        columns = config["columns"]
-        if not (isinstance(columns, list) and isinstance(config["blocks"], list)):
-            raise TypeError("columns and blocks are lists")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder} holds no features of phones ({CONFIG}: {error}).",
-            f"Make them with: {_MADE_BY}",
-        ) from error
+    remedy = f"Make them with: {_MADE_BY}"
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"{folder} holds no features of phones (it has no {CONFIG}).", remedy)
+    config = read_json(folder / CONFIG, Object, remedy)
+    check(config, StoredFeatures, str(folder / CONFIG), remedy)
     index = f"{archive(config)}.scp"
     table = ArkTable(folder / index, root)
     rows = _read_rows(folder / "rows.tsv")

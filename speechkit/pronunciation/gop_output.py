@@ -12,6 +12,7 @@ import numpy as np
 
 from speechkit.acoustic.phones import KALDI_PHONES
 from speechkit.acoustic.readings import write_readings
+from speechkit.arrays import read_arrays
 from speechkit.errors import UserError
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.log import logger
@@ -19,6 +20,7 @@ from speechkit.pronunciation import labels
 from speechkit.pronunciation.features import FeaturePipeline
 from speechkit.pronunciation.gop import label_ids
 from speechkit.pronunciation.gop_folder import ROW_COLUMNS, archive, write_config
+from speechkit.schema import parse_json
 from speechkit.text import write_skipped, write_tsv
 from speechkit.workdir import Output, WorkDir
 
@@ -75,9 +77,10 @@ class Found:
     @classmethod
     def load(cls, path: Path) -> Found:
         """A part that an earlier run kept."""
-        with np.load(path, allow_pickle=False) as part:
-            ids, rows, confidences, matches, seconds, *more = json.loads(str(part["lines"]))
-            features = np.split(part["rows"], np.cumsum(part["lengths"])[:-1])
+        part = read_arrays(path, ("lines", "rows", "lengths"))
+        lines = parse_json(str(part["lines"]), list[Any], str(path))
+        ids, rows, confidences, matches, seconds, *more = lines
+        features = np.split(part["rows"], np.cumsum(part["lengths"])[:-1])
         ctm, readings = (*more, [], [])[:2]
         readings = readings or [[] for _ in ids]  # a part of a run before there were readings
         return cls(ids, features, rows, confidences, matches, seconds, [], ctm, readings)

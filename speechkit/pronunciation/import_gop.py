@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.phones import KALDI_ID, pure
+from speechkit.arrays import read_array
 from speechkit.errors import DataError, UserError, require_choice
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
@@ -176,10 +177,7 @@ def _read_csv(source: Path, keys: list[tuple[str, int]]) -> dict[str, Rows]:
 
 
 def _read_npy(source: Path, utterances: list[str]) -> dict[str, Rows]:
-    try:
-        values = np.load(source, allow_pickle=False)
-    except ValueError as error:
-        raise DataError(f"{source} is not an array of numbers: {error}.") from error
+    values = read_array(source)
     if values.ndim != 3 or len(values) != len(utterances):
         raise DataError(
             f"{source} has the shape {values.shape}; expected (utterances, phones, columns) with "

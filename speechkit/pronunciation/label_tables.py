@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from speechkit.pronunciation.scores import (
     WordScores,
     default_scales,
 )
+from speechkit.schema import parse_json, read_text
 
 SCALES_FILE = "score_scales.json"
 FIXED = {
@@ -71,9 +71,7 @@ def read_scales(path: Path) -> tuple[Scales, list[Fault]]:
     if not path.is_file():
         return default_scales(), []
     try:
-        return parse_scales(json.loads(path.read_text(encoding="utf-8"))), []
-    except (OSError, ValueError) as error:
-        message = f"it cannot be read: {error}"
+        return parse_scales(parse_json(read_text(path), object, "it")), []
     except DataError as error:
         message = error.problem.rstrip(".")
     return default_scales(), [(path.name, None, message)]

@@ -5,25 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import torch
 import yaml
 
 from speechkit import trained
 from speechkit.errors import UserError
-from speechkit.pronunciation.gop_folder import require_features
+from speechkit.pronunciation.gop_folder import Features, require_features
 from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
 from speechkit.pronunciation.normalise import Normaliser
+from speechkit.schema import Object, check
 from speechkit.text import write_tsv
 from speechkit.trained import CARD
-from speechkit.training.weights import read_weights
+from speechkit.training.weights import build, read_weights, stack
 from speechkit.workdir import WorkDir
 
 KIND = "pronunciation"
 WEIGHTS, LOG = "model.safetensors", "log.tsv"
 _MEAN, _STD = "normalise.mean", "normalise.std"
+
+
+class Card(msgspec.Struct):
+    """What config.yaml must say."""
+
+    network: ModelConfig
+    features: Annotated[list[Features], msgspec.Meta(min_length=1)]
+    phones: list[str]
+    scales: dict[str, dict[str, tuple[float, float]]]
+    seed: int = 0
+    low_thresholds: dict[str, float | None] = {}
+    training: Object = {}
 
 
 @dataclass
@@ -171,7 +185,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is not there, or not of such a model.
     """
-    return trained.read_card(folder, KIND, "a model of pronunciation")
+    return trained.read_card(folder, KIND, "a model of pronunciation", Card)
 
 
 def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
@@ -193,20 +207,20 @@ def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
                     f"{folder} and {folders[0]} differ in '{key}'.",
                     "Seeds of one experiment must have the same settings: train them again.",
                 )
-    try:
-        network = cards[0]["network"]
-        config = ModelConfig(**{**network, "aspects": tuple(network["aspects"])})
-        net = CLASSES[config.kind](config, len(folders))
-        stacked = {name: torch.stack([one[name].float() for one in tensors]) for name in tensors[0]}
-        normaliser = Normaliser(stacked.pop(_MEAN)[0].numpy(), stacked.pop(_STD)[0].numpy())
-        net.load_state_dict(stacked)
-        seeds = [int(card.get("seed", 0)) for card in cards]
-        cards[0]["features"][0]
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise UserError(
-            f"{folders[0]} is damaged, or was made by another version ({reason})."
-        ) from error
+    config = check(cards[0]["network"], ModelConfig, str(folders[0] / CARD))
+    stacked = stack(tensors, folders[0].parent)
+    mean, std = stacked.pop(_MEAN, torch.empty(0)), stacked.pop(_STD, torch.empty(0))
+    rows = [(len(folders), count, config.inputs) for count in (1, config.symbols)]
+    if mean.shape not in rows or mean.shape != std.shape:
+        raise UserError(f"{folders[0] / WEIGHTS} does not normalise {config.inputs} inputs.")
+
+    def make() -> Scorer:
+        config.check()
+        return CLASSES[config.kind](config, len(folders))
+
+    net = build(make, stacked, folders[0] / WEIGHTS)
+    normaliser = Normaliser(mean[0].numpy(), std[0].numpy())
+    seeds = [card.get("seed", 0) for card in cards]
     return Assessor(net.eval().to(device), normaliser, cards, seeds)
 
 

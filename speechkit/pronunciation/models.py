@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 
 from speechkit.errors import UserError, require_choice
 from speechkit.pronunciation.layers import Block, Dropout, Heads, Linear, look_up
 from speechkit.pronunciation.packing import Layout, make_layout
 from speechkit.pronunciation.scores import ASPECTS
+from speechkit.schema import Layers, Share, Width
 
 KINDS = ("gopt", "lstm")
 MAX_PHONES = 50
@@ -38,15 +41,15 @@ class ModelConfig:
         symbols: different phones, one more for unknown ones (id 0).
     """
 
-    inputs: int
+    inputs: Width
     kind: str = "gopt"
     aspects: tuple[str, ...] = ASPECTS
-    width: int = 24
-    depth: int = 3
-    heads: int = 1
-    dropout: float = 0.0
-    max_phones: int = MAX_PHONES
-    symbols: int = 40
+    width: Width = 24
+    depth: Layers = 3
+    heads: Width = 1
+    dropout: Share = 0.0
+    max_phones: Annotated[int, Meta(ge=1, le=1 << 14)] = MAX_PHONES
+    symbols: Width = 40
 
     def check(self) -> None:
         """Raises UserError for impossible values."""

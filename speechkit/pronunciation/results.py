@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit import schema
 from speechkit.errors import DataError
 from speechkit.pronunciation import intervals
 from speechkit.pronunciation.dataset import ScoredSet
@@ -238,7 +239,7 @@ def _mean(values: np.ndarray) -> float:
 
 def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
     """``summary.json`` of an evaluation."""
-    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return schema.read_json(folder / SUMMARY, schema.Object)
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:

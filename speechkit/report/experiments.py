@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit import schema
 from speechkit.manifest import read_json, read_manifest
 from speechkit.report import runs
 from speechkit.report.reading import DAMAGED, read_log, readable
@@ -210,7 +211,7 @@ def _parameters(network: str) -> int:
 
     try:
         with torch.device("meta"):
-            net = ConvTasNet(ConvTasNetConfig(**json.loads(network)))
+            net = ConvTasNet(schema.parse_json(network, ConvTasNetConfig, "network"))
     except DAMAGED:
         return 0
     return sum(p.numel() for p in net.parameters())

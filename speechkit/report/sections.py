@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from speechkit import schema
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.log import logger
@@ -271,7 +271,7 @@ def set_order(name: str) -> tuple[int, str]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text(encoding="utf-8")))
+    return schema.read_json(path, schema.Object)
 
 
 def guarded(make: Maker, workdir: WorkDir) -> list[Section]:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import torch
 import yaml
 
 from speechkit import trained
 from speechkit.errors import UserError
-from speechkit.pronunciation.gop_folder import require_features
+from speechkit.pronunciation.gop_folder import Features, require_features
+from speechkit.schema import Finite, Object, check
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.inference import score
@@ -26,12 +28,30 @@ from speechkit.scoring.models import CLASSES, Scorer, ScorerConfig
 from speechkit.scoring.trees import TreeModel
 from speechkit.text import write_tsv
 from speechkit.trained import CARD
-from speechkit.training.weights import read_weights
+from speechkit.training.weights import build, read_weights, stack
 from speechkit.workdir import WorkDir
 
 KIND = "scoring"
 WEIGHTS, LOG = "model.safetensors", "log.tsv"
 Weights = Mapping[str, torch.Tensor]
+
+
+class Card(msgspec.Struct):
+    """What config.yaml must say; trees have no network."""
+
+    target: str
+    scale: tuple[Finite, Finite]
+    features: Annotated[list[Features], msgspec.Meta(min_length=1)]
+    training: Training
+    network: Object = {}
+    seed: int = 0
+
+
+class Training(msgspec.Struct):
+    """What of the training is needed again."""
+
+    input: str
+    features: str | None = ""
 
 
 @dataclass
@@ -135,7 +155,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is not there, or not of such a model.
     """
-    return trained.read_card(folder, KIND, "a scorer of `speechkit train scoring`")
+    return trained.read_card(folder, KIND, "a scorer of `speechkit train scoring`", Card)
 
 
 def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel:
@@ -151,8 +171,14 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel
     card = read_card(folder)
     if not card.get("network"):
         return ScoringModel(folder, card, TreeModel.load(folder), str(device))
-    net = empty(card, folder)
-    load_into(net, [read_weights(folder / WEIGHTS)], folder)
+    config = check(card["network"], ScorerConfig, str(folder / CARD), trained.TRAIN_AGAIN)
+    path = folder / WEIGHTS
+
+    def make() -> Scorer:
+        config.check()
+        return CLASSES[config.kind](config, 1)
+
+    net = build(make, stack([read_weights(path)], path), path)
     return ScoringModel(folder, card, net.eval().to(device), str(device))
 
 
@@ -162,31 +188,6 @@ def files(folder: Path | None) -> list[Path]:
         return []
     patterns = ("*.yaml", "*.safetensors", "*.npz", f"{ACOUSTIC}/*.safetensors")
     return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-
-
-def empty(card: Mapping[str, Any], folder: Path, models: int = 1) -> Scorer:
-    """The network that a card describes, with random weights."""
-    try:
-        config = ScorerConfig(**card["network"])
-        card["features"][0], card["scale"][1], card["target"]
-        return CLASSES[config.kind](config, models)
-    except (KeyError, TypeError, IndexError) as error:
-        raise UserError(
-            f"{folder / CARD} is damaged, or was made by another version ({error!r})."
-        ) from error
-
-
-def load_into(net: Scorer, weights: Sequence[Weights], where: Path | str) -> None:
-    """Give S models in one the weights of each.
-
-    Raises:
-        UserError: they are not those of such models.
-    """
-    try:
-        net.load_state_dict({n: torch.stack([w[n].float() for w in weights]) for n in weights[0]})
-    except (RuntimeError, KeyError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise UserError(f"{where} holds the weights of another model ({reason}).") from error
 
 
 def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:

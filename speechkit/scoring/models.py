@@ -39,6 +39,7 @@ from torch.nn import functional
 from speechkit.errors import UserError, require_choice
 from speechkit.pronunciation.layers import Dropout, Linear, Norm, look_up
 from speechkit.pronunciation.packing import Layout
+from speechkit.schema import Share, Width
 from speechkit.scoring.batches import ScoringBatch
 from speechkit.scoring.groups import Groups
 
@@ -58,12 +59,12 @@ class ScorerConfig:
         symbols: different phones, one more for filling (id 0).
     """
 
-    inputs: int
+    inputs: Width
     kind: str = "attention"
-    width: int = 32
-    heads: int = 4
-    dropout: float = 0.0
-    symbols: int = 40
+    width: Width = 32
+    heads: Width = 4
+    dropout: Share = 0.0
+    symbols: Width = 40
 
     def check(self) -> None:
         """Raises UserError for impossible values."""

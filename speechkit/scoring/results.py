@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit import schema
 from speechkit.pronunciation import intervals
 from speechkit.pronunciation.metrics import class_errors, macro_mae, mse, pcc
 from speechkit.pronunciation.results import over_seeds
@@ -231,4 +232,4 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
 
 def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
     """``summary.json`` of an evaluation."""
-    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return schema.read_json(folder / SUMMARY, schema.Object)

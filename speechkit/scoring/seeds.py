@@ -16,6 +16,7 @@ from speechkit.scoring import joint_folder
 from speechkit.scoring.models import Scorer, ScorerConfig, build
 from speechkit.scoring.sets import ScoringSet
 from speechkit.training.seeds import rng
+from speechkit.training.weights import put, stack
 from speechkit.workdir import WorkDir
 
 _LABELLED = 0x60  # stream of the draw of labelled utterances
@@ -75,10 +76,8 @@ def begin(config: ScorerConfig, number: int, inputs: Normaliser) -> Seed:
 
 def stacked(config: ScorerConfig, seeds: Sequence[Seed]) -> Scorer:
     """The scorers of seeds in one."""
-    from speechkit.scoring.model_folder import load_into
-
     net = build(config, [seed.number for seed in seeds])
-    load_into(net, [seed.weights for seed in seeds], "The start")
+    put(net, stack([seed.weights for seed in seeds], "The start"), "The start")
     return net
 
 

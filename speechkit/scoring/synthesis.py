@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit import schema
 from speechkit.errors import UserError, closest
 from speechkit.log import logger
 from speechkit.pronunciation.labels import read_scores, score_files, write_scores
@@ -234,7 +235,7 @@ def distribution(values: np.ndarray, scale: tuple[float, float]) -> dict[str, An
 
 def read_summary(folder: Path) -> dict[str, Any]:
     """``summary.json`` of ``exp/synthetic/<set>``."""
-    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return schema.read_json(folder / SUMMARY, schema.Object)
 
 
 def rows(summary: dict[str, Any]) -> list[list[Any]]:

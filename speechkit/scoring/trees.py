@@ -7,7 +7,6 @@ and needs no scikit-learn.
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechkit.acoustic.phones import ARPABET
+from speechkit.arrays import read_arrays
 from speechkit.errors import DataError, UserError
 from speechkit.training.seeds import rng
 
@@ -173,20 +173,22 @@ class TreeModel:
         Raises:
             DataError: it is not there, or not such a file.
         """
-        path = folder / FILE
+        path, names = folder / FILE, [field.name for field in fields(cls)]
+        stored = read_arrays(path, names)
         try:
-            with np.load(path, allow_pickle=False) as stored:
-                arrays: dict[str, Any] = {f.name: stored[f.name] for f in fields(cls)}
-            arrays.update(depth=int(arrays["depth"]), base=float(arrays["base"]))
-            model = cls(**arrays)
+            depth, base = int(stored["depth"]), float(stored["base"])
+            values: dict[str, Any] = {name: stored[name] for name in names}
+            model = cls(**{**values, "depth": depth, "base": base})
             model._check()
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (ValueError, TypeError) as error:
             raise DataError(f"{path} is not a model of trees: {error}.") from error
         return model
 
     def _check(self) -> None:
         """Raise ValueError for nodes that lead out of the arrays."""
-        nodes = len(self.value)
+        nodes = self.value.size
+        if not 0 <= self.depth <= nodes:
+            raise ValueError(f"a depth of {self.depth} with {nodes} nodes")
         for f in fields(self)[:6]:
             if getattr(self, f.name).shape != (nodes,):
                 raise ValueError(f"{f.name} has another length")

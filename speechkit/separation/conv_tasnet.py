@@ -7,14 +7,16 @@ in their help texts: N, L, B, Sc, H, P, X, R.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional
 
 from speechkit.errors import UserError, require_choice
+from speechkit.schema import Layers, Taps, Width, check
 from speechkit.separation.layers import NORMS, Depthwise, Pointwise, PReLU, hide, pointwise
 
 MASKS = ("relu", "sigmoid", "softmax", "linear")
@@ -44,22 +46,22 @@ class ConvTasNetConfig:
         speakers: sources of a mixture.
     """
 
-    filters: int = 512
-    kernel: int = 16
-    stride: int = 0
-    bottleneck: int = 128
-    skip: int = 128
-    hidden: int = 512
-    conv_kernel: int = 3
-    blocks: int = 8
-    repeats: int = 3
+    filters: Width = 512
+    kernel: Annotated[int, Meta(ge=2, le=1 << 16)] = 16
+    stride: Annotated[int, Meta(ge=0, le=1 << 16)] = 0
+    bottleneck: Width = 128
+    skip: Annotated[int, Meta(ge=0, le=1 << 20)] = 128
+    hidden: Width = 512
+    conv_kernel: Taps = 3
+    blocks: Annotated[int, Meta(ge=1, le=30)] = 8
+    repeats: Layers = 3
     norm: str = "gLN"
     input_norm: str = ""
     padding: str = "zeros"
     mask: str = "relu"
     encoder_relu: bool = False
     causal: bool = False
-    speakers: int = 2
+    speakers: Annotated[int, Meta(ge=2, le=1 << 10)] = 2
 
     @property
     def hop(self) -> int:
@@ -72,15 +74,11 @@ class ConvTasNetConfig:
 
     def check(self) -> None:
         """Raises UserError if no model can be built."""
+        check(asdict(self), ConvTasNetConfig, "Conv-TasNet")
         require_choice("norm", self.norm, tuple(NORMS))
         require_choice("input_norm", self.input_norm or self.norm, tuple(NORMS))
         require_choice("padding", self.padding, PADDINGS)
         require_choice("mask", self.mask, MASKS)
-        for field in fields(self):
-            value = getattr(self, field.name)
-            least = {"skip": 0, "stride": 0, "kernel": 2, "speakers": 2}.get(field.name, 1)
-            if field.type == "int" and value < least:
-                raise UserError(f"Conv-TasNet: {field.name} is {value}; the least is {least}.")
         if self.hop > self.kernel:
             raise UserError(
                 f"Conv-TasNet: the stride {self.hop} is longer than the kernel {self.kernel}.",

@@ -11,6 +11,7 @@ from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.model_folder import Separator
 from speechkit.trained import seeds_in
+from speechkit.training.weights import build
 from speechkit.workdir import WorkDir
 
 
@@ -65,6 +66,5 @@ def _foreign(path: Path, sample_rate: int) -> Separator:
         )
     if not (rate or sample_rate):
         raise UserError(f"{path} does not state its sample rate.", "Give it with --sample-rate HZ.")
-    net = ConvTasNet(config)
-    model_folder.put_weights(net, weights, path)
+    net = build(lambda: ConvTasNet(config), weights, path)
     return Separator(net.eval(), rate or sample_rate, path, "")

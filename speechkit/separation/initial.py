@@ -10,6 +10,7 @@ import torch
 from speechkit.errors import UserError
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
+from speechkit.training import weights
 from speechkit.workdir import WorkDir
 
 
@@ -55,13 +56,8 @@ def find(workdir: WorkDir, given: str, seed: int = 0) -> Start:
             )
     if (path / "config.yaml").is_file():
         loaded = model_folder.load(path)
-        weights = path / model_folder.FILES[loaded.selection]
-        return Start(
-            loaded.net.config,
-            loaded.net.state_dict(),
-            loaded.sample_rate,
-            [weights],
-        )
+        file = path / model_folder.FILES[loaded.selection]
+        return Start(loaded.net.config, loaded.net.state_dict(), loaded.sample_rate, [file])
     from speechkit.separation.foreign import load_foreign
 
     found = load_foreign(path)
@@ -103,7 +99,6 @@ def choose_network(
 def build(config: ConvTasNetConfig, start: Start | None, seed: int) -> ConvTasNet:
     """The network with its first weights."""
     torch.manual_seed(seed)
-    net = ConvTasNet(config)
-    if start is not None:
-        model_folder.put_weights(net, start.weights, start.files[0])
-    return net
+    if start is None:
+        return ConvTasNet(config)
+    return weights.build(lambda: ConvTasNet(config), start.weights, start.files[0])

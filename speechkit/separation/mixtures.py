@@ -14,12 +14,15 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from speechkit import audio
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi.data import DataDir, Utterance, load
+from speechkit.schema import Rate, read_json
 from speechkit.text import write_tsv
 
 TABLE, HEADER = "mixtures.tsv", "mixtures.json"
@@ -69,9 +72,9 @@ class Header:
         source_set: the set that the utterances were taken from; empty for published ones.
     """
 
-    sample_rate: int
-    speakers: int = 2
-    mode: str = "min"
+    sample_rate: Rate
+    speakers: Annotated[int, Meta(ge=2, le=1 << 10)] = 2
+    mode: Annotated[str, Meta(pattern="^(min|max)$")] = "min"
     source_set: str = ""
 
 
@@ -276,13 +279,7 @@ def _parse(
 
 
 def _read_header(path: Path) -> Header:
-    try:
-        header = Header(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path} cannot be read: {error}.", "Make the mixtures again.") from None
-    if header.speakers < 2 or header.sample_rate < 1 or header.mode not in MODES:
-        raise DataError(f"{path} holds impossible values.", "Make the mixtures again.")
-    return header
+    return read_json(path, Header, "Make the mixtures again.")
 
 
 def check_rate(found: int, model_rate: int, resample: bool, what: str) -> None:

@@ -6,22 +6,33 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import torch
 import yaml
 
 from speechkit import trained
-from speechkit.errors import UserError, require_choice
+from speechkit.errors import require_choice
+from speechkit.schema import Object, Rate
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.text import write_tsv
-from speechkit.training.weights import read_weights
+from speechkit.training.weights import build, read_weights
 
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
 
 KIND = "conv-tasnet"
 FILES = {"plain": "best.safetensors", "weighted": "best_weighted.safetensors"}
+
+
+class Card(msgspec.Struct):
+    """What config.yaml must say."""
+
+    sample_rate: Rate
+    network: ConvTasNetConfig
+    selection: Literal["plain", "weighted"] = "plain"
+    training: Object = {}
 
 
 @dataclass
@@ -109,7 +120,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is not there, or not of a separation model.
     """
-    return trained.read_card(folder, KIND, "a separation model of speechkit")
+    return trained.read_card(folder, KIND, "a separation model of speechkit", Card)
 
 
 def load(folder: Path, which: str = "") -> Separator:
@@ -125,22 +136,9 @@ def load(folder: Path, which: str = "") -> Separator:
     content = read_card(folder)
     which = which or str(content.get("selection", "plain"))
     require_choice("--checkpoint", which, tuple(FILES))
-    try:
-        net = ConvTasNet(ConvTasNetConfig(**content["network"]))
-        rate = int(content["sample_rate"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / 'config.yaml'} is damaged ({error}).") from error
-    put_weights(net, read_weights(folder / FILES[which]), folder / FILES[which])
-    return Separator(net.eval(), rate, folder, which)
-
-
-def put_weights(net: ConvTasNet, weights: Mapping[str, torch.Tensor], source: Path) -> None:
-    """Load weights; UserError where they are of another network."""
-    try:
-        net.load_state_dict(dict(weights))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise UserError(f"{source} does not fit the network: {reason}") from error
+    path, config = folder / FILES[which], ConvTasNetConfig(**content["network"])
+    net = build(lambda: ConvTasNet(config), read_weights(path), path)
+    return Separator(net.eval(), content["sample_rate"], folder, which)
 
 
 def find_models(workdir: WorkDir, name: str) -> list[tuple[int, Path]]:

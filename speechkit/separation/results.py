@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from speechkit import schema
 from speechkit.errors import DataError
 from speechkit.separation.metrics import hsr
 from speechkit.text import write_tsv
@@ -111,7 +112,7 @@ def _has(table: pd.DataFrame, name: str) -> bool:
 
 def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
     """``summary.json`` of an evaluation."""
-    return dict(json.loads((folder / SUMMARY).read_text(encoding="utf-8")))
+    return schema.read_json(folder / SUMMARY, schema.Object)
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit import parallel
+from speechkit.schema import Object, read_json
 from speechkit.separation.mixtures import MixtureSet
 from speechkit.separation.scoring import (
     LONG,
@@ -89,7 +90,7 @@ def _read_part(path: Path, part: list[Batch], task: Task) -> list[dict[str, Any]
     """Rows of a finished part; none if it is not there or of other mixtures."""
     if not path.exists():
         return []
-    rows = json.loads(path.read_text(encoding="utf-8"))
+    rows = read_json(path, list[Object])
     wanted = {(seed, index) for seed, _, _ in task.models for batch in part for index in batch}
     return rows if {(row["seed"], row["index"]) for row in rows} == wanted else []
 

@@ -13,18 +13,23 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Annotated, Any
 
-import yaml
+import msgspec
+from msgspec import Meta
 
 import speechkit
+from speechkit.arrays import BROKEN_ZIP
 from speechkit.errors import UserError
 from speechkit.files import atomic_write
 from speechkit.progress import progress
-from speechkit.sharing.finding import CARD, TASKS
+from speechkit.schema import Object, check, parse_json, regular_file
+from speechkit.sharing.finding import CARD, TASKS, models_in
+from speechkit.sharing.soundness import WEIGHTS, require_model, require_weights
 from speechkit.workdir import check_name
 
 FORMAT = 1
@@ -32,6 +37,8 @@ LIST, README, PREFIX = "speechkit.json", "README.md", "model/"
 SUFFIXES = (".yaml", ".json", ".safetensors", ".tsv", ".md")
 _BLOCK = 1 << 22
 _LONGEST_LIST = 8 << 20
+_MOST_FILES = 10_000
+_ENCRYPTED = 1 | 1 << 6 | 1 << 13  # flags of a zip's member
 _SINCE = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same model is the same file
 
 
@@ -113,51 +120,91 @@ def read_list(path: Path) -> Contents:
     Raises:
         UserError: it is no model's file, of a newer format, or holds what it must not.
     """
+    with _opened(path) as packed:
+        return _read_list(path, packed)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
+    """The zip; UserError where it is none, or what is read of it is damaged."""
+    regular_file(path)
     try:
         with zipfile.ZipFile(path) as packed:
-            return _read_list(path, packed)
-    except FileNotFoundError as error:
-        raise UserError(f"{path} does not exist.") from error
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+            yield packed
+    except BROKEN_ZIP as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(
-            f"{path} cannot be read as a model of speechkit ({error}).",
+            f"{path} cannot be read as a model of speechkit ({reason}).",
             "It must be a file that `speechkit export` wrote; copy it again if it was cut.",
         ) from error
 
 
+class _File(msgspec.Struct):
+    size: Annotated[int, Meta(ge=0)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class _Version(msgspec.Struct):
+    """What every format must say."""
+
+    format: Annotated[int, Meta(ge=1)]
+    speechkit: Annotated[str, Meta(max_length=100)]
+
+
+class _List(_Version):
+    """``speechkit.json``."""
+
+    task: str
+    name: str
+    models: Annotated[list[str], Meta(min_length=1)]
+    files: Annotated[dict[str, _File], Meta(max_length=_MOST_FILES)]
+
+
 def _read_list(path: Path, packed: zipfile.ZipFile) -> Contents:
     members = packed.infolist()
-    names = [member.filename for member in members]
-    if LIST not in names or packed.getinfo(LIST).file_size > _LONGEST_LIST:
+    if not any(member.filename == LIST for member in members):
         raise UserError(
             f"{path} has no {LIST}: it is not a model of speechkit.",
             "Take a file that `speechkit export` wrote.",
         )
-    try:
-        content = json.loads(packed.read(LIST))
-        if int(content["format"]) > FORMAT:
-            raise UserError(
-                f"{path} is of format {content['format']}, written by speechkit "
-                f"{content['speechkit']}.",
-                "Update speechkit.",
-            )
-        files = {str(k): (int(v["size"]), str(v["sha256"])) for k, v in content["files"].items()}
-        found = Contents(
-            str(content["task"]),
-            check_name("model", str(content["name"])),
-            tuple(map(str, content["models"])),
-            files,
-            str(content["speechkit"]),
+    _check_members(path, members)
+    where = f"{path}: {LIST}"
+    content = parse_json(packed.read(LIST), Object, where, "Copy it again.")
+    version = check(content, _Version, where, "Copy it again.")
+    if version.format > FORMAT:
+        raise UserError(
+            f"{path} is of format {version.format}, written by speechkit {version.speechkit}.",
+            "Update speechkit.",
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: its {LIST} is damaged ({error!r}).", "Copy it again.") from error
-    _check(path, found, members, names)
+    told = check(content, _List, where, "Copy it again.")
+    files = {name: (file.size, file.sha256) for name, file in told.files.items()}
+    name = check_name("model", told.name)
+    found = Contents(told.task, name, tuple(told.models), files, told.speechkit)
+    _check(path, found, members)
     return found
 
 
-def _check(
-    path: Path, found: Contents, members: Sequence[zipfile.ZipInfo], names: Sequence[str]
-) -> None:
+def _check_members(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse all but plain, stored files that fit into the zip, before anything is read."""
+    size = path.stat().st_size
+    if len(members) > _MOST_FILES + 2:
+        raise UserError(f"{path} holds {len(members)} files.", f"Accepted: {_MOST_FILES}.")
+    for member in members:
+        kind = member.external_attr >> 28
+        stored = member.compress_type == zipfile.ZIP_STORED
+        if kind not in (0, 8) or not stored or member.compress_size != member.file_size:
+            raise UserError(f"{path}: '{member.filename}' is not a plain, stored file.")
+        if member.flag_bits & _ENCRYPTED:
+            raise UserError(f"{path}: '{member.filename}' is encrypted.")
+        if member.filename in (LIST, README) and member.file_size > _LONGEST_LIST:
+            raise UserError(f"{path}: '{member.filename}' has {member.file_size:,} bytes.")
+        if not 0 <= member.header_offset <= size - member.file_size:
+            raise UserError(f"{path}: '{member.filename}' lies outside of it.", "Copy it again.")
+    if sum(member.file_size for member in members) > size:
+        raise UserError(f"{path}: its files are larger than itself.", "Copy it again.")
+
+
+def _check(path: Path, found: Contents, members: Sequence[zipfile.ZipInfo]) -> None:
     if found.task not in TASKS:
         raise UserError(
             f"{path} is a model of the unknown task '{found.task}'.", "Update speechkit."
@@ -165,19 +212,22 @@ def _check(
     for name in (*found.files, *found.models):
         _safe_name(path, name)
     for name in found.files:
+        if outer := found.files.keys() & {str(p) for p in PurePosixPath(name).parents}:
+            raise UserError(f"{path}: '{outer.pop()}' is a file and the folder of another.")
         if PurePosixPath(name).suffix not in SUFFIXES:
             raise UserError(
                 f"{path} holds '{name}', a kind of file that no model needs.",
                 "Do not use it, unless you trust where it comes from and unpack it yourself.",
             )
+    for model in found.models:
+        if PurePosixPath(model, CARD).as_posix() not in found.files:
+            raise UserError(f"{path}: its model '{model}' has no {CARD}.", "Copy it again.")
+    names = [member.filename for member in members]
     wanted = sorted([LIST, README, *(PREFIX + name for name in found.files)])
     if sorted(names) != wanted:
         odd = sorted(set(names).symmetric_difference(wanted)) or ["a name that comes twice"]
         raise UserError(f"{path}: its {LIST} and its content differ ({odd[0]}).", "Copy it again.")
     for member in members:
-        kind = member.external_attr >> 28
-        if kind not in (0, 8) or member.compress_type != zipfile.ZIP_STORED:
-            raise UserError(f"{path}: '{member.filename}' is not a plain, stored file.")
         size = found.files.get(member.filename.removeprefix(PREFIX), (member.file_size, ""))[0]
         if member.file_size != size:
             raise UserError(
@@ -188,9 +238,11 @@ def _check(
 def _safe_name(path: Path, name: str) -> None:
     """Refuse names that are not plain paths below the folder."""
     parts = name.split("/")
-    bad = name.startswith("/") or "\\" in name or ":" in name or not name.isprintable()
-    if bad or any(part in ("", "..") or (part == "." and name != ".") for part in parts):
-        raise UserError(f"{path} holds a file with the name '{name}', which leads elsewhere.")
+    bad = "\\" in name or ":" in name or not name.isprintable()
+    if bad or (name != "." and any(part == "" or part.startswith(".") for part in parts)):
+        raise UserError(f"{path} holds a file with the name {name!r:.100}, which leads elsewhere.")
+    if max(len(name.encode()) - 768, *(len(part.encode()) for part in parts)) > 255:
+        raise UserError(f"{path} holds a file with a name of {len(name.encode()):,} bytes.")
 
 
 def unpack(path: Path, contents: Contents, target: Path) -> str:
@@ -199,7 +251,7 @@ def unpack(path: Path, contents: Contents, target: Path) -> str:
     Raises:
         UserError: a file is not what the list says, or is damaged.
     """
-    with zipfile.ZipFile(path) as packed:
+    with _opened(path) as packed:
         for name, (size, digest) in contents.files.items():
             place = target.joinpath(*name.split("/"))
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -207,37 +259,22 @@ def unpack(path: Path, contents: Contents, target: Path) -> str:
                 if _copy(opened, file, size) != digest:
                     raise UserError(f"{path}: '{name}' is damaged.", "Copy the file again.")
         card = packed.read(README).decode("utf-8", "replace")
-    for name in contents.files:
-        _check_file(target.joinpath(*name.split("/")))
+    try:
+        for name in contents.files:
+            if name.endswith(WEIGHTS):
+                require_weights(target / name)
+        for model in models_in(target):
+            require_model(target / model)
+    except UserError as error:
+        problem = error.problem.replace(f"{target}/", "")
+        raise UserError(f"{path}: {problem}", error.remedy) from error
     return card
 
 
 def _copy(source: IO[bytes], target: IO[bytes], size: int) -> str:
     digest, left = hashlib.sha256(), size
-    try:
-        while left and (block := source.read(min(_BLOCK, left))):
-            digest.update(block)
-            target.write(block)
-            left -= len(block)
-    except (zipfile.BadZipFile, EOFError):  # a checksum of the zip's own, or a cut file
-        return ""
+    while left and (block := source.read(min(_BLOCK, left))):
+        digest.update(block)
+        target.write(block)
+        left -= len(block)
     return digest.hexdigest() if not left else ""
-
-
-def _check_file(path: Path) -> None:
-    """UserError unless the weights and cards of a model can be read."""
-    if path.suffix == ".safetensors":
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt"):
-                return
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"'{path.name}' holds no weights ({error}).") from error
-    if path.name == CARD:
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"'{path.name}' cannot be read ({error}).") from error
-        if not isinstance(content, dict) or "kind" not in content:
-            raise UserError(f"'{path.name}' is not that of a model of speechkit.")

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from speechkit.manifest import read_json
+from speechkit.schema import as_object
 from speechkit.sharing.contents import read_card
 from speechkit.sharing.finding import Found
 from speechkit.text import show
@@ -64,13 +65,14 @@ def write_card(found: Found, licence: str = "") -> str:
 
 
 def _facts(found: Found, config: Mapping[str, Any]) -> dict[str, Any]:
+    classes = config.get("classes")
     facts: dict[str, Any] = {
         "task": found.task,
         "kind": config.get("model", config.get("kind")),
         "models in the file": ", ".join(m.as_posix() for m in found.models[:12])
         + (" ..." if len(found.models) > 12 else ""),
         "sample rate (Hz)": config.get("sample_rate"),
-        "classes": ", ".join(map(str, config.get("classes", ()))),
+        "classes": ", ".join(map(str, classes)) if isinstance(classes, list) else "",
         "encoder or features": _name(config.get("upstream")),
     }
     training = config.get("training")
@@ -116,7 +118,7 @@ def _results(base: Path) -> list[str]:
 
 def _cautions(config: Mapping[str, Any]) -> list[str]:
     said = []
-    training = config.get("training") or {}
+    training = as_object(config.get("training"))
     if str(training.get("split", "")).startswith("random"):
         said.append(
             "The split of the training set was random: speakers are in the training and in the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import yaml
 
 from speechkit.log import logger
+from speechkit.plain_yaml import read_yaml
+from speechkit.schema import Object
 from speechkit.sharing.finding import CARD, Found, models_in
 from speechkit.workdir import WorkDir
 
@@ -44,9 +47,8 @@ def collect(
 
 
 def read_card(folder: Path) -> dict[str, Any]:
-    """``config.yaml`` of a folder; empty where it is not a dictionary."""
-    content = yaml.safe_load((folder / CARD).read_text(encoding="utf-8"))
-    return content if isinstance(content, dict) else {}
+    """``config.yaml`` of a folder."""
+    return read_yaml(folder / CARD, Object)
 
 
 def _emotion(found: Found, staging: Path, sources: dict[str, Path]) -> None:
@@ -106,7 +108,7 @@ def _bundle(
         return None
     features = read_card(found.base / found.models[0]).get("features") or [{}]
     specs = [spec for spec in bundle.acoustic_specs(features[0]) if spec != models.SPHINX]
-    seeds = [int(m.name[4:]) for m in found.models if m.name.startswith("seed")]
+    seeds = [int(m.name[4:]) for m in found.models if re.fullmatch(r"seed\d+", m.name)]
     try:
         for spec in specs:
             tdnn_folder.read_card(models.find_folder(spec, workdir))

@@ -15,6 +15,7 @@ from speechkit.sharing import archive, publish
 from speechkit.sharing.card import write_card
 from speechkit.sharing.contents import collect
 from speechkit.sharing.finding import TASKS, find
+from speechkit.sharing.soundness import WEIGHTS, require_model, require_weights
 from speechkit.workdir import Output, WorkDir, check_name
 
 
@@ -73,8 +74,13 @@ def export(
             raise UserError(f"{target} exists.", "Replace it with --force, or name another file.")
         if repository:
             publish.check_target(repository)
+        for model in found.models:
+            require_model(found.base / model)
         card = write_card(found, licence)
         sources, models = collect(workdir, found, staging)
+        for source in sources.values():
+            if source.suffix == WEIGHTS:
+                require_weights(source)
         contents = archive.write(target, found.task, found.name, models, sources, card)
     url = publish.push(target, card, repository, private) if repository else ""
     return Exported(target, contents, url)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from speechkit.errors import AudioError, UserError, closest, require_choice
 from speechkit.speaker import model_folder, speechbrain_folder
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
-from speechkit.training.weights import read_weights
+from speechkit.training.weights import build, read_weights
 from speechkit.workdir import WorkDir
 
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
@@ -86,26 +87,21 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
 
 
 def _own(folder: Path) -> tuple[LogMel, TDNN, int, int]:
-    card = model_folder.read_config(folder)
-    try:
-        config = TDNNConfig(**card["network"])
-        features = LogMel(card["sample_rate"], **card["features"])
-        network = TDNN(config)
-    except (KeyError, TypeError, ValueError, RuntimeError, UserError) as error:
-        raise UserError(
-            f"{folder / 'config.yaml'} is damaged ({error}).",
-            "Train again with `speechkit train xvector --force`.",
-        ) from error
-    path = folder / "model.safetensors"
-    try:
-        weights = read_weights(path)
-        own = {k.removeprefix("tdnn."): v for k, v in weights.items() if k.startswith("tdnn.")}
-        network.load_state_dict(own)
-    except RuntimeError as error:
-        raise UserError(
-            f"{path} cannot be read ({error}).", "Train again with `speechkit train xvector`."
-        ) from error
-    return features, network.eval(), card["sample_rate"], config.min_frames
+    network, card = read_network(folder)
+    features = LogMel(card["sample_rate"], **card["features"])
+    return features, network, card["sample_rate"], network.config.min_frames
+
+
+def read_network(folder: Path) -> tuple[TDNN, dict[str, Any]]:
+    """The network of a folder of `train xvector`, in eval mode, and its card.
+
+    Raises:
+        UserError: something is missing, damaged, or does not fit.
+    """
+    card, path = model_folder.read_config(folder), folder / "model.safetensors"
+    config, weights = TDNNConfig(**card["network"]), read_weights(path)
+    own = {k.removeprefix("tdnn."): v for k, v in weights.items() if k.startswith("tdnn.")}
+    return build(lambda: TDNN(config), own, path).eval(), card
 
 
 def find_model(workdir: WorkDir, model: str) -> Path:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from speechkit import audio
+from speechkit.arrays import read_arrays
 from speechkit.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
@@ -184,8 +185,8 @@ def _run(
 def _read_part(path: Path) -> dict[str, np.ndarray] | None:
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as part:
-        return dict(zip(part["ids"].tolist(), part["vectors"], strict=True))
+    part = read_arrays(path, ("ids", "vectors"))
+    return dict(zip(part["ids"].tolist(), part["vectors"], strict=True))
 
 
 def _write(

@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import torch
+from msgspec import Meta
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class FbankSettings:
+    """Settings of ``speechbrain.lobes.features.Fbank`` that a model may have; None: its default.
+
+    Args:
+        n_mels: filters.
+        n_fft: points of the spectrum.
+        f_min: lower edge of the first filter in Hz.
+        f_max: upper edge of the last filter in Hz.
+        win_length: of a frame in ms.
+        hop_length: from frame to frame in ms.
+        deltas: differences beside the features.
+    """
+
+    n_mels: Annotated[int, Meta(ge=1, le=1 << 10)] = 40
+    n_fft: Annotated[int, Meta(ge=16, le=1 << 16)] | None = None
+    f_min: Annotated[float, Meta(ge=0, le=1e7)] | None = None
+    f_max: Annotated[float, Meta(gt=0, le=1e7)] | None = None
+    win_length: Annotated[float, Meta(ge=1, le=1000)] | None = None
+    hop_length: Annotated[float, Meta(ge=1, le=1000)] | None = None
+    deltas: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that are not left to the default."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class LogMel(nn.Module):

@@ -6,11 +6,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import yaml
 
-from speechkit.errors import UserError
+from speechkit import trained
+from speechkit.schema import Object
+from speechkit.speaker.features import FbankSettings
+from speechkit.speaker.tdnn import TDNNConfig
 
 if TYPE_CHECKING:
     import torch
@@ -72,10 +76,14 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is not one.
     """
-    try:
-        card = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{folder} has no readable config.yaml ({error}).") from error
-    if not isinstance(card, dict) or card.get("kind") != KIND:
-        raise UserError(f"{folder / 'config.yaml'} is not of an x-vector network of speechkit.")
-    return card
+    return trained.read_card(folder, KIND, "an x-vector network of speechkit", Card)
+
+
+class Card(msgspec.Struct):
+    """What config.yaml must say."""
+
+    sample_rate: Annotated[int, msgspec.Meta(ge=1000, le=10_000_000)]
+    features: FbankSettings
+    network: TDNNConfig
+    speakers: int = 0
+    training: Object = {}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from speechkit.kaldi import data
 from speechkit.level import power
 from speechkit.log import logger
 from speechkit.parts import map_parts, split
+from speechkit.schema import read_json
 from speechkit.text import write_skipped, write_tsv
 from speechkit.workdir import Output, WorkDir
 
@@ -124,29 +125,29 @@ def _measure_all(
     parts = split(utterances, PART)
     files = [out.part(f"{number:05d}.json") for number in range(len(parts))]
     # skipped ones may have been mended since, or the run may now have to stop at them
-    kept = [path.exists() and not _read_part(path)["skipped"] for path in files]
+    kept = [path.exists() and not read_json(path, _Part)["skipped"] for path in files]
     outcomes = map_parts(
         run, parts, kept, out.scratch, chunk=8, name=lambda u: u.id, label="prosody", **how
     )
     rows, skipped = [], []
     for path, part in zip(files, outcomes, strict=True):
         if part is not None:
-            found = {
+            found: _Part = {
                 "rows": [[d.item.id, *_cells(d.value)] for d in part if d.value is not None],
                 "skipped": [[d.item.id, d.error or ""] for d in part if d.value is None],
             }
             with atomic_write(path) as file:
                 json.dump(found, file)
         else:
-            found = _read_part(path)
+            found = read_json(path, _Part)
         rows += found["rows"]
         skipped += found["skipped"]
     return rows, skipped
 
 
-def _read_part(path: Path) -> dict[str, list[list[str]]]:
-    found: dict[str, list[list[str]]] = json.loads(path.read_text(encoding="utf-8"))
-    return found
+class _Part(TypedDict):
+    rows: list[list[str]]
+    skipped: list[list[str]]
 
 
 def _cells(found: Prosody) -> list[str]:

@@ -8,25 +8,48 @@ loaded with ``weights_only=True``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import torch
 from torch import Tensor
 
 from speechkit import hyperpyyaml
 from speechkit.errors import UserError
 from speechkit.hyperpyyaml import plain
-from speechkit.speaker.features import LogMel
+from speechkit.schema import LAYERS, Rate, Share, Taps, Width, check
+from speechkit.speaker.features import FbankSettings, LogMel
 from speechkit.speaker.tdnn import TDNN, TDNNConfig
+from speechkit.training.weights import build, read_state
 
 HYPERPARAMS, WEIGHTS = hyperpyyaml.FILE, "embedding_model.ckpt"
-_FBANK = {"n_mels", "n_fft", "f_min", "f_max", "win_length", "hop_length", "deltas"}
-_ECAPA = {
-    "input_size", "lin_neurons", "channels", "kernel_sizes", "dilations", "attention_channels",
-    "res2net_scale", "se_channels", "global_context", "groups", "dropout",
+_FBANK = {field.name for field in fields(FbankSettings)}
+_XVECTOR = {
+    "in_channels": "n_mels", "tdnn_channels": "channels", "tdnn_kernel_sizes": "kernels",
+    "tdnn_dilations": "dilations", "lin_neurons": "embedding",
 }  # fmt: skip
+
+
+class Ecapa(msgspec.Struct):
+    """Settings of SpeechBrain's ECAPA-TDNN."""
+
+    input_size: Width
+    lin_neurons: Width = 192
+    channels: Annotated[tuple[Width, ...], LAYERS] = (512, 512, 512, 512, 1536)
+    kernel_sizes: Annotated[tuple[Taps, ...], LAYERS] = (5, 3, 3, 3, 1)
+    dilations: Annotated[tuple[Taps, ...], LAYERS] = (1, 2, 3, 4, 1)
+    attention_channels: Width = 128
+    res2net_scale: Width = 8
+    se_channels: Width = 128
+    global_context: bool = True
+    groups: Annotated[tuple[Width, ...], LAYERS] = (1, 1, 1, 1, 1)
+    dropout: Share = 0.0
+
+
+_ECAPA = set(Ecapa.__struct_fields__)
 
 Network = Callable[[Tensor, Sequence[int]], Tensor]
 
@@ -67,21 +90,17 @@ def load(folder: Path) -> tuple[LogMel, torch.nn.Module | Network, int, int]:
                 "embedding_model.ckpt of a SpeechBrain x-vector or ECAPA-TDNN.",
             )
     hyper = hyperpyyaml.read(folder / HYPERPARAMS)
-    rate = int(hyper.get("sample_rate", 16000))
-    fbank = plain(hyper.get("compute_features"), _FBANK)
+    path = str(folder / HYPERPARAMS)
+    rate = check(hyper.get("sample_rate", 16000), Rate, f"{path}: sample_rate")
+    fbank = check(plain(hyper.get("compute_features"), _FBANK), FbankSettings, path)
     norm = plain(hyper.get("mean_var_norm"), {"norm_type", "std_norm"})
     if norm.get("norm_type") != "sentence" or norm.get("std_norm", True):
         raise UserError(
             f"{folder}: features are normalised with {norm}, which is not supported.",
             "Supported: InputNormalization with norm_type: sentence and std_norm: False.",
         )
-    features = LogMel(rate, fbank.pop("n_mels", 40), **fbank)
-    try:
-        state = torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f"{folder / WEIGHTS} cannot be read ({error}).") from error
-    except Exception as error:  # pickle's own errors, for a file that is no checkpoint
-        raise UserError(f"{folder / WEIGHTS} is not a checkpoint of weights ({error}).") from error
+    features = LogMel(rate, **fbank.given())
+    state = read_state(folder / WEIGHTS, "Download it again.")
     network, frames = _network(folder, hyper.get("embedding_model"), state)
     return features, network, rate, frames
 
@@ -89,24 +108,19 @@ def load(folder: Path) -> tuple[LogMel, torch.nn.Module | Network, int, int]:
 def _network(folder: Path, node: Any, state: dict[str, Tensor]) -> tuple[Any, int]:
     kind = hyperpyyaml.class_name(node)
     if kind == "Xvector":
-        config = TDNNConfig(
-            n_mels=int(node.get("in_channels", 40)),
-            channels=tuple(node.get("tdnn_channels", TDNNConfig.channels)),
-            kernels=tuple(node.get("tdnn_kernel_sizes", TDNNConfig.kernels)),
-            dilations=tuple(node.get("tdnn_dilations", TDNNConfig.dilations)),
-            embedding=int(node.get("lin_neurons", 512)),
-        )
+        given = {ours: node[theirs] for theirs, ours in _XVECTOR.items() if theirs in node}
+        config = check({"n_mels": 40, **given}, TDNNConfig, str(folder / HYPERPARAMS))
+        with torch.device("meta"):  # the shapes are compared before any memory is taken
+            TDNN(config).load_speechbrain(state)
         network = TDNN(config)
         network.load_speechbrain(state)
         return network.eval(), config.min_frames
     if kind == "ECAPA_TDNN":
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
-        ecapa = ECAPA_TDNN(**plain(node, _ECAPA))
-        try:
-            ecapa.load_state_dict(state)
-        except RuntimeError as error:
-            raise UserError(f"{folder}: the weights do not fit hyperparams.yaml: {error}") from None
+        options = plain(node, _ECAPA)
+        check(options, Ecapa, str(folder / HYPERPARAMS))
+        ecapa = build(lambda: ECAPA_TDNN(**options), state, folder / WEIGHTS)
         return ExactECAPA(ecapa.eval()), 5
     raise UserError(
         f"{folder}: the embedding model is '{kind or node}'.", "Supported: Xvector, ECAPA_TDNN."

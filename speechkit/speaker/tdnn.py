@@ -12,12 +12,13 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from speechkit.errors import UserError
+from speechkit.schema import LAYERS, Taps, Width
 
 
 @dataclass(frozen=True)
@@ -32,11 +33,11 @@ class TDNNConfig:
         embedding: dimension of the x-vector.
     """
 
-    n_mels: int = 24
-    channels: tuple[int, ...] = (512, 512, 512, 512, 1500)
-    kernels: tuple[int, ...] = (5, 3, 3, 1, 1)
-    dilations: tuple[int, ...] = (1, 2, 3, 1, 1)
-    embedding: int = 512
+    n_mels: Width = 24
+    channels: Annotated[tuple[Width, ...], LAYERS] = (512, 512, 512, 512, 1500)
+    kernels: Annotated[tuple[Taps, ...], LAYERS] = (5, 3, 3, 1, 1)
+    dilations: Annotated[tuple[Taps, ...], LAYERS] = (1, 2, 3, 1, 1)
+    embedding: Width = 512
 
     def __post_init__(self) -> None:
         for name in ("channels", "kernels", "dilations"):

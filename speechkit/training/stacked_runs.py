@@ -14,6 +14,7 @@ import torch
 
 from speechkit.files import atomic_write
 from speechkit.training.stacked import SeedGroup, State
+from speechkit.training.weights import read_checkpoint
 from speechkit.unfinished import note_finished, of_network
 
 _BLOCK = 5  # epochs between checkpoints
@@ -145,4 +146,4 @@ def save(group: SeedGroup, file: Path) -> None:
 
 def restore(file: Path) -> dict[str, Any] | None:
     """Seeds and states that an earlier run saved, if it did."""
-    return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None
+    return read_checkpoint(file) if file.exists() else None

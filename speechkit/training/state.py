@@ -21,6 +21,7 @@ from speechkit.training.ranks import mean_of_ranks
 from speechkit.training.schedules import halvings, learning_rate, linear_rate
 from speechkit.training.seeds import rng
 from speechkit.training.tracking import EventFile
+from speechkit.training.weights import read_checkpoint
 from speechkit.unfinished import note_finished, of_network
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
@@ -170,7 +171,7 @@ class State(lightning.Callback):
         """Restore all but the optimizer; returns what the optimizer still needs."""
         if not self.file.exists():
             return None
-        state = torch.load(self.file, map_location="cpu", weights_only=True)
+        state = read_checkpoint(self.file)
         model.load_state_dict(state["model"])
         self.rows, self.best = state["rows"], state["best"]
         self.step = self._step(state)

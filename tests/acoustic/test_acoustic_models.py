@@ -103,9 +103,9 @@ def test_nothing_of_that_name(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("kind: gopt\n", "kind 'gopt', which is no acoustic model"),
-        ("- tdnn\n", "kind 'None'"),
-        ("kind: [tdnn", "cannot be read"),
-        ("kind: !!python/object:os.system {}\n", "cannot be read"),
+        ("- tdnn\n", "got `array`"),
+        ("kind: [tdnn", "is not YAML"),
+        ("kind: !!python/object:os.system {}\n", "is not YAML"),
     ],
 )
 def test_other_config_files(tmp_path: Path, text: str, message: str) -> None:

@@ -217,7 +217,7 @@ def test_broken_config(tmp_path: Path, content: str, said: str, run, failing) ->
 
 def test_missing_config(tmp_path: Path, run, failing) -> None:
     ran = run("fail", "--config", tmp_path / "gone.yaml")
-    assert ran.code == 2 and "Cannot read --config" in ran.err
+    assert ran.code == 2 and "gone.yaml cannot be read" in ran.err
 
 
 # --- what is printed ---

@@ -158,7 +158,7 @@ def test_without_scores_json(corpus: Path, tmp_path: Path, run) -> None:
     assert ran.code == 0 and (folder / "word_scores.tsv").exists()
     file.write_text("[1]")
     ran = run("prepare", "speechocean762", corpus, "-C", tmp_path)
-    assert ran.code == 2 and "is not a JSON object" in ran.err
+    assert ran.code == 2 and "a JSON object" in ran.err
 
 
 def test_other_phones_in_text_phone_are_said(corpus: Path, tmp_path: Path, run) -> None:

@@ -170,12 +170,12 @@ def test_files_that_are_not_to_be_trusted(place, run, tmp_path):
         "damaged": (damage, "is damaged"),
         "missing": (no_weights, "differ"),
         "no-weights": (truncated_header, "holds no weights"),
-        "no-card": (lambda m: add(m, "fold0/seed0/config.yaml", b"- 1"), "not that of a model"),
+        "no-card": (lambda m: add(m, "fold0/seed0/config.yaml", b"- 1"), "got `array`"),
         "newer": (lambda m: listed(m, format=9) and None, "Update speechkit"),
         "task": (lambda m: listed(m, task="chess") and None, "unknown task"),
         "name": (lambda m: listed(m, name="../x") and None, "cannot be the name"),
         "no-list": (lambda m: m.pop("speechkit.json") and None, "not a model of speechkit"),
-        "bad-list": (lambda m: m.update({"speechkit.json": b"{}"}), "is damaged"),
+        "bad-list": (lambda m: m.update({"speechkit.json": b"{}"}), "required field"),
     }  # fmt: skip
     for name, (change, message) in cases.items():
         bad = rewritten(good, tmp_path / f"{name}.zip", change)
@@ -189,6 +189,84 @@ def test_files_that_are_not_to_be_trusted(place, run, tmp_path):
     left = [p for p in (tmp_path / "there").rglob("*") if p.is_file()]
     assert not left, left
     assert not list(tmp_path.rglob("evil*"))
+
+
+def test_zips_changed_at_random_are_taken_or_refused(place, run, tmp_path):
+    """Bits and fields of the zip itself: encrypted, cut, wrong checksums, offsets, flags."""
+    good, bad = tmp_path / "good.zip", tmp_path / "bad.zip"
+    assert run("export", "separation/dm", good, "-C", place).code == 0
+    data = good.read_bytes()
+    directory, rng, refused = data.find(b"PK\x01\x02"), np.random.default_rng(1), 0
+    for case in range(150):
+        broken = bytearray(data)
+        if case < 8:  # the flags, and far offsets, of the first member
+            broken[directory + 8] = 1 << case
+            broken[directory + 42 : directory + 46] = (case * 1_000_000_007 % 2**32).to_bytes(
+                4, "little"
+            )
+        elif case % 3:
+            for at in rng.integers(directory if case % 2 else 0, len(data), 3):
+                broken[at] ^= 1 << int(rng.integers(8))
+        else:
+            broken = broken[: int(rng.integers(len(data)))]
+        bad.write_bytes(broken)
+        (tmp_path / "there").mkdir(exist_ok=True)
+        try:
+            archive.unpack(bad, archive.read_list(bad), tmp_path / "there")
+        except UserError:
+            refused += 1
+        shutil.rmtree(tmp_path / "there")
+    assert refused > 100
+
+
+def test_lists_and_sources_that_are_no_models(place, run, tmp_path):
+    good, bad = tmp_path / "good.zip", tmp_path / "bad.zip"
+    assert run("export", "separation/dm", good, "-C", place).code == 0
+    lists = [
+        b"[" * 100_000,
+        b'{"format": 1e999}',
+        b"null",
+        b"\xff\xfe",
+        b'{"format": ' + b"9" * 5000,
+    ]
+    for content in lists:
+        rewritten(good, bad, lambda m, c=content: m.update({"speechkit.json": c}))
+        with pytest.raises(UserError):
+            archive.read_list(bad)
+    names = ["x" * 300, "あ" * 100, "a/" * 600 + "b", ".key", "a\nb", "seed0/config.yaml/x"]
+    for name in [f"{name}.json" for name in names]:
+        rewritten(good, bad, lambda m, n=name: add(m, n))
+        with pytest.raises(UserError):
+            archive.read_list(bad)
+    for key, value in (
+        ("models", []),
+        ("models", ["nope"]),
+        ("models", "x"),
+        ("files", []),
+        ("format", 0),
+    ):
+        rewritten(good, bad, lambda m, k=key, v=value: listed(m, **{k: v}) and None)
+        with pytest.raises(UserError):
+            archive.read_list(bad)
+    bad.unlink()
+    bad.symlink_to("/dev/zero")
+    with pytest.raises(UserError, match="is not a file"):
+        archive.read_list(bad)
+
+
+def test_a_model_whose_weights_are_none_is_not_exported(run, tmp_path):
+    import torch
+
+    folder = make_model(tmp_path)
+    torch.save({"a": torch.ones(1)}, folder / "best.safetensors")
+    ran = run("export", "dm", tmp_path / "x.zip", "-C", tmp_path)
+    assert ran.code == 2 and "best.safetensors cannot be read" in ran.err
+    make_model(tmp_path, "laughs")
+    card = tmp_path / "exp/separation/laughs/seed0/config.yaml"
+    card.write_text(card.read_text() + "a: &a [x]\nb: [*a, *a]\n")
+    ran = run("export", "laughs", tmp_path / "x.zip", "-C", tmp_path)
+    assert ran.code == 2 and "alias" in ran.err
+    assert not (tmp_path / "x.zip").exists()
 
 
 def test_a_taken_name_is_refused(place, run, tmp_path):

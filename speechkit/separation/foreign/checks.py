@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from speechkit.errors import UserError
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
+from speechkit.training.weights import read_checkpoint, require_fit
 
 Loaded = tuple[ConvTasNetConfig, dict[str, Tensor], int | None]
 
@@ -33,7 +35,7 @@ def load_weights(path: Path) -> Any:
     kinds = [type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "bool")]
     try:
         with torch.serialization.safe_globals([TorchVersion, np.dtype, *numbers, *kinds]):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return read_checkpoint(path, "Is it cut short? Copy it again.")
     except pickle.UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+)", str(error))
         if not found:
@@ -45,9 +47,6 @@ def load_weights(path: Path) -> Any:
             "torch.save({k: s[k] for k in ('model_name', 'model_args', 'state_dict')}, "
             "'converted.pth')\"",
         ) from error
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{path} cannot be read ({reason}); is it cut short?") from error
 
 
 def tensors(path: Path, found: Any) -> dict[str, Tensor]:
@@ -69,21 +68,11 @@ def one_of(path: Path, args: Mapping[str, Any], name: str, known: Mapping[Any, A
 def whole(path: Path, args: Mapping[str, Any], name: str) -> int:
     """A setting as a whole number; 0 for None."""
     value = args.get(name) or 0
-    if not isinstance(value, int | float) or value != int(value):
+    if not isinstance(value, int | float) or not math.isfinite(value) or value != int(value):
         raise UserError(f"{path}: '{name}' is {value}; expected a whole number.")
     return int(value)
 
 
 def fits(path: Path, config: ConvTasNetConfig, state: Mapping[str, Tensor]) -> None:
     """Raises UserError unless the weights are those of the configured network."""
-    with torch.device("meta"):
-        expected = ConvTasNet(config).state_dict()
-    if missing := sorted(set(expected) ^ set(state)):
-        what = "is missing" if missing[0] in expected else "is one too many"
-        raise UserError(f"{path} does not fit its settings: '{missing[0]}' {what}.")
-    for name, tensor in expected.items():
-        if tensor.shape != state[name].shape:
-            raise UserError(
-                f"{path}: '{name}' has the shape {tuple(state[name].shape)}, its settings "
-                f"ask for {tuple(tensor.shape)}."
-            )
+    require_fit(lambda: ConvTasNet(config), state, path)
