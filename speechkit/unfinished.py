@@ -12,7 +12,7 @@ from typing import Any
 from speechkit import files
 from speechkit.errors import UserError
 from speechkit.log import logger
-from speechkit.manifest import Key, changed, read_json
+from speechkit.manifest import Key, changed, damaged_outputs, read_json, read_manifest
 
 SCRATCH = ".scratch"  # folder of finished parts
 _FINISHED = "finished.txt"
@@ -96,9 +96,9 @@ class Unfinished:
         if not self.path.exists():
             self._begin()
             return False
-        found = read_json(self.key_file)
-        whole = isinstance(found, dict) and isinstance(found.get("params"), dict)
-        there: dict[str, Any] = found if whole else {}
+        found = read_json(self.key_file) or self._manifest()
+        known = isinstance(found, dict) and isinstance(found.get("params"), dict)
+        there: dict[str, Any] = dict(found or {}) if known else {}
         finished = self._finished(there)
         params, inputs = self.key.other_params(there), []
         smaller = with_batch_size(there.get("params", {}), self.key.params)
@@ -124,6 +124,19 @@ class Unfinished:
         self._begin()
         return False
 
+    def is_whole_of(self, key: Key) -> bool:
+        """Whether a dead run of this key has finished all but putting its output in place."""
+        found = self._manifest()
+        if found is None or key.other_params(found):
+            return False
+        return not key.inputs.changed(found.get("inputs", {}))
+
+    def _manifest(self) -> dict[str, Any] | None:
+        """The manifest of an output that is whole: it is written behind all else."""
+        found = read_manifest(self.path)
+        whole = found is not None and not damaged_outputs(self.path, found.get("outputs", {}))
+        return found if whole else None
+
     def read_inputs(self) -> None:
         """Read what is not known of the inputs, so that they can be compared by content."""
         before = self.key.inputs.as_dict()
@@ -147,6 +160,8 @@ class Unfinished:
 
     def _finished(self, there: dict[str, Any]) -> str:
         """What a dead run has finished, in words; empty for nothing."""
+        if self._manifest() is not None:
+            return "all of it"
         if not there.get("resume", self.resume):
             return ""  # its parts are of use to nobody
         try:

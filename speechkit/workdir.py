@@ -161,6 +161,8 @@ class Output:
         try:
             self._recover()
             self._read_key()
+            if not self.force and self._unfinished.is_whole_of(self.key):
+                self._put_in_place()
             self.up_to_date = self._check_existing()
             if not self.up_to_date:
                 self.resumed = self._unfinished.open(self.force, self.beside)
@@ -273,12 +275,16 @@ class Output:
             **self.notes,
             "outputs": outputs,
         }
-        text = json.dumps(manifest, indent=2, default=str) + "\n"
-        (self.path / MANIFEST).write_text(text, encoding="utf-8")
         files.fsync_tree(self.path)
+        with files.atomic_write(self.path / MANIFEST) as file:  # says that all the rest is whole
+            file.write(json.dumps(manifest, indent=2, default=str) + "\n")
         # Only now: a disk that is full to the last byte has not cost the finished parts.
+        self._put_in_place()
+
+    def _put_in_place(self) -> None:
+        """Rename the folder, which is whole; a run that is cut off here is finished by the next."""
         files.remove_tree(self.scratch)
-        key_file.unlink(missing_ok=True)
+        self._unfinished.key_file.unlink(missing_ok=True)
         files.fsync_dir(self.path)
         if self.final.exists():
             self.final.rename(self._old)

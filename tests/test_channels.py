@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from conftest import voice
 
 from speechkit import audio, log
 from speechkit.audio_stream import read_blocks
-from speechkit.channels import CANCELLED, choose, louder
+from speechkit.channels import CANCELLED, louder
 
 RATE = 16000
 
@@ -56,8 +55,8 @@ def test_parts_and_blocks_are_as_the_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole, stereo[:, 0].astype(np.float32))
     np.testing.assert_array_equal(audio.read(path, start=0.1, end=0.7)[0], whole[1600:11200])
     np.testing.assert_array_equal(np.concatenate(list(read_blocks(path, 0.3))), whole)
-    with soundfile.SoundFile(io.BytesIO(path.read_bytes())) as piped:  # it has no name to open
-        assert choose(piped, piped.read(1000, always_2d=True)) == 0
+    piped, _ = audio.read(audio.Pipe(f"cat {path}"), start=0.1, end=0.7)  # it has no name to open
+    np.testing.assert_array_equal(piped, whole[1600:11200])
 
 
 def test_what_does_not_cancel_is_averaged(tmp_path: Path) -> None:

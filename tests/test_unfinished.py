@@ -179,6 +179,38 @@ def test_which_batch_sizes_a_run_can_go_on_with() -> None:
         assert json.dumps(old) == before
 
 
+@pytest.mark.parametrize("at", ["the parts go", "the key goes", "the rename"])
+def test_a_run_killed_as_it_ends_is_finished_by_the_next(
+    begun: Path, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, name = {
+        "the parts go": ("speechkit.files", "remove_tree"),
+        "the key goes": ("pathlib.Path", "unlink"),
+        "the rename": ("pathlib.Path", "rename"),
+    }[at]
+    final = begun / "exp" / "x" / "seed0"
+
+    def killed(*_: Any, **__: Any) -> None:
+        raise SystemExit  # nothing is cleaned up behind it, see below
+
+    out = output(begun)
+    with out, monkeypatch.context() as patch:
+        out.path.joinpath("weights").write_text("trained")
+        patch.setattr(out._unfinished, "remove", lambda **_: None)
+        patch.setattr(f"{owner}.{name}", killed)
+        with pytest.raises(SystemExit):
+            out._commit()
+        out.up_to_date = True  # the dead process does nothing more
+    assert not final.exists() and out.path.exists()
+    with pytest.raises(UserError, match="all of it"), output(begun, params={"epochs": 9}):
+        pass
+    with output(begun) as again:
+        assert again.up_to_date
+    assert (final / "weights").read_text() == "trained"
+    assert sorted(p.name for p in final.iterdir()) == ["manifest.json", "weights"]
+    assert not out.path.exists()
+
+
 def test_parts_outside_an_output_are_not_noted(tmp_path: Path) -> None:
     note_finished(tmp_path / "last.ckpt", "epoch 1 of 2")
     assert list(tmp_path.iterdir()) == []
