@@ -166,13 +166,15 @@ class _Card(msgspec.Struct):
 
 
 def _probabilities(path: Path, line: str, states: int) -> list[float]:
-    """One for each state, from below 1."""
+    """One for each state."""
     try:
         found = [float(value) for value in line.split()]
     except ValueError:
         found = []
-    if len(found) != states or not all(0 <= value < 1 for value in found):
-        raise UserError(f"{path}: 'stay' is not a probability of each state.", trained.TRAIN_AGAIN)
+    if len(found) != states or not all(0 <= value <= 1 for value in found):
+        raise UserError(
+            f"{path}: 'stay' is not a number for each state from 0 to 1.", trained.TRAIN_AGAIN
+        )
     return found
 
 

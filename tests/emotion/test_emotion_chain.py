@@ -324,4 +324,4 @@ def test_a_damaged_model(run, made):
     assert done.code == 2 and "cannot be read" in done.err
     (folder / "config.yaml").write_text("kind: emotion\nmodel: functionals\n")
     done = run("evaluate", "emotion", "-C", made, "--name", "damaged")
-    assert done.code == 2 and "is damaged" in done.err
+    assert done.code == 2 and "required field `upstream`" in done.err
