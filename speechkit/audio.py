@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit import names
 from speechkit.errors import AudioError
 from speechkit.log import note_once
 
@@ -182,8 +183,10 @@ def check_whole(path: str | Path) -> None:
     except ValueError as error:  # a NUL byte in the name
         raise AudioError(f"{str(path)!r} cannot be the name of a file.", kind="missing") from error
     except OSError as error:
-        kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
-        raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.", kind=kind) from error
+        if isinstance(error, FileNotFoundError):
+            reason, remedy = names.missing(path)
+            raise AudioError(f"{path}: {reason}.", remedy, "missing") from error
+        raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.") from error
     if path.is_dir():
         raise AudioError(f"{path}: is a folder, not an audio file.")
     if size == 0:

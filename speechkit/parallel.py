@@ -61,6 +61,20 @@ class _Failure:
     reason: str
     remedy: str
     trace: str | None  # set for bugs, not for errors of the user's input
+    shared: bool = False  # not of the item
+
+
+class SharedError(UserError):
+    """What all items need cannot be had: none of them is to blame, and none can be done."""
+
+
+@contextmanager
+def needed_by_all() -> Iterator[None]:
+    """A UserError inside is one of what all items need (a model), not of the item at hand."""
+    try:
+        yield
+    except UserError as error:
+        raise SharedError(error.problem, error.remedy) from error
 
 
 class WorkerError(RuntimeError):
@@ -100,7 +114,8 @@ def map_items(
         unit: unit of the progress.
 
     Raises:
-        UserError: an item failed for a reason that is the user's to mend, or a worker died.
+        UserError: an item failed for a reason that is the user's to mend, a worker died, or
+            (whatever ``on_error`` says) what all items need cannot be had.
         WorkerError: an item failed for another reason.
     """
     require_choice("--on-error", on_error, ("stop", "skip"))
@@ -169,7 +184,7 @@ def _run_one(function: Callable[[Item], Result], item: Item) -> Result | _Failur
     try:
         return function(item)
     except UserError as error:
-        return _Failure(error.problem, error.remedy, None)
+        return _Failure(error.problem, error.remedy, None, isinstance(error, SharedError))
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (28, 122):  # disk full, quota
             raise
@@ -183,6 +198,8 @@ def _run_chunk(
 
 
 def _report(item: Item, failure: _Failure, on_error: str, name: Callable[[Item], str]) -> None:
+    if failure.shared:
+        raise UserError(failure.reason, failure.remedy)
     if on_error == "skip":
         log.logger.warning(f"skipped {name(item)}: {failure.reason}")
     elif failure.trace is None:

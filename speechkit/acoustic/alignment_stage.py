@@ -17,6 +17,7 @@ from speechkit.errors import UserError
 from speechkit.files import atomic_write
 from speechkit.kaldi import data
 from speechkit.log import logger
+from speechkit.parallel import needed_by_all
 from speechkit.parts import map_parts, split
 from speechkit.pronunciation.labels import score_files
 from speechkit.pronunciation.set_words import Words, words_of_set
@@ -99,6 +100,7 @@ def align_set(
 
 
 @lru_cache(maxsize=1)
+@needed_by_all()
 def _model(am: str, root: Path, device: str) -> AcousticModel:
     """The model of a worker process, loaded once."""
     return load_model(am, WorkDir(root), device)

@@ -18,6 +18,7 @@ from speechkit.acoustic.phones import ARPABET, pure
 from speechkit.acoustic.spoken import normalise_text, number_words
 from speechkit.errors import UserError, closest
 from speechkit.log import logger
+from speechkit.names import composed
 
 __all__ = ["Lexicon", "normalise_text", "number_words"]
 
@@ -71,8 +72,9 @@ class Lexicon:
             UserError: names every word that no lexicon has (guessing off), or the first that
                 espeak-ng cannot say.
         """
-        found = [self._find(word.upper()) for word in words]
-        missing = sorted({w.upper() for w, f in zip(words, found, strict=True) if not f})
+        words = [composed(word).upper() for word in words]
+        found = [self._find(word) for word in words]
+        missing = sorted({w for w, f in zip(words, found, strict=True) if not f})
         if missing and not self.guess:
             some = ", ".join(missing[:20]) + (", ..." if len(missing) > 20 else "")
             raise UserError(
@@ -83,7 +85,7 @@ class Lexicon:
         for word in missing:
             self._known[word] = [g2p.pronounce(word)]
             self.guessed.add(word)
-        return [list(self._known[word.upper()]) for word in words]
+        return [list(self._known[word]) for word in words]
 
     def report(self) -> None:
         """Warn about the words that espeak-ng pronounced, if there are any."""
@@ -149,7 +151,7 @@ def read_lexicon(file: Path) -> dict[str, list[Pronunciation]]:
             continue
         if phones and phones[0][0].isdigit():
             phones = phones[1:]
-        known = table.setdefault(word.upper(), [])
+        known = table.setdefault(composed(word).upper(), [])
         if (entry := _check_phones(phones, f"{file}:{number}: '{line.strip()}'")) not in known:
             known.append(entry)
     if not table:

@@ -102,6 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
     log.setup()
     log.forget_notes()
     try:
+        _no_nul(sys.argv[1:] if arguments is None else arguments)
         code = app(arguments, prog_name="speechkit", standalone_mode=False)
         if code == INTERRUPTED:  # Typer has caught the interrupt itself
             raise KeyboardInterrupt
@@ -125,6 +126,11 @@ def main(arguments: list[str] | None = None) -> int:
     return USER_ERROR
 
 
+def _no_nul(arguments: list[str]) -> None:
+    if odd := next((word for word in arguments if "\0" in word), None):
+        raise UserError(f"The argument {odd!r} holds a NUL character.", "No name or path has one.")
+
+
 def _system_error(error: OSError) -> int:
     """A full disk or a missing permission is the user's to mend; the rest is a bug."""
     where = f" ({error.filename})" if error.filename else ""
@@ -134,6 +140,12 @@ def _system_error(error: OSError) -> int:
         _say(
             f"No permission{where}: {error.strerror}.",
             "Ask for access to it, or choose a working directory of your own with -C DIR.",
+        )
+    elif error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        _say(
+            f"A file cannot be reached{where}: {error.strerror}.",
+            "A name can have 255 bytes (letters other than a to z need 2 to 4 each, and some names "
+            "get an ending), a path 4096; links may not lead in circles.",
         )
     elif error.errno == errno.EPIPE:  # `speechkit ... | head`
         sys.stderr.close()

@@ -35,7 +35,12 @@ def _tasks() -> None:
 @app.command("separation")
 def predict_separation(
     recordings: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Audio: WAV, FLAC, OGG or MP3.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Audio: WAV, FLAC, OGG or MP3.",
+            callback=options.as_on_disk,
+        ),
     ],
     model: Annotated[
         str,

@@ -12,7 +12,12 @@ from speechkit.cli import options
 
 def predict_emotion(
     recordings: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Audio: WAV, FLAC, OGG or MP3.")
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="Audio: WAV, FLAC, OGG or MP3.",
+            callback=options.as_on_disk,
+        ),
     ],
     model: Annotated[
         str, typer.Option("--model", help="Name under exp/emotion/, or a folder of a trained one.")

@@ -19,6 +19,7 @@ def predict_pronunciation(
         typer.Argument(
             metavar="[FILE...]",
             help="Audio: WAV, FLAC, OGG or MP3; none where --trans lists them.",
+            callback=options.as_on_disk,
             show_default=False,
         ),
     ] = None,

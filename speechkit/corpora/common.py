@@ -15,6 +15,7 @@ import numpy as np
 from speechkit.audio import SUFFIXES
 from speechkit.errors import UserError
 from speechkit.log import logger
+from speechkit.names import composed, on_disk, spelled
 from speechkit.pronunciation.scores import RaterScores, Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
@@ -91,8 +92,8 @@ class Corpus:
 
 
 def full_path(path: Path) -> Path:
-    """Absolute path without ``..`` or ``~``, symbolic links kept."""
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() follows links
+    """Absolute path without ``..`` or ``~``, symbolic links kept, as the disk spells it."""
+    return on_disk(Path(os.path.abspath(path.expanduser())))  # noqa: PTH100 - resolve() follows links
 
 
 def require_folder(path: Path, layout: str) -> Path:
@@ -166,20 +167,24 @@ def utterance_id(speaker: str, *parts: str) -> str:
 
 
 class Names:
-    """Makes ids of names: spaces and slashes become ``_``, which is said once at the end."""
+    """Makes ids of names, in the composed form.
+
+    Spaces and slashes become ``_``, which is said once at the end.
+    """
 
     def __init__(self) -> None:
         self._changed: dict[str, str] = {}
 
     def clean(self, name: str) -> str:
         """``name`` as it can stand in an id."""
+        name = composed(name)
         cleaned = _NOT_IN_IDS.sub("_", name.strip())
         if cleaned != name:
             self._changed[name] = cleaned
         return cleaned
 
     def speakers(self, names: Iterable[str]) -> dict[str, str]:
-        """Name -> speaker id.
+        """Name -> speaker id; a name in two forms is one speaker, which is said.
 
         Raises:
             UserError: two names become one id.
@@ -188,7 +193,10 @@ class Names:
         owner: dict[str, str] = {}
         for name in names:
             cleaned = self.clean(name)
-            if owner.setdefault(cleaned, name) != name:
+            before = owner.setdefault(cleaned, name)
+            if before != name and composed(before) == composed(name):
+                logger.warning(f"'{spelled(before)}' and '{spelled(name)}' are one speaker.")
+            elif before != name:
                 raise UserError(
                     f"The speakers '{owner[cleaned]}' and '{name}' would both be '{cleaned}' "
                     "(ids cannot hold spaces or slashes).",
@@ -225,6 +233,11 @@ def read_lines(path: Path) -> list[str]:
     return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
+def is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a first line begins with the names of columns, in any case."""
+    return [cell.lower() for cell in cells[: len(names)]] == list(names)
+
+
 def parse_gender(value: str, where: str) -> str:
     """``m`` or ``f`` from m, f, male, female in any case; UserError that names ``where``."""
     gender = GENDERS.get(value.strip().lower())
@@ -241,8 +254,8 @@ def read_gender(path: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), 1):
-        fields = [value.strip() for value in line.split("\t")]
-        if not line.strip() or (number == 1 and fields == ["speaker", "gender"]):
+        fields = [composed(value.strip()) for value in line.split("\t")]
+        if not line.strip() or (number == 1 and is_header(fields, ("speaker", "gender"))):
             continue
         if len(fields) != 2:
             raise UserError(

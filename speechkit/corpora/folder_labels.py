@@ -9,6 +9,7 @@ from pathlib import Path
 from speechkit.corpora.common import Item, full_path, read_lines
 from speechkit.errors import UserError, closest
 from speechkit.log import logger
+from speechkit.names import composed
 
 KEYS = ("utt", "path")
 COLUMNS = ("emotion", "intensity", "statement")
@@ -70,9 +71,9 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     header: tuple[str, ...] = ("utt", "emotion")
     rows: list[tuple[int, list[str]]] = []
     for number, line in enumerate(read_lines(path), 1):
-        cells = [" ".join(cell.split()) for cell in line.split("\t")]
-        if number == 1 and cells[0] in KEYS:
-            header = _header(path, cells)
+        cells = [composed(" ".join(cell.split())) for cell in line.split("\t")]
+        if number == 1 and cells[0].lower() in KEYS:
+            header = _header(path, [name.lower() for name in cells])
         elif line.strip():
             if len(cells) != len(header) or not cells[0]:
                 raise UserError(
@@ -98,7 +99,7 @@ def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
 
 def _names(items: Sequence[Item]) -> dict[str, str]:
     """Utterance id and absolute path of the audio -> utterance id."""
-    names = {os.path.normpath(item.audio): item.utterance for item in items}
+    names = {composed(os.path.normpath(item.audio)): item.utterance for item in items}
     return names | {item.utterance: item.utterance for item in items}
 
 
@@ -106,7 +107,8 @@ def _find(name: str, known: Mapping[str, str], folders: Sequence[Path]) -> str |
     if name in known:
         return known[name]
     for folder in folders:  # joining drops the folder in front of an absolute path
-        found = known.get(os.path.normpath(os.path.join(folder, name)))  # noqa: PTH118
+        joined = os.path.join(folder, name)  # noqa: PTH118
+        found = known.get(composed(os.path.normpath(joined)))
         if found is not None:
             return found
     return None

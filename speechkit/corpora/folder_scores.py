@@ -89,7 +89,7 @@ def _tables(path: Path) -> dict[str, Path]:
         raise UserError(f"{path} does not exist.", f"Expected: {FORM}.")
     if path.suffix.lower() == ".json":
         return {}
-    columns = (read_lines(path) or [""])[0].split("\t")
+    columns = (read_lines(path) or [""])[0].lower().split("\t")
     if "utt" not in columns:
         raise UserError(f"{path}:1: there is no column 'utt'.", f"Expected: {FORM}.")
     return {"phone" if "phone" in columns else "word" if "word" in columns else "utterance": path}

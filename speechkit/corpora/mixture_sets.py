@@ -102,7 +102,7 @@ def write_sets(
 
 
 def _check(planned: MixtureCorpusSet) -> None:
-    check_name("set", planned.name)
+    planned.name = check_name("set", planned.name)
     if not planned.planned:
         raise UserError(f"The set '{planned.name}' would have no mixtures.")
     first: dict[str, str] = {}

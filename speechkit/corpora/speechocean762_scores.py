@@ -18,6 +18,7 @@ from speechkit.corpora.scored import Problems
 from speechkit.errors import DataError
 from speechkit.kaldi.data import read_table
 from speechkit.log import logger
+from speechkit.names import composed
 from speechkit.pronunciation.label_tables import range_problem
 from speechkit.pronunciation.scores import LEVELS, PhoneScore, Scales, Scores, WordScores
 
@@ -44,6 +45,7 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
         raise DataError(f"{path} cannot be read as JSON: {error}.", "Copy it again.") from None
     if not isinstance(loaded, dict):
         raise DataError(f"{path} is not a JSON object {{utterance: scores}}.")
+    loaded = {composed(name): value for name, value in loaded.items()}
     scores = Scores(scales=scales)
     for name in sorted(set(wanted) & loaded.keys(), key=str.encode):
         entry = _Entry(name, scales, problems)
@@ -54,7 +56,10 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
             continue
         if words:
             scores.words[name] = [
-                WordScores(str(word.get("text", "")), entry.values("word", word, f" word {index}"))
+                WordScores(
+                    composed(str(word.get("text", ""))),
+                    entry.values("word", word, f" word {index}"),
+                )
                 for index, word in enumerate(words)
             ]
         phones = [entry.phones(index, word) for index, word in enumerate(words)]

@@ -78,7 +78,7 @@ def write_corpus(
 
 def check_set(planned: CorpusSet) -> None:
     """Raise UserError if a set cannot be written; warn if Kaldi's own tools would refuse it."""
-    check_name("set", planned.name)
+    planned.name = check_name("set", planned.name)
     if not planned.items:
         raise UserError(f"The set '{planned.name}' would have no utterances.")
     first: dict[str, Item] = {}

@@ -26,6 +26,7 @@ from speechkit.errors import UserError
 from speechkit.kaldi.data import Utterance
 from speechkit.log import logger
 from speechkit.manifest import MANIFEST
+from speechkit.parallel import needed_by_all
 from speechkit.parts import map_parts, split
 from speechkit.text import write_skipped, write_tsv
 from speechkit.training.loading import durations
@@ -118,6 +119,7 @@ def make_batches(utterances: Sequence[Utterance], batch_seconds: float) -> list[
 
 
 @lru_cache(maxsize=1)
+@needed_by_all()
 def _encoder(folder: str, layers: str, device: str) -> Encoder:
     encoder = load_encoder(folder, device)
     encoder_network.take_layer(encoder, layers)

@@ -13,6 +13,7 @@ import torch
 from speechkit.emotion import encoder_files
 from speechkit.emotion.data import MAX_SECONDS
 from speechkit.errors import UserError
+from speechkit.names import composed
 from speechkit.workdir import WorkDir
 
 TABLE, INDEX, CARD = "hidden.npy", "index.tsv", "hidden.json"
@@ -121,10 +122,10 @@ def read(folder: Path) -> Hidden:
         card = json.loads((folder / CARD).read_text(encoding="utf-8"))
         values = np.load(folder / TABLE, mmap_mode="r", allow_pickle=False)
         lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()[1:]
-        rows = [line.split("\t") for line in lines]
+        rows = [composed(line).split("\t") for line in lines]
         missing = folder / "skipped.tsv"
         left = missing.read_text(encoding="utf-8").splitlines()[1:] if missing.is_file() else []
-        skipped = dict(line.split("\t", 1) for line in left)
+        skipped = dict(composed(line).split("\t", 1) for line in left)
         first = {utt: int(row) for utt, row, _ in rows}
         frames = {utt: int(count) for utt, _, count in rows}
     except (OSError, ValueError, KeyError) as error:

@@ -18,8 +18,10 @@ from speechkit.emotion.windows import Cut, is_silent, windows
 from speechkit.errors import UserError, require_choice
 from speechkit.files import atomic_write, make_dirs
 from speechkit.log import logger
+from speechkit.parallel import SharedError
 from speechkit.progress import progress
 from speechkit.text import write_tsv
+from speechkit.trained import refuse_path
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
 
@@ -150,6 +152,8 @@ def predict(
     for recording, files in planned.items():
         try:
             done.append(_judge(predictors, recording, files, options))
+        except SharedError:
+            raise
         except UserError as error:
             named = str(recording) in error.problem
             problem = error.problem if named else f"{recording}: {error.problem}"
@@ -174,6 +178,7 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
         return [path]
     found = sorted(p.parent for p in path.glob(f"**/seed*/{model_folder.CONFIG}"))
     if not path.is_dir() or not found:
+        refuse_path(model)
         found = [folder for _, _, folder in model_folder.find_models(workdir, model)]
     if len(found) > 1 and not ensemble:
         logger.info(

@@ -3,7 +3,8 @@
 A data directory (a *set*) holds ``wav.scp``, ``utt2spk`` and optionally ``segments``,
 ``text``, ``spk2utt``, ``utt2dur``, ``spk2gender``, and label files of a task: lines of
 ``key value...``, UTF-8, sorted by key in byte order (C locale).
-Relative audio paths are relative to the working directory.
+Relative audio paths are relative to the working directory. Everything but paths is read in one
+Unicode form (see :mod:`speechkit.names`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from speechkit.errors import DataError
+from speechkit.kaldi.segments import Segment, SegmentError
+from speechkit.names import byte_order, check_path, composed, on_disk
 
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")
 
@@ -89,11 +92,12 @@ def read_table(path: Path) -> dict[str, str]:
     for number, line in enumerate(lines if lines != [""] else [], 1):
         key, *rest = line.split(maxsplit=1)[:2] or [""]
         value = rest[0].strip() if rest else ""
+        key = composed(key)
         if not key or not (value or path.name == "text"):
             raise DataError(f"{path}:{number}: expected 'key value', found '{line}'.", _SEE)
         if key in table:
             raise DataError(f"{path}:{number}: the key '{key}' comes twice.", _SEE)
-        table[key] = value
+        table[key] = value if path.suffix == ".scp" else composed(value)
     return table
 
 
@@ -125,7 +129,9 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
                 "Convert the audio to files, or, if you trust this file, give --allow-pipes to "
                 "a stage that has it.",
             )
-    wavs = {key: wav if wav.endswith("|") else str(root / wav) for key, wav in wavs.items()}
+        if problem := check_path(wav):
+            raise DataError(f"{path / 'wav.scp'}: '{key}' has no possible path: {problem}.", _SEE)
+    wavs = {key: wav if wav.endswith("|") else _audio(root, wav) for key, wav in wavs.items()}
     parts = _segments(path, wavs)
     _agree(path, set(parts), set(speakers))
     utterances = [Utterance(utt, wav, speakers[utt], a, b) for utt, (wav, a, b) in parts.items()]
@@ -143,6 +149,11 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
     )
 
 
+def _audio(root: Path, wav: str) -> str:
+    path = root / wav
+    return str(path if wav.isascii() else on_disk(path))
+
+
 def _durations(file: Path, table: Mapping[str, str]) -> dict[str, float]:
     try:
         return {key: float(value) for key, value in table.items()}
@@ -157,21 +168,14 @@ def _segments(path: Path, wavs: Mapping[str, str]) -> dict[str, tuple[str, float
         return {key: (wav, 0.0, None) for key, wav in wavs.items()}
     parts: dict[str, tuple[str, float, float | None]] = {}
     for number, (utterance, value) in enumerate(read_table(file).items(), 1):
-        fields = value.split()
         try:
-            recording, start, end = fields[0], float(fields[1]), float(fields[2])
-        except (IndexError, ValueError):
-            raise DataError(
-                f"{file}:{number}: expected 'utterance recording start end', "
-                f"found '{utterance} {value}'."
-            ) from None
-        if recording not in wavs:
-            raise DataError(f"{file}:{number}: recording '{recording}' is not in wav.scp.", _SEE)
-        if not start >= 0:
-            raise DataError(f"{file}:{number}: '{utterance}' starts at {start} s.", _SEE)
-        if end != -1 and not end > start:  # Kaldi writes -1 for "to the end"
-            raise DataError(f"{file}:{number}: '{utterance}' ends ({end}) before it starts.", _SEE)
-        parts[utterance] = (wavs[recording], start, None if end == -1 else end)
+            part = Segment.parse(value)
+        except SegmentError as error:
+            raise DataError(f"{file}:{number}: '{utterance} {value}': {error}.", _SEE) from None
+        if part.recording not in wavs:
+            message = f"{file}:{number}: recording '{part.recording}' is not in wav.scp."
+            raise DataError(message, _SEE)
+        parts[utterance] = (wavs[part.recording], part.start, part.end)
     return parts
 
 
@@ -199,7 +203,7 @@ def write_table(path: Path, table: Mapping[str, str] | Iterable[tuple[str, str]]
     """
     rows = table.items() if isinstance(table, Mapping) else table
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for key, value in sorted(rows, key=lambda row: row[0].encode()):
+        for key, value in sorted(rows, key=lambda row: byte_order(row[0])):
             if key.split() != [key] or "\n" in value or "\r" in value:
                 raise DataError(
                     f"{path}: '{key}' with the value '{value}' cannot be a line of a Kaldi table.",
@@ -236,17 +240,17 @@ def order_clashes(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
 
     Kaldi's tools expect both orders to agree, which ids that begin with the speaker ensure.
     """
-    ordered = sorted(speakers, key=str.encode)
+    ordered = sorted(speakers, key=byte_order)
     return [
         (before, after)
         for before, after in pairwise(ordered)
-        if speakers[before].encode() > speakers[after].encode()
+        if byte_order(speakers[before]) > byte_order(speakers[after])
     ]
 
 
 def invert(speakers: Mapping[str, str]) -> dict[str, str]:
     """``utt2spk`` -> ``spk2utt``."""
     found: dict[str, list[str]] = {}
-    for utterance in sorted(speakers, key=str.encode):
+    for utterance in sorted(speakers, key=byte_order):
         found.setdefault(speakers[utterance], []).append(utterance)
     return {speaker: " ".join(utterances) for speaker, utterances in found.items()}

@@ -12,8 +12,10 @@ from speechkit import files, workdir
 from speechkit.errors import UserError
 from speechkit.kaldi import lenient, subset, validate
 from speechkit.kaldi.lenient import Row, show
+from speechkit.names import byte_order, composed
 
 BACKUP = ".backup"
+FORM = "wrote names in the composed form"
 _GENDERS = {"male": "m", "m": "m", "female": "f", "f": "f"}
 
 
@@ -68,7 +70,8 @@ def fix(
     used, and lines (of label files too) of unknown utterances and speakers; makes ``spk2utt``
     from ``utt2spk``; corrects durations in ``utt2dur`` from the audio, and ``male``/``female``
     to ``m``/``f``.
-    Two different lines for one key, and bytes that are not UTF-8, are left to the user.
+    Two different lines for one key, and bytes that are not UTF-8, are left to the user, and the
+    whole set is where two different utterances would get one name.
 
     Args: as for :func:`speechkit.kaldi.validate.check`.
 
@@ -91,7 +94,7 @@ def fix(
         names = lenient.table_names(folder)
         before = _keys(folder, names)
         tables = {name: _clean(lenient.read(folder / name), log) for name in names}
-        _require(folder, tables)
+        _require(folder, tables, found)
         _drop(folder, tables, found, log)
         _correct(tables, found, log)
         contents = _tables_as_bytes(tables) | _label_files(folder, before, tables, log)
@@ -101,7 +104,12 @@ def fix(
         lock.release()
 
 
-def _require(folder: Path, tables: dict[str, list[Row]]) -> None:
+def _require(folder: Path, tables: dict[str, list[Row]], found: validate.Report) -> None:
+    for problem in found.problems:
+        if problem.kind == "one-name":
+            raise UserError(
+                f"{folder} was left as it is: {problem.where}: {problem.message}.", problem.remedy
+            )
     for name in ("wav.scp", "utt2spk"):
         if not tables.get(name):
             raise UserError(
@@ -119,6 +127,7 @@ def _clean(table: lenient.Table, log: _Log) -> list[Row]:
         ("blank-line", "dropped blank lines"),
         ("bom", "took off the byte order mark"),
         ("no-newline", "ended the last line"),
+        ("form", FORM),
     ):
         for _ in range(Counter(fault[0] for fault in table.faults)[kind]):
             log.add(table.name, what, "")
@@ -132,7 +141,7 @@ def _clean(table: lenient.Table, log: _Log) -> list[Row]:
         else:
             kept[row.key, value] = Row(row.number, row.key, value)
     rows = list(kept.values())
-    ordered = sorted(rows, key=lambda row: lenient.sort_key(row.key))
+    ordered = sorted(rows, key=lambda row: byte_order(row.key))
     if ordered != rows:
         log.add(table.name, "sorted", "")
     return ordered
@@ -179,7 +188,7 @@ def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) ->
     before = {row.key: row.value for row in tables.get("spk2utt", [])}
     if before != made:
         log.add("spk2utt", "made again from utt2spk", "")
-    ordered = sorted(made, key=lenient.sort_key)
+    ordered = sorted(made, key=byte_order)
     tables["spk2utt"] = [Row(0, speaker, made[speaker]) for speaker in ordered]
     wrong = {problem.line for problem in found.problems if problem.kind == "duration"}
     if "utt2dur" in tables:
@@ -231,9 +240,15 @@ def _label_files(
             entries = subset.Entries.read(path, before)
         except UnicodeDecodeError:
             continue
-        for key in entries.dropped(kept) if entries.certain else ():
+        text, gone = entries.text, entries.dropped(kept) if entries.certain else []
+        for key in gone:
             log.add(path.name, f"dropped entries of unusable or unknown {entries.kind}", key)
-            contents[path.name] = entries.part(kept).encode()
+            text = entries.part(kept)
+        if entries.form_fault():
+            log.add(path.name, FORM, "")
+            text = composed(text)
+        if text != entries.text:
+            contents[path.name] = text.encode()
     return contents
 
 

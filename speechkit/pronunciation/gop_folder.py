@@ -19,6 +19,7 @@ from typing import Any
 
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkTable
+from speechkit.names import composed
 from speechkit.text import write_tsv
 
 ROW_COLUMNS = (
@@ -144,7 +145,7 @@ def _read_rows(path: Path) -> dict[str, list[Row]]:
                 )
             except ValueError as error:
                 raise DataError(f"{path}:{number}: {error}.") from None
-            rows.setdefault(utterance, []).append(row)
+            rows.setdefault(composed(utterance), []).append(row)
     return rows
 
 

@@ -10,9 +10,10 @@ from typing import TypeVar
 import numpy as np
 
 from speechkit import audio
-from speechkit.corpora.common import read_lines
+from speechkit.corpora.common import is_header, read_lines
 from speechkit.errors import UserError, require_choice
 from speechkit.log import logger
+from speechkit.names import check_path, composed, on_disk
 
 SILENT_DB = -60.0
 MIN_SECONDS = 0.1
@@ -51,10 +52,11 @@ def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
     keys: dict[str, str] = {}
     for path, words in table.items():
         for key in (str(path.resolve()), path.name, path.stem):
-            keys.setdefault(key, words)
+            keys.setdefault(composed(key), words)
     found = []
     for file in files:
-        given = [keys[k] for k in (str(file.resolve()), file.name, file.stem) if k in keys]
+        names = (composed(name) for name in (str(file.resolve()), file.name, file.stem))
+        given = [keys[name] for name in names if name in keys]
         if not given:
             raise UserError(f"{trans} has no text for {file}.", "Add a line 'path<TAB>text'.")
         found.append(Job(file, given[0]))
@@ -66,14 +68,16 @@ def read_trans(trans: Path) -> dict[Path, str]:
     table: dict[Path, str] = {}
     for number, line in enumerate(read_lines(trans), 1):
         name, tab, text = line.partition("\t")
-        if not line.strip() or (number == 1 and name.strip() == "path"):
+        if not line.strip() or (number == 1 and is_header([name.strip()], ["path"])):
             continue
         if not tab or not name.strip() or not text.strip():
             raise UserError(
                 f"{trans}:{number}: expected 'path<TAB>text', found '{line[:200]}'.",
                 "Separate the path from the text by a tab.",
             )
-        path = trans.parent / Path(name.strip()).expanduser()
+        if problem := check_path(name):
+            raise UserError(f"{trans}:{number}: the path cannot be: {problem}.")
+        path = on_disk(trans.parent / Path(name.strip()).expanduser())
         if path in table:
             raise UserError(f"{trans}:{number}: {path} comes twice.")
         table[path] = text.strip()
