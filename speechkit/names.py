@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import unicodedata
+from functools import lru_cache
 from pathlib import Path
 
 MOST_BYTES = 255  # of a file name, on all common file systems
@@ -43,12 +44,26 @@ def on_disk(path: Path) -> Path:
         return path
     found = Path(path.anchor)
     for part in path.parts[len(found.parts) :]:
-        forms = (part, *(unicodedata.normalize(form, part) for form in ("NFC", "NFD")))
-        here = next((found / form for form in forms if _there(found / form)), None)
-        if here is None:
+        if not _there(found / part):
+            part = "" if part.isascii() else _entry(found, part)
+        if not part:
             return path
-        found = here
+        found /= part
     return found
+
+
+def _entry(folder: Path, name: str) -> str:
+    """A name as the folder has it; empty if it has none."""
+    try:
+        return _entries(folder, folder.stat().st_mtime_ns).get(composed(name), "")
+    except (OSError, ValueError):
+        return ""
+
+
+@lru_cache(maxsize=16)
+def _entries(folder: Path, _changed: int) -> dict[str, str]:
+    """Composed form -> name, of what is in a folder that was changed then."""
+    return {composed(path.name): path.name for path in folder.iterdir()}
 
 
 def _there(path: Path) -> bool:

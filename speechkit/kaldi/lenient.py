@@ -101,8 +101,8 @@ def read(path: Path) -> Table:
         table.rows.append(row)
         order.append((number, given))
         names = [given] if is_path or line.isascii() else [given, *value.split()]
-        if message := next(filter(None, (forms.fault(name, number) for name in names)), ""):
-            table.faults.append(("form", number, message))
+        if faults := [*filter(None, (forms.fault(name, number) for name in names))]:
+            table.faults.append(("form", number, "; ".join(faults[:2])))
         if not value:
             kind = "empty-text" if table.name == "text" else "no-value"
             table.faults.append((kind, number, f"'{show(given)}' has nothing after it"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from speechkit import audio
 from speechkit.errors import AudioError
 from speechkit.kaldi.lenient import Row
+from speechkit.names import on_disk
 from speechkit.parallel import map_items
 
 _AUDIO_KINDS = {"missing", "empty", "cut", "nan"}
@@ -31,7 +32,7 @@ def look_at(
     source: dict[str, str] = {}
     for row in rows:
         if not row.value.endswith("|"):
-            source[row.key] = str(root / row.value)
+            source[row.key] = str(on_disk(root / row.value))
         elif allow_pipes and decode:
             source[row.key] = row.value
     items = sorted({value for value in source.values() if value})
