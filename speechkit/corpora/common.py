@@ -56,6 +56,7 @@ class CorpusSet:
         raters: what each rater gave; other utterances may be in it too.
         tables: further Kaldi tables by file name, utterance -> value, as ``utt2emotion``;
             other utterances may be in them too.
+        files: further files by name: their content.
         examine: (utterances, processes) -> what the manifest notes of them; called when the
             set is written.
         params: what determines this set, beside the parameters of the whole corpus.
@@ -69,6 +70,7 @@ class CorpusSet:
     scores: Scores | None = None
     raters: RaterScores = field(default_factory=dict)
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     examine: Callable[[Sequence[Item], int], dict[str, Any]] | None = None
     params: dict[str, Any] = field(default_factory=dict)
 

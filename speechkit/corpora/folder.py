@@ -26,7 +26,8 @@ from speechkit.corpora.folder_labels import read_labels
 from speechkit.corpora.folder_raters import read_raters
 from speechkit.corpora.folder_scores import read_scores
 from speechkit.corpora.parting import parse_split, split_speakers
-from speechkit.errors import UserError, closest
+from speechkit.errors import UserError, closest, require_choice
+from speechkit.kaldi import label_case
 from speechkit.log import logger
 from speechkit.names import check_path, composed, missing
 
@@ -46,6 +47,7 @@ def read_corpus(
     scales: str = "",
     labels: Path | None = None,
     raters: Path | None = None,
+    case: str = label_case.STOP,
 ) -> Corpus:
     """Read own data into one set, or into several with different speakers.
 
@@ -61,11 +63,13 @@ def read_corpus(
         labels: table of emotions (see :mod:`speechkit.corpora.folder_labels`).
         raters: table of what each rater gave; without scores of utterances, their means are
             these (see :mod:`speechkit.corpora.folder_raters`).
+        case: of emotions that differ in it only (see :func:`folder_labels.read_labels`).
 
     Raises:
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
             that cannot be read or do not fit.
     """
+    require_choice(label_case.FLAG, case, label_case.MODES)
     path = full_path(path)
     shares = parse_split(split) if split else {set_name: 1.0}
     names = Names()
@@ -85,8 +89,12 @@ def read_corpus(
         params.update(scales=scales)
     if labels is not None:
         base = path if path.is_dir() else path.parent
-        whole.items, whole.tables = read_labels(labels, whole.items, base)
+        whole.items, whole.tables = read_labels(labels, whole.items, base, case)
         params.update(labels=str(full_path(labels)))
+        if case != label_case.STOP:
+            params.update(label_case=case)
+        if case == label_case.KEEP:
+            whole.files[label_case.FILE] = f"{case}\n"
         metadata.append(full_path(labels))
     return Corpus(
         command="prepare folder",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speechkit.corpora.common import Item, full_path, read_lines
 from speechkit.errors import UserError, closest
+from speechkit.kaldi import label_case
 from speechkit.log import logger
 from speechkit.names import composed
 
@@ -21,7 +22,7 @@ _NAMED = 3  # utterances named in a message
 
 
 def read_labels(
-    path: Path, items: Sequence[Item], base: Path
+    path: Path, items: Sequence[Item], base: Path, case: str = label_case.STOP
 ) -> tuple[list[Item], dict[str, dict[str, str]]]:
     """Label tables of a set (``utt2emotion`` ...), and the utterances that have a label.
 
@@ -31,6 +32,8 @@ def read_labels(
         path: the table.
         items: utterances of the corpus.
         base: folder that relative paths in the table are of, besides the table's own.
+        case: ``stop`` at classes that differ in case only, write all in ``lower`` case, or
+            ``keep`` them.
 
     Raises:
         UserError: a line that does not fit, an unknown or twice labelled utterance, no labels.
@@ -54,6 +57,10 @@ def read_labels(
                 found[name][utterance] = value
             elif name == "emotion":
                 raise UserError(f"{path}:{number}: '{cells[0]}' has no emotion.")
+    if case == label_case.LOWER:
+        found["emotion"] = {name: value.lower() for name, value in found["emotion"].items()}
+    elif case == label_case.STOP:
+        label_case.check(found["emotion"].values(), path, "")
     kept = [item for item in items if item.utterance in found["emotion"]]
     if not kept:
         raise UserError(f"{path} labels no utterance.", f"Expected: {LAYOUT}")

@@ -218,6 +218,8 @@ def write_tables(
     for name, table in planned.tables.items():
         tables[name] = {utterance: table[utterance] for utterance in speakers if utterance in table}
     data.write(folder, wavs, speakers, **tables)
+    for name, content in planned.files.items():
+        (folder / name).write_text(content, encoding="utf-8")
     if planned.scores is not None:
         raters = {name: planned.raters[name] for name in speakers if name in planned.raters}
         _write_scores(folder, planned.scores.part(speakers), raters, planned.name)

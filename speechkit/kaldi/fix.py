@@ -10,7 +10,7 @@ from pathlib import Path
 
 from speechkit import files, workdir
 from speechkit.errors import UserError
-from speechkit.kaldi import lenient, subset, validate
+from speechkit.kaldi import label_case, lenient, subset, validate
 from speechkit.kaldi.lenient import Row, show
 from speechkit.names import byte_order, composed
 
@@ -62,6 +62,7 @@ def fix(
     decode: bool = False,
     allow_pipes: bool = False,
     jobs: int = 1,
+    case: str = label_case.STOP,
 ) -> list[Action]:
     """Mend what can be mended; changed files are kept in ``.backup/``.
 
@@ -73,7 +74,9 @@ def fix(
     Two different lines for one key, and bytes that are not UTF-8, are left to the user, and the
     whole set is where two different utterances would get one name.
 
-    Args: as for :func:`speechkit.kaldi.validate.check`.
+    Args: as for :func:`speechkit.kaldi.validate.check`, and
+        case: what becomes of emotions that differ in case only: all are written in ``lower``
+            case, or the set notes to ``keep`` them apart.
 
     Raises:
         UserError: nothing would be left, a required file is missing, or another command
@@ -97,8 +100,9 @@ def fix(
         _require(folder, tables, found)
         _drop(folder, tables, found, log)
         _correct(tables, found, log)
+        noted = _label_case(tables, case, log)
         contents = _tables_as_bytes(tables) | _label_files(folder, before, tables, log)
-        _write(folder, contents, log)
+        _write(folder, contents | noted, log)
         return log.actions()
     finally:
         lock.release()
@@ -203,6 +207,16 @@ def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) ->
             _changed(row, _GENDERS.get(row.value.lower(), row.value), "spk2gender", log)
             for row in tables["spk2gender"]
         ]
+
+
+def _label_case(tables: dict[str, list[Row]], case: str, log: _Log) -> dict[str, bytes]:
+    name, rows = label_case.LABELS, tables.get(label_case.LABELS, [])
+    if case == label_case.LOWER and rows:
+        tables[name] = [_changed(row, row.value.lower(), name, log) for row in rows]
+    if case == label_case.KEEP and label_case.differing(row.value for row in rows):
+        log.add(name, "noted that classes that differ in case only are to be kept apart", "")
+        return {label_case.FILE: f"{case}\n".encode()}
+    return {}
 
 
 def _changed(row: Row, value: str, name: str, log: _Log) -> Row:

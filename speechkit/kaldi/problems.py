@@ -33,6 +33,10 @@ KINDS: dict[str, tuple[str, str]] = {
     "segment-outside": ("error", "Correct `segments`, or let --fix drop the segment."),
     "spk2utt": ("error", "--fix makes spk2utt again from utt2spk."),
     "gender": ("error", "Write m or f (--fix turns male and female into m and f)."),
+    "label-case": (
+        "error",
+        "--fix --label-case lower writes all in lower case, --label-case keep keeps them apart.",
+    ),
     "pipe": ("error", "Convert the audio to files, or pass --allow-pipes if you trust the file."),
     "path": ("error", "Correct the path, or let --fix drop the utterance."),
     "missing-audio": (

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from speechkit.kaldi import label_case
 from speechkit.kaldi.data import DataDir, invert, read_table, write_table
 from speechkit.log import logger, note_once
 from speechkit.manifest import MANIFEST
 from speechkit.names import composed
 
 MADE_AGAIN = ("spk2utt", "skipped.tsv", MANIFEST)
-HOLD_FOR_ALL = ("score_scales.json", "mixtures.json")
+HOLD_FOR_ALL = ("score_scales.json", "mixtures.json", label_case.FILE)
 _SEPARATOR = {".tsv": "\t", ".csv": ","}
 
 

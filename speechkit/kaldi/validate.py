@@ -8,7 +8,7 @@ from pathlib import Path
 
 from speechkit.audio import Info
 from speechkit.errors import UserError
-from speechkit.kaldi import lenient, subset
+from speechkit.kaldi import label_case, lenient, subset
 from speechkit.kaldi.data import order_clashes
 from speechkit.kaldi.lenient import Row, Table, show
 from speechkit.kaldi.problems import Problem, Report
@@ -243,6 +243,11 @@ class _Checker:
             for line, key in entries.unknown() if entries.certain else ():
                 message = f"no {entries.kind.removesuffix('s')} '{show(key)}'"
                 self.add("unknown-key", path.name, line, message)
+        labels = (row.value for row in self.rows.get(label_case.LABELS, {}).values())
+        told = (self.report.folder / label_case.FILE).is_file()
+        if (message := label_case.differing(labels)) and not told:
+            message = f"classes differ in case only: {message}"
+            self.add("label-case", label_case.LABELS, None, message)
         from speechkit.corpora.scored import find_faults
 
         texts = {key: row.value for key, row in self.rows.get("text", {}).items()}
