@@ -74,8 +74,18 @@ def read_scores(
     if missing := len(texts) - len(scores.names()):
         logger.warning(f"{path}: {missing} of {len(texts)} utterances have no scores.")
     check_scores(scores, texts, (), problems)
-    problems.raise_if_any(path, "Mend these lines; see 'Scores' in the documentation of prepare.")
+    remedy = "Mend these lines; see 'Scores' in the documentation of prepare."
+    problems.raise_if_any(path, scales_remedy(scores) or remedy)
     return scores, files
+
+
+def scales_remedy(scores: Scores) -> str:
+    """What to do about scores outside their scales; empty if there are none."""
+    wider = scores.wider_scales()
+    return wider and (
+        "Mend these lines, or say between which values the scores lie, for example: "
+        f"--score-scales {wider}"
+    )
 
 
 def _tables(path: Path) -> dict[str, Path]:

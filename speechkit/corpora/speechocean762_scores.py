@@ -106,14 +106,14 @@ class _Entry:
     def _number(self, level: str, name: str, value: Any, where: str) -> float | None:
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            problem = f"the {level} {name} {value!r} is not a number"
-        else:
+        readable = isinstance(value, int | float) and not isinstance(value, bool)
+        if readable:
             problem = range_problem(self.scales, level, name, float(value))
+        else:
+            problem = f"the {level} {name} {value!r} is not a number"
         if problem:
             self.problems.add(_RANGE, f"{self.name}{where}: {problem}")
-            return None
-        return float(value)
+        return float(value) if readable else None
 
 
 def _or_nan(values: list[float | None], k: int) -> float:
