@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -277,6 +278,13 @@ def _tables_as_bytes(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
 def _write(folder: Path, contents: Mapping[str, bytes], log: _Log) -> None:
     """Write the files that changed, keep their originals, and note it in the manifest."""
     changed: list[str] = []
+    for name in contents:
+        if os.path.lexists(folder / name) and not (folder / name).is_file():
+            raise UserError(
+                f"{folder} was left as it is: {folder / name} is a folder or a broken link, where a "
+                "table belongs.",
+                "Move it away.",
+            )
     for name, content in contents.items():
         path = folder / name
         if path.is_file():

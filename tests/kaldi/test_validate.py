@@ -457,3 +457,21 @@ def test_bytes_that_are_not_utf8_are_listed_with_their_line(
     )
     backup = folder / ".backup" / table
     assert not backup.exists() or b"\n".join(lines) + b"\n" == backup.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_fix_does_not_write_over_what_is_no_table(
+    workdir: Path, folder: Path, run, kind: str
+) -> None:
+    path = folder / "spk2utt"
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.name)
+    edit(folder / "text", "s0-u1 ", "s0-u1\t")
+    before = (folder / "text").read_bytes()
+    done = run("validate", "--fix", "-C", workdir)
+    assert done.code == 2 and "where a table belongs" in " ".join(done.err.split())
+    assert (folder / "text").read_bytes() == before
+    assert path.is_dir() if kind == "folder" else path.is_symlink()
