@@ -281,7 +281,7 @@ def _write(folder: Path, contents: Mapping[str, bytes], log: _Log) -> None:
     for name in contents:
         if os.path.lexists(folder / name) and not (folder / name).is_file():
             raise UserError(
-                f"{folder} was left as it is: {folder / name} is a folder or a broken link, where a "
+                f"{folder} was left as it is: {folder / name} is no file, but stands where a "
                 "table belongs.",
                 "Move it away.",
             )

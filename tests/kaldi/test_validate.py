@@ -472,6 +472,6 @@ def test_fix_does_not_write_over_what_is_no_table(
     edit(folder / "text", "s0-u1 ", "s0-u1\t")
     before = (folder / "text").read_bytes()
     done = run("validate", "--fix", "-C", workdir)
-    assert done.code == 2 and "where a table belongs" in " ".join(done.err.split())
+    assert done.code == 2 and "stands where a table belongs" in " ".join(done.err.split())
     assert (folder / "text").read_bytes() == before
     assert path.is_dir() if kind == "folder" else path.is_symlink()
