@@ -31,7 +31,7 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from speechkit import log
-from speechkit.errors import MissingDependency, UserError, require_choice
+from speechkit.errors import MissingDependency, SharedError, UserError, require_choice
 from speechkit.progress import progress
 
 Item = TypeVar("Item")
@@ -62,19 +62,6 @@ class _Failure:
     remedy: str
     trace: str | None  # set for bugs, not for errors of the user's input
     shared: bool = False  # not of the item
-
-
-class SharedError(UserError):
-    """What all items need cannot be had: none of them is to blame, and none can be done."""
-
-
-@contextmanager
-def needed_by_all() -> Iterator[None]:
-    """A UserError inside is one of what all items need (a model), not of the item at hand."""
-    try:
-        yield
-    except UserError as error:
-        raise SharedError(error.problem, error.remedy) from error
 
 
 class WorkerError(RuntimeError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit import log, parallel
+from speechkit import errors, log
 from speechkit.errors import UserError
 
 
@@ -74,5 +74,5 @@ def report_pid_and_sleep(item: tuple[str, int]) -> int:
 
 
 def need_a_model(x: int) -> int:
-    with parallel.needed_by_all():
+    with errors.needed_by_all():
         raise UserError("The model is not there.", "Copy it.")

@@ -13,11 +13,10 @@ from speechkit.acoustic.align import align
 from speechkit.acoustic.alignment_files import Row, make_row, write_rows, write_summary
 from speechkit.acoustic.base import AcousticModel
 from speechkit.acoustic.models import load_model
-from speechkit.errors import UserError
+from speechkit.errors import UserError, needed_by_all
 from speechkit.files import atomic_write
 from speechkit.kaldi import data
 from speechkit.log import logger
-from speechkit.parallel import needed_by_all
 from speechkit.parts import map_parts, split
 from speechkit.pronunciation.labels import score_files
 from speechkit.pronunciation.set_words import Words, words_of_set

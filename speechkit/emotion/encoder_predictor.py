@@ -16,8 +16,7 @@ from speechkit.emotion.encoder_clips import broken_clips
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.hidden_states import Hidden, Kind, Vectors, form_of
 from speechkit.emotion.predictor import Predictor
-from speechkit.errors import UserError
-from speechkit.parallel import needed_by_all
+from speechkit.errors import UserError, needed_by_all
 
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir

@@ -22,11 +22,10 @@ from speechkit.emotion import encoder_files, encoder_network
 from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.emotion.encoders import Encoder, load_encoder
 from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, read
-from speechkit.errors import UserError
+from speechkit.errors import UserError, needed_by_all
 from speechkit.kaldi.data import Utterance
 from speechkit.log import logger
 from speechkit.manifest import MANIFEST
-from speechkit.parallel import needed_by_all
 from speechkit.parts import map_parts, split
 from speechkit.text import write_skipped, write_tsv
 from speechkit.training.loading import durations

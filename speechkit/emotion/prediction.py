@@ -15,10 +15,9 @@ from speechkit.audio_stream import read_blocks, resample_blocks
 from speechkit.emotion import model_folder
 from speechkit.emotion.predictor import Predictor, load_predictor
 from speechkit.emotion.windows import Cut, is_silent, windows
-from speechkit.errors import UserError, require_choice
+from speechkit.errors import SharedError, UserError, require_choice
 from speechkit.files import atomic_write, make_dirs
 from speechkit.log import logger
-from speechkit.parallel import SharedError
 from speechkit.progress import progress
 from speechkit.text import write_tsv
 from speechkit.trained import refuse_path

@@ -17,8 +17,7 @@ import numpy as np
 
 from speechkit.acoustic.align import Alignment, align
 from speechkit.acoustic.base import AcousticModel, Evidence
-from speechkit.errors import UserError
-from speechkit.parallel import needed_by_all
+from speechkit.errors import UserError, needed_by_all
 from speechkit.pronunciation import ctc_gop, gop, prosody_features, stp_gop
 from speechkit.pronunciation.feature_settings import (
     FORMAT,

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 
 from speechkit import audio
-from speechkit.errors import AudioError, MissingDependency, UserError
-from speechkit.parallel import needed_by_all
+from speechkit.errors import AudioError, MissingDependency, UserError, needed_by_all
 from speechkit.separation import model_folder
 from speechkit.separation.inference import separate_long
 from speechkit.separation.losses import reorder

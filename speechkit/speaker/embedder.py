@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechkit.errors import AudioError, UserError, closest, require_choice
-from speechkit.parallel import needed_by_all
+from speechkit.errors import AudioError, UserError, closest, needed_by_all, require_choice
 from speechkit.speaker import model_folder, speechbrain_folder
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
