@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from speechkit import audio_container, decoder_warnings, mp3
+from speechkit import audio_container, decoder_warnings, mp3, names
 from speechkit.errors import AudioError
 from speechkit.log import note_once
 
@@ -185,8 +185,10 @@ def check_file(path: str | Path) -> None:
     except ValueError as error:  # a NUL byte in the name
         raise AudioError(f"{str(path)!r} cannot be the name of a file.", kind="missing") from error
     except OSError as error:
-        kind = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
-        raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.", kind=kind) from error
+        if isinstance(error, FileNotFoundError):
+            reason, remedy = names.missing(path)
+            raise AudioError(f"{path}: {reason}.", remedy, "missing") from error
+        raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.") from error
     if not path.is_file():
         what = "a folder" if path.is_dir() else "a device or a pipe"
         raise AudioError(f"{path}: is {what}, not an audio file.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import errno
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -48,6 +49,19 @@ class AudioError(UserError):
 
 class DataError(UserError):
     """A data directory, ark or table that breaks its format."""
+
+
+class SharedError(UserError):
+    """What all items need cannot be had: none of them is to blame, and none can be done."""
+
+
+@contextmanager
+def needed_by_all() -> Iterator[None]:
+    """A UserError inside is one of what all items need (a model), not of the item at hand."""
+    try:
+        yield
+    except UserError as error:
+        raise SharedError(error.problem, error.remedy) from error
 
 
 class MissingDependency(UserError):

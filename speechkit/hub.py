@@ -69,6 +69,8 @@ def fetch(
         except Exception as error:  # any transport may fail in its own way; the reason is shown
             lines = [" ".join(line.split()) for line in str(error).splitlines() if line.strip()]
             reason = lines[0][:200] if lines else type(error).__name__
+    if not Path(name).exists():
+        reason += f" (and there is no folder {name} here)"
     use = use or f"give it as {flag} DIR"
     raise UserError(
         f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}.",

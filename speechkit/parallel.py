@@ -31,6 +31,7 @@ from typing import Any, Generic, TypeVar
 
 from speechkit import cluster, log, signals
 from speechkit.errors import (
+    SharedError,
     UserError,
     is_of_one_file,
     of_the_machine,
@@ -66,6 +67,7 @@ class _Failure:
     reason: str
     remedy: str
     trace: str | None  # set for bugs, not for errors of the user's input
+    shared: bool = False  # not of the item
 
 
 class WorkerError(RuntimeError):
@@ -105,7 +107,8 @@ def map_items(
         unit: unit of the progress.
 
     Raises:
-        UserError: an item failed for a reason that is the user's to mend, or a worker died.
+        UserError: an item failed for a reason that is the user's to mend, a worker died, or
+            (whatever ``on_error`` says) what all items need cannot be had.
         WorkerError: an item failed for another reason.
     """
     require_choice("--on-error", on_error, ("stop", "skip"))
@@ -176,7 +179,7 @@ def _run_one(function: Callable[[Item], Result], item: Item) -> Result | _Failur
     try:
         return function(item)
     except UserError as error:
-        return _Failure(error.problem, error.remedy, None)
+        return _Failure(error.problem, error.remedy, None, isinstance(error, SharedError))
     except Exception as error:
         end = of_the_machine(error)
         if end is not None and not is_of_one_file(error):  # no other item would fare better
@@ -193,6 +196,8 @@ def _run_chunk(
 
 
 def _report(item: Item, failure: _Failure, on_error: str, name: Callable[[Item], str]) -> None:
+    if failure.shared:
+        raise UserError(failure.reason, failure.remedy)
     if on_error == "skip":
         log.logger.warning(f"skipped {name(item)}: {failure.reason}")
     elif failure.trace is None:

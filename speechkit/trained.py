@@ -49,6 +49,21 @@ def find(work: WorkDir, task: str, name: str, what: str = "model") -> list[tuple
     return found
 
 
+def refuse_path(
+    given: str, remedy: str = "Give the folder of a model, or a name under exp/."
+) -> None:
+    """Raise UserError for a path, of which no model could be read, before it is taken for a name.
+
+    Args:
+        given: by the user: a name or a path.
+        remedy: what is accepted.
+    """
+    if "/" in given or given in (".", ".."):
+        here = Path(given).expanduser().exists()
+        found = f"{given} is no model of this kind." if here else f"{given} does not exist."
+        raise UserError(found, remedy)
+
+
 def read_card(folder: Path, kind: str, what: str, card: type) -> dict[str, Any]:
     """Content of ``config.yaml``.
 

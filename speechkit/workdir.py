@@ -25,22 +25,33 @@ from speechkit.errors import UserError
 from speechkit.fingerprints import Inputs
 from speechkit.log import logger
 from speechkit.manifest import MANIFEST, Key, damaged_outputs, read_manifest, utc, versions
+from speechkit.names import composed, on_disk, size
 from speechkit.unfinished import SCRATCH, Unfinished, partial_of
 
 _NAME = re.compile(r"\w[\w.+-]{0,99}")
+_MOST_BYTES = 200  # leaves 55 for `.NAME.partial` and the like
 
 
 def check_name(what: str, name: str) -> str:
-    """``name`` if it can be one folder; a path must never lead a stage out of its place.
+    """``name``, in the composed form, if it can be one folder.
+
+    A path must never lead a stage out of its place.
 
     Raises:
         UserError: it is empty, too long, or holds more than letters, digits and ``_ - . +``.
     """
+    name = composed(name)
     if not _NAME.fullmatch(name):
         raise UserError(
-            f"'{name}' cannot be the name of a {what}.",
+            f"{name[:200]!r} cannot be the name of a {what}.",
             "Use letters, digits, '_', '-', '.' and '+' (at most 100), and begin with a letter, "
             "digit or '_'.",
+        )
+    if size(name) > _MOST_BYTES:
+        raise UserError(
+            f"'{name}' cannot be the name of a {what}: it has {size(name)} bytes on the disk "
+            f"({len(name)} characters).",
+            f"At most {_MOST_BYTES} bytes are accepted; letters other than a to z need 2 to 4.",
         )
     return name
 
@@ -57,7 +68,7 @@ class WorkDir:
 
     def data(self, name: str) -> Path:
         """``data/<name>``; raises UserError when the set is not there."""
-        path = self.root / "data" / check_name("set", name)
+        path = on_disk(self.root / "data" / check_name("set", name))
         if not name or not path.is_dir():
             raise UserError(
                 f"There is no set '{name}' in {self.root / 'data'}. {self._sets_found()}",

@@ -290,3 +290,12 @@ def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="'distributed'") as error:
         values(work.square, range(3), executor="dask://127.0.0.1:8786")
     assert "'dask[distributed]>=2024.8'" in error.value.remedy
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_what_all_items_need_is_not_the_fault_of_one(jobs: int, on_error: str) -> None:
+    with pytest.raises(UserError) as caught:
+        list(map_items(work.need_a_model, range(4), jobs=jobs, on_error=on_error))
+    assert caught.value.problem == "The model is not there."
+    assert caught.value.remedy == "Copy it."

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit import log
+from speechkit import errors, log
 from speechkit.errors import UserError
 
 
@@ -71,3 +71,8 @@ def report_pid_and_sleep(item: tuple[str, int]) -> int:
     (Path(folder) / f"pid{os.getpid()}").touch()
     time.sleep(60)
     return x
+
+
+def need_a_model(x: int) -> int:
+    with errors.needed_by_all():
+        raise UserError("The model is not there.", "Copy it.")

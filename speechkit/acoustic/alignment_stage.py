@@ -14,7 +14,7 @@ from speechkit.acoustic.alignment_files import Row, make_row, write_rows, write_
 from speechkit.acoustic.base import AcousticModel
 from speechkit.acoustic.models import load_model
 from speechkit.acoustic.readings import Policy, chosen
-from speechkit.errors import UserError
+from speechkit.errors import UserError, needed_by_all
 from speechkit.files import atomic_write
 from speechkit.kaldi import data
 from speechkit.log import logger
@@ -104,6 +104,7 @@ def align_set(
 
 
 @lru_cache(maxsize=1)
+@needed_by_all()
 def _model(am: str, root: Path, device: str) -> AcousticModel:
     """The model of a worker process, loaded once."""
     return load_model(am, WorkDir(root), device)

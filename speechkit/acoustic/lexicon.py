@@ -19,6 +19,7 @@ from speechkit.acoustic.spoken import normalise_text, number_words
 from speechkit.characters import read_text, visible
 from speechkit.errors import UserError, closest
 from speechkit.log import logger
+from speechkit.names import composed
 
 __all__ = ["Lexicon", "normalise_text", "number_words"]
 
@@ -72,8 +73,9 @@ class Lexicon:
             UserError: names every word that no lexicon has (guessing off), or the first that
                 espeak-ng cannot say.
         """
-        found = [self._find(word.upper()) for word in words]
-        missing = sorted({w.upper() for w, f in zip(words, found, strict=True) if not f})
+        words = [composed(word).upper() for word in words]
+        found = [self._find(word) for word in words]
+        missing = sorted({w for w, f in zip(words, found, strict=True) if not f})
         if missing and not self.guess:
             some = ", ".join(missing[:20]) + (", ..." if len(missing) > 20 else "")
             raise UserError(
@@ -84,7 +86,7 @@ class Lexicon:
         for word in missing:
             self._known[word] = [g2p.pronounce(word)]
             self.guessed.add(word)
-        return [list(self._known[word.upper()]) for word in words]
+        return [list(self._known[word]) for word in words]
 
     def knows(self, word: str) -> bool:
         """Whether a pronunciation of the word need not be guessed."""
@@ -153,7 +155,7 @@ def read_lexicon(file: Path) -> dict[str, list[Pronunciation]]:
             continue
         if phones and phones[0][0].isdigit():
             phones = phones[1:]
-        known = table.setdefault(word.upper(), [])
+        known = table.setdefault(composed(word).upper(), [])
         if (entry := _check_phones(phones, f"{file}:{number}: '{line.strip()}'")) not in known:
             known.append(entry)
     if not table:

@@ -8,6 +8,7 @@ from speechkit.acoustic.base import AcousticModel
 from speechkit.errors import UserError, closest
 from speechkit.plain_yaml import read_yaml
 from speechkit.schema import Object
+from speechkit.trained import refuse_path
 from speechkit.workdir import WorkDir
 
 SPHINX = "sphinx"
@@ -72,6 +73,7 @@ def find_folder(spec: str, workdir: WorkDir | None) -> Path:
         return trained / spec
     if spec and Path(spec).is_dir():
         return Path(spec)
+    refuse_path(spec, f"Accepted: {ACCEPTED}.")
     looked = f"a name in {trained} ({', '.join(names) or 'none there'})" if trained else "a name"
     raise UserError(
         f"The acoustic model '{spec}' is neither {looked} nor a folder."

@@ -25,6 +25,7 @@ from speechkit.acoustic.features import (
 from speechkit.acoustic.tdnn_network import surrounded
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi import data
+from speechkit.names import composed
 
 IGNORED = -1  # target of frames that do not count
 MAX_FRAMES_APART = 3  # between an alignment and our own count
@@ -119,7 +120,7 @@ def read_ctm(path: Path) -> dict[str, list[tuple[float, float, str]]]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             utterance, _, start, duration, phone = line.split()[:5]
-            found.setdefault(utterance, []).append((float(start), float(duration), phone))
+            found.setdefault(composed(utterance), []).append((float(start), float(duration), phone))
         except ValueError:
             raise DataError(f"{path}:{number}: expected 'utt 1 start duration phone'.") from None
     return found
@@ -135,7 +136,7 @@ def mismatches(path: Path) -> set[str]:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         if not {"utt", "matches"} <= set(rows.fieldnames or ()):
             raise DataError(f"{path}: expected the columns utt and matches.")
-        return {row["utt"] for row in rows if row["matches"] == "no"}
+        return {composed(row["utt"]) for row in rows if row["matches"] == "no"}
 
 
 def mask_bad(

@@ -12,6 +12,7 @@ from speechkit.acoustic.tdnn_folder import Card
 from speechkit.acoustic.tdnn_settings import AcousticConfig
 from speechkit.acoustic.tdnn_source import Source, find_source
 from speechkit.errors import UserError
+from speechkit.trained import refuse_path
 from speechkit.workdir import WorkDir
 
 
@@ -110,6 +111,7 @@ def gather(workdir: WorkDir, config: AcousticConfig) -> Inputs:
             )
     if not config.init:
         return Inputs(sources, held_out)
+    refuse_path(config.init, "Give --init the name of a model in exp/acoustic.")
     folder = workdir.require(
         workdir.exp("acoustic", config.init), f"speechkit train acoustic --name {config.init}"
     )

@@ -104,6 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     log.forget_notes()
     signals.forget()
     try:
+        _no_nul(sys.argv[1:] if arguments is None else arguments)
         code = app(arguments, prog_name="speechkit", standalone_mode=False)
         if code == INTERRUPTED:  # Typer has caught the interrupt itself
             raise KeyboardInterrupt
@@ -126,6 +127,11 @@ def main(arguments: list[str] | None = None) -> int:
             return _stopped()  # while a class was being made, which wraps it
         return _end(error)
     return USER_ERROR
+
+
+def _no_nul(arguments: list[str]) -> None:
+    if odd := next((word for word in arguments if "\0" in word), None):
+        raise UserError(f"The argument {odd!r} holds a NUL character.", "No name or path has one.")
 
 
 def _stopped() -> int:

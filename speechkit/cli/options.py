@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from speechkit.errors import UserError, closest
+from speechkit.names import on_disk
 
 
 def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | None:
@@ -40,6 +41,8 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
             )
         if names[known] in defaults:
             raise UserError(f"--config {path}: '{key}' is given twice.")
+        if "\0" in str(value):
+            raise UserError(f"--config {path}: '{key}' holds a NUL character: {value!r}.")
         if isinstance(value, dict):
             raise UserError(f"--config {path}: '{key}' is {value}; expected a value or a list.")
         if names[known] in several:
@@ -107,6 +110,11 @@ Config = Annotated[
         help="YAML file with flags as keys; flags on the command line win.",
     ),
 ]
+
+
+def as_on_disk(paths: list[Path] | None) -> list[Path] | None:
+    """Files as the disk spells their names, which may be typed in another form of Unicode."""
+    return None if paths is None else [on_disk(path) for path in paths]
 
 
 def resolve_jobs(jobs: int) -> int:

@@ -24,6 +24,7 @@ def predict_scoring(
             metavar="[FILE...]",
             help="WAV, FLAC, OGG, MP3, AIFF ...; - is standard input; none where --trans lists "
             "them.",
+            callback=options.as_on_disk,
             show_default=False,
         ),
     ] = None,

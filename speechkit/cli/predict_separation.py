@@ -24,7 +24,9 @@ def predict_separation(
     recordings: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", help="WAV, FLAC, OGG, MP3, AIFF ...; - is standard input."
+            metavar="FILE...",
+            help="WAV, FLAC, OGG, MP3, AIFF ...; - is standard input.",
+            callback=options.as_on_disk,
         ),
     ],
     model: Annotated[

@@ -64,6 +64,13 @@ def folder(
             show_default="none",
         ),
     ] = None,
+    case: Annotated[
+        str,
+        typer.Option(
+            "--label-case",
+            help="Emotions that differ in case only: stop, write all in lower case, or keep them.",
+        ),
+    ] = "stop",
     seed: options.Seed = 0,
     on_error: options.OnError = "stop",
     directory: options.Dir = Path(),
@@ -75,5 +82,5 @@ def folder(
     """Own data: audio in one subfolder per speaker, or listed in a table."""
     from speechkit.corpora.folder import read_corpus
 
-    corpus = read_corpus(path, set_name, split, seed, gender, scores, scales, labels, raters)
+    corpus = read_corpus(path, set_name, split, seed, gender, scores, scales, labels, raters, case)
     write(corpus, directory, on_error, jobs, force, as_json)

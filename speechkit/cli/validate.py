@@ -8,6 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from speechkit.cli import options
+from speechkit.errors import UserError, require_choice
 
 
 def validate(
@@ -18,6 +19,12 @@ def validate(
     fix: Annotated[
         bool, typer.Option("--fix", help="Mend what can be mended; originals go to .backup/.")
     ] = False,
+    label_case: Annotated[
+        str,
+        typer.Option(
+            help="With --fix, emotions that differ in case only: stop (leave them), lower or keep."
+        ),
+    ] = "stop",
     with_audio: Annotated[
         bool, typer.Option("--audio/--no-audio", help="Read the header of every audio file.")
     ] = True,
@@ -40,9 +47,13 @@ def validate(
     """
     from speechkit.cli.output import print_json, print_table
     from speechkit.kaldi import fix as fixing
+    from speechkit.kaldi import label_case as labels
     from speechkit.kaldi import problems, validate
     from speechkit.log import logger
 
+    require_choice(labels.FLAG, label_case, labels.MODES)
+    if label_case != labels.STOP and not fix:
+        raise UserError(f"{labels.FLAG} {label_case} changes sets.", "Give --fix with it.")
     how: dict[str, Any] = {
         "with_audio": with_audio or decode,
         "decode": decode,
@@ -50,7 +61,9 @@ def validate(
         "jobs": options.resolve_jobs(jobs),
     }
     folders = validate.find_sets(directory, sets or ())
-    actions = {f.name: fixing.fix(f, directory, **how) if fix else [] for f in folders}
+    actions = {
+        f.name: fixing.fix(f, directory, case=label_case, **how) if fix else [] for f in folders
+    }
     reports = [validate.check(folder, directory, **how) for folder in folders]
     if as_json:
         print_json(problems.as_json(reports, actions))

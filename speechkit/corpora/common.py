@@ -16,6 +16,7 @@ from speechkit.audio import SUFFIXES
 from speechkit.characters import read_text
 from speechkit.errors import UserError
 from speechkit.log import logger
+from speechkit.names import composed, on_disk, spelled
 from speechkit.pronunciation.scores import RaterScores, Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
@@ -56,6 +57,7 @@ class CorpusSet:
         raters: what each rater gave; other utterances may be in it too.
         tables: further Kaldi tables by file name, utterance -> value, as ``utt2emotion``;
             other utterances may be in them too.
+        files: further files by name: their content.
         examine: (utterances, processes) -> what the manifest notes of them; called when the
             set is written.
         params: what determines this set, beside the parameters of the whole corpus.
@@ -70,6 +72,7 @@ class CorpusSet:
     scores: Scores | None = None
     raters: RaterScores = field(default_factory=dict)
     tables: dict[str, dict[str, str]] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     examine: Callable[[Sequence[Item], int], dict[str, Any]] | None = None
     params: dict[str, Any] = field(default_factory=dict)
     unread: list[Item] = field(default_factory=list)
@@ -94,8 +97,8 @@ class Corpus:
 
 
 def full_path(path: Path) -> Path:
-    """Absolute path without ``..`` or ``~``, symbolic links kept."""
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - resolve() follows links
+    """Absolute path without ``..`` or ``~``, symbolic links kept, as the disk spells it."""
+    return on_disk(Path(os.path.abspath(path.expanduser())))  # noqa: PTH100 - resolve() follows links
 
 
 def require_folder(path: Path, layout: str) -> Path:
@@ -169,20 +172,24 @@ def utterance_id(speaker: str, *parts: str) -> str:
 
 
 class Names:
-    """Makes ids of names: spaces and slashes become ``_``, which is said once at the end."""
+    """Makes ids of names, in the composed form.
+
+    Spaces and slashes become ``_``, which is said once at the end.
+    """
 
     def __init__(self) -> None:
         self._changed: dict[str, str] = {}
 
     def clean(self, name: str) -> str:
         """``name`` as it can stand in an id."""
+        name = composed(name)
         cleaned = _NOT_IN_IDS.sub("_", name.strip())
         if cleaned != name:
             self._changed[name] = cleaned
         return cleaned
 
     def speakers(self, names: Iterable[str]) -> dict[str, str]:
-        """Name -> speaker id.
+        """Name -> speaker id; a name in two forms is one speaker, which is said.
 
         Raises:
             UserError: two names become one id.
@@ -191,7 +198,10 @@ class Names:
         owner: dict[str, str] = {}
         for name in names:
             cleaned = self.clean(name)
-            if owner.setdefault(cleaned, name) != name:
+            before = owner.setdefault(cleaned, name)
+            if before != name and composed(before) == composed(name):
+                logger.warning(f"'{spelled(before)}' and '{spelled(name)}' are one speaker.")
+            elif before != name:
                 raise UserError(
                     f"The speakers '{owner[cleaned]}' and '{name}' would both be '{cleaned}' "
                     "(ids cannot hold spaces or slashes).",
@@ -223,6 +233,11 @@ def read_lines(path: Path) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
+def is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a first line begins with the names of columns, in any case."""
+    return [cell.lower() for cell in cells[: len(names)]] == list(names)
+
+
 def parse_gender(value: str, where: str) -> str:
     """``m`` or ``f`` from m, f, male, female in any case; UserError that names ``where``."""
     gender = GENDERS.get(value.strip().lower())
@@ -239,8 +254,8 @@ def read_gender(path: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), 1):
-        fields = [value.strip() for value in line.split("\t")]
-        if not line.strip() or (number == 1 and fields == ["speaker", "gender"]):
+        fields = [composed(value.strip()) for value in line.split("\t")]
+        if not line.strip() or (number == 1 and is_header(fields, ("speaker", "gender"))):
             continue
         if len(fields) != 2:
             raise UserError(

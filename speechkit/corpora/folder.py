@@ -17,6 +17,7 @@ from speechkit.corpora.common import (
     Names,
     find_audio,
     full_path,
+    is_header,
     parse_gender,
     read_gender,
     read_lines,
@@ -28,8 +29,10 @@ from speechkit.corpora.folder_labels import read_labels
 from speechkit.corpora.folder_raters import read_raters
 from speechkit.corpora.folder_scores import read_scores
 from speechkit.corpora.parting import parse_split, split_speakers
-from speechkit.errors import UserError, closest
+from speechkit.errors import UserError, closest, require_choice
+from speechkit.kaldi import label_case
 from speechkit.log import logger
+from speechkit.names import check_path, composed, missing
 
 COLUMNS = ("path", "speaker", "text", "utt", "gender", "age")
 LAYOUT = (
@@ -47,6 +50,7 @@ def read_corpus(
     scales: str = "",
     labels: Path | None = None,
     raters: Path | None = None,
+    case: str = label_case.STOP,
 ) -> Corpus:
     """Read own data into one set, or into several with different speakers.
 
@@ -62,11 +66,13 @@ def read_corpus(
         labels: table of emotions (see :mod:`speechkit.corpora.folder_labels`).
         raters: table of what each rater gave; without scores of utterances, their means are
             these (see :mod:`speechkit.corpora.folder_raters`).
+        case: of emotions that differ in it only (see :func:`folder_labels.read_labels`).
 
     Raises:
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
             that cannot be read or do not fit.
     """
+    require_choice(label_case.FLAG, case, label_case.MODES)
     path = full_path(path)
     shares = parse_split(split) if split else {set_name: 1.0}
     names = Names()
@@ -86,8 +92,12 @@ def read_corpus(
         params.update(scales=scales)
     if labels is not None:
         base = path if path.is_dir() else path.parent
-        whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread)
+        whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread, case)
         params.update(labels=str(full_path(labels)))
+        if case != label_case.STOP:
+            params.update(label_case=case)
+        if case == label_case.KEEP:
+            whole.files[label_case.FILE] = f"{case}\n"
         metadata.append(full_path(labels))
     return Corpus(
         command="prepare folder",
@@ -173,7 +183,7 @@ def read_table(path: Path, names: Names) -> CorpusSet:
     """One set of the files that a tab-separated table lists.
 
     Without a header line its columns are path, speaker and, where present, text. With a
-    header line (it begins with ``path``) they are the named ones, in any order, out of
+    header line (it begins with ``path``, in any case) they are the named ones, in any order, out of
     path, speaker, text, utt, gender, age. Relative paths are relative to the table.
 
     Raises:
@@ -188,10 +198,10 @@ def read_table(path: Path, names: Names) -> CorpusSet:
     whole = CorpusSet("", [])
     for number, row in rows:
         speaker = speakers[row["speaker"]]
-        # os.path.join, as for an absolute path it drops the folder in front
-        file = full_path(Path(os.path.join(path.parent, row["path"])))  # noqa: PTH118
+        file = _file(path, number, row["path"])
         utterance = names.clean(row.get("utt", "")) or utterance_id(speaker, names.clean(file.stem))
-        whole.items.append(Item(utterance, file, speaker, visible(row.get("text", ""))))
+        text = composed(visible(row.get("text", "")))
+        whole.items.append(Item(utterance, file, speaker, text))
         where = f"{path}:{number}"
         if row.get("gender"):
             _once(whole.gender, speaker, parse_gender(row["gender"], where), where)
@@ -200,6 +210,17 @@ def read_table(path: Path, names: Names) -> CorpusSet:
                 raise UserError(f"{where}: the age '{row['age']}' is not a whole number of years.")
             _once(whole.age, speaker, row["age"], where)
     return whole
+
+
+def _file(table: Path, number: int, given: str) -> Path:
+    if problem := check_path(given):
+        raise UserError(f"{table}:{number}: the path cannot be: {problem}.")
+    # os.path.join, as for an absolute path it drops the folder in front
+    file = full_path(Path(os.path.join(table.parent, given)))  # noqa: PTH118
+    if "\\" in given and not file.exists():
+        reason, remedy = missing(given)
+        raise UserError(f"{table}:{number}: {given}: {reason}.", remedy)
+    return file
 
 
 def _once(table: dict[str, str], speaker: str, value: str, where: str) -> None:
@@ -213,8 +234,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     rows = []
     for number, line in enumerate(read_lines(path), 1):
         fields = [value.strip() for value in line.split("\t")]
-        if number == 1 and fields[0] == "path":
-            columns = _header(path, fields)
+        if number == 1 and is_header(fields, COLUMNS[:1]):
+            columns = _header(path, [name.lower() for name in fields])
         elif line.strip():
             row = dict(zip(columns, fields, strict=False))
             if len(fields) > len(columns) or not row["path"] or not row.get("speaker"):

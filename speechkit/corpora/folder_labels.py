@@ -8,7 +8,9 @@ from pathlib import Path
 
 from speechkit.corpora.common import Item, full_path, read_lines
 from speechkit.errors import UserError, closest
+from speechkit.kaldi import label_case
 from speechkit.log import logger
+from speechkit.names import composed
 
 KEYS = ("utt", "path")
 COLUMNS = ("emotion", "intensity", "statement")
@@ -20,7 +22,11 @@ _NAMED = 3  # utterances named in a message
 
 
 def read_labels(
-    path: Path, items: Sequence[Item], base: Path, unread: Sequence[Item] = ()
+    path: Path,
+    items: Sequence[Item],
+    base: Path,
+    unread: Sequence[Item] = (),
+    case: str = label_case.STOP,
 ) -> tuple[list[Item], dict[str, dict[str, str]]]:
     """Label tables of a set (``utt2emotion`` ...), and the utterances that have a label.
 
@@ -31,6 +37,8 @@ def read_labels(
         items: utterances of the corpus.
         base: folder that relative paths in the table are of, besides the table's own.
         unread: recordings that are not read, whose labels are passed over.
+        case: ``stop`` at classes that differ in case only, write all in ``lower`` case, or
+            ``keep`` them.
 
     Raises:
         UserError: a line that does not fit, an unknown or twice labelled utterance, no labels.
@@ -56,6 +64,10 @@ def read_labels(
                 found[name][utterance] = value
             elif name == "emotion":
                 raise UserError(f"{path}:{number}: '{cells[0]}' has no emotion.")
+    if case == label_case.LOWER:
+        found["emotion"] = {name: value.lower() for name, value in found["emotion"].items()}
+    elif case == label_case.STOP:
+        label_case.check(found["emotion"].values(), path, "")
     kept = [item for item in items if item.utterance in found["emotion"]]
     if not kept:
         raise UserError(f"{path} labels no utterance.", f"Expected: {LAYOUT}")
@@ -73,9 +85,9 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     header: tuple[str, ...] = ("utt", "emotion")
     rows: list[tuple[int, list[str]]] = []
     for number, line in enumerate(read_lines(path), 1):
-        cells = [" ".join(cell.split()) for cell in line.split("\t")]
-        if number == 1 and cells[0] in KEYS:
-            header = _header(path, cells)
+        cells = [composed(" ".join(cell.split())) for cell in line.split("\t")]
+        if number == 1 and cells[0].lower() in KEYS:
+            header = _header(path, [name.lower() for name in cells])
         elif line.strip():
             if len(cells) != len(header) or not cells[0]:
                 raise UserError(
@@ -101,7 +113,7 @@ def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
 
 def _names(items: Sequence[Item]) -> dict[str, str]:
     """Utterance id and absolute path of the audio -> utterance id."""
-    names = {os.path.normpath(item.audio): item.utterance for item in items}
+    names = {composed(os.path.normpath(item.audio)): item.utterance for item in items}
     return names | {item.utterance: item.utterance for item in items}
 
 
@@ -109,7 +121,8 @@ def _find(name: str, known: Mapping[str, str], folders: Sequence[Path]) -> str |
     if name in known:
         return known[name]
     for folder in folders:  # joining drops the folder in front of an absolute path
-        found = known.get(os.path.normpath(os.path.join(folder, name)))  # noqa: PTH118
+        joined = os.path.join(folder, name)  # noqa: PTH118
+        found = known.get(composed(os.path.normpath(joined)))
         if found is not None:
             return found
     return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from speechkit.corpora.common import full_path
-from speechkit.corpora.folder_scores import given_scales
+from speechkit.corpora.folder_scores import given_scales, scales_remedy
 from speechkit.corpora.scored import Problems
 from speechkit.errors import UserError
 from speechkit.log import logger
@@ -50,7 +50,9 @@ def read_raters(
         example = f" ('{unknown[0]}')" if unknown else ""
         message = f"no rated utterance{example} is one of the corpus ('{min(texts)}')"
         problems.add("ids", message)
-    problems.raise_if_any(path, f"Mend these lines. Expected: {FORM}.")
+    each = {f"{name} {rater}": of[rater] for name, of in raters.items() for rater in of}
+    remedy = scales_remedy(Scores(each, scales=scores.scales))
+    problems.raise_if_any(path, remedy or f"Mend these lines. Expected: {FORM}.")
     if unknown:
         logger.warning(
             f"{path}: {len(unknown)} rated utterances are not in the corpus and are left out "

@@ -74,8 +74,18 @@ def read_scores(
     if missing := len(texts) - len(scores.names()):
         logger.warning(f"{path}: {missing} of {len(texts)} utterances have no scores.")
     check_scores(scores, texts, (), problems)
-    problems.raise_if_any(path, "Mend these lines; see 'Scores' in the documentation of prepare.")
+    remedy = "Mend these lines; see 'Scores' in the documentation of prepare."
+    problems.raise_if_any(path, scales_remedy(scores) or remedy)
     return scores, files
+
+
+def scales_remedy(scores: Scores) -> str:
+    """What to do about scores outside their scales; empty if there are none."""
+    wider = scores.wider_scales()
+    return wider and (
+        "Mend these lines, or say between which values the scores lie, for example: "
+        f"--score-scales {wider}"
+    )
 
 
 def _tables(path: Path) -> dict[str, Path]:
@@ -89,7 +99,7 @@ def _tables(path: Path) -> dict[str, Path]:
         raise UserError(f"{path} does not exist.", f"Expected: {FORM}.")
     if path.suffix.lower() == ".json":
         return {}
-    columns = (read_lines(path) or [""])[0].split("\t")
+    columns = (read_lines(path) or [""])[0].lower().split("\t")
     if "utt" not in columns:
         raise UserError(f"{path}:1: there is no column 'utt'.", f"Expected: {FORM}.")
     return {"phone" if "phone" in columns else "word" if "word" in columns else "utterance": path}

@@ -24,6 +24,12 @@ from speechkit.log import logger
 from speechkit.separation.mixtures import MODES, Header, Mixture, Source
 from speechkit.workdir import WorkDir
 
+_SUBSETS = ("dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100",
+            "train-clean-360", "train-other-500")  # fmt: skip
+_GENERATED = (
+    "Give the tables of LibriMix's folder metadata/, or read the generated audio: speechkit "
+    "prepare wsj0-2mix DIR --prefix libri2mix --speaker-pattern '^([^-]+)-[^_]*_([^-]+)-'"
+)
 _SOURCE = re.compile(r"source_(\d+)_path")
 
 
@@ -89,10 +95,14 @@ def prepare(
 def _read_set(
     table: Path, root: Path, rate: int, mode: str, gender: dict[str, str]
 ) -> MixtureCorpusSet:
+    if table.is_dir():
+        raise UserError(f"{table} is a folder, not a table of LibriMix.", _GENERATED)
     rows = list(csv.reader(read_lines(table)))
     names = rows[0] if rows else []
     count = sum(bool(_SOURCE.fullmatch(name)) for name in names)
     wanted = [f"source_{k}_{what}" for k in range(1, count + 1) for what in ("path", "gain")]
+    if "mixture_path" in names:
+        raise UserError(f"{table}:1: lists the generated audio of LibriMix.", _GENERATED)
     if count < 2 or not {"mixture_ID", *wanted} <= set(names):
         raise UserError(
             f"{table}:1: is not a table of LibriMix.",
@@ -126,7 +136,22 @@ def _source(row: dict[str, str], k: int, root: Path, where: str) -> Source:
     speaker = name.stem.partition("-")[0]
     if not speaker.isdigit():
         raise UserError(f"{where}: '{path}' is not a file of LibriSpeech (SPEAKER-CHAPTER-N.flac).")
-    return Source(Utterance(name.stem, str(root / name), speaker), 20 * math.log10(gain))
+    wav = _find(root, name)
+    if name.is_absolute() and not wav.exists():
+        raise UserError(
+            f"{where}: there is no {path}, a path of another machine, and none in {root} from the "
+            "subset's name on.",
+            f"Give --librispeech the folder that holds {', '.join(_SUBSETS[:2])} ...",
+        )
+    return Source(Utterance(name.stem, str(wav), speaker), 20 * math.log10(gain))
+
+
+def _find(root: Path, name: Path) -> Path:
+    """The file of a name in a table: as given, or from the subset's name on."""
+    given = root / name
+    inner = next((i for i, part in enumerate(name.parts) if part in _SUBSETS), 0)
+    here = root.joinpath(*name.parts[inner:])
+    return here if inner and not given.exists() and here.exists() else given
 
 
 def look(planned: Planned, mode: str) -> Looked:

@@ -102,7 +102,7 @@ def write_sets(
 
 
 def _check(planned: MixtureCorpusSet) -> None:
-    check_name("set", planned.name)
+    planned.name = check_name("set", planned.name)
     if not planned.planned:
         raise UserError(f"The set '{planned.name}' would have no mixtures.")
     first: dict[str, str] = {}
@@ -118,7 +118,7 @@ def _check(planned: MixtureCorpusSet) -> None:
                     "Rename it: no line breaks, tabs, or double spaces.",
                 )
         for path in sources:
-            data.check_path(path)
+            data.check_scp_path(path)
         if name in first:
             raise UserError(f"The mixture '{name}' comes twice: {first[name]} and {one.where}.")
         first[name] = one.where

@@ -18,6 +18,7 @@ from speechkit.characters import read_text, visible
 from speechkit.corpora.scored import Problems
 from speechkit.kaldi.data import read_table
 from speechkit.log import logger
+from speechkit.names import composed
 from speechkit.pronunciation.label_tables import range_problem
 from speechkit.pronunciation.scores import LEVELS, PhoneScore, Scales, Scores, WordScores
 
@@ -41,6 +42,7 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
     remedy = "Expected: a JSON object {utterance: scores}. Copy it again if it was cut."
     schema.regular_file(path, schema.MOST_JSON)
     loaded = schema.parse_json(read_text(path), schema.Object, str(path), remedy)
+    loaded = {composed(name): value for name, value in loaded.items()}
     scores = Scores(scales=scales)
     for name in sorted(set(wanted) & loaded.keys(), key=str.encode):
         entry = _Entry(name, scales, problems)
@@ -52,7 +54,8 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
         if words:
             scores.words[name] = [
                 WordScores(
-                    visible(str(word.get("text", ""))), entry.values("word", word, f" word {index}")
+                    composed(visible(str(word.get("text", "")))),
+                    entry.values("word", word, f" word {index}"),
                 )
                 for index, word in enumerate(words)
             ]
@@ -100,14 +103,14 @@ class _Entry:
     def _number(self, level: str, name: str, value: Any, where: str) -> float | None:
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            problem = f"the {level} {name} {value!r} is not a number"
-        else:
+        readable = isinstance(value, int | float) and not isinstance(value, bool)
+        if readable:
             problem = range_problem(self.scales, level, name, float(value))
+        else:
+            problem = f"the {level} {name} {value!r} is not a number"
         if problem:
             self.problems.add(_RANGE, f"{self.name}{where}: {problem}")
-            return None
-        return float(value)
+        return float(value) if readable else None
 
 
 def _or_nan(values: list[float | None], k: int) -> float:

@@ -78,7 +78,7 @@ def write_corpus(
 
 def check_set(planned: CorpusSet) -> None:
     """Raise UserError if a set cannot be written; warn if Kaldi's own tools would refuse it."""
-    check_name("set", planned.name)
+    planned.name = check_name("set", planned.name)
     if not planned.items:
         raise UserError(f"The set '{planned.name}' would have no utterances.")
     first: dict[str, Item] = {}
@@ -111,7 +111,7 @@ def _check_item(item: Item) -> None:
         raise UserError(
             f"The file name {shown} is not UTF-8.", "Rename the file (convmv does many at once)."
         ) from None
-    data.check_path(path)
+    data.check_scp_path(path)
 
 
 def _write_set(
@@ -215,6 +215,8 @@ def write_tables(
     for name, table in planned.tables.items():
         tables[name] = {utterance: table[utterance] for utterance in speakers if utterance in table}
     data.write(folder, wavs, speakers, **tables)
+    for name, content in planned.files.items():
+        (folder / name).write_text(content, encoding="utf-8")
     if planned.scores is not None:
         raters = {name: planned.raters[name] for name in speakers if name in planned.raters}
         _write_scores(folder, planned.scores.part(speakers), raters, planned.name)

@@ -1,8 +1,8 @@
 """WSJ0-2mix and WSJ0-3mix as generated: ``wav8k/min/{tr,cv,tt}/{mix,s1,s2}/*.wav``.
 
 Layout: Hershey et al., "Deep clustering: discriminative embeddings for segmentation and
-separation" (2016), and the scripts published with it. Any folder with ``mix``, ``s1``, ``s2``
-is read.
+separation" (2016), and the scripts published with it. Any folder with ``mix`` (or
+``mix_clean``, as LibriMix has it), ``s1`` and ``s2`` is read.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from speechkit.separation.mixtures import MODES, Header, Mixture, Source
 from speechkit.workdir import WorkDir
 
 LAYOUT = "WSJ0-2mix as generated: .../wav8k/min/{tr,cv,tt}/{mix,s1,s2}/*.wav"
+MIXES = ("mix", "mix_clean")  # the second is LibriMix's
 DEPTH = 5  # folders between PATH and one with mix/, s1/ and s2/
 NOT_THE_SUM_DB = -40.0  # of the mixture minus the sum of its sources, to the mixture
 FULL_SCALE = 32767 / 32768  # of 16-bit audio
@@ -60,6 +61,7 @@ def prepare(
         UserError: another layout, sets of several rates or modes, unknown speakers.
     """
     root = require_folder(path, LAYOUT)
+    root = root.parent if root.name in MIXES else root
     folders = _find(root)
     pattern = _compile(speaker_pattern)
     tables = [full_path(gender_file)] if gender_file else []
@@ -80,17 +82,27 @@ def prepare(
 
 
 def _find(root: Path) -> list[Path]:
-    """Folders at or below ``root`` that hold ``mix``, ``s1`` and ``s2``."""
-    level, found = [root], []
+    """Folders at or below ``root`` that hold ``mix`` or ``mix_clean``, ``s1`` and ``s2``."""
+    level, found, alone = [root], [], []
     for _ in range(DEPTH):
         inner: list[Path] = []
         for folder in level:
             below = subfolders(folder)
-            if {"mix", "s1", "s2"} <= {p.name for p in below}:
+            names = {p.name for p in below}
+            if {"s1", "s2"} <= names and not names.isdisjoint(MIXES):
                 found.append(folder)
+            elif not names.isdisjoint(MIXES):
+                alone.append(folder)
             else:
                 inner += below
         level = inner
+    if not found and alone:
+        raise UserError(
+            f"{alone[0]} holds mixtures, but no s1 and s2: without its sources a mixture can "
+            "neither be learned from nor measured.",
+            "Generate the sources too. LibriMix needs no audio of its own: "
+            "speechkit prepare librimix METADATA.csv --librispeech DIR",
+        )
     if not found:
         raise UserError(f"{root} holds no folder with mix, s1 and s2.", f"Expected: {LAYOUT}")
     return found
@@ -115,9 +127,10 @@ def _read_set(
     count = 2
     while (folder / f"s{count + 1}").is_dir():
         count += 1
-    files = find_audio(folder / "mix")
+    mixed = next(folder / name for name in MIXES if (folder / name).is_dir())
+    files = find_audio(mixed)
     if not files:
-        raise UserError(f"{folder / 'mix'} holds no audio.", f"Expected: {LAYOUT}")
+        raise UserError(f"{mixed} holds no audio.", f"Expected: {LAYOUT}")
     rate = audio.info(files[0]).sample_rate
     mode = next((part for part in reversed(folder.parts) if part in MODES), "")
     if not mode:
@@ -127,7 +140,7 @@ def _read_set(
         name = "_".join(file.stem.split())
         sources = []
         for k, speaker in enumerate(_speakers(file, count, pattern), 1):
-            wav = folder / f"s{k}" / file.relative_to(folder / "mix")
+            wav = folder / f"s{k}" / file.relative_to(mixed)
             sources.append(Source(Utterance(f"{speaker}-{name}-s{k}", str(wav), speaker)))
         planned.append(Planned(Mixture(name, 0, tuple(sources), str(file)), str(file), rate))
     title = f"{prefix or f'wsj0_{count}mix'}_{folder.name}".lower().replace("-", "_")

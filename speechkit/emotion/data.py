@@ -12,12 +12,13 @@ import numpy as np
 
 from speechkit import audio
 from speechkit.errors import AudioError, DataError, UserError
+from speechkit.kaldi import label_case
 from speechkit.kaldi.data import DataDir, Utterance, read_table
 from speechkit.kaldi.data import load as load_data
 from speechkit.log import note_once
 from speechkit.workdir import WorkDir
 
-LABELS, INTENSITY, STATEMENT = "utt2emotion", "utt2intensity", "utt2statement"
+LABELS, INTENSITY, STATEMENT = label_case.LABELS, "utt2intensity", "utt2statement"
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 MAX_SECONDS = 30.0  # of a clip that has one label; the middle of a longer one is taken
 
@@ -70,10 +71,14 @@ def load(workdir: WorkDir, name: str) -> EmotionSet:
     """Read ``data/<name>`` with its labels.
 
     Raises:
-        UserError: no such set, it has no labels, or fewer than two classes.
+        UserError: no such set, it has no labels, fewer than two classes, or classes that
+            differ in case only.
     """
     found = load_data(workdir.data(name), workdir.root)
     labels = read_labels(found)
+    if not (found.path / label_case.FILE).is_file():
+        command = f"`speechkit validate --fix --set {found.path.name}` and "
+        label_case.check(labels.values(), found.path / LABELS, command)
     classes = class_order(labels.values())
     if len(classes) < 2:
         raise UserError(

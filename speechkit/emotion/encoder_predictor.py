@@ -16,7 +16,7 @@ from speechkit.emotion.encoder_clips import broken_clips
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.hidden_states import Hidden, Kind, Vectors, form_of
 from speechkit.emotion.predictor import Predictor
-from speechkit.errors import UserError
+from speechkit.errors import UserError, needed_by_all
 
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
@@ -50,7 +50,8 @@ class EncoderPredictor(Predictor):
         self, waves: Sequence[np.ndarray], speakers: Sequence[str] | None = None
     ) -> np.ndarray:
         found = np.zeros((len(waves), len(self.classes)), np.float32)
-        encoder = self.net.encoder
+        with needed_by_all():
+            encoder = self.net.encoder
         short = [len(wave) for wave in waves if len(wave) < encoder.shortest]
         if short:
             raise UserError(

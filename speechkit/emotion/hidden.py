@@ -23,7 +23,7 @@ from speechkit.emotion import encoder_files, encoder_network
 from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.emotion.encoders import Encoder, load_encoder
 from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, read
-from speechkit.errors import UserError
+from speechkit.errors import UserError, needed_by_all
 from speechkit.kaldi.data import Utterance
 from speechkit.log import logger
 from speechkit.manifest import MANIFEST
@@ -119,6 +119,7 @@ def make_batches(utterances: Sequence[Utterance], batch_seconds: float) -> list[
 
 
 @lru_cache(maxsize=1)
+@needed_by_all()
 def _encoder(folder: str, layers: str, device: str) -> Encoder:
     encoder = load_encoder(folder, device)
     encoder_network.take_layer(encoder, layers)

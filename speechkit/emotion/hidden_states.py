@@ -15,6 +15,7 @@ from speechkit.arrays import read_array
 from speechkit.emotion import encoder_files
 from speechkit.emotion.data import MAX_SECONDS
 from speechkit.errors import UserError
+from speechkit.names import composed
 from speechkit.schema import read_json
 from speechkit.workdir import WorkDir
 
@@ -130,10 +131,10 @@ def read(folder: Path) -> Hidden:
         card = read_json(folder / CARD, Card)
         values = read_array(folder / TABLE, kinds=("float32",))
         lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()[1:]
-        rows = [line.split("\t") for line in lines]
+        rows = [composed(line).split("\t") for line in lines]
         missing = folder / "skipped.tsv"
         left = missing.read_text(encoding="utf-8").splitlines()[1:] if missing.is_file() else []
-        skipped = dict(line.split("\t", 1) for line in left)
+        skipped = dict(composed(line).split("\t", 1) for line in left)
         first = {utt: int(row) for utt, row, _ in rows}
         frames = {utt: int(count) for utt, _, count in rows}
     except (OSError, ValueError, KeyError) as error:

@@ -24,6 +24,7 @@ from speechkit.prediction.stream import How, Predicted, Task
 from speechkit.prediction.stream import predict as stream
 from speechkit.progress import progress
 from speechkit.text import write_tsv
+from speechkit.trained import refuse_path
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
 
@@ -213,6 +214,7 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
         return [path]
     found = sorted(p.parent for p in path.glob(f"**/seed*/{model_folder.CONFIG}"))
     if not path.is_dir() or not found:
+        refuse_path(model)
         found = [folder for _, _, folder in model_folder.find_models(workdir, model)]
     if len(found) > 1 and not ensemble:
         logger.info(

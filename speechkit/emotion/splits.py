@@ -18,6 +18,7 @@ from speechkit.errors import DataError, UserError, require_choice
 from speechkit.kaldi import identical
 from speechkit.log import logger
 from speechkit.manifest import changed, read_json
+from speechkit.names import composed
 from speechkit.workdir import check_name
 
 SPEAKER_FOLDS, SPEAKER_80_20 = "speaker-folds", "speaker-80-20"
@@ -234,7 +235,12 @@ def read_split(folder: Path, name: str) -> Split:
     loaded = read_json(path)
     try:
         folds = tuple(
-            Fold(**{part: tuple(map(str, fold[part])) for part in Fold.__dataclass_fields__})
+            Fold(
+                **{
+                    part: tuple(composed(str(name)) for name in fold[part])
+                    for part in Fold.__dataclass_fields__
+                }
+            )
             for fold in loaded["folds"]
         )
         if not folds:
@@ -246,7 +252,7 @@ def read_split(folder: Path, name: str) -> Split:
             bool(loaded["leaks_speakers"]),
             folds,
             dict(loaded["params"]),
-            tuple(tuple(map(str, group)) for group in loaded["identical"]),
+            tuple(tuple(composed(str(name)) for name in group) for group in loaded["identical"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(

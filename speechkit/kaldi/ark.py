@@ -24,6 +24,7 @@ import numpy as np
 
 from speechkit.errors import DataError
 from speechkit.kaldi.compressed import read_compressed
+from speechkit.names import composed
 
 _RX = re.compile(r"^(?P<file>.+?)(?::(?P<offset>\d+))?(?:\[(?P<range>[^\]]*)\])?$")
 
@@ -131,7 +132,7 @@ def read_scp(path: Path) -> dict[str, str]:
         key, *rest = line.split(maxsplit=1) or [""]
         if not rest:
             raise DataError(f"{path}:{number}: expected 'key path', found '{line}'.")
-        value = rest[0].strip()
+        key, value = composed(key), rest[0].strip()
         if key in table:
             raise DataError(f"{path}:{number}: the key '{key}' comes twice.")
         if value.endswith("|") or value.startswith("|"):

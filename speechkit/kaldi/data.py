@@ -3,7 +3,8 @@
 A data directory (a *set*) holds ``wav.scp``, ``utt2spk`` and optionally ``segments``,
 ``text``, ``spk2utt``, ``utt2dur``, ``spk2gender``, and label files of a task: lines of
 ``key value...``, UTF-8, sorted by key in byte order (C locale).
-Relative audio paths are relative to the working directory.
+Relative audio paths are relative to the working directory. Everything but paths is read in one
+Unicode form (see :mod:`speechkit.names`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from speechkit.audio_file import Pipe
 from speechkit.characters import read_text, visible
 from speechkit.errors import DataError
+from speechkit.kaldi.segments import Segment, SegmentError
+from speechkit.names import byte_order, check_path, composed, on_disk
 
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")
 
@@ -85,11 +88,14 @@ def read_table(path: Path) -> dict[str, str]:
     for number, line in enumerate(lines if lines != [""] else [], 1):
         key, *rest = line.split(maxsplit=1)[:2] or [""]
         value = rest[0].strip() if rest else ""
+        key = composed(key)
         if not key or not (value or path.name == "text"):
             raise DataError(f"{path}:{number}: expected 'key value', found '{line}'.", _SEE)
         if key in table:
             raise DataError(f"{path}:{number}: the key '{key}' comes twice.", _SEE)
-        table[key] = visible(value) if path.name == "text" else value
+        if path.suffix != ".scp":
+            value = composed(visible(value) if path.name == "text" else value)
+        table[key] = value
     return table
 
 
@@ -122,6 +128,8 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
                 "Convert the audio to files, or, if you trust this file, give --allow-pipes to "
                 "a stage that has it.",
             )
+        if isinstance(source, str) and (problem := check_path(source)):
+            raise DataError(f"{path / 'wav.scp'}: '{key}' has no possible path: {problem}.", _SEE)
     parts = _segments(path, sources)
     _agree(path, set(parts), set(speakers))
     utterances = [Utterance(utt, wav, speakers[utt], a, b) for utt, (wav, a, b) in parts.items()]
@@ -141,10 +149,12 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
 
 def parse_source(value: str, root: Path) -> str | Pipe:
     """Where the audio of a line of ``wav.scp`` is: a path below ``root``, or a pipe."""
-    return Pipe(value[:-1].rstrip()) if value.endswith("|") else str(root / value)
+    if value.endswith("|"):
+        return Pipe(value[:-1].rstrip())
+    return str(root / value if value.isascii() else on_disk(root / value))
 
 
-def check_path(path: str) -> None:
+def check_scp_path(path: str) -> None:
     """Raise DataError if a path, written to ``wav.scp``, would be read as something else."""
     if path != path.strip() or path.endswith("|") or len(path.splitlines()) != 1:
         raise DataError(
@@ -169,21 +179,14 @@ def _segments(
         return {key: (wav, 0.0, None) for key, wav in wavs.items()}
     parts: dict[str, tuple[str | Pipe, float, float | None]] = {}
     for number, (utterance, value) in enumerate(read_table(file).items(), 1):
-        fields = value.split()
         try:
-            recording, start, end = fields[0], float(fields[1]), float(fields[2])
-        except (IndexError, ValueError):
-            raise DataError(
-                f"{file}:{number}: expected 'utterance recording start end', "
-                f"found '{utterance} {value}'."
-            ) from None
-        if recording not in wavs:
-            raise DataError(f"{file}:{number}: recording '{recording}' is not in wav.scp.", _SEE)
-        if not start >= 0:
-            raise DataError(f"{file}:{number}: '{utterance}' starts at {start} s.", _SEE)
-        if end != -1 and not end > start:  # Kaldi writes -1 for "to the end"
-            raise DataError(f"{file}:{number}: '{utterance}' ends ({end}) before it starts.", _SEE)
-        parts[utterance] = (wavs[recording], start, None if end == -1 else end)
+            part = Segment.parse(value)
+        except SegmentError as error:
+            raise DataError(f"{file}:{number}: '{utterance} {value}': {error}.", _SEE) from None
+        if part.recording not in wavs:
+            message = f"{file}:{number}: recording '{part.recording}' is not in wav.scp."
+            raise DataError(message, _SEE)
+        parts[utterance] = (wavs[part.recording], part.start, part.end)
     return parts
 
 
@@ -211,7 +214,7 @@ def write_table(path: Path, table: Mapping[str, str] | Iterable[tuple[str, str]]
     """
     rows = table.items() if isinstance(table, Mapping) else table
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for key, value in sorted(rows, key=lambda row: row[0].encode()):
+        for key, value in sorted(rows, key=lambda row: byte_order(row[0])):
             if key.split() != [key] or "\n" in value or "\r" in value:
                 raise DataError(
                     f"{path}: '{key}' with the value '{value}' cannot be a line of a Kaldi table.",
@@ -240,7 +243,7 @@ def write(
     """
     for wav in wavs.values():
         if not isinstance(wav, Pipe):
-            check_path(wav)
+            check_scp_path(wav)
     write_table(folder / "wav.scp", {key: str(wav) for key, wav in wavs.items()})
     write_table(folder / "utt2spk", speakers)
     write_table(folder / "spk2utt", invert(speakers))
@@ -254,17 +257,17 @@ def order_clashes(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
 
     Kaldi's tools expect both orders to agree, which ids that begin with the speaker ensure.
     """
-    ordered = sorted(speakers, key=str.encode)
+    ordered = sorted(speakers, key=byte_order)
     return [
         (before, after)
         for before, after in pairwise(ordered)
-        if speakers[before].encode() > speakers[after].encode()
+        if byte_order(speakers[before]) > byte_order(speakers[after])
     ]
 
 
 def invert(speakers: Mapping[str, str]) -> dict[str, str]:
     """``utt2spk`` -> ``spk2utt``."""
     found: dict[str, list[str]] = {}
-    for utterance in sorted(speakers, key=str.encode):
+    for utterance in sorted(speakers, key=byte_order):
         found.setdefault(speakers[utterance], []).append(utterance)
     return {speaker: " ".join(utterances) for speaker, utterances in found.items()}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechkit import files, workdir
+from speechkit import files
 from speechkit.errors import UserError
-from speechkit.kaldi import lenient, subset, validate
+from speechkit.kaldi import label_case, lenient, subset, validate
 from speechkit.kaldi.lenient import Row, show
+from speechkit.kaldi.replacement import replace_files
+from speechkit.names import byte_order, composed
 
-BACKUP = ".backup"
+FORM = "wrote names in the composed form"
 _GENDERS = {"male": "m", "m": "m", "female": "f", "f": "f"}
 
 
@@ -60,6 +61,7 @@ def fix(
     decode: bool = False,
     allow_pipes: bool = False,
     jobs: int = 1,
+    case: str = label_case.STOP,
 ) -> list[Action]:
     """Mend what can be mended; changed files are kept in ``.backup/``.
 
@@ -68,9 +70,12 @@ def fix(
     used, and lines (of label files too) of unknown utterances and speakers; makes ``spk2utt``
     from ``utt2spk``; corrects durations in ``utt2dur`` from the audio, and ``male``/``female``
     to ``m``/``f``.
-    Two different lines for one key, and bytes that are not UTF-8, are left to the user.
+    Two different lines for one key, and bytes that are not UTF-8, are left to the user, and the
+    whole set is where two different utterances would get one name.
 
-    Args: as for :func:`speechkit.kaldi.validate.check`.
+    Args: as for :func:`speechkit.kaldi.validate.check`, and
+        case: what becomes of emotions that differ in case only: all are written in ``lower``
+            case, or the set notes to ``keep`` them apart.
 
     Raises:
         UserError: nothing would be left, a required file is missing, or another command
@@ -91,17 +96,23 @@ def fix(
         names = lenient.table_names(folder)
         before = _keys(folder, names)
         tables = {name: _clean(lenient.read(folder / name), log) for name in names}
-        _require(folder, tables)
+        _require(folder, tables, found)
         _drop(folder, tables, found, log)
         _correct(tables, found, log)
+        noted = _label_case(tables, case, log)
         contents = _tables_as_bytes(tables) | _label_files(folder, before, tables, log)
-        _write(folder, contents, log)
+        replace_files(folder, contents | noted, [str(action) for action in log.actions()])
         return log.actions()
     finally:
         lock.release()
 
 
-def _require(folder: Path, tables: dict[str, list[Row]]) -> None:
+def _require(folder: Path, tables: dict[str, list[Row]], found: validate.Report) -> None:
+    for problem in found.problems:
+        if problem.kind == "one-name":
+            raise UserError(
+                f"{folder} was left as it is: {problem.where}: {problem.message}.", problem.remedy
+            )
     for name in ("wav.scp", "utt2spk"):
         if not tables.get(name):
             raise UserError(
@@ -120,6 +131,7 @@ def _clean(table: lenient.Table, log: _Log) -> list[Row]:
         ("bom", "took off the byte order mark"),
         ("utf-16", "wrote it in UTF-8"),
         ("no-newline", "ended the last line"),
+        ("form", FORM),
     ):
         for _ in range(Counter(fault[0] for fault in table.faults)[kind]):
             log.add(table.name, what, "")
@@ -133,7 +145,7 @@ def _clean(table: lenient.Table, log: _Log) -> list[Row]:
         else:
             kept[row.key, value] = Row(row.number, row.key, value)
     rows = list(kept.values())
-    ordered = sorted(rows, key=lambda row: lenient.sort_key(row.key))
+    ordered = sorted(rows, key=lambda row: byte_order(row.key))
     if ordered != rows:
         log.add(table.name, "sorted", "")
     return ordered
@@ -180,7 +192,7 @@ def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) ->
     before = {row.key: row.value for row in tables.get("spk2utt", [])}
     if before != made:
         log.add("spk2utt", "made again from utt2spk", "")
-    ordered = sorted(made, key=lenient.sort_key)
+    ordered = sorted(made, key=byte_order)
     tables["spk2utt"] = [Row(0, speaker, made[speaker]) for speaker in ordered]
     wrong = {problem.line for problem in found.problems if problem.kind == "duration"}
     if "utt2dur" in tables:
@@ -195,6 +207,16 @@ def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) ->
             _changed(row, _GENDERS.get(row.value.lower(), row.value), "spk2gender", log)
             for row in tables["spk2gender"]
         ]
+
+
+def _label_case(tables: dict[str, list[Row]], case: str, log: _Log) -> dict[str, bytes]:
+    name, rows = label_case.LABELS, tables.get(label_case.LABELS, [])
+    if case == label_case.LOWER and rows:
+        tables[name] = [_changed(row, row.value.lower(), name, log) for row in rows]
+    if case == label_case.KEEP and label_case.differing(row.value for row in rows):
+        log.add(name, "noted that classes that differ in case only are to be kept apart", "")
+        return {label_case.FILE: f"{case}\n".encode()}
+    return {}
 
 
 def _changed(row: Row, value: str, name: str, log: _Log) -> Row:
@@ -232,9 +254,15 @@ def _label_files(
             entries = subset.Entries.read(path, before)
         except UnicodeDecodeError:
             continue
-        for key in entries.dropped(kept) if entries.certain else ():
+        text, gone = entries.text, entries.dropped(kept) if entries.certain else []
+        for key in gone:
             log.add(path.name, f"dropped entries of unusable or unknown {entries.kind}", key)
-            contents[path.name] = entries.part(kept).encode()
+            text = entries.part(kept)
+        if entries.form_fault():
+            log.add(path.name, FORM, "")
+            text = composed(text)
+        if text != entries.text:
+            contents[path.name] = text.encode()
     return contents
 
 
@@ -244,57 +272,3 @@ def _tables_as_bytes(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
         for name, rows in tables.items()
     }
     return {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
-
-
-def _write(folder: Path, contents: Mapping[str, bytes], log: _Log) -> None:
-    """Write the files that changed, keep their originals, and note it in the manifest.
-
-    `prepare` takes a file of another size than in the manifest for a damaged one, and would undo
-    the mending. So the manifest says first which files are being mended (``mending``), and says
-    their sizes when all are written: a run that is killed in between loses nothing, and the next
-    one completes it.
-    """
-    originals = {name: _read(folder / name) for name in contents}
-    changed = [name for name, content in contents.items() if content != originals[name]]
-    manifest = workdir.read_manifest(folder) or {}
-    pending = manifest.get("mending", [])
-    if not (changed or pending):
-        return
-    for name in changed:
-        if (original := originals[name]) is not None:
-            _back_up(folder / name, original)
-    mending = list(dict.fromkeys([*pending, *changed]))
-    said = [*(manifest.get("fixed", []) if pending else []), *map(str, log.actions())]
-    sizes = {n: size for n, size in manifest.get("outputs", {}).items() if n not in mending}
-    noted = {**manifest, "outputs": sizes, "fixed": list(dict.fromkeys(said))}
-    if manifest:
-        _write_manifest(folder, {**noted, "mending": mending})
-    for name in changed:
-        with files.atomic_write(folder / name, "wb") as file:
-            file.write(contents[name])
-    if manifest:
-        noted.pop("mending", None)
-        sizes |= {n: (folder / n).stat().st_size for n in mending if (folder / n).is_file()}
-        _write_manifest(folder, noted)
-
-
-def _read(path: Path) -> bytes | None:
-    return path.read_bytes() if path.is_file() else None
-
-
-def _write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
-    with files.atomic_write(folder / workdir.MANIFEST) as file:
-        file.write(json.dumps(manifest, indent=2) + "\n")
-
-
-def _back_up(path: Path, content: bytes) -> None:
-    """Keep an original beside those of earlier repairs, which stay."""
-    folder = files.make_dirs(path.parent / BACKUP)
-    copy, number = folder / path.name, 0
-    while copy.exists():
-        if copy.read_bytes() == content:  # of a run that was killed
-            return
-        number += 1
-        copy = folder / f"{path.name}.{number}"
-    with files.atomic_write(copy, "wb") as file:
-        file.write(content)

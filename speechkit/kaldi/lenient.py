@@ -12,13 +12,17 @@ from pathlib import Path
 
 from speechkit.characters import BOM, encoding_of, unmarked_encoding
 from speechkit.kaldi.data import TABLES
+from speechkit.names import byte_order, composed, spelled
 
 _WHITE = " \t\r\f\v"  # what Kaldi splits at; other Unicode spaces belong to the word
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line: its number (from 1), its key, and the rest of it."""
+    """One line: its number (from 1), its key, and the rest of it, both in the composed form.
+
+    (Only paths keep the form that they have.)
+    """
 
     number: int
     key: str
@@ -52,15 +56,15 @@ class Table:
         return found
 
 
-def sort_key(key: str) -> bytes:
-    """Byte order, that of ``LC_ALL=C sort``."""
-    return key.encode("utf-8", "surrogateescape")
-
-
 def show(text: str, limit: int = 60) -> str:
     """Text as it can be printed: broken bytes escaped, long values cut."""
-    text = text.encode("utf-8", "backslashreplace").decode()
+    text = printable(text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def printable(text: str) -> str:
+    """Text with broken bytes escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def table_names(folder: Path) -> list[str]:
@@ -89,26 +93,27 @@ def read(path: Path) -> Table:
         del lines[-1]
     else:
         table.faults.append(("no-newline", len(lines), "the last line has no line end"))
-    seen: dict[str, Row] = {}
+    seen: dict[str, tuple[Row, str]] = {}
+    forms, order = _Forms(), list[tuple[int, str]]()
     for number, line in enumerate(lines, 1):
         table.faults.extend((kind, number, message) for kind, message in _faults(line))
-        key, _, value = _split(line)
-        if not key:
+        given, _, value = _split(line)
+        if not given:
             continue
-        row = Row(number, key, value)
+        is_path = path.suffix == ".scp"
+        row = Row(number, composed(given), value if is_path else composed(value))
         table.rows.append(row)
+        order.append((number, given))
+        names = [given] if is_path or line.isascii() else [given, *value.split()]
+        if faults := [*filter(None, (forms.fault(name, number) for name in names))]:
+            table.faults.append(("form", number, "; ".join(faults[:2])))
         if not value:
             kind = "empty-text" if table.name == "text" else "no-value"
-            table.faults.append((kind, number, f"'{show(key)}' has nothing after it"))
-        if key in seen:
-            first = seen[key]
-            same = "the same line" if first.value == value else "another value"
-            kind = "duplicate" if first.value == value else "conflict"
-            message = f"'{show(key)}' comes twice: line {first.number} has {same}"
-            table.faults.append((kind, number, message))
-        else:
-            seen[key] = row
-    table.faults.extend(_unsorted(table.rows))
+            table.faults.append((kind, number, f"'{show(given)}' has nothing after it"))
+        before = seen.setdefault(row.key, (row, given))
+        if before[0] is not row:
+            table.faults.append(_twice(*before, row, given))
+    table.faults.extend(_unsorted(order))
     return table
 
 
@@ -125,6 +130,38 @@ def _decoded(content: bytes, table: Table) -> str:
             table.faults.append(("utf-16", 1, f"the file is {encoding}, not UTF-8"))
             return text
     return content.decode("utf-8", "surrogateescape")
+
+
+def _twice(first: Row, first_given: str, row: Row, given: str) -> tuple[str, int, str]:
+    """What is wrong with a key that another line has, in its form or in another one."""
+    same = first.value == row.value
+    what = "the same line" if same else "another value"
+    if given == first_given:
+        message = f"'{show(given)}' comes twice: line {first.number} has {what}"
+        return "duplicate" if same else "conflict", row.number, message
+    message = (
+        f"'{show(spelled(given))}' and '{show(spelled(first_given))}' of line {first.number} are "
+        f"one name, with {what}"
+    )
+    return "duplicate" if same else "one-name", row.number, message
+
+
+class _Forms:
+    """The forms of the names in a table."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, tuple[str, int]] = {}
+
+    def fault(self, name: str, line: int) -> str:
+        """What is wrong with the form of a name; empty if nothing is."""
+        if name.isascii():
+            return ""
+        one = composed(name)
+        before, number = self.first.setdefault(one, (name, line))
+        if before != name:
+            both = f"'{show(spelled(name))}' and '{show(spelled(before))}' of line {number}"
+            return f"{both} are one name in two forms"
+        return "" if one == name else f"'{show(spelled(name))}' is not in the composed form"
 
 
 def _split(line: str) -> tuple[str, str, str]:
@@ -155,13 +192,15 @@ def _faults(line: str) -> Iterator[tuple[str, str]]:
         yield "not-utf-8", f"character {error.start + 1} is the byte 0x{byte:02x}, not UTF-8"
 
 
-def _unsorted(rows: list[Row]) -> list[tuple[str, int, str]]:
+def _unsorted(keys: list[tuple[int, str]]) -> list[tuple[str, int, str]]:
+    """What is wrong with the order of keys, which are given with their lines."""
     wrong = [
-        (before, row) for before, row in pairwise(rows) if sort_key(row.key) < sort_key(before.key)
+        (before, key, number)
+        for (_, before), (number, key) in pairwise(keys)
+        if byte_order(key) < byte_order(before)
     ]
     if not wrong:
         return []
-    before, row = wrong[0]
-    message = f"'{show(row.key)}' comes after '{show(before.key)}'"
+    before, key, number = wrong[0]
     more = f" (and {len(wrong) - 1} more places)" if len(wrong) > 1 else ""
-    return [("unsorted", row.number, message + more)]
+    return [("unsorted", number, f"'{show(key)}' comes after '{show(before)}'{more}")]

@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "no-value": ("error", f"Complete the line, or let --fix drop it. {_BY_HAND}"),
     "duplicate": ("error", _FIX),
     "conflict": ("error", "Decide which line is right and delete the other."),
+    "one-name": ("error", "Rename one of the two in all tables of the set."),
     "unsorted": ("error", "--fix sorts in byte order, as LC_ALL=C sort does."),
     "fields": ("error", _BY_HAND),
     "missing-in-file": ("error", "Add it, or let --fix drop the utterance."),
@@ -37,7 +38,12 @@ KINDS: dict[str, tuple[str, str]] = {
     "segment-outside": ("error", "Correct `segments`, or let --fix drop the segment."),
     "spk2utt": ("error", "--fix makes spk2utt again from utt2spk."),
     "gender": ("error", "Write m or f (--fix turns male and female into m and f)."),
+    "label-case": (
+        "error",
+        "--fix --label-case lower writes all in lower case, --label-case keep keeps them apart.",
+    ),
     "pipe": ("error", "Convert the audio to files, or pass --allow-pipes if you trust the file."),
+    "path": ("error", "Correct the path, or let --fix drop the utterance."),
     "missing-audio": (
         "error",
         "Correct the path (relative ones count from the working directory), or --fix drops it.",
@@ -50,6 +56,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "mixture": ("error", "Make the set of mixtures again with the command that made it."),
     "scores": ("error", "Correct it by hand, or make the set again with `speechkit prepare`."),
     "unscored": ("warning", "Add the scores if a stage is to use them."),
+    "form": ("warning", "speechkit reads it as one name, Kaldi does not; --fix writes one form."),
     "no-newline": ("warning", _FIX),
     "tab": ("warning", "speechkit reads it, some Kaldi scripts do not; --fix writes spaces."),
     "spaces": ("warning", _FIX),

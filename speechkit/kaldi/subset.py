@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from speechkit import schema
+from speechkit.kaldi import label_case
 from speechkit.kaldi.data import DataDir, invert, read_table, write_table
 from speechkit.log import logger, note_once
 from speechkit.manifest import MANIFEST
+from speechkit.names import composed
 
 MADE_AGAIN = ("spk2utt", "skipped.tsv", MANIFEST)
-HOLD_FOR_ALL = ("score_scales.json", "mixtures.json")
+HOLD_FOR_ALL = ("score_scales.json", "mixtures.json", label_case.FILE)
 _SEPARATOR = {".tsv": "\t", ".csv": ","}
 
 
@@ -126,11 +128,11 @@ class Entries:
             except schema.Damaged:
                 logger.warning(f"{path} is not JSON, though it is named so.")
             else:
-                found = tuple(loaded) if isinstance(loaded, dict) else ()
+                found = tuple(map(composed, loaded)) if isinstance(loaded, dict) else ()
                 return cls(text, found, every, every.kind(path.name, found), loaded=loaded)
         separator = _SEPARATOR.get(path.suffix)
         lines = text.removesuffix("\n").split("\n")
-        found = tuple((line.split(separator, 1) or [""])[0].strip() for line in lines)
+        found = tuple(composed((line.split(separator, 1) or [""])[0].strip()) for line in lines)
         kind = every.kind(path.name, found)
         header = bool(kind) and separator is not None and found[0] not in getattr(every, kind)
         return cls(text, found, every, kind, header)
@@ -157,6 +159,11 @@ class Entries:
             (n, key) for n, key in numbered if key not in known and not (self.header and n == 1)
         ]
 
+    def form_fault(self) -> int:
+        """The first line that is not in the composed form; 0 if all are."""
+        lines = () if self.text.isascii() else self.text.split("\n")
+        return next((n for n, line in enumerate(lines, 1) if composed(line) != line), 0)
+
     def dropped(self, kept: Keys) -> list[str]:
         """Keys that :meth:`part` leaves out."""
         if not self.kind:
@@ -171,7 +178,7 @@ class Entries:
         if not gone:
             return self.text
         if self.loaded is not None:
-            chosen = {key: value for key, value in self.loaded.items() if key not in gone}
+            chosen = {key: value for key, value in self.loaded.items() if composed(key) not in gone}
             return json.dumps(chosen, indent=1, ensure_ascii=False) + "\n"
         lines = self.text.removesuffix("\n").split("\n")
         pairs = list(zip(self.keys, lines, strict=True))

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from speechkit.audio import Info
 from speechkit.audio_file import Pipe
 from speechkit.errors import UserError
-from speechkit.kaldi import lenient, subset, transcripts
+from speechkit.kaldi import label_case, lenient, subset, transcripts
 from speechkit.kaldi.data import order_clashes, parse_source
 from speechkit.kaldi.lenient import Row, Table, show
 from speechkit.kaldi.problems import Problem, Report
 from speechkit.kaldi.recordings import look_at
+from speechkit.kaldi.segments import Segment, SegmentError
+from speechkit.names import check_path
 from speechkit.workdir import WorkDir
 
-END_TOLERANCE_S = 0.01  # of `segments`, the same as reading audio allows
 DURATION_TOLERANCE_S = 0.05  # of `utt2dur`
 
 
@@ -88,7 +89,8 @@ class _Checker:
         self.heard_in = tables.get("wav.scp" if self.segments is None else "segments", empty)
 
     def add(self, kind: str, name: str, line: int | None, message: str) -> None:
-        self.report.problems.append(Problem(kind, self.report.folder / name, line, message))
+        problem = Problem(kind, self.report.folder / name, line, lenient.printable(message))
+        self.report.problems.append(problem)
 
     def bad(self, utterance: str) -> None:
         self.report.bad_utterances.add(utterance)
@@ -103,7 +105,7 @@ class _Checker:
         self.agreement()
         self.speaker_tables()
         recordings = self.segment_lines()
-        self.pipes(allow_pipes)
+        self.paths(allow_pipes)
         for kind, line, message in transcripts.find_faults(self.rows.get("text", {})):
             self.add(kind, "text", line, message)
         self.label_files()
@@ -193,31 +195,36 @@ class _Checker:
             line = self.speaker_of[of_speaker[speaker][0]].number
             self.add("spk2utt", "utt2spk", line, f"speaker '{show(speaker)}' is not in spk2utt")
 
-    def segment_lines(self) -> dict[str, tuple[str, float, float | None]]:
-        """Utterance -> (recording, start, end), of those that can be understood."""
+    def segment_lines(self) -> dict[str, Segment]:
+        """Utterance -> its part of a recording, of those that can be understood."""
         if self.segments is None:
-            return {key: (key, 0.0, None) for key in self.wavs}
-        found: dict[str, tuple[str, float, float | None]] = {}
+            return {key: Segment(key) for key in self.wavs}
+        found: dict[str, Segment] = {}
         for key, row in self.segments.items():
-            times = _times(row.value)
-            if times is None:
-                message = f"expected 'utterance recording start end', found '{show(row.value)}'"
-                self.add("fields", "segments", row.number, message)
-            elif times[0] not in self.wavs:
-                message = f"recording '{show(times[0])}' is not in wav.scp"
-                self.add("unknown-recording", "segments", row.number, message)
-            elif not 0 <= times[1] < (math.inf if times[2] is None else times[2]):
-                message = f"'{show(key)}' goes from {times[1]} s to {times[2]} s"
-                self.add("segment-times", "segments", row.number, message)
-            else:
-                found[key] = times
+            try:
+                part = Segment.parse(row.value)
+            except SegmentError as error:
+                self.segment(key, error)
                 continue
+            if part.recording in self.wavs:
+                found[key] = part
+                continue
+            message = f"recording '{show(part.recording)}' is not in wav.scp"
+            self.add("unknown-recording", "segments", row.number, message)
             self.bad(key)
         return found
 
-    def pipes(self, allow_pipes: bool) -> None:
+    def segment(self, key: str, error: SegmentError) -> None:
+        row = self.rows["segments"][key]
+        self.add(error.kind, "segments", row.number, f"'{show(key)} {show(row.value)}': {error}")
+        self.bad(key)
+
+    def paths(self, allow_pipes: bool) -> None:
         for key, row in self.wavs.items():
-            if isinstance(parse_source(row.value, self.root), Pipe) and not allow_pipes:
+            piped = isinstance(parse_source(row.value, self.root), Pipe)
+            if not piped and (problem := check_path(row.value)):
+                self.add("path", "wav.scp", row.number, f"'{show(key)}': {problem}")
+            if piped and not allow_pipes:
                 message = f"'{show(key)}' is a pipe: it would run a shell command"
                 self.add("pipe", "wav.scp", row.number, message)
 
@@ -235,9 +242,16 @@ class _Checker:
                 entries = subset.Entries.read(path, every)
             except UnicodeDecodeError:
                 continue  # an archive, or a file that no table
+            if line := entries.form_fault():
+                self.add("form", path.name, line, "names are not in the composed form")
             for line, key in entries.unknown() if entries.certain else ():
                 message = f"no {entries.kind.removesuffix('s')} '{show(key)}'"
                 self.add("unknown-key", path.name, line, message)
+        labels = (row.value for row in self.rows.get(label_case.LABELS, {}).values())
+        told = (self.report.folder / label_case.FILE).is_file()
+        if (message := label_case.differing(labels)) and not told:
+            message = f"classes differ in case only: {message}"
+            self.add("label-case", label_case.LABELS, None, message)
         from speechkit.corpora.scored import find_faults
 
         texts = {key: row.value for key, row in self.rows.get("text", {}).items()}
@@ -255,7 +269,7 @@ class _Checker:
 
     def audio(
         self,
-        recordings: Mapping[str, tuple[str, float, float | None]],
+        recordings: Mapping[str, Segment],
         decode: bool,
         allow_pipes: bool,
         jobs: int,
@@ -277,38 +291,27 @@ class _Checker:
                 message = f"the channels of '{show(key)}' are in opposite phase"
                 self.add("opposite-phase", "wav.scp", self.wavs[key].number, message)
         self.report.seconds = sum(f.info.seconds for f in facts.values() if f.info)
-        for key, (recording, start, end) in recordings.items():
-            there = facts.get(recording)
+        for key, part in recordings.items():
+            there = facts.get(part.recording)
             if there is not None and there.kind:
                 self.bad(key)
             elif there is not None and there.info:
-                self.length(key, start, end, there.info.seconds)
+                self.length(key, part, there.info)
 
-    def length(self, key: str, start: float, end: float | None, seconds: float) -> None:
-        if self.segments is not None and (
-            start >= seconds or (end is not None and end > seconds + END_TOLERANCE_S)
-        ):
-            message = f"'{show(key)}' ends at {end or start} s, the recording at {seconds:.3f} s"
-            self.add("segment-outside", "segments", self.segments[key].number, message)
-            self.bad(key)
+    def length(self, key: str, part: Segment, found: Info) -> None:
+        try:
+            seconds = part.check(found)
+        except SegmentError as error:
+            self.segment(key, error)
             return
-        self.report.durations[key] = min(end or seconds, seconds) - start
+        self.report.durations[key] = seconds
         row = self.rows.get("utt2dur", {}).get(key)
         if row is None:
             return
         try:
-            wrong = not abs(float(row.value) - self.report.durations[key]) <= DURATION_TOLERANCE_S
+            wrong = not abs(float(row.value) - seconds) <= DURATION_TOLERANCE_S
         except ValueError:
             wrong = True
         if wrong:
-            message = f"'{key}' has {show(row.value)} s, its audio {self.report.durations[key]:.3f}"
+            message = f"'{show(key)}' has {show(row.value)} s, its audio {seconds:.3f}"
             self.add("duration", "utt2dur", row.number, message)
-
-
-def _times(value: str) -> tuple[str, float, float | None] | None:
-    fields = value.split()
-    try:
-        recording, start, end = fields[0], float(fields[1]), float(fields[2])
-    except (IndexError, ValueError):
-        return None
-    return recording, start, None if end == -1 else end

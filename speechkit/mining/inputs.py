@@ -11,6 +11,7 @@ import numpy as np
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable, finite
+from speechkit.names import composed
 
 COLUMN = {"pitch": "f0_median_hz", "energy": "energy"}
 SKIPPED = "skipped.tsv"
@@ -128,7 +129,7 @@ def _read_column(table: Path, column: str) -> dict[str, float]:
         for number, line in enumerate(file, 2):
             fields = line.rstrip("\n").split("\t")
             try:
-                found[fields[key]] = x = float(fields[value])
+                found[composed(fields[key])] = x = float(fields[value])
             except (IndexError, ValueError):
                 x = np.inf
             if x < 0 or x == np.inf:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from speechkit.errors import UserError
+from speechkit.errors import SharedError, UserError
 from speechkit.log import logger
 from speechkit.parallel import map_items
 from speechkit.prediction import outputs
@@ -234,7 +234,7 @@ class _Run(Generic[Made]):
         self, job: Job, error: UserError | OSError, audio: str | None, listed: bool = False
     ) -> None:
         """Stop, or warn and list the recording."""
-        if not isinstance(error, UserError):
+        if not isinstance(error, UserError) or isinstance(error, SharedError):
             raise error
         problem = error.problem
         if job.copy is not None:

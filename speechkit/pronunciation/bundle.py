@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechkit.errors import UserError, closest
-from speechkit.trained import seeds_in
+from speechkit.trained import refuse_path, seeds_in
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = No
     for folder in (parent / spec, Path(spec)):
         if is_bundle(folder) or seeds_in(folder):
             return folder
+    refuse_path(spec, f"Give the folder of a {task} model, or a name under exp/{task}.")
     own = (p.name for p in parent.glob("[!.]*") if is_bundle(p) or seeds_in(p))
     known = [*([DEFAULT] if shipped is not None else []), *sorted(own)]
     there = f"Known here: {', '.join(known)}." if known else "There are none yet."

@@ -18,7 +18,7 @@ import numpy as np
 from speechkit.acoustic.align import Alignment, align
 from speechkit.acoustic.base import AcousticModel, Evidence
 from speechkit.acoustic.readings import Choice, chosen
-from speechkit.errors import UserError
+from speechkit.errors import UserError, needed_by_all
 from speechkit.pronunciation import ctc_gop, gop, prosody_features, stp_gop
 from speechkit.pronunciation.feature_settings import (
     FORMAT,
@@ -300,6 +300,7 @@ class FeaturePipeline:
 
 
 @lru_cache(maxsize=2)
+@needed_by_all()
 def load_pipeline(settings: FeatureSettings, root: Path, device: str = "cpu") -> FeaturePipeline:
     """The pipeline of a worker process, loaded once."""
     return FeaturePipeline.create(settings, WorkDir(root), device)

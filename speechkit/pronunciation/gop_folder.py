@@ -21,6 +21,7 @@ import msgspec
 
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkTable
+from speechkit.names import composed
 from speechkit.schema import Object, Rate, check, read_json
 from speechkit.text import write_tsv
 
@@ -178,7 +179,7 @@ def _read_rows(path: Path) -> dict[str, list[Row]]:
                 )
             except ValueError as error:
                 raise DataError(f"{path}:{number}: {error}.") from None
-            rows.setdefault(utterance, []).append(row)
+            rows.setdefault(composed(utterance), []).append(row)
     return rows
 
 

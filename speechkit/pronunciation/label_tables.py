@@ -10,6 +10,7 @@ from typing import Any
 from speechkit.characters import visible
 from speechkit.corpora.common import read_lines
 from speechkit.errors import DataError, UserError, closest
+from speechkit.names import composed
 from speechkit.pronunciation.scores import (
     LEVELS,
     PhoneScore,
@@ -127,7 +128,7 @@ def read_rows(
     except UserError as error:
         faults.append((path.name, None, error.problem.removeprefix(f"{path} ").rstrip(".")))
         return
-    columns = lines[0].split("\t") if lines else []
+    columns = [name.strip().lower() for name in lines[0].split("\t")] if lines else []
     for name in fixed:
         if name not in columns:
             faults.append((path.name, 1, f"there is no column '{name}'"))
@@ -141,7 +142,7 @@ def read_rows(
     if any(line == 1 and name == path.name for name, line, _ in faults):
         return
     for number, line in enumerate(lines[1:], 2):
-        fields = line.split("\t")
+        fields = composed(line).split("\t")
         if len(fields) == len(columns):
             row = dict(zip(columns, (value.strip() for value in fields), strict=True))
             yield number, {k: visible(v) if k in _TEXTS else v for k, v in row.items()}

@@ -13,10 +13,11 @@ import numpy as np
 from speechkit import audio
 from speechkit.acoustic.lexicon import Lexicon
 from speechkit.acoustic.readings import Policy
-from speechkit.corpora.common import read_lines
+from speechkit.corpora.common import is_header, read_lines
 from speechkit.errors import UserError
 from speechkit.level import level_db
 from speechkit.log import logger
+from speechkit.names import check_path, composed, on_disk
 from speechkit.prediction.jobs import Job, open_inputs
 from speechkit.prediction.saved import model_digest
 from speechkit.prediction.stream import How, Predicted, Task, predict
@@ -145,10 +146,11 @@ def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
     for path, words in table:
         texts.setdefault(path, []).append(words)
         for key in (str(path.resolve()), path.name, path.stem):
-            keys.setdefault(key, path)
+            keys.setdefault(composed(key), path)
     found = []
     for file in files:
-        given = [keys[k] for k in (str(file.resolve()), file.name, file.stem) if k in keys]
+        names = (composed(name) for name in (str(file.resolve()), file.name, file.stem))
+        given = [keys[name] for name in names if name in keys]
         if not given:
             raise UserError(f"{trans} has no text for {file}.", "Add a line 'path<TAB>text'.")
         found += [Job(file, words) for words in texts[given[0]]]
@@ -163,14 +165,17 @@ def read_trans(trans: Path) -> list[tuple[Path, str]]:
     table: list[tuple[Path, str]] = []
     for number, line in enumerate(read_lines(trans), 1):
         name, tab, text = line.partition("\t")
-        if not line.strip() or (number == 1 and name.strip() == "path"):
+        if not line.strip() or (number == 1 and is_header([name.strip()], ["path"])):
             continue
         if not tab or not name.strip() or not text.strip():
             raise UserError(
                 f"{trans}:{number}: expected 'path<TAB>text', found '{line[:200]}'.",
                 "Separate the path from the text by a tab.",
             )
-        table.append((trans.parent / Path(name.strip()).expanduser(), text.strip()))
+        if problem := check_path(name):
+            raise UserError(f"{trans}:{number}: the path cannot be: {problem}.")
+        path = on_disk(trans.parent / Path(name.strip()).expanduser())
+        table.append((path, text.strip()))
     if not table:
         raise UserError(f"{trans} lists no recordings.", "Expected lines 'path<TAB>text'.")
     return table

@@ -91,6 +91,19 @@ class Scores:
         """The aspects in which anything was scored, in the order of ``ASPECTS``."""
         return tuple(aspect for aspect in ASPECTS if len(self.values(aspect)))
 
+    def wider_scales(self) -> str:
+        """Scales that hold all scores, as ``--score-scales`` takes them; empty if these do."""
+        found = []
+        for aspect in ASPECTS:
+            level, name = split_aspect(aspect)
+            low, high = self.scales[level][name]
+            values = self.values(aspect)
+            values = values[np.isfinite(values)]
+            if len(values) and not (low <= values.min() and values.max() <= high):
+                low, high = min(low, math.floor(values.min())), max(high, math.ceil(values.max()))
+                found.append(f"{level}.{name}={low:g}:{high:g}")
+        return ",".join(found)
+
     def names(self) -> set[str]:
         """Ids of all utterances that are scored at any level."""
         return {*self.utterances, *self.words, *self.phones}

@@ -65,6 +65,7 @@ def train(
     where = resolve_device(device)
     wanted = _wanted(config)
     inputs = [f for s, of in wanted for f in input_files(work, s, config.inputs, of)]
+    trained.refuse_path(config.init, "Give --init the name of an experiment in exp/scoring.")
     starts = _starts(work, config.init, seeds) if config.init else {}
     of_each = {
         seed: list(dict.fromkeys([*inputs, *model_folder.files(starts.get(seed))]))

@@ -11,6 +11,7 @@ import numpy as np
 
 from speechkit.files import remove_tree
 from speechkit.level import power
+from speechkit.names import shortened
 from speechkit.separation.losses import reorder
 from speechkit.separation.making import store
 from speechkit.separation.metrics import score
@@ -46,7 +47,7 @@ def write_examples(folder: Path, task: Task, rows: Sequence[Mapping[str, Any]]) 
         table = []
         for rank, row in chosen:
             safe = re.sub(r"[^\w.-]", "_", row["mixture"])
-            stem = f"{rank:02d}_{safe}"
+            stem = f"{rank:02d}_{shortened(safe, 150)}"
             _write_clips(folder / name / stem, task, separator, row["index"])
             table.append(_line(rank, row, f"{name}/{stem}", dataset))
         write_tsv(folder / f"{name}.tsv", ["rank", "clip", *_columns(dataset)], table)

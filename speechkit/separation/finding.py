@@ -10,7 +10,7 @@ from speechkit.log import logger
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.model_folder import Separator
-from speechkit.trained import seeds_in
+from speechkit.trained import refuse_path, seeds_in
 from speechkit.training.weights import build
 from speechkit.workdir import WorkDir
 
@@ -35,6 +35,7 @@ def find_separator(
     if not path.exists() and (workdir.root / given).exists():
         path = workdir.root / given
     if not path.exists():
+        refuse_path(given)
         path = _first(model_folder.find_models(workdir, given), given)
     elif seeds := seeds_in(path):
         path = _first(seeds, given)

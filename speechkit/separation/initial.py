@@ -10,6 +10,7 @@ import torch
 from speechkit.errors import UserError
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
+from speechkit.trained import refuse_path
 from speechkit.training import weights
 from speechkit.workdir import WorkDir
 
@@ -47,6 +48,7 @@ def find(workdir: WorkDir, given: str, seed: int = 0) -> Start:
     if not path.exists():
         path = workdir.root / given
     if not path.exists():
+        refuse_path(given)
         models = dict(model_folder.find_models(workdir, given))
         path = models.get(seed) or next(iter(models.values()))
         if seed not in models and len(models) > 1:

@@ -22,6 +22,7 @@ from msgspec import Meta
 from speechkit import audio
 from speechkit.errors import DataError, UserError
 from speechkit.kaldi.data import DataDir, Utterance, load
+from speechkit.names import check_path, composed, on_disk
 from speechkit.schema import Rate, read_json
 from speechkit.text import write_tsv
 
@@ -260,7 +261,7 @@ def _parse(
     try:
         samples = int(row["samples"])
         for k in range(1, (len(names) - 2) // 3 + 1):
-            name = row[f"utt{k}"]
+            name = composed(row[f"utt{k}"])
             if name not in utterances:
                 raise DataError(
                     f"{where}: the utterance '{name}' is not in the set.",
@@ -274,7 +275,9 @@ def _parse(
         raise DataError(f"{where}: a number was expected ({error}).") from None
     if samples <= 0:
         raise DataError(f"{where}: a mixture of {samples} samples.")
-    wav = str(root / row["wav"]) if row.get("wav") else ""
+    if problem := check_path(row.get("wav", "")):
+        raise DataError(f"{where}: {problem}.")
+    wav = str(on_disk(root / row["wav"])) if row.get("wav") else ""
     return Mixture(row["mixture"], samples, tuple(sources), wav)
 
 

@@ -16,6 +16,7 @@ from speechkit.errors import DataError, UserError
 from speechkit.level import level_db
 from speechkit.log import logger
 from speechkit.mining.inputs import read_values, read_vectors
+from speechkit.names import composed
 from speechkit.separation.mixtures import Mixture, MixtureSet
 from speechkit.workdir import WorkDir
 
@@ -191,6 +192,7 @@ def read_column(table: Path, column: str, utterances: Sequence[str]) -> np.ndarr
                 f"--param-tsv {table} has no column '{name}'.",
                 f"Its columns are: {', '.join(map(str, read.columns))}; 'utt' is needed.",
             )
+    read["utt"] = read["utt"].map(composed)
     if twice := read["utt"][read["utt"].duplicated()].tolist():
         raise DataError(f"{table}: the utterance '{twice[0]}' comes twice.")
     try:

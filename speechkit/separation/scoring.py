@@ -16,7 +16,13 @@ import torch
 from torch import Tensor
 
 from speechkit import audio
-from speechkit.errors import AudioError, MissingDependency, UserError, is_out_of_memory
+from speechkit.errors import (
+    AudioError,
+    MissingDependency,
+    UserError,
+    is_out_of_memory,
+    needed_by_all,
+)
 from speechkit.separation import model_folder
 from speechkit.separation.inference import separate_long
 from speechkit.separation.losses import reorder
@@ -80,6 +86,7 @@ class Found:
 
 
 @lru_cache(maxsize=1)
+@needed_by_all()
 def open_task(task: Task) -> tuple[MixtureSet, list[tuple[int, Separator]]]:
     """The mixture set, and the models on their device."""
     models = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechkit.errors import UserError, closest
+from speechkit.trained import refuse_path
 from speechkit.workdir import WorkDir
 
 CARD = "config.yaml"
@@ -72,6 +73,8 @@ def find(workdir: WorkDir, given: str) -> Found:
         return known[same[0]]
     if same:
         raise UserError(f"Several models are called '{given}'.", f"Say which: {', '.join(same)}.")
+    if given.startswith((".", "/", "~")):
+        refuse_path(given, "Give TASK/NAME, NAME, or a folder of exp/.")
     there = f"There are: {', '.join(sorted(known))}." if known else "There are none yet."
     raise UserError(
         f"There is no trained model '{given}' in {workdir.root / 'exp'}."

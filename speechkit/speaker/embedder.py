@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit.errors import AudioError, UserError, closest, require_choice
+from speechkit.errors import AudioError, UserError, closest, needed_by_all, require_choice
 from speechkit.speaker import model_folder, speechbrain_folder
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
+from speechkit.trained import refuse_path
 from speechkit.training.weights import build, read_weights
 from speechkit.workdir import WorkDir
 
@@ -65,6 +66,7 @@ class Embedder:
 
 
 @lru_cache(maxsize=2)
+@needed_by_all()
 def load(folder: Path, device: str, precision: str = "32") -> Embedder:
     """The encoder of a folder: one of ``train xvector`` or of SpeechBrain.
 
@@ -131,6 +133,7 @@ def find_model(workdir: WorkDir, model: str) -> Path:
             return folder
     if model.count("/") == 1 and not model.startswith((".", "/")):
         return speechbrain_folder.download(model)
+    refuse_path(model)
     names = [p.name for p in trained]
     raise UserError(
         f"The model '{model}' is neither a name in {nets} nor a folder.{closest(model, names)}",

@@ -19,6 +19,7 @@ from speechkit.files import atomic_write
 from speechkit.kaldi import data
 from speechkit.level import power
 from speechkit.log import logger
+from speechkit.names import composed
 from speechkit.parts import map_parts, split
 from speechkit.schema import read_json
 from speechkit.text import write_skipped, write_tsv
@@ -183,7 +184,7 @@ def read(path: Path) -> dict[str, Prosody]:
         for number, row in enumerate(reader, 2):
             try:
                 utterance, f0, voiced, energy = row
-                table[utterance] = Prosody(float(f0), float(voiced), float(energy))
+                table[composed(utterance)] = Prosody(float(f0), float(voiced), float(energy))
             except ValueError:
                 raise DataError(f"{path}:{number}: expected four columns with numbers.") from None
     return table

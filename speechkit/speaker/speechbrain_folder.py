@@ -66,6 +66,8 @@ def download(name: str) -> Path:
         return Path(snapshot_download(name, allow_patterns=[HYPERPARAMS, WEIGHTS]))
     except Exception as error:  # any transport may fail in its own way; the reason is shown
         reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if not Path(name).exists():
+            reason += f" (and there is no folder {name} here)"
         raise UserError(
             f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}",
             f"Where there is a network, run: hf download {name} --local-dir FOLDER ; copy the "

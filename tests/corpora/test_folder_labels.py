@@ -4,7 +4,9 @@ import pytest
 import soundfile
 from acted_speech import RATE, acted
 
+from speechkit.emotion.data import load
 from speechkit.kaldi.data import read_table
+from speechkit.workdir import WorkDir
 
 
 @pytest.fixture
@@ -79,3 +81,48 @@ def test_no_such_table(run, folder):
     flags = ("-C", folder.parent, "--labels", folder / "no.tsv")
     done = run("prepare", "folder", folder, *flags)
     assert done.code == 2 and "is not a file" in done.err
+
+
+MIXED = "ann-a\thappy\nann-b\tHappy\nbob-a\thappy\nbob-b\tsad\n"
+
+
+def test_classes_that_differ_in_case_only_stop(run, folder):
+    done = prepare(run, folder, MIXED)
+    assert done.code == 2 and not (folder.parent / "data/own").exists()
+    for part in ("'Happy' (1), 'happy' (2)", "--label-case lower", "--label-case keep"):
+        assert part in done.err
+    assert prepare(run, folder, MIXED, "--label-case", "fold").code == 2
+
+
+@pytest.mark.parametrize(
+    ("case", "classes"), [("lower", {"happy", "sad"}), ("keep", {"happy", "Happy", "sad"})]
+)
+def test_a_flag_decides_about_case(run, folder, case, classes):
+    done = prepare(run, folder, MIXED, "--label-case", case)
+    assert done.code == 0, done.err
+    assert set(read_table(folder.parent / "data/own/utt2emotion").values()) == classes
+    assert set(load(WorkDir(folder.parent), "own").classes) == classes
+    assert run("validate", "-C", folder.parent).code == 0
+    assert (
+        run("split", "--set", "own", "--share", 0.5, "--into", "x,y", "-C", folder.parent).code == 0
+    )
+    assert "up to date" in prepare(run, folder, MIXED, "--label-case", case).err
+
+
+@pytest.mark.parametrize(
+    ("case", "classes"), [("lower", {"happy", "sad"}), ("keep", {"happy", "Happy", "sad"})]
+)
+def test_a_set_made_by_hand_stops_until_a_flag_decides(run, folder, case, classes):
+    assert prepare(run, folder, MIXED.replace("H", "h")).code == 0
+    place = folder.parent
+    (place / "data/own/utt2emotion").write_text(MIXED.replace("\t", " "))
+    train = run("train", "emotion", "--set", "own", "--upstream", "fbank-cnn", "-C", place)
+    assert train.code == 2 and "'Happy' (1), 'happy' (2)" in train.err
+    assert "validate --fix --set own" in train.err and "--label-case lower" in train.err
+    assert run("split-folds", "--set", "own", "-C", place).code == 2
+    done = run("validate", "-C", place)
+    assert done.code == 2 and "label-case" in done.out
+    assert run("validate", "--fix", "-C", place).code == 2
+    assert run("validate", "--label-case", case, "-C", place).code == 2
+    assert run("validate", "--fix", "--label-case", case, "-C", place).code == 0
+    assert set(load(WorkDir(place), "own").classes) == classes

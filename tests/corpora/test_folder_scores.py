@@ -134,3 +134,20 @@ def test_scales_as_text() -> None:
     assert scales["phone"]["accuracy"] == (0, 2)
     with pytest.raises(UserError, match="'' is not LEVEL"):
         parse_scales_option("utterance=1:5,")
+
+
+@pytest.mark.parametrize("kind", ["tables", "json", "raters"])
+def test_scores_outside_their_scale_name_the_flag(run, table: Path, kind: str) -> None:
+    path = table.parent / ("scores.json" if kind == "json" else "scores.tsv")
+    if kind == "json":
+        path.write_text(json.dumps({"anna-1": {"total": 85.5, "words": []}}))
+    elif kind == "tables":
+        path.write_text("utt\ttotal\nanna-1\t85.5\nben-1\t3\n")
+    else:
+        path.write_text("utt\trater\ttotal\nanna-1\tx\t85.5\nanna-1\ty\t3\n")
+    flag = "--raters" if kind == "raters" else "--scores"
+    done = prepare(run, table, flag, path)
+    assert done.code == 2 and "85.5 is outside 0 to 10" in done.err
+    assert "--score-scales utterance.total=0:86" in done.err
+    scales = ("--score-scales", "utterance.total=0:86")
+    assert prepare(run, table, flag, path, *scales).code == 0

@@ -158,3 +158,61 @@ def test_refused(corpus: Path, tmp_path: Path, run) -> None:
     done = run("prepare", "librimix", twice, "--librispeech", corpus, "-C", tmp_path, "-j", 1)
     assert done.code == 2
     assert "comes twice" in done.err
+
+
+@pytest.mark.parametrize("prefix", ["/mnt/other/LibriSpeech/", "D:\\data\\LibriSpeech\\", "x/"])
+def test_paths_of_another_machine_are_read_from_the_subset_on(
+    corpus: Path, tmp_path: Path, run, prefix: str
+) -> None:
+    table = write_table(tmp_path, ROWS)
+    text = table.read_text().replace("dev-clean/", f"{prefix}dev-clean/")
+    table.write_text(text.replace("/", "\\") if "\\" in prefix else text)
+    done = run("prepare", "librimix", table, "--librispeech", corpus, "-C", tmp_path, "-j", 1)
+    assert done.code == 0, done.err
+    found = load_mixtures(tmp_path / "data/libri2mix_dev_clean", tmp_path)
+    assert all(corpus in Path(s.utterance.wav).parents for m in found.mixtures for s in m.sources)
+
+
+def test_paths_of_another_machine_that_are_nowhere_are_named(
+    corpus: Path, tmp_path: Path, run
+) -> None:
+    table = write_table(tmp_path, ROWS)
+    table.write_text(table.read_text().replace("dev-clean/", "/mnt/other/elsewhere/"))
+    done = run("prepare", "librimix", table, "--librispeech", corpus, "-C", tmp_path, "-j", 1)
+    assert done.code == 2 and "another machine" in done.err and "--librispeech" in done.err
+
+
+@pytest.mark.parametrize("kind", ["table", "folder"])
+def test_generated_mixtures_are_sent_to_their_command(
+    corpus: Path, tmp_path: Path, run, kind: str
+) -> None:
+    given = tmp_path / "mix_clean"
+    if kind == "table":
+        given.write_text("mixture_ID,mixture_path,source_1_path,source_2_path,length\n")
+    else:
+        given.mkdir()
+    done = run("prepare", "librimix", given, "--librispeech", corpus, "-C", tmp_path)
+    assert done.code == 2 and "prepare wsj0-2mix" in done.err and "--speaker-pattern" in done.err
+
+
+@pytest.mark.parametrize("given", ["", "train-360", "train-360/mix_clean"])
+def test_folders_of_generated_librimix(tmp_path: Path, run, given: str) -> None:
+    root = tmp_path / "wav8k" / "min" / "train-360"
+    parts = [voice(110 + 40 * k, 0.5, 8000, seed=k) / 4 for k in range(2)]
+    for name, sound in (("s1", parts[0]), ("s2", parts[1]), ("mix_clean", sum(parts))):
+        (root / name).mkdir(parents=True)
+        soundfile.write(root / name / "84-1-0012_777-1-0003.wav", sound, 8000)
+    flags = ("--speaker-pattern", "^([^-]+)-[^_]*_([^-]+)-", "--prefix", "libri2mix")
+    done = run("prepare", "wsj0-2mix", root.parent / given, *flags, "-C", tmp_path, "-j", 1)
+    assert done.code == 0, done.err
+    (mixture,) = load_mixtures(tmp_path / "data/libri2mix_train_360", tmp_path).mixtures
+    assert mixture.wav.endswith("mix_clean/84-1-0012_777-1-0003.wav")
+    assert {s.utterance.speaker for s in mixture.sources} == {"84", "777"}
+
+
+def test_mixtures_without_their_sources_are_named(tmp_path: Path, run) -> None:
+    path = tmp_path / "train-360" / "mix_clean"
+    path.mkdir(parents=True)
+    soundfile.write(path / "84-1-0012_777-1-0003.wav", voice(110, 0.5), 8000)
+    done = run("prepare", "wsj0-2mix", path, "-C", tmp_path)
+    assert done.code == 2 and "no s1 and s2" in done.err and "prepare librimix" in done.err

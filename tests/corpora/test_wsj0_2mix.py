@@ -133,4 +133,8 @@ def test_two_versions_and_other_folders(tmp_path: Path, run) -> None:
     (tmp_path / "empty" / "mix").mkdir(parents=True)
     done = run("prepare", "wsj0-2mix", tmp_path / "empty", "-C", tmp_path)
     assert done.code == 2
+    assert "no s1 and s2" in done.err
+    (tmp_path / "other" / "s1").mkdir(parents=True)
+    done = run("prepare", "wsj0-2mix", tmp_path / "other", "-C", tmp_path)
+    assert done.code == 2
     assert "no folder with mix, s1 and s2" in done.err

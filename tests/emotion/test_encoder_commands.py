@@ -1,6 +1,7 @@
 """The whole chain on tiny encoders: train, take up, evaluate, predict, export, import."""
 
 import json
+import re
 import sys
 from types import SimpleNamespace
 
@@ -149,3 +150,13 @@ def test_hidden_states_by_a_command_of_their_own(place, run):
     assert list(values.shape) == told["shape"] and np.isfinite(values).all()
     assert run(*base, "--layers", "9").code == 2
     assert run(*base, "--pooling", "median").code == 2
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+def test_an_encoder_that_fails_is_not_the_fault_of_a_clip(place, run, tmp_path, on_error):
+    folder = make_encoder(tmp_path / "broken", "hubert-layer")
+    (folder / "model.safetensors").write_bytes(b"no weights")
+    flags = ("--upstream", folder, "-j", 1, "--on-error", on_error, "-C", place)
+    done = run("extract-hidden", "--set", "set", *flags)
+    assert done.code == 2 and "cannot be loaded" in done.err
+    assert not re.search(r"s[0-9]-[0-9]", done.err), done.err

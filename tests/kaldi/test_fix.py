@@ -7,6 +7,7 @@ import pytest
 
 from speechkit import files
 from speechkit.kaldi import fix
+from speechkit.kaldi.replacement import BACKUP
 from speechkit.workdir import Output, read_manifest
 
 
@@ -50,7 +51,7 @@ def test_a_killed_run_is_completed_by_the_next(workdir, monkeypatch, dies_at):
     fix.fix(made, workdir)
     assert (made / "text").read_bytes() == originals["text"].replace(b"AH", b"OH")
     assert (made / "utt2spk").read_bytes() == originals["utt2spk"]
-    assert {p.name: p.read_bytes() for p in (made / fix.BACKUP).iterdir()} == edited
+    assert {p.name: p.read_bytes() for p in (made / BACKUP).iterdir()} == edited
     assert up_to_date(made)
     manifest = read_manifest(made)
     assert manifest is not None and "mending" not in manifest

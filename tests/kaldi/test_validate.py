@@ -486,3 +486,45 @@ def test_problems_of_scores(workdir: Path, folder: Path) -> None:
         ("unknown-key", "word_scores.tsv", 14): "no utterance 's9-u9'",
         ("unscored", "utterance_scores.tsv", None): "1 utterances are not in it (s0-u2)",
     }
+
+
+@pytest.mark.parametrize("table", ["utt2spk", "wav.scp", "text", "spk2utt", "spk2gender"])
+@pytest.mark.parametrize("place", ["key", "value"])
+def test_bytes_that_are_not_utf8_are_listed_with_their_line(
+    workdir: Path, folder: Path, run, table: str, place: str
+) -> None:
+    lines = (folder / table).read_bytes().splitlines()
+    key, _, value = lines[1].partition(b" ")
+    lines[1] = b"%s\xe9 %s" % (key, value) if place == "key" else b"%s %s\xff" % (key, value)
+    (folder / table).write_bytes(b"\n".join(lines) + b"\n")
+    (problem,) = [p for p in validate.check(folder, workdir).problems if p.kind == "not-utf-8"]
+    assert (problem.file.name, problem.line) == (table, 2) and "byte 0x" in problem.message
+    done = run("validate", "-C", workdir)
+    assert done.code == 2 and "not-utf-8" in done.out
+    assert run("validate", "--json", "-C", workdir).code == 2
+    done = run("validate", "--fix", "-C", workdir)  # what is left of the bytes is the user's
+    assert done.code == (
+        2
+        if b"\xe9" in (folder / table).read_bytes() or b"\xff" in (folder / table).read_bytes()
+        else 0
+    )
+    backup = folder / ".backup" / table
+    assert not backup.exists() or b"\n".join(lines) + b"\n" == backup.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_fix_does_not_write_over_what_is_no_table(
+    workdir: Path, folder: Path, run, kind: str
+) -> None:
+    path = folder / "spk2utt"
+    path.unlink()
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(path.name)
+    edit(folder / "text", "s0-u1 ", "s0-u1\t")
+    before = (folder / "text").read_bytes()
+    done = run("validate", "--fix", "-C", workdir)
+    assert done.code == 2 and "stands where a table belongs" in " ".join(done.err.split())
+    assert (folder / "text").read_bytes() == before
+    assert path.is_dir() if kind == "folder" else path.is_symlink()

@@ -370,6 +370,7 @@ def test_an_encoder_in_a_pickle_travels_as_safetensors(place, run, tmp_path):
     assert ran.code == 0, ran.err
     ran = run("predict", "emotion", place / "a.wav", "--model", "old", "-C", root)
     assert ran.code == 2 and "neither a folder nor a model" in ran.err
+    assert "a.wav" not in ran.err  # the encoder fails, not the clip
 
 
 def test_a_scorer_of_pronunciation_and_its_acoustic_models(run, tmp_path):
