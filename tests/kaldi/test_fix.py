@@ -63,5 +63,5 @@ def test_a_killed_run_is_completed_by_the_next(workdir, monkeypatch, dies_at):
 def up_to_date(folder):
     """Whether the command that made a set would leave it as it is."""
     out = Output(folder, "prepare", {})
-    out._key = out._make_key()
+    out._read_key()
     return out._check_existing()
