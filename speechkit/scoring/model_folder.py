@@ -43,8 +43,8 @@ class Card(msgspec.Struct):
     scale: tuple[Finite, Finite]
     features: Annotated[list[Features], msgspec.Meta(min_length=1)]
     training: Training
+    seed: int
     network: Object = {}
-    seed: int = 0
 
 
 class Training(msgspec.Struct):

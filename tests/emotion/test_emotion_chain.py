@@ -114,7 +114,8 @@ def test_test_clips_choose_nothing(run, made):
 
 def test_speaker_normalisation_is_called_transductive(run, made):
     name = ("-C", made, "--name", "norm", *ONE)
-    assert run("train", "emotion", *name, "--speaker-norm", "--head", "logreg").code == 0
+    train = ("train", "emotion", "--upstream", "egemaps", *name)
+    assert run(*train, "--speaker-norm", "--head", "logreg").code == 0
     done = run("evaluate", "emotion", *name)
     assert done.code == 0 and "TRANSDUCTIVE" in done.err
     assert "per-speaker normalisation (transductive)" in done.out
@@ -198,7 +199,7 @@ def test_another_set(run, made):
 
 
 def test_folds_and_seeds_are_of_one_experiment(run, made):
-    name = ("-C", made, "--name", "mixed", "--epochs", 2, *ONE)
+    name = ("-C", made, "--upstream", "egemaps", "--name", "mixed", "--epochs", 2, *ONE)
     assert run("train", "emotion", *name, "--folds", 0).code == 0
     done = run("train", "emotion", *name, "--folds", 1, "--split", "random-80-20")
     assert done.code == 2 and "has no fold 1" in done.err
@@ -211,11 +212,14 @@ def test_folds_and_seeds_are_of_one_experiment(run, made):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--pooling", "max"), "--pooling is not a flag of --upstream egemaps"),
+        (
+            ("--upstream", "egemaps", "--pooling", "max"),
+            "--pooling is not a flag of --upstream egemaps",
+        ),
         (("--preset", "paper"), "is for encoders"),
         (("--upstream", "fbank-cnn", "--hidden", 3), "--hidden is not a flag of --upstream fbank"),
         (("--upstream", "fbank-cnn", "--channels", "4,x"), "is not a list of numbers"),
-        (("--head", "paper"), "--head 'paper' is not known"),
+        (("--upstream", "egemaps", "--head", "paper"), "--head 'paper' is not known"),
         (("--split", "by-hand"), "has no split 'by-hand'"),
         (("--folds", "9"), "has no fold 9"),
         (("--set", "nowhere"), "no set 'nowhere'"),
