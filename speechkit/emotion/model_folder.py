@@ -164,9 +164,24 @@ def read_card(folder: Path) -> dict[str, Any]:
     return card
 
 
+class _Cost(msgspec.Struct):
+    """What is relied on of a summary; all else is a record."""
+
+    disk_bytes: schema.Finite | None = None
+    best_step: schema.Finite | None = None
+    steps: schema.Finite | None = None
+    train_seconds: schema.Finite | None = None
+
+
 def read_summary(folder: Path) -> dict[str, Any]:
-    """``summary.json`` of a trained model; empty where there is none."""
-    return schema.as_object(read_json(folder / SUMMARY))
+    """``summary.json`` of a trained model; empty where there is none.
+
+    Raises:
+        UserError: its numbers are none.
+    """
+    found = schema.as_object(read_json(folder / SUMMARY))
+    schema.check(found, _Cost, str(folder / SUMMARY), trained.TRAIN_AGAIN)
+    return found
 
 
 def folder_of(workdir: WorkDir, name: str, fold: int, seed: int) -> Path:

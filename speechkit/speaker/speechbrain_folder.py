@@ -113,7 +113,7 @@ def _network(folder: Path, node: Any, state: dict[str, Tensor]) -> tuple[Any, in
         given = {ours: node[theirs] for theirs, ours in _XVECTOR.items() if theirs in node}
         config = check({"n_mels": 40, **given}, TDNNConfig, str(folder / HYPERPARAMS))
         with torch.device("meta"):  # the shapes are compared before any memory is taken
-            TDNN(config).load_speechbrain(state)
+            TDNN(config).of_speechbrain(state)
         network = TDNN(config)
         network.load_speechbrain(state)
         return network.eval(), config.min_frames

@@ -141,10 +141,14 @@ class TDNN(nn.Module):
         return self.embedding(statistics(x, frames))
 
     def load_speechbrain(self, state: Mapping[str, Tensor]) -> None:
-        """Take over the weights of a SpeechBrain ``Xvector``.
+        """Take over the weights of a SpeechBrain ``Xvector``; see :meth:`of_speechbrain`."""
+        self.load_state_dict(self.of_speechbrain(state))
+
+    def of_speechbrain(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Weights of a SpeechBrain ``Xvector`` under our names and shapes.
 
         Raises:
-            UserError: names or shapes do not fit this configuration.
+            UserError: they do not fit this configuration.
         """
         own = self.state_dict()
         names = self._speechbrain_names()
@@ -163,7 +167,7 @@ class TDNN(nn.Module):
                     f"the configuration asks for {tuple(own[name].shape)}."
                 )
             own[name] = value
-        self.load_state_dict(own)
+        return own
 
     def speechbrain_state(self) -> dict[str, Tensor]:
         """Weights under the names and shapes of SpeechBrain's ``Xvector``."""

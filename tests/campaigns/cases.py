@@ -53,7 +53,7 @@ CASES = {
         "split-folds --set ravdess", ("data/ravdess/splits",), "data/ravdess/splits", whole=False
     ),
     "fix": Case("validate --set train --fix -j 1", ("data/train",), whole=False),
-    "export": Case("export separation/sep ROOT/sep.zip", ("sep.zip",), "sep.zip"),
+    "export": Case("export separation/sep ROOT/sep.zip --force", ("sep.zip",), "sep.zip"),
     "import": Case("import ROOT/sep.zip --name imp", ("exp/separation/imp",)),
     "import --force": Case("import ROOT/sep.zip --name imp --force", ("exp/separation/imp",)),
     "prepare folder": Case("prepare folder ROOT/list.tsv --set p -j 1", ("data/p",)),

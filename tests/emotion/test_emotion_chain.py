@@ -232,6 +232,18 @@ def test_flags_that_do_not_fit(run, made, flags, said):
     assert done.code == 2 and said in " ".join(done.err.split())
 
 
+@pytest.mark.parametrize("value", ["x", [1], {"a": 1}])
+def test_a_damaged_summary_of_a_model(run, made, value):
+    flags = ("--upstream", "egemaps", "--name", "damaged", "--folds", 0, "--epochs", 1, *ONE)
+    assert run("train", "emotion", "-C", made, *flags).code == 0
+    summary = made / "exp/emotion/damaged/fold0/seed0/summary.json"
+    before = summary.read_text()
+    summary.write_text(json.dumps({**json.loads(before), "best_step": value}))
+    done = run("evaluate", "emotion", "-C", made, "--name", "damaged", "--force", *ONE)
+    summary.write_text(before)
+    assert done.code == 2 and "summary.json: best_step is" in " ".join(done.err.split())
+
+
 def test_nothing_to_evaluate(run, made):
     done = run("evaluate", "emotion", "-C", made, "--name", "nothing")
     assert done.code == 2 and "no trained model 'nothing'" in done.err

@@ -18,6 +18,7 @@ from campaign import Tally, bad_ending, fresh, in_process, remove, top, words_of
 
 PWNED = "pwned"  # every payload tries to make a file of such a name
 _PROGRAMS = ("KALDI_ROOT", "espeak", "lscpu", "uname", "fc-list")  # of libraries, and harmless
+_OF_WORKERS = ("concurrent.futures.", "speechkit.", "numpy.")  # results of our own processes
 _PLACES = ("/dev/null", "/dev/shm/sem", "/proc/")
 _CHANGES = (
     "os.rename", "os.symlink", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.truncate",
@@ -107,7 +108,7 @@ class World:
         """Files that a payload has made; one whose name is a payload itself is harmless."""
         found = [p for place in (self.outside, Path.cwd()) for p in place.glob(f"*{PWNED}*")]
         found += self.root.rglob(f"*{PWNED}*")
-        return [path for path in found if "$(touch" not in path.name]
+        return [path for path in found if not any(mark in path.name for mark in "$|")]
 
     def _hook(self, event: str, args: Any) -> None:
         if not self._watching:
@@ -130,7 +131,7 @@ class World:
                     self._changed(event, path)
         elif event == "socket.connect":
             self._events.append(f"connect {args[1]!r}")
-        elif event == "pickle.find_class":
+        elif event == "pickle.find_class" and not str(args[0]).startswith(_OF_WORKERS):
             self._events.append(f"pickle {args[0]}.{args[1]}")
 
     def _changed(self, event: str, name: str | bytes) -> None:
