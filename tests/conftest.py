@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # pytest has one process per CPU
 
 import numpy as np
 import pytest
 import soundfile
+import typer
 
 from speechkit.cli.main import main
 from speechkit.kaldi import data
@@ -23,6 +27,14 @@ def real_data() -> Path:
     if not (REAL_DATA / "speechocean762" / "train" / "wav.scp").is_file():
         pytest.skip(f"no real speech at {REAL_DATA} (set SPEECHKIT_TEST_DATA)")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parser_built_once():
+    """Typer's parser of all commands, which takes longer to build than most tests take."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", cache(typer.main.get_command))
+        yield
 
 
 @dataclass

@@ -1,28 +1,34 @@
 """The demo recipe from nothing to the report, and its options."""
 
 import json
-import os
-import subprocess
-import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY
+from in_process import run_script
 
 SIZES = ["--utterances", 72, "--xvector-epochs", 2, "--epochs", 1]
 RECIPE = REPOSITORY / "recipes/demo/hard_mining/run.sh"
 
 
-def recipe(*words: object) -> subprocess.CompletedProcess[str]:
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    command = ["bash", str(RECIPE), *map(str, words)]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
-    )
+@dataclass
+class Done:
+    """How the recipe ended and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def recipe(*words: object) -> Done:
+    with pytest.MonkeyPatch.context() as patch:
+        code, out, err, _ = run_script(RECIPE, *words, monkeypatch=patch)
+    return Done(code, out, err)
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def demo(tmp_path_factory) -> tuple[Path, Done]:
     root = tmp_path_factory.mktemp("demo")
     return root, recipe("--dir", root, *SIZES)
 

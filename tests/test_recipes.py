@@ -1,26 +1,27 @@
 """The recipes on small trees in the layouts of the corpora: from the corpus to the report."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from conftest import voice
+from in_process import run_script
 
 ROOT = Path(__file__).parents[1]
 NETWORK = "--model tiny --filters 16 --bottleneck 8 --skip 8 --hidden 8 --blocks 2 --segment 1"
 
 
-def recipe(name, *arguments):
-    bin_folder = Path(sys.executable).parent
-    environment = {**os.environ, "PATH": f"{bin_folder}:{os.environ['PATH']}"}
-    return subprocess.run(
-        [str(ROOT / "recipes" / name / "run.sh"), *map(str, arguments)],
-        env=environment, capture_output=True, text=True, timeout=500,
-    )  # fmt: skip
+@pytest.fixture
+def recipe(monkeypatch):
+    """Run a recipe: its exit code and what it printed to stderr."""
+
+    def call(name, *arguments):
+        script = ROOT / "recipes" / name / "run.sh"
+        code, _, err, _ = run_script(script, *arguments, monkeypatch=monkeypatch)
+        return code, err
+
+    return call
 
 
 def librispeech(root):
@@ -43,20 +44,20 @@ def librispeech(root):
     (root / "SPEAKERS.TXT").write_text("\n".join(lines) + "\n")
 
 
-def test_librispeech_table_3(tmp_path):
+def test_librispeech_table_3(recipe, tmp_path):
     corpus, work = tmp_path / "LibriSpeech", tmp_path / "work"
     librispeech(corpus)
     common = ["--corpus", corpus, "--dir", work, "--table", 3, "--epochs", 1]
     sizes = ["--xvector-epochs", 1, "--mixtures", 6, "--network", NETWORK]
-    first = recipe("librispeech/hard_mining", *common, *sizes, "--stop-stage", 5)
-    assert first.returncode == 0, first.stderr[-3000:]
+    code, said = recipe("librispeech/hard_mining", *common, *sizes, "--stop-stage", 5)
+    assert code == 0, said[-3000:]
     # a P_M of 2 % of so few pairs is less than one: the message says so
-    hard = recipe("librispeech/hard_mining", *common, *sizes, "--stage", 6)
+    code, said = recipe("librispeech/hard_mining", *common, *sizes, "--stage", 6)
     names = [
         *(f"dm_wvl_pitch_pm02_ps{ps}" for ps in (20, 30, 40)),
         *(f"dm_wvl_xvector_pm04_ps{ps}" for ps in (20, 30, 40)),
     ]
-    assert hard.returncode == 0, hard.stderr[-3000:]
+    assert code == 0, said[-3000:]
     for name in names:
         summary = work / "exp/separation" / name / "eval/test_2mix/summary.json"
         assert "hsr5_percent" in summary.read_text()
@@ -66,7 +67,7 @@ def test_librispeech_table_3(tmp_path):
 
 
 @pytest.mark.slow
-def test_wsj0_table_1(tmp_path):
+def test_wsj0_table_1(recipe, tmp_path):
     wsj0, mixed, work = tmp_path / "wsj0", tmp_path / "wav8k/min", tmp_path / "work"
     for k in range(4):
         folder = wsj0 / "si_tr_s" / f"0{k}a"
@@ -85,17 +86,17 @@ def test_wsj0_table_1(tmp_path):
             file = f"{k:02d}ao{i:04d}_{gain:.4f}_{k + 1:02d}bo{i:04d}_{-gain:.4f}.wav"
             for name, sound in (("s1", one), ("s2", two), ("mix", one + two)):
                 soundfile.write(mixed / part / name / file, sound, 8000)
-    done = recipe(
+    code, said = recipe(
         "wsj0_2mix/hard_mining", "--corpus", wsj0, "--wsj0-2mix", mixed, "--dir", work,
         "--table", 1, "--epochs", 1, "--xvector-epochs", 1, "--static-mixtures", 8,
         "--network", NETWORK,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    assert code == 0, said[-3000:]
     assert (work / "exp/separation/dm_wtl_wvl/eval/wsj0_2mix_tt/summary.json").is_file()
 
 
-def test_unknown_tables_and_options_are_named(tmp_path):
-    done = recipe("demo/hard_mining", "--dir", tmp_path, "--table", 9)
-    assert done.returncode == 2 and "--table 9" in done.stderr
-    done = recipe("demo/hard_mining", "--dirr", tmp_path)
-    assert done.returncode == 2 and "--dirr" in done.stderr
+def test_unknown_tables_and_options_are_named(recipe, tmp_path):
+    code, said = recipe("demo/hard_mining", "--dir", tmp_path, "--table", 9)
+    assert code == 2 and "--table 9" in said
+    code, said = recipe("demo/hard_mining", "--dirr", tmp_path)
+    assert code == 2 and "--dirr" in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import json
 import os
 import re
@@ -110,8 +111,9 @@ def test_wrong_flags_exit_with_2(arguments: list[str], said: str, run) -> None:
 
 
 @pytest.fixture
-def failing():
+def failing(monkeypatch: pytest.MonkeyPatch):
     """``speechkit fail`` raises what ``failing(error)`` was given."""
+    monkeypatch.setattr(typer.main, "get_command", inspect.unwrap(typer.main.get_command))
     raised: list[BaseException | None] = [None]
 
     def fail(

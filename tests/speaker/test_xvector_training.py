@@ -117,18 +117,18 @@ def test_the_stage_learns_speakers(run, tmp_path):
     assert refused.code == 2 and "epochs" in refused.err and "--force" in refused.err
 
 
-def test_sigkill_and_the_same_command_give_the_unbroken_result(tmp_path):
+def test_sigkill_and_the_same_command_give_the_unbroken_result(run, tmp_path):
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
         make_set(tmp_path / name, speakers=3, utterances=6, seconds=0.8)
 
     def command(name):
         flags = [*TINY, "--epochs", 12, "--patience", 0, "--checkpoint-minutes", 0]
-        words = ["train", "xvector", "-C", tmp_path / name, *flags]
-        return [sys.executable, "-m", "speechkit", *map(str, words)]
+        return [str(word) for word in ("train", "xvector", "-C", tmp_path / name, *flags)]
 
-    assert subprocess.run(command("whole"), capture_output=True, check=False).returncode == 0
-    killed = subprocess.Popen(command("killed"), stderr=subprocess.DEVNULL)
+    assert run(*command("whole")).code == 0
+    words = [sys.executable, "-m", "speechkit", *command("killed")]
+    killed = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     state = tmp_path / "killed/exp/xvector_nnet/.default.partial/.scratch/last.ckpt"
     deadline = time.monotonic() + 60
     while not state.exists() and time.monotonic() < deadline:
@@ -137,9 +137,9 @@ def test_sigkill_and_the_same_command_give_the_unbroken_result(tmp_path):
     os.kill(killed.pid, signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     assert not (tmp_path / "killed/exp/xvector_nnet/default").exists()
-    again = subprocess.run(command("killed"), capture_output=True, text=True, check=False)
-    assert again.returncode == 0, again.stderr
-    assert "unfinished" in again.stderr
+    again = run(*command("killed"))
+    assert again.code == 0, again.err
+    assert "unfinished" in again.err
     whole, resumed = (tmp_path / n / "exp/xvector_nnet/default" for n in ("whole", "killed"))
     assert (whole / "log.tsv").read_bytes() == (resumed / "log.tsv").read_bytes()
     one, two = load_file(whole / "model.safetensors"), load_file(resumed / "model.safetensors")
