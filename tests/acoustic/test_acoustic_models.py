@@ -25,8 +25,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
         ("posteriors", "load_posteriors"),
     ):
         fake = ModuleType(module)
+        kind = module.split(".")[0]
 
-        def load(*arguments: object, name: str = module, hidden: object = False) -> str:
+        def load(*arguments: object, name: str = kind, hidden: object = False) -> str:
             calls.append((name, *arguments))
             return name
 
