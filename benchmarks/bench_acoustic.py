@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from speechkit.acoustic.tdnn_batches import ChunkConfig, MixedChunks
-from speechkit.acoustic.tdnn_data import IGNORED, Stream
-from speechkit.acoustic.tdnn_fit import AcousticNet
-from speechkit.acoustic.tdnn_network import Tdnn, TdnnConfig, surrounded
-from speechkit.acoustic.tdnn_presets import PRESETS, Preset
-from speechkit.acoustic.tdnn_settings import resolve_acoustic_precision
+from speechkit.acoustic.tdnn.batches import ChunkConfig, MixedChunks
+from speechkit.acoustic.tdnn.data import IGNORED, Stream
+from speechkit.acoustic.tdnn.fit import AcousticNet
+from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, surrounded
+from speechkit.acoustic.tdnn.presets import PRESETS, Preset
+from speechkit.acoustic.tdnn.settings import resolve_acoustic_precision
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory
 from speechkit.training.fit import fit

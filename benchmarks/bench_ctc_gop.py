@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.nn.functional import ctc_loss
 
-from speechkit.pronunciation.sequence_scores import sequence_scores
+from speechkit.phone_features.sequence_scores import sequence_scores
 
 LABELS = 39
 

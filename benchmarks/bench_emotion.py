@@ -302,8 +302,9 @@ def functionals(folder: Path, rounds: int, count: int) -> None:
 
     import soundfile
 
-    from speechkit.emotion import data, features
+    from speechkit.emotion import features
     from speechkit.kaldi import data as kaldi
+    from speechkit.labels import emotions as data
     from speechkit.workdir import WorkDir
 
     place = folder / "data" / "set"

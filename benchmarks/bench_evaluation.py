@@ -52,7 +52,7 @@ from torchmetrics.functional.audio import pit_permutate as permutate
 from torchmetrics.functional.audio import scale_invariant_signal_noise_ratio as si_snr
 from torchmetrics.functional.audio import signal_distortion_ratio as sdr
 from speechkit.separation import model_folder
-from speechkit.separation.mixtures import load_mixtures
+from speechkit.labels.mixtures import load_mixtures
 root = Path(sys.argv[1])
 model = model_folder.load(root / "exp/separation/bench/seed0")
 mixtures = load_mixtures(root / "data/test_2mix", root)

@@ -21,12 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
-from speechkit import audio, digests
-from speechkit.digests import Digests
-from speechkit.fingerprints import Fingerprint
+from speechkit.base import audio, digests
+from speechkit.base.digests import Digests
 from speechkit.kaldi import data
 from speechkit.speaker import prosody
 from speechkit.workdir import Output, WorkDir
+from speechkit.workdir.fingerprints import Fingerprint
 
 Stage = Callable[[WorkDir, str], None]
 

@@ -26,12 +26,12 @@ import numpy as np
 import pocketsphinx
 import torch
 
-from speechkit import audio
-from speechkit.acoustic.align import align
-from speechkit.acoustic.lexicon import Lexicon
+from speechkit.acoustic.align.alignment import align
+from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.sphinx import SphinxModel
+from speechkit.base import audio
 from speechkit.kaldi import data
-from speechkit.pronunciation.gop import gop_features
+from speechkit.phone_features.gop import gop_features
 from speechkit.workdir import WorkDir
 
 OURS = ("likelihoods of all senones, phone posteriors", "alignment", "GOP, 84 dimensions")

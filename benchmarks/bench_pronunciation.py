@@ -39,7 +39,8 @@ COLUMNS = {  # of the script's result.csv
 
 def export(folder: Path, work: Path, sets: dict[str, str], gop: str) -> None:
     """Write the sets as the arrays that the script reads; no utterance may have over 49 phones."""
-    from speechkit.pronunciation import dataset, normalise
+    from speechkit.phone_features import dataset
+    from speechkit.training import normaliser as normalise
     from speechkit.workdir import WorkDir
 
     norm = None

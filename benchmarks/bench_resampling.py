@@ -28,8 +28,8 @@ import json, resource, sys, time
 path, side, limit, new_rate = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 import numpy, soundfile, soxr, torch, torchaudio
-from speechkit import audio
-from speechkit.errors import AudioError
+from speechkit.base import audio
+from speechkit.base.errors import AudioError
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

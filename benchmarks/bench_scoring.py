@@ -27,12 +27,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from speechkit.acoustic.phones import ARPABET
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
-from speechkit.pronunciation.gop_folder import Row, write_config, write_rows
-from speechkit.pronunciation.labels import write_scores
-from speechkit.pronunciation.scores import Scores
+from speechkit.labels.phones import ARPABET
+from speechkit.labels.score_files import write_scores
+from speechkit.labels.scores import Scores
+from speechkit.phone_features.gop_folder import Row, write_config, write_rows
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.fitting import Group
 from speechkit.scoring.models import ScorerConfig

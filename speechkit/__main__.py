@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from speechkit import signals
+from speechkit.base import signals
 
 
 def entry() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speechkit.emotion.data import RAVDESS, EmotionSet
 from speechkit.kaldi.data import DataDir, Utterance
+from speechkit.labels.emotions import RAVDESS, EmotionSet
 
 RATE = 16000
 

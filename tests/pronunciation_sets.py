@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from speechkit.acoustic.phones import ARPABET
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
-from speechkit.pronunciation.gop_folder import Row, write_config, write_rows
-from speechkit.pronunciation.labels import PhoneScore, Scores, WordScores, write_scores
+from speechkit.labels.phones import ARPABET
+from speechkit.labels.score_files import PhoneScore, Scores, WordScores, write_scores
+from speechkit.phone_features.gop_folder import Row, write_config, write_rows
 
 
 def make_scored(

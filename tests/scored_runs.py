@@ -9,7 +9,7 @@ import numpy as np
 import yaml
 
 from speechkit.kaldi import data
-from speechkit.scoring import drawing, results
+from speechkit.scoring import figures, results
 from speechkit.scoring.data import ScoringSet
 
 SCALE = (0.0, 10.0)
@@ -100,9 +100,9 @@ def write_evaluation(folder, found, predictions):
 def draw_figures(folder, scored):
     """The figures of an evaluation."""
     labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
-    (folder / "scatter.png").write_bytes(drawing.scatter(labels, mean, scored.found.scale, "made"))
+    (folder / "scatter.png").write_bytes(figures.scatter(labels, mean, scored.found.scale, "made"))
     bins = results.calibration(mean, labels)
-    (folder / "calibration.png").write_bytes(drawing.calibration(bins, scored.found.scale, "made"))
+    (folder / "calibration.png").write_bytes(figures.calibration(bins, scored.found.scale, "made"))
 
 
 def make_acoustic(root, name, hours, parameters=946686):

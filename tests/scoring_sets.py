@@ -10,12 +10,12 @@ import torch
 from conftest import make_set
 from pronunciation_sets import make_scored
 
-from speechkit.acoustic import tdnn_folder
 from speechkit.acoustic.features import FeatureConfig
-from speechkit.acoustic.tdnn_network import Tdnn, TdnnConfig
+from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
 from speechkit.kaldi.ark import ArkWriter
-from speechkit.pronunciation.gop_folder import Row, read_features, write_config, write_rows
-from speechkit.pronunciation.labels import Scores, write_scores
+from speechkit.labels.score_files import Scores, write_scores
+from speechkit.phone_features.gop_folder import Row, read_features, write_config, write_rows
 
 PHONES = ("AA", "IY", "S")
 SHAPE = TdnnConfig(40, (16, 16, 12), (5, 3, 3), (1, 2, 3), 12, 0.1)

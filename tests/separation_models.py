@@ -6,10 +6,10 @@ import torch
 from conftest import make_set
 
 from speechkit.kaldi import data
+from speechkit.labels.mixtures import Header, Mixture, Source, write_mixtures
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.separation.evaluation import Settings
-from speechkit.separation.mixtures import Header, Mixture, Source, write_mixtures
 
 RATE = 8000
 NETWORK = ConvTasNetConfig(

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from conftest import make_set
 
-from speechkit import files
-from speechkit.errors import UserError
+from speechkit.base import files
+from speechkit.base.errors import UserError
 from speechkit.workdir import WorkDir, check_name
 
 BAD = ["", ".", "..", "a/b", "/tmp/x", "../data/train", "a b", "-x", ".hidden", "x" * 101, "a\n"]
@@ -94,7 +94,7 @@ def test_ascii_output_and_closed_stderr(tmp_path):
 # Says when it is up: what comes earlier hits Python itself, which answers in its own ways.
 UP = """
 import sys
-from speechkit import signals
+from speechkit.base import signals
 from speechkit.__main__ import entry
 signals.listen_always()
 try:

@@ -8,11 +8,11 @@ import pytest
 import soundfile
 from conftest import voice
 
-from speechkit import audio, audio_stream
-from speechkit.errors import AudioError, DataError
+from speechkit.base import audio, audio_stream
+from speechkit.base.errors import AudioError, DataError
 from speechkit.kaldi import data
-from speechkit.pronunciation import recordings
-from speechkit.separation.mixtures import load_mixtures
+from speechkit.labels.mixtures import load_mixtures
+from speechkit.phone_features import recordings
 
 NAME = "x; touch PWNED |"
 

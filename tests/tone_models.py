@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
-from speechkit.acoustic.phones import pure
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
+from speechkit.labels.phones import pure
 
 RATE = 16000
 PHONES = ("AA", "B", "IY", "K", "S", "T")

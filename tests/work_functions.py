@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit import errors, log
-from speechkit.errors import UserError
+from speechkit.base import errors, log
+from speechkit.base.errors import UserError
 
 
 def square(x: int) -> int:

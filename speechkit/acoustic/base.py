@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.errors import UserError, require_choice
+from speechkit.base.errors import UserError, require_choice
 
 WINDOW_S, SHIFT_S = 0.025, 0.010
 NORMALISATIONS = ("mean", "mean-variance", "none")

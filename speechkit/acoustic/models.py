@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from speechkit.acoustic.base import AcousticModel
-from speechkit.errors import UserError, closest
-from speechkit.plain_yaml import read_yaml
-from speechkit.schema import Object
-from speechkit.trained import refuse_path
+from speechkit.base.errors import UserError, closest
+from speechkit.base.plain_yaml import read_yaml
+from speechkit.base.schema import Object
+from speechkit.task.trained import refuse_path
 from speechkit.workdir import WorkDir
 
 SPHINX = "sphinx"
@@ -97,7 +97,7 @@ def _load_folder(
             raise UserError(f"{folder} takes no '{option[1:]}': that is for CTC models.")
         kind = read_yaml(card, Object, "Train the model again.").get("kind")
         if kind == "tdnn":
-            from speechkit.acoustic.tdnn import load_tdnn
+            from speechkit.acoustic.tdnn.model import load_tdnn
 
             return load_tdnn(folder, device, hidden=hidden)
         raise UserError(
@@ -113,9 +113,9 @@ def _load_folder(
 
 def _load_ctc(spec: str, device: str, hidden: bool | int, phones: bool) -> AcousticModel:
     if not phones:
-        from speechkit.acoustic.encoder import load_encoder
+        from speechkit.acoustic.ctc.encoder import load_encoder
 
         return load_encoder(spec, device, hidden)
-    from speechkit.acoustic.ctc import load_ctc
+    from speechkit.acoustic.ctc.model import load_ctc
 
     return load_ctc(spec, device, hidden=hidden)

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
-from speechkit.acoustic.phones import KALDI_ID, kaldi_name
-from speechkit.characters import read_text
-from speechkit.errors import DataError, UserError
+from speechkit.base.characters import read_text
+from speechkit.base.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkTable
+from speechkit.labels.phones import KALDI_ID, kaldi_name
 
 BLANKS = ("<blk>", "<blank>", "<b>", "<ctc_blank>", "<pad>")
 _NO_COLUMN = re.compile(r"<eps>|#\d+")

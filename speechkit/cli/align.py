@@ -45,8 +45,8 @@ def align(
     Writes exp/align/SET/phones.ctm, words.ctm, ali.{ark,scp} and utterances.tsv. Canonical
     phones are those of the set's phone_scores.tsv, or looked up for its text.
     """
-    from speechkit.acoustic.alignment_stage import align_set
-    from speechkit.acoustic.readings import Policy
+    from speechkit.acoustic.align.stage import align_set
+    from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.cli.output import print_summary
     from speechkit.workdir import WorkDir
 

@@ -53,10 +53,10 @@ def extract_deep(
     Writes exp/deep/SET/deep.{ark,scp}, rows.tsv, phones.ctm, phones.txt, features.json and
     summary.json.
     """
-    from speechkit.acoustic.readings import Policy
+    from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.cli.output import print_summary
-    from speechkit.pronunciation.feature_settings import DEEP, FeatureSettings
-    from speechkit.pronunciation.gop_stage import extract
+    from speechkit.phone_features.gop_stage import extract
+    from speechkit.phone_features.settings import DEEP, FeatureSettings
     from speechkit.workdir import WorkDir
 
     folder = extract(

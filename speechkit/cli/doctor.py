@@ -19,7 +19,7 @@ def doctor(
     Says what is missing and the command that mends it. Exit code 2 if something required
     is missing or broken.
     """
-    from speechkit import doctor as examination
+    from speechkit.cli import installation as examination
     from speechkit.cli.output import print_table
 
     checks = examination.examine(directory)

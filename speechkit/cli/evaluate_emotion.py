@@ -34,7 +34,7 @@ def evaluate_emotion(
     each class, confusion, intervals over speakers, and the clips most confidently wrong.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.emotion import evaluation, results, wording
+    from speechkit.emotion import evaluation, result_texts, results
     from speechkit.workdir import WorkDir
 
     number = options.resolve_jobs(jobs)
@@ -53,9 +53,9 @@ def evaluate_emotion(
         return
     found = results.read_predictions(folder)
     print_table(
-        wording.title(about),
+        result_texts.title(about),
         ("class", "precision", "recall", "F1", "support"),
         [[v if v is None or isinstance(v, str | int) else round(v, 3) for v in row]
          for row in results.class_rows(found)],
     )  # fmt: skip
-    print_table(str(folder), wording.COST_COLUMNS, [wording.cost_row(about, summary)])
+    print_table(str(folder), result_texts.COST_COLUMNS, [result_texts.cost_row(about, summary)])

@@ -79,16 +79,16 @@ def extract_gop(
 
     workdir = WorkDir(directory)
     if import_from is not None:
-        from speechkit.pronunciation.import_gop import import_features
+        from speechkit.phone_features.import_gop import import_features
 
         folder = import_features(
             workdir, set_name, import_from, keys=keys, name=name, on_error=on_error, force=force
         )
     else:
-        from speechkit.acoustic.readings import Policy
-        from speechkit.errors import require_choice
-        from speechkit.pronunciation.feature_settings import METHODS, FeatureSettings
-        from speechkit.pronunciation.gop_stage import extract
+        from speechkit.acoustic.lexicon.readings import Policy
+        from speechkit.base.errors import require_choice
+        from speechkit.phone_features.gop_stage import extract
+        from speechkit.phone_features.settings import METHODS, FeatureSettings
 
         require_choice("--method", method, METHODS)  # of the others, extract-deep has its flags
         folder = extract(

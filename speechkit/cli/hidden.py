@@ -36,12 +36,12 @@ def extract_hidden(
 
     Writes exp/hidden/SET-ENCODER.../. `train emotion --freeze encoder` does it by itself.
     """
+    from speechkit.base.errors import require_choice
     from speechkit.cli.output import print_json, print_table
     from speechkit.emotion import hidden
-    from speechkit.emotion.data import load
     from speechkit.emotion.encoder_settings import plan
     from speechkit.emotion.hidden_states import Kind, form_of
-    from speechkit.errors import require_choice
+    from speechkit.labels.emotions import load
     from speechkit.training.devices import resolve_device
     from speechkit.workdir import WorkDir
 

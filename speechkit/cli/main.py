@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 import speechkit
-from speechkit import log, signals
-from speechkit.errors import UserError, of_the_machine
+from speechkit.base import log, signals
+from speechkit.base.errors import UserError, of_the_machine
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 

@@ -7,15 +7,15 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from speechkit.errors import UserError, closest
-from speechkit.names import on_disk
+from speechkit.base.errors import UserError, closest
+from speechkit.base.names import on_disk
 
 
 def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | None:
     """Make the values of a YAML file the defaults of this command's flags."""
     if path is None or ctx.resilient_parsing:
         return path
-    from speechkit.plain_yaml import PlainLoader, load_yaml
+    from speechkit.base.plain_yaml import PlainLoader, load_yaml
 
     loaded = load_yaml(path, PlainLoader, "--config takes lines of 'flag: value'.", aliases=True)
     if loaded is None:
@@ -119,7 +119,7 @@ def as_on_disk(paths: list[Path] | None) -> list[Path] | None:
 
 def resolve_jobs(jobs: int) -> int:
     """Number of processes: 0 means one per CPU."""
-    from speechkit.parallel import cpu_count
+    from speechkit.base.parallel import cpu_count
 
     return jobs or cpu_count()
 

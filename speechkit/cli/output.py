@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechkit.schema import Object, read_json
-from speechkit.text import json_text, show
+from speechkit.base.schema import Object, read_json
+from speechkit.base.text import json_text, show
 
 _NO_WIDTH = 10_000
 

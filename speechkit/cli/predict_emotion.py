@@ -70,7 +70,7 @@ def predict_emotion(
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.emotion.prediction import Options, predict
     from speechkit.emotion.windows import Cut
-    from speechkit.prediction.stream import How
+    from speechkit.task.prediction.stream import How
     from speechkit.workdir import WorkDir
 
     wanted = Options(Cut(window, hop, whole), ensemble, timeline, out, device)

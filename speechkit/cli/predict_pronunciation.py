@@ -11,8 +11,8 @@ import typer
 from speechkit.cli import options
 
 if TYPE_CHECKING:
+    from speechkit.labels.scores import Scales
     from speechkit.pronunciation.assessment import Result
-    from speechkit.pronunciation.scores import Scales
 
 
 def predict_pronunciation(
@@ -70,11 +70,11 @@ def predict_pronunciation(
     Prints each recording with its words and phones coloured by score, and for badly said
     phones what was probably said instead; --json gives everything as data.
     """
-    from speechkit.acoustic.readings import Policy
+    from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.prediction.stream import How
-    from speechkit.pronunciation import recordings as given
+    from speechkit.phone_features import recordings as given
     from speechkit.pronunciation.prediction import predict
+    from speechkit.task.prediction.stream import How
 
     items = given.jobs_of(recordings or [], text, trans)
     given.require_text(text, trans)

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from speechkit.cli.prediction_output import RowTable
-    from speechkit.prediction.jobs import Job
     from speechkit.scoring.prediction import Result
+    from speechkit.task.prediction.jobs import Job
 
 
 def predict_scoring(
@@ -67,11 +67,11 @@ def predict_scoring(
 
     On the scale of the scores that the model learned from, the mean of its seeds.
     """
-    from speechkit.acoustic.readings import Policy
+    from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.prediction.stream import How
-    from speechkit.pronunciation import recordings as given
+    from speechkit.phone_features import recordings as given
     from speechkit.scoring.prediction import predict
+    from speechkit.task.prediction.stream import How
 
     items = given.jobs_of(recordings or [], text, trans)
     given.require_text(text, trans)

@@ -81,8 +81,8 @@ def predict_separation(
     of the recording's own rate and length.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.prediction.stream import How
     from speechkit.separation.prediction import Options, predict
+    from speechkit.task.prediction.stream import How
     from speechkit.workdir import WorkDir
 
     wanted = Options(

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from speechkit.text import json_text, show
+from speechkit.base.text import json_text, show
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from speechkit.prediction.stream import Predicted
+    from speechkit.task.prediction.stream import Predicted
 
 _NO_WIDTH = 10_000
 Made = TypeVar("Made")

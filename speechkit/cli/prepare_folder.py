@@ -80,7 +80,7 @@ def folder(
     config: options.Config = None,
 ) -> None:
     """Own data: audio in one subfolder per speaker, or listed in a table."""
-    from speechkit.corpora.folder import read_corpus
+    from speechkit.corpora.folder.corpus import read_corpus
 
     corpus = read_corpus(path, set_name, split, seed, gender, scores, scales, labels, raters, case)
     write(corpus, directory, on_error, jobs, force, as_json)

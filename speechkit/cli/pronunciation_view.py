@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from speechkit.labels.scores import Scales
     from speechkit.pronunciation.assessment import PhoneResult, Result, WordResult
-    from speechkit.pronunciation.scores import Scales
 
 _COLOURS = ((0.5, "bold red"), (0.8, "yellow"), (1.01, "green"))
 """Colour of the share of a scale that a score stays below."""

@@ -53,13 +53,13 @@ def split_folds(
     the kind of split says otherwise, which is warned of.
     """
     from speechkit.cli.output import print_table
-    from speechkit.emotion import data, leaks, splits
+    from speechkit.labels import emotions as data
+    from speechkit.labels import leaks, splits
+    from speechkit.labels.folds import SplitSettings
     from speechkit.workdir import WorkDir
 
     dataset = data.load(WorkDir(directory), set_name)
-    settings = splits.SplitSettings(
-        split, fold_size, folds, valid_speakers, valid_share, split_seed
-    )
+    settings = SplitSettings(split, fold_size, folds, valid_speakers, valid_share, split_seed)
     number = options.resolve_jobs(jobs)
     made = splits.ensure_split(dataset, settings, name, jobs=number, force=force)
     found = leaks.leak_check(made, dataset)

@@ -130,12 +130,12 @@ def train_acoustic(
     exp/acoustic/NAME/. A killed run is taken up by the same command. Several processes train
     one model under torchrun.
     """
-    from speechkit.acoustic import tdnn_training
     from speechkit.acoustic.features import FeatureConfig
-    from speechkit.acoustic.tdnn_batches import ChunkConfig
-    from speechkit.acoustic.tdnn_network import TdnnConfig
-    from speechkit.acoustic.tdnn_presets import preset
-    from speechkit.acoustic.tdnn_settings import AcousticConfig
+    from speechkit.acoustic.tdnn import training as tdnn_training
+    from speechkit.acoustic.tdnn.batches import ChunkConfig
+    from speechkit.acoustic.tdnn.network import TdnnConfig
+    from speechkit.acoustic.tdnn.presets import preset
+    from speechkit.acoustic.tdnn.settings import AcousticConfig
     from speechkit.cli.output import print_summary
     from speechkit.training.ranks import ranks
     from speechkit.workdir import WorkDir

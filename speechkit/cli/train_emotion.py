@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from speechkit.base.errors import UserError
 from speechkit.cli import options
-from speechkit.errors import UserError
 
 if TYPE_CHECKING:
     from speechkit.emotion.runs import Run
@@ -163,10 +163,10 @@ def _run(
     continue_: bool,
     as_json: bool,
 ) -> None:
+    from speechkit.base.errors import require_choice
     from speechkit.cli.output import print_table
     from speechkit.emotion import training
     from speechkit.emotion.runs import Resources
-    from speechkit.errors import require_choice
     from speechkit.training.devices import resolve_device
     from speechkit.training.ranks import ranks
     from speechkit.workdir import WorkDir

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from speechkit.base.schema import Object, read_json
 from speechkit.cli import options
-from speechkit.schema import Object, read_json
 
 
 def train_pronunciation(
@@ -87,8 +87,8 @@ def train_pronunciation(
     """
 
     from speechkit.cli.output import print_json, print_table
+    from speechkit.labels.scores import ASPECTS
     from speechkit.pronunciation import training
-    from speechkit.pronunciation.scores import ASPECTS
     from speechkit.pronunciation.settings import TrainConfig
     from speechkit.workdir import WorkDir
 

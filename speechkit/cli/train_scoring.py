@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from speechkit.base.schema import Object, read_json
 from speechkit.cli import options
-from speechkit.schema import Object, read_json
 
 
 def train_scoring(

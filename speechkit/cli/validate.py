@@ -7,8 +7,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from speechkit.base.errors import UserError, require_choice
 from speechkit.cli import options
-from speechkit.errors import UserError, require_choice
 
 
 def validate(
@@ -45,11 +45,11 @@ def validate(
     Checks all sets unless --set names some. Exit code 2 if there are errors, 0 if there
     are none or only warnings.
     """
+    from speechkit.base.log import logger
     from speechkit.cli.output import print_json, print_table
-    from speechkit.kaldi import fix as fixing
+    from speechkit.corpora.check import fix as fixing
+    from speechkit.corpora.check import problems, validate
     from speechkit.kaldi import label_case as labels
-    from speechkit.kaldi import problems, validate
-    from speechkit.log import logger
 
     require_choice(labels.FLAG, label_case, labels.MODES)
     if label_case != labels.STOP and not fix:

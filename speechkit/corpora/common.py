@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.audio import SUFFIXES
-from speechkit.characters import read_text
-from speechkit.errors import UserError
-from speechkit.log import logger
-from speechkit.names import composed, on_disk, spelled
-from speechkit.pronunciation.scores import RaterScores, Scores
+from speechkit.base.audio import SUFFIXES
+from speechkit.base.characters import is_header, read_lines
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.names import composed, on_disk, spelled
+from speechkit.labels.scores import RaterScores, Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
 _NOT_IN_IDS = re.compile(r"[\s/]+")
@@ -218,24 +218,6 @@ class Names:
                 f"Ids cannot hold spaces or slashes: {len(self._changed)} names are written "
                 f"with '_' instead ('{old}' is '{new}')."
             )
-
-
-def read_lines(path: Path) -> list[str]:
-    """Lines of a text file in UTF-8 (UTF-16 with a byte order mark), without line ends.
-
-    Raises:
-        UserError: it cannot be read or is in another encoding.
-    """
-    try:
-        text = read_text(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
-    return text.removesuffix("\n").split("\n") if text else []
-
-
-def is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
-    """Whether a first line begins with the names of columns, in any case."""
-    return [cell.lower() for cell in cells[: len(names)]] == list(names)
 
 
 def parse_gender(value: str, where: str) -> str:

@@ -15,15 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import audio
+from speechkit.base import audio
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.parallel import map_items
 from speechkit.corpora import espeak
 from speechkit.corpora.common import CorpusSet, Item, write_wav
 from speechkit.corpora.sentences import make_sentences, transcript
 from speechkit.corpora.voices import Voice, make_voices
 from speechkit.corpora.write import SetSummary, read_summary, write_tables
-from speechkit.errors import UserError
-from speechkit.log import logger
-from speechkit.parallel import map_items
 from speechkit.workdir import Output, WorkDir
 
 NOTICE = (

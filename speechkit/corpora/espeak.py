@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 
 SAMPLE_RATE = 22050  # Hz, what espeak-ng's formant synthesiser makes
 # Values of enums in espeak-ng's public header speak_lib.h.

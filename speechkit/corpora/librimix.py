@@ -14,14 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from speechkit import audio
-from speechkit.corpora.common import full_path, read_lines, require_folder
+from speechkit.base import audio
+from speechkit.base.characters import read_lines
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.log import logger
+from speechkit.corpora.common import full_path, require_folder
 from speechkit.corpora.librispeech import LAYOUT, read_speakers
 from speechkit.corpora.mixture_sets import Looked, MixtureCorpusSet, Planned, write_sets
-from speechkit.errors import UserError, require_choice
 from speechkit.kaldi.data import Utterance
-from speechkit.log import logger
-from speechkit.separation.mixtures import MODES, Header, Mixture, Source
+from speechkit.labels.mixtures import MODES, Header, Mixture, Source
 from speechkit.workdir import WorkDir
 
 _SUBSETS = ("dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100",

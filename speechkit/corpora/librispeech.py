@@ -8,19 +8,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechkit.base.characters import read_lines
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.log import logger
 from speechkit.corpora.common import (
     Corpus,
     CorpusSet,
     Item,
     find_audio,
     parse_gender,
-    read_lines,
     require_folder,
     subfolders,
     utterance_id,
 )
-from speechkit.errors import UserError, require_choice
-from speechkit.log import logger
 
 LAYOUT = "LibriSpeech as published: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT."
 _HOMES = ("LibriSpeech", "LibriTTS", "LibriTTS_R")

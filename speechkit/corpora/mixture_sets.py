@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.parallel import map_items
+from speechkit.base.text import write_skipped
 from speechkit.corpora.write import OTHER_DIR
-from speechkit.errors import UserError
 from speechkit.kaldi import data
-from speechkit.log import logger
-from speechkit.parallel import map_items
-from speechkit.separation.mixtures import Header, Mixture, write_mixtures
-from speechkit.text import write_skipped
-from speechkit.workdir import Output, WorkDir, check_name, read_manifest
+from speechkit.labels.mixtures import Header, Mixture, write_mixtures
+from speechkit.workdir import Output, WorkDir, check_name
+from speechkit.workdir.manifest import read_manifest
 
 COLUMNS = (
     "set", "mixtures", "sources", "speakers", "female", "male", "rate", "mode", "hours", "skipped",

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechkit import audio
-from speechkit.audio import SUFFIXES
+from speechkit.base import audio
+from speechkit.base.audio import SUFFIXES
+from speechkit.base.errors import AudioError, UserError
+from speechkit.base.log import logger
 from speechkit.corpora.common import Corpus, CorpusSet, Item, find_audio, require_folder
-from speechkit.errors import AudioError, UserError
 from speechkit.kaldi import identical
 from speechkit.kaldi.data import Utterance
-from speechkit.log import logger
 
 LAYOUT = (
     "RAVDESS as published: Actor_01 to Actor_24 with files such as 03-01-06-01-02-01-12.wav "

@@ -6,13 +6,13 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from speechkit.acoustic.phones import ARPABET, pure
-from speechkit.characters import visible
-from speechkit.errors import DataError
-from speechkit.markup import without_marks
-from speechkit.pronunciation import raters
-from speechkit.pronunciation.label_tables import examine, table_name
-from speechkit.pronunciation.scores import LEVELS, Scores
+from speechkit.base.characters import visible
+from speechkit.base.errors import DataError
+from speechkit.base.markup import without_marks
+from speechkit.labels import raters
+from speechkit.labels.phones import ARPABET, pure
+from speechkit.labels.score_tables import examine, table_name
+from speechkit.labels.scores import LEVELS, Scores
 
 _INVENTORY = frozenset(ARPABET)
 _WORDS, _PHONES = "words that disagree with the text", "phones outside ARPAbet"

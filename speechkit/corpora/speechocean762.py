@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.log import logger
 from speechkit.corpora.common import (
     Corpus,
     CorpusSet,
@@ -17,13 +19,11 @@ from speechkit.corpora.common import (
     require_folder,
     subfolders,
 )
-from speechkit.corpora.parting import split_speakers
 from speechkit.corpora.scored import Problems, check_scores
 from speechkit.corpora.speechocean762_scores import read_json, take_text_phone
-from speechkit.errors import UserError, require_choice
+from speechkit.corpora.split import split_speakers
 from speechkit.kaldi.data import read_table
-from speechkit.log import logger
-from speechkit.pronunciation.scores import Scores
+from speechkit.labels.scores import Scores
 
 LAYOUT = "speechocean762 as published: WAVE/, train/ and test/ with wav.scp, text and utt2spk."
 SCORES = ("auto", "require", "none")

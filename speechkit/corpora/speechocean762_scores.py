@@ -13,14 +13,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from speechkit import schema
-from speechkit.characters import read_text, visible
+from speechkit.base import schema
+from speechkit.base.characters import read_text, visible
+from speechkit.base.log import logger
+from speechkit.base.names import composed
 from speechkit.corpora.scored import Problems
 from speechkit.kaldi.data import read_table
-from speechkit.log import logger
-from speechkit.names import composed
-from speechkit.pronunciation.label_tables import range_problem
-from speechkit.pronunciation.scores import LEVELS, PhoneScore, Scales, Scores, WordScores
+from speechkit.labels.score_tables import range_problem
+from speechkit.labels.scores import LEVELS, PhoneScore, Scales, Scores, WordScores
 
 _POSITION = re.compile(r"_[BIES]$")
 _FORM, _RANGE = "entries of another form", "scores that are not in their range"

@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from speechkit.base.errors import AudioError
 from speechkit.corpora.common import write_wav
-from speechkit.errors import AudioError
 
 MAGIC = b"NIST_1A\n"
 _CONVERTER = "sph2pipe"

@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from speechkit import audio
+from speechkit.base import audio
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.parallel import map_items
+from speechkit.base.text import write_skipped
 from speechkit.corpora.common import Corpus, CorpusSet, Item
 from speechkit.corpora.sphere import to_wav
-from speechkit.errors import UserError
 from speechkit.kaldi import data
-from speechkit.log import logger
-from speechkit.parallel import map_items
-from speechkit.pronunciation.labels import ASPECTS, Scores, write_scores
-from speechkit.pronunciation.raters import given, write_raters
-from speechkit.pronunciation.scores import RaterScores
-from speechkit.text import write_skipped
-from speechkit.workdir import Output, WorkDir, check_name, read_manifest
+from speechkit.labels.raters import given, write_raters
+from speechkit.labels.score_files import ASPECTS, Scores, write_scores
+from speechkit.labels.scores import RaterScores
+from speechkit.workdir import Output, WorkDir, check_name
+from speechkit.workdir.manifest import read_manifest
 
 OTHER_DIR = "prepare it in another working directory with -C DIR"
 POOL_FROM = 50_000  # fewer headers are read sooner than workers would start

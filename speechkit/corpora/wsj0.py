@@ -6,6 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from speechkit.base.characters import read_lines
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 from speechkit.corpora.common import (
     GENDERS,
     Corpus,
@@ -14,12 +17,9 @@ from speechkit.corpora.common import (
     find_audio,
     full_path,
     read_gender,
-    read_lines,
     require_folder,
     subfolders,
 )
-from speechkit.errors import UserError
-from speechkit.log import logger
 
 LAYOUT = (
     "wsj0/si_tr_s, wsj0/si_dt_05 and wsj0/si_et_05 as published, "

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import audio
+from speechkit.base import audio
+from speechkit.base.errors import AudioError, UserError
+from speechkit.base.level import power
+from speechkit.base.log import logger
 from speechkit.corpora.common import find_audio, full_path, read_gender, require_folder, subfolders
 from speechkit.corpora.mixture_sets import Looked, MixtureCorpusSet, Planned, write_sets
 from speechkit.corpora.wsj0 import read_spkrinfo
-from speechkit.errors import AudioError, UserError
 from speechkit.kaldi.data import Utterance
-from speechkit.level import power
-from speechkit.log import logger
-from speechkit.separation.mixtures import MODES, Header, Mixture, Source
+from speechkit.labels.mixtures import MODES, Header, Mixture, Source
 from speechkit.workdir import WorkDir
 
 LAYOUT = "WSJ0-2mix as generated: .../wav8k/min/{tr,cv,tt}/{mix,s1,s2}/*.wav"

@@ -1,1 +1,1 @@
-"""Emotion of speech: splits, upstream models, classifiers, and their evaluation."""
+"""Emotion of speech: upstream models, classifiers, and their evaluation."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from speechkit.base.errors import require_choice
 from speechkit.emotion.encoder_settings import CLASS_WEIGHTS
-from speechkit.errors import require_choice
-from speechkit.pronunciation.losses import effective_weights
+from speechkit.stats.score_classes import effective_weights
 
 
 def class_weights(counts: Sequence[int], kind: str, beta: float = 0.99) -> Tensor:

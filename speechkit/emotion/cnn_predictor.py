@@ -12,9 +12,9 @@ import torch
 from speechkit.acoustic.features import FeatureConfig, log_mel
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.cnn import FbankCnn
-from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.predictor import Predictor
 from speechkit.emotion.upstream import CNN
+from speechkit.labels.emotions import EmotionSet
 from speechkit.training.weights import build, read_weights
 
 if TYPE_CHECKING:

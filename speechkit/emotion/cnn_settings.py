@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from speechkit.base.errors import UserError, require_choice
 from speechkit.emotion.functionals_settings import SELECT, check_common
-from speechkit.errors import UserError, require_choice
 
 
 @dataclass(frozen=True)

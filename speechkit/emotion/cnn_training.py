@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from speechkit.base.log import logger
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.class_weights import WeightedCrossEntropy, class_weights
 from speechkit.emotion.cnn import FbankCnn
 from speechkit.emotion.cnn_settings import CnnConfig
-from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.spec_augment import SpecAugment
-from speechkit.emotion.splits import Fold
-from speechkit.emotion.usable import usable_parts
+from speechkit.emotion.usable_clips import usable_parts
 from speechkit.emotion.validation import Tell, measures, seed_start
-from speechkit.log import logger
+from speechkit.labels.emotions import EmotionSet
+from speechkit.labels.folds import Fold
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory, resolve_precision
 from speechkit.training.fit import Fitted, fit

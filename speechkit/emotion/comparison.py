@@ -8,7 +8,7 @@ import numpy as np
 
 from speechkit.emotion import metrics
 from speechkit.emotion.results import LEVEL, SAMPLES, Predictions
-from speechkit.separation.bootstrap import draw_speakers
+from speechkit.stats.bootstrap import draw_speakers
 
 
 @dataclass(frozen=True)

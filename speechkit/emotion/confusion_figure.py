@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speechkit import figures
+from speechkit.base import figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

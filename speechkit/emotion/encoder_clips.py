@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from speechkit import parallel
-from speechkit.emotion.data import EmotionSet, read_clip
+from speechkit.base import parallel
+from speechkit.base.errors import UserError
 from speechkit.emotion.encoders import Encoder
-from speechkit.errors import UserError
 from speechkit.kaldi.data import Utterance
+from speechkit.labels.emotions import EmotionSet, read_clip
 from speechkit.training.loading import Checked, broken, checked_loader, durations
 
 KEEP_HOURS = 4.0  # up to so much audio (0.9 GB at 16 kHz) is read once

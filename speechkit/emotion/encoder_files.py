@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 
-from speechkit import hub, schema
+from speechkit.base import hub, schema
+from speechkit.base.errors import MissingDependency, UserError
 from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS
-from speechkit.errors import MissingDependency, UserError
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 _WEIGHTS = (

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from speechkit.base.errors import UserError
 from speechkit.emotion import dropout, encoder_files, heads
 from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoders import Encoder, build_encoder, load_encoder
 from speechkit.emotion.spec_augment import SpecAugment
-from speechkit.errors import UserError
 from speechkit.training.weights import build, read_weights
 
 FILES = ("config.json", "preprocessor_config.json")  # of the encoder, beside a trained model

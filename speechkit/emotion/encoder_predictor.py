@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from speechkit.base.errors import UserError, needed_by_all
 from speechkit.emotion import encoder_network, hidden
-from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.encoder_clips import broken_clips
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.hidden_states import Hidden, Kind, Vectors, form_of
 from speechkit.emotion.predictor import Predictor
-from speechkit.errors import UserError, needed_by_all
+from speechkit.labels.emotions import EmotionSet
 
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from speechkit.errors import UserError, closest, require_choice
+from speechkit.base.errors import UserError, closest, require_choice
 
 POOLINGS = ("mean", "sum", "max", "attentive")
 HEADS = ("paper", "linear")

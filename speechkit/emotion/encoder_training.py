@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speechkit.base.log import logger
 from speechkit.emotion import encoder_files, encoder_network, model_folder
 from speechkit.emotion.class_weights import WeightedCrossEntropy, class_weights
-from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.encoder_settings import EncoderConfig
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import measures
-from speechkit.log import logger
+from speechkit.labels.emotions import EmotionSet
 from speechkit.training.devices import resolve_precision
 from speechkit.training.fit import Fitted
 from speechkit.training.ranks import ranks

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files
 from speechkit.emotion.encoder_files import Preprocessing
 from speechkit.emotion.exact_padding import make_exact
 from speechkit.emotion.spec_augment import SpecAugment
-from speechkit.errors import UserError
 
 _EPSILON = 1e-7  # of the variance, as in Hugging Face's feature extractor
 

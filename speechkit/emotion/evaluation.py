@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.arrays import read_array
-from speechkit.emotion import confusion_figure, model_folder, results, wording
-from speechkit.emotion.data import EmotionSet, load
-from speechkit.emotion.leaks import leak_check, warn
-from speechkit.emotion.predictor import load_predictor
-from speechkit.emotion.splits import Split, check_fits, path_of, read_split
-from speechkit.errors import UserError, require_choice
-from speechkit.log import logger
-from speechkit.progress import progress
-from speechkit.text import write_skipped
+from speechkit.base.arrays import read_array
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.log import logger
+from speechkit.base.progress import progress
+from speechkit.base.text import write_skipped
+from speechkit.emotion import confusion_figure, model_folder, result_texts, results
+from speechkit.emotion.model_kinds import load_predictor
+from speechkit.labels.emotions import EmotionSet, load
+from speechkit.labels.leaks import leak_check, warn
+from speechkit.labels.splits import Split, check_fits, path_of, read_split
 from speechkit.training.devices import resolve_device
-from speechkit.unfinished import note_finished
 from speechkit.workdir import Output, WorkDir
+from speechkit.workdir.unfinished import note_finished
 
 COMMAND = "evaluate emotion"
 FOLDS = "folds"  # the output of the test parts of the model's own split
@@ -280,5 +280,5 @@ def _write(
     results.write_json(out.path / results.ABOUT, about)
     write_skipped(out.path, skipped.items())
     runs = len(about["seeds"]) if "kind" in about else len(about["models"])
-    picture = confusion_figure.draw(found.matrix(), found.classes, wording.title(about), runs)
+    picture = confusion_figure.draw(found.matrix(), found.classes, result_texts.title(about), runs)
     (out.path / FIGURE).write_bytes(picture)

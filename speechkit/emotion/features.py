@@ -12,19 +12,19 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.features import FeatureConfig, log_mel
-from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
+from speechkit.base.errors import UserError
+from speechkit.base.files import atomic_write
+from speechkit.base.parallel import Done
+from speechkit.base.schema import read_json
+from speechkit.base.text import write_skipped
 from speechkit.emotion.functionals import SAMPLE_RATE, Functionals
 from speechkit.emotion.upstream import CNN
-from speechkit.errors import UserError
-from speechkit.files import atomic_write
 from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark
 from speechkit.kaldi.data import Utterance
-from speechkit.manifest import MANIFEST, changed, read_manifest
-from speechkit.parallel import Done
-from speechkit.parts import map_parts, split
-from speechkit.schema import read_json
-from speechkit.text import write_skipped
+from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.workdir import Output, WorkDir
+from speechkit.workdir.manifest import MANIFEST, changed, read_manifest
+from speechkit.workdir.parts import map_parts, split
 
 COMMAND = "emotion features"
 PART = 256  # clips per part that a resumed run keeps

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, encoder_network, head_training
-from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.encoder_clips import Batch, Clips, broken_clips, make_loader
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoder_settings import EncoderConfig
@@ -24,10 +24,10 @@ from speechkit.emotion.encoder_training import (
 )
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.runs import Resources, Run
-from speechkit.emotion.splits import Fold
-from speechkit.emotion.usable import usable_parts
+from speechkit.emotion.usable_clips import usable_parts
 from speechkit.emotion.validation import Tell, seed_start
-from speechkit.errors import UserError
+from speechkit.labels.emotions import EmotionSet
+from speechkit.labels.folds import Fold
 from speechkit.training.devices import keep_memory
 from speechkit.training.fit import fit
 from speechkit.training.length_batches import LengthBatches

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.errors import AudioError, MissingDependency, require_choice
+from speechkit.base.errors import AudioError, MissingDependency, require_choice
 
 SETS = {"egemaps": "eGeMAPSv02", "compare16": "ComParE_2016"}
 SAMPLE_RATE = 16_000

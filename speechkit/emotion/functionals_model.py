@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit.base.errors import UserError
+from speechkit.base.log import note_once
 from speechkit.emotion import features, model_folder
-from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.predictor import Predictor
-from speechkit.errors import UserError
-from speechkit.log import note_once
+from speechkit.labels.emotions import EmotionSet
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from speechkit.errors import UserError, require_choice
+from speechkit.base.errors import UserError, require_choice
 
 HEADS = ("mlp", "logreg")
 SELECT = ("loss", "accuracy", "uar")

@@ -10,16 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from speechkit.base.random_draws import rng
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.class_weights import WeightedCrossEntropy, class_weights
-from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.functionals_model import Normaliser, speaker_statistics, weights_of
 from speechkit.emotion.functionals_settings import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.runs import Resources, Run
-from speechkit.emotion.splits import Fold
-from speechkit.emotion.usable import usable_parts
+from speechkit.emotion.usable_clips import usable_parts
 from speechkit.emotion.validation import Tell, measures, seed_start
-from speechkit.training.seeds import rng
+from speechkit.labels.emotions import EmotionSet
+from speechkit.labels.folds import Fold
 from speechkit.workdir import Output, WorkDir
 
 _ORDER = 0xE0  # stream of draws of the order of an epoch

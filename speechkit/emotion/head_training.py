@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, hidden
-from speechkit.emotion.data import EmotionSet
 from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoder_training import (
     COMMAND,
@@ -24,10 +24,10 @@ from speechkit.emotion.encoder_training import (
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden_states import Kind, Vectors, form_of
 from speechkit.emotion.runs import Resources, Run
-from speechkit.emotion.splits import Fold
-from speechkit.emotion.usable import usable_parts
+from speechkit.emotion.usable_clips import usable_parts
 from speechkit.emotion.validation import Tell, seed_start
-from speechkit.errors import UserError
+from speechkit.labels.emotions import EmotionSet
+from speechkit.labels.folds import Fold
 from speechkit.training.fit import fit
 from speechkit.training.length_batches import LengthBatches
 from speechkit.training.ranks import ranks

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from speechkit.base.errors import require_choice
 from speechkit.emotion.encoder_settings import HEADS, POOLINGS
-from speechkit.errors import require_choice
 
 
 class Pooling(nn.Module):

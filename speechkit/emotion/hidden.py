@@ -18,19 +18,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit.arrays import read_arrays
+from speechkit.base.arrays import read_arrays
+from speechkit.base.errors import UserError, needed_by_all
+from speechkit.base.log import logger
+from speechkit.base.text import write_skipped, write_tsv
 from speechkit.emotion import encoder_files, encoder_network
-from speechkit.emotion.data import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.emotion.encoders import Encoder, load_encoder
 from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, read
-from speechkit.errors import UserError, needed_by_all
 from speechkit.kaldi.data import Utterance
-from speechkit.log import logger
-from speechkit.manifest import MANIFEST
-from speechkit.parts import map_parts, split
-from speechkit.text import write_skipped, write_tsv
+from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.training.loading import durations
 from speechkit.workdir import Output, WorkDir
+from speechkit.workdir.manifest import MANIFEST
+from speechkit.workdir.parts import map_parts, split
 
 COMMAND = "extract-hidden"
 BATCH_SECONDS = {"cpu": 20.0, "cuda": 300.0}

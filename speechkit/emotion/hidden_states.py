@@ -11,12 +11,12 @@ import msgspec
 import numpy as np
 import torch
 
-from speechkit.arrays import read_array
+from speechkit.base.arrays import read_array
+from speechkit.base.errors import UserError
+from speechkit.base.names import composed
+from speechkit.base.schema import read_json
 from speechkit.emotion import encoder_files
-from speechkit.emotion.data import MAX_SECONDS
-from speechkit.errors import UserError
-from speechkit.names import composed
-from speechkit.schema import read_json
+from speechkit.labels.emotions import MAX_SECONDS
 from speechkit.workdir import WorkDir
 
 TABLE, INDEX, CARD = "hidden.npy", "index.tsv", "hidden.json"

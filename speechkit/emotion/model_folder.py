@@ -16,11 +16,12 @@ import msgspec
 import yaml
 from msgspec import Meta
 
-from speechkit import schema, trained
 from speechkit.acoustic.features import FeatureConfig
-from speechkit.errors import UserError
-from speechkit.manifest import read_json
-from speechkit.text import write_tsv
+from speechkit.base import schema
+from speechkit.base.errors import UserError
+from speechkit.base.text import write_tsv
+from speechkit.task import trained
+from speechkit.workdir.manifest import read_json
 
 if TYPE_CHECKING:
     import torch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from itertools import tee
@@ -11,111 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import audio
-from speechkit.audio_stream import read_blocks, resample_blocks
+from speechkit.base import audio
+from speechkit.base.audio_stream import read_blocks, resample_blocks
+from speechkit.base.log import logger
+from speechkit.base.progress import progress
+from speechkit.base.text import write_tsv
 from speechkit.emotion import model_folder
-from speechkit.emotion.predictor import Predictor, load_predictor
+from speechkit.emotion.course import Prediction, Window
+from speechkit.emotion.model_kinds import load_predictor
+from speechkit.emotion.predictor import Predictor
 from speechkit.emotion.windows import Cut, is_silent, windows
-from speechkit.log import logger
-from speechkit.prediction import outputs
-from speechkit.prediction.jobs import Job, open_inputs
-from speechkit.prediction.saved import model_digest
-from speechkit.prediction.stream import How, Predicted, Task
-from speechkit.prediction.stream import predict as stream
-from speechkit.progress import progress
-from speechkit.text import write_tsv
-from speechkit.trained import refuse_path
+from speechkit.task.prediction import outputs
+from speechkit.task.prediction.jobs import Job, open_inputs
+from speechkit.task.prediction.saved import model_digest
+from speechkit.task.prediction.stream import How, Predicted, Task
+from speechkit.task.prediction.stream import predict as stream
+from speechkit.task.trained import refuse_path
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
 
 BATCH = 16  # windows that are judged together
-
-
-@dataclass(frozen=True)
-class Window:
-    """A part of a recording.
-
-    Args:
-        start: first second.
-        end: last second.
-        probabilities: of the classes; None where it is silent.
-    """
-
-    start: float
-    end: float
-    probabilities: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What was heard in a recording.
-
-    Args:
-        input: the recording.
-        seconds: its length.
-        classes: in the order of the probabilities.
-        windows: one for a short recording.
-        files: figure and table of the timeline, where asked for.
-    """
-
-    input: Path
-    seconds: float
-    classes: tuple[str, ...]
-    windows: tuple[Window, ...]
-    files: tuple[Path, ...] = ()
-
-    @property
-    def probabilities(self) -> np.ndarray | None:
-        """Mean over the windows that are not silent, ``[C]``; None if all are."""
-        heard = [w.probabilities for w in self.windows if w.probabilities is not None]
-        return np.mean(heard, axis=0) if heard else None
-
-    @property
-    def label(self) -> str | None:
-        """The most probable class; None for a silent recording."""
-        return self._label(self.probabilities)
-
-    def _label(self, probabilities: np.ndarray | None) -> str | None:
-        return None if probabilities is None else self.classes[int(np.argmax(probabilities))]
-
-    def _named(self, probabilities: np.ndarray | None) -> dict[str, float] | None:
-        if probabilities is None:
-            return None
-        return {c: round(float(p), 6) for c, p in zip(self.classes, probabilities, strict=True)}
-
-    def row(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "input": str(self.input),
-            "seconds": round(self.seconds, 3),
-            "label": self.label,
-            "silent": self.label is None,
-            "probabilities": self._named(self.probabilities),
-            "windows": [
-                {
-                    "start": round(w.start, 3),
-                    "end": round(w.end, 3),
-                    "label": self._label(w.probabilities),
-                    "probabilities": self._named(w.probabilities),
-                }
-                for w in self.windows
-            ],
-            "files": [str(path) for path in self.files],
-        }
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any], classes: tuple[str, ...]) -> Prediction:
-        """The reverse of :meth:`row`, of numbers as they are rounded there."""
-
-        def array(named: Mapping[str, float] | None) -> np.ndarray | None:
-            return None if named is None else np.array([named[name] for name in classes])
-
-        windows = tuple(
-            Window(part["start"], part["end"], array(part["probabilities"]))
-            for part in row["windows"]
-        )
-        files = tuple(map(Path, row["files"]))
-        return cls(Path(row["input"]), row["seconds"], classes, windows, files)
 
 
 @dataclass(frozen=True)
@@ -282,8 +197,8 @@ def _quiet(
 
 
 def _write_timeline(made: Prediction, figure: Path, table: Path) -> None:
+    from speechkit.base.figures import png
     from speechkit.emotion.timeline import draw
-    from speechkit.figures import png
 
     figure.write_bytes(png(draw(made)))
     rows = []

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.emotion import model_folder
-from speechkit.emotion.data import EmotionSet, read_clip
-from speechkit.errors import AudioError
+from speechkit.base.errors import AudioError
+from speechkit.base.parallel import map_items
 from speechkit.kaldi.data import Utterance
-from speechkit.parallel import map_items
+from speechkit.labels.emotions import EmotionSet, read_clip
 
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
@@ -95,27 +94,3 @@ def check_clip(utterance: Utterance, max_seconds: float) -> str:
     except AudioError as error:
         return error.problem
     return ""
-
-
-def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
-    """Load a trained model of any kind.
-
-    Args:
-        folder: ``exp/emotion/<name>/fold<N>/seed<M>``.
-        device: where a network computes: cpu or cuda.
-
-    Raises:
-        UserError: something is missing, damaged, or of another kind.
-    """
-    card = model_folder.read_card(folder)
-    if card["model"] == "functionals":
-        from speechkit.emotion.functionals_model import FunctionalsPredictor
-
-        return FunctionalsPredictor(folder, card)
-    if card["model"] == "fbank-cnn":
-        from speechkit.emotion.cnn_predictor import CnnPredictor
-
-        return CnnPredictor(folder, card, device)
-    from speechkit.emotion.encoder_predictor import EncoderPredictor
-
-    return EncoderPredictor(folder, card, device)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import schema
+from speechkit.base import schema
+from speechkit.base.errors import DataError
+from speechkit.base.text import write_tsv
 from speechkit.emotion import metrics
-from speechkit.errors import DataError
-from speechkit.separation.bootstrap import draw_speakers
-from speechkit.text import write_tsv
+from speechkit.stats.bootstrap import draw_speakers
 
 TABLE, SUMMARY, ABOUT = "predictions.tsv", "summary.json", "about.json"
 CLASSES, CONFUSION, WORST = "classes.tsv", "confusion.tsv", "worst.tsv"

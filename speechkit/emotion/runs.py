@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from speechkit.emotion.data import MAX_SECONDS
+from speechkit.labels.emotions import MAX_SECONDS
 
 
 @dataclass(frozen=True)

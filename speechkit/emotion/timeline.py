@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speechkit.figures import GRID, TEXT, new_figure, plain
+from speechkit.base.figures import GRID, TEXT, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from speechkit.emotion.prediction import Prediction
+    from speechkit.emotion.course import Prediction
 
 # One hue per class, told apart also in grey and by people who do not see red and green alike.
 COLOURS = (

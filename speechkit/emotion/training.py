@@ -8,18 +8,20 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechkit.emotion import model_folder, splits
+from speechkit.base.errors import UserError
+from speechkit.emotion import model_folder
 from speechkit.emotion.cnn_settings import CnnConfig
-from speechkit.emotion.data import EmotionSet, load
 from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS, EncoderConfig, plan
 from speechkit.emotion.functionals_settings import FunctionalsConfig
-from speechkit.emotion.leaks import leak_check, warn
 from speechkit.emotion.runs import Resources, Run
-from speechkit.emotion.splits import Split, SplitSettings
 from speechkit.emotion.upstream import CNN, kind_of
-from speechkit.errors import UserError
-from speechkit.manifest import changed
+from speechkit.labels import splits
+from speechkit.labels.emotions import EmotionSet, load
+from speechkit.labels.folds import KINDS, SplitSettings
+from speechkit.labels.leaks import leak_check, warn
+from speechkit.labels.splits import Split
 from speechkit.workdir import Output, WorkDir, check_name
+from speechkit.workdir.manifest import changed
 
 if TYPE_CHECKING:
     from speechkit.emotion.validation import Tell
@@ -204,7 +206,7 @@ def _train_one(
 def get_split(dataset: EmotionSet, name: str, jobs: int = 1) -> Split:
     """A split by name; one that is named as a kind of split is made if it is not there."""
     path = splits.path_of(dataset.data.path, check_name("split", name))
-    if not path.is_file() and name in splits.KINDS:
+    if not path.is_file() and name in KINDS:
         return splits.ensure_split(dataset, SplitSettings(name), jobs=jobs)
     found = splits.read_split(dataset.data.path, name)
     splits.check_fits(found, dataset)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 
 if TYPE_CHECKING:
     import torch

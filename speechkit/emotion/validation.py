@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.training.seeds import rng
+from speechkit.base.random_draws import rng
 
 _START = 0x51  # stream of draws of the first weights
 

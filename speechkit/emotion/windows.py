@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechkit.errors import UserError
-from speechkit.level import level_db
+from speechkit.base.errors import UserError
+from speechkit.base.level import level_db
 
 SILENT_DB = -80.0  # level below which a window says nothing
 

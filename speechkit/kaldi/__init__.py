@@ -1,1 +1,1 @@
-"""Kaldi's formats: data directories (``data``), their checks (``validate``), ark/scp (``ark``)."""
+"""Kaldi's formats: data directories (``data``), their parts (``subset``), ark/scp (``ark``)."""

@@ -22,9 +22,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from speechkit.errors import DataError
+from speechkit.base.errors import DataError
+from speechkit.base.names import composed
 from speechkit.kaldi.compressed import read_compressed
-from speechkit.names import composed
 
 _RX = re.compile(r"^(?P<file>.+?)(?::(?P<offset>\d+))?(?:\[(?P<range>[^\]]*)\])?$")
 

@@ -4,7 +4,7 @@ A data directory (a *set*) holds ``wav.scp``, ``utt2spk`` and optionally ``segme
 ``text``, ``spk2utt``, ``utt2dur``, ``spk2gender``, and label files of a task: lines of
 ``key value...``, UTF-8, sorted by key in byte order (C locale).
 Relative audio paths are relative to the working directory. Everything but paths is read in one
-Unicode form (see :mod:`speechkit.names`).
+Unicode form (see :mod:`speechkit.base.names`).
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from speechkit.audio_file import Pipe
-from speechkit.characters import read_text, visible
-from speechkit.errors import DataError
+from speechkit.base.audio_file import Pipe
+from speechkit.base.characters import read_text, visible
+from speechkit.base.errors import DataError
+from speechkit.base.names import byte_order, check_path, composed, on_disk
 from speechkit.kaldi.segments import Segment, SegmentError
-from speechkit.names import byte_order, check_path, composed, on_disk
 
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")
 

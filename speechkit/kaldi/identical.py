@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from speechkit import audio
+from speechkit.base import audio
+from speechkit.base.parallel import map_items
 from speechkit.kaldi.data import Utterance
-from speechkit.parallel import map_items
 
 POOL_FROM = 500  # fewer files are read sooner than workers would start
 

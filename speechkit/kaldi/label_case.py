@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 
 LABELS = "utt2emotion"
 FILE = "label_case"  # in a set: its classes differ in case only, and are to be kept apart

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from speechkit import audio
+    from speechkit.base import audio
 
 END_TOLERANCE_S = 0.01  # the same as reading audio allows
 
@@ -16,7 +16,7 @@ class SegmentError(ValueError):
     """A line that names no part of a recording.
 
     Args:
-        kind: of the problem, as ``speechkit.kaldi.problems`` has it.
+        kind: of the problem, as ``speechkit.corpora.check.problems`` has it.
         problem: what is wrong, to follow the utterance's name.
     """
 

@@ -7,11 +7,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
+from speechkit.base.random_draws import rng
 from speechkit.kaldi.data import DataDir, load
 from speechkit.kaldi.subset import label_files, write_subset
-from speechkit.training.seeds import rng
-from speechkit.workdir import Output, WorkDir, check_name, read_manifest
+from speechkit.workdir import Output, WorkDir, check_name
+from speechkit.workdir.manifest import read_manifest
 
 COLUMNS = ("set", "speakers", "female", "male", "utterances", "hours")
 

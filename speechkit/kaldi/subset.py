@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechkit import schema
+from speechkit.base import schema
+from speechkit.base.log import logger, note_once
+from speechkit.base.names import composed
 from speechkit.kaldi import label_case
 from speechkit.kaldi.data import DataDir, invert, read_table, write_table
-from speechkit.log import logger, note_once
-from speechkit.manifest import MANIFEST
-from speechkit.names import composed
+from speechkit.workdir.manifest import MANIFEST
 
 MADE_AGAIN = ("spk2utt", "skipped.tsv", MANIFEST)
 HOLD_FOR_ALL = ("score_scales.json", "mixtures.json", label_case.FILE)

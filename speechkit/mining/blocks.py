@@ -15,7 +15,7 @@ import numpy as np
 
 from speechkit.mining.distance import NO_LIMIT, Cosine, Difference
 from speechkit.mining.matrix import Arranged, Block, Columns
-from speechkit.mining.parting import BlockFound, Near, bounds_of_runs, find_edges, joined, part
+from speechkit.mining.partition import BlockFound, Near, bounds_of_runs, find_edges, joined, part
 
 BLOCK_BYTES = 32 << 20
 MOST_ROWS = 2048

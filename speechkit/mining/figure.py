@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit import figures
-from speechkit.figures import GENDER_NAME, HARD, OTHER, TEXT
+from speechkit.base import figures
+from speechkit.base.figures import GENDER_NAME, HARD, OTHER, TEXT
+from speechkit.mining.drawn_pairs import Drawn, combination_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from speechkit.mining.summary import Drawn
 
 _AXIS = {
     "Hz": "Difference of pitch medians (Hz)",
@@ -32,8 +31,6 @@ def draw_distances(
     Areas are in proportion to numbers of pairs: other pairs add up to 1 over the panels,
     hard pairs to 1, each on its own scale, so that panels can be compared by eye.
     """
-    from speechkit.mining.summary import combination_names
-
     shares = summary["gender_pairs"]
     names = sorted(shares, key=lambda n: -shares[n]["chance_percent"])[:_PANELS]
     names.sort()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit import arrays
-from speechkit.errors import DataError, UserError
+from speechkit.base import arrays
+from speechkit.base.errors import DataError, UserError
 from speechkit.mining.distance import NO_LIMIT
 from speechkit.mining.windows import Found
 

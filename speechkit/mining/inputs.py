@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.errors import DataError, UserError
+from speechkit.base.errors import DataError, UserError
+from speechkit.base.names import composed
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable, finite
-from speechkit.names import composed
 
 COLUMN = {"pitch": "f0_median_hz", "energy": "energy"}
 SKIPPED = "skipped.tsv"

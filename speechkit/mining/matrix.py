@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from speechkit.errors import UserError, require_choice
+from speechkit.base.errors import UserError, require_choice
 from speechkit.mining.distance import Cosine, Difference
 
 Columns = slice | np.ndarray

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.arrays import read_arrays
-from speechkit.files import atomic_write
+from speechkit.base.arrays import read_arrays
+from speechkit.base.files import atomic_write
+from speechkit.base.parallel import cpu_count
+from speechkit.base.progress import progress
+from speechkit.base.schema import Damaged
 from speechkit.mining.blocks import BlockFound, BlockMiner
 from speechkit.mining.distance import Cosine, Difference
 from speechkit.mining.folder import create_array, write_rejection
@@ -24,11 +27,8 @@ from speechkit.mining.windows import (
     sorted_others,
     windows_within,
 )
-from speechkit.parallel import cpu_count
-from speechkit.progress import progress
-from speechkit.schema import Damaged
-from speechkit.unfinished import note_finished
 from speechkit.workdir import Output
+from speechkit.workdir.unfinished import note_finished
 
 MOST_THREADS = 4  # each holds a block and its copies
 PIVOTS_PER_PART = 8192  # finished pivots kept together for resuming

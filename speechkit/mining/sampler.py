@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.errors import DataError, UserError, closest
+from speechkit.base.errors import DataError, UserError, closest
 from speechkit.mining.distance import Cosine, Difference, Distance, Rule
 from speechkit.mining.folder import read_array, read_thresholds
 from speechkit.mining.others import Others

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import schema
-from speechkit.errors import UserError, require_choice
-from speechkit.log import logger
+from speechkit.base import schema
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.log import logger
 from speechkit.mining import folder as hard_folder
 from speechkit.mining import runs
 from speechkit.mining.distance import Cosine, Difference

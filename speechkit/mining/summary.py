@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechkit.mining.distance import Rule
+from speechkit.mining.drawn_pairs import Drawn, combination_names
 from speechkit.mining.folder import read_array
 from speechkit.mining.others import slices_by_sum
 from speechkit.mining.runs import Problem
@@ -23,23 +23,6 @@ HARDEST = 10
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 ADULT = 18  # years
 UNITS = {"energy": "dB", "xvector": "cosine distance", "hz": "Hz", "semitones": "semitones"}
-
-
-@dataclass
-class Drawn:
-    """Random ordered pairs and their distances.
-
-    Args:
-        i: ``[n]`` pivots.
-        j: ``[n]`` partners.
-        distance: ``[n]``.
-        hard: ``[n]`` whether the pair is in the pivot's hard set.
-    """
-
-    i: np.ndarray
-    j: np.ndarray
-    distance: np.ndarray
-    hard: np.ndarray
 
 
 def summarise(
@@ -147,12 +130,6 @@ def combinations(label: np.ndarray, hard: Drawn, every: Drawn) -> dict[str, dict
         }
         for name, chance in sorted(among_all.items())
     }
-
-
-def combination_names(label: np.ndarray, drawn: Drawn) -> np.ndarray:
-    """``a-b`` for each pair, the two labels in alphabetical order."""
-    a, b = label[drawn.i], label[drawn.j]
-    return np.char.add(np.char.add(np.where(a < b, a, b), "-"), np.where(a < b, b, a))
 
 
 def _age_bands(problem: Problem) -> np.ndarray:

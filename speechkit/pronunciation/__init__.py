@@ -1,1 +1,1 @@
-"""Pronunciation assessment: GOP features, models, score-balanced losses, prediction."""
+"""Pronunciation assessment: models, score-balanced losses, evaluation, prediction."""

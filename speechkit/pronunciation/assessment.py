@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.acoustic.readings import Reading, as_field, readings_of
-from speechkit.pronunciation.scores import LEVELS, Scales
+from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
+from speechkit.labels.scores import LEVELS, Scales
 
 if TYPE_CHECKING:
-    from speechkit.pronunciation.feature_settings import Extracted
+    from speechkit.phone_features.settings import Extracted
     from speechkit.pronunciation.model_folder import Assessment
 
 MISSING = "-"
@@ -66,7 +66,7 @@ class Result:
         text: as it was given.
         seconds: its length.
         matches: False where the text is probably not what is said.
-        confidence: of that, see :mod:`speechkit.acoustic.align`.
+        confidence: of that, see :mod:`speechkit.acoustic.align.alignment`.
         scales: level -> score -> (lowest, highest).
         utterance: the scores of the whole.
         spread: standard deviation of those over the model's seeds.

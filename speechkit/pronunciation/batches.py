@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.pronunciation.dataset import ScoredSet
+from speechkit.phone_features.dataset import ScoredSet
 from speechkit.pronunciation.models import ModelConfig
-from speechkit.pronunciation.normalise import Normaliser
-from speechkit.pronunciation.packing import Layout
 from speechkit.pronunciation.windows import cut
+from speechkit.training.normaliser import Normaliser
+from speechkit.training.packing import Layout
 
 
 @dataclass(frozen=True)

@@ -10,22 +10,29 @@ after the installation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from speechkit.errors import UserError, closest
-from speechkit.trained import refuse_path, seeds_in
+from speechkit.base.errors import UserError
+from speechkit.phone_features.bundle import (
+    ACOUSTIC,
+    DEFAULT,
+    SCORER,
+    acoustic_places,
+    acoustic_specs,
+    find_model,
+    seed_folders,
+)
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from speechkit.pronunciation.features import FeaturePipeline
+    from speechkit.phone_features.pipeline import FeaturePipeline
     from speechkit.pronunciation.model_folder import Assessor
 
 PRETRAINED = Path(__file__).parent / "pretrained"
-DEFAULT = "default"
-SCORER, ACOUSTIC, CARD = "scorer", "acoustic", "README.md"
+CARD = "README.md"
 
 
 @dataclass
@@ -45,11 +52,6 @@ class Ready:
     seeds: Sequence[Path] = ()
 
 
-def is_bundle(folder: Path) -> bool:
-    """Whether a folder holds a scorer with its acoustic models."""
-    return (folder / SCORER).is_dir()
-
-
 def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
     """Find and load a model.
 
@@ -62,8 +64,8 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
     Raises:
         UserError: there is no such model, or its features cannot be made of a recording.
     """
+    from speechkit.phone_features.pipeline import FeaturePipeline
     from speechkit.pronunciation import model_folder
-    from speechkit.pronunciation.features import FeaturePipeline
 
     folder = find_model(spec, workdir, "pronunciation", PRETRAINED)
     seeds = seed_folders(folder)
@@ -79,63 +81,6 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
     places = acoustic_places(folder, configs[0])
     pipeline = FeaturePipeline.from_config(configs[0], workdir, device, places)
     return Ready(spec or DEFAULT, assessor, pipeline, seeds)
-
-
-def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = None) -> Path:
-    """The folder of an experiment or of :func:`write`.
-
-    Args:
-        spec: a name under ``exp/<task>``, or a folder.
-        workdir: where names are looked up.
-        task: pronunciation or scoring.
-        shipped: the model that ``default``, or an empty name, stands for.
-
-    Raises:
-        UserError: there is no such model.
-    """
-    if shipped is not None and spec in ("", DEFAULT):
-        if not is_bundle(shipped):
-            raise UserError(
-                f"This installation lacks the default model ({shipped}).",
-                "Install speechkit again, or name a model of your own with --model.",
-            )
-        return shipped
-    parent = workdir.root / "exp" / task
-    for folder in (parent / spec, Path(spec)):
-        if is_bundle(folder) or seeds_in(folder):
-            return folder
-    refuse_path(spec, f"Give the folder of a {task} model, or a name under exp/{task}.")
-    own = (p.name for p in parent.glob("[!.]*") if is_bundle(p) or seeds_in(p))
-    known = [*([DEFAULT] if shipped is not None else []), *sorted(own)]
-    there = f"Known here: {', '.join(known)}." if known else "There are none yet."
-    raise UserError(
-        f"There is no {task} model '{spec}': neither in {parent} nor as a folder."
-        f"{closest(spec, known)}",
-        f"{there} Train one with `speechkit train {task}`.",
-    )
-
-
-def acoustic_specs(features: Mapping[str, Any]) -> list[str]:
-    """The acoustic models that features are made with, each once."""
-    named = (*features.get("am", ()), features.get("align_with", ""))
-    return [spec for spec in dict.fromkeys(named) if spec]
-
-
-def acoustic_places(folder: Path, features: Mapping[str, Any]) -> dict[str, str] | None:
-    """Where the acoustic models that lie beside a scorer are; None where none do."""
-    if not is_bundle(folder):
-        return None
-    return {
-        spec: str(place)
-        for spec in acoustic_specs(features)
-        if (place := folder / ACOUSTIC / Path(spec).name).is_dir()
-    }
-
-
-def seed_folders(folder: Path) -> list[Path]:
-    """The seeds of a model, sorted."""
-    folder = folder / SCORER if is_bundle(folder) else folder
-    return [path for _, path in seeds_in(folder)]
 
 
 def write(
@@ -157,8 +102,9 @@ def write(
     Raises:
         UserError: no such experiment or seed, or the target exists.
     """
-    from speechkit.acoustic import models, tdnn_folder
-    from speechkit.files import make_dirs
+    from speechkit.acoustic import models
+    from speechkit.acoustic.tdnn import folder as tdnn_folder
+    from speechkit.base.files import make_dirs
     from speechkit.pronunciation import model_folder
 
     if target.exists():
@@ -184,7 +130,7 @@ def _copy_half(source: Path, target: Path) -> None:
     """A seed's card, and its weights in float16 (the normalisation stays as it is)."""
     from safetensors.torch import save
 
-    from speechkit.files import make_dirs
+    from speechkit.base.files import make_dirs
     from speechkit.pronunciation import model_folder
     from speechkit.training.weights import read_weights
 

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.comparison import FEW_SPEAKERS
-from speechkit.errors import UserError
-from speechkit.log import logger
-from speechkit.pronunciation import dataset, model_folder, results
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.text import write_skipped
+from speechkit.phone_features import dataset
+from speechkit.pronunciation import model_folder, results
 from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
-from speechkit.text import write_skipped
+from speechkit.stats.comparison import FEW_SPEAKERS
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 

@@ -9,9 +9,9 @@ import torch
 from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.losses import MultiAspectMSE
-from speechkit.pronunciation.metrics import mean_pcc, measure
 from speechkit.pronunciation.models import build
 from speechkit.pronunciation.settings import TrainConfig
+from speechkit.stats.score_metrics import mean_pcc, measure
 from speechkit.training.stacked import SeedGroup
 
 

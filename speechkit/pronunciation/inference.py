@@ -10,7 +10,7 @@ from torch import Tensor
 
 from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.models import Scorer
-from speechkit.pronunciation.packing import Layout
+from speechkit.training.packing import Layout
 
 CHUNK = 64  # windows computed at once: what stays in the cache
 

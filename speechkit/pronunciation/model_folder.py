@@ -12,14 +12,14 @@ import numpy as np
 import torch
 import yaml
 
-from speechkit import trained
-from speechkit.errors import UserError
-from speechkit.pronunciation.gop_folder import Features, require_features
+from speechkit.base.errors import UserError
+from speechkit.base.schema import Object, check
+from speechkit.base.text import write_tsv
+from speechkit.phone_features.gop_folder import Features, require_features
 from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
-from speechkit.pronunciation.normalise import Normaliser
-from speechkit.schema import Object, check
-from speechkit.text import write_tsv
-from speechkit.trained import CARD
+from speechkit.task import trained
+from speechkit.task.trained import CARD
+from speechkit.training.normaliser import Normaliser
 from speechkit.training.weights import build, read_weights, stack
 from speechkit.workdir import WorkDir
 
@@ -104,8 +104,8 @@ class Assessor:
         Raises:
             UserError: no phones, phones that are not ARPAbet, or features of another size.
         """
+        from speechkit.phone_features.dataset import single
         from speechkit.pronunciation.batches import Windows
-        from speechkit.pronunciation.dataset import single
         from speechkit.pronunciation.inference import SetScorer
 
         if not len(phones):

@@ -15,11 +15,11 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
-from speechkit.errors import UserError, require_choice
-from speechkit.pronunciation.layers import Block, Dropout, Heads, Linear, look_up
-from speechkit.pronunciation.packing import Layout, make_layout
-from speechkit.pronunciation.scores import ASPECTS
-from speechkit.schema import Layers, Share, Width
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.schema import Layers, Share, Width
+from speechkit.labels.scores import ASPECTS
+from speechkit.training.masked_layers import Block, Dropout, Heads, Linear, look_up
+from speechkit.training.packing import Layout, make_layout
 
 KINDS = ("gopt", "lstm")
 MAX_PHONES = 50

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from speechkit.acoustic.lexicon import Lexicon
-from speechkit.acoustic.readings import Policy
-from speechkit.errors import UserError
-from speechkit.prediction.jobs import Job
-from speechkit.prediction.saved import model_digest
-from speechkit.prediction.stream import How, Predicted
-from speechkit.pronunciation import bundle, ctc_gop
+from speechkit.acoustic.lexicon.dictionary import Lexicon
+from speechkit.acoustic.lexicon.readings import Policy
+from speechkit.acoustic.lexicon.set_words import words_of_text
+from speechkit.base.errors import UserError
+from speechkit.phone_features import ctc_gop
+from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
+from speechkit.phone_features.settings import Extracted, Request
+from speechkit.pronunciation import bundle
 from speechkit.pronunciation.assessment import (
     MISSING,
     Alternative,
@@ -20,9 +21,9 @@ from speechkit.pronunciation.assessment import (
     suspect_limit,
 )
 from speechkit.pronunciation.bundle import Ready
-from speechkit.pronunciation.feature_settings import Extracted, Request
-from speechkit.pronunciation.recordings import Setup, load, say_mismatch, score_all
-from speechkit.pronunciation.set_words import words_of_text
+from speechkit.task.prediction.jobs import Job
+from speechkit.task.prediction.saved import model_digest
+from speechkit.task.prediction.stream import How, Predicted
 
 __all__ = ["Job", "Setup", "likeliest", "predict", "predict_one"]
 
@@ -93,7 +94,7 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None 
 def likeliest(ready: Ready, extracted: Extracted) -> list[Alternative]:
     """For every canonical phone, what fits best in its place: another phone, or nothing.
 
-    Without fixed boundaries, see :mod:`speechkit.pronunciation.ctc_gop`; by the model that
+    Without fixed boundaries, see :mod:`speechkit.phone_features.ctc_gop`; by the model that
     aligned. A phone that was given no more than the fewest frames, and in whose place no
     other is clearly heard, is left out: its frames are borrowed from its neighbours.
     """

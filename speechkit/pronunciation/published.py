@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from speechkit.pronunciation.scores import ASPECTS
+from speechkit.labels.scores import ASPECTS
 
 SOURCE = "Do et al., Score-balanced loss for multi-aspect pronunciation assessment"
 CORPUS, TRAIN_UTTERANCES, TEST_UTTERANCES = "speechocean762", 2500, 2500

@@ -8,30 +8,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from speechkit import schema
-from speechkit.errors import DataError
-from speechkit.pronunciation import intervals
-from speechkit.pronunciation.dataset import ScoredSet
-from speechkit.pronunciation.metrics import (
+from speechkit.base import schema
+from speechkit.base.text import write_tsv
+from speechkit.phone_features.dataset import ScoredSet
+from speechkit.stats import intervals
+from speechkit.stats.score_metrics import (
     LOW,
     class_errors,
     detection,
     macro_mae,
     measure,
     mse,
+    over_seeds,
     pcc,
 )
-from speechkit.text import write_tsv
-
-if TYPE_CHECKING:
-    import pandas as pd
+from speechkit.stats.score_tables import TABLES
 
 SUMMARY, CLASSES, WORST = "summary.json", "classes.tsv", "worst.tsv"
-TABLES = {"phone": "phones.tsv", "word": "words.tsv", "utterance": "utterances.tsv"}
 DIGITS = 5  # of predictions in the tables
 LISTED = 20  # worst utterances
 _FIXED = {
@@ -102,31 +99,6 @@ def _items(found: ScoredSet, level: str) -> Iterator[list[str]]:
                 yield [name, speaker, str(k - first), of_word, found.phones[k]]
 
 
-def read_table(folder: Path, level: str) -> pd.DataFrame:
-    """A table of an evaluation; what was not scored is NaN.
-
-    Args:
-        folder: ``exp/pronunciation/<name>/eval/<set>``.
-        level: phone, word or utterance.
-
-    Raises:
-        DataError: it is not there, or not such a table.
-    """
-    import pandas as pd
-
-    path = folder / TABLES[level]
-    try:
-        table = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)
-        for name in table.columns.difference(["utt", "speaker", "word", "phone"]):
-            table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read: {error}.",
-            "Make it again with: speechkit evaluate pronunciation",
-        ) from error
-    return table
-
-
 def speaker_places(found: ScoredSet, aspect: str) -> tuple[np.ndarray, int]:
     """Speaker of each item of an aspect, as a number, and how many speakers there are."""
     names, places = np.unique(found.speakers, return_inverse=True)
@@ -159,17 +131,6 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
         found[f"{aspect}_pcc_ensemble"] = over_seeds(pcc(together, wanted)[None])
         found[f"{aspect}_mse_ensemble"] = over_seeds(mse(together, wanted)[None])
     return found
-
-
-def over_seeds(values: np.ndarray) -> dict[str, Any]:
-    """Of the seeds that have a value."""
-    kept = np.asarray(values, dtype=np.float64)
-    kept = kept[np.isfinite(kept)]
-    return {
-        "mean": float(kept.mean()) if len(kept) else None,
-        "std": float(kept.std(ddof=1)) if len(kept) > 1 else None,
-        "n": len(kept),
-    }
 
 
 def _interval(scored: Scored, aspect: str, samples: int) -> dict[str, float | None]:

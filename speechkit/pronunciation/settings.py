@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from speechkit.errors import UserError, require_choice
+from speechkit.base.errors import UserError, require_choice
+from speechkit.labels.scores import ASPECTS
 from speechkit.pronunciation.losses import (
     CLASS_RULES,
     REDUCTIONS,
@@ -20,8 +21,7 @@ from speechkit.pronunciation.losses import (
     class_number,
 )
 from speechkit.pronunciation.models import ModelConfig
-from speechkit.pronunciation.normalise import MODES
-from speechkit.pronunciation.scores import ASPECTS
+from speechkit.training.normaliser import MODES
 
 LOSSES = ("mse", "sb-num", "sb-rank", "sb-label")
 LAST = "last"

@@ -10,22 +10,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit import trained
-from speechkit.acoustic.phones import ARPABET
-from speechkit.errors import UserError
-from speechkit.log import logger
-from speechkit.progress import progress
-from speechkit.pronunciation import dataset, fitting, model_folder, normalise
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.progress import progress
+from speechkit.base.text import write_skipped
+from speechkit.labels.phones import ARPABET
+from speechkit.phone_features import dataset
+from speechkit.phone_features.dataset import ScoredSet
+from speechkit.pronunciation import fitting, model_folder
 from speechkit.pronunciation.batches import Windows
-from speechkit.pronunciation.dataset import ScoredSet
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.losses import MultiAspectMSE, ScoreBalancedLoss
-from speechkit.pronunciation.metrics import LOW, low_threshold
-from speechkit.pronunciation.normalise import Normaliser
 from speechkit.pronunciation.settings import LAST, TrainConfig
-from speechkit.text import write_skipped
+from speechkit.stats.score_metrics import LOW, low_threshold
+from speechkit.task import trained
+from speechkit.training import normaliser as normalise
 from speechkit.training import stacked_runs
 from speechkit.training.devices import keep_memory, resolve_device
+from speechkit.training.normaliser import Normaliser
 from speechkit.workdir import Output, WorkDir
 
 TASK = "pronunciation"

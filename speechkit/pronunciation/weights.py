@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from speechkit.errors import UserError
-from speechkit.pronunciation.labels import read_scores
-from speechkit.pronunciation.losses import class_counts, effective_weights
+from speechkit.base.errors import UserError
+from speechkit.labels.score_files import read_scores
 from speechkit.pronunciation.published import BETA_AVERAGES
+from speechkit.stats.score_classes import class_counts, effective_weights
 from speechkit.workdir import WorkDir
 
 COLUMNS = ("beta", "mean of 11 classes", "with an empty twelfth", "paper")

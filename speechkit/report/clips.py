@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import audio
-from speechkit.errors import UserError
+from speechkit.base import audio
+from speechkit.base.errors import UserError
+from speechkit.base.level import centred
 from speechkit.kaldi import data
-from speechkit.level import centred
 from speechkit.report.model import Player
 from speechkit.workdir import WorkDir
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from speechkit.manifest import read_json
 from speechkit.report.experiments import Evaluation, Experiment, key, parameters
 from speechkit.report.reading import corpus
 from speechkit.separation import published
 from speechkit.separation.published import Row
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_json
 
 _MEAN_SIZE = 3.6e6  # parameters: between the light (2.6 M) and the full model (5.1 M)
 

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from statistics import mean
 
-from speechkit.emotion import data, leaks, published, splits, wording
-from speechkit.log import logger
+from speechkit.base.log import logger
+from speechkit.emotion import published, result_texts
+from speechkit.labels import emotions as data
+from speechkit.labels import leaks, splits
 from speechkit.report import emotion_experiments as experiments
 from speechkit.report import emotion_pictures as pictures
 from speechkit.report import emotion_tables as tables
@@ -97,7 +99,7 @@ def _training(trained: Sequence[Experiment]) -> Section:
                 f"{card['training'].get('set')}, {card['training'].get('split')}",
                 runs,
                 round(mean(s["best_step"] for s in told)),
-                wording.duration_text(mean(s["train_seconds"] for s in told)),
+                result_texts.duration_text(mean(s["train_seconds"] for s in told)),
             ]
         )
         logs = [each.log for each in one.trained if "step" in each.log]
@@ -174,4 +176,4 @@ def _varied(found: Sequence[tuple[Experiment, Evaluation]]) -> list[tuple[Experi
 
 
 def _label(one: Experiment, evaluation: Evaluation) -> str:
-    return f"{evaluation.title} ({wording.protocol(evaluation.about)})"
+    return f"{evaluation.title} ({result_texts.protocol(evaluation.about)})"

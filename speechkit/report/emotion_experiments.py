@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechkit.emotion import evaluation, model_folder, results, wording
+from speechkit.emotion import evaluation, model_folder, result_texts, results
 from speechkit.report.reading import read_log, read_rows, readable
 from speechkit.workdir import WorkDir
 
@@ -51,7 +51,7 @@ class Evaluation:
 
     @property
     def title(self) -> str:
-        return wording.title(self.about)
+        return result_texts.title(self.about)
 
     def predictions(self) -> results.Predictions:
         """One row per clip, fold and seed."""
@@ -111,5 +111,5 @@ def _trained(folder: Path) -> Trained:
 
 def _evaluation(folder: Path) -> Evaluation:
     found = Evaluation(folder, results.read_about(folder), results.read_summary(folder))
-    wording.cost_row(found.about, found.summary)  # raises where something is missing
+    result_texts.cost_row(found.about, found.summary)  # raises where something is missing
     return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from speechkit import figures
+from speechkit.base import figures
 
 Log = Mapping[str, Sequence[float]]
 _LETTER = 0.068  # inches of a letter of a legend

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from speechkit.audio import Pipe
-from speechkit.emotion import published, wording
+from speechkit.base.audio import Pipe
+from speechkit.emotion import published, result_texts
 from speechkit.emotion.comparison import Difference, compare
-from speechkit.emotion.splits import RANDOM_80_20
+from speechkit.labels.folds import RANDOM_80_20
 from speechkit.report import clips
 from speechkit.report.emotion_experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Player, Table
@@ -39,10 +39,12 @@ def results(found: Found) -> Table:
     rows = []
     for one, evaluation in found:
         about = evaluation.about
-        _, _, _, _, _, size, step, time, runs = wording.cost_row(about, evaluation.summary)
+        _, _, _, _, _, size, step, time, runs = result_texts.cost_row(about, evaluation.summary)
         measured = [share(evaluation.summary.get(name)) for name in ("accuracy", "uar", "f1_macro")]
         cells = [Cell(str(v), number=True) for v in (size, "-" if step is None else step, time)]
-        rows.append([evaluation.title, wording.protocol(about), *measured, *cells, runs, one.name])
+        rows.append(
+            [evaluation.title, result_texts.protocol(about), *measured, *cells, runs, one.name]
+        )
     columns = ["model", "protocol", "accuracy (%)", "UAR (%)", "macro F1 (%)", "model size"]
     columns += ["best step", "training time", "folds x seeds", "experiment"]
     return Table(columns, rows, NOTE, dense=True)
@@ -105,7 +107,7 @@ def classes(found: Found) -> list[Table]:
         rows = [
             [
                 evaluation.title,
-                wording.protocol(evaluation.about),
+                result_texts.protocol(evaluation.about),
                 *(Cell(f"{100 * evaluation.summary[f'{what}_{n}']['mean']:.0f}", True)
                   for n in names),
             ]
@@ -128,7 +130,7 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table:
         for _, e in ours:
             own = [share(e.summary["accuracy"]), share(e.summary["uar"])]
             why = "; ".join(differences(workdir, e)) or "comparable"
-            rows.append([row.name, *theirs, *own, wording.protocol(e.about), why])
+            rows.append([row.name, *theirs, *own, result_texts.protocol(e.about), why])
     columns = ("model", "accuracy (%)", "UAR (%)", "model size", "best step", "training time")
     return Table(
         (*columns, "accuracy (%)", "UAR (%)", "protocol", "comparable?"),
@@ -164,7 +166,7 @@ def differences(workdir: WorkDir, evaluation: Evaluation) -> Iterator[str]:
 
 def worst(workdir: WorkDir, evaluation: Evaluation, count: int = 10) -> Table | None:
     """The clips most confidently wrong, with players; None where there are none."""
-    from speechkit.emotion import data
+    from speechkit.labels import emotions as data
 
     rows = evaluation.worst()[:count]
     if not rows:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit import schema
-from speechkit.manifest import read_json, read_manifest
+from speechkit.base import schema
 from speechkit.report import runs
 from speechkit.report.reading import DAMAGED, read_log, readable
 from speechkit.separation import model_folder, results
 from speechkit.separation.published import Training
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_json, read_manifest
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from speechkit.figures import DPI
-from speechkit.text import show
+from speechkit.base.figures import DPI
+from speechkit.base.text import show
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from speechkit import figures
+from speechkit.base import figures
 
 
 def pitch(panels: Sequence[tuple[str, Mapping[str, np.ndarray]]]) -> bytes:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.log import logger
-from speechkit.pronunciation.labels import read_scores, table_name
-from speechkit.pronunciation.scores import ASPECTS, LEVELS, split_aspect
+from speechkit.base.log import logger
+from speechkit.labels.score_files import read_scores, table_name
+from speechkit.labels.scores import ASPECTS, LEVELS, split_aspect
 from speechkit.report import pronunciation_experiments as experiments
 from speechkit.report import pronunciation_paper as paper
 from speechkit.report import pronunciation_pictures as pictures

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.manifest import read_manifest
 from speechkit.pronunciation import model_folder, published, results
 from speechkit.pronunciation.settings import LOSSES
 from speechkit.report import runs
 from speechkit.report.reading import read_log
 from speechkit.report.runs import Runs
+from speechkit.stats.score_tables import read_table
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_manifest
 
 MODELS = ("lstm", "gopt")
 MOST = 8  # arms of a figure
@@ -72,7 +73,7 @@ class Evaluation:
             DataError: the table of the level is not there or broken.
             KeyError: the aspect was not predicted.
         """
-        table = results.read_table(self.folder, aspect.partition("_")[0])
+        table = read_table(self.folder, aspect.partition("_")[0])
         table = table[table[aspect].notna()]
         seeds = [name for name in table.columns if name.startswith(f"{aspect}_seed")]
         return table[aspect].to_numpy(float), table[seeds].to_numpy(float).T

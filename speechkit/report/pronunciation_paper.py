@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from speechkit.manifest import read_manifest
 from speechkit.pronunciation import published
 from speechkit.pronunciation.published import MEASURES, Row
 from speechkit.pronunciation.weights import average_weights
@@ -20,6 +19,7 @@ from speechkit.report.pronunciation_experiments import (
 from speechkit.report.pronunciation_tables import Columns, Found
 from speechkit.report.reading import corpus
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_manifest
 
 
 def beside_paper(workdir: WorkDir, found: Found) -> Table | None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit import figures
-from speechkit.pronunciation.scores import ASPECTS, split_aspect
+from speechkit.base import figures
+from speechkit.labels.scores import ASPECTS, split_aspect
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

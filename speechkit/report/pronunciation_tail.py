@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from speechkit.labels.scores import ASPECTS
 from speechkit.pronunciation.results import CLASSES
-from speechkit.pronunciation.scores import ASPECTS
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
 from speechkit.report.pronunciation_experiments import Evaluation

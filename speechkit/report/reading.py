@@ -6,10 +6,10 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from speechkit.errors import UserError
-from speechkit.log import logger
-from speechkit.manifest import read_json, read_manifest
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_json, read_manifest
 
 DAMAGED = (UserError, OSError, KeyError, ValueError, TypeError)
 

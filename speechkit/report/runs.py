@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from speechkit.manifest import read_json, read_manifest
 from speechkit.report.cells import difference
 from speechkit.report.model import Table
 from speechkit.report.reading import readable
-from speechkit.trained import seeds_in
+from speechkit.task.trained import seeds_in
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_json, read_manifest
 
 One = TypeVar("One", bound=Any)
 

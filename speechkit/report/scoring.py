@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechkit.log import logger
+from speechkit.base.log import logger
 from speechkit.report import scoring_experiments as experiments
 from speechkit.report import scoring_paper as paper
 from speechkit.report import scoring_pictures as pictures

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechkit.manifest import read_json, read_manifest
 from speechkit.report import runs
 from speechkit.report.pronunciation_experiments import Evaluation
 from speechkit.report.runs import Runs
 from speechkit.scoring import model_folder, results
 from speechkit.scoring.published import OURS, Recipe
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_json, read_manifest
 
 _RECIPE = ("model", "input", "pretrain", "finetune")
 _FREE = ("features", "set_name", "labelled", "target", "init", "track", *_RECIPE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from speechkit.manifest import read_json, read_manifest
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
 from speechkit.report.reading import corpus
@@ -21,6 +20,7 @@ from speechkit.report.scoring_experiments import (
 from speechkit.scoring import published
 from speechkit.scoring.published import OURS, Row
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_json, read_manifest
 
 _OURS = ("training", "test", "n", "seeds")
 UPDATED = "unfrozen"

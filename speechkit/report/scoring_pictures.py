@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import figures
+from speechkit.base import figures
 from speechkit.report.pronunciation_pictures import colours, escape
 from speechkit.scoring.results import class_width
 

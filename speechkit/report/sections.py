@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import schema
+from speechkit.base import schema
+from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
-from speechkit.log import logger
 from speechkit.report import clips, pictures, reading
 from speechkit.report.model import Cell, Picture, Section, Table
 from speechkit.speaker import prosody, verification
-from speechkit.workdir import WorkDir, read_manifest
+from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_manifest
 
 HISTOGRAM_TRIALS = 400_000
 SHORT = 150  # characters of parameters that are shown at once

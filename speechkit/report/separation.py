@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.log import logger
-from speechkit.manifest import read_json, read_manifest
+from speechkit.base.log import logger
+from speechkit.base.text import show
 from speechkit.report import experiments, separation_pictures, separation_tables, worst
 from speechkit.report.cells import number
 from speechkit.report.experiments import Evaluation, Experiment
@@ -17,8 +17,8 @@ from speechkit.report.reading import DAMAGED, corpus
 from speechkit.report.separation_pictures import Line
 from speechkit.separation import published
 from speechkit.separation.correlation import read_correlations
-from speechkit.text import show
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_json, read_manifest
 
 PANELS = {
     "valid_loss": "validation loss (−SI-SNR, dB)",

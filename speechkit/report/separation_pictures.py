@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit import figures
+from speechkit.base import figures
 from speechkit.separation.published import Training
 
 if TYPE_CHECKING:

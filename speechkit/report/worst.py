@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechkit.errors import UserError
-from speechkit.log import logger
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 from speechkit.report import clips
 from speechkit.report.model import Cell, Player, Table
 from speechkit.report.reading import read_rows

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from speechkit.audio import Pipe
-from speechkit.errors import UserError
+from speechkit.base.audio import Pipe
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 from speechkit.kaldi import data
-from speechkit.log import logger
+from speechkit.labels.scores import ASPECTS
 from speechkit.pronunciation.results import WORST
-from speechkit.pronunciation.scores import ASPECTS
 from speechkit.report import clips
 from speechkit.report.cells import number
 from speechkit.report.model import Cell, Player, Table

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from speechkit.pronunciation.packing import Layout, make_layout
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.groups import Groups
+from speechkit.training.packing import Layout, make_layout
 
 
 @dataclass(frozen=True)

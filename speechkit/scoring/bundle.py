@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechkit.errors import UserError
-from speechkit.pronunciation.bundle import (
+from speechkit.base.errors import UserError
+from speechkit.phone_features.bundle import (
     ACOUSTIC,
     SCORER,
     acoustic_places,
@@ -24,7 +24,7 @@ from speechkit.pronunciation.bundle import (
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from speechkit.pronunciation.features import FeaturePipeline
+    from speechkit.phone_features.pipeline import FeaturePipeline
     from speechkit.scoring.data import Inputs
     from speechkit.scoring.model_folder import ScoringModel
 
@@ -68,7 +68,7 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
     Raises:
         UserError: there is no such model, or its features cannot be made of a recording.
     """
-    from speechkit.pronunciation.features import FeaturePipeline
+    from speechkit.phone_features.pipeline import FeaturePipeline
     from speechkit.scoring import joint_folder, model_folder
 
     folder = find_model(spec, workdir, "scoring")
@@ -115,7 +115,8 @@ def write(workdir: WorkDir, name: str, target: Path, seeds: Sequence[int] = ()) 
     Raises:
         UserError: no such experiment or seed, or the target exists.
     """
-    from speechkit.acoustic import models, tdnn_folder
+    from speechkit.acoustic import models
+    from speechkit.acoustic.tdnn import folder as tdnn_folder
     from speechkit.scoring import joint_folder, model_folder
 
     if target.exists():

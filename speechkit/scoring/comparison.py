@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from speechkit import comparison
-from speechkit.errors import UserError
-from speechkit.pronunciation import comparison as of_pronunciation
-from speechkit.pronunciation.scores import LEVELS
+from speechkit.base.errors import UserError
+from speechkit.labels.scores import LEVELS
 from speechkit.scoring.results import SUMMARY, TABLE
+from speechkit.stats import comparison
+from speechkit.stats.score_comparison import INTERVAL, NUMBERS, against
 from speechkit.workdir import WorkDir
 
-TASK = replace(of_pronunciation.TASK, name="scoring", found_by=SUMMARY)
+TASK = comparison.Task("scoring", SUMMARY, NUMBERS, INTERVAL)
 COLUMNS = TASK.columns
 MEASURES = tuple(
     f"utterance_{name}_{kind}" for name in LEVELS["utterance"] for kind in ("pcc", "mse")
@@ -22,7 +22,7 @@ MEASURES = tuple(
 
 @dataclass(frozen=True)
 class Settings(comparison.Settings):
-    """As :class:`speechkit.comparison.Settings`; without names all that predict what the
+    """As :class:`speechkit.stats.comparison.Settings`; without names all that predict what the
     baseline predicts, without measures its PCC and MSE (of scores from 0 to 1)."""
 
     def check_measures(self) -> None:
@@ -81,7 +81,7 @@ def _against(folders: dict[str, Path], name: str, settings: Settings) -> dict[st
             f"'{name}' predicts {own or 'nothing'}, '{settings.baseline}' {base or 'nothing'}.",
             "Compare experiments with the same --target.",
         )
-    return of_pronunciation.against(folders, name, settings)
+    return against(folders, name, settings)
 
 
 def rows(experiments: dict[str, dict[str, Any]]) -> list[list[Any]]:

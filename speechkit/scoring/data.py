@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.errors import UserError, closest, require_choice
+from speechkit.base.errors import UserError, closest, require_choice
+from speechkit.base.log import logger
 from speechkit.kaldi import data
-from speechkit.log import logger
-from speechkit.pronunciation.dataset import disagreement
-from speechkit.pronunciation.gop_folder import CONFIG, GopFolder, Row, archive, read_features
-from speechkit.pronunciation.labels import read_scores, score_files
-from speechkit.pronunciation.phone_frames import read_phone_features
-from speechkit.pronunciation.scores import LEVELS, Scores
-from speechkit.pronunciation.stp_gop import COLUMN as STP_COLUMN
+from speechkit.labels.score_files import read_scores, score_files
+from speechkit.labels.scores import LEVELS, Scores
+from speechkit.phone_features.dataset import disagreement
+from speechkit.phone_features.gop_folder import CONFIG, GopFolder, Row, archive, read_features
+from speechkit.phone_features.phone_frames import read_phone_features
+from speechkit.phone_features.stp_gop import COLUMN as STP_COLUMN
 from speechkit.scoring.sets import ScoringSet
 from speechkit.workdir import WorkDir
 

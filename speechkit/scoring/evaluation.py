@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.comparison import FEW_SPEAKERS
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.text import write_skipped
 from speechkit.kaldi import data
-from speechkit.log import logger
-from speechkit.scoring import drawing, joint_folder, model_folder, results
+from speechkit.scoring import figures, joint_folder, model_folder, results
 from speechkit.scoring.bundle import inputs_of
 from speechkit.scoring.data import ScoringSet, input_files, load
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.scoring.results import Scored
-from speechkit.text import write_skipped
+from speechkit.stats.comparison import FEW_SPEAKERS
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -164,9 +164,9 @@ def _write(out: Output, scored: Scored, settings: Settings, texts: dict[str, str
     write_skipped(out.path, scored.found.skipped)
     labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
     scale, title = scored.found.scale, f"{settings.name}: {scored.found.target}"
-    (out.path / SCATTER).write_bytes(drawing.scatter(labels, mean, scale, title))
+    (out.path / SCATTER).write_bytes(figures.scatter(labels, mean, scale, title))
     bins = results.calibration(mean, labels)
-    (out.path / CALIBRATION).write_bytes(drawing.calibration(bins, scale, title))
+    (out.path / CALIBRATION).write_bytes(figures.calibration(bins, scale, title))
     out.counts.update(
         seeds=len(scored.seeds),
         utterances=len(scored.found.utterances),

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.pronunciation.metrics import mse, pcc
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.inference import score
 from speechkit.scoring.models import Scorer
 from speechkit.scoring.settings import Plan
+from speechkit.stats.score_metrics import mse, pcc
 from speechkit.training.stacked import SeedGroup
 
 SELECT, TRACK = "select", "track"

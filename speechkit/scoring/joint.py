@@ -18,14 +18,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.acoustic import tdnn_folder
-from speechkit.acoustic.tdnn_network import Tdnn
-from speechkit.acoustic.tdnn_settings import resolve_acoustic_precision
-from speechkit.pronunciation.metrics import mse, pcc
+from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.acoustic.tdnn.network import Tdnn
+from speechkit.acoustic.tdnn.settings import resolve_acoustic_precision
 from speechkit.scoring.batches import Batches, ScoringBatch
 from speechkit.scoring.joint_data import JointData, Stream
 from speechkit.scoring.joint_network import phone_means, stream_means
 from speechkit.scoring.models import Scorer
+from speechkit.stats.score_metrics import mse, pcc
 from speechkit.training.devices import keep_memory
 from speechkit.training.fit import fit
 from speechkit.training.length_batches import LengthBatches

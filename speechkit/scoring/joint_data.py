@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit import audio, parallel
 from speechkit.acoustic.features import SHIFT_S, FeatureConfig, log_mel
-from speechkit.errors import UserError
+from speechkit.base import audio, parallel
+from speechkit.base.errors import UserError
 from speechkit.kaldi import data
-from speechkit.pronunciation.phone_frames import frames_at
+from speechkit.phone_features.phone_frames import frames_at
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from speechkit.acoustic import tdnn_folder
-from speechkit.acoustic.tdnn_folder import Card
-from speechkit.errors import UserError
-from speechkit.pronunciation.feature_settings import DEEP, FeatureSettings, fingerprint, settings_of
+from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.acoustic.tdnn.folder import Card
+from speechkit.base.errors import UserError
+from speechkit.phone_features.settings import DEEP, FeatureSettings, fingerprint, settings_of
 from speechkit.scoring import joint_data
 from speechkit.scoring.joint_network import FULL, phone_means, trainable
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from speechkit.pronunciation.features import FeaturePipeline
+    from speechkit.phone_features.pipeline import FeaturePipeline
     from speechkit.scoring.data import ScoringSet
 
 ACOUSTIC = "acoustic"
@@ -120,7 +120,7 @@ def pipeline(
     Raises:
         UserError: the aligning model is missing or another one.
     """
-    from speechkit.pronunciation.features import FeaturePipeline
+    from speechkit.phone_features.pipeline import FeaturePipeline
 
     then = settings_of(config, places)
     aligner = then.align_with or then.am[0]

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.acoustic import tdnn_folder
 from speechkit.acoustic.models import find_folder
-from speechkit.acoustic.tdnn_folder import Card
-from speechkit.acoustic.tdnn_network import Tdnn
-from speechkit.errors import UserError
+from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.acoustic.tdnn.folder import Card
+from speechkit.acoustic.tdnn.network import Tdnn
+from speechkit.base.errors import UserError
 from speechkit.scoring.joint_data import JointData, Stream
 from speechkit.workdir import WorkDir
 

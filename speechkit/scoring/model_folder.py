@@ -16,18 +16,18 @@ import numpy as np
 import torch
 import yaml
 
-from speechkit import trained
-from speechkit.errors import UserError
-from speechkit.pronunciation.gop_folder import Features, require_features
-from speechkit.schema import Finite, Object, check
+from speechkit.base.errors import UserError
+from speechkit.base.schema import Finite, Object, check
+from speechkit.base.text import write_tsv
+from speechkit.phone_features.gop_folder import Features, require_features
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.inference import score
 from speechkit.scoring.joint_folder import ACOUSTIC
 from speechkit.scoring.models import CLASSES, Scorer, ScorerConfig
 from speechkit.scoring.trees import TreeModel
-from speechkit.text import write_tsv
-from speechkit.trained import CARD
+from speechkit.task import trained
+from speechkit.task.trained import CARD
 from speechkit.training.weights import build, read_weights, stack
 from speechkit.workdir import WorkDir
 

@@ -36,12 +36,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechkit.errors import UserError, require_choice
-from speechkit.pronunciation.layers import Dropout, Linear, Norm, look_up
-from speechkit.pronunciation.packing import Layout
-from speechkit.schema import Share, Width
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.schema import Share, Width
 from speechkit.scoring.batches import ScoringBatch
 from speechkit.scoring.groups import Groups
+from speechkit.training.masked_layers import Dropout, Linear, Norm, look_up
+from speechkit.training.packing import Layout
 
 KINDS = ("attention", "mean", "blstm")
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.acoustic.lexicon import Lexicon
-from speechkit.acoustic.readings import Policy, Reading, as_field, readings_of
-from speechkit.errors import UserError
-from speechkit.prediction.jobs import Job
-from speechkit.prediction.saved import model_digest
-from speechkit.prediction.stream import How, Predicted
-from speechkit.pronunciation.feature_settings import Extracted, Request, as_read
-from speechkit.pronunciation.recordings import Setup, load, say_mismatch, score_all
-from speechkit.pronunciation.set_words import words_of_text
+from speechkit.acoustic.lexicon.dictionary import Lexicon
+from speechkit.acoustic.lexicon.readings import Policy, Reading, as_field, readings_of
+from speechkit.acoustic.lexicon.set_words import words_of_text
+from speechkit.base.errors import UserError
+from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
+from speechkit.phone_features.settings import Extracted, Request, as_read
 from speechkit.scoring import bundle
 from speechkit.scoring.bundle import Ready
 from speechkit.scoring.data import single
+from speechkit.task.prediction.jobs import Job
+from speechkit.task.prediction.saved import model_digest
+from speechkit.task.prediction.stream import How, Predicted
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Result:
         text: as it was given.
         seconds: its length.
         matches: False where the text is probably not what is said.
-        confidence: of that, see :mod:`speechkit.acoustic.align`.
+        confidence: of that, see :mod:`speechkit.acoustic.align.alignment`.
         target: which score.
         scale: lowest and highest score.
         score: mean of the seeds, on that scale.

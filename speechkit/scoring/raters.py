@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.pronunciation.metrics import pcc
-from speechkit.pronunciation.raters import given, read_raters
+from speechkit.labels.raters import given, read_raters
+from speechkit.stats.score_metrics import pcc
 
 
 @dataclass(frozen=True)

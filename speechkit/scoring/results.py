@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit import schema
-from speechkit.pronunciation import intervals
-from speechkit.pronunciation.metrics import class_errors, macro_mae, mse, pcc
-from speechkit.pronunciation.results import over_seeds
-from speechkit.text import write_tsv
+from speechkit.base import schema
+from speechkit.base.text import write_tsv
+from speechkit.stats import intervals
+from speechkit.stats.score_metrics import class_errors, macro_mae, mse, over_seeds, pcc
 
 if TYPE_CHECKING:
     from speechkit.scoring.data import ScoringSet

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit.errors import UserError
-from speechkit.pronunciation.normalise import Normaliser, fit
+from speechkit.base.errors import UserError
+from speechkit.base.random_draws import rng
 from speechkit.scoring import joint_folder
 from speechkit.scoring.models import Scorer, ScorerConfig, build
 from speechkit.scoring.sets import ScoringSet
-from speechkit.training.seeds import rng
+from speechkit.training.normaliser import Normaliser, fit
 from speechkit.training.weights import put, stack
 from speechkit.workdir import WorkDir
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.pronunciation.dataset import phone_ids
+from speechkit.phone_features.dataset import phone_ids
 
 BEGIN, MIDDLE, END, SINGLE = 1, 2, 3, 4  # position of a phone in its word
 

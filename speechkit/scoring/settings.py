@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from speechkit.errors import UserError, closest, require_choice
+from speechkit.base.errors import UserError, closest, require_choice
 from speechkit.scoring import models
 from speechkit.scoring.data import TARGETS, Inputs
 from speechkit.scoring.models import ScorerConfig

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from speechkit.acoustic import tdnn_folder
-from speechkit.log import logger
-from speechkit.progress import progress
+from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.base.log import logger
+from speechkit.base.progress import progress
 from speechkit.scoring import joint_data, joint_folder, joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.fitting import SELECT, TOGETHER, TRACK, Group

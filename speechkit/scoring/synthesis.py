@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import schema
-from speechkit.errors import UserError, closest
-from speechkit.log import logger
-from speechkit.pronunciation.labels import read_scores, score_files, write_scores
-from speechkit.pronunciation.metrics import mse, pcc
-from speechkit.pronunciation.scores import LEVELS, Scores, default_scales
+from speechkit.base import schema
+from speechkit.base.errors import UserError, closest
+from speechkit.base.log import logger
+from speechkit.base.random_draws import rng
+from speechkit.base.text import write_skipped
+from speechkit.labels.score_files import read_scores, score_files, write_scores
+from speechkit.labels.scores import LEVELS, Scores, default_scales
 from speechkit.scoring import trees
 from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
 from speechkit.scoring.trees import TreeSettings
-from speechkit.text import write_skipped
-from speechkit.training.seeds import rng
+from speechkit.stats.score_metrics import mse, pcc
 from speechkit.workdir import Output, WorkDir
 
 COMMAND = "synthesize-scores"

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit import trained
-from speechkit.errors import UserError
-from speechkit.pronunciation.gop_folder import require_features
-from speechkit.pronunciation.metrics import mse, pcc
+from speechkit.base.errors import UserError
+from speechkit.base.text import write_skipped
+from speechkit.phone_features.gop_folder import require_features
 from speechkit.scoring import joint_folder, model_folder, trees
 from speechkit.scoring.data import ScoringSet, input_files, load
 from speechkit.scoring.inference import score
@@ -21,7 +20,8 @@ from speechkit.scoring.models import ScorerConfig
 from speechkit.scoring.seeds import Seed, begin, draw_pool, stacked, statistics
 from speechkit.scoring.settings import LAST, NONE, TREES, ScoringConfig
 from speechkit.scoring.stages import Stages, copy_acoustic
-from speechkit.text import write_skipped
+from speechkit.stats.score_metrics import mse, pcc
+from speechkit.task import trained
 from speechkit.training.devices import resolve_device
 from speechkit.training.weights import read_weights
 from speechkit.workdir import Output, WorkDir
@@ -178,8 +178,8 @@ def _train(
 def _acoustic_parameters(work: WorkDir, found: ScoringSet) -> int | None:
     """Trained numbers of the acoustic model of deep features; None if it is not a TDNN that is
     still there."""
-    from speechkit.acoustic import tdnn_folder
-    from speechkit.acoustic.tdnn_network import Tdnn
+    from speechkit.acoustic.tdnn import folder as tdnn_folder
+    from speechkit.acoustic.tdnn.network import Tdnn
     from speechkit.scoring.joint_network import acoustic_folder
 
     try:

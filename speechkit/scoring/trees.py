@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.acoustic.phones import ARPABET
-from speechkit.arrays import read_arrays
-from speechkit.errors import DataError, UserError
-from speechkit.training.seeds import rng
+from speechkit.base.arrays import read_arrays
+from speechkit.base.errors import DataError, UserError
+from speechkit.base.random_draws import rng
+from speechkit.labels.phones import ARPABET
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from speechkit.separation.bootstrap import draw_speakers, mixture_weights
+from speechkit.stats.bootstrap import draw_speakers, mixture_weights
 
 FEWEST_SPEAKERS = 5  # to draw speakers; with fewer, mixtures are drawn
 

@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from speechkit import comparison
-from speechkit.comparison import FEW_SPEAKERS, read_comparison
-from speechkit.errors import UserError
-from speechkit.log import logger
-from speechkit.separation.bootstrap import (
-    Measure,
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.separation.pairing import Pair, pair_up, say_left_out
+from speechkit.separation.results import TABLE, Measure, find_measure, read_utterances
+from speechkit.stats import comparison
+from speechkit.stats.bootstrap import (
     draw_speakers,
-    find_measure,
     mixture_weights,
 )
-from speechkit.separation.pairing import Pair, pair_up, say_left_out
-from speechkit.separation.results import TABLE, read_utterances
+from speechkit.stats.comparison import FEW_SPEAKERS, read_comparison
 from speechkit.workdir import WorkDir
 
 __all__ = ["COLUMNS", "DEFAULT_MEASURES", "Settings", "compare", "read_comparison", "rows"]
@@ -48,7 +46,7 @@ COLUMNS = TASK.columns
 
 @dataclass(frozen=True)
 class Settings(comparison.Settings):
-    """As :class:`speechkit.comparison.Settings`, with the usual measures."""
+    """As :class:`speechkit.stats.comparison.Settings`, with the usual measures."""
 
     measures: tuple[str, ...] = DEFAULT_MEASURES
 

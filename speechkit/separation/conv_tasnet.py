@@ -15,8 +15,8 @@ from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechkit.errors import UserError, require_choice
-from speechkit.schema import Layers, Taps, Width, check
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.schema import Layers, Taps, Width, check
 from speechkit.separation.layers import NORMS, Depthwise, Pointwise, PReLU, hide, pointwise
 
 MASKS = ("relu", "sigmoid", "softmax", "linear")

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from speechkit.errors import UserError
-from speechkit.log import logger
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.text import write_tsv
+from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation.coefficients import draw_weights, pearson, spearman
-from speechkit.separation.mixtures import MixtureSet, load_mixtures
-from speechkit.separation.parameters import Parameter, find_sources, measure
 from speechkit.separation.results import TABLE, read_utterances
-from speechkit.text import write_tsv
+from speechkit.separation.speaker_distance import Parameter, find_sources, measure
 from speechkit.workdir import Output, WorkDir
 
 COMMAND = "analyze-correlation"

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from speechkit import figures
-from speechkit.figures import HARD, OTHER, TEXT
+from speechkit.base import figures
+from speechkit.base.figures import HARD, OTHER, TEXT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from speechkit.separation.parameters import Parameter
+    from speechkit.separation.speaker_distance import Parameter
 
 _ROWS = 36  # bins of a parameter
 _PER_BIN = 12  # mixtures in a column of the density, on average

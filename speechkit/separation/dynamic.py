@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from speechkit import audio
-from speechkit.errors import UserError, require_choice
+from speechkit.base import audio
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.level import level_db
+from speechkit.base.random_draws import rng
 from speechkit.kaldi.data import Utterance
-from speechkit.level import level_db
+from speechkit.labels.mixtures import MixtureSet
 from speechkit.mining.sampler import HardPairSampler
-from speechkit.separation.mixtures import MixtureSet
-from speechkit.training.seeds import rng
 
 _MIX, _CROP = 0x31, 0x32  # streams of draws
 LEVEL_DB = -25.0  # of a crop before its gain, in dB of full scale

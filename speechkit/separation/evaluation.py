@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.errors import UserError, require_choice
-from speechkit.log import logger
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.log import logger
+from speechkit.base.text import write_skipped
+from speechkit.labels.mixtures import MixtureSet, check_rate, load_mixtures
 from speechkit.separation import model_folder, results
+from speechkit.separation.evaluation_batches import make_batches, run
 from speechkit.separation.examples import write_examples
-from speechkit.separation.mixtures import MixtureSet, check_rate, load_mixtures
-from speechkit.separation.running import make_batches, run
 from speechkit.separation.scoring import Found, Task, open_task, require_pystoi
-from speechkit.text import write_skipped
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.files import remove_tree
-from speechkit.level import power
-from speechkit.names import shortened
+from speechkit.base.files import remove_tree
+from speechkit.base.level import power
+from speechkit.base.names import shortened
+from speechkit.base.text import write_tsv
+from speechkit.labels.mixtures import MixtureSet
 from speechkit.separation.losses import reorder
-from speechkit.separation.making import store
 from speechkit.separation.metrics import score
-from speechkit.separation.mixtures import MixtureSet
+from speechkit.separation.mixture import store
 from speechkit.separation.model_folder import Separator
 from speechkit.separation.scoring import Task, hear, open_task, separate, stack
-from speechkit.text import write_tsv
 
 WORST, MIDDLE = 20, 3
 SECONDS = 6.0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from speechkit.errors import UserError, is_out_of_memory
+from speechkit.base.errors import UserError, is_out_of_memory
 from speechkit.separation.losses import pit
 from speechkit.separation.model_folder import Separator
 

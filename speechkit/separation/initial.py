@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
-from speechkit.trained import refuse_path
+from speechkit.task.trained import refuse_path
 from speechkit.training import weights
 from speechkit.workdir import WorkDir
 

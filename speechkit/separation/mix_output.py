@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.text import write_tsv
 from speechkit.kaldi import data
 from speechkit.kaldi.subset import write_subset
-from speechkit.separation.drawing import Plan
-from speechkit.separation.making import Made
-from speechkit.separation.mixtures import Header, Mixture, Source, write_mixtures, write_table
-from speechkit.text import write_tsv
+from speechkit.labels.mixtures import Header, Mixture, Source, write_mixtures, write_table
+from speechkit.separation.mixture import Made
+from speechkit.separation.mixture_draws import Plan
 
 DRAWN, LEVELS = "drawn.tsv", "levels.tsv"
 

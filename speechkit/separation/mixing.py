@@ -7,18 +7,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from speechkit import audio
-from speechkit.errors import AudioError, UserError, require_choice
+from speechkit.base import audio
+from speechkit.base.errors import AudioError, UserError, require_choice
+from speechkit.base.log import logger
+from speechkit.base.parallel import map_items
+from speechkit.base.text import write_skipped
 from speechkit.kaldi import data
 from speechkit.kaldi.subset import label_files
-from speechkit.log import logger
-from speechkit.parallel import map_items
-from speechkit.separation.drawing import Candidate, Draws, Plan
-from speechkit.separation.making import Made, make_one
+from speechkit.labels.mixtures import MODES, TABLE, Header
 from speechkit.separation.mix_output import counts, write_set
-from speechkit.separation.mixtures import MODES, TABLE, Header
-from speechkit.text import write_skipped
-from speechkit.workdir import Output, WorkDir, check_name, read_manifest
+from speechkit.separation.mixture import Made, make_one
+from speechkit.separation.mixture_draws import Candidate, Draws, Plan
+from speechkit.workdir import Output, WorkDir, check_name
+from speechkit.workdir.manifest import read_manifest
 
 POOL_FROM = 5_000  # fewer headers are read sooner than workers would start
 

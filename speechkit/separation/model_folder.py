@@ -12,11 +12,11 @@ import msgspec
 import torch
 import yaml
 
-from speechkit import trained
-from speechkit.errors import require_choice
-from speechkit.schema import Object, Rate
+from speechkit.base.errors import require_choice
+from speechkit.base.schema import Object, Rate
+from speechkit.base.text import write_tsv
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
-from speechkit.text import write_tsv
+from speechkit.task import trained
 from speechkit.training.weights import build, read_weights
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from speechkit.errors import UserError
-from speechkit.log import logger
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 
 SAME_DB = 0.01  # by which the SI-SNR of a mixture before separation may differ by rounding
 

@@ -13,22 +13,16 @@ from typing import IO, Any
 import numpy as np
 import torch
 
-from speechkit import audio
-from speechkit.audio_stream import (
+from speechkit.base import audio
+from speechkit.base.audio_stream import (
     FULL_SCALE,
     WavWriter,
     check_wav_length,
     read_blocks,
     resample_blocks,
 )
-from speechkit.log import logger
-from speechkit.prediction import outputs
-from speechkit.prediction.jobs import Job, open_inputs
-from speechkit.prediction.saved import model_digest
-from speechkit.prediction.stream import How, Predicted, Task
-from speechkit.prediction.stream import predict as stream
-from speechkit.progress import progress
-from speechkit.separation.finding import find_separator
+from speechkit.base.log import logger
+from speechkit.base.progress import progress
 from speechkit.separation.inference import (
     BLOCK_SECONDS,
     OVERLAP_SECONDS,
@@ -36,6 +30,12 @@ from speechkit.separation.inference import (
     separate_stream,
 )
 from speechkit.separation.model_folder import Separator
+from speechkit.separation.model_search import find_separator
+from speechkit.task.prediction import outputs
+from speechkit.task.prediction.jobs import Job, open_inputs
+from speechkit.task.prediction.saved import model_digest
+from speechkit.task.prediction.stream import How, Predicted, Task
+from speechkit.task.prediction.stream import predict as stream
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
 
@@ -103,7 +103,7 @@ def predict(
 
     Args:
         workdir: where a model's name is looked up.
-        model: name or folder of a model, see :mod:`speechkit.separation.finding`.
+        model: name or folder of a model, see :mod:`speechkit.separation.model_search`.
         recordings: audio files of any rate and number of channels (averaged).
         out: folder of the outputs; None for that of each recording.
         options: see there.

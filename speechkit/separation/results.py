@@ -4,22 +4,71 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from speechkit import schema
-from speechkit.errors import DataError
+from speechkit.base import schema
+from speechkit.base.errors import DataError, UserError
+from speechkit.base.text import write_tsv
 from speechkit.separation.metrics import hsr
-from speechkit.text import write_tsv
+from speechkit.stats.bootstrap import percentile
 
 TABLE, SUMMARY = "utterances.tsv", "summary.json"
 PERCENTILES = (1, 5, 10, 50)
 MEASURES = ("si_snr_db", "si_snri_db", "sdr_db", "sdri_db", "stoi", "estoi")
 DIGITS = 4  # of values in the table; the summary is that of the table
+_HSR = re.compile(r"hsr(\d+(?:\.\d+)?)_percent")
+_PERCENTILE = re.compile(r"si_snri_p(\d+(?:\.\d+)?)_db")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A statistic of one value per mixture.
+
+    Args:
+        name: as in ``summary.json``.
+        column: of ``utterances.tsv``.
+        kind: mean, below (percent of values strictly below ``at``) or percentile ``at``.
+        at: threshold in dB, or percentile.
+    """
+
+    name: str
+    column: str
+    kind: str = "mean"
+    at: float = 0.0
+
+    def __call__(self, values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Of values ``[K, N]`` under each row of whole-numbered weights ``[B, N]``: ``[B, K]``."""
+        if self.kind == "percentile":
+            each = [percentile(row, weights, self.at) for row in values]
+            return np.stack(each, axis=1)
+        counted = 100.0 * (values < self.at) if self.kind == "below" else values
+        return weights @ counted.T / weights.sum(axis=1, keepdims=True)
+
+
+def find_measure(name: str) -> Measure:
+    """The measure of a name in ``summary.json``.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name in MEASURES:
+        return Measure(name, name)
+    if found := _HSR.fullmatch(name):
+        return Measure(name, "si_snri_db", "below", float(found[1]))
+    if (found := _PERCENTILE.fullmatch(name)) and float(found[1]) <= 100:
+        return Measure(name, "si_snri_db", "percentile", float(found[1]))
+    raise UserError(
+        f"--measure '{name}' is not known.",
+        f"Accepted: {', '.join(MEASURES)}, hsr<dB>_percent as hsr5_percent, and "
+        "si_snri_p<percent>_db as si_snri_p05_db.",
+    )
 
 
 def columns(speakers: int, with_stoi: bool) -> list[str]:

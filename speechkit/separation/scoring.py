@@ -15,19 +15,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit import audio
-from speechkit.errors import (
+from speechkit.base import audio
+from speechkit.base.errors import (
     AudioError,
     MissingDependency,
     UserError,
     is_out_of_memory,
     needed_by_all,
 )
+from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation import model_folder
 from speechkit.separation.inference import separate_long
 from speechkit.separation.losses import reorder
 from speechkit.separation.metrics import score, sdr, silent
-from speechkit.separation.mixtures import MixtureSet, load_mixtures
 from speechkit.separation.model_folder import Separator
 
 LONG = 480_000  # samples (a minute at 8 kHz) above which a mixture is separated by blocks

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from speechkit.errors import UserError, require_choice
+from speechkit.base.errors import UserError, require_choice
+from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import initial
 from speechkit.separation.conv_tasnet import SIZES, ConvTasNetConfig
 from speechkit.separation.dynamic import MixingConfig
-from speechkit.separation.mixtures import load_mixtures
 from speechkit.training.ranks import ranks
 from speechkit.workdir import WorkDir
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 from speechkit.kaldi import data
-from speechkit.log import logger
+from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation import initial, model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet
@@ -22,10 +23,9 @@ from speechkit.separation.dynamic import (
     hard_folder,
 )
 from speechkit.separation.losses import SISNRLoss, WeightedSISNRLoss
-from speechkit.separation.measures import Validation
-from speechkit.separation.mixtures import MixtureSet, load_mixtures
 from speechkit.separation.settings import SeparationConfig
 from speechkit.separation.twins import take_twin
+from speechkit.separation.validation import Validation
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory, resolve_device, resolve_precision
 from speechkit.training.fit import Fitted, fit

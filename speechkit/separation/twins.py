@@ -6,12 +6,12 @@ import os
 import shutil
 from pathlib import Path
 
-from speechkit.log import logger
-from speechkit.manifest import read_manifest
+from speechkit.base.log import logger
 from speechkit.separation import model_folder
 from speechkit.separation.settings import SeparationConfig
 from speechkit.training.ranks import ranks
 from speechkit.workdir import Output
+from speechkit.workdir.manifest import read_manifest
 
 
 def take_twin(out: Output, config: SeparationConfig) -> bool:

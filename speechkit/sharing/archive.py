@@ -23,12 +23,12 @@ import msgspec
 from msgspec import Meta
 
 import speechkit
-from speechkit.arrays import BROKEN_ZIP
-from speechkit.errors import UserError
-from speechkit.files import atomic_write
-from speechkit.progress import progress
-from speechkit.schema import Object, check, parse_json, regular_file
-from speechkit.sharing.finding import CARD, TASKS, models_in
+from speechkit.base.arrays import BROKEN_ZIP
+from speechkit.base.errors import UserError
+from speechkit.base.files import atomic_write
+from speechkit.base.progress import progress
+from speechkit.base.schema import Object, check, parse_json, regular_file
+from speechkit.sharing.model_search import CARD, TASKS, models_in
 from speechkit.sharing.soundness import WEIGHTS, require_model, require_weights
 from speechkit.workdir import check_name
 

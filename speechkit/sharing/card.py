@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
-from speechkit.manifest import read_json
-from speechkit.schema import as_object
+from speechkit.base.schema import as_object
+from speechkit.base.text import show
 from speechkit.sharing.contents import read_card
-from speechkit.sharing.finding import Found
-from speechkit.text import show
+from speechkit.sharing.model_search import Found
+from speechkit.workdir.manifest import read_json
 
 _PIPELINES = {
     "separation": "audio-to-audio",

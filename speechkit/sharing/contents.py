@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from speechkit.log import logger
-from speechkit.plain_yaml import read_yaml
-from speechkit.schema import Object
-from speechkit.sharing.finding import CARD, Found, models_in
+from speechkit.base.log import logger
+from speechkit.base.plain_yaml import read_yaml
+from speechkit.base.schema import Object
+from speechkit.sharing.model_search import CARD, Found, models_in
 from speechkit.workdir import WorkDir
 
 _LEFT_OUT = ("manifest.json", "last.safetensors", "README.md")
@@ -98,16 +98,18 @@ def _bundle(
     workdir: WorkDir, found: Found, staging: Path
 ) -> tuple[dict[str, Path], tuple[str, ...]] | None:
     """A scorer with its acoustic models, where they are of this working directory."""
-    from speechkit.acoustic import models, tdnn_folder
-    from speechkit.errors import UserError
+    from speechkit.acoustic import models
+    from speechkit.acoustic.tdnn import folder as tdnn_folder
+    from speechkit.base.errors import UserError
+    from speechkit.phone_features.bundle import acoustic_specs, is_bundle
     from speechkit.pronunciation import bundle
     from speechkit.scoring import bundle as scoring_bundle
 
     write = scoring_bundle.write if found.task == "scoring" else bundle.write
-    if bundle.is_bundle(found.base):
+    if is_bundle(found.base):
         return None
     features = read_card(found.base / found.models[0]).get("features") or [{}]
-    specs = [spec for spec in bundle.acoustic_specs(features[0]) if spec != models.SPHINX]
+    specs = [spec for spec in acoustic_specs(features[0]) if spec != models.SPHINX]
     seeds = [int(m.name[4:]) for m in found.models if re.fullmatch(r"seed\d+", m.name)]
     try:
         for spec in specs:

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechkit import hub
-from speechkit.errors import UserError
-from speechkit.files import Lock, make_dirs, remove_tree
-from speechkit.log import logger
+from speechkit.base import hub
+from speechkit.base.errors import UserError
+from speechkit.base.files import Lock, make_dirs, remove_tree
+from speechkit.base.log import logger
 from speechkit.sharing import archive, publish
 from speechkit.sharing.card import write_card
 from speechkit.sharing.contents import collect
-from speechkit.sharing.finding import TASKS, find
+from speechkit.sharing.model_search import TASKS, find
 from speechkit.sharing.soundness import WEIGHTS, require_model, require_weights
 from speechkit.workdir import Output, WorkDir, check_name
 

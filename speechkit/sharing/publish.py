@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from speechkit import hub
-from speechkit.errors import UserError
+from speechkit.base import hub
+from speechkit.base.errors import UserError
 from speechkit.sharing import archive
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from speechkit.errors import UserError
-from speechkit.plain_yaml import read_yaml
-from speechkit.schema import Object, regular_file
-from speechkit.sharing.finding import CARD
+from speechkit.base.errors import UserError
+from speechkit.base.plain_yaml import read_yaml
+from speechkit.base.schema import Object, regular_file
+from speechkit.sharing.model_search import CARD
 
 WEIGHTS = ".safetensors"
 
@@ -58,11 +58,11 @@ def _scoring(folder: Path) -> None:
 
 
 def _emotion(folder: Path) -> None:
-    from speechkit.emotion import encoder_network, model_folder, predictor
+    from speechkit.emotion import encoder_network, model_folder, model_kinds
 
     card = model_folder.read_card(folder)
     if card["model"] != "encoder":
-        predictor.load_predictor(folder)
+        model_kinds.load_predictor(folder)
     elif card["network"]["frozen"]:
         encoder_network.read_classifier(folder, card)
 
@@ -70,7 +70,7 @@ def _emotion(folder: Path) -> None:
 def _acoustic(folder: Path) -> None:
     import torch
 
-    from speechkit.acoustic import tdnn_folder
+    from speechkit.acoustic.tdnn import folder as tdnn_folder
 
     tdnn_folder.read_networks(folder, tdnn_folder.read_card(folder), torch.device("cpu"))
 

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from speechkit import audio
-from speechkit.errors import UserError
+from speechkit.base import audio
+from speechkit.base.errors import UserError
+from speechkit.base.random_draws import rng
 from speechkit.kaldi import data
 from speechkit.speaker.tdnn import TDNNConfig
-from speechkit.training.seeds import rng
 
 _HELD_OUT, _LENGTH, _POSITION = 1, 2, 3  # streams of random draws
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit.errors import AudioError, UserError, closest, needed_by_all, require_choice
+from speechkit.base.errors import AudioError, UserError, closest, needed_by_all, require_choice
 from speechkit.speaker import model_folder, speechbrain_folder
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
-from speechkit.trained import refuse_path
+from speechkit.task.trained import refuse_path
 from speechkit.training.weights import build, read_weights
 from speechkit.workdir import WorkDir
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from speechkit import audio
-from speechkit.arrays import read_arrays
-from speechkit.errors import UserError
+from speechkit.base import audio
+from speechkit.base.arrays import read_arrays
+from speechkit.base.errors import UserError
+from speechkit.base.log import note_once
+from speechkit.base.text import write_skipped
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
-from speechkit.log import note_once
-from speechkit.parts import map_parts, split
 from speechkit.speaker import embedder, model_folder, verification
-from speechkit.text import write_skipped
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
+from speechkit.workdir.parts import map_parts, split
 
 PART = 64  # batches per part that a resumed run keeps
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import yaml
 
-from speechkit import trained
-from speechkit.schema import Object
+from speechkit.base.schema import Object
 from speechkit.speaker.features import FbankSettings
 from speechkit.speaker.tdnn import TDNNConfig
+from speechkit.task import trained
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from speechkit.speaker.chunks import XVectorConfig
 
 KIND = "xvector-tdnn"
+
+
+def network_config(config: XVectorConfig) -> TDNNConfig:
+    """The network that a training is configured for."""
+    return TDNNConfig(config.n_mels, config.channels, embedding=config.embedding)
 
 
 def write(
@@ -42,8 +47,7 @@ def write(
     """
     from safetensors.torch import save
 
-    from speechkit.speaker.training import network_config
-    from speechkit.text import write_tsv
+    from speechkit.base.text import write_tsv
 
     card = {
         "kind": KIND,

@@ -13,17 +13,17 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from speechkit import audio
-from speechkit.errors import DataError, UserError
-from speechkit.files import atomic_write
+from speechkit.base import audio
+from speechkit.base.errors import DataError, UserError
+from speechkit.base.files import atomic_write
+from speechkit.base.level import power
+from speechkit.base.log import logger
+from speechkit.base.names import composed
+from speechkit.base.schema import read_json
+from speechkit.base.text import write_skipped, write_tsv
 from speechkit.kaldi import data
-from speechkit.level import power
-from speechkit.log import logger
-from speechkit.names import composed
-from speechkit.parts import map_parts, split
-from speechkit.schema import read_json
-from speechkit.text import write_skipped, write_tsv
 from speechkit.workdir import Output, WorkDir
+from speechkit.workdir.parts import map_parts, split
 
 COLUMNS = ("utt", "f0_median_hz", "voiced_fraction", "energy")
 PART = 2000  # utterances per part that a resumed run keeps

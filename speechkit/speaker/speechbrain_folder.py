@@ -17,10 +17,10 @@ import msgspec
 import torch
 from torch import Tensor
 
-from speechkit import hyperpyyaml
-from speechkit.errors import UserError
-from speechkit.hyperpyyaml import plain
-from speechkit.schema import LAYERS, Rate, Share, Taps, Width, check
+from speechkit.base import hyperpyyaml
+from speechkit.base.errors import UserError
+from speechkit.base.hyperpyyaml import plain
+from speechkit.base.schema import LAYERS, Rate, Share, Taps, Width, check
 from speechkit.speaker.features import FbankSettings, LogMel
 from speechkit.speaker.tdnn import TDNN, TDNNConfig
 from speechkit.training.weights import build, read_state

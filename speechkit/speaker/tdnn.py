@@ -17,8 +17,8 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from speechkit.errors import UserError
-from speechkit.schema import LAYERS, Taps, Width
+from speechkit.base.errors import UserError
+from speechkit.base.schema import LAYERS, Taps, Width
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from speechkit import audio
-from speechkit.errors import UserError
+from speechkit.base import audio
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 from speechkit.kaldi import data
-from speechkit.log import logger
 from speechkit.speaker import model_folder, verification
 from speechkit.speaker.chunks import (
     Chunks,
@@ -23,7 +23,7 @@ from speechkit.speaker.chunks import (
     split,
 )
 from speechkit.speaker.features import LogMel
-from speechkit.speaker.tdnn import TDNN, Classifier, TDNNConfig
+from speechkit.speaker.tdnn import TDNN, Classifier
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import resolve_device, resolve_precision
 from speechkit.training.fit import fit
@@ -46,7 +46,7 @@ class SpeakerNet(Trainable):
         super().__init__()
         self.config, self.split = config, split
         self.features = LogMel(config.sample_rate, config.n_mels)
-        self.tdnn = TDNN(network_config(config))
+        self.tdnn = TDNN(model_folder.network_config(config))
         classes = len(split.speakers) * len(config.speeds)
         self.classifier = Classifier(config.embedding, classes)
 
@@ -89,10 +89,6 @@ class SpeakerNet(Trainable):
         if len(samples) < least:
             raise broken(f"{utterance.id}: {len(samples) / rate:.3f} s are too short to validate.")
         return torch.from_numpy(samples)
-
-
-def network_config(config: XVectorConfig) -> TDNNConfig:
-    return TDNNConfig(config.n_mels, config.channels, embedding=config.embedding)
 
 
 def train(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from speechkit.training.seeds import rng
+from speechkit.base.random_draws import rng
 
 MAX_TRIALS = 5_000_000
 MAX_BOOTSTRAP = 300_000  # trials up to which intervals are computed

@@ -1,1 +1,1 @@
-"""What training has in common: seeds, resumable batches, the fit loop, logs."""
+"""What training has in common: resumable batches, the fit loop, seeds in one, packed layers."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from speechkit.training.seeds import rng
+from speechkit.base.random_draws import rng
 
 _ORDER = 0x0D  # stream of draws for the order of an epoch
 

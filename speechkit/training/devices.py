@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from speechkit.errors import UserError, require_choice
+from speechkit.base.errors import UserError, require_choice
 
 PRECISIONS = ("auto", "32", "bf16", "16")
 

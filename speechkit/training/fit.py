@@ -20,10 +20,10 @@ from typing import Any
 import lightning
 import torch
 
-from speechkit import signals
-from speechkit.errors import UserError, is_out_of_memory
-from speechkit.log import logger
-from speechkit.progress import progress
+from speechkit.base import signals
+from speechkit.base.errors import UserError, is_out_of_memory
+from speechkit.base.log import logger
+from speechkit.base.progress import progress
 from speechkit.training.loading import Checked
 from speechkit.training.ranks import ranks
 from speechkit.training.state import FitConfig, Restore, State, Trainable

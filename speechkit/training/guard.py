@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from speechkit.errors import UserError
-from speechkit.log import logger
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 
 MAX_BAD_BATCHES = 20
 SPIKE = 50.0  # times the usual gradient norm; clipping would still follow its direction

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from speechkit.training.seeds import rng
+from speechkit.base.random_draws import rng
 
 _ORDER = 0x1B  # stream of draws for the order of an epoch
 POOL = 50  # batches that are sorted together: enough for little padding, few enough to mix

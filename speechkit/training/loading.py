@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.queues import Queue
 from typing import TYPE_CHECKING, Any
 
-from speechkit import audio, signals
-from speechkit.errors import UserError
+from speechkit.base import audio, signals
+from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.workdir import Output
 
 

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import torch
 
-from speechkit.errors import UserError
-from speechkit.training.seeds import rng
+from speechkit.base.errors import UserError
+from speechkit.base.random_draws import rng
 
 State = dict[str, Any]
 """Of one seed: epoch, rows, weights, Adam's averages, and the best epoch so far."""

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import torch
 
-from speechkit.files import atomic_write
+from speechkit.base.files import atomic_write
 from speechkit.training.stacked import SeedGroup, State
 from speechkit.training.weights import read_checkpoint
-from speechkit.unfinished import note_finished, of_network
+from speechkit.workdir.unfinished import note_finished, of_network
 
 _BLOCK = 5  # epochs between checkpoints
 _TOGETHER = 2  # seeds that fit the cache of a core
@@ -33,7 +33,7 @@ class Company:
     Args:
         seeds: which.
         file: where their state is saved: beside the output of the first that is not finished,
-            which is the last to be put in place (see :func:`speechkit.trained.outputs`).
+            which is the last to be put in place (see :func:`speechkit.task.trained.outputs`).
         states: what an earlier run saved, in the same order; empty for nothing.
     """
 

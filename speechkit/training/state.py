@@ -13,16 +13,16 @@ from typing import Any
 import lightning
 import torch
 
-from speechkit import signals
-from speechkit.files import atomic_write
+from speechkit.base import signals
+from speechkit.base.files import atomic_write
+from speechkit.base.random_draws import rng
 from speechkit.training.batches import place_after
 from speechkit.training.guard import Guard
 from speechkit.training.ranks import mean_of_ranks
 from speechkit.training.schedules import halvings, learning_rate, linear_rate
-from speechkit.training.seeds import rng
 from speechkit.training.tracking import EventFile
 from speechkit.training.weights import read_checkpoint
-from speechkit.unfinished import note_finished, of_network
+from speechkit.workdir.unfinished import note_finished, of_network
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
 

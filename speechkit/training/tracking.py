@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from speechkit.errors import MissingDependency
-from speechkit.log import logger
+from speechkit.base.errors import MissingDependency
+from speechkit.base.log import logger
 
 if TYPE_CHECKING:
     from torch import Tensor

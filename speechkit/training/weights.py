@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from speechkit.arrays import BROKEN_ZIP
-from speechkit.errors import UserError
-from speechkit.schema import regular_file
+from speechkit.base.arrays import BROKEN_ZIP
+from speechkit.base.errors import UserError
+from speechkit.base.schema import regular_file
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ import pytest
 
 from speechkit.acoustic.models import load_model, trained_models
 from speechkit.acoustic.sphinx import SphinxModel
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.workdir import WorkDir
 
 
@@ -20,13 +20,14 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """What the loaders of the other kinds were asked for."""
     calls: list[tuple] = []
     for module, function in (
-        ("tdnn", "load_tdnn"),
-        ("ctc", "load_ctc"),
+        ("tdnn.model", "load_tdnn"),
+        ("ctc.model", "load_ctc"),
         ("posteriors", "load_posteriors"),
     ):
         fake = ModuleType(module)
+        kind = module.split(".")[0]
 
-        def load(*arguments: object, name: str = module, hidden: object = False) -> str:
+        def load(*arguments: object, name: str = kind, hidden: object = False) -> str:
             calls.append((name, *arguments))
             return name
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 import torchaudio
 
-from speechkit import audio
 from speechkit.acoustic.features import FeatureConfig, count_frames, frame_centres, log_mel
-from speechkit.errors import UserError
+from speechkit.base import audio
+from speechkit.base.errors import UserError
 
 
 def noise(samples: int, seed: int = 0) -> np.ndarray:

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from speechkit.acoustic.align import align
+from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.base import PhoneInContext
 from speechkit.acoustic.models import load_model
-from speechkit.errors import DataError, UserError
+from speechkit.base.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkWriter
-from speechkit.pronunciation.feature_settings import FeatureSettings
-from speechkit.pronunciation.features import FeaturePipeline
+from speechkit.phone_features.pipeline import FeaturePipeline
+from speechkit.phone_features.settings import FeatureSettings
 
 LABELS = ["SIL", "AA0_B", "AA1_E", "K_B", "T_E", "NSN"]
 

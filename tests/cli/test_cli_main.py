@@ -17,10 +17,10 @@ import pytest
 import typer
 
 import speechkit
+from speechkit.base.errors import UserError
 from speechkit.cli import main as program
 from speechkit.cli import options
 from speechkit.cli.output import print_json, print_table
-from speechkit.errors import UserError
 
 HEAVY = {
     *("numpy", "torch", "torchaudio", "pandas", "scipy", "matplotlib", "speechbrain"),

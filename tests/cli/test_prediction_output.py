@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from speechkit.base.errors import UserError
 from speechkit.cli.output import print_json, print_table
 from speechkit.cli.prediction_output import JsonList, RowTable, print_predictions
-from speechkit.errors import UserError
-from speechkit.prediction.stream import Predicted
+from speechkit.task.prediction.stream import Predicted
 
 COLUMNS = ("file", "score", "words")
 ROWS = [("short.wav", 1.25, "A"), ("a-longer-name.wav", 12345.0, "B [red]C"), ("é", None, "D")]

@@ -11,7 +11,7 @@ import soundfile
 from conftest import voice
 from scipy.signal import resample_poly
 
-from speechkit.separation.mixtures import load_mixtures
+from speechkit.labels.mixtures import load_mixtures
 
 FILES = {"84-121550-0012": 1.0, "777-126732-0003": 1.3001, "6319-64726-0002": 0.9}
 

@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import soundfile
 
+from speechkit.base.errors import UserError
 from speechkit.corpora import demo, espeak
 from speechkit.corpora.sentences import make_sentences, transcript
 from speechkit.corpora.voices import make_voices
-from speechkit.errors import UserError
 from speechkit.kaldi import data
-from speechkit.workdir import WorkDir, read_manifest
+from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_manifest
 
 SETS = ("train", "dev", "test")
 

@@ -10,7 +10,7 @@ from acted_speech import RATE, acted, make_ravdess
 
 from speechkit.corpora.ravdess import parse_name
 from speechkit.kaldi.data import read_table
-from speechkit.manifest import read_manifest
+from speechkit.workdir.manifest import read_manifest
 
 FIRST = "Actor_01/03-01-01-01-01-01-01.wav"
 

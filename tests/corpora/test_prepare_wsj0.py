@@ -11,8 +11,8 @@ import pytest
 import soundfile
 from conftest import voice
 
+from speechkit.base.errors import AudioError
 from speechkit.corpora.sphere import read_header, to_wav
-from speechkit.errors import AudioError
 from speechkit.kaldi import data
 
 

@@ -11,7 +11,7 @@ import soundfile
 from conftest import voice
 
 from speechkit.kaldi import data
-from speechkit.pronunciation.labels import canonical_phones, read_scores
+from speechkit.labels.score_files import canonical_phones, read_scores
 
 TEXT = "WE CALL"
 PHONES = [["W", "IY0"], ["K", "AO1", "L"]]

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from conftest import voice
 
-from speechkit.separation.mixtures import load_mixtures
+from speechkit.labels.mixtures import load_mixtures
 
 NAMES = ("01to030v_0.76421_20ga010m_-0.76421", "22ha0104_1.2e-05_01to0305_-1.2e-05")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from speechkit.base.errors import UserError
 from speechkit.emotion.cnn import Block, FbankCnn, MaskedBatchNorm, inside
 from speechkit.emotion.cnn_settings import CnnConfig
-from speechkit.errors import UserError
 
 LENGTHS = (37, 12, 64, 25, 1)
 

@@ -9,12 +9,13 @@ import soundfile
 import yaml
 from acted_speech import RATE, make_ravdess
 
-from speechkit.emotion import data, features, results, training
-from speechkit.emotion.predictor import load_predictor
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
+from speechkit.emotion import features, results, training
+from speechkit.emotion.model_kinds import load_predictor
 from speechkit.kaldi.data import write_table
-from speechkit.manifest import read_manifest
+from speechkit.labels import emotions as data
 from speechkit.workdir import WorkDir
+from speechkit.workdir.manifest import read_manifest
 
 pytest.importorskip("opensmile")
 ONE = ("-j", 1)

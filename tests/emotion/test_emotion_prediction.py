@@ -7,9 +7,9 @@ import pytest
 import soundfile
 from emotion_models import CLASSES, sound, write_encoder_model
 
-from speechkit.emotion.predictor import load_predictor
+from speechkit.base.errors import UserError
+from speechkit.emotion.model_kinds import load_predictor
 from speechkit.emotion.windows import Cut, is_silent, windows
-from speechkit.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import pytest
 import torch
 from tiny_encoders import FAMILIES, make_encoder
 
+from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.spec_augment import SpecAugment, spans
-from speechkit.errors import UserError
 
 LENGTHS = (5000, 8000, 6123, 420, 7999)
 

@@ -8,16 +8,16 @@ import soundfile
 import torch
 from tiny_encoders import make_encoder
 
+from speechkit.base.errors import UserError
 from speechkit.emotion import hidden, model_folder
-from speechkit.emotion.data import load, read_clip
 from speechkit.emotion.encoder_settings import PRESETS, plan
 from speechkit.emotion.finetune import Finetuning, train_encoder
 from speechkit.emotion.hidden_states import Kind
-from speechkit.emotion.predictor import load_predictor
+from speechkit.emotion.model_kinds import load_predictor
 from speechkit.emotion.runs import Resources, Run
-from speechkit.emotion.splits import Fold
-from speechkit.errors import UserError
 from speechkit.kaldi import data
+from speechkit.labels.emotions import load, read_clip
+from speechkit.labels.folds import Fold
 from speechkit.workdir import Output, WorkDir
 
 EMOTIONS = ("neutral", "sad", "angry")

@@ -6,13 +6,13 @@ import torch
 from acted_speech import RATE, acted
 from sklearn.linear_model import LogisticRegression
 
+from speechkit.base.errors import UserError
 from speechkit.emotion import functionals_training as training
 from speechkit.emotion.class_weights import WeightedCrossEntropy
 from speechkit.emotion.functionals_model import Normaliser, logits, softmax, speaker_statistics
 from speechkit.emotion.functionals_settings import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.functionals_training import Part, rotation
 from speechkit.emotion.runs import Run
-from speechkit.errors import UserError
 
 RUN = Run("egemaps", "set", "speaker-folds", 0, 0)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speechkit.errors import DataError
+from speechkit.base.errors import DataError
 from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark, read_scp
 
 # 1.0 and -2.5 in IEEE 754: 0x3F800000, 0xC0200000 (little endian below).

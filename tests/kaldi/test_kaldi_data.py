@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from speechkit import audio
-from speechkit.errors import AudioError, DataError
+from speechkit.base import audio
+from speechkit.base.errors import AudioError, DataError
 from speechkit.kaldi import data
 
 

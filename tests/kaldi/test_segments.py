@@ -2,9 +2,10 @@
 
 import pytest
 
-from speechkit import audio
-from speechkit.errors import DataError
-from speechkit.kaldi import data, fix, validate
+from speechkit.base import audio
+from speechkit.base.errors import DataError
+from speechkit.corpora.check import fix, validate
+from speechkit.kaldi import data
 from speechkit.kaldi.segments import Segment, SegmentError
 
 BROKEN = ["0.1 inf", "inf -1", "inf inf", "0 1e400", "nan 0.5", "0.1 nan", "-1 0.3", "0.3 0.3", "0"]

@@ -10,7 +10,7 @@ import pytest
 from conftest import make_set
 
 from speechkit.kaldi import data, split
-from speechkit.pronunciation.labels import PhoneScore, Scores, read_scores, write_scores
+from speechkit.labels.score_files import PhoneScore, Scores, read_scores, write_scores
 from speechkit.workdir import WorkDir
 
 

@@ -13,7 +13,7 @@ import torch
 from hardref import speech_like, write_prosody, write_set, write_vectors
 from scipy.stats import chisquare
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.mining import HardPairSampler
 from speechkit.mining.stage import Settings, mine
 from speechkit.workdir import WorkDir

@@ -9,12 +9,13 @@ import pytest
 from pronunciation_sets import make_scored
 from scipy import stats
 
-from speechkit.errors import UserError
-from speechkit.pronunciation import results, training
+from speechkit.base.errors import UserError
+from speechkit.pronunciation import training
 from speechkit.pronunciation.comparison import Settings, compare
 from speechkit.pronunciation.evaluation import Settings as Evaluated
 from speechkit.pronunciation.evaluation import evaluate
 from speechkit.pronunciation.settings import TrainConfig
+from speechkit.stats.score_tables import read_table
 from speechkit.workdir import WorkDir
 
 SMALL = {"batch_size": 5, "width": 4, "depth": 1, "warm_up": 4}
@@ -38,7 +39,7 @@ def test_differences_by_hand(root):
     assert set(found) == {"more", "same"}
     one = found["more"]["word_accuracy_pcc"]
     tables = [
-        results.read_table(root / f"exp/pronunciation/{name}/eval/test", "word")
+        read_table(root / f"exp/pronunciation/{name}/eval/test", "word")
         for name in ("more", "base")
     ]
     each = [

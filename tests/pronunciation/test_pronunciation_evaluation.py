@@ -9,10 +9,12 @@ import pytest
 from pronunciation_sets import make_scored
 from scipy import stats
 
-from speechkit.errors import UserError
-from speechkit.pronunciation import dataset, model_folder, results, training
+from speechkit.base.errors import UserError
+from speechkit.phone_features import dataset
+from speechkit.pronunciation import model_folder, results, training
 from speechkit.pronunciation.evaluation import Settings, evaluate, published_rows, table
 from speechkit.pronunciation.settings import TrainConfig
+from speechkit.stats.score_tables import read_table
 from speechkit.workdir import WorkDir
 
 SMALL = {"epochs": 4, "batch_size": 5, "width": 8, "depth": 2, "warm_up": 4}
@@ -33,7 +35,7 @@ def test_summary_is_that_of_the_tables(root):
     folder = root / "exp/pronunciation/m/eval/test"
     summary = results.read_summary(folder)
     for aspect in ("phone_accuracy", "word_stress", "utterance_fluency"):
-        one = results.read_table(folder, aspect.partition("_")[0])
+        one = read_table(folder, aspect.partition("_")[0])
         each = [stats.pearsonr(one[f"{aspect}_seed{s}"], one[aspect])[0] for s in (0, 1)]
         row = summary[f"{aspect}_pcc"]
         assert row["mean"] == pytest.approx(np.mean(each), abs=1e-4) and row["n"] == 2
@@ -53,7 +55,7 @@ def test_words_are_the_mean_of_their_phones(root):
     found = dataset.load(work, "test", ("",))
     folders = [folder for _, folder in model_folder.find_models(work, "m")]
     assessor = model_folder.load(folders)
-    words = results.read_table(root / "exp/pronunciation/m/eval/test", "word")
+    words = read_table(root / "exp/pronunciation/m/eval/test", "word")
     rows = slice(found.first[2], found.first[3])
     index = found.words[rows] - found.first_word[2]
     alone = assessor.assess(found.features[rows], found.phones[rows], index)
@@ -72,7 +74,7 @@ def test_company_changes_no_score(root):
     work = WorkDir(root)
     found = dataset.load(work, "test", ("",))
     assessor = model_folder.load([root / "exp/pronunciation/m/seed0"])
-    phones = results.read_table(root / "exp/pronunciation/m/eval/test", "phone")
+    phones = read_table(root / "exp/pronunciation/m/eval/test", "phone")
     for u, name in enumerate(found.utterances):
         rows = slice(found.first[u], found.first[u + 1])
         index = found.words[rows] - found.first_word[u]
@@ -86,8 +88,8 @@ def test_long_texts_in_windows(root):
     folder = evaluate(work, Settings("m", "long", samples=100))
     found = dataset.load(work, "long", ("",))
     assert len(found.phones) > 3 * 60
-    assert len(results.read_table(folder, "phone")) == len(found.phones)
-    whole = results.read_table(folder, "utterance")
+    assert len(read_table(folder, "phone")) == len(found.phones)
+    whole = read_table(folder, "utterance")
     assert whole["utterance_total_mean"].notna().all()
 
 
@@ -95,7 +97,7 @@ def test_errors_by_class_and_worst(root):
     folder = root / "exp/pronunciation/m/eval/test"
     lines = [line.split("\t") for line in (folder / "classes.tsv").read_text().splitlines()]
     rows = [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
-    phones = results.read_table(folder, "phone")
+    phones = read_table(folder, "phone")
     own = [row for row in rows if row["aspect"] == "phone_accuracy"]
     assert sum(int(row["count"]) for row in own) == len(phones)
     two = phones[phones["phone_accuracy"] == 2]

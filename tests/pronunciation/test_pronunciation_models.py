@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.pronunciation.models import ModelConfig, build
-from speechkit.pronunciation.packing import make_layout
+from speechkit.training.packing import make_layout
 
 LENGTHS = torch.tensor([[3, 7, 1, 5], [2, 2, 6, 4], [8, 1, 1, 1]])
 

@@ -11,13 +11,14 @@ import pytest
 import soundfile
 from tone_models import LABELS, RATE, ToneModel, say
 
-from speechkit.errors import UserError
-from speechkit.pronunciation import bundle, model_folder, prediction, recordings
-from speechkit.pronunciation.feature_settings import FeatureSettings, Request
-from speechkit.pronunciation.features import FeaturePipeline
+from speechkit.base.errors import UserError
+from speechkit.labels.scores import default_scales
+from speechkit.phone_features import recordings
+from speechkit.phone_features.pipeline import FeaturePipeline
+from speechkit.phone_features.settings import FeatureSettings, Request
+from speechkit.pronunciation import bundle, model_folder, prediction
 from speechkit.pronunciation.models import ModelConfig, build
-from speechkit.pronunciation.normalise import Normaliser
-from speechkit.pronunciation.scores import default_scales
+from speechkit.training.normaliser import Normaliser
 from speechkit.workdir import WorkDir
 
 CAT_BEE = ["K", "AA", "T", "B", "IY"]

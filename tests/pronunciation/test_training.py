@@ -12,14 +12,16 @@ import pytest
 import torch
 from pronunciation_sets import make_scored
 
-from speechkit.errors import UserError
-from speechkit.pronunciation import dataset, fitting, model_folder, normalise, training
+from speechkit.base.errors import UserError
+from speechkit.base.random_draws import rng
+from speechkit.phone_features import dataset
+from speechkit.pronunciation import fitting, model_folder, training
 from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.losses import MultiAspectMSE
 from speechkit.pronunciation.models import build
 from speechkit.pronunciation.settings import TrainConfig
+from speechkit.training import normaliser as normalise
 from speechkit.training import stacked_runs
-from speechkit.training.seeds import rng
 from speechkit.workdir import Output, WorkDir
 
 SMALL = {"epochs": 3, "batch_size": 5, "width": 8, "depth": 2, "warm_up": 4, "halve_from": 2}

@@ -13,12 +13,13 @@ from conftest import voice
 from pronunciation_sets import make_scored, write_gop
 
 from speechkit.kaldi import data
+from speechkit.labels.scores import ASPECTS
+from speechkit.phone_features.gop_folder import read_features
 from speechkit.pronunciation import comparison, evaluation, published, results, training
-from speechkit.pronunciation.gop_folder import read_features
-from speechkit.pronunciation.scores import ASPECTS
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.report import page, pronunciation, pronunciation_paper, worst_scores
 from speechkit.report import pronunciation_experiments as experiments
+from speechkit.stats.score_tables import read_table
 from speechkit.workdir import WorkDir
 
 PLAIN = TrainConfig(epochs=2, track="test", warm_up=5)
@@ -189,7 +190,7 @@ def test_tail_and_ablation(made, sections):
     classes = table_of(section, "Errors by score class")
     assert classes.columns[3:] == ["lstm_mse", "gopt_mse", "gopt_sb-num", "gopt_sb-label"]
     folder = made / "exp/pronunciation/gopt_sb-num/eval/test"
-    phones = results.read_table(folder, "phone")
+    phones = read_table(folder, "phone")
     counts = np.bincount(np.rint(phones["phone_accuracy"] * 5).astype(int))
     of_phones = [row for row in classes.cells() if float(row[1].text) >= 0][: (counts > 0).sum()]
     assert [int(row[2].text) for row in of_phones] == counts[counts > 0].tolist()

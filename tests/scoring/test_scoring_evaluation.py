@@ -11,8 +11,8 @@ from pronunciation_sets import make_scored
 from scipy import stats
 from scoring_models import write_scorers
 
-from speechkit.errors import UserError
-from speechkit.pronunciation.gop_folder import read_features
+from speechkit.base.errors import UserError
+from speechkit.phone_features.gop_folder import read_features
 from speechkit.scoring import evaluation, model_folder, results
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.evaluation import Settings, evaluate

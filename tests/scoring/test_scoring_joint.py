@@ -11,14 +11,14 @@ import pytest
 import torch
 from conftest import make_set
 
-from speechkit import audio
-from speechkit.acoustic import tdnn_folder
 from speechkit.acoustic.features import FeatureConfig
-from speechkit.acoustic.tdnn import load_tdnn
-from speechkit.acoustic.tdnn_network import Tdnn, TdnnConfig
-from speechkit.errors import UserError
+from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.acoustic.tdnn.model import load_tdnn
+from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
+from speechkit.base import audio
+from speechkit.base.errors import UserError
 from speechkit.kaldi import data
-from speechkit.pronunciation.features import FeaturePipeline, FeatureSettings
+from speechkit.phone_features.pipeline import FeaturePipeline, FeatureSettings
 from speechkit.scoring import joint, joint_data, joint_folder, joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet

@@ -9,7 +9,7 @@ from scoring_sets import make_sets
 from torch import nn
 from torch.func import functional_call
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.groups import Groups

@@ -14,11 +14,11 @@ import torch
 from scoring_models import write_scorers
 from tone_models import RATE, ToneModel, say
 
-from speechkit.acoustic import tdnn_folder
 from speechkit.acoustic.features import FeatureConfig
-from speechkit.acoustic.tdnn_network import Tdnn, TdnnConfig
-from speechkit.pronunciation.feature_settings import FeatureSettings
-from speechkit.pronunciation.features import FeaturePipeline
+from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
+from speechkit.phone_features.pipeline import FeaturePipeline
+from speechkit.phone_features.settings import FeatureSettings
 from speechkit.scoring import joint_folder, model_folder, trees
 from speechkit.scoring.data import Inputs, single
 from speechkit.workdir import WorkDir
@@ -185,7 +185,7 @@ def test_bad_input(run, work, tones, monkeypatch):
         done = score(run, work, *arguments)
         assert done.code == 2 and said in done.err, (arguments, done.err)
     with monkeypatch.context() as stricter:
-        stricter.setattr("speechkit.acoustic.align.MATCHES", 1.1)
+        stricter.setattr("speechkit.acoustic.align.alignment.MATCHES", 1.1)
         done = score(run, work, good, "--text", "cat bee", "--json")
     assert "probably not what is said" in done.err and not json.loads(done.out)[0]["matches"]
     (work / "trans.tsv").write_text("path\ttext\ngood.wav\tcat bee\nsilent.wav\tcat\n")

@@ -10,9 +10,9 @@ import pytest
 import soundfile
 from conftest import voice
 
-from speechkit.errors import DataError
-from speechkit.pronunciation.labels import read_scores
-from speechkit.pronunciation.raters import read_raters
+from speechkit.base.errors import DataError
+from speechkit.labels.raters import read_raters
+from speechkit.labels.score_files import read_scores
 from speechkit.scoring.raters import inter_rater
 
 SPEAKERS = ("anna", "ben", "cleo", "dan")

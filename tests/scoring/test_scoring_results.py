@@ -10,9 +10,9 @@ import pytest
 import scored_runs
 from scipy import stats
 
-from speechkit.comparison import read_comparison
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.scoring import comparison, results
+from speechkit.stats.comparison import read_comparison
 from speechkit.workdir import WorkDir
 
 SAMPLES = 150
@@ -32,7 +32,7 @@ def scored(found):
 
 def interval_by_hand(scored, statistic, predictions):
     """Utterances of drawn speakers one after another, as often as they are drawn."""
-    from speechkit.separation.bootstrap import draw_speakers
+    from speechkit.stats.bootstrap import draw_speakers
 
     names = np.unique(scored.found.speakers)
     groups = [np.flatnonzero(np.array(scored.found.speakers) == name) for name in names]

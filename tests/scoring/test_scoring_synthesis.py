@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from pronunciation_sets import make_scored, write_gop
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi import split as splitting
-from speechkit.pronunciation.gop_folder import Row
-from speechkit.pronunciation.labels import read_scores
+from speechkit.labels.score_files import read_scores
+from speechkit.phone_features.gop_folder import Row
 from speechkit.scoring import synthesis, trees
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.synthesis import Settings, synthesize

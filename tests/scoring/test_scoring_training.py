@@ -12,19 +12,19 @@ import torch
 from scoring_sets import make_sets, make_spoken, write_deep, write_synthetic
 from typer.testing import CliRunner
 
-from speechkit.acoustic import tdnn_folder
+from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.base.errors import UserError
+from speechkit.base.random_draws import rng
 from speechkit.cli.main import app
-from speechkit.errors import UserError
-from speechkit.pronunciation.gop_folder import read_features
-from speechkit.pronunciation.metrics import pcc
+from speechkit.phone_features.gop_folder import read_features
 from speechkit.scoring import joint_folder, model_folder, training
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.fitting import Group
 from speechkit.scoring.seeds import begin, draw_pool, stacked, statistics
 from speechkit.scoring.settings import Plan, ScoringConfig
+from speechkit.stats.score_metrics import pcc
 from speechkit.training import stacked_runs
-from speechkit.training.seeds import rng
 from speechkit.training.weights import read_weights
 from speechkit.workdir import WorkDir
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from speechkit.acoustic.phones import ARPABET
-from speechkit.errors import DataError, UserError
+from speechkit.base.errors import DataError, UserError
+from speechkit.labels.phones import ARPABET
 from speechkit.scoring import trees
 
 SMALL = trees.TreeSettings(trees=30, leaf_samples=3, leaves=6, learning_rate=0.2)

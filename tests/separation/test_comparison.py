@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.separation import results
-from speechkit.separation.bootstrap import draw_speakers, find_measure, mixture_weights, percentile
 from speechkit.separation.comparison import Settings, compare
+from speechkit.separation.results import find_measure
+from speechkit.stats.bootstrap import draw_speakers, mixture_weights, percentile
 from speechkit.workdir import WorkDir
 
 SPEAKERS = 6

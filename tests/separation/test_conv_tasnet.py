@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.separation.conv_tasnet import SIZES, ConvTasNet, ConvTasNetConfig
 from speechkit.separation.layers import CumulativeNorm, Depthwise, GlobalNorm, Pointwise, PReLU
 

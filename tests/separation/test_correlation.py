@@ -15,12 +15,12 @@ import soundfile
 from conftest import make_set
 from scipy import stats
 
+from speechkit.base.text import write_tsv
 from speechkit.kaldi.ark import ArkWriter
+from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation.coefficients import draw_weights, pearson, ranks, spearman
 from speechkit.separation.mixing import Settings, mix
-from speechkit.separation.mixtures import MixtureSet, load_mixtures
-from speechkit.separation.parameters import energy_ratio
-from speechkit.text import write_tsv
+from speechkit.separation.speaker_distance import energy_ratio
 from speechkit.workdir import WorkDir
 
 

@@ -11,14 +11,14 @@ import torch
 from conftest import make_set
 from torch.utils.data import DataLoader
 
-from speechkit import audio
-from speechkit.errors import UserError
+from speechkit.base import audio
+from speechkit.base.errors import UserError
+from speechkit.base.random_draws import rng
 from speechkit.kaldi import data
 from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation.dynamic import DynamicMixing, MixingConfig, collate, hard_folder
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.loading import durations
-from speechkit.training.seeds import rng
 
 CONFIG = MixingConfig(8000, segment=0.5)
 

@@ -15,10 +15,10 @@ from torchmetrics.functional.audio import (
     signal_distortion_ratio,
 )
 
-from speechkit.errors import UserError
-from speechkit.separation import examples, model_folder, results, running, scoring
+from speechkit.base.errors import UserError
+from speechkit.labels.mixtures import load_mixtures
+from speechkit.separation import evaluation_batches, examples, model_folder, results, scoring
 from speechkit.separation.evaluation import evaluate
-from speechkit.separation.mixtures import load_mixtures
 from speechkit.workdir import WorkDir
 
 
@@ -223,7 +223,7 @@ def test_a_new_seed_is_measured_by_the_same_command(world):
 
 def test_a_killed_run_is_taken_up(world, monkeypatch):
     whole = evaluate(WorkDir(world), settings(), out_name="whole", device="cpu")
-    monkeypatch.setattr(running, "PART", 2)
+    monkeypatch.setattr(evaluation_batches, "PART", 2)
     calls = []
 
     def dies(members, task):
@@ -232,7 +232,7 @@ def test_a_killed_run_is_taken_up(world, monkeypatch):
             raise KeyboardInterrupt
         return scoring.score_batch(members, task)
 
-    monkeypatch.setattr(running, "score_batch", dies)
+    monkeypatch.setattr(evaluation_batches, "score_batch", dies)
     with pytest.raises(KeyboardInterrupt):
         evaluate(WorkDir(world), settings(), device="cpu")
     assert not (world / "exp" / "separation" / "dm" / "eval" / "test_2mix").exists()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.foreign import load_foreign
 from speechkit.separation.layers import NORMS

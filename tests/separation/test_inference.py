@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import voice
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.separation.inference import separate_long, separate_stream
 from speechkit.separation.losses import si_snr

@@ -12,13 +12,13 @@ import pytest
 import soundfile
 from conftest import make_set, voice
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.data import Utterance
-from speechkit.separation import making
-from speechkit.separation.drawing import Candidate, Draws
+from speechkit.labels.mixtures import load_mixtures
+from speechkit.separation import mixture as making
 from speechkit.separation.mixing import Settings, mix
-from speechkit.separation.mixtures import load_mixtures
+from speechkit.separation.mixture_draws import Candidate, Draws
 from speechkit.workdir import WorkDir
 
 

@@ -14,7 +14,7 @@ import soundfile
 import torch
 from conftest import voice
 
-from speechkit import audio
+from speechkit.base import audio
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.separation.inference import separate_long

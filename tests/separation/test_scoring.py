@@ -8,10 +8,10 @@ import pytest
 import torch
 from separation_models import RATE, make_mixtures, make_model, settings
 
-from speechkit.errors import MissingDependency, UserError
-from speechkit.separation import model_folder, results, running, scoring
+from speechkit.base.errors import MissingDependency, UserError
+from speechkit.labels.mixtures import load_mixtures
+from speechkit.separation import evaluation_batches, model_folder, results, scoring
 from speechkit.separation.evaluation import evaluate
-from speechkit.separation.mixtures import load_mixtures
 from speechkit.workdir import WorkDir
 
 
@@ -125,7 +125,7 @@ def test_batches_change_nothing(world):
     one = evaluate(WorkDir(world), settings(), device="cpu")
     several = evaluate(WorkDir(world), settings(), out_name="b", batch_seconds=2.0, device="cpu")
     dataset = load_mixtures(world / "data" / "test_2mix", world)
-    assert max(map(len, running.make_batches(dataset, 16000, RATE))) > 2
+    assert max(map(len, evaluation_batches.make_batches(dataset, 16000, RATE))) > 2
     tables = [results.read_utterances(folder) for folder in (one, several)]
     assert np.allclose(tables[0]["si_snri_db"], tables[1]["si_snri_db"], atol=1e-3)
 
@@ -133,8 +133,10 @@ def test_batches_change_nothing(world):
 def test_batches_hold_at_most_so_many_samples_with_padding(world):
     dataset = load_mixtures(world / "data" / "test_2mix", world)
     lengths = [m.samples for m in dataset.mixtures]
-    batches = running.make_batches(dataset, 2 * 4 * max(lengths), 2 * RATE)  # at twice the rate
+    batches = evaluation_batches.make_batches(
+        dataset, 2 * 4 * max(lengths), 2 * RATE
+    )  # at twice the rate
     assert sorted(i for batch in batches for i in batch) == list(range(6))
     assert [len(batch) for batch in batches] == [4, 2]
     assert [lengths[i] for batch in batches for i in batch] == sorted(lengths, reverse=True)
-    assert [len(batch) for batch in running.make_batches(dataset, 0, RATE)] == [1] * 6
+    assert [len(batch) for batch in evaluation_batches.make_batches(dataset, 0, RATE)] == [1] * 6

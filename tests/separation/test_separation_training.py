@@ -13,9 +13,9 @@ import soundfile
 import torch
 from conftest import make_set
 
+from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import model_folder, training
-from speechkit.separation.measures import Validation, summarize
-from speechkit.separation.mixtures import load_mixtures
+from speechkit.separation.validation import Validation, summarize
 from speechkit.training.state import halvings
 from speechkit.workdir import WorkDir
 

@@ -12,10 +12,10 @@ from emotion_models import sound, write_encoder_model
 from separation_models import make_model
 from speaker_models import write_model
 
-from speechkit.errors import UserError
-from speechkit.files import Lock
+from speechkit.base.errors import UserError
+from speechkit.base.files import Lock
 from speechkit.sharing import archive, publish
-from speechkit.sharing.finding import find
+from speechkit.sharing.model_search import find
 from speechkit.workdir import WorkDir
 
 
@@ -374,10 +374,10 @@ def test_an_encoder_in_a_pickle_travels_as_safetensors(place, run, tmp_path):
 
 
 def test_a_scorer_of_pronunciation_and_its_acoustic_models(run, tmp_path):
+    from speechkit.labels.scores import default_scales
     from speechkit.pronunciation import model_folder
     from speechkit.pronunciation.models import ModelConfig, build
-    from speechkit.pronunciation.normalise import Normaliser
-    from speechkit.pronunciation.scores import default_scales
+    from speechkit.training.normaliser import Normaliser
 
     config = ModelConfig(inputs=84)
     for name, spec in (("own", "sphinx"), ("foreign", "hf:somebody/model")):

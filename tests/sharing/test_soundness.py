@@ -16,9 +16,9 @@ from scoring_sets import write_acoustic
 from separation_models import make_model
 from speaker_models import write_model
 
+from speechkit.base.errors import UserError
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.cnn import FbankCnn
-from speechkit.errors import UserError
 from speechkit.sharing.soundness import require_model, require_weights
 
 VALUES = [
@@ -46,10 +46,10 @@ def scoring(root: Path) -> Path:
 
 
 def pronunciation(root: Path) -> Path:
+    from speechkit.labels.scores import default_scales
     from speechkit.pronunciation import model_folder
     from speechkit.pronunciation.models import ModelConfig, build
-    from speechkit.pronunciation.normalise import Normaliser
-    from speechkit.pronunciation.scores import default_scales
+    from speechkit.training.normaliser import Normaliser
 
     config = ModelConfig(inputs=6, width=4)
     card = model_folder.make_card(config, [{"am": ["x"]}], default_scales(), ["AA"], seed=0)

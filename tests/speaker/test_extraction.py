@@ -10,7 +10,7 @@ from conftest import make_set
 from speaker_models import SMALL, random_network, write_model
 from test_tdnn import speechbrain_twin
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.kaldi.ark import ArkTable, read_ark
 from speechkit.speaker import embedder, extraction
 from speechkit.speaker.features import LogMel

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from conftest import make_set, voice
 
-from speechkit.errors import DataError
+from speechkit.base.errors import DataError
 from speechkit.speaker import prosody
 
 
@@ -135,7 +135,7 @@ def test_a_foreign_table_is_refused(tmp_path):
 
 def test_real_speech_separates_men_and_women(real_data):
     """Median pitch of adult speakers: men below 165 Hz, women above, for nearly all."""
-    from speechkit import audio
+    from speechkit.base import audio
     from speechkit.kaldi import data
 
     corpus = real_data / "speechocean762"

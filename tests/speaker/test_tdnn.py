@@ -4,7 +4,7 @@ import pytest
 import torch
 from speaker_models import SMALL, random_network
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig, reflect, statistics
 
 

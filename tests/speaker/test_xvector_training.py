@@ -13,11 +13,11 @@ import soundfile
 from conftest import make_set, voice
 from safetensors.numpy import load_file
 
-from speechkit.audio import change_speed
-from speechkit.errors import UserError
+from speechkit.base.audio import change_speed
+from speechkit.base.errors import UserError
 from speechkit.kaldi.data import Utterance
 from speechkit.speaker.chunks import Chunks, Split, XVectorConfig, split
-from speechkit.speaker.training import network_config
+from speechkit.speaker.model_folder import network_config
 
 TINY = (
     "--channels", "16,16,16,16,32", "--embedding", 16, "--batch-size", 8, "--n-mels", 16,

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from speechkit.base.random_draws import rng
 from speechkit.training.batches import ResumableBatches
-from speechkit.training.seeds import rng
 
 
 def test_every_epoch_is_a_permutation():

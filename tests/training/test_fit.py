@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from speechkit import signals
-from speechkit.errors import UserError
+from speechkit.base import signals
+from speechkit.base.errors import UserError
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.fit import fit, out_of_memory
 from speechkit.training.loading import checked_loader

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.training.guard import MAX_BAD_BATCHES, Guard
 
 

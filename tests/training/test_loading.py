@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_fit import Samples, fresh, run_fit
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 
 
 class Lost(Samples):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from speechkit.errors import MissingDependency
+from speechkit.base.errors import MissingDependency
 from speechkit.training.tracking import Wandb
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 
 FILES = ("feat.params", "mdef", "means", "variances", "sendump", "transition_matrices")
 VARIANCE_FLOOR = 1e-4

@@ -14,7 +14,7 @@ from speechkit.acoustic.sphinx import files
 from speechkit.acoustic.sphinx.inventory import Inventory, read_inventory
 from speechkit.acoustic.sphinx.mfcc import SAMPLE_RATE, SHIFT, WINDOW, Mfcc, streams
 from speechkit.acoustic.sphinx.mixtures import TiedMixtures
-from speechkit.errors import UserError, require_choice
+from speechkit.base.errors import UserError, require_choice
 
 STREAMS = 3
 POSTERIORS = ("ci", "cd")

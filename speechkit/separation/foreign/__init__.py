@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.separation.foreign import asteroid, speechbrain
 from speechkit.separation.foreign.checks import ACCEPTED, Loaded
 

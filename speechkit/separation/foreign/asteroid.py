@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.separation.conv_tasnet import ConvTasNetConfig
 from speechkit.separation.foreign.checks import (
     ACCEPTED,

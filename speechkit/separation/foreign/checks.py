@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from speechkit.errors import UserError
+from speechkit.base.errors import UserError
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.training.weights import read_checkpoint, require_fit
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from speechkit import hyperpyyaml
-from speechkit.errors import UserError
+from speechkit.base import hyperpyyaml
+from speechkit.base.errors import UserError
 from speechkit.separation.conv_tasnet import ConvTasNetConfig
 from speechkit.separation.foreign.checks import (
     ACCEPTED,

@@ -1,0 +1,1 @@
+"""When each phone is said: Viterbi alignment over a graph of readings."""

@@ -1,0 +1,168 @@
+"""Free phone decoding: which phones a recording has, without knowing its text.
+
+A loop of all labels of the training alignment: each passes left to right through its three
+states, and after the last of one any label may begin. Staying and moving on inside a label
+costs nothing, as in alignment; the step from label a to label b is worth
+
+    lm_scale * log P(b | a) - insertion_penalty
+
+with P a bigram of the labels (silences and noises among them) of the training alignment.
+Labels that never occur there are left out: dividing what a network says of their states by
+priors of nearly nothing would make them likely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from speechkit.acoustic.align import viterbi
+from speechkit.labels.phones import NOISE, SILENCE, kaldi_name
+
+STATES = 3  # of a label
+# Chosen on training speakers of speechocean762 that the decoding network had not seen.
+LM_SCALE, INSERTION_PENALTY = 4.0, 2.0
+_SMOOTH = 10.0  # pairs by the share of the second label alone, for each first one
+
+
+def label_starts(states: np.ndarray) -> np.ndarray:
+    """Frames at which a label begins, in plain states ``[T]`` (-1: not known)."""
+    before = np.concatenate([[-1], states[:-1]])
+    return np.flatnonzero((states >= 0) & (states % STATES == 0) & (states != before))
+
+
+def bigram_counts(states: np.ndarray, labels: int) -> np.ndarray:
+    """How often label b follows label a ``[labels, labels]``, in plain states ``[T]``.
+
+    Args:
+        states: of utterances one after another, with a -1 between any two; what a -1 parts
+            is no pair.
+        labels: how many there are.
+    """
+    states = np.asarray(states, np.int64)
+    starts = label_starts(states)
+    gaps = np.cumsum(states < 0)[starts]
+    joined = gaps[1:] == gaps[:-1]
+    pairs = labels * (states[starts[:-1]] // STATES) + states[starts[1:]] // STATES
+    return np.bincount(pairs[joined], minlength=labels**2).reshape(labels, labels)
+
+
+def log_bigram(counts: np.ndarray) -> np.ndarray:
+    """log P(b | a) from counts ``[L, L]``, each row mixed with the share of b alone.
+
+    Labels without any count are impossible (minus infinity), of no counts at all none is.
+    """
+    seen = (counts.sum(0) + counts.sum(1) > 0) | (counts.sum() == 0)
+    alone = np.where(seen, counts.sum(0) + 1, 0) / (counts.sum() + seen.sum())
+    mixed = (counts + _SMOOTH * alone) / (counts.sum(1, keepdims=True) + _SMOOTH)
+    with np.errstate(divide="ignore"):
+        return np.log(mixed)
+
+
+class PhoneLoop:
+    """The decoder.
+
+    Args:
+        labels: of the acoustic model.
+        bigram: log P(b | a) ``[L, L]``; labels that are minus infinity do not take part.
+        lm_scale: weight of the bigram.
+        insertion_penalty: of each label, in nats.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        bigram: np.ndarray,
+        lm_scale: float = LM_SCALE,
+        insertion_penalty: float = INSERTION_PENALTY,
+    ) -> None:
+        used = np.flatnonzero(np.isfinite(bigram).any(0))
+        self.names = [kaldi_name(labels[number]) for number in used.tolist()]
+        steps = lm_scale * bigram[np.ix_(used, used)] - insertion_penalty
+        self._table = _loop(steps, used)
+
+    def decode(self, scores: np.ndarray) -> list[str]:
+        """The likeliest phones (pure, without silences and noises) of state scores ``[T, S]``.
+
+        Fewer frames than a label has states hold none.
+        """
+        path = viterbi.best_path(self._table, scores)
+        if path is None:
+            return []
+        said = [self.names[state // STATES] for state in path[label_starts(path)]]
+        return [name for name in said if name not in (SILENCE, NOISE)]
+
+
+def _loop(steps: np.ndarray, used: np.ndarray) -> viterbi.Table:
+    """The states of the labels ``used``, of which any may follow any at ``steps`` [from, to]."""
+    labels = len(steps)
+    states = labels * STATES
+    first = STATES * np.arange(labels)
+    last = first + STATES - 1
+    before = np.full((labels + 1, states), states)
+    costs = np.zeros((labels + 1, states))
+    before[0] = np.arange(states)
+    for inner in range(1, STATES):
+        before[1, first + inner] = first + inner - 1
+    before[1:, first] = last[:, None]
+    costs[1:, first] = steps
+    columns = (STATES * used[:, None] + np.arange(STATES)).ravel()
+    node = np.repeat(np.arange(labels), STATES)
+    return viterbi.Table(columns, node, before, costs, first, last)
+
+
+@dataclass
+class PhoneErrors:
+    """Errors of decoded phones, summed over utterances."""
+
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    phones: int = 0
+
+    def add(self, reference: Sequence[str], decoded: Sequence[str]) -> None:
+        """Count the fewest errors that turn one sequence into the other."""
+        found = edits(reference, decoded)
+        self.merge(PhoneErrors(*found, len(reference)))
+
+    def merge(self, other: PhoneErrors) -> None:
+        """Add the errors of others."""
+        self.substitutions += other.substitutions
+        self.deletions += other.deletions
+        self.insertions += other.insertions
+        self.phones += other.phones
+
+    def measures(self) -> dict[str, float]:
+        """Errors as shares of the phones that there are (NaN without any)."""
+        phones = self.phones or float("nan")
+        errors = self.substitutions + self.deletions + self.insertions
+        return {
+            "phone_error_rate": errors / phones,
+            "phone_substitutions": self.substitutions / phones,
+            "phone_deletions": self.deletions / phones,
+            "phone_insertions": self.insertions / phones,
+        }
+
+
+def edits(reference: Sequence[str], other: Sequence[str]) -> tuple[int, int, int]:
+    """Substitutions, deletions and insertions of the shortest way from one to the other.
+
+    Of ways that are equally short, that with the most substitutions.
+    """
+    # A cell is (errors, deletions + insertions, deletions): compared in this order.
+    row = [(n, n, 0) for n in range(len(other) + 1)]
+    for known in reference:
+        diagonal, row[0] = row[0], (row[0][0] + 1, row[0][1] + 1, row[0][2] + 1)
+        for n, said in enumerate(other, 1):
+            above, left = row[n], row[n - 1]
+            wrong = known != said
+            best = min(
+                (diagonal[0] + wrong, diagonal[1], diagonal[2]),
+                (above[0] + 1, above[1] + 1, above[2] + 1),
+                (left[0] + 1, left[1] + 1, left[2]),
+            )
+            diagonal, row[n] = above, best
+    errors, moved, deleted = row[-1]
+    return errors - moved, deleted, moved - deleted

@@ -1,0 +1,1 @@
+"""Acoustic models of the CTC kind, from safetensors and transformers folders."""

@@ -1,0 +1,1 @@
+"""How a text is said: pronunciations, numbers and units in words, readings."""

@@ -1,0 +1,1 @@
+"""The TDNN acoustic model of train acoustic."""

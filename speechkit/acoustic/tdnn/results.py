@@ -1,0 +1,113 @@
+"""What ``train acoustic`` measures in the end: on held-out speakers and on held-out sets."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from speechkit.acoustic.align.phone_loop import PhoneErrors, PhoneLoop, bigram_counts, log_bigram
+from speechkit.acoustic.tdnn.data import Stream, build_streams
+from speechkit.acoustic.tdnn.fit import Data
+from speechkit.acoustic.tdnn.model import TdnnModel
+from speechkit.acoustic.tdnn.settings import AcousticConfig
+from speechkit.acoustic.tdnn.source import Source
+from speechkit.acoustic.tdnn.validation import Tally, groups
+from speechkit.base.log import logger
+
+Measured = tuple[Tensor, Tensor, Sequence[str]]  # features [T, M], targets [T], phones
+
+
+class Measuring:
+    """Measures of networks with the phones that they decode freely.
+
+    Args:
+        data: of the training; its phones make the bigram.
+        config: of the decoding.
+    """
+
+    def __init__(self, data: Data, config: AcousticConfig) -> None:
+        self.data, self.config = data, config
+
+    def folds(self, model: TdnnModel) -> dict[str, float]:
+        """The training speakers, each by the network that has not heard them."""
+        together, errors, each = Tally(self.data.speech), PhoneErrors(), {}
+        for fold in range(self.config.folds):
+            own, own_errors = Tally(self.data.speech), PhoneErrors()
+            found = (m for s in self.data.plain for m in _utterances(s, s.inside(fold)))
+            view = model.of(f"fold{fold}")
+            self._measure(view, found, self._loop(fold), own, own_errors)
+            measures = {**own.measures(), **own_errors.measures()}
+            each.update({f"fold{fold}_{key}": value for key, value in measures.items()})
+            together.merge(own)
+            errors.merge(own_errors)
+        if not self.config.folds:
+            return {}
+        measures = {**together.measures(), **errors.measures()}
+        return {**{f"held_out_{key}": value for key, value in measures.items()}, **each}
+
+    def set(self, model: TdnnModel, source: Source, jobs: int) -> dict[str, Any]:
+        """A set that was not trained on; who is a training speaker too is scored by the fold.
+
+        Raises:
+            UserError: its alignment does not fit it.
+        """
+        config, name = self.config, source.dataset.path.name
+        utterances = source.utterances({}, config.min_score)
+        stream = build_streams(utterances, config.features, (1.0,), config.network.reach, jobs)[0]
+        known = {u.source.speaker for u in utterances} & set(self.data.folds)
+        if known and not config.folds:
+            logger.warning(
+                f"{len(known)} speakers of the held-out set {name} are in the training, such as "
+                f"{min(known)}: its measures are too good."
+            )
+        own, errors, loop = Tally(self.data.speech), PhoneErrors(), self._loop(None)
+        by_speaker = defaultdict(list)
+        for number, utterance in enumerate(stream.utterances):
+            by_speaker[utterance.source.speaker].append(number)
+        for speaker, numbers in by_speaker.items():
+            self._measure(
+                model.for_speaker(speaker), _utterances(stream, numbers), loop, own, errors
+            )
+        return {
+            "utterances": len(utterances),
+            "speakers": len(by_speaker),
+            "training_speakers": len(known),
+            "phones": errors.phones,
+            **own.measures(),
+            **errors.measures(),
+        }
+
+    def _loop(self, without: int | None) -> PhoneLoop:
+        """A decoder whose bigram has not seen a fold."""
+        labels = self.data.labels
+        each = [
+            bigram_counts(stream.outside(without).numpy(), len(labels))
+            for stream in self.data.plain
+        ]
+        found = np.sum(each, axis=0)
+        config = self.config
+        return PhoneLoop(labels, log_bigram(found), config.lm_scale, config.insertion_penalty)
+
+    @staticmethod
+    def _measure(
+        view: TdnnModel,
+        utterances: Iterable[Measured],
+        loop: PhoneLoop,
+        into: Tally,
+        errors: PhoneErrors,
+    ) -> None:
+        for group in groups(utterances):
+            found = view.evidence_of([features.float() for features, _, _ in group])
+            for evidence, (_, targets, phones) in zip(found, group, strict=True):
+                into.add(view.state_log_posteriors(evidence), targets)
+                errors.add(phones, loop.decode(evidence.state_scores.numpy()))
+
+
+def _utterances(stream: Stream, numbers: Iterable[int]) -> Iterable[Measured]:
+    for number in numbers:
+        part = stream.parts[number]
+        yield stream.features[part], stream.targets[part], stream.utterances[number].phones

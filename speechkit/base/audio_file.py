@@ -1,0 +1,276 @@
+"""One audio file as it decodes: opened, its length known, read from start to end.
+
+libsndfile decodes. What it takes on trust is looked at first: headers that promise more than
+the file holds, streams whose length stayed open (:mod:`speechkit.base.audio_container`), and MP3,
+whose length it only estimates (:mod:`speechkit.base.mp3`).
+"""
+
+from __future__ import annotations
+
+import io
+import subprocess
+from bisect import bisect_right
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from speechkit.base import audio_container, decoder_warnings, mp3, names
+from speechkit.base.errors import AudioError
+from speechkit.base.log import note_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from soundfile import SoundFile
+
+# Names of files that libsndfile reads (headerless and sampler formats left out) ...
+SUFFIXES = (
+    ".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus",
+    ".mp3", ".mp2", ".mp1", ".mpga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
+    ".voc", ".sph", ".nist", ".sf", ".ircam", ".paf", ".pvf", ".avr", ".svx", ".8svx", ".wve",
+)  # fmt: skip
+# ... and of those that hold sound too, but that it does not read.
+UNREAD_SUFFIXES = (
+    ".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".3gpp", ".3g2", ".aac", ".webm", ".weba",
+    ".mka", ".mkv", ".avi", ".wma", ".wmv", ".asf", ".amr", ".awb", ".ac3", ".eac3", ".dts",
+    ".ape", ".wv", ".tta", ".mpc", ".ra", ".rm", ".flv", ".mpg", ".mpeg", ".spx", ".shn", ".gsm",
+    ".vox", ".dsf", ".dff", ".raw", ".pcm",
+)  # fmt: skip
+ACCEPTED = (
+    "Accepted: WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU, CAF, W64 and what else libsndfile "
+    "reads. Convert others, as with: ffmpeg -i FILE FILE.wav"
+)
+_SKIP = 1 << 16  # samples that are decoded at once to be dropped
+
+
+@dataclass(frozen=True)
+class Pipe:
+    """A shell command that writes audio to its stdout; reading it runs it.
+
+    Made only by the readers of ``wav.scp``, where pipes were allowed. A path that looks like a
+    command is a path.
+
+    Args:
+        command: without the ``|`` at its end.
+    """
+
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.command} |"
+
+
+Source = str | Path | Pipe
+
+
+class AudioFile(AbstractContextManager["AudioFile"]):
+    """An audio file that is open for reading.
+
+    Attributes:
+        rate: in Hz.
+        frames: samples per channel that it decodes to.
+        channels: number of channels.
+
+    Args:
+        source: a file, or a pipe, which is run.
+
+    Raises:
+        AudioError: missing, empty, not audio, or cut short.
+    """
+
+    def __init__(self, source: Source) -> None:
+        import soundfile
+
+        self.source, self._position = source, 0
+        with ExitStack() as stack:
+            self._quiet: Callable[[], AbstractContextManager[Any]] = nullcontext
+            raw = stack.enter_context(_open(source))
+            found, self._run_up = audio_container.repaired(raw, str(source)), 0
+            if found is None and (found := mp3.look(raw, str(source))) is not None:
+                # Frames borrow bits from those before them; after a jump the first are wrong.
+                self._quiet, self._run_up = partial(_heard, str(source)), mp3.RUN_UP
+            given: Any = raw if isinstance(source, Pipe) else str(source)
+            if found is not None:
+                given = _Joined(raw, found.pieces)
+            raw.seek(0)
+            try:
+                with self._quiet():
+                    self._file = stack.enter_context(_forward()(given))
+            except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
+                raise not_audio(source, error) from error
+            self.rate, self.channels = self._file.samplerate, self._file.channels
+            self.frames = self._file.frames
+            if found is not None and found.samples is not None:
+                self.frames = found.samples
+            self._open = stack.pop_all()
+
+    def __exit__(self, *_: object) -> None:
+        with self._quiet():
+            self._open.close()
+
+    def seek(self, first: int) -> None:
+        """Go to a sample; formats that cannot be sought are decoded up to it.
+
+        Raises:
+            AudioError: it cannot be decoded, or ends before.
+        """
+        import soundfile
+
+        try:
+            with self._quiet():
+                if soundfile.SoundFile.seekable(self._file):
+                    self._position = self._file.seek(max(0, first - self._run_up))
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise not_audio(self.source, error) from error
+        while self._position < first:
+            self.read(min(_SKIP, first - self._position))
+
+    def read(self, count: int) -> np.ndarray:
+        """The next samples.
+
+        Args:
+            count: how many; fewer come at the end.
+
+        Returns:
+            Float32 ``[n, channels]``.
+
+        Raises:
+            AudioError: it cannot be decoded, or fewer samples come than the file has.
+        """
+        import soundfile
+
+        count = min(count, self.frames - self._position)
+        try:
+            with self._quiet():
+                samples = self._file.read(count, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError) as error:
+            raise not_audio(self.source, error) from error
+        self._position += len(samples)
+        if len(samples) < count:
+            raise AudioError(
+                f"{self.source}: is cut short: {self._position} of {self.frames} samples can be "
+                "decoded.",
+                "Copy it again, or leave it out with --on-error skip.",
+                "cut",
+            )
+        return samples
+
+
+@lru_cache
+def _forward() -> type[SoundFile]:
+    """``soundfile.SoundFile`` that goes on where it is.
+
+    After each block the other jumps to the place that it has reached; MP3 and Opus then do not
+    decode to the same samples as in one piece.
+    """
+    import soundfile
+
+    class Forward(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return Forward
+
+
+def check_file(path: str | Path) -> None:
+    """Raise AudioError if there is no such file, or it is empty."""
+    path = Path(path)
+    try:
+        size = path.stat().st_size
+    except ValueError as error:  # a NUL byte in the name
+        raise AudioError(f"{str(path)!r} cannot be the name of a file.", kind="missing") from error
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            reason, remedy = names.missing(path)
+            raise AudioError(f"{path}: {reason}.", remedy, "missing") from error
+        raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.") from error
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "a device or a pipe"
+        raise AudioError(f"{path}: is {what}, not an audio file.")
+    if size == 0:
+        raise AudioError(f"{path}: is empty (0 bytes).", "Copy it again.", "empty")
+
+
+def not_audio(source: Source, error: Exception) -> AudioError:
+    """The error for a file that libsndfile does not decode."""
+    reason = str(error).rpartition(": ")[2].rstrip(".") or "it is damaged"
+    return AudioError(f"{source}: cannot be decoded as audio ({reason}).", ACCEPTED)
+
+
+def _open(source: Source) -> BinaryIO:
+    if isinstance(source, Pipe):
+        return io.BytesIO(_run(source))
+    check_file(source)
+    try:
+        return Path(source).open("rb")
+    except OSError as error:
+        raise AudioError(f"{source}: {error.strerror}.") from error
+
+
+def _run(pipe: Pipe) -> bytes:
+    """Output of a Kaldi input pipe."""
+    done = subprocess.run(["/bin/sh", "-c", pipe.command], capture_output=True, check=False)
+    if done.returncode or not done.stdout:
+        last = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        raise AudioError(f"The pipe '{pipe.command.strip()}' failed ({done.returncode}): {last}")
+    return done.stdout
+
+
+class _Joined(io.RawIOBase):
+    """Parts of a file and bytes in memory, as one file.
+
+    Args:
+        raw: the file.
+        pieces: bytes, or (first, last) byte of a part of the file.
+    """
+
+    def __init__(self, raw: BinaryIO, pieces: Sequence[bytes | tuple[int, int]]) -> None:
+        super().__init__()
+        self._raw, self._pieces, self._at = raw, pieces, 0
+        lengths = [len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces]
+        self._starts = [0, *accumulate(lengths)]
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view, done = memoryview(buffer).cast("B"), 0
+        while done < len(view) and self._at < self._starts[-1]:
+            which = bisect_right(self._starts, self._at) - 1
+            piece, offset = self._pieces[which], self._at - self._starts[which]
+            count = min(len(view) - done, self._starts[which + 1] - self._at)
+            if isinstance(piece, bytes):
+                found = piece[offset : offset + count]
+            else:
+                self._raw.seek(piece[0] + offset)
+                found = self._raw.read(count)
+                if not found:
+                    break
+            view[done : done + len(found)] = found
+            done, self._at = done + len(found), self._at + len(found)
+        return done
+
+
+@contextmanager
+def _heard(name: str) -> Iterator[None]:
+    """Say once, in our words, that the MP3 decoder warned about a file."""
+    with decoder_warnings.quiet() as warned:
+        yield
+    if warned():
+        note_once(f"mp3-warning-{name}", f"{name}: parts of this MP3 are damaged.")

@@ -1,0 +1,120 @@
+"""A Dask cluster as an executor, and what is said when its scheduler or its workers are gone."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from typing import Any
+
+from speechkit.base import log
+from speechkit.base.errors import MissingDependency, UserError
+from speechkit.base.log import logger
+
+CONNECT_S = 5.0
+WORKERLESS_S = 120.0  # a cluster without workers is waited for so long
+
+
+class Cluster:
+    """A scheduler and its workers.
+
+    Args:
+        address: HOST:PORT of the scheduler.
+        client: Dask's, connected to it.
+
+    Raises:
+        UserError: it has no workers.
+    """
+
+    def __init__(self, address: str, client: Any) -> None:
+        self.address, self._client = address, client
+        self._deserted: float | None = None
+        self.workers = self._threads()
+        if not self.workers:
+            raise UserError(
+                f"The Dask scheduler at {address} has no workers.",
+                f"Start some with `dask worker tcp://{address}`.",
+            )
+
+    def executor(self) -> Executor:
+        """Of ``concurrent.futures``; results come as they are, notes with them."""
+        self._client.run(log.collect_notes)
+        executor: Executor = self._client.get_executor(pure=False)
+        return executor
+
+    def look(self) -> None:
+        """See whether there is still somebody to wait for.
+
+        Raises:
+            UserError: the scheduler does not answer, or all workers have been gone for
+                ``WORKERLESS_S``.
+        """
+        try:
+            reach(self.address)
+            threads = self._threads()
+        except (OSError, TimeoutError) as error:
+            raise UserError(
+                f"The Dask scheduler at {self.address} does not answer any more ({error}).",
+                "Start it again, with its workers; the same command then takes up what was "
+                "finished.",
+            ) from error
+        now = time.monotonic()
+        if threads:
+            self._deserted = None
+        elif self._deserted is None:
+            self._deserted = now
+            logger.warning(
+                f"No worker is left at the Dask scheduler {self.address}: waiting "
+                f"{WORKERLESS_S:.0f} s for others (dask worker tcp://{self.address})."
+            )
+        elif now - self._deserted >= WORKERLESS_S:
+            raise UserError(
+                f"The Dask scheduler at {self.address} has had no workers for "
+                f"{WORKERLESS_S:.0f} s: all have died (out of memory?) or were stopped.",
+                f"Start some with `dask worker tcp://{self.address}`; the same command then takes "
+                "up what was finished.",
+            )
+
+    def _threads(self) -> int:
+        found = self._client.sync(self._client.scheduler.ncores, callback_timeout=CONNECT_S)
+        return sum(found.values())
+
+
+def reach(address: str) -> None:
+    """Raise OSError or ValueError where nobody listens at HOST:PORT.
+
+    Dask itself would try again and again for the whole time-out.
+    """
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Cluster]:
+    """The cluster of a scheduler at HOST:PORT.
+
+    Raises:
+        UserError: nobody answers there, or it has no workers.
+        MissingDependency: Dask's ``distributed`` is not installed.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise MissingDependency("distributed", "cluster") from error
+    # It logs tracebacks when a scheduler goes; what has happened is said here.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    try:
+        reach(address)
+        client = Client(f"tcp://{address}", timeout=10, set_as_default=False)
+    except (OSError, ValueError, OverflowError) as error:
+        raise UserError(
+            f"No Dask scheduler answers at '{address}' ({error}).",
+            "Start one with `dask scheduler` and give its address: --executor dask://HOST:PORT.",
+        ) from error
+    try:
+        yield Cluster(address, client)
+    finally:
+        client.close()

@@ -1,0 +1,204 @@
+"""Errors that are the user's to mend, as opposed to bugs in speechkit."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class UserError(Exception):
+    """A problem with the user's input; the command line prints it and exits with 2.
+
+    Args:
+        problem: what is wrong and where (one sentence, names the value that was given).
+        remedy: what is accepted or what to do about it.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __reduce__(self) -> tuple:  # keeps the remedy across process borders
+        return (type(self), (self.problem, self.remedy))
+
+    def __str__(self) -> str:
+        return f"{self.problem} {self.remedy}".strip()
+
+
+class AudioError(UserError):
+    """An audio file that cannot be used, with the reason.
+
+    Args:
+        problem: as for :class:`UserError`.
+        remedy: as for :class:`UserError`.
+        kind: ``missing``, ``empty``, ``cut``, ``nan``, ``outside`` or ``unreadable``.
+    """
+
+    def __init__(self, problem: str, remedy: str = "", kind: str = "unreadable") -> None:
+        super().__init__(problem, remedy)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple:
+        return (type(self), (self.problem, self.remedy, self.kind))
+
+
+class DataError(UserError):
+    """A data directory, ark or table that breaks its format."""
+
+
+class SharedError(UserError):
+    """What all items need cannot be had: none of them is to blame, and none can be done."""
+
+
+@contextmanager
+def needed_by_all() -> Iterator[None]:
+    """A UserError inside is one of what all items need (a model), not of the item at hand."""
+    try:
+        yield
+    except UserError as error:
+        raise SharedError(error.problem, error.remedy) from error
+
+
+class MissingDependency(UserError):
+    """An optional package that a feature needs.
+
+    Args:
+        package: its name.
+        extra: the extra of speechkit that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        from speechkit.base.distribution import install_command
+
+        super().__init__(
+            f"This needs the package '{package}', which is not installed.",
+            f"Install it with: {install_command(extra, package)}",
+        )
+        self.package, self.extra = package, extra
+
+    def __reduce__(self) -> tuple:
+        return (type(self), (self.package, self.extra))
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """' Did you mean ...?' for the nearest known name, or an empty string."""
+    match = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean '{match[0]}'?" if match else ""
+
+
+def require_choice(what: str, value: str, choices: Iterable[str]) -> None:
+    """Raise UserError unless ``value`` is one of ``choices``."""
+    options = list(choices)
+    if value not in options:
+        raise UserError(
+            f"{what} '{value}' is not known.{closest(value, options)}",
+            f"Accepted: {', '.join(options)}.",
+        )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, of the machine or of the GPU.
+
+    PyTorch's allocator of the CPU raises RuntimeError: it is the one case that only a text tells.
+    """
+    torch = sys.modules.get("torch")
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    if torch is not None and isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = "can't allocate memory" if isinstance(error, RuntimeError) else None
+    return isinstance(error, MemoryError) or (text is not None and text in str(error))
+
+
+_OF_ONE_FILE: tuple[int, ...] = (
+    *(errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+    *(errno.ENAMETOOLONG, errno.ELOOP),
+)
+_NOT_ANSWERING: tuple[int, ...] = (
+    *(errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.EREMOTEIO, errno.EBUSY),
+    *(errno.ETXTBSY, errno.ENOLCK, errno.ENOMEDIUM, errno.ETIMEDOUT, errno.ENOTCONN),
+    *(errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH),
+    *(errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED),
+)
+_MACHINE: tuple[tuple[tuple[int, ...], str, str], ...] = (
+    (
+        (errno.ENOSPC, errno.EDQUOT),
+        "The disk is full",
+        "Free some space and run the same command again.",
+    ),
+    (
+        (errno.EACCES, errno.EPERM, errno.EROFS),
+        "No permission",
+        "Ask for access to it, or choose a working directory of your own with -C DIR.",
+    ),
+    (
+        (errno.ENOENT, errno.ENOTDIR, errno.EISDIR),
+        "A file is not there, or not any more",
+        "If something moved or removed it meanwhile, put it back and run the same command again.",
+    ),
+    (
+        (errno.ENAMETOOLONG, errno.ELOOP),
+        "A path cannot be used",
+        "Give shorter names, or a path whose links do not go round in circles.",
+    ),
+    (
+        (errno.EFBIG,),
+        "A file became larger than is allowed here",
+        "Raise the limit (ulimit -f), or work on another file system with -C DIR.",
+    ),
+    (
+        (errno.EMFILE, errno.ENFILE),
+        "Too many files are open",
+        "Raise the limit (ulimit -n), or run fewer processes (-j 1).",
+    ),
+    (
+        (errno.EAGAIN,),
+        "The machine starts no more processes or threads",
+        "Raise the limit (ulimit -u), or run fewer processes (-j 1).",
+    ),
+    (
+        (errno.EPIPE,),
+        "What reads the output of this command has ended",
+        "Let it read all of it, or write into a file.",
+    ),
+    (
+        _NOT_ANSWERING,
+        "A disk, a share or another machine does not answer as it should",
+        "Look after it (`mount`, `dmesg`), then run the same command again.",
+    ),
+)
+
+
+def of_the_machine(error: BaseException) -> UserError | None:
+    """What memory, disks and limits did to a command, as a message; None: a bug of ours.
+
+    Decided by the type of the error and its number alone.
+    """
+    if is_out_of_memory(error):
+        return UserError(
+            "Memory ran out.",
+            "Run fewer processes (-j 1), take smaller batches or shorter audio, or a machine "
+            "that has more.",
+        )
+    if not isinstance(error, OSError):
+        return None
+    paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
+    ours = not paths or Path(paths[0]).is_relative_to(Path(__file__).parents[1])
+    if error.errno == errno.ENOENT and ours:
+        return None
+    where = f" ({', '.join(paths)})" if paths else ""
+    for numbers, problem, remedy in _MACHINE:
+        if error.errno in numbers:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            return UserError(f"{problem}{where}{'' if full else f': {error.strerror}'}.", remedy)
+    return None
+
+
+def is_of_one_file(error: BaseException) -> bool:
+    """Whether other files may be read though this one cannot."""
+    return isinstance(error, OSError) and error.errno in _OF_ONE_FILE

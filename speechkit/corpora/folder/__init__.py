@@ -1,0 +1,1 @@
+"""A folder of recordings, with transcripts, labels or scores beside them."""

@@ -1,0 +1,271 @@
+"""Anyone's own data: a folder with one subfolder per speaker, or a table of files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
+from speechkit.base.characters import is_header, read_lines, visible
+from speechkit.base.errors import UserError, closest, require_choice
+from speechkit.base.log import logger
+from speechkit.base.names import check_path, composed, missing
+from speechkit.corpora.common import (
+    Corpus,
+    CorpusSet,
+    Item,
+    Names,
+    find_audio,
+    full_path,
+    parse_gender,
+    read_gender,
+    require_folder,
+    subfolders,
+    utterance_id,
+)
+from speechkit.corpora.folder.labels import read_labels
+from speechkit.corpora.folder.raters import read_raters
+from speechkit.corpora.folder.scores import read_scores
+from speechkit.corpora.split import parse_split, split_speakers
+from speechkit.kaldi import label_case
+
+COLUMNS = ("path", "speaker", "text", "utt", "gender", "age")
+LAYOUT = (
+    "a folder with one subfolder of audio per speaker, or a table 'path<TAB>speaker[<TAB>text]'."
+)
+
+
+def read_corpus(
+    path: Path,
+    set_name: str = "train",
+    split: str = "",
+    seed: int = 0,
+    gender_file: Path | None = None,
+    scores: Path | None = None,
+    scales: str = "",
+    labels: Path | None = None,
+    raters: Path | None = None,
+    case: str = label_case.STOP,
+) -> Corpus:
+    """Read own data into one set, or into several with different speakers.
+
+    Args:
+        path: the folder or table.
+        set_name: name of the only set, where there is no split.
+        split: ``train=0.8,dev=0.1,test=0.1``, shares of the speakers.
+        seed: which speakers go where.
+        gender_file: table ``speaker<TAB>m|f``.
+        scores: scores of pronunciation: a folder of tables, one table, or one JSON file
+            (see :mod:`speechkit.corpora.folder.scores`).
+        scales: between which values they lie: a JSON file, or ``word=0:5,phone=0:2``.
+        labels: table of emotions (see :mod:`speechkit.corpora.folder.labels`).
+        raters: table of what each rater gave; without scores of utterances, their means are
+            these (see :mod:`speechkit.corpora.folder.raters`).
+        case: of emotions that differ in it only (see :func:`folder_labels.read_labels`).
+
+    Raises:
+        UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
+            that cannot be read or do not fit.
+    """
+    require_choice(label_case.FLAG, case, label_case.MODES)
+    path = full_path(path)
+    shares = parse_split(split) if split else {set_name: 1.0}
+    names = Names()
+    whole = read_table(path, names) if path.is_file() else read_folder(path, names)
+    if gender_file is not None:
+        whole.gender.update(_genders(gender_file, whole, names))
+    names.report()
+    params: dict[str, Any] = {"path": str(path)}
+    if split:
+        params.update(split=shares, seed=seed)
+    metadata = [p for p in (path, gender_file) if p is not None and p.is_file()]
+    metadata += _add_scores(whole, scores, raters, scales)
+    for what, given in (("scores", scores), ("raters", raters)):
+        if given is not None:
+            params[what] = str(full_path(given))
+    if scales:
+        params.update(scales=scales)
+    if labels is not None:
+        base = path if path.is_dir() else path.parent
+        whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread, case)
+        params.update(labels=str(full_path(labels)))
+        if case != label_case.STOP:
+            params.update(label_case=case)
+        if case == label_case.KEEP:
+            whole.files[label_case.FILE] = f"{case}\n"
+        metadata.append(full_path(labels))
+    return Corpus(
+        command="prepare folder",
+        params=params,
+        sets=split_speakers(whole, shares, seed),
+        metadata=metadata,
+    )
+
+
+def _add_scores(
+    whole: CorpusSet, scores: Path | None, raters: Path | None, scales: str
+) -> list[Path]:
+    """Read scores of pronunciation into a set; the files that were read."""
+    texts = {item.utterance: item.text for item in whole.items}
+    read: list[Path] = []
+    if scores is not None:
+        whole.scores, read = read_scores(full_path(scores), texts, scales)
+    if raters is not None:
+        whole.scores, whole.raters, more = read_raters(raters, texts, whole.scores, scales)
+        read += more
+    return read
+
+
+def read_folder(path: Path, names: Names) -> CorpusSet:
+    """One set of all audio below a folder; its subfolders are the speakers."""
+    path = require_folder(path, LAYOUT)
+    outside = [p for p in sorted(path.iterdir()) if p.is_file() and _is_audio(p)]
+    stray = [p.name for p in outside if _is_read(p)]
+    if stray:
+        raise UserError(
+            f"{path}: {len(stray)} audio files ({stray[0]}) lie outside the speakers' subfolders.",
+            "Move each into a subfolder with the speaker's name, or give a table "
+            "'path<TAB>speaker' instead of the folder.",
+        )
+    every = (*SUFFIXES, *UNREAD_SUFFIXES)
+    found = {folder.name: find_audio(folder, every) for folder in subfolders(path)}
+    unread = [file for files in found.values() for file in files if not _is_read(file)]
+    unread = [p for p in outside if not _is_read(p)] + unread
+    heard = {name for name, files in found.items() if any(map(_is_read, files))}
+    if not heard:
+        raise UserError(
+            f"No audio was found in {path}."
+            + (f" Recordings: {_not_read(unread)}" if unread else ""),
+            _CONVERT if unread else f"Expected: {LAYOUT} Audio ends in {', '.join(SUFFIXES)}.",
+        )
+    for name in sorted(set(found) - heard):
+        what = "no audio that can be read" if found[name] else "no audio"
+        logger.warning(f"{path / name}: {what} in this folder; no such speaker is made.")
+    if unread:
+        logger.warning(f"{path}: recordings left out: {_not_read(unread)} {_CONVERT}")
+    speakers = names.speakers(name for name, files in found.items() if files)
+    whole = CorpusSet("", [])
+    for name, speaker in speakers.items():
+        for file in found[name]:
+            read = _is_read(file)  # else its ending is kept: FILE.m4a may lie beside FILE.wav
+            inside = file.relative_to(path / name)
+            parts = [names.clean(p) for p in (inside.with_suffix("") if read else inside).parts]
+            item = Item(utterance_id(speaker, *parts), file, speaker)
+            (whole.items if read else whole.unread).append(item)
+    return whole
+
+
+_CONVERT = "Convert them, as with: ffmpeg -i FILE FILE.wav"
+
+
+def _not_read(files: Sequence[Path]) -> str:
+    """How many recordings of which formats are not read, and one of them."""
+    kinds = Counter(file.suffix.lower() for file in files)
+    some = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+    return f"{len(files)} in formats that are not read ({some}; {files[0].name})."
+
+
+def _is_audio(path: Path) -> bool:
+    ending = path.suffix.lower()
+    return (ending in SUFFIXES or ending in UNREAD_SUFFIXES) and not path.name.startswith(".")
+
+
+def _is_read(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def read_table(path: Path, names: Names) -> CorpusSet:
+    """One set of the files that a tab-separated table lists.
+
+    Without a header line its columns are path, speaker and, where present, text. With a
+    header line (it begins with ``path``, in any case) they are the named ones, in any order, out of
+    path, speaker, text, utt, gender, age. Relative paths are relative to the table.
+
+    Raises:
+        UserError: a line that does not fit, with its number.
+    """
+    if _is_audio(path):
+        raise UserError(f"{path} is one audio file.", f"Expected: {LAYOUT}")
+    rows = _rows(path)
+    if not rows:
+        raise UserError(f"{path} lists no audio.", f"Expected: {LAYOUT}")
+    speakers = names.speakers(sorted({row["speaker"] for _, row in rows}))
+    whole = CorpusSet("", [])
+    for number, row in rows:
+        speaker = speakers[row["speaker"]]
+        file = _file(path, number, row["path"])
+        utterance = names.clean(row.get("utt", "")) or utterance_id(speaker, names.clean(file.stem))
+        text = composed(visible(row.get("text", "")))
+        whole.items.append(Item(utterance, file, speaker, text))
+        where = f"{path}:{number}"
+        if row.get("gender"):
+            _once(whole.gender, speaker, parse_gender(row["gender"], where), where)
+        if row.get("age"):
+            if not row["age"].isdigit():
+                raise UserError(f"{where}: the age '{row['age']}' is not a whole number of years.")
+            _once(whole.age, speaker, row["age"], where)
+    return whole
+
+
+def _file(table: Path, number: int, given: str) -> Path:
+    if problem := check_path(given):
+        raise UserError(f"{table}:{number}: the path cannot be: {problem}.")
+    # os.path.join, as for an absolute path it drops the folder in front
+    file = full_path(Path(os.path.join(table.parent, given)))  # noqa: PTH118
+    if "\\" in given and not file.exists():
+        reason, remedy = missing(given)
+        raise UserError(f"{table}:{number}: {given}: {reason}.", remedy)
+    return file
+
+
+def _once(table: dict[str, str], speaker: str, value: str, where: str) -> None:
+    if table.setdefault(speaker, value) != value:
+        raise UserError(f"{where}: '{speaker}' is '{value}' here, but '{table[speaker]}' above.")
+
+
+def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """Line number and named columns of every line that is not empty."""
+    columns: tuple[str, ...] = COLUMNS[:3]
+    rows = []
+    for number, line in enumerate(read_lines(path), 1):
+        fields = [value.strip() for value in line.split("\t")]
+        if number == 1 and is_header(fields, COLUMNS[:1]):
+            columns = _header(path, [name.lower() for name in fields])
+        elif line.strip():
+            row = dict(zip(columns, fields, strict=False))
+            if len(fields) > len(columns) or not row["path"] or not row.get("speaker"):
+                raise UserError(
+                    f"{path}:{number}: expected '{'<TAB>'.join(columns)}', found '{line[:200]}'.",
+                    "Separate the columns with tabs; path and speaker may not be empty.",
+                )
+            rows.append((number, row))
+    return rows
+
+
+def _header(path: Path, fields: list[str]) -> tuple[str, ...]:
+    for name in fields:
+        if name not in COLUMNS or fields.count(name) > 1:
+            raise UserError(
+                f"{path}:1: the column '{name}' is not known or comes twice."
+                f"{closest(name, COLUMNS)}",
+                f"Accepted: {', '.join(COLUMNS)}.",
+            )
+    if "speaker" not in fields:
+        raise UserError(f"{path}:1: there is no column 'speaker'.", f"Expected: {LAYOUT}")
+    return tuple(fields)
+
+
+def _genders(path: Path, whole: CorpusSet, names: Names) -> dict[str, str]:
+    """Speaker id -> gender from a file, for the speakers of the set."""
+    given = {names.clean(name): value for name, value in read_gender(full_path(path)).items()}
+    speakers = {item.speaker for item in whole.items}
+    for what, some in (
+        (f"speakers of {path} have no audio", set(given) - speakers),
+        (f"speakers are not in {path}; their gender is unknown", speakers - set(given)),
+    ):
+        if some:
+            logger.warning(f"{len(some)} {what} ({', '.join(sorted(some)[:3])}).")
+    return given

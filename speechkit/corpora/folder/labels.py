@@ -1,0 +1,129 @@
+"""Labels of emotion for own data: a table of utterances or files and their labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from speechkit.base.characters import read_lines
+from speechkit.base.errors import UserError, closest
+from speechkit.base.log import logger
+from speechkit.base.names import composed
+from speechkit.corpora.common import Item, full_path
+from speechkit.kaldi import label_case
+
+KEYS = ("utt", "path")
+COLUMNS = ("emotion", "intensity", "statement")
+LAYOUT = (
+    "a table 'utt<TAB>emotion' or 'path<TAB>emotion', with or without that header line; with it, "
+    "columns 'intensity' and 'statement' may follow."
+)
+_NAMED = 3  # utterances named in a message
+
+
+def read_labels(
+    path: Path,
+    items: Sequence[Item],
+    base: Path,
+    unread: Sequence[Item] = (),
+    case: str = label_case.STOP,
+) -> tuple[list[Item], dict[str, dict[str, str]]]:
+    """Label tables of a set (``utt2emotion`` ...), and the utterances that have a label.
+
+    Utterances without a label are left out and counted.
+
+    Args:
+        path: the table.
+        items: utterances of the corpus.
+        base: folder that relative paths in the table are of, besides the table's own.
+        unread: recordings that are not read, whose labels are passed over.
+        case: ``stop`` at classes that differ in case only, write all in ``lower`` case, or
+            ``keep`` them.
+
+    Raises:
+        UserError: a line that does not fit, an unknown or twice labelled utterance, no labels.
+    """
+    path = full_path(path)
+    header, rows = _rows(path)
+    found: dict[str, dict[str, str]] = {name: {} for name in header[1:]}
+    by_name, passed = _names(items), _names(unread)
+    for number, cells in rows:
+        utterance = _find(cells[0], by_name, (path.parent, base))
+        if utterance is None and _find(cells[0], passed, (path.parent, base)):
+            continue
+        if utterance is None:
+            near = closest(cells[0], [item.utterance for item in items])
+            raise UserError(
+                f"{path}:{number}: there is no utterance '{cells[0]}'.{near}",
+                "The first column is an utterance id (as SPEAKER-FILE), or a path of a recording.",
+            )
+        if utterance in found["emotion"]:
+            raise UserError(f"{path}:{number}: '{utterance}' is labelled twice.")
+        for name, value in zip(header[1:], cells[1:], strict=True):
+            if value:
+                found[name][utterance] = value
+            elif name == "emotion":
+                raise UserError(f"{path}:{number}: '{cells[0]}' has no emotion.")
+    if case == label_case.LOWER:
+        found["emotion"] = {name: value.lower() for name, value in found["emotion"].items()}
+    elif case == label_case.STOP:
+        label_case.check(found["emotion"].values(), path, "")
+    kept = [item for item in items if item.utterance in found["emotion"]]
+    if not kept:
+        raise UserError(f"{path} labels no utterance.", f"Expected: {LAYOUT}")
+    if len(kept) < len(items):
+        without = [i.utterance for i in items if i.utterance not in found["emotion"]]
+        some = ", ".join(without[:_NAMED])
+        logger.warning(f"{len(without)} utterances have no label in {path}; left out: {some} ...")
+    return kept, {f"utt2{name}": table for name, table in found.items() if table}
+
+
+def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
+    """Names of the columns; line number and cells of every line that is not empty."""
+    if not path.is_file():
+        raise UserError(f"--labels {path} is not a file.", f"Expected: {LAYOUT}")
+    header: tuple[str, ...] = ("utt", "emotion")
+    rows: list[tuple[int, list[str]]] = []
+    for number, line in enumerate(read_lines(path), 1):
+        cells = [composed(" ".join(cell.split())) for cell in line.split("\t")]
+        if number == 1 and cells[0].lower() in KEYS:
+            header = _header(path, [name.lower() for name in cells])
+        elif line.strip():
+            if len(cells) != len(header) or not cells[0]:
+                raise UserError(
+                    f"{path}:{number}: expected '{'<TAB>'.join(header)}', found '{line[:200]}'.",
+                    "Separate the columns with tabs.",
+                )
+            rows.append((number, cells))
+    return header, rows
+
+
+def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
+    for name in cells[1:]:
+        if name not in COLUMNS or cells.count(name) > 1:
+            raise UserError(
+                f"{path}:1: the column '{name}' is not known or comes twice."
+                f"{closest(name, COLUMNS)}",
+                f"Expected: {LAYOUT}",
+            )
+    if "emotion" not in cells:
+        raise UserError(f"{path}:1: there is no column 'emotion'.", f"Expected: {LAYOUT}")
+    return tuple(cells)
+
+
+def _names(items: Sequence[Item]) -> dict[str, str]:
+    """Utterance id and absolute path of the audio -> utterance id."""
+    names = {composed(os.path.normpath(item.audio)): item.utterance for item in items}
+    return names | {item.utterance: item.utterance for item in items}
+
+
+def _find(name: str, known: Mapping[str, str], folders: Sequence[Path]) -> str | None:
+    if name in known:
+        return known[name]
+    for folder in folders:  # joining drops the folder in front of an absolute path
+        joined = os.path.join(folder, name)  # noqa: PTH118
+        found = known.get(composed(os.path.normpath(joined)))
+        if found is not None:
+            return found
+    return None

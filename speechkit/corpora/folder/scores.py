@@ -1,0 +1,150 @@
+"""Scores of own data: tables as in a set, or one JSON file in the format of speechocean762."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from speechkit.base.characters import read_lines
+from speechkit.base.errors import DataError, UserError
+from speechkit.base.log import logger
+from speechkit.corpora.scored import Problems, check_scores
+from speechkit.corpora.speechocean762_scores import read_json
+from speechkit.labels.score_tables import (
+    LEVELS,
+    SCALES_FILE,
+    Scales,
+    Scores,
+    examine_tables,
+    parse_scales,
+    read_scales,
+    table_name,
+)
+
+FORM = (
+    "a folder with "
+    + ", ".join(table_name(level) for level in LEVELS)
+    + " (any of them), one such table, or a JSON file in the format of speechocean762's scores.json"
+)
+
+
+def read_scores(
+    path: Path, texts: Mapping[str, str], scales: str = ""
+) -> tuple[Scores, list[Path]]:
+    """Read scores and compare them with the utterances that they are for.
+
+    Args:
+        path: a folder of tables (with ``score_scales.json``, if the scales are others than
+            speechocean762's), one table, or a JSON file.
+        texts: utterance -> transcript (empty where there is none), of the whole corpus.
+        scales: a JSON file with scales, or text as :func:`parse_scales_option` reads it.
+
+    Returns:
+        The scores, and the files that were read.
+
+    Raises:
+        UserError: nothing there, or any problem in it; all of them are listed.
+    """
+    problems = Problems()
+    tables = _tables(path)
+    files = list(tables.values()) or [path]
+    used, scales_file = given_scales(path, scales, problems)
+    if scales_file is not None:
+        files.append(scales_file)
+    if tables:
+        scores, faults = examine_tables(tables, used)
+        for name, line, message in faults:
+            problems.add(name, f"line {line}: {message}" if line else message)
+    else:
+        scores = read_json(path, texts, used, problems)
+    unknown = sorted(scores.names() - texts.keys())
+    if not scores.names() & texts.keys():
+        example = f" ('{unknown[0]}')" if unknown else ""
+        problems.add(
+            "ids",
+            f"no scored utterance{example} is one of the corpus ('{min(texts)}')",
+        )
+    elif unknown:
+        logger.warning(
+            f"{path}: {len(unknown)} scored utterances are not in the corpus and are left out "
+            f"({', '.join(unknown[:3])})."
+        )
+    scores = scores.part(texts)
+    if missing := len(texts) - len(scores.names()):
+        logger.warning(f"{path}: {missing} of {len(texts)} utterances have no scores.")
+    check_scores(scores, texts, (), problems)
+    remedy = "Mend these lines; see 'Scores' in the documentation of prepare."
+    problems.raise_if_any(path, scales_remedy(scores) or remedy)
+    return scores, files
+
+
+def scales_remedy(scores: Scores) -> str:
+    """What to do about scores outside their scales; empty if there are none."""
+    wider = scores.wider_scales()
+    return wider and (
+        "Mend these lines, or say between which values the scores lie, for example: "
+        f"--score-scales {wider}"
+    )
+
+
+def _tables(path: Path) -> dict[str, Path]:
+    """Tables by level; none for a JSON file."""
+    if path.is_dir():
+        paths = {level: path / table_name(level) for level in LEVELS}
+        if found := {level: file for level, file in paths.items() if file.is_file()}:
+            return found
+        raise UserError(f"{path} holds no table of scores.", f"Expected: {FORM}.")
+    if not path.is_file():
+        raise UserError(f"{path} does not exist.", f"Expected: {FORM}.")
+    if path.suffix.lower() == ".json":
+        return {}
+    columns = (read_lines(path) or [""])[0].lower().split("\t")
+    if "utt" not in columns:
+        raise UserError(f"{path}:1: there is no column 'utt'.", f"Expected: {FORM}.")
+    return {"phone" if "phone" in columns else "word" if "word" in columns else "utterance": path}
+
+
+def given_scales(path: Path, given: str, problems: Problems) -> tuple[Scales, Path | None]:
+    """The scales, and the file that they are from.
+
+    Args:
+        path: of the scores; a folder may hold ``score_scales.json``.
+        given: by ``--score-scales``; empty if not.
+        problems: takes what is wrong with the file.
+    """
+    file = Path(given).expanduser() if given else path / SCALES_FILE
+    if given and not file.is_file():
+        return parse_scales_option(given), None
+    if not file.is_file():
+        return read_scales(file)[0], None
+    scales, faults = read_scales(file)
+    for name, _, message in faults:
+        problems.add(name, message)
+    return scales, file
+
+
+def parse_scales_option(text: str) -> Scales:
+    """Scales from ``utterance=0:100,word.stress=0:1,phone=0:2``.
+
+    A level without a name sets all its scores; what is not named has the default.
+
+    Raises:
+        UserError: another form, or an unknown level or score.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for part in text.split(","):
+        key, _, ends = (value.strip() for value in part.partition("="))
+        level, _, name = key.partition(".")
+        if not ends or level not in LEVELS:
+            raise UserError(
+                f"--score-scales '{text}': '{part.strip()}' is not LEVEL=LOW:HIGH, and it is no "
+                "file.",
+                f"Levels: {', '.join(LEVELS)}. Example: utterance=0:100,word.stress=0:1",
+            )
+        names = [name] if name else LEVELS[level]
+        found.setdefault(level, {}).update({n: ends.split(":") for n in names})
+    try:
+        return parse_scales(json.loads(json.dumps(found)))
+    except DataError as error:
+        raise UserError(f"--score-scales '{text}': {error.problem}", error.remedy) from None

@@ -1,0 +1,1 @@
+"""What a set says of its utterances: phones, scores, raters, emotions, splits, mixtures."""

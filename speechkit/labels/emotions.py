@@ -1,0 +1,167 @@
+"""Sets with emotion labels: the classes, the clips, and reading them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from speechkit.base import audio
+from speechkit.base.errors import AudioError, DataError, UserError
+from speechkit.base.log import note_once
+from speechkit.kaldi import label_case
+from speechkit.kaldi.data import DataDir, Utterance, read_table
+from speechkit.kaldi.data import load as load_data
+from speechkit.workdir import WorkDir
+
+LABELS, INTENSITY, STATEMENT = label_case.LABELS, "utt2intensity", "utt2statement"
+RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+MAX_SECONDS = 30.0  # of a clip that has one label; the middle of a longer one is taken
+
+
+@dataclass(frozen=True)
+class EmotionSet:
+    """A set with one emotion label per utterance.
+
+    Args:
+        name: of the set.
+        data: its utterances.
+        labels: utterance -> class.
+        classes: in the order of all tables and of the model's outputs.
+        statements: utterance -> what is said, where ``utt2statement`` or ``text`` tells.
+        intensities: utterance -> intensity, where ``utt2intensity`` tells.
+    """
+
+    name: str
+    data: DataDir
+    labels: Mapping[str, str]
+    classes: tuple[str, ...]
+    statements: Mapping[str, str]
+    intensities: Mapping[str, str]
+
+    @cached_property
+    def by_id(self) -> dict[str, Utterance]:
+        """Utterance id -> utterance."""
+        return {u.id: u for u in self.data.utterances}
+
+    def utterances(self, ids: Iterable[str]) -> list[Utterance]:
+        """The utterances of some ids, in their order."""
+        return [self.by_id[name] for name in ids]
+
+    def targets(self, ids: Sequence[str]) -> np.ndarray:
+        """Index of the class of each id, int64 ``[N]``."""
+        index = {name: i for i, name in enumerate(self.classes)}
+        return np.array([index[self.labels[name]] for name in ids], np.int64)
+
+    def speaker(self, utterance: str) -> str:
+        """Speaker of an utterance id."""
+        return self.by_id[utterance].speaker
+
+    def files(self) -> list[Path]:
+        """Tables that a stage which reads this set depends on."""
+        labels = (self.data.path / name for name in (LABELS, INTENSITY, STATEMENT))
+        return [*self.data.files(), *(path for path in labels if path.is_file())]
+
+
+def load(workdir: WorkDir, name: str) -> EmotionSet:
+    """Read ``data/<name>`` with its labels.
+
+    Raises:
+        UserError: no such set, it has no labels, fewer than two classes, or classes that
+            differ in case only.
+    """
+    found = load_data(workdir.data(name), workdir.root)
+    labels = read_labels(found)
+    if not (found.path / label_case.FILE).is_file():
+        command = f"`speechkit validate --fix --set {found.path.name}` and "
+        label_case.check(labels.values(), found.path / LABELS, command)
+    classes = class_order(labels.values())
+    if len(classes) < 2:
+        raise UserError(
+            f"{found.path / LABELS} has one class only ('{classes[0]}').",
+            "Label the set with two classes or more.",
+        )
+    statements = _optional(found, STATEMENT) or dict(found.text)
+    return EmotionSet(name, found, labels, classes, statements, _optional(found, INTENSITY))
+
+
+def read_labels(dataset: DataDir) -> dict[str, str]:
+    """Utterance -> class of every utterance of a set, in the set's order.
+
+    Raises:
+        UserError: the set has no ``utt2emotion``, or it lacks utterances.
+    """
+    path = dataset.path / LABELS
+    if not path.is_file():
+        raise UserError(
+            f"{dataset.path} has no labels ({LABELS}).",
+            "Make a labelled set with `speechkit prepare ravdess PATH`, or with "
+            "`speechkit prepare folder PATH --labels TSV`.",
+        )
+    table = read_table(path)
+    missing = [u.id for u in dataset.utterances if u.id not in table]
+    if missing:
+        raise DataError(
+            f"{path} lacks {len(missing)} of {len(dataset.utterances)} utterances "
+            f"({', '.join(missing[:3])}).",
+            "Label them, or make the set again without them.",
+        )
+    return {u.id: table[u.id] for u in dataset.utterances}
+
+
+def class_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """The classes: in RAVDESS's order if all are of it, else sorted by name."""
+    found = set(labels)
+    return tuple(c for c in RAVDESS if c in found) if found <= set(RAVDESS) else (*sorted(found),)
+
+
+def class_counts(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int]:
+    """Class -> number of labels, zeros included."""
+    count = Counter(labels)
+    return {name: count[name] for name in classes}
+
+
+def _optional(dataset: DataDir, name: str) -> dict[str, str]:
+    path = dataset.path / name
+    return read_table(path) if path.is_file() else {}
+
+
+def read_clip(
+    utterance: Utterance, sample_rate: int | None, max_seconds: float = MAX_SECONDS
+) -> np.ndarray:
+    """Mono float32 samples ``[T]`` of a clip that has one label.
+
+    Only the middle of a clip longer than ``max_seconds`` is read, which is said once.
+
+    Args:
+        utterance: the clip.
+        sample_rate: to resample to, in Hz; None keeps the file's own.
+        max_seconds: most seconds.
+
+    Raises:
+        AudioError: the file cannot be read, or all its samples are the same (silence).
+    """
+    start, end = utterance.start, utterance.end
+    if not isinstance(utterance.wav, audio.Pipe):
+        last = audio.info(utterance.wav).seconds if end is None else end
+        if last - start > max_seconds:
+            note_once(
+                "long-clip",
+                f"Of clips longer than {max_seconds:g} s only the middle is taken (first seen: "
+                f"{utterance.id}, {last - start:.0f} s). A label for a part of a long recording "
+                "belongs in `segments`.",
+            )
+            middle = (start + last) / 2
+            start, end = middle - max_seconds / 2, middle + max_seconds / 2
+    samples, _ = audio.read(utterance.wav, sample_rate, start, end)
+    if not np.ptp(samples):
+        raise AudioError(
+            f"{utterance.wav}: is silent (all samples are {samples[0]:g}).",
+            "Remove the clip, or leave it out with --on-error skip.",
+            "empty",
+        )
+    return samples

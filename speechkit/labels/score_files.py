@@ -1,0 +1,155 @@
+"""Scores of pronunciation: what experts gave an utterance, its words and its phones.
+
+A set that was scored has up to three tab-separated tables with a header, beside its other
+tables, and a file that says between which values every score lies:
+
+- ``utterance_scores.tsv``: ``utt``, and any of accuracy, completeness, fluency, prosodic, total
+- ``word_scores.tsv``: ``utt``, ``index`` (from 0), ``word``, and any of accuracy, stress, total
+- ``phone_scores.tsv``: ``utt``, ``word`` (index of the word), ``index`` (in the utterance, from
+  0), ``phone`` (the canonical one, as given), and accuracy
+- ``score_scales.json``: ``{"utterance": {"accuracy": [0, 10], ...}, "word": ..., "phone": ...}``
+
+A corpus without some of them leaves the file or the column out; an empty cell was not scored.
+What each of several raters gave is in a further table (:mod:`speechkit.labels.raters`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from speechkit.base.errors import DataError
+from speechkit.base.text import write_tsv
+from speechkit.labels.score_tables import FIXED, SCALES_FILE, examine, table_name
+from speechkit.labels.scores import (
+    ASPECTS,
+    LEVELS,
+    PhoneScore,
+    Scores,
+    WordScores,
+    default_scales,
+    split_aspect,
+)
+
+__all__ = [
+    "ASPECTS",
+    "LEVELS",
+    "PhoneScore",
+    "Scores",
+    "WordScores",
+    "canonical_phones",
+    "default_scales",
+    "read_scores",
+    "score_files",
+    "scored_words",
+    "split_aspect",
+    "write_scores",
+]
+
+
+def score_files(folder: Path) -> list[Path]:
+    """The score files that a set has (inputs of a stage that reads the scores)."""
+    names = (*(table_name(level) for level in LEVELS), SCALES_FILE)
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+def read_scores(folder: Path) -> Scores:
+    """Read the scores of a set, ``data/<set>``.
+
+    Raises:
+        DataError: the set has none, or a line that breaks the format (the first is named,
+            with its file and number).
+    """
+    if not any((folder / table_name(level)).is_file() for level in LEVELS):
+        raise DataError(
+            f"{folder} has no scores: none of {', '.join(map(table_name, LEVELS))}.",
+            "Make the set with `speechkit prepare speechocean762`, or of own data with "
+            "`speechkit prepare folder PATH --scores SCORES`.",
+        )
+    scores, faults = examine(folder)
+    if faults:
+        name, line, message = faults[0]
+        more = f" ({len(faults) - 1} more problems)" if len(faults) > 1 else ""
+        raise DataError(
+            f"{folder / name}{f':{line}' if line else ''}: {message}{more}.",
+            "`speechkit validate` lists every problem of a set.",
+        )
+    return scores
+
+
+def canonical_phones(folder: Path) -> dict[str, list[list[str]]] | None:
+    """Utterance -> for each of its words the canonical phones, as given.
+
+    None if the set has no ``phone_scores.tsv``.
+
+    Raises:
+        DataError: as :func:`read_scores`.
+    """
+    if not (folder / table_name("phone")).is_file():
+        return None
+    found: dict[str, list[list[str]]] = {}
+    for utterance, phones in read_scores(folder).phones.items():
+        words: list[list[str]] = [[] for _ in range(phones[-1].word_index + 1)]
+        for phone in phones:
+            words[phone.word_index].append(phone.phone)
+        found[utterance] = words
+    return found
+
+
+def scored_words(folder: Path) -> dict[str, list[WordScores]]:
+    """Utterance -> its words with their scores; empty if the set has no ``word_scores.tsv``.
+
+    Raises:
+        DataError: as :func:`read_scores`.
+    """
+    return read_scores(folder).words if (folder / table_name("word")).is_file() else {}
+
+
+def write_scores(folder: Path, scores: Scores, also: Collection[str] = ()) -> None:
+    """Write the score files of a set: only the levels and names in which anything was scored.
+
+    Args:
+        folder: an existing folder.
+        scores: ``phones`` without accuracies are written too, as canonical phones.
+        also: aspects that other files of the set have scores of: their scales are written.
+    """
+    given = set(scores.aspects())
+    for level, names in LEVELS.items():
+        columns = [name for name in names if f"{level}_{name}" in given]
+        rows = list(_rows(scores, level, columns))
+        if rows and (columns or level == "phone"):
+            write_tsv(folder / table_name(level), (*FIXED[level], *columns), rows)
+    scales = {
+        level: {
+            name: list(scores.scales[level][name])
+            for name in names
+            if f"{level}_{name}" in given.union(also)
+        }
+        for level, names in LEVELS.items()
+    }
+    lines = (f' "{level}": {json.dumps(kept)}' for level, kept in scales.items() if kept)
+    text = ",\n".join(lines)
+    (folder / SCALES_FILE).write_text(f"{{\n{text}\n}}\n", encoding="utf-8")
+
+
+def _rows(scores: Scores, level: str, columns: list[str]) -> Iterator[list[str]]:
+    table: Mapping[str, Any] = getattr(scores, f"{level}s")
+    for utterance in sorted(table, key=str.encode):
+        if level == "utterance":
+            yield [utterance, *(number_text(table[utterance].get(name)) for name in columns)]
+            continue
+        for index, item in enumerate(table[utterance]):
+            if level == "word":
+                values = [number_text(item.scores.get(name)) for name in columns]
+                yield [utterance, str(index), item.word, *values]
+            else:
+                values = [number_text(item.accuracy) for _ in columns]
+                yield [utterance, str(item.word_index), str(index), item.phone, *values]
+
+
+def number_text(value: float | None) -> str:
+    """A score as it stands in a table: ``8``, ``7.5``; empty where there is none."""
+    return "" if value is None or math.isnan(value) else repr(float(value)).removesuffix(".0")

@@ -1,0 +1,234 @@
+"""Splits of a labelled set: who is trained on, who validates, who is tested.
+
+A split is made once and kept as ``data/<set>/splits/<name>.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from speechkit.base import files
+from speechkit.base.errors import DataError, UserError
+from speechkit.base.log import logger
+from speechkit.base.names import composed
+from speechkit.kaldi import identical
+from speechkit.labels import fold_draws
+from speechkit.labels.emotions import EmotionSet
+from speechkit.labels.folds import (
+    PARTS,
+    RANDOM_80_20,
+    SPEAKER_80_20,
+    SPEAKER_FOLDS,
+    STATEMENT,
+    Fold,
+    SplitSettings,
+)
+from speechkit.workdir import check_name
+from speechkit.workdir.manifest import changed, read_json
+
+
+@dataclass(frozen=True)
+class Split:
+    """All folds of a split.
+
+    Args:
+        name: of the file.
+        kind: one of ``KINDS``.
+        seed: of the draw.
+        leaks_speakers: speakers are both trained on and tested.
+        folds: at least one.
+        params: what else decided it (fold size, number of folds ...).
+        identical: groups of utterances with the same audio.
+    """
+
+    name: str
+    kind: str
+    seed: int
+    leaks_speakers: bool
+    folds: tuple[Fold, ...]
+    params: dict[str, Any] = field(default_factory=dict)
+    identical: tuple[tuple[str, ...], ...] = ()
+
+    def fold(self, number: int) -> Fold:
+        """A fold by number; UserError if there is no such one."""
+        if not 0 <= number < len(self.folds):
+            raise UserError(
+                f"The split '{self.name}' has no fold {number}.",
+                f"Accepted: 0 to {len(self.folds) - 1}.",
+            )
+        return self.folds[number]
+
+
+def make_split(
+    dataset: EmotionSet,
+    settings: SplitSettings,
+    name: str = "",
+    identical_audio: Iterable[tuple[str, ...]] = (),
+) -> Split:
+    """Draw a split; the same for the same set and settings.
+
+    Args:
+        dataset: the set.
+        settings: how.
+        name: of the split; by default its kind.
+        identical_audio: groups of utterances with the same audio, for the record.
+
+    Raises:
+        UserError: too few speakers, clips or sentences, or a class that a training part lacks.
+    """
+    fold_draws.check_classes(dataset)
+    if settings.kind == SPEAKER_FOLDS:
+        made = fold_draws.speaker_folds(dataset, settings)
+    elif settings.kind == SPEAKER_80_20:
+        made = fold_draws.speaker_parts(dataset, settings, PARTS)
+    elif settings.kind == RANDOM_80_20:
+        made = fold_draws.random_parts(dataset, settings, PARTS)
+    else:
+        made = fold_draws.statements(dataset, settings)
+    split = Split(
+        name or settings.kind,
+        settings.kind,
+        settings.seed,
+        settings.kind in (RANDOM_80_20, STATEMENT),
+        tuple(made),
+        settings.params(),
+        tuple(identical_audio),
+    )
+    check_fits(split, dataset)
+    return split
+
+
+def ensure_split(
+    dataset: EmotionSet,
+    settings: SplitSettings,
+    name: str = "",
+    *,
+    jobs: int = 1,
+    force: bool = False,
+) -> Split:
+    """The split of a name (by default its kind), made and recorded if it is not there.
+
+    Raises:
+        UserError: as :func:`make_split`; or it is there, but was made otherwise.
+    """
+    name = check_name("split", name or settings.kind)
+    path = path_of(dataset.data.path, name)
+    if path.is_file() and not force:
+        found = read_split(dataset.data.path, name)
+        asked = {"kind": settings.kind, "seed": settings.seed, **settings.params()}
+        there = {"kind": found.kind, "seed": found.seed, **found.params}
+        if differing := changed(there, asked):
+            raise UserError(
+                f"The split {path} was made with other parameters ({'; '.join(differing)}).",
+                "Replace it with --force, or write beside it with --split-name.",
+            )
+        check_fits(found, dataset)
+        return found
+    same = identical.groups(dataset.data.utterances, jobs, "compare audio")
+    split = make_split(dataset, settings, name, same)
+    write_split(dataset.data.path, split)
+    logger.info(f"{path}: {len(split.folds)} folds.")
+    return split
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """File of a split of a set."""
+    return folder / "splits" / f"{name}.json"
+
+
+def write_split(folder: Path, split: Split) -> None:
+    """Write ``<folder>/splits/<name>.json``, whole or not at all."""
+    path = path_of(folder, split.name)
+    files.make_dirs(path.parent)
+    with files.atomic_write(path) as file:
+        json.dump(asdict(split), file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def read_split(folder: Path, name: str) -> Split:
+    """Read ``<folder>/splits/<name>.json``.
+
+    Args:
+        folder: the set's.
+        name: of the split.
+
+    Raises:
+        UserError: it is not there, or not a split.
+    """
+    path = path_of(folder, check_name("split", name))
+    if not path.is_file():
+        found = sorted(p.stem for p in path.parent.glob("*.json"))
+        listed = f"Splits there: {', '.join(found)}." if found else "It has none yet."
+        raise UserError(
+            f"The set '{folder.name}' has no split '{name}'. {listed}",
+            f"Make one with: speechkit split-folds --set {folder.name} --split {SPEAKER_FOLDS}",
+        )
+    loaded = read_json(path)
+    try:
+        folds = tuple(
+            Fold(
+                **{
+                    part: tuple(composed(str(name)) for name in fold[part])
+                    for part in Fold.__dataclass_fields__
+                }
+            )
+            for fold in loaded["folds"]
+        )
+        if not folds:
+            raise ValueError("no folds")
+        return Split(
+            str(loaded["name"]),
+            str(loaded["kind"]),
+            int(loaded["seed"]),
+            bool(loaded["leaks_speakers"]),
+            folds,
+            dict(loaded["params"]),
+            tuple(tuple(composed(str(name)) for name in group) for group in loaded["identical"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path} is not a split ({type(error).__name__}: {error}).",
+            "Remove it and make it again with: speechkit split-folds",
+        ) from error
+
+
+def check_fits(split: Split, dataset: EmotionSet) -> None:
+    """Check that a split is of this set, and that each training part has every class.
+
+    Classes that a validation or test part lacks are named in a warning.
+
+    Raises:
+        UserError: an unknown utterance, parts that overlap or are empty, a class without
+            training clips.
+    """
+    remedy = "Make the split again with: speechkit split-folds --force"
+    for number, fold in enumerate(split.folds):
+        where = f"The split '{split.name}', fold {number}"
+        parts = {"train": fold.train, "valid": fold.valid, "test": fold.test}
+        every = [name for ids in parts.values() for name in ids]
+        unknown = set(every) - set(dataset.labels)
+        if unknown:
+            raise DataError(
+                f"{where}: {len(unknown)} utterances are not in the set '{dataset.name}' "
+                f"({min(unknown)}).",
+                remedy,
+            )
+        if len(every) > len(set(every)):
+            raise DataError(f"{where}: an utterance is in two parts.", remedy)
+        for part, ids in parts.items():
+            if not ids:
+                raise DataError(f"{where}: the part '{part}' is empty.", remedy)
+            heard = {dataset.labels[name] for name in ids}
+            lacking = [name for name in dataset.classes if name not in heard]
+            if lacking and part == "train":
+                raise UserError(
+                    f"{where}: no clip of the class '{lacking[0]}' is left to train on.",
+                    "Take another --split or --split-seed, larger training parts, or leave "
+                    "the class out of the labels.",
+                )
+            if lacking:
+                logger.warning(f"{where}: {part} has no clip of {', '.join(lacking)}.")

@@ -1,0 +1,82 @@
+"""A scorer with the acoustic models it needs, in one folder: where its parts are.
+
+    scorer/seedN/     config.yaml, model.safetensors
+    acoustic/NAME/    of `train acoustic`
+
+An experiment under ``exp/`` has its seeds only; its acoustic models lie under ``exp/`` too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from speechkit.base.errors import UserError, closest
+from speechkit.task.trained import refuse_path, seeds_in
+from speechkit.workdir import WorkDir
+
+SCORER, ACOUSTIC = "scorer", "acoustic"
+DEFAULT = "default"
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder holds a scorer with its acoustic models."""
+    return (folder / SCORER).is_dir()
+
+
+def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = None) -> Path:
+    """The folder of an experiment or of :func:`write`.
+
+    Args:
+        spec: a name under ``exp/<task>``, or a folder.
+        workdir: where names are looked up.
+        task: pronunciation or scoring.
+        shipped: the model that ``default``, or an empty name, stands for.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    if shipped is not None and spec in ("", DEFAULT):
+        if not is_bundle(shipped):
+            raise UserError(
+                f"This installation lacks the default model ({shipped}).",
+                "Install speechkit again, or name a model of your own with --model.",
+            )
+        return shipped
+    parent = workdir.root / "exp" / task
+    for folder in (parent / spec, Path(spec)):
+        if is_bundle(folder) or seeds_in(folder):
+            return folder
+    refuse_path(spec, f"Give the folder of a {task} model, or a name under exp/{task}.")
+    own = (p.name for p in parent.glob("[!.]*") if is_bundle(p) or seeds_in(p))
+    known = [*([DEFAULT] if shipped is not None else []), *sorted(own)]
+    there = f"Known here: {', '.join(known)}." if known else "There are none yet."
+    raise UserError(
+        f"There is no {task} model '{spec}': neither in {parent} nor as a folder."
+        f"{closest(spec, known)}",
+        f"{there} Train one with `speechkit train {task}`.",
+    )
+
+
+def acoustic_specs(features: Mapping[str, Any]) -> list[str]:
+    """The acoustic models that features are made with, each once."""
+    named = (*features.get("am", ()), features.get("align_with", ""))
+    return [spec for spec in dict.fromkeys(named) if spec]
+
+
+def acoustic_places(folder: Path, features: Mapping[str, Any]) -> dict[str, str] | None:
+    """Where the acoustic models that lie beside a scorer are; None where none do."""
+    if not is_bundle(folder):
+        return None
+    return {
+        spec: str(place)
+        for spec in acoustic_specs(features)
+        if (place := folder / ACOUSTIC / Path(spec).name).is_dir()
+    }
+
+
+def seed_folders(folder: Path) -> list[Path]:
+    """The seeds of a model, sorted."""
+    folder = folder / SCORER if is_bundle(folder) else folder
+    return [path for _, path in seeds_in(folder)]

@@ -1,0 +1,144 @@
+"""Scores of substituted and deleted phones without an alignment ("CTC-based GOP").
+
+For the canonical phone at position i the likelihood of the whole sequence is compared with
+that of the sequence in which the phone is replaced by each other phone, or left out (Cao et
+al., Interspeech 2024); :mod:`speechkit.phone_features.sequence_scores` has the mathematics.
+
+Models with a blank take CTC's likelihood. For the others (own design) a phone is one state,
+silence and noise may stand between any two phones, and a frame posterior counts with the
+power :data:`HMM_SCALE`, because neighbouring frames say nearly the same: at full weight one
+path would outweigh all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from speechkit.labels.phones import ARPABET, KALDI_ID, kaldi_name
+from speechkit.phone_features.gop import as_array, canonical_ids, label_ids
+from speechkit.phone_features.sequence_scores import SequenceScores, sequence_scores
+
+RATIO_CAP = 100.0
+"""Largest difference of log-likelihoods that a feature holds: surer than sure says no more."""
+
+HMM_SCALE = 0.15
+"""Power of the frame posteriors of a model without blank (chosen on training speakers)."""
+
+COLUMNS = ("own", "deletion", *(f"sub_{p}" for p in ARPABET), "log_occupancy")
+"""The 42 columns."""
+
+_FIRST = KALDI_ID[ARPABET[0]]
+
+
+def phone_emissions(
+    log_posteriors: object, labels: Sequence[str], blank: int | None = None
+) -> np.ndarray:
+    """Log probabilities ``[T, 40]``: column 0 no phone (blank, silence, noise), then ARPAbet.
+
+    Labels of one phone are summed in probability.
+    """
+    ids = label_ids(labels, blank)
+    columns = np.where(ids < _FIRST, 0, ids - _FIRST + 1)
+    probabilities = np.exp(as_array(log_posteriors))
+    sums = np.zeros((len(probabilities), 1 + len(ARPABET)))
+    for column in np.unique(columns):
+        sums[:, column] = probabilities[:, columns == column].sum(1)
+    return np.log(np.maximum(sums, np.finfo(float).tiny))
+
+
+def alternatives(
+    log_posteriors: object,
+    phones: Sequence[str],
+    labels: Sequence[str],
+    blank: int | None = None,
+    model: str = "",
+) -> tuple[SequenceScores, np.ndarray]:
+    """Scores of canonical phones, and which of ARPAbet the model has (``[39]``, bool).
+
+    Args:
+        log_posteriors: ``[T, C]``.
+        phones: canonical, with or without stress.
+        labels: the C labels.
+        blank: column of the blank; None takes the ``hmm`` topology and its scale.
+        model: its name, for messages.
+    """
+    sequence = canonical_ids(phones, labels, model) - _FIRST + 1
+    emissions = phone_emissions(log_posteriors, labels, blank)
+    if blank is None:
+        emissions *= HMM_SCALE
+    scores = sequence_scores(emissions, sequence, "hmm" if blank is None else "ctc")
+    names = {kaldi_name(label) for label in labels}
+    return scores, np.array([phone in names for phone in ARPABET])
+
+
+def ctc_features(
+    log_posteriors: object,
+    phones: Sequence[str],
+    labels: Sequence[str],
+    blank: int | None = None,
+    model: str = "",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features ``[P, 42]``, and for each phone log posterior and GOP ``[P]``.
+
+    The columns (:data:`COLUMNS`): log-likelihood of the canonical sequence per frame; its
+    advantage over the sequence without this phone; over the one with this phone replaced by
+    each of the 39 (0 for itself and for phones that the model lacks); log(0.1 + expected
+    frames in the phone). Without a blank (``hmm``) the advantages are divided by the expected
+    frames (at least one).
+
+    The log posterior is that of the canonical phone among all these alternatives, the GOP
+    its advantage over the best of them and itself, so at most 0; neither is divided.
+
+    Raises:
+        UserError: a phone that the model lacks, or too few frames.
+    """
+    scores, has = alternatives(log_posteriors, phones, labels, blank, model)
+    substitutions = np.where(has, scores.substitutions, -np.inf)
+    others = np.concatenate([scores.deletions[:, None], substitutions], axis=1)
+    advantage = np.minimum(scores.total - others, RATIO_CAP)
+    sequence = canonical_ids(phones, labels) - _FIRST + 1
+    advantage[np.arange(len(phones)), sequence] = 0.0  # itself, without the last digit's error
+    own = np.full((len(phones), 1), scores.total / len(as_array(log_posteriors)))
+    posterior = -np.logaddexp.reduce(-advantage, axis=1)
+    frames = scores.occupancy[:, None]
+    columns = advantage / np.maximum(frames, 1.0) if blank is None else advantage
+    lacking = np.concatenate([[False], ~has])
+    parts = [own, np.where(lacking, 0.0, columns), np.log(0.1 + frames)]
+    features = np.concatenate(parts, axis=1)
+    return features, posterior, np.minimum(advantage.min(axis=1), 0.0)
+
+
+def rivals(
+    log_posteriors: object,
+    phones: Sequence[str],
+    labels: Sequence[str],
+    blank: int | None = None,
+    missing: str = "-",
+) -> tuple[list[str], np.ndarray]:
+    """What else could stand in place of each canonical phone, and how much better it would fit.
+
+    Args:
+        log_posteriors: ``[T, C]``.
+        phones: the P canonical phones, with or without stress.
+        labels: the C labels.
+        blank: column of the blank, if the model has one.
+        missing: name of the deletion.
+
+    Returns:
+        Names of the 40 alternatives (the deletion, then ARPAbet), and by how many nats each
+        fits better than the canonical phone ``[P, 40]``; -inf for the phone itself, for what
+        the model lacks, and (without a blank) for its neighbours: a neighbour in its place
+        is that neighbour drawn out, which is the deletion.
+    """
+    scores, has = alternatives(log_posteriors, phones, labels, blank)
+    substitutions = np.where(has, scores.substitutions, -np.inf)
+    advantage = np.concatenate([scores.deletions[:, None], substitutions], axis=1) - scores.total
+    own = canonical_ids(phones, labels) - _FIRST + 1
+    advantage[np.arange(len(phones)), own] = -np.inf
+    if blank is None:
+        advantage /= HMM_SCALE  # each frame counted with that power only
+        places = np.arange(len(phones) - 1)
+        advantage[places, own[1:]] = advantage[places + 1, own[:-1]] = -np.inf
+    return [missing, *ARPABET], advantage

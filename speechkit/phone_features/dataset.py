@@ -1,0 +1,284 @@
+"""A scored set in memory: features of every phone, and the scores at each level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.kaldi import data
+from speechkit.kaldi.ark import finite
+from speechkit.labels.phones import ARPABET, pure
+from speechkit.labels.score_files import read_scores, score_files
+from speechkit.labels.scores import ASPECTS, Scores, split_aspect
+from speechkit.phone_features.gop_folder import CONFIG, GopFolder, Row, read_features
+from speechkit.workdir import WorkDir
+
+SCALE = 2.0
+"""Scores go from 0 to 2 in the models, whatever their own scale is (as in GOPT)."""
+
+PHONE_IDS = {phone: number for number, phone in enumerate(ARPABET, 1)}
+"""Phone -> id in the models; 0 is no phone."""
+
+
+@dataclass
+class ScoredSet:
+    """U utterances of N phones and W words.
+
+    Args:
+        name: of the set.
+        utterances: ids.
+        speakers: of each utterance.
+        features: float32 ``[N, D]``, of all phones in order.
+        phones: canonical, as given, of each row.
+        first: row of the first phone of each utterance, and N: int64 ``[U + 1]``.
+        words: word of each phone, counted over the whole set: int64 ``[N]``.
+        first_word: of each utterance, and W: int64 ``[U + 1]``.
+        texts: of the words.
+        labels: aspect -> float32 ``[N]``, ``[W]`` or ``[U]`` from 0 to 2; NaN: not scored.
+        scales: of the scores as given, as in ``Scores``.
+        features_of: ``features.json`` of the folders whose columns stand side by side.
+        skipped: utterance and reason of what was left out.
+    """
+
+    name: str
+    utterances: list[str] = field(default_factory=list)
+    speakers: list[str] = field(default_factory=list)
+    features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    phones: list[str] = field(default_factory=list)
+    first: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    words: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    first_word: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
+    texts: list[str] = field(default_factory=list)
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    scales: dict[str, Any] = field(default_factory=dict)
+    features_of: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def phone_ids(self) -> np.ndarray:
+        """Ids of the phones in the models, int64 ``[N]``."""
+        return phone_ids(self.phones)
+
+    def of_phones(self, aspect: str) -> np.ndarray:
+        """Labels of a phone or word aspect for every phone ``[N]``: a word's for each of its."""
+        values = self.labels[aspect]
+        return values if aspect.startswith("phone_") else values[self.words]
+
+
+def phone_ids(phones: Sequence[str]) -> np.ndarray:
+    """Ids in the models, int64.
+
+    Raises:
+        UserError: phones that are not ARPAbet.
+    """
+    found = [PHONE_IDS.get(pure(phone), 0) for phone in phones]
+    if 0 in found:
+        unknown = sorted({p for p, number in zip(phones, found, strict=True) if not number})
+        raise UserError(
+            f"Not in the inventory of the models: {', '.join(unknown)}.",
+            f"Phones are ARPAbet, with or without stress: {' '.join(ARPABET)}.",
+        )
+    return np.array(found, dtype=np.int64)
+
+
+def single(
+    features: np.ndarray, phones: Sequence[str], words: Sequence[int], aspects: Sequence[str]
+) -> ScoredSet:
+    """One text without scores.
+
+    Args:
+        features: ``[P, D]``.
+        phones: the P canonical phones.
+        words: index of the word of each phone, ascending from 0.
+        aspects: that will be predicted.
+    """
+    index = np.asarray(words, dtype=np.int64)
+    count = int(index[-1]) + 1
+    sizes = {"phone": len(phones), "word": count, "utterance": 1}
+    blank = {a: np.full(sizes[split_aspect(a)[0]], np.nan, np.float32) for a in aspects}
+    return ScoredSet(
+        "",
+        ["text"],
+        [""],
+        features,
+        list(phones),
+        np.array([0, len(phones)]),
+        index,
+        np.array([0, count]),
+        [""] * count,
+        blank,
+    )
+
+
+def gop_folders(work: WorkDir, set_name: str, names: Sequence[str]) -> list[Path]:
+    """``exp/gop/<set>[-name]`` for each name."""
+    made_by = f"speechkit extract-gop --set {set_name}"
+    return [
+        work.require(
+            work.exp("gop", set_name, name=name), f"{made_by} --name {name}" if name else made_by
+        )
+        for name in names
+    ]
+
+
+def input_files(work: WorkDir, set_name: str, names: Sequence[str]) -> list[Path]:
+    """Files that :func:`load` reads."""
+    folder = work.data(set_name)
+    found = [folder / "utt2spk", *score_files(folder)]
+    for gop in gop_folders(work, set_name, names):
+        found += [gop / CONFIG, gop / "gop.scp", gop / "gop.ark", gop / "rows.tsv"]
+    return found
+
+
+def load(work: WorkDir, set_name: str, names: Sequence[str]) -> ScoredSet:
+    """Read a set with its scores and features.
+
+    Args:
+        work: the working directory.
+        set_name: the set.
+        names: suffixes of its folders of features; their columns stand side by side.
+
+    Raises:
+        UserError: something is missing, nothing is left, or features and scores disagree on
+            the phones or words of utterances (all of them are listed).
+    """
+    folder = work.data(set_name)
+    speakers = data.read_table(folder / "utt2spk")
+    scores = read_scores(folder)
+    gops = [read_features(path, work.root) for path in gop_folders(work, set_name, names)]
+    found = ScoredSet(set_name, scales=scores.scales, features_of=[g.config for g in gops])
+    scored, faults = scores.names(), []
+    for name in speakers:
+        if name not in scored:
+            found.skipped.append((name, "no scores"))
+        elif not all(name in gop.rows for gop in gops):
+            found.skipped.append((name, "no features"))
+        elif fault := disagreement(name, scores, gops):
+            faults.append(fault)
+        else:
+            found.utterances.append(name)
+            found.speakers.append(speakers[name])
+    if faults:
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise UserError(
+            f"Features and scores of '{set_name}' disagree in {len(faults)} utterances:{listed}\n",
+            "Extract the features again from the phones of the scores: speechkit extract-gop",
+        )
+    _say_skipped(found, len(speakers))
+    _fill(found, scores, gops)
+    return found
+
+
+def _say_skipped(found: ScoredSet, of: int) -> None:
+    """Warn of utterances that are left out; UserError if none is left."""
+    if not found.utterances:
+        raise UserError(
+            f"No utterance of '{found.name}' has both scores and features.",
+            "Extract the features with: speechkit extract-gop",
+        )
+    if found.skipped:
+        logger.warning(
+            f"{found.name}: {len(found.skipped)} of {of} utterances are left out "
+            f"(without scores or features), {found.skipped[0][0]} first."
+        )
+
+
+def disagreement(name: str, scores: Scores, gops: Sequence[GopFolder]) -> str:
+    """What does not fit in an utterance; empty if everything does."""
+    rows = gops[0].rows[name]
+    for gop in gops[1:]:
+        other = gop.rows[name]
+        if [pure(row.phone) for row in rows] != [pure(row.phone) for row in other]:
+            return f"{name}: {len(rows)} phones in one folder of features, {_of(rows, other)}"
+    phones = scores.phones.get(name)
+    if phones is not None:
+        if len(phones) != len(rows):
+            return f"{name}: {len(rows)} phones have features, {len(phones)} have scores"
+        for row, phone in zip(rows, phones, strict=True):
+            if pure(row.phone) != pure(phone.phone) or row.word_index != phone.word_index:
+                return (
+                    f"{name}: phone {row.index} is {row.phone} of word {row.word_index} in the "
+                    f"features, {phone.phone} of word {phone.word_index} in the scores"
+                )
+    words = scores.words.get(name)
+    if words is not None and len(words) != rows[-1].word_index + 1:
+        return f"{name}: {rows[-1].word_index + 1} words have features, {len(words)} have scores"
+    return ""
+
+
+def _of(rows: Sequence[Row], other: Sequence[Row]) -> str:
+    if len(rows) != len(other):
+        return f"{len(other)} in another"
+    which = next((a, b) for a, b in zip(rows, other, strict=True) if pure(a.phone) != pure(b.phone))
+    return f"of which {which[0].index} is {which[0].phone}, in another {which[1].phone}"
+
+
+def _fill(found: ScoredSet, scores: Scores, gops: Sequence[GopFolder]) -> None:
+    """Features, phones, words and labels of the utterances."""
+    matrices, words, first, first_word = [], [], [0], [0]
+    for name in found.utterances:
+        rows = gops[0].rows[name]
+        matrices.append(_matrix(name, len(rows), gops))
+        found.phones += [row.phone for row in rows]
+        words.append(np.array([row.word_index for row in rows], np.int64) + first_word[-1])
+        first.append(first[-1] + len(rows))
+        of_scores = scores.words.get(name)
+        texts = {row.word_index: row.word for row in rows}
+        count = rows[-1].word_index + 1
+        found.texts += (
+            [word.word for word in of_scores]
+            if of_scores is not None
+            else [texts.get(index, "") for index in range(count)]
+        )
+        first_word.append(first_word[-1] + count)
+    found.features = np.concatenate(matrices)
+    found.words = np.concatenate(words)
+    found.first, found.first_word = np.array(first), np.array(first_word)
+    phone_ids(found.phones)
+    found.labels = {aspect: _labels(found, scores, aspect) for aspect in ASPECTS}
+
+
+def _matrix(name: str, count: int, gops: Sequence[GopFolder]) -> np.ndarray:
+    """Features of an utterance, all folders side by side, ``[P, D]``."""
+    parts = []
+    for gop in gops:
+        part = gop.table[name]
+        if part.shape != (count, len(gop.columns)):
+            raise UserError(
+                f"{gop.table.scp}: '{name}' has a matrix {part.shape}, expected "
+                f"({count}, {len(gop.columns)}).",
+                "Extract the features again with: speechkit extract-gop",
+            )
+        if not finite(part):
+            raise UserError(
+                f"{gop.table.scp}: features of '{name}' are not finite, or beyond 1e15."
+            )
+        parts.append(part)
+    return np.concatenate(parts, axis=1).astype(np.float32, copy=False)
+
+
+def _labels(found: ScoredSet, scores: Scores, aspect: str) -> np.ndarray:
+    """Labels of an aspect from 0 to 2, in the order of the set; NaN: not scored."""
+    level, key = split_aspect(aspect)
+    low, high = scores.scales[level][key]
+    values: list[float] = []
+    for u, name in enumerate(found.utterances):
+        if level == "utterance":
+            values.append(scores.utterances.get(name, {}).get(key, math.nan))
+            continue
+        starts = found.first if level == "phone" else found.first_word
+        count = int(starts[u + 1] - starts[u])
+        if level == "phone":
+            given = [phone.accuracy for phone in scores.phones.get(name, ())]
+        else:
+            given = [word.scores.get(key, math.nan) for word in scores.words.get(name, ())]
+        values += given or [math.nan] * count
+    scaled = (np.array(values, dtype=np.float64) - low) / (high - low) * SCALE
+    return scaled.astype(np.float32)

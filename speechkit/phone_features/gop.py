@@ -1,0 +1,181 @@
+"""Goodness of pronunciation of aligned phones, as Kaldi's ``compute-gop`` defines it.
+
+For a segment of frames and every pure phone k (Hu et al., Speech Communication 2015):
+
+    LPP(k) = mean over the frames of log P(k | frame)
+    LPR(k) = LPP(canonical) - LPP(k)
+    GOP    = LPP(canonical) - max over k of LPP(k)
+
+A row of features is the 42 LPP and the 42 LPR of :data:`~speechkit.labels.phones.KALDI_PHONES`
+in the order of their ids. Every canonical phone has its own row, also beside its equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speechkit.base.errors import UserError
+from speechkit.labels.phones import KALDI_ID, KALDI_PHONES, kaldi_name, pure
+
+if TYPE_CHECKING:
+    from speechkit.acoustic.base import AcousticModel, Evidence
+
+LOG_FLOOR = -100.0
+"""Least log posterior of a frame: a phone that underflows must not decide a mean alone."""
+
+COLUMNS = (*(f"lpp_{p}" for p in KALDI_PHONES), *(f"lpr_{p}" for p in KALDI_PHONES))
+"""The 84 columns."""
+
+
+def label_ids(labels: Sequence[str], blank: int | None = None) -> np.ndarray:
+    """Kaldi's id of each label's pure phone ``[C]``; 0 (``<eps>``) for the blank of a CTC model.
+
+    Args:
+        labels: of the acoustic model.
+        blank: column of the blank, if the model has one.
+    """
+    ids = np.array([KALDI_ID[kaldi_name(label)] for label in labels], dtype=np.int64)
+    if blank is not None:
+        ids[blank] = 0
+    return ids
+
+
+def phone_log_posteriors(
+    log_posteriors: Any, labels: Sequence[str], blank: int | None = None
+) -> np.ndarray:
+    """Log posteriors of Kaldi's pure phones ``[T, 42]``, float64.
+
+    The labels of one phone are summed in probability. The blank of a CTC model is no phone:
+    it is left out and the rest divided by its sum. A phone without a label has the constant
+    :data:`LOG_FLOOR`, in every row, so that its column says nothing.
+
+    Args:
+        log_posteriors: ``[T, C]``, array or tensor.
+        labels: the C labels.
+        blank: see :func:`label_ids`.
+    """
+    logs = as_array(log_posteriors)
+    ids = label_ids(labels, blank)
+    sums = np.zeros((len(logs), len(KALDI_PHONES)))
+    probabilities = np.exp(logs)
+    for number in np.unique(ids):
+        sums[:, number] = probabilities[:, ids == number].sum(1)
+    if blank is not None:
+        sums[:, 0] = 0
+        sums /= np.maximum(sums.sum(1, keepdims=True), np.finfo(float).tiny)
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(sums), LOG_FLOOR)
+
+
+def as_array(values: Any) -> np.ndarray:
+    """A tensor on any device, or an array, as float64."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    return np.asarray(values, dtype=np.float64)
+
+
+def segment_means(frames: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Mean of the rows start to end (not included) of ``[T, K]`` for each segment: ``[P, K]``."""
+    if not (np.all(starts >= 0) and np.all(starts < ends) and np.all(ends <= len(frames))):
+        raise ValueError("segments must hold at least one frame and lie inside the frames")
+    sums = np.concatenate([np.zeros((1, frames.shape[1])), np.cumsum(frames, axis=0)])
+    return (sums[ends] - sums[starts]) / (ends - starts)[:, None]
+
+
+def segment_features(
+    phone_logs: np.ndarray, starts: np.ndarray, ends: np.ndarray, ids: np.ndarray
+) -> np.ndarray:
+    """LPP and LPR ``[P, 84]`` of segments.
+
+    Args:
+        phone_logs: ``[T, 42]`` of :func:`phone_log_posteriors`.
+        starts: first frame of each segment ``[P]``.
+        ends: the frame after its last ``[P]``.
+        ids: Kaldi's id of each canonical phone ``[P]``.
+    """
+    lpp = segment_means(phone_logs, starts, ends)
+    own = np.take_along_axis(lpp, ids[:, None], axis=1)
+    # Cumulative sums cost the last digits; a constant column stays constant.
+    absent = np.all(phone_logs == LOG_FLOOR, axis=0)
+    lpp[:, absent] = LOG_FLOOR
+    return np.concatenate([lpp, np.where(absent, 0.0, own - lpp)], axis=1)
+
+
+def canonical_ids(phones: Sequence[str], labels: Sequence[str], model: str = "") -> np.ndarray:
+    """Kaldi's ids of canonical phones (with or without stress) ``[P]``.
+
+    Args:
+        phones: canonical phones.
+        labels: of the acoustic model, which must have each of them.
+        model: its name, for the message.
+
+    Raises:
+        UserError: a phone is not ARPAbet, or the model has no label for it.
+    """
+    known = {kaldi_name(label) for label in labels}
+    missing = sorted({pure(p) for p in phones} - known)
+    if missing:
+        raise UserError(
+            f"The acoustic model {model} has no phone {', '.join(missing)}.".replace("  ", " "),
+            f"It has: {' '.join(sorted(known, key=lambda p: KALDI_ID[p]))}.",
+        )
+    return np.array([KALDI_ID[pure(p)] for p in phones], dtype=np.int64)
+
+
+def gop_features(
+    evidence: Evidence, alignment: Any, labels: Sequence[str], blank: int | None = None
+) -> np.ndarray:
+    """Kaldi's 84 features of every aligned phone: ``[P, 84]`` float64, LPP then LPR.
+
+    Args:
+        evidence: of the recording.
+        alignment: with ``segments`` of ``phone``, ``start_frame`` and ``end_frame``.
+        labels: columns of the evidence's log posteriors.
+        blank: column of the blank of a CTC model, else None.
+
+    Raises:
+        UserError: the labels lack a canonical phone.
+    """
+    segments = alignment.segments
+    return segment_features(
+        phone_log_posteriors(evidence.log_posteriors, labels, blank),
+        np.array([s.start_frame for s in segments], dtype=np.int64),
+        np.array([s.end_frame for s in segments], dtype=np.int64),
+        canonical_ids([s.phone for s in segments], labels),
+    )
+
+
+def scalar_gop(features: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """LPP(canonical) and GOP, each ``[P]``, of rows ``[P, 84]`` with the canonical ids."""
+    lpp = features[:, : len(KALDI_PHONES)]
+    own = np.take_along_axis(lpp, ids[:, None], axis=1)[:, 0]
+    return own, own - lpp.max(axis=1)
+
+
+def segment_block(
+    model: AcousticModel,
+    evidence: Evidence,
+    phones: Sequence[str],
+    starts: np.ndarray,
+    ends: np.ndarray,
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """The 84 features ``[P, 84]`` of phones, and their log posterior and GOP, each ``[P]``.
+
+    Args:
+        model: that gave the evidence.
+        evidence: of the recording.
+        phones: the P canonical phones.
+        starts: first frame of each.
+        ends: the frame after its last.
+
+    Raises:
+        UserError: the model lacks a phone.
+    """
+    blank = model.blank if model.topology == "ctc" else None
+    ids = canonical_ids(phones, model.labels, model.name)
+    frames = phone_log_posteriors(evidence.log_posteriors, model.labels, blank)
+    block = segment_features(frames, starts, ends, ids)
+    return block, scalar_gop(block, ids)

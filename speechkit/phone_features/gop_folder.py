@@ -1,0 +1,222 @@
+"""The folder of phone features: what it holds, and how it is read.
+
+That is ``exp/gop/<set>`` of ``extract-gop``, or ``exp/deep/<set>`` of ``extract-deep``:
+
+- ``gop.{ark,scp}`` or ``deep.{ark,scp}``: per utterance one float32 matrix, a row a canonical
+  phone (or a frame, of ``extract-deep --level frame``)
+- ``rows.tsv``: what each row is (:class:`Row`)
+- ``features.json``: the columns, and everything needed to compute them of another recording
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from speechkit.base.errors import DataError, UserError
+from speechkit.base.names import composed
+from speechkit.base.schema import Object, Rate, check, read_json
+from speechkit.base.text import write_tsv
+from speechkit.kaldi.ark import ArkTable
+
+ROW_COLUMNS = (
+    "utt",
+    "index",
+    "word_index",
+    "word",
+    "phone",
+    "start",
+    "duration",
+    "log_posterior",
+    "gop",
+)
+CONFIG = "features.json"
+_MADE_BY = "speechkit extract-gop (or extract-deep)"
+
+
+class Block(msgspec.Struct):
+    """Columns that one model made."""
+
+    fingerprint: str
+    name: str = ""
+    am: str = ""
+    method: str = ""
+    first: int = 0
+    last: int = 0
+    layer: int | None = None
+
+
+class Features(msgspec.Struct):
+    """What ``features.json`` must be, also inside the card of a model that learned from them."""
+
+    am: list[str] = []
+    align_with: str = ""
+    method: str = ""
+    fingerprint: str = ""
+    prosody: bool = False
+    stp: bool = False
+    level: str = "phone"
+    layer: int = 0
+    frame_shift: float = 0.0
+    sample_rate: Rate = 16_000
+    blocks: list[Block] = []
+    columns: list[str] = []
+
+
+class StoredFeatures(Features, kw_only=True):
+    """The same of a folder of features."""
+
+    blocks: list[Block]
+    columns: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One canonical phone of an utterance.
+
+    Args:
+        index: in the utterance, from 0.
+        word_index: of its word.
+        word: as in the text ("" where not known).
+        phone: canonical, as given (``IY0``).
+        start: in seconds; NaN where the features were imported without times.
+        duration: in seconds; NaN as above.
+        log_posterior: of the canonical phone, from the first acoustic model (beside deep
+            features: from the one that aligned).
+        gop: scalar GOP of the same model; at most 0.
+    """
+
+    index: int
+    word_index: int
+    word: str
+    phone: str
+    start: float
+    duration: float
+    log_posterior: float
+    gop: float
+
+    def cells(self, utterance: str) -> list[str]:
+        """Its line in ``rows.tsv``."""
+        numbers = (self.start, self.duration, self.log_posterior, self.gop)
+        names = (str(self.index), str(self.word_index), self.word, self.phone)
+        return [utterance, *names, *(f"{value:.6g}" for value in numbers)]
+
+
+@dataclass(frozen=True)
+class GopFolder:
+    """Features of a set.
+
+    Args:
+        table: utterance -> float32 ``[P, D]``, read when asked for (``[T, D]`` of frames: see
+            :func:`speechkit.phone_features.phone_frames.read_phone_features`).
+        config: of ``features.json``.
+        rows: utterance -> its P rows.
+    """
+
+    table: ArkTable
+    config: dict[str, Any]
+    rows: dict[str, list[Row]]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the D columns."""
+        return tuple(self.config["columns"])
+
+
+def read_features(folder: Path, root: Path | None = None) -> GopFolder:
+    """Read ``exp/gop/<set>`` or ``exp/deep/<set>``.
+
+    Args:
+        folder: the folder.
+        root: the working directory; the archive is looked for beside its index anyway.
+
+    Raises:
+        UserError: it is not such a folder, or is damaged.
+    """
+    remedy = f"Make them with: {_MADE_BY}"
+    if not (folder / CONFIG).is_file():
+        raise UserError(f"{folder} holds no features of phones (it has no {CONFIG}).", remedy)
+    config = read_json(folder / CONFIG, Object, remedy)
+    check(config, StoredFeatures, str(folder / CONFIG), remedy)
+    index = f"{archive(config)}.scp"
+    table = ArkTable(folder / index, root)
+    rows = _read_rows(folder / "rows.tsv")
+    if rows.keys() != table.keys():
+        raise DataError(
+            f"{folder}: {index} and rows.tsv do not hold the same utterances.",
+            f"Make them again with: {_MADE_BY}",
+        )
+    return GopFolder(table, config, rows)
+
+
+def archive(config: Mapping[str, Any]) -> str:
+    """Name of the archive, without ending, of features with this configuration."""
+    return "deep" if config.get("method") == "deep" else "gop"
+
+
+def _read_rows(path: Path) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    try:
+        file = path.open(encoding="utf-8", newline="")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+    with file:
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        if tuple(next(reader, ())) != ROW_COLUMNS:
+            raise DataError(f"{path}: expected the columns {', '.join(ROW_COLUMNS)}.")
+        for number, cells in enumerate(reader, 2):
+            try:
+                utterance, index, word_index, word, phone, *values = cells
+                start, duration, log_posterior, gop = map(float, values)
+                row = Row(
+                    int(index), int(word_index), word, phone, start, duration, log_posterior, gop
+                )
+            except ValueError as error:
+                raise DataError(f"{path}:{number}: {error}.") from None
+            rows.setdefault(composed(utterance), []).append(row)
+    return rows
+
+
+def write_rows(path: Path, rows: Iterable[tuple[str, Sequence[Row]]]) -> None:
+    """Write ``rows.tsv`` of (utterance, its rows)."""
+    write_tsv(path, ROW_COLUMNS, [row.cells(utt) for utt, found in rows for row in found])
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write ``features.json``."""
+    text = json.dumps(dict(config), indent=1, ensure_ascii=False)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def require_features(
+    own: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]], where: str, remedy: str
+) -> None:
+    """Raise UserError unless given features are those that a model learned from.
+
+    Args:
+        own: ``features.json`` of what the model learned from, folder by folder.
+        given: of what it is to read.
+        where: what has the given ones, to begin the message with.
+        remedy: what to do about it.
+    """
+    prints = [[one.get("fingerprint") for one in side] for side in (own, given)]
+    if prints[0] == prints[1]:
+        return
+    made = " and ".join(map(_say, own))
+    raise UserError(
+        f"{where} has features of {' and '.join(map(_say, given)) or 'nothing'}, but the model "
+        f"learned from features of {made}.",
+        remedy,
+    )
+
+
+def _say(config: Mapping[str, Any]) -> str:
+    named = ", ".join(map(str, config.get("am", ()))) or "an unknown model"
+    print_ = str(config.get("fingerprint", ""))[:8]
+    return f"{named} ({config.get('method', 'imported')}, {print_ or 'no fingerprint'})"

@@ -1,0 +1,257 @@
+"""``extract-gop`` and ``extract-deep``: features of every canonical phone of a set."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from speechkit.acoustic.align.files import phone_lines
+from speechkit.acoustic.lexicon.readings import Policy, reading_rows
+from speechkit.acoustic.lexicon.set_words import Words, words_of_set
+from speechkit.acoustic.models import SPHINX, find_folder
+from speechkit.base import audio
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.kaldi import data
+from speechkit.labels import score_files as labels
+from speechkit.phone_features import gop_output
+from speechkit.phone_features.gop_output import Found
+from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline
+from speechkit.phone_features.settings import Extracted, FeatureSettings, Request
+from speechkit.training.devices import resolve_device
+from speechkit.workdir import Output, WorkDir
+from speechkit.workdir.parts import map_parts, split
+
+BATCH = 8  # utterances that a model hears at once
+PART = 32  # batches per part that a resumed run keeps
+Batch = list[tuple[data.Utterance, "Words | UserError"]]
+
+
+def extract(
+    workdir: WorkDir,
+    set_name: str,
+    settings: FeatureSettings | None = None,
+    *,
+    lexicon: Path | None = None,
+    guess: bool = True,
+    policy: Policy | None = None,
+    name: str = "",
+    device: str = "auto",
+    jobs: int = 1,
+    executor: str = "local",
+    on_error: str = "stop",
+    allow_pipes: bool = False,
+    force: bool = False,
+) -> Path:
+    """Write ``exp/gop/<set>/`` (``exp/deep/<set>/`` of deep features) and return it.
+
+    Args:
+        workdir: the working directory.
+        set_name: the set to read; its ``phone_scores.tsv`` says the canonical phones, else
+            they are looked up for the words of ``text``.
+        settings: what to compute; default: 84 columns of ``sphinx``.
+        lexicon: pronunciations that go before the built-in ones (Kaldi's lexicon.txt).
+        guess: let espeak-ng pronounce words that no lexicon has.
+        policy: for numbers and marks in texts.
+        name: suffix of the output folder.
+        device: auto, cpu or cuda.
+        jobs: processes.
+        executor: local or dask://HOST:PORT.
+        on_error: stop, or skip broken utterances.
+        allow_pipes: run shell commands in ``wav.scp``.
+        force: replace features of other settings.
+
+    Raises:
+        UserError: bad flags, a bad set, or a broken utterance (with ``on_error="stop"``).
+    """
+    settings = settings or FeatureSettings()
+    where = resolve_device(device).type
+    dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
+    kind = "deep" if settings.deep else "gop"
+    final = workdir.exp(kind, set_name, name=name)
+    params = {
+        "set": set_name,
+        **_parameters(settings),
+        "lexicon": str(lexicon) if lexicon else "",
+        "guess": guess,
+        **(policy.params() if policy else {}),
+    }
+    inputs = [
+        *dataset.files(),
+        *labels.score_files(dataset.path),
+        *([lexicon] if lexicon else []),
+        *_model_files(settings, workdir),
+    ]
+    with Output(
+        final,
+        f"extract-{kind}",
+        params,
+        inputs,
+        force=force,
+        audio=dataset.audio_files(),
+        resume=True,
+    ) as out:
+        if out.up_to_date:
+            return final
+        started = time.monotonic()
+        pipeline = load_pipeline(settings, workdir.root.resolve(), where)
+        _warn_of_seen(pipeline, dataset)
+        words = words_of_set(dataset, lexicon, guess, policy)
+        items = [(utterance, words[utterance.id]) for utterance in dataset.utterances]
+        batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
+        run = partial(
+            _extract_batch,
+            settings=settings,
+            root=workdir.root.resolve(),
+            device=where,
+            on_error=on_error,
+        )
+        label = f"{kind} {set_name}"
+        found, fresh = _run(out, batches, run, kind, jobs=jobs, executor=executor, label=label)
+        gop_output.write(out, workdir, pipeline.config(), found)
+        gop_output.write_phone_map(out.path, pipeline)
+        gop_output.summarise(out, dataset.path, len(pipeline.columns), found)
+        _say_speed(out, fresh, time.monotonic() - started)
+    return final
+
+
+def _parameters(settings: FeatureSettings) -> dict[str, Any]:
+    """What decides the features, for the manifest; what older folders lack only where it is set."""
+    kept = ("am", "method", "align_with", "prosody")
+    params: dict[str, Any] = {name: getattr(settings, name) for name in kept}
+    params["am"] = list(settings.am)
+    if settings.deep:
+        params.update(layer=settings.layer, level=settings.level)
+    return {**params, "stp": True} if settings.stp else params
+
+
+def _warn_of_seen(pipeline: FeaturePipeline, dataset: data.DataDir) -> None:
+    """Hidden features come from one network, also those of speakers whom it was trained on."""
+    seen = pipeline.models[0].seen if pipeline.settings.deep else ()
+    speakers = {utterance.speaker for utterance in dataset.utterances}.intersection(seen)
+    if speakers:
+        logger.warning(
+            f"The network 'full' of {pipeline.models[0].name} was trained on {len(speakers)} "
+            "speakers of the set: their features look better than those of new speakers."
+        )
+
+
+def _model_files(settings: FeatureSettings, workdir: WorkDir) -> list[Path]:
+    """Cards and weights of models in folders: the features are made again when they change."""
+    files: list[Path] = []
+    for spec in dict.fromkeys((*settings.am, settings.align_with)):
+        if spec and spec != SPHINX and ":" not in spec:
+            folder = find_folder(spec, workdir)
+            kept = (".safetensors", ".yaml", ".json", ".bin", ".txt")
+            files += sorted(p for p in folder.iterdir() if p.suffix in kept and p.is_file())
+        elif spec.startswith("posteriors:"):
+            files += [p for p in _posterior_files(spec) if p.is_file()]
+    return files
+
+
+def _posterior_files(spec: str) -> list[Path]:
+    parts = spec.partition(":")[2].split(",")
+    return [Path(part.partition("=")[2] or part) for part in parts]
+
+
+def _extract_batch(
+    batch: Batch, settings: FeatureSettings, root: Path, device: str, on_error: str
+) -> Found:
+    """Features of a batch of utterances."""
+    pipeline = load_pipeline(settings, root, device)
+    found, requests = Found.empty(), []
+    failed: dict[str, UserError] = {}
+    words_of = {utterance.id: words for utterance, words in batch}
+    for utterance, words in batch:
+        try:
+            requests.append(_request(utterance, words, pipeline))
+        except UserError as error:
+            failed[utterance.id] = error
+    for request, outcome in zip(requests, pipeline.extract_many(requests), strict=True):
+        if isinstance(outcome, UserError):
+            failed[request.utterance] = outcome
+        elif not np.isfinite(outcome.features).all():
+            failed[request.utterance] = UserError("A model gives features that are not finite.")
+        else:
+            words = words_of[request.utterance]
+            assert isinstance(words, Words)
+            _add(found, request, words, outcome, pipeline)
+    for utterance, _ in batch:
+        if reason := failed.get(utterance.id):
+            if on_error == "stop":
+                raise UserError(f"{utterance.id}: {reason.problem}", reason.remedy) from reason
+            found.skipped.append([utterance.id, str(reason)])
+    return found
+
+
+def _request(
+    utterance: data.Utterance, words: Words | UserError, pipeline: FeaturePipeline
+) -> Request:
+    if isinstance(words, UserError):
+        raise words
+    rate, keep = pipeline.sample_rate, pipeline.settings.deep
+    samples, _ = audio.read(utterance.wav, rate, utterance.start, utterance.end)
+    named = (utterance.speaker, utterance.id, words.texts)
+    return Request(samples, words.variants, *named, keep_evidence=keep, choices=words.choices)
+
+
+def _add(
+    found: Found, request: Request, words: Words, extracted: Extracted, pipeline: FeaturePipeline
+) -> None:
+    found.ids.append(request.utterance)
+    found.features.append(extracted.features)
+    rows = extracted.rows
+    if words.scored:  # the words of "1984" are those of one scored word
+        owners = [words.scored[word] for word in extracted.alignment.words]
+        rows = [
+            replace(row, word_index=owners[row.word_index][0], word=owners[row.word_index][1])
+            for row in rows
+        ]
+    found.rows.append([row.cells(request.utterance) for row in rows])
+    found.readings.append(reading_rows(extracted.readings))
+    found.confidences.append(extracted.alignment.confidence)
+    found.matches.append(extracted.alignment.matches)
+    found.seconds += len(request.samples) / pipeline.sample_rate
+    if extracted.evidence is not None:
+        lines = phone_lines(pipeline.aligner, extracted.evidence, extracted.alignment)
+        found.ctm.append(list(lines))
+
+
+def _run(
+    out: Output, batches: Sequence[Batch], run: Any, kind: str, **how: Any
+) -> tuple[Found, float]:
+    """Everything found, and the seconds of audio of this run; finished parts are kept."""
+    parts = split(batches, PART)
+    paths = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
+    kept = [path.exists() for path in paths]
+    outcomes = map_parts(
+        run, parts, kept, out.scratch, size=len, name=lambda batch: f"extract-{kind}", **how
+    )
+    found, fresh = Found.empty(), 0.0
+    for path, part in zip(paths, outcomes, strict=True):
+        if part is None:
+            found.extend(Found.load(path))
+            continue
+        of_part = Found.empty()
+        for done in part:
+            assert done.value is not None, "the map runs with on_error='stop'"
+            of_part.extend(done.value)
+        fresh += of_part.seconds
+        found.extend(of_part)
+        if of_part.ids and not of_part.skipped:  # the skipped are tried again by a resumed run
+            of_part.save(path)
+    return found, fresh
+
+
+def _say_speed(out: Output, audio_s: float, wall_s: float) -> None:
+    if audio_s:
+        logger.info(
+            f"{audio_s:.0f} s of audio in {wall_s:.1f} s: real-time factor {wall_s / audio_s:.4f}"
+        )
+        out.notes.update(wall_s=round(wall_s, 3), real_time_factor=round(wall_s / audio_s, 5))

@@ -1,0 +1,225 @@
+"""Anyone's own recordings and what is read in them: what every ``predict`` with a text shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from speechkit.acoustic.lexicon.dictionary import Lexicon
+from speechkit.acoustic.lexicon.readings import Policy
+from speechkit.base import audio
+from speechkit.base.characters import is_header, read_lines
+from speechkit.base.errors import UserError
+from speechkit.base.level import level_db
+from speechkit.base.log import logger
+from speechkit.base.names import check_path, composed, on_disk
+from speechkit.task.prediction.jobs import Job, open_inputs
+from speechkit.task.prediction.saved import model_digest
+from speechkit.task.prediction.stream import How, Predicted, Task, predict
+from speechkit.workdir import WorkDir
+
+SILENT_DB = -60.0
+MIN_SECONDS = 0.1
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What scores recordings, as every process finds it.
+
+    Args:
+        model: its name or folder.
+        root: the working directory, where names are looked up.
+        device: auto, cpu or cuda.
+        lexicon: a file of pronunciations that go first.
+        guess: let espeak-ng pronounce words that no lexicon has.
+        policy: for numbers and marks in the texts.
+    """
+
+    model: str
+    root: Path = Path(".")
+    device: str = "auto"
+    lexicon: Path | None = None
+    guess: bool = True
+    policy: Policy = field(default_factory=Policy)
+
+
+def score_all(
+    task: str,
+    setup: Setup,
+    jobs: Sequence[Job],
+    how: How,
+    *,
+    find: Callable[[str, WorkDir, str], Any],
+    score: Callable[[Any, Job, Lexicon, Policy], Made],
+    restore: Callable[[dict[str, Any]], Made],
+    model: Callable[[Any], str],
+) -> Iterator[Predicted[Made]]:
+    """Score recordings whose text is known, one after the other.
+
+    Args:
+        task: pronunciation or scoring.
+        setup: the model.
+        jobs: recordings with their texts.
+        how: see there.
+        find: loads the model; importable, as is ``score``.
+        score: one recording.
+        restore: a result of its row.
+        model: a digest of what was loaded.
+    """
+    setup.policy.tell([job.text for job in jobs])
+    with open_inputs(jobs, how.on_error) as inputs:
+        ready, lexicon = _ready(find, setup)
+        shared = Task(
+            name=task,
+            verb="scored",
+            here=lambda job: score(ready, job, lexicon, setup.policy),
+            there=partial(_score_there, find, score, setup),
+            row=lambda made: {"model": ready.name, **cast(Any, made).as_dict()},
+            restore=restore,
+            made_with=lambda: {
+                "task": task,
+                "model": model(ready),
+                "lexicon": model_digest([setup.lexicon]) if setup.lexicon else None,
+                "g2p": setup.guess,
+                **setup.policy.params(),
+            },
+        )
+        guessed: set[str] = set()
+        for one in predict(shared, inputs, how):
+            words = cast(Any, one.made).words
+            guessed |= {word.word.upper() for word in words if word.guessed}
+            yield one
+        lexicon.words(sorted(guessed))  # it may be another process that met them
+        lexicon.report()
+
+
+def _ready(find: Callable[[str, WorkDir, str], Any], setup: Setup) -> tuple[Any, Lexicon]:
+    from speechkit.training.devices import resolve_device
+
+    model = find(setup.model, WorkDir(setup.root), str(resolve_device(setup.device)))
+    return model, Lexicon(setup.lexicon, guess=setup.guess)
+
+
+_ready_there = lru_cache(maxsize=1)(_ready)
+
+
+def _score_there(
+    find: Callable[[str, WorkDir, str], Any],
+    score: Callable[[Any, Job, Lexicon, Policy], Made],
+    setup: Setup,
+    job: Job,
+) -> Made:
+    """In a worker process, which loads the model once."""
+    ready, lexicon = _ready_there(find, setup)
+    return score(ready, job, lexicon, setup.policy)
+
+
+def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
+    """What is to be scored.
+
+    Args:
+        files: recordings.
+        text: what is read in each of them; empty with ``trans``.
+        trans: a table ``path<TAB>text`` (paths relative to it), of all recordings or, with
+            ``files``, of those (by path, name or stem).
+
+    Raises:
+        UserError: no text for a recording, two sources of text, or a broken table.
+    """
+    if text and trans:
+        raise UserError("--text and --trans are both given.", "Give one of them.")
+    if not trans:
+        if not files:
+            raise UserError("No recording is given.", "Name a file, or a table with --trans.")
+        return [Job(file, text) for file in files]
+    table = read_trans(trans)
+    if not files:
+        return [Job(path, words) for path, words in table]
+    texts: dict[Path, list[str]] = {}
+    keys: dict[str, Path] = {}
+    for path, words in table:
+        texts.setdefault(path, []).append(words)
+        for key in (str(path.resolve()), path.name, path.stem):
+            keys.setdefault(composed(key), path)
+    found = []
+    for file in files:
+        names = (composed(name) for name in (str(file.resolve()), file.name, file.stem))
+        given = [keys[name] for name in names if name in keys]
+        if not given:
+            raise UserError(f"{trans} has no text for {file}.", "Add a line 'path<TAB>text'.")
+        found += [Job(file, words) for words in texts[given[0]]]
+    return found
+
+
+def read_trans(trans: Path) -> list[tuple[Path, str]]:
+    """(path, text) of a table ``path<TAB>text``; a header ``path<TAB>text`` may stand on top.
+
+    A recording may come with several texts.
+    """
+    table: list[tuple[Path, str]] = []
+    for number, line in enumerate(read_lines(trans), 1):
+        name, tab, text = line.partition("\t")
+        if not line.strip() or (number == 1 and is_header([name.strip()], ["path"])):
+            continue
+        if not tab or not name.strip() or not text.strip():
+            raise UserError(
+                f"{trans}:{number}: expected 'path<TAB>text', found '{line[:200]}'.",
+                "Separate the path from the text by a tab.",
+            )
+        if problem := check_path(name):
+            raise UserError(f"{trans}:{number}: the path cannot be: {problem}.")
+        path = on_disk(trans.parent / Path(name.strip()).expanduser())
+        table.append((path, text.strip()))
+    if not table:
+        raise UserError(f"{trans} lists no recordings.", "Expected lines 'path<TAB>text'.")
+    return table
+
+
+def require_text(text: str, trans: Path | None) -> None:
+    """Raise UserError where neither a text nor a table of texts is given."""
+    if not text.strip() and not trans:
+        raise UserError(
+            "No text is given.", 'Say what is read: --text "we call it bear", or --trans FILE.'
+        )
+
+
+def say_mismatch(job: Job, confidence: float) -> None:
+    """Warn that the text is probably not what is said."""
+    logger.warning(
+        f"{job.file}: the text is probably not what is said (confidence "
+        f"{confidence:.2f}); its scores mean little."
+    )
+
+
+def load(file: Path, rate: int) -> tuple[np.ndarray, float]:
+    """Samples at the model's rate, and the length in seconds.
+
+    Raises:
+        UserError: it cannot be read, is shorter than 0.1 s, or is silent.
+    """
+    header = audio.info(file)
+    if header.seconds < MIN_SECONDS:
+        raise UserError(
+            f"{file} is {header.seconds:.3f} s long, which is too short to hold speech.",
+            f"Give a recording of at least {MIN_SECONDS} s.",
+        )
+    if header.sample_rate < rate:
+        logger.warning(
+            f"{file} has {header.sample_rate} Hz, less than the model's {rate} Hz: what lies "
+            f"above {header.sample_rate // 2} Hz is missing (S, F, TH ...), so scores are lower."
+        )
+    raw, own_rate = audio.read(file)
+    samples = audio.resample(raw, own_rate, rate)
+    level = min(level_db(raw), level_db(samples))
+    if level < SILENT_DB:
+        raise UserError(
+            f"{file} is silent ({level:.0f} dB below full scale at most).",
+            "Check the microphone, or record it louder.",
+        )
+    return samples, header.seconds

@@ -1,0 +1,1 @@
+"""Statistics that several tasks use: bootstrap over speakers, correlations, comparisons."""

@@ -1,0 +1,126 @@
+"""The recordings of one ``predict``: each with its text once, there, and readable as a file."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.log import logger
+
+STDIN = Path("-")
+MEND = "Mend or leave it out, or go on with the others with --on-error skip."
+_SHOWN = 10  # names in a message
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recording, what is read in it, and what is written of it.
+
+    Args:
+        file: as it was given; ``-`` is standard input.
+        text: what is read in it; empty for a task without texts.
+        outputs: files to write, where a task writes any.
+        copy: the file that standard input was copied to.
+    """
+
+    file: Path
+    text: str = ""
+    outputs: tuple[Path, ...] = ()
+    copy: Path | None = None
+
+    @property
+    def audio(self) -> Path:
+        """The file to read."""
+        return self.copy or self.file
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from other jobs."""
+        return str(self.file), self.text
+
+    @property
+    def stem(self) -> str:
+        """How the names of its outputs begin."""
+        return "stdin" if self.file == STDIN else self.file.stem
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Recordings that were looked at.
+
+    Args:
+        jobs: in order, each once.
+        missing: those of them that are not there -> the reason.
+    """
+
+    jobs: list[Job]
+    missing: dict[Job, str]
+
+
+@contextmanager
+def open_inputs(jobs: Sequence[Job], on_error: str) -> Iterator[Inputs]:
+    """Look at all recordings before a model is loaded; standard input is copied to a file.
+
+    Args:
+        jobs: recordings, with their texts where the task has texts.
+        on_error: ``stop`` refuses missing ones, ``skip`` leaves them for later to name.
+
+    Raises:
+        UserError: recordings are missing (``stop``), or standard input cannot be read or is to
+            be read twice.
+    """
+    require_choice("--on-error", on_error, ("stop", "skip"))
+    once = list({job.key: job for job in jobs}.values())
+    if len(once) < len(jobs):
+        logger.info(f"{len(jobs) - len(once)} of {len(jobs)} are given twice: each is taken once.")
+    missing = {job: reason for job in once if (reason := _why_missing(job.file))}
+    if missing and on_error == "stop":
+        raise _missing([str(job.file) for job in missing], missing, len(once))
+    if not any(job.file == STDIN for job in once):
+        yield Inputs(once, missing)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = _copy_stdin(Path(folder) / "stdin.wav")
+        copied = [replace(job, copy=copy) if job.file == STDIN else job for job in once]
+        yield Inputs(copied, missing)
+
+
+def _why_missing(file: Path) -> str:
+    """Why a recording is not there; empty where it is."""
+    if file == STDIN:
+        return ""
+    try:
+        file.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return f"{error.strerror}."
+    except (OSError, ValueError):  # reading it will tell the reason
+        return ""
+    return ""
+
+
+def _missing(names: Sequence[str], reasons: dict[Job, str], total: int) -> UserError:
+    if total == 1 or len(names) == 1:
+        return UserError(f"{names[0]}: {next(iter(reasons.values()))}", MEND)
+    listed = list(dict.fromkeys(names))
+    shown = ", ".join(listed[:_SHOWN]) + (", ..." if len(listed) > _SHOWN else "")
+    return UserError(
+        f"{len(names)} of {total} recordings are not there: {shown}.",
+        "Correct the names, or go on with the others with --on-error skip.",
+    )
+
+
+def _copy_stdin(target: Path) -> Path:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise UserError(
+            "'-' reads a recording from standard input, but nothing is sent to it.",
+            "Send a WAV file, as in: sox in.mp3 -t wav - | speechkit predict ... -",
+        )
+    with target.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return target

@@ -1,0 +1,262 @@
+"""Predictions as they come: in the order of the recordings, each kept as soon as it is made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from speechkit.base.errors import SharedError, UserError
+from speechkit.base.log import logger
+from speechkit.base.parallel import map_items
+from speechkit.base.text import plain
+from speechkit.task.prediction import outputs
+from speechkit.task.prediction.jobs import MEND, Inputs, Job
+from speechkit.task.prediction.saved import (
+    AUDIO,
+    ERROR,
+    Row,
+    Saved,
+    check_name,
+    digest,
+    open_saved,
+    result_of,
+)
+
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class How:
+    """How recordings are gone through.
+
+    Args:
+        on_error: ``stop`` at the first recording that cannot be used, or ``skip`` it.
+        processes: that work side by side.
+        save: a ``.jsonl`` file that results are appended to, and taken from in the next run.
+        force: start that file anew, and replace outputs that exist.
+
+    Raises:
+        UserError: the file has another ending.
+    """
+
+    on_error: str = "stop"
+    processes: int = 1
+    save: Path | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.save is not None:
+            check_name(self.save)
+
+
+@dataclass(frozen=True)
+class Task(Generic[Made]):
+    """What differs between tasks.
+
+    Args:
+        name: ``pronunciation`` ...
+        verb: what is done to recordings: "scored" ...
+        here: makes one in this process.
+        there: the same in another process: importable, so that it can travel there.
+        row: of what was made, for JSON.
+        restore: the reverse, from a saved row.
+        made_with: the model and the parameters that results depend on; asked for only where
+            results are saved.
+        named: what a row calls the recording.
+        shows_itself: ``here`` has a progress line of its own.
+    """
+
+    name: str
+    verb: str
+    here: Callable[[Job], Made]
+    there: Callable[[Job], Made]
+    row: Callable[[Made], Row]
+    restore: Callable[[Row], Made]
+    made_with: Callable[[], Mapping[str, Any]]
+    named: str = "file"
+    shows_itself: bool = False
+
+
+@dataclass(frozen=True)
+class Predicted(Generic[Made]):
+    """What was made of a recording, and the same for JSON."""
+
+    made: Made
+    row: Row
+
+
+@dataclass(frozen=True)
+class _Outcome(Generic[Made]):
+    made: Made | None
+    audio: str | None
+    error: UserError | OSError | None = None
+
+
+def predict(task: Task[Made], inputs: Inputs, how: How) -> Iterator[Predicted[Made]]:
+    """Yield what is made of each recording, in order.
+
+    A recording that an earlier run saved, with the same audio, is not computed again. Closing
+    the iterator early ends the work; what was yielded is saved.
+
+    Args:
+        task: what is made.
+        inputs: the recordings.
+        how: see there.
+
+    Raises:
+        UserError: a recording cannot be used (``stop``), or none can; the saved file is of
+            another model or other parameters; an output exists.
+    """
+    opened: Any = nullcontext()
+    if how.save is not None:
+        opened = open_saved(how.save, plain(dict(task.made_with())), how.force)
+    with opened as saved:
+        if not how.force:
+            outputs.refuse_existing(inputs.jobs, saved.rows if saved else ())
+        run = _Run(task, inputs, how, saved, _kept(saved, inputs))
+        try:
+            yield from run.results()
+        finally:
+            outputs.discard(run.left)
+        run.report()
+
+
+def _kept(saved: Saved | None, inputs: Inputs) -> dict[Job, Row]:
+    """Recordings that need not be computed; those that have changed since are taken out."""
+    kept: dict[Job, Row] = {}
+    if saved is None:
+        return kept
+    old = {job: row for job in inputs.jobs if (row := saved.rows.get(job.key)) is not None}
+    for job, row in old.items():
+        if job not in inputs.missing and _is_current(job, row):
+            kept[job] = row
+    changed = [job.key for job in old if job not in kept and job not in inputs.missing]
+    if changed:
+        logger.info(f"{len(changed)} recordings in {saved.path} have changed: they are made anew.")
+    saved.drop(changed)
+    return kept
+
+
+def _is_current(job: Job, row: Row) -> bool:
+    """Whether a saved row is of the audio as it is now, and its outputs are there."""
+    if ERROR not in row and not all(output.is_file() for output in job.outputs):
+        return False
+    return bool(row.get(AUDIO) == _digest(job))
+
+
+def _digest(job: Job) -> str | None:
+    try:
+        return digest(job.audio)
+    except (OSError, ValueError):  # making the prediction will tell the reason
+        return None
+
+
+def _attempt(make: Callable[[Job], Made], saves: bool, job: Job) -> _Outcome[Made]:
+    """Make one prediction; what goes wrong with a recording is a value, not an exception."""
+    audio = _digest(job) if saves else None
+    try:
+        return _Outcome(make(job), audio)
+    except (UserError, OSError) as error:
+        return _Outcome(None, audio, error)
+
+
+@dataclass
+class _Run(Generic[Made]):
+    task: Task[Made]
+    inputs: Inputs
+    how: How
+    saved: Saved | None
+    kept: dict[Job, Row]
+    left: list[Job] = field(init=False)
+    skipped: int = 0
+
+    def __post_init__(self) -> None:
+        jobs, missing = self.inputs.jobs, self.inputs.missing
+        self.left = [job for job in jobs if job not in self.kept and job not in missing]
+
+    def results(self) -> Iterator[Predicted[Made]]:
+        many = self.how.processes > 1 and len(self.left) > 1
+        make = partial(
+            _attempt, self.task.there if many else self.task.here, self.saved is not None
+        )
+        outputs.make_folders(self.left)
+        found: Any = map_items(
+            make,
+            self.left,
+            jobs=self.how.processes,
+            name=lambda job: str(job.file),
+            label=self._label(many),
+            unit="recordings",
+        )
+        with closing(found):
+            for job in self.inputs.jobs:
+                yield from self._of_one(job, found)
+            for _ in found:  # lets the map end its progress and its workers
+                pass
+
+    def _label(self, many: bool) -> str:
+        """Of the progress: none for one recording, or where results appear on a terminal."""
+        if len(self.left) < 2 or sys.stdout.isatty() or (self.task.shows_itself and not many):
+            return ""
+        return f"predict {self.task.name}"
+
+    def _of_one(self, job: Job, found: Iterator[Any]) -> Iterator[Predicted[Made]]:
+        if job in self.inputs.missing:
+            self._fail(job, UserError(self.inputs.missing[job]), None, listed=self._is_listed(job))
+            return
+        if job in self.kept:
+            row = result_of(self.kept[job])
+            if ERROR in row:
+                self._fail(job, UserError(str(row[ERROR])), None, listed=True)
+            else:
+                yield Predicted(self.task.restore(row), row)
+            return
+        outcome = next(found).value
+        if outcome.error is not None:
+            self._fail(job, outcome.error, outcome.audio)
+            return
+        made, row = outcome.made, plain(self.task.row(outcome.made))
+        if self.saved is not None:  # first of all: outputs without a line would be a stranger's
+            self.saved.append(row, outcome.audio)
+            made = self.task.restore(row)  # prints the same as when a later run takes it up
+        outputs.commit(job)
+        yield Predicted(made, row)
+
+    def _is_listed(self, job: Job) -> bool:
+        return self.saved is not None and job.key in self.saved.rows
+
+    def _fail(
+        self, job: Job, error: UserError | OSError, audio: str | None, listed: bool = False
+    ) -> None:
+        """Stop, or warn and list the recording."""
+        if not isinstance(error, UserError) or isinstance(error, SharedError):
+            raise error
+        problem = error.problem
+        if job.copy is not None:
+            problem = problem.replace(str(job.copy), str(job.file))
+        if str(job.file) not in problem:
+            problem = f"{job.file}: {problem}"
+        if self.how.on_error == "stop":
+            raise UserError(problem, error.remedy or MEND) from error
+        logger.warning(f"skipped {problem}")
+        self.skipped += 1
+        if self.saved is not None and not listed:
+            text = {"text": job.text} if job.text else {}
+            self.saved.append({self.task.named: str(job.file), **text, ERROR: problem}, audio)
+
+    def report(self) -> None:
+        """Say what became of all; raises UserError where nothing came out."""
+        total = len(self.inputs.jobs)
+        if self.skipped and total > 1:
+            logger.warning(f"{self.skipped} of {total} recordings were skipped.")
+        if self.saved is not None:
+            kept = f", {len(self.kept)} of them from before" if self.kept else ""
+            done = "up to date" if not self.left else "written"
+            logger.info(f"{self.saved.path} is {done}: {total} recordings{kept}.")
+        if self.skipped == total:
+            raise UserError(f"No recording could be {self.task.verb}.", "See the reasons above.")

@@ -1,0 +1,130 @@
+"""Folders of trained seeds, ``exp/<task>/<name>/seed<N>/``: what all tasks that have them share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from speechkit.base import schema
+from speechkit.base.errors import UserError
+from speechkit.base.plain_yaml import read_yaml
+from speechkit.workdir import Output, WorkDir
+
+CARD = "config.yaml"
+TRAIN_AGAIN = "Copy the folder again, or train the model again."
+
+
+def seeds_in(folder: Path) -> list[tuple[int, Path]]:
+    """(seed, folder) of the finished seeds of an experiment, sorted."""
+    return sorted(
+        (int(path.name[4:]), path)
+        for path in folder.glob("seed*")
+        if path.name[4:].isdigit() and (path / CARD).is_file()
+    )
+
+
+def find(work: WorkDir, task: str, name: str, what: str = "model") -> list[tuple[int, Path]]:
+    """The same of ``exp/<task>/<name>``.
+
+    Args:
+        work: the working directory.
+        task: as in ``speechkit train TASK``.
+        name: of the experiment.
+        what: messages call it.
+
+    Raises:
+        UserError: there is none.
+    """
+    base = work.exp(task, name)
+    found = seeds_in(base)
+    if not found:
+        others = sorted({p.parent.parent.name for p in base.parent.glob(f"*/seed*/{CARD}")})
+        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
+        raise UserError(
+            f"There is no trained {what} '{name}' in {base.parent}. {listed}",
+            f"Train one with `speechkit train {task} --name NAME`.",
+        )
+    return found
+
+
+def refuse_path(
+    given: str, remedy: str = "Give the folder of a model, or a name under exp/."
+) -> None:
+    """Raise UserError for a path, of which no model could be read, before it is taken for a name.
+
+    Args:
+        given: by the user: a name or a path.
+        remedy: what is accepted.
+    """
+    if "/" in given or given in (".", ".."):
+        here = Path(given).expanduser().exists()
+        found = f"{given} is no model of this kind." if here else f"{given} does not exist."
+        raise UserError(found, remedy)
+
+
+def read_card(folder: Path, kind: str, what: str, card: type) -> dict[str, Any]:
+    """Content of ``config.yaml``.
+
+    Args:
+        folder: of a seed.
+        kind: that it must say.
+        what: messages call such a model, with its article.
+        card: its schema (see :func:`speechkit.base.schema.check`).
+
+    Raises:
+        UserError: it is not there, or not of such a model.
+    """
+    path = folder / CARD
+    if not path.exists():
+        raise UserError(f"{folder} is not {what}: it has no {CARD}.")
+    content = read_yaml(path, schema.Object, TRAIN_AGAIN)
+    if content.get("kind") != kind:
+        raise UserError(f"{path} is not of {what} (kind: {kind}).")
+    schema.check(content, card, str(path), TRAIN_AGAIN)
+    return content
+
+
+@contextmanager
+def outputs(
+    work: WorkDir,
+    task: str,
+    name: str,
+    params: Mapping[str, Any],
+    inputs: Mapping[int, Sequence[Path]],
+    force: bool,
+    other_batch_size: bool = False,
+) -> Iterator[tuple[list[Path], dict[int, Output]]]:
+    """Open the outputs of several seeds that are trained in one run.
+
+    Args:
+        work: the working directory.
+        task: as in ``speechkit train TASK``.
+        name: of the experiment.
+        params: all that decides the result, beside the seed.
+        inputs: seed -> files that it depends on.
+        force: replace models that were trained with other parameters.
+        other_batch_size: go on from unfinished runs of another batch size.
+
+    Yields:
+        The folders of all seeds, and the outputs of those that are not up to date.
+    """
+    found = {
+        seed: Output(
+            work.exp(task, name, f"seed{seed}"),
+            f"train {task}",
+            {**params, "seed": seed},
+            list(files),
+            force=force,
+            resume=True,
+            training=True,
+            other_batch_size=other_batch_size,
+        )
+        for seed, files in inputs.items()
+    }
+    with ExitStack() as stack:
+        for output in found.values():
+            stack.enter_context(output)
+        pending = {seed: out for seed, out in found.items() if not out.up_to_date}
+        yield [output.final for output in found.values()], pending

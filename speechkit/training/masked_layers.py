@@ -1,0 +1,128 @@
+"""Layers of several models of the same shape: every parameter has a leading dimension S."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from speechkit.training.fused_steps import attention, normed_linear
+from speechkit.training.packing import Layout
+
+
+class Linear(nn.Module):
+    """S linear layers; weight ``[S, out, in]``, bias ``[S, out]``."""
+
+    bias: nn.Parameter | None
+
+    def __init__(self, models: int, size: int, out: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(models, out, size))
+        self.bias = nn.Parameter(torch.empty(models, out)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[S, T, in]`` -> ``[S, T, out]``."""
+        if self.bias is None:
+            return torch.bmm(x, self.weight.transpose(1, 2))
+        return torch.baddbmm(self.bias[:, None], x, self.weight.transpose(1, 2))
+
+    def of_each(self) -> Tensor:
+        """What it makes of each one-hot input ``[S, in, out]``."""
+        table = self.weight.transpose(1, 2)
+        return table if self.bias is None else table + self.bias[:, None]
+
+
+class Norm(nn.Module):
+    """Scale and shift of S layer norms, ``[S, width]``."""
+
+    def __init__(self, models: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(models, width))
+        self.bias = nn.Parameter(torch.empty(models, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The norm of x, ``[S, T, width]``."""
+        normed = functional.layer_norm(x, (x.shape[-1],))
+        return torch.addcmul(self.bias[:, None], normed, self.weight[:, None])
+
+    def then(self, layer: Linear, x: Tensor) -> Tensor:
+        """``layer`` of the norm of x, ``[S, T, width]`` -> ``[S, T, out]``."""
+        return normed_linear(x, self.weight, self.bias, layer.weight, layer.bias)
+
+
+class Heads(nn.Module):
+    """Layer norm and a linear layer to one score for each of A aspects; ``[S, A, width]``."""
+
+    def __init__(self, models: int, width: int, aspects: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.empty(models, aspects, width))
+        self.shift = nn.Parameter(torch.empty(models, aspects, width))
+        self.weight = nn.Parameter(torch.empty(models, aspects, width))
+        self.bias = nn.Parameter(torch.empty(models, aspects))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[S, N, A or 1, width]`` (1: all heads see the same) -> ``[S, N, A]``."""
+        normed = functional.layer_norm(x, (x.shape[-1],))
+        weight = self.scale * self.weight
+        bias = ((self.shift * self.weight).sum(-1) + self.bias)[:, None]
+        if x.shape[2] == 1:
+            return torch.baddbmm(bias, normed[:, :, 0], weight.transpose(1, 2))
+        return torch.einsum("snaw,saw->sna", normed, weight) + bias
+
+
+@dataclass(eq=False)
+class Dropout:
+    """Dropout that each of S models draws from a generator of its own.
+
+    Args:
+        share: of the values that are zeroed.
+        generators: one for each model while it is trained; empty: nothing is dropped.
+    """
+
+    share: float
+    generators: Sequence[torch.Generator] = field(default_factory=tuple)
+
+    def __call__(self, x: Tensor, layout: Layout) -> Tensor:
+        """Packed ``[S, T, W]`` -> the same shape."""
+        if not (self.share and self.generators):
+            return x
+        return self.of_first(x, layout.lengths.sum(1) + layout.batch * layout.extra)
+
+    def of_first(self, x: Tensor, used: Tensor) -> Tensor:
+        """The same, of the first ``used`` ``[S]`` tokens; the others are undefined."""
+        if not (self.share and self.generators):
+            return x
+        drawn = torch.zeros_like(x)  # filling draws nothing: a seed never feels its company
+        for values, count, generator in zip(drawn, used.tolist(), self.generators, strict=True):
+            values[:count].uniform_(generator=generator)
+        return x * (drawn >= self.share) / (1 - self.share)
+
+
+def look_up(table: Tensor, index: Tensor) -> Tensor:
+    """Rows ``[S, N, W]`` of tables ``[S, K, W]`` at ``[S, N]``."""
+    first = torch.arange(len(table), device=index.device)[:, None] * table.shape[1]
+    return functional.embedding(index + first, table.flatten(0, 1))
+
+
+class Block(nn.Module):
+    """Pre-norm transformer block; query, key and value without bias."""
+
+    def __init__(self, models: int, width: int, heads: int, dropout: Dropout) -> None:
+        super().__init__()
+        self.heads, self.dropout = heads, dropout
+        self.norm1, self.norm2 = Norm(models, width), Norm(models, width)
+        self.qkv = Linear(models, width, 3 * width, bias=False)
+        self.out = Linear(models, width, width)
+        self.up = Linear(models, width, 4 * width)
+        self.down = Linear(models, 4 * width, width)
+
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Packed ``[S, T, width]`` -> the same shape."""
+        qkv, mask = self.norm1.then(self.qkv, x), layout.mask.to(x.dtype)
+        found = attention(qkv, layout.grid, layout.cells, mask, self.heads)
+        x = x + self.dropout(self.out(found), layout)
+        hidden = functional.gelu(self.norm2.then(self.up, x))
+        return x + self.dropout(self.down(hidden), layout)

@@ -1,0 +1,188 @@
+"""The folder of a run in progress, and what a dead run left in it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from speechkit.base import files
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.workdir.manifest import Key, changed, damaged_outputs, read_json, read_manifest
+
+SCRATCH = ".scratch"  # folder of finished parts
+_FINISHED = "finished.txt"
+
+
+def note_finished(part: Path, text: str) -> None:
+    """Say how far a run is, for whoever might discard it unfinished.
+
+    Args:
+        part: that was finished (of ``Output.part``; elsewhere nothing is noted).
+        text: e.g. ``epoch 7 of 20``.
+    """
+    for folder in part.parents:
+        if folder.name == SCRATCH:
+            (folder / _FINISHED).write_text(text, encoding="utf-8")
+            return
+
+
+def of_network(state: Path, text: str) -> str:
+    """How far a training is; one of several networks or stages has its file's name."""
+    return text if state.stem in ("last", "state") else f"{text} of {state.stem}"
+
+
+def with_batch_size(old: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of an unfinished run, with the batch size of ``now`` where it can go on so.
+
+    Batches of another size come from the same order of the same epoch, and rates depend on
+    epochs. Where the optimizer's steps are what is counted (``accumulate``), a step must
+    stay as large as it was.
+    """
+    found = copy.deepcopy(dict(old))
+    for there, here in ((found, now), (found.get("chunks"), now.get("chunks"))):
+        if isinstance(there, dict) and isinstance(here, Mapping) and "batch_size" in here:
+            names = [name for name in ("batch_size", "accumulate") if name in here]
+            steps = [math.prod(each.get(name, 0) for name in names) for each in (there, here)]
+            if "accumulate" not in here or steps[0] == steps[1]:
+                there.update({name: here[name] for name in names})
+    return found
+
+
+class Unfinished:
+    """A hidden sibling of an output, ``.NAME.partial``.
+
+    Args:
+        final: the output.
+        key: what decides its result.
+        resume: the stage keeps finished parts and goes on from them.
+        training: the stage is a training.
+        other_batch_size: go on also from a training of another batch size.
+
+    Attributes:
+        path: the folder.
+        scratch: its finished parts.
+        continued: where the run went on with another batch size, what it was before and how
+            far it came with it.
+    """
+
+    def __init__(
+        self, final: Path, key: Key, resume: bool, training: bool, other_batch_size: bool
+    ) -> None:
+        self.final, self.key, self.resume = final, key, resume
+        self.training, self.other_batch_size = training, training and other_batch_size
+        self.path = partial_of(final)
+        self.scratch = self.path / SCRATCH
+        self.key_file = self.path / ".key.json"
+        self.continued: list[dict[str, Any]] = []
+
+    def open(self, force: bool, beside: str) -> bool:
+        """Take up what a dead run left, or begin anew.
+
+        Args:
+            force: begin anew in any case.
+            beside: what the user can do instead, for the message.
+
+        Returns:
+            Whether there is something to take up.
+
+        Raises:
+            UserError: a dead run has finished parts that are of no use to this command.
+        """
+        if not self.path.exists():
+            self._begin()
+            return False
+        found = read_json(self.key_file) or self._manifest()
+        known = isinstance(found, dict) and isinstance(found.get("params"), dict)
+        there: dict[str, Any] = dict(found or {}) if known else {}
+        finished = self._finished(there)
+        params, inputs = self.key.other_params(there), []
+        smaller = with_batch_size(there.get("params", {}), self.key.params)
+        can_go_on = self.training and not self.key.other_params({**there, "params": smaller})
+        if can_go_on or not params:
+            changed_ones = self.key.inputs.changed(there.get("inputs", {}))
+            inputs = [f"{name} changed since" for name in changed_ones]
+        differing = inputs if can_go_on and self.other_batch_size else params + inputs
+        if self.resume and not force and not differing:
+            self._take_up(there, finished)
+            return self.scratch.exists()
+        if finished and not force:
+            finish = "Finish it"
+            if can_go_on and not inputs:
+                finish = "Go on from there with this batch size: --continue. Or finish it"
+            raise UserError(
+                f"{self.final} has an unfinished run ({finished}), from which this command "
+                f"differs ({'; '.join(differing)}).",
+                f"{finish} with the command and the inputs that it began with, or discard what "
+                f"it has finished with --force or by deleting {self.path}, or {beside}.",
+            )
+        files.remove_tree(self.path)
+        self._begin()
+        return False
+
+    def is_whole_of(self, key: Key) -> bool:
+        """Whether a dead run of this key has finished all but putting its output in place."""
+        found = self._manifest()
+        if found is None or key.other_params(found):
+            return False
+        return not key.inputs.changed(found.get("inputs", {}))
+
+    def _manifest(self) -> dict[str, Any] | None:
+        """The manifest of an output that is whole: it is written behind all else."""
+        found = read_manifest(self.path)
+        whole = found is not None and not damaged_outputs(self.path, found.get("outputs", {}))
+        return found if whole else None
+
+    def read_inputs(self) -> None:
+        """Read what is not known of the inputs, so that they can be compared by content."""
+        before = self.key.inputs.as_dict()
+        self.key.inputs.read()
+        if self.key.inputs.as_dict() != before:
+            self._write_key()
+
+    def remove(self, unless_kept: bool) -> None:
+        """Remove the folder, or only if no finished part is there for a next run."""
+        if not (unless_kept and self.resume and self.scratch.exists()):
+            files.remove_tree(self.path)
+
+    def _begin(self) -> None:
+        files.make_dirs(self.path)
+        self._write_key()
+
+    def _write_key(self) -> None:
+        more = {"resume": self.resume, "continued": self.continued}
+        with files.atomic_write(self.key_file) as file:
+            json.dump({**self.key.as_dict(), **more}, file)
+
+    def _finished(self, there: dict[str, Any]) -> str:
+        """What a dead run has finished, in words; empty for nothing."""
+        if self._manifest() is not None:
+            return "all of it"
+        if not there.get("resume", self.resume):
+            return ""  # its parts are of use to nobody
+        try:
+            return (self.scratch / _FINISHED).read_text(encoding="utf-8")
+        except OSError:
+            kept = [p for p in self.scratch.rglob("*") if p.is_file() and p.suffix != ".tmp"]
+            return f"finished parts: {len(kept)}" if kept else ""
+
+    def _take_up(self, there: dict[str, Any], finished: str) -> None:
+        for left in self.path.iterdir():  # half-written files of the dead run
+            if left.is_file() and left != self.key_file:
+                left.unlink()
+        if self.scratch.exists():
+            told = f" ({finished})" if finished else ""
+            logger.info(f"{self.final}: taking up an unfinished run{told}.")
+        self.continued = list(there.get("continued", []))
+        if differing := changed(there["params"], self.key.params):
+            self.continued.append({"changed": differing, "after": finished})
+            self._write_key()
+
+
+def partial_of(final: Path) -> Path:
+    """The folder in which an output is made."""
+    return final.with_name(f".{final.name}.partial")

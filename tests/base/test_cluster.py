@@ -1,0 +1,78 @@
+"""A Dask cluster whose workers or scheduler are gone: said, and not waited for without end."""
+
+import logging
+import socket
+from concurrent.futures import CancelledError, Future
+from contextlib import contextmanager
+from types import SimpleNamespace
+
+import pytest
+
+from speechkit.base import cluster, parallel
+from speechkit.base.errors import UserError
+
+
+@pytest.fixture
+def scheduler():
+    """The address at which somebody listens, and its socket."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}", server
+
+
+def client(threads):
+    """A stand-in for Dask's; ``threads`` are those of each worker, now."""
+
+    def sync(function, callback_timeout):
+        return function()
+
+    return SimpleNamespace(sync=sync, scheduler=SimpleNamespace(ncores=lambda: dict(threads)))
+
+
+def test_all_workers_die(scheduler, monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("speechkit"), "propagate", True)
+    threads = {"tcp://a": 2, "tcp://b": 2}
+    found = cluster.Cluster(scheduler[0], client(threads))
+    assert found.workers == 4
+    found.look()
+    threads.clear()
+    found.look()
+    found.look()
+    assert caplog.text.count("No worker is left at the Dask scheduler 127.0.0.1") == 1
+    threads["tcp://c"] = 1  # another has come
+    found.look()
+    monkeypatch.setattr(cluster, "WORKERLESS_S", 0.0)
+    threads.clear()
+    found.look()
+    with pytest.raises(UserError, match="has had no workers for 0 s") as error:
+        found.look()
+    assert f"dask worker tcp://{scheduler[0]}" in error.value.remedy
+
+
+def test_the_scheduler_dies(scheduler):
+    address, server = scheduler
+    found = cluster.Cluster(address, client({"tcp://a": 2}))
+    server.close()
+    with pytest.raises(UserError, match=f"scheduler at {address} does not answer any more"):
+        found.look()
+
+
+@pytest.mark.parametrize("end", ["silence", "cancelled"])
+def test_a_map_ends_with_what_the_look_finds(monkeypatch, end):
+    """Where a result never comes, and where Dask cancels it."""
+    future, looks = Future(), []
+    if end == "cancelled":
+        future.set_exception(CancelledError())
+
+    def look():
+        looks.append(1)
+        if len(looks) == (3 if end == "silence" else 1):
+            raise UserError("The scheduler is gone.")
+
+    @contextmanager
+    def opened(executor, jobs):
+        yield parallel._Pool(SimpleNamespace(submit=lambda *given: future), 1, look)
+
+    monkeypatch.setattr(parallel, "_open_pool", opened)
+    monkeypatch.setattr(parallel, "_LOOK_EVERY_S", 0.01)
+    with pytest.raises(UserError, match=r"The scheduler is gone\."):
+        list(parallel.map_items(abs, [1, 2], executor="dask://somewhere:1"))
