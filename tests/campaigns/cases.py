@@ -119,10 +119,10 @@ CASES = {
     ),
     "report": Case("report --title base", ("report",), "report", whole=False),
     "predict": Case(
-        "predict separation ROOT/mix.wav --model sep --out ROOT/o", ("o",), whole=False
+        "predict separation ROOT/mix.wav --model sep --out ROOT/o --force", ("o",), whole=False
     ),
     "timeline": Case(
-        "predict emotion ROOT/long.wav --model cnn --timeline --out ROOT/o", ("o",), whole=False
+        "predict emotion ROOT/long.wav --model cnn --timeline --out ROOT/o --force", ("o",), whole=False
     ),
 }
 
