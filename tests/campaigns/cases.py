@@ -122,7 +122,9 @@ CASES = {
         "predict separation ROOT/mix.wav --model sep --out ROOT/o --force", ("o",), whole=False
     ),
     "timeline": Case(
-        "predict emotion ROOT/long.wav --model cnn --timeline --out ROOT/o --force", ("o",), whole=False
+        "predict emotion ROOT/long.wav --model cnn --timeline --out ROOT/o --force",
+        ("o",),
+        whole=False,
     ),
 }
 

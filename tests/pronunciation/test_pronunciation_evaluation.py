@@ -133,7 +133,7 @@ def test_folders_that_cannot_be_used(root, tmp_path):
         assessor.assess(np.zeros((1, 6), np.float32), ["QX"], [0])
     card = (pair[1] / "config.yaml").read_text()
     (pair[1] / "config.yaml").write_text(card.replace("width: 4", "width: 6"))
-    with pytest.raises(UserError, match="damaged"):
+    with pytest.raises(UserError, match="does not fit the network"):
         model_folder.load(pair[1:])
     (pair[1] / "config.yaml").write_text("kind: other")
     with pytest.raises(UserError, match="not of a model of pronunciation"):

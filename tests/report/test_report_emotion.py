@@ -13,6 +13,9 @@ from speechkit.workdir import WorkDir
 pytest.importorskip("opensmile")
 
 
+GEMAPS = ("--upstream", "egemaps")
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Two protocols of one model, one of another, all of 8 classes."""
@@ -22,9 +25,9 @@ def made(tmp_path_factory):
         ["prepare", "ravdess", root / "ravdess"],
         ["split-folds", "--fold-size", 2, "--valid-speakers", 1],
         ["split-folds", "--split", "random-80-20", "--folds", 2, "--valid-share", 0.25],
-        ["train", "emotion", "--name", "honest", "--seeds", 2, "--epochs", 6],
-        ["train", "emotion", "--name", "leaky", "--split", "random-80-20", "--epochs", 6],
-        ["train", "emotion", "--name", "norm", "--speaker-norm", "--head", "logreg"],
+        ["train", "emotion", *GEMAPS, "--name", "honest", "--seeds", 2, "--epochs", 6],
+        ["train", "emotion", *GEMAPS, "--name", "leaky", "--split", "random-80-20", "--epochs", 6],
+        ["train", "emotion", *GEMAPS, "--name", "norm", "--speaker-norm", "--head", "logreg"],
         *(["evaluate", "emotion", "--name", name] for name in ("honest", "leaky", "norm")),
     ]
     for command in commands:
