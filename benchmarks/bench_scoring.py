@@ -34,7 +34,7 @@ from speechkit.labels.score_files import write_scores
 from speechkit.labels.scores import Scores
 from speechkit.phone_features.gop_folder import Row, write_config, write_rows
 from speechkit.scoring.batches import Batches
-from speechkit.scoring.fitting import Group
+from speechkit.scoring.fit import Group
 from speechkit.scoring.models import ScorerConfig
 from speechkit.scoring.seeds import begin, stacked, statistics
 from speechkit.scoring.sets import ScoringSet

@@ -126,7 +126,7 @@ def bench_loader(args: argparse.Namespace) -> None:
     """Batches of dynamic mixing per second, beside the steps that they have to feed."""
     from speechkit.kaldi import data
     from speechkit.separation.dynamic import DynamicMixing, MixingConfig
-    from speechkit.training.loading import durations
+    from speechkit.training.loader import durations
     from speechkit.workdir import WorkDir
 
     rows = step_rows(args, "light")

@@ -49,7 +49,7 @@ def mix(
     It is a list of utterances, gains and offsets: audio is mixed when it is read.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.separation import mixing
+    from speechkit.separation import mix as mixing
     from speechkit.workdir import WorkDir
 
     settings = mixing.Settings(

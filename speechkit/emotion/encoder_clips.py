@@ -19,7 +19,7 @@ from speechkit.base.errors import UserError
 from speechkit.emotion.encoders import Encoder
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import EmotionSet, read_clip
-from speechkit.training.loading import Checked, broken, checked_loader, durations
+from speechkit.training.loader import Checked, broken, checked_loader, durations
 
 KEEP_HOURS = 4.0  # up to so much audio (0.9 GB at 16 kHz) is read once
 KEEP_CONVOLVED_HOURS = 2.5  # (0.9 GB of 512 features, 50 times a second)

@@ -27,7 +27,7 @@ from speechkit.emotion.encoders import Encoder, load_encoder
 from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, read
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
-from speechkit.training.loading import durations
+from speechkit.training.loader import durations
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.manifest import MANIFEST
 from speechkit.workdir.parts import map_parts, split

@@ -17,7 +17,7 @@ from speechkit.base.text import write_skipped
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
 from speechkit.phone_features.dataset import ScoredSet
-from speechkit.pronunciation import fitting, model_folder
+from speechkit.pronunciation import fit, model_folder
 from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.losses import MultiAspectMSE, ScoreBalancedLoss
@@ -108,7 +108,7 @@ def _train(
     workers = 1 if device.type == "cuda" else jobs
     companies = stacked_runs.arrange(seeds, files, workers, device)
     groups = [
-        one.load(fitting.Group(config, windows, criterion, measured, one.seeds, device))
+        one.load(fit.Group(config, windows, criterion, measured, one.seeds, device))
         for one in companies
     ]
     parameters = sum(p.numel() for p in groups[0].net.parameters()) // len(groups[0].seeds)
@@ -175,7 +175,7 @@ def _say_classes(criterion: MultiAspectMSE) -> None:
 def _write(
     outputs: Mapping[int, Output],
     config: TrainConfig,
-    groups: Sequence[fitting.Group],
+    groups: Sequence[fit.Group],
     windows: Windows,
     normaliser: Normaliser,
     criterion: MultiAspectMSE,

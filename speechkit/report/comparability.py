@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from speechkit.report.experiments import Evaluation, Experiment, key, parameters
-from speechkit.report.reading import corpus
+from speechkit.report.reader import corpus
 from speechkit.separation import published
 from speechkit.separation.published import Row
 from speechkit.workdir import WorkDir

@@ -15,7 +15,7 @@ from speechkit.report import emotion_pictures as pictures
 from speechkit.report import emotion_tables as tables
 from speechkit.report.emotion_experiments import Evaluation, Experiment
 from speechkit.report.model import Picture, Section, Table
-from speechkit.report.reading import DAMAGED
+from speechkit.report.reader import DAMAGED
 from speechkit.report.sections import set_order
 from speechkit.workdir import WorkDir
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.emotion import evaluation, model_folder, result_texts, results
-from speechkit.report.reading import read_log, read_rows, readable
+from speechkit.report.reader import read_log, read_rows, readable
 from speechkit.workdir import WorkDir
 
 

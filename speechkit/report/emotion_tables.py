@@ -12,7 +12,7 @@ from speechkit.labels.folds import RANDOM_80_20
 from speechkit.report import clips
 from speechkit.report.emotion_experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Player, Table
-from speechkit.report.reading import corpus
+from speechkit.report.reader import corpus
 from speechkit.workdir import WorkDir
 
 Found = Sequence[tuple[Experiment, Evaluation]]

@@ -14,7 +14,7 @@ import numpy as np
 
 from speechkit.base import schema
 from speechkit.report import runs
-from speechkit.report.reading import DAMAGED, read_log, readable
+from speechkit.report.reader import DAMAGED, read_log, readable
 from speechkit.separation import model_folder, results
 from speechkit.separation.published import Training
 from speechkit.workdir import WorkDir

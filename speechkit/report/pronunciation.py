@@ -18,7 +18,7 @@ from speechkit.report import pronunciation_tail as tail
 from speechkit.report import worst_scores
 from speechkit.report.model import Cell, Picture, Section, Table
 from speechkit.report.pronunciation_experiments import Evaluation, Experiment
-from speechkit.report.reading import DAMAGED
+from speechkit.report.reader import DAMAGED
 from speechkit.report.sections import set_order
 from speechkit.workdir import WorkDir
 

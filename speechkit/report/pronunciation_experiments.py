@@ -12,7 +12,7 @@ import numpy as np
 from speechkit.pronunciation import model_folder, published, results
 from speechkit.pronunciation.settings import LOSSES
 from speechkit.report import runs
-from speechkit.report.reading import read_log
+from speechkit.report.reader import read_log
 from speechkit.report.runs import Runs
 from speechkit.stats.score_tables import read_table
 from speechkit.workdir import WorkDir

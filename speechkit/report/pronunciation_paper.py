@@ -17,7 +17,7 @@ from speechkit.report.pronunciation_experiments import (
     reference,
 )
 from speechkit.report.pronunciation_tables import Columns, Found
-from speechkit.report.reading import corpus
+from speechkit.report.reader import corpus
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_manifest
 

@@ -10,7 +10,7 @@ from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
 from speechkit.report.pronunciation_experiments import Evaluation
 from speechkit.report.pronunciation_tables import Found
-from speechkit.report.reading import read_rows
+from speechkit.report.reader import read_rows
 
 
 def detection(found: Found) -> Table | None:

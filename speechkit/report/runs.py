@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from speechkit.report.cells import difference
 from speechkit.report.model import Table
-from speechkit.report.reading import readable
+from speechkit.report.reader import readable
 from speechkit.task.trained import seeds_in
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest

@@ -7,7 +7,7 @@ from typing import Any
 
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
-from speechkit.report.reading import corpus
+from speechkit.report.reader import corpus
 from speechkit.report.scoring_experiments import (
     Evaluation,
     Experiment,

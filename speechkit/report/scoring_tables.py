@@ -9,7 +9,7 @@ from speechkit.kaldi import data
 from speechkit.report import runs, worst_scores
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
-from speechkit.report.reading import read_rows
+from speechkit.report.reader import read_rows
 from speechkit.report.scoring_experiments import (
     FROM_OTHER,
     Evaluation,

@@ -12,7 +12,7 @@ from speechkit.base import schema
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
-from speechkit.report import clips, pictures, reading
+from speechkit.report import clips, pictures, reader
 from speechkit.report.model import Cell, Picture, Section, Table
 from speechkit.speaker import prosody, verification
 from speechkit.workdir import WorkDir
@@ -100,7 +100,7 @@ def networks(workdir: WorkDir) -> Section | None:
                 round(manifest["seconds"] / 60, 1),
             ]
         )
-        log = reading.read_log(folder / "log.tsv")
+        log = reader.read_log(folder / "log.tsv")
         section.pictures.append(
             Picture(
                 pictures.training(folder.name, log, summary["best_epoch"]),
@@ -282,7 +282,7 @@ def guarded(make: Maker, workdir: WorkDir) -> list[Section]:
         made = make(workdir)
         for section in [made] if isinstance(made, Section) else made or ():
             found.append(section)
-    except reading.DAMAGED as error:
+    except reader.DAMAGED as error:
         name = make.__name__ if make.__name__ != "sections" else make.__module__.split(".")[-1]
         logger.warning(f"report: no section '{name.replace('_', ' ')}': {error}")
     return found

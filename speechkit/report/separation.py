@@ -13,7 +13,7 @@ from speechkit.report import experiments, separation_pictures, separation_tables
 from speechkit.report.cells import number
 from speechkit.report.experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Picture, Section, Table
-from speechkit.report.reading import DAMAGED, corpus
+from speechkit.report.reader import DAMAGED, corpus
 from speechkit.report.separation_pictures import Line
 from speechkit.separation import published
 from speechkit.separation.correlation import read_correlations

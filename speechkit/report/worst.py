@@ -9,7 +9,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.report import clips
 from speechkit.report.model import Cell, Player, Table
-from speechkit.report.reading import read_rows
+from speechkit.report.reader import read_rows
 
 SECONDS = 4.0
 TITLES = {

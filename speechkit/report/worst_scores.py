@@ -14,7 +14,7 @@ from speechkit.report import clips
 from speechkit.report.cells import number
 from speechkit.report.model import Cell, Player, Table
 from speechkit.report.pronunciation_experiments import Evaluation
-from speechkit.report.reading import read_rows
+from speechkit.report.reader import read_rows
 from speechkit.workdir import WorkDir
 
 SECONDS = 8.0

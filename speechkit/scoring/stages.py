@@ -15,7 +15,7 @@ from speechkit.base.log import logger
 from speechkit.base.progress import progress
 from speechkit.scoring import joint_data, joint_folder, joint_network
 from speechkit.scoring.batches import Batches
-from speechkit.scoring.fitting import SELECT, TOGETHER, TRACK, Group
+from speechkit.scoring.fit import SELECT, TOGETHER, TRACK, Group
 from speechkit.scoring.models import ScorerConfig
 from speechkit.scoring.seeds import Seed, draw_pool, heard, stacked
 from speechkit.scoring.sets import ScoringSet

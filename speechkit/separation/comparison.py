@@ -12,7 +12,7 @@ import pandas as pd
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.separation.pairing import Pair, pair_up, say_left_out
+from speechkit.separation.paired_evaluations import Pair, pair_up, say_left_out
 from speechkit.separation.results import TABLE, Measure, find_measure, read_utterances
 from speechkit.stats import comparison
 from speechkit.stats.bootstrap import (

@@ -16,7 +16,7 @@ from speechkit.labels.mixtures import MixtureSet, check_rate, load_mixtures
 from speechkit.separation import model_folder, results
 from speechkit.separation.evaluation_batches import make_batches, run
 from speechkit.separation.examples import write_examples
-from speechkit.separation.scoring import Found, Task, open_task, require_pystoi
+from speechkit.separation.measurement import Found, Task, open_task, require_pystoi
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 

@@ -12,7 +12,7 @@ from typing import Any
 from speechkit.base import parallel
 from speechkit.base.schema import Object, read_json
 from speechkit.labels.mixtures import MixtureSet
-from speechkit.separation.scoring import (
+from speechkit.separation.measurement import (
     LONG,
     Batch,
     Found,

@@ -15,10 +15,10 @@ from speechkit.base.names import shortened
 from speechkit.base.text import write_tsv
 from speechkit.labels.mixtures import MixtureSet
 from speechkit.separation.losses import reorder
+from speechkit.separation.measurement import Task, hear, open_task, separate, stack
 from speechkit.separation.metrics import score
 from speechkit.separation.mixture import store
 from speechkit.separation.model_folder import Separator
-from speechkit.separation.scoring import Task, hear, open_task, separate, stack
 
 WORST, MIDDLE = 20, 3
 SECONDS = 6.0

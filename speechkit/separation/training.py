@@ -29,7 +29,7 @@ from speechkit.separation.validation import Validation
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory, resolve_device, resolve_precision
 from speechkit.training.fit import Fitted, fit
-from speechkit.training.loading import Checked, checked_loader, durations
+from speechkit.training.loader import Checked, checked_loader, durations
 from speechkit.training.ranks import ranks, shared_output
 from speechkit.training.state import FitConfig, Trainable
 from speechkit.training.tracking import EventFile

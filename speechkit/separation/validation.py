@@ -9,8 +9,8 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.labels.mixtures import MixtureSet
 from speechkit.separation.conv_tasnet import ConvTasNet
+from speechkit.separation.measurement import stack
 from speechkit.separation.metrics import hsr, score
-from speechkit.separation.scoring import stack
 from speechkit.training.ranks import ranks
 
 _KEPT_BYTES = 2**30  # decoded audio kept between epochs

@@ -27,7 +27,7 @@ from speechkit.speaker.tdnn import TDNN, Classifier
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import resolve_device, resolve_precision
 from speechkit.training.fit import fit
-from speechkit.training.loading import broken, checked_loader, durations
+from speechkit.training.loader import broken, checked_loader, durations
 from speechkit.training.state import FitConfig, Trainable
 from speechkit.workdir import Output, WorkDir
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from speechkit.report import reading, separation_pictures, separation_tables
+from speechkit.report import reader, separation_pictures, separation_tables
 from speechkit.report.comparability import differences_to_paper, size_of
 from speechkit.report.experiments import Evaluation, Experiment, Seed
 from speechkit.report.separation_pictures import Line
@@ -59,8 +59,8 @@ def test_corpus_is_found_through_mix_and_split(tmp_path):
         manifest = {"command": command, "params": {"set": source}}
         (folder / "manifest.json").write_text(json.dumps(manifest))
     work = WorkDir(tmp_path)
-    assert reading.corpus(work, "fit_2mix") == "wsj0"
-    assert reading.corpus(work, "loop") == reading.corpus(work, "none") == ""
+    assert reader.corpus(work, "fit_2mix") == "wsj0"
+    assert reader.corpus(work, "loop") == reader.corpus(work, "none") == ""
 
 
 def test_published_rows():

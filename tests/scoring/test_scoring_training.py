@@ -20,7 +20,7 @@ from speechkit.phone_features.gop_folder import read_features
 from speechkit.scoring import joint_folder, model_folder, training
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import Inputs, load
-from speechkit.scoring.fitting import Group
+from speechkit.scoring.fit import Group
 from speechkit.scoring.seeds import begin, draw_pool, stacked, statistics
 from speechkit.scoring.settings import Plan, ScoringConfig
 from speechkit.stats.score_metrics import pcc

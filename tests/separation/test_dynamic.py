@@ -18,7 +18,7 @@ from speechkit.kaldi import data
 from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation.dynamic import DynamicMixing, MixingConfig, collate, hard_folder
 from speechkit.training.batches import ResumableBatches
-from speechkit.training.loading import durations
+from speechkit.training.loader import durations
 
 CONFIG = MixingConfig(8000, segment=0.5)
 

@@ -17,7 +17,7 @@ from torchmetrics.functional.audio import (
 
 from speechkit.base.errors import UserError
 from speechkit.labels.mixtures import load_mixtures
-from speechkit.separation import evaluation_batches, examples, model_folder, results, scoring
+from speechkit.separation import evaluation_batches, examples, measurement, model_folder, results
 from speechkit.separation.evaluation import evaluate
 from speechkit.workdir import WorkDir
 
@@ -230,7 +230,7 @@ def test_a_killed_run_is_taken_up(world, monkeypatch):
         calls.append(members)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return scoring.score_batch(members, task)
+        return measurement.score_batch(members, task)
 
     monkeypatch.setattr(evaluation_batches, "score_batch", dies)
     with pytest.raises(KeyboardInterrupt):

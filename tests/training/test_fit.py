@@ -15,7 +15,7 @@ from speechkit.base import signals
 from speechkit.base.errors import UserError
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.fit import fit, out_of_memory
-from speechkit.training.loading import checked_loader
+from speechkit.training.loader import checked_loader
 from speechkit.training.schedules import learning_rate, linear_rate
 from speechkit.training.state import FitConfig, State, Trainable
 

@@ -10,7 +10,7 @@ from separation_models import RATE, make_mixtures, make_model, settings
 
 from speechkit.base.errors import MissingDependency, UserError
 from speechkit.labels.mixtures import load_mixtures
-from speechkit.separation import evaluation_batches, model_folder, results, scoring
+from speechkit.separation import evaluation_batches, measurement, model_folder, results
 from speechkit.separation.evaluation import evaluate
 from speechkit.workdir import WorkDir
 
@@ -31,9 +31,9 @@ def test_long_mixtures_are_separated_by_blocks(world, monkeypatch):
         called.append(1)
         return separate_long(*arguments, **options)
 
-    separate_long = scoring.separate_long
-    monkeypatch.setattr(scoring, "separate_long", by_blocks)
-    monkeypatch.setattr(scoring, "LONG", 3400)  # mix3, mix4, mix5 are longer
+    separate_long = measurement.separate_long
+    monkeypatch.setattr(measurement, "separate_long", by_blocks)
+    monkeypatch.setattr(measurement, "LONG", 3400)  # mix3, mix4, mix5 are longer
     folder = evaluate(WorkDir(world), settings(), device="cpu")
     clips = [
         line.split("\t")[2]
@@ -50,7 +50,7 @@ def test_memory_that_runs_out_is_the_users_to_mend(world, monkeypatch):
     def greedy(*_):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(scoring, "separate", greedy)
+    monkeypatch.setattr(measurement, "separate", greedy)
     with pytest.raises(UserError, match="Memory ran out with 4 mixtures") as caught:
         evaluate(WorkDir(world), settings(), batch_seconds=2.0, device="cpu")
     assert "--batch-seconds" in caught.value.remedy
@@ -65,9 +65,9 @@ def test_stoi_is_that_of_pystoi(world):
         expected = [
             pystoi.stoi(s, e, RATE, extended) for s, e in zip(sources, estimates, strict=True)
         ]
-        found = scoring.stoi(estimates, sources, RATE, extended)
+        found = measurement.stoi(estimates, sources, RATE, extended)
         assert found == pytest.approx(np.mean(expected))
-    assert np.isnan(scoring.stoi(estimates[:, :800], sources[:, :800], RATE, False))
+    assert np.isnan(measurement.stoi(estimates[:, :800], sources[:, :800], RATE, False))
     folder = evaluate(WorkDir(world), settings(stoi=True), device="cpu")
     assert {"stoi", "estoi"} < set(results.read_utterances(folder).columns)
 
@@ -85,7 +85,7 @@ def test_audio_is_read_ahead_in_order_and_not_all_at_once():
         read.append(item)
         return 10 * item
 
-    ahead = scoring.read_ahead(reading, range(20), 2)
+    ahead = measurement.read_ahead(reading, range(20), 2)
     assert next(ahead) == 0
     assert len(read) <= 6
     assert list(ahead) == [10 * item for item in range(1, 20)]
@@ -97,7 +97,7 @@ def test_a_failure_while_reading_ahead_is_raised():
             raise UserError("broken")
         return item
 
-    ahead = scoring.read_ahead(failing, range(9), 1)
+    ahead = measurement.read_ahead(failing, range(9), 1)
     with pytest.raises(UserError, match="broken"):
         list(ahead)
 
@@ -106,11 +106,11 @@ def test_measuring_read_ahead_gives_the_same(world):
     """The way of CUDA: audio is read in threads, measured in this one."""
     work = WorkDir(world)
     models = tuple((s, f, "plain") for s, f in model_folder.find_models(work, "dm"))
-    task = scoring.Task(models, world / "data" / "test_2mix", world, sdr=False)
+    task = measurement.Task(models, world / "data" / "test_2mix", world, sdr=False)
     batches = [(0, 1), (2,), (3, 4, 5)]
-    heard = scoring.read_ahead(partial(scoring.hear, task=task), batches, 2)
-    found = [scoring.measure(each, task).rows for each in heard]
-    assert found == [scoring.score_batch(batch, task).rows for batch in batches]
+    heard = measurement.read_ahead(partial(measurement.hear, task=task), batches, 2)
+    found = [measurement.measure(each, task).rows for each in heard]
+    assert found == [measurement.score_batch(batch, task).rows for batch in batches]
 
 
 @pytest.mark.slow
