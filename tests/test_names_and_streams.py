@@ -85,7 +85,7 @@ def test_ascii_output_and_closed_stderr(tmp_path):
     done = speechkit(*words, env=environment, stdout=-1, stderr=-1)
     out, err = done.communicate()
     assert done.returncode == 0, err
-    assert b"gr\\xf6\\xdfe" in out
+    assert b"gr\\xf6\\xdfe" in out.replace(b"\n", b"")  # a long title is folded
     command = f"{sys.executable} -m speechkit extract-prosody -C {tmp_path} --set größe --name b"
     closed = subprocess.run(["sh", "-c", f"{command} 2>&-"], stdout=-1, check=False)
     assert closed.returncode == 0

@@ -81,8 +81,8 @@ def let_go() -> None:
 
 def forget() -> None:
     """Forget earlier signals (a new command in the same process)."""
-    global _first
-    _first = 0
+    global _first, _last_at
+    _first, _last_at = 0, -1e9
 
 
 def exit_code() -> int:
