@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -23,9 +25,15 @@ State = tuple[int, int, int, int]
 
 
 def state_of(path: Path) -> State:
-    """What a file system says of a file without reading it."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino, stat.st_ctime_ns
+    """What a file system says of a file without reading it.
+
+    Raises:
+        OSError: there is none; ``EINVAL`` where something else stands, which may have no end.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return found.st_size, found.st_mtime_ns, found.st_ino, found.st_ctime_ns
 
 
 def sha256(path: Path) -> str:
@@ -105,11 +113,11 @@ class Digests:
     def _refresh(self) -> None:
         """Read what was appended since, also by other processes."""
         try:
-            stat = self.file.stat()
+            about = self.file.stat()
             with self._lock:
-                if stat.st_ino != self._inode:
-                    self._read, self._inode = 0, stat.st_ino
-                if stat.st_size <= self._read:
+                if about.st_ino != self._inode:
+                    self._read, self._inode = 0, about.st_ino
+                if about.st_size <= self._read:
                     return
                 with self.file.open("rb") as file:
                     file.seek(self._read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
@@ -106,7 +107,7 @@ class Inputs:
             directory that was moved as a whole is still up to date.
 
     Raises:
-        UserError: a path does not exist.
+        UserError: a path does not exist, or is a pipe or a device.
     """
 
     def __init__(self, paths: Iterable[Path], audio: Iterable[Path], final: Path) -> None:
@@ -118,6 +119,10 @@ class Inputs:
                 self.prints[os.path.relpath(path.resolve(), near)] = of(path, self.digests)
             except FileNotFoundError as error:
                 raise UserError(f"{path} does not exist, but this command reads it.") from error
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                raise UserError(f"{path} is not a file, but this command reads it.") from error
         if listed := list(audio):
             self.prints["audio"] = of_many(listed, near, self.digests)
 

@@ -79,7 +79,11 @@ class Runs:
         """What a stage writes."""
         if name == "demo":
             return [self.root / "data" / part for part in ("train", "dev", "test")]
-        more = [self.root / "exp/emotion_features"] if name == "train-emotion-egemaps" else []
+        more = (
+            [self.root / "exp/emotion_features/ravdess-egemaps"]
+            if name == "train-emotion-egemaps"
+            else []
+        )
         return [self.root / STAGES[name].output, *more]
 
 

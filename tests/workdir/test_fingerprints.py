@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from speechkit.base.digests import Digests
+from speechkit.base.errors import UserError
 from speechkit.workdir import fingerprints
 from speechkit.workdir.fingerprints import READ_UP_TO, Inputs
 
@@ -154,3 +155,17 @@ def test_the_way_there_does_not_matter(root: Path) -> None:
         for way in (root, root.parent / "link")
     )
     assert one.dated == other.dated and one.content(True) == other.content(True)
+
+
+def test_pipes_and_devices_are_not_read(tmp_path):
+    """Reading them may never end; a stage itself names an audio file that is one."""
+    os.mkfifo(tmp_path / "fifo")
+    sound = tmp_path / "a.wav"
+    sound.write_bytes(b"12")
+    with pytest.raises(UserError, match="fifo is not a file"):
+        Inputs([tmp_path / "fifo"], [], tmp_path / "exp/x")
+    with pytest.raises(UserError, match="zero is not a file"):
+        Inputs([Path("/dev/zero")], [], tmp_path / "exp/x")
+    found = Inputs([], [sound, tmp_path / "fifo"], tmp_path / "exp/x")
+    found.read()
+    assert found.as_dict()["audio"]["files"] == 1

@@ -99,16 +99,17 @@ def _try(world: World, name: str, parameter: Any, value: str) -> None:
     else:
         words.append(value)
     written = option in ("--out", "--dir", "") or name == "export"
-    places = (f"write {world.outside}/pwned", f"write {world.outside}/cwd")
-    allowed = ["os.mkdir /tmp", "write /tmp", f"os.mkdir {world.outside}", *places]
-    allowed += ["connect"] if option == "--executor" else []
+    here = [str(world.outside / "cwd"), f"{world.outside}/exp", "os.mkdir /"]  # the user's choice
+    allowed = here if written else ["connect"] if option == "--executor" else []
+    if name == "export":  # beside the archive, in the folder that the user is in
+        allowed = here
     os.chdir(world.outside / "cwd")
     chosen_place = written and "pwned" in value
     if chosen_place:
         return  # this option names a place of the user's own choice
     world.judge(
         f"{name} {option or parameter.name}={value[:30]!r}", words,
-        expected=(0, 2), seconds=20, allowed=allowed if written or option == "--executor" else [],
+        expected=(0, 2), seconds=20, allowed=allowed,
     )  # fmt: skip
     if written:
         for path in (world.outside / "cwd").iterdir():

@@ -22,6 +22,7 @@ _OF_WORKERS = ("concurrent.futures.", "speechkit.", "numpy.")  # results of our 
 _PLACES = ("/dev/null", "/dev/shm/sem", "/proc/")
 _CHANGES = (
     "os.rename", "os.symlink", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.truncate",
+    "shutil.rmtree",
 )  # fmt: skip
 
 
@@ -125,6 +126,8 @@ class World:
             writes = isinstance(mode, str) and set(mode) & set("wax+")
             if writes or flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
                 self._changed("write", args[0])
+        elif event in ("os.remove", "os.rmdir") and args[1] != -1:
+            pass  # within a folder that is open: shutil.rmtree, which is seen as a whole
         elif event in _CHANGES:
             for path in args[1:2] if event == "os.symlink" else args[:2]:
                 if isinstance(path, str | bytes):
