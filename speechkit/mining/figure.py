@@ -77,7 +77,9 @@ def _bars(values: np.ndarray, total: int, edges: np.ndarray) -> np.ndarray:
 def _title(name: str) -> str:
     if name == "?-?":
         return "gender unknown"
-    a, b = name.split("-")
+    a, dash, b = name.partition("-")
+    if name.count("-") > 1 or not dash:  # a value of spk2gender that holds a dash itself
+        return name
     return f"{GENDER_NAME.get(a, a)} – {GENDER_NAME.get(b, b)}"
 
 

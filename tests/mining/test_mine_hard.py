@@ -152,6 +152,15 @@ def test_same_gender(tmp_path, param, store):
     assert not sampler.has_hard[:6].any()
 
 
+def test_genders_that_hold_a_dash(tmp_path):
+    vectors, speakers = speech_like(6, 4, 8)
+    gender = {name: ("-1", "a-b", "f")[k % 3] for k, name in enumerate(sorted(set(speakers)))}
+    write_vectors(tmp_path, write_set(tmp_path, speakers, gender), vectors)
+    sampler = mined(tmp_path, MODES[0], "xvector", 0.1)
+    check(sampler, brute_force(cosine_matrix(vectors), speakers, 0.1))
+    assert list(tmp_path.rglob("distances.png"))
+
+
 @pytest.mark.parametrize("rows", [1, 5, 64])
 @pytest.mark.parametrize("device", ["numpy", "cpu"])
 def test_blocks_and_devices_give_the_same(monkeypatch, rows, device):
