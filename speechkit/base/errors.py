@@ -185,10 +185,16 @@ def of_the_machine(error: BaseException) -> UserError | None:
             "Run fewer processes (-j 1), take smaller batches or shorter audio, or a machine "
             "that has more.",
         )
+    if _is_of_a_library(error):
+        return UserError(
+            f"A library of an installed package does not load: {error}.",
+            "Free memory, or raise its limit (ulimit -v); if that is not it, install the package "
+            "again (`speechkit doctor` looks at all).",
+        )
     if not isinstance(error, OSError):
         return None
     paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
-    ours = not paths or Path(paths[0]).is_relative_to(Path(__file__).parents[1])
+    ours = bool(paths) and Path(paths[0]).is_relative_to(Path(__file__).parents[1])
     if error.errno == errno.ENOENT and ours:
         return None
     where = f" ({', '.join(paths)})" if paths else ""
@@ -197,6 +203,14 @@ def of_the_machine(error: BaseException) -> UserError | None:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return UserError(f"{problem}{where}{'' if full else f': {error.strerror}'}.", remedy)
     return None
+
+
+def _is_of_a_library(error: BaseException) -> bool:
+    """Whether a shared library could not be loaded: Python's import names its path, ctypes' error
+    has no number."""
+    if isinstance(error, ImportError):
+        return error.path is not None and Path(error.path).suffix == ".so"
+    return isinstance(error, OSError) and error.errno is None and not isinstance(error, ValueError)
 
 
 def is_of_one_file(error: BaseException) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import inspect
+import io
 import json
 import os
 import re
@@ -156,7 +157,11 @@ PACKAGE = Path(speechkit.__file__).parent
         (BlockingIOError(errno.EAGAIN, "Try again"), 2, "ulimit -u"),
         (FileNotFoundError(errno.ENOENT, "No such file", "/x/y"), 2, "(/x/y): No such file"),
         (FileNotFoundError(errno.ENOENT, "No such file", f"{PACKAGE}/x"), 1, "This is a bug"),
-        (FileNotFoundError(errno.ENOENT, "No such file"), 1, "This is a bug"),
+        (FileNotFoundError(errno.ENOENT, "No usable folder"), 2, "not any more: No usable folder"),
+        (ImportError("cannot map", path="/x/y.so"), 2, "does not load: cannot map"),
+        (OSError("Could not load /x/y.so"), 2, "does not load: Could not load /x/y.so"),
+        (ImportError("no module", name="speechkit.x"), 1, "This is a bug"),
+        (io.UnsupportedOperation("not writable"), 1, "This is a bug"),
         (FileExistsError(errno.EEXIST, "File exists", "/x/y"), 1, "This is a bug"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 2, "has ended: Broken pipe"),
         (MemoryError(), 2, "Memory ran out."),
