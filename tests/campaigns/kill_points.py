@@ -161,6 +161,7 @@ def main() -> int:
 
 def import_everything(root: Path, source: Path) -> None:
     """What every forked child would import by itself otherwise."""
+    import pandas  # noqa: F401 - its parts may lie where another user cannot read
     import torch
 
     torch.set_num_threads(1)

@@ -180,7 +180,7 @@ def _faults(line: str) -> Iterator[tuple[str, str]]:
         yield "crlf", "the line ends in CR LF"
         line = line[:-1]
     if "\r" in line:
-        yield "spaces", "there is a carriage return within the line"
+        yield "crlf", "there is a carriage return within the line, where stages end it"
     if "\t" in line:
         yield "tab", "a tab separates the fields"
     if line != line.strip(_WHITE):

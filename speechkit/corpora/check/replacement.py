@@ -38,6 +38,11 @@ def replace_files(folder: Path, contents: Mapping[str, bytes], said: Sequence[st
                 "table belongs.",
                 "Move it away.",
             )
+    if os.path.lexists(backup := folder / BACKUP) and (backup.is_symlink() or not backup.is_dir()):
+        raise UserError(
+            f"{folder} was left as it is: {backup}, where originals are kept, is not a folder.",
+            "Move it away.",
+        )
     originals = {name: _read(folder / name) for name in contents}
     changed = [name for name, content in contents.items() if content != originals[name]]
     manifest = read_manifest(folder) or {}

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from speechkit.base import files
+from speechkit.base.errors import UserError
 from speechkit.corpora.check import fix
 from speechkit.corpora.check.replacement import BACKUP
 from speechkit.workdir import Output
@@ -66,3 +67,30 @@ def up_to_date(folder):
     out = Output(folder, "prepare", {})
     out._read_key()
     return out._check_existing()
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_originals_are_kept_in_the_set_alone(workdir, kind):
+    """A `.backup` that leads elsewhere would put originals over other files."""
+    folder = workdir / "data/train"
+    table = folder / "text"
+    table.write_bytes(table.read_bytes().replace(b"\n", b"\r\n"))
+    before = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    backup = folder / BACKUP
+    backup.symlink_to("..") if kind == "link" else backup.write_text("")
+    with pytest.raises(UserError, match="is not a folder"):
+        fix.fix(folder, workdir)
+    backup.unlink()
+    assert {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()} == before
+    assert [p.name for p in (workdir / "data").iterdir()] == ["train"]
+
+
+def test_a_carriage_return_within_a_line(workdir, run):
+    """Stages end the line there; validate says so, and --fix mends it."""
+    table = workdir / "data/train/utt2dur"
+    table.write_bytes(b"s0-u0 1.0\r \ns0-u1 1.1\n")
+    ran = run("validate", "-C", workdir, "-j", 1)
+    assert ran.code == 2 and "carriage return" in " ".join(ran.out.split())
+    assert run("extract-prosody", "-C", workdir, "-j", 1).code == 2
+    assert run("validate", "--fix", "-C", workdir, "-j", 1).code == 0
+    assert run("extract-prosody", "-C", workdir, "-j", 1).code == 0
