@@ -185,6 +185,11 @@ def of_the_machine(error: BaseException) -> UserError | None:
             "Run fewer processes (-j 1), take smaller batches or shorter audio, or a machine "
             "that has more.",
         )
+    if isinstance(error, SystemError):  # of the interpreter or a compiled package, never of ours
+        return UserError(
+            f"Python itself failed: {error}.",
+            "Most often memory has run out: run fewer processes (-j 1), or raise its limit.",
+        )
     if _is_of_a_library(error):
         return UserError(
             f"A library of an installed package does not load: {error}.",

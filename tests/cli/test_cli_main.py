@@ -158,6 +158,7 @@ PACKAGE = Path(speechkit.__file__).parent
         (FileNotFoundError(errno.ENOENT, "No such file", "/x/y"), 2, "(/x/y): No such file"),
         (FileNotFoundError(errno.ENOENT, "No such file", f"{PACKAGE}/x"), 1, "This is a bug"),
         (FileNotFoundError(errno.ENOENT, "No usable folder"), 2, "not any more: No usable folder"),
+        (SystemError("returned NULL"), 2, "Python itself failed: returned NULL"),
         (ImportError("cannot map", path="/x/y.so"), 2, "does not load: cannot map"),
         (OSError("Could not load /x/y.so"), 2, "does not load: Could not load /x/y.so"),
         (ImportError("no module", name="speechkit.x"), 1, "This is a bug"),
