@@ -104,15 +104,17 @@ def require_choice(what: str, value: str, choices: Iterable[str]) -> None:
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out, of the machine or of the GPU.
 
-    PyTorch's allocator of the CPU raises RuntimeError: it is the one case that only a text tells.
+    On the CPU PyTorch raises RuntimeError, in its own words or in those of oneDNN: it is the one
+    case that only a text tells.
     """
     torch = sys.modules.get("torch")
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     if torch is not None and isinstance(error, torch.OutOfMemoryError):
         return True
-    text = "can't allocate memory" if isinstance(error, RuntimeError) else None
-    return isinstance(error, MemoryError) or (text is not None and text in str(error))
+    words = ("can't allocate memory", "could not create a primitive")
+    told = isinstance(error, RuntimeError) and any(text in str(error) for text in words)
+    return told or isinstance(error, MemoryError)
 
 
 _OF_ONE_FILE: tuple[int, ...] = (
@@ -192,7 +194,7 @@ def of_the_machine(error: BaseException) -> UserError | None:
         )
     if _is_of_a_library(error):
         return UserError(
-            f"A library of an installed package does not load: {error}.",
+            f"An installed package does not load: {error}.",
             "Free memory, or raise its limit (ulimit -v); if that is not it, install the package "
             "again (`speechkit doctor` looks at all).",
         )
@@ -211,10 +213,11 @@ def of_the_machine(error: BaseException) -> UserError | None:
 
 
 def _is_of_a_library(error: BaseException) -> bool:
-    """Whether a shared library could not be loaded: Python's import names its path, ctypes' error
-    has no number."""
+    """Whether a package of others could not be loaded: Python's import names the path of what
+    failed, ctypes' error has no number."""
     if isinstance(error, ImportError):
-        return error.path is not None and Path(error.path).suffix == ".so"
+        ours = Path(__file__).parents[1]
+        return error.path is not None and not Path(error.path).is_relative_to(ours)
     return isinstance(error, OSError) and error.errno is None and not isinstance(error, ValueError)
 
 
