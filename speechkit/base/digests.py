@@ -17,7 +17,6 @@ from pathlib import Path
 
 NAME = ".digests"  # beside data/ and exp/
 _VARIABLE = "SPEECHKIT_DIGESTS"  # tells worker processes where the file is
-_BLOCK = 1 << 20
 _TICK = 20_000_000  # ns; clocks of file systems are at least so fine
 
 State = tuple[int, int, int, int]
@@ -37,12 +36,14 @@ def state_of(path: Path) -> State:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    digest = hashlib.sha256()
+    """Hexadecimal SHA-256 of a file's content.
+
+    Raises:
+        OSError: as :func:`state_of`, or it cannot be read.
+    """
+    state_of(path)
     with path.open("rb", buffering=0) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @lru_cache(maxsize=4096)

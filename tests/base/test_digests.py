@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from speechkit.base import audio, digests
-from speechkit.base.digests import Digests, state_of
+from speechkit.base.digests import Digests, sha256, state_of
 
 
 @pytest.fixture
@@ -98,3 +98,10 @@ def test_decoding_digests_on_the_way_only_where_asked(tmp_path: Path, reads: lis
     assert known.known(path, state_of(path)) == digest(path.read_bytes())
     line = json.loads((tmp_path / ".digests").read_text())
     assert line == [digest(path.read_bytes()), str(path), list(state_of(path))]
+
+
+def test_pipes_and_devices_have_no_digest(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match="not a regular file"):
+            sha256(path)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from speechkit.base.digests import sha256
 from speechkit.base.errors import UserError
 from speechkit.base.files import Lock, atomic_write, make_dirs
 from speechkit.base.log import logger
@@ -157,15 +158,6 @@ def result_of(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in (MADE_WITH, AUDIO)}
 
 
-def digest(file: Path) -> str:
-    """SHA-256 of a file's content."""
-    found = hashlib.sha256()
-    with file.open("rb") as opened:
-        while block := opened.read(1 << 20):
-            found.update(block)
-    return found.hexdigest()
-
-
 def model_digest(places: Iterable[Path], *more: str) -> str:
     """A short digest of a model.
 
@@ -178,5 +170,5 @@ def model_digest(places: Iterable[Path], *more: str) -> str:
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
         for file in inside:
             if file == place or (file.suffix in _MODEL_FILES and file.name not in _NOT_THE_MODEL):
-                found.update(f"{file.relative_to(place.parent)}\0{digest(file)}\n".encode())
+                found.update(f"{file.relative_to(place.parent)}\0{sha256(file)}\n".encode())
     return found.hexdigest()[:16]

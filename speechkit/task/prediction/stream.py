@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from speechkit.base.digests import sha256
 from speechkit.base.errors import SharedError, UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
@@ -22,7 +23,6 @@ from speechkit.task.prediction.saved import (
     Row,
     Saved,
     check_name,
-    digest,
     open_saved,
     result_of,
 )
@@ -151,7 +151,7 @@ def _is_current(job: Job, row: Row) -> bool:
 
 def _digest(job: Job) -> str | None:
     try:
-        return digest(job.audio)
+        return sha256(job.audio)
     except (OSError, ValueError):  # making the prediction will tell the reason
         return None
 
