@@ -5,6 +5,7 @@ from __future__ import annotations
 from speechkit.scoring import model_folder
 from speechkit.scoring.models import ScorerConfig, build
 from speechkit.scoring.sets import ScoringSet
+from speechkit.training.weights import write_weights
 
 
 def write_scorers(root, features, columns, name="tiny", seeds=(0, 1), kind="attention", **flags):
@@ -30,5 +31,5 @@ def write_scorers(root, features, columns, name="tiny", seeds=(0, 1), kind="atte
         weights = {key: 3 * value[0] for key, value in net.state_dict().items()}  # further apart
         weights["std"] = net.std[0]
         model_folder.write(target, model_folder.make_card(config, found, seed, training), [])
-        model_folder.write_weights(target, weights)
+        write_weights(target / model_folder.WEIGHTS, weights)
     return folder

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from speechkit.acoustic.base import AcousticModel
 from speechkit.base.errors import UserError, closest
-from speechkit.base.plain_yaml import read_yaml
 from speechkit.base.schema import Object
+from speechkit.base.yaml_files import read_yaml
 from speechkit.task.trained import refuse_path
 from speechkit.workdir import WorkDir
 

@@ -15,7 +15,7 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
     """Make the values of a YAML file the defaults of this command's flags."""
     if path is None or ctx.resilient_parsing:
         return path
-    from speechkit.base.plain_yaml import PlainLoader, load_yaml
+    from speechkit.base.yaml_files import PlainLoader, load_yaml
 
     loaded = load_yaml(path, PlainLoader, "--config takes lines of 'flag: value'.", aliases=True)
     if loaded is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.schema import Object, read_json
-from speechkit.base.text import json_text, show
+from speechkit.base.tables import json_text, show
 
 _NO_WIDTH = 10_000
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from speechkit.base.text import json_text, show
+from speechkit.base.tables import json_text, show
 
 if TYPE_CHECKING:
     from rich.console import Console

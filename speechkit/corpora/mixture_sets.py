@@ -10,7 +10,7 @@ from typing import Any
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.corpora.write import OTHER_DIR
 from speechkit.kaldi import data
 from speechkit.labels.mixtures import Header, Mixture, write_mixtures

@@ -12,7 +12,7 @@ from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.corpora.common import Corpus, CorpusSet, Item
 from speechkit.corpora.sphere import to_wav
 from speechkit.kaldi import data

@@ -17,6 +17,7 @@ import torch
 from speechkit.base import hub, schema
 from speechkit.base.errors import MissingDependency, UserError
 from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS
+from speechkit.training.weights import write_weights
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
 _WEIGHTS = (
@@ -134,11 +135,9 @@ def write_copy(folder: Path, target: Path) -> None:
         if path.suffix != ".bin":
             shutil.copyfile(path, target / path.name)
     if not list(folder.glob("*.safetensors")):
-        from safetensors.torch import save_file
-
         model = load_model(folder, read_config(folder))
-        tensors = {k: v.detach().clone().contiguous() for k, v in model.state_dict().items()}
-        save_file(tensors, target / _WEIGHTS[0], {"format": "pt"})
+        tensors = {k: v.clone() for k, v in model.state_dict().items()}
+        write_weights(target / _WEIGHTS[0], tensors, {"format": "pt"})
     elif (folder / _WEIGHTS[1]).is_file():
         shutil.copyfile(folder / _WEIGHTS[1], target / _WEIGHTS[1])
     note = {"digest": origin(folder), "own": digest(target)}

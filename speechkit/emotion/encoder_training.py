@@ -21,6 +21,7 @@ from speechkit.training.devices import resolve_precision
 from speechkit.training.fit import Fitted
 from speechkit.training.ranks import ranks
 from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.weights import write_weights
 from speechkit.workdir import Output
 
 COMMAND = "train emotion"
@@ -122,8 +123,6 @@ def write(
         folder: of the encoder.
         batches: of the whole training.
     """
-    from safetensors.torch import save
-
     frozen = config.freeze == "encoder"
     net: Any = model.net
     classifier = net if frozen else net.classifier
@@ -138,8 +137,7 @@ def write(
     ]
     weights = {k.removeprefix("net."): v for k, v in fitted.weights.items()}
     if config.keep_checkpoints > 1:
-        last = {k: v.detach().cpu().contiguous() for k, v in net.state_dict().items()}
-        (out.path / "last.safetensors").write_bytes(save(last))
+        write_weights(out.path / "last.safetensors", net.state_dict())
     encoder_network.save_description(folder, out.path)
     network = {
         "frozen": frozen,

@@ -13,7 +13,7 @@ from speechkit.base.arrays import read_array
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.progress import progress
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_json, write_skipped
 from speechkit.emotion import confusion_figure, model_folder, result_texts, results
 from speechkit.emotion.model_kinds import load_predictor
 from speechkit.labels.emotions import EmotionSet, load
@@ -276,8 +276,8 @@ def _write(
 ) -> None:
     results.write_predictions(out.path, found)
     results.write_tables(out.path, found)
-    results.write_json(out.path / results.SUMMARY, results.summarize(found))
-    results.write_json(out.path / results.ABOUT, about)
+    write_json(out.path / results.SUMMARY, results.summarize(found), ascii_only=False)
+    write_json(out.path / results.ABOUT, about, ascii_only=False)
     write_skipped(out.path, skipped.items())
     runs = len(about["seeds"]) if "kind" in about else len(about["models"])
     picture = confusion_figure.draw(found.matrix(), found.classes, result_texts.title(about), runs)

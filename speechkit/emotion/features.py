@@ -16,7 +16,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.parallel import Done
 from speechkit.base.schema import read_json
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.emotion.functionals import SAMPLE_RATE, Functionals
 from speechkit.emotion.upstream import CNN
 from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark

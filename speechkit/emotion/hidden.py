@@ -7,7 +7,6 @@ or all of them. So all folds, seeds and heads of a pooling read the same folder.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
@@ -21,7 +20,7 @@ import torch
 from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.base.log import logger
-from speechkit.base.text import write_skipped, write_tsv
+from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.emotion import encoder_files, encoder_network
 from speechkit.emotion.encoders import Encoder, load_encoder
 from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, read
@@ -247,7 +246,7 @@ def _join(out: Output, dataset: EmotionSet, kind: Kind, files: Sequence[Path]) -
     index = [[name, str(starts[name]), str(where[name][2])] for name in order]
     write_tsv(out.path / INDEX, ("utt", "row", "frames"), index)
     card = {**asdict(kind), "shape": [sum(sizes), *row], "clips": len(order)}
-    (out.path / CARD).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
+    write_json(out.path / CARD, card)
     write_skipped(out.path, skipped)
     if skipped:
         logger.warning(f"{len(skipped)} clips were skipped: see {out.final}/skipped.tsv.")

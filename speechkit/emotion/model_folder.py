@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,14 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-import yaml
 from msgspec import Meta
 
 from speechkit.acoustic.features import FeatureConfig
 from speechkit.base import schema
 from speechkit.base.errors import UserError
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_json, write_log
+from speechkit.base.yaml_files import write_yaml
 from speechkit.task import trained
+from speechkit.training.weights import write_weights
 from speechkit.workdir.manifest import read_json
 
 if TYPE_CHECKING:
@@ -120,10 +120,7 @@ def write(
         summary: ``best_step`` and ``train_seconds`` at least; ``disk_bytes`` where the model
             needs more than its own files (an encoder that is not in ``weights``).
     """
-    from safetensors.torch import save
-
-    kept = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    (folder / WEIGHTS).write_bytes(save(kept))
+    write_weights(folder / WEIGHTS, weights)
     config = {
         "kind": KIND,
         "model": model,
@@ -133,13 +130,10 @@ def write(
         "network": plain(network),
         "training": plain(training),
     }
-    text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    (folder / CONFIG).write_text(text, encoding="utf-8")
-    if rows:
-        columns = list(rows[0])
-        write_tsv(folder / LOG, columns, [[f"{row[c]:.6g}" for c in columns] for row in rows])
+    write_yaml(folder / CONFIG, config)
+    write_log(folder / LOG, rows)
     told = {"disk_bytes": (folder / WEIGHTS).stat().st_size, **plain(summary)}
-    (folder / SUMMARY).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / SUMMARY, told)
 
 
 def plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ from speechkit.base import audio
 from speechkit.base.audio_stream import read_blocks, resample_blocks
 from speechkit.base.log import logger
 from speechkit.base.progress import progress
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.emotion import model_folder
 from speechkit.emotion.course import Prediction, Window
 from speechkit.emotion.model_kinds import load_predictor

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from speechkit.base import schema
 from speechkit.base.errors import DataError
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.emotion import metrics
 from speechkit.stats.bootstrap import draw_speakers
 
@@ -230,8 +229,8 @@ def worst_rows(found: Predictions, count: int = WORST_CLIPS) -> list[dict[str, A
 
 def write_tables(folder: Path, found: Predictions) -> None:
     """Write ``classes.tsv``, ``confusion.tsv`` (counts, then shares) and ``worst.tsv``."""
-    rows = [["" if v is None else _text(v) for v in row] for row in class_rows(found)]
-    write_tsv(folder / CLASSES, ("class", "precision", "recall", "f1", "support"), rows)
+    columns = ("class", "precision", "recall", "f1", "support")
+    write_tsv(folder / CLASSES, columns, class_rows(found), ".4f")
     counts = found.matrix()
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     lines = [
@@ -242,17 +241,7 @@ def write_tables(folder: Path, found: Predictions) -> None:
     write_tsv(folder / CONFUSION, ("kind", "true", *found.classes), lines)
     worst = worst_rows(found)
     names = ("rank", "utt", "speaker", "label", "predicted", "confidence", "p_label")
-    write_tsv(folder / WORST, names, [[_text(row[n]) for n in names] for row in worst])
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_tsv(folder / WORST, names, [[row[n] for n in names] for row in worst], ".4f")
 
 
 def read_summary(folder: Path) -> Summary:

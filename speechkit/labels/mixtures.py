@@ -10,7 +10,6 @@ the mixture at which the utterance begins; negative where the mixture begins wit
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from speechkit.base import audio
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.names import check_path, composed, on_disk
 from speechkit.base.schema import Rate, read_json
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_json, write_tsv
 from speechkit.kaldi.data import DataDir, Utterance, load
 
 TABLE, HEADER = "mixtures.tsv", "mixtures.json"
@@ -235,7 +234,7 @@ def write_mixtures(folder: Path, header: Header, mixtures: Sequence[Mixture]) ->
             directory, and stands in all of them or in none.
     """
     write_table(folder / TABLE, mixtures)
-    (folder / HEADER).write_text(json.dumps(asdict(header), indent=2) + "\n", encoding="utf-8")
+    write_json(folder / HEADER, asdict(header))
 
 
 def write_table(path: Path, mixtures: Sequence[Mixture]) -> None:

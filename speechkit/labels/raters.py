@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from speechkit.base.errors import DataError
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.labels.score_files import number_text
 from speechkit.labels.score_tables import (
     SCALES_FILE,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.errors import DataError
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.labels.score_tables import FIXED, SCALES_FILE, examine, table_name
 from speechkit.labels.scores import (
     ASPECTS,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from speechkit.base import schema
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
+from speechkit.base.tables import write_json
 from speechkit.mining import folder as hard_folder
 from speechkit.mining import runs
 from speechkit.mining.distance import Cosine, Difference
@@ -165,8 +165,7 @@ def _mine_into(
     found = runs.run(problem, m, out, pairs, device)
     hard_folder.write_thresholds(out.path, population.utterances, found)
     summary = summarise(out.path, problem, found, asdict(settings), pairs)
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (out.path / "summary.json").write_text(text + "\n", encoding="utf-8")
+    write_json(out.path / "summary.json", summary, ascii_only=False)
     out.counts.update(summary["counts"])
 
 

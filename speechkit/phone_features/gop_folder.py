@@ -11,7 +11,6 @@ That is ``exp/gop/<set>`` of ``extract-gop``, or ``exp/deep/<set>`` of ``extract
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ import msgspec
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.names import composed
 from speechkit.base.schema import Object, Rate, check, read_json
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_json, write_tsv
 from speechkit.kaldi.ark import ArkTable
 
 ROW_COLUMNS = (
@@ -190,8 +189,7 @@ def write_rows(path: Path, rows: Iterable[tuple[str, Sequence[Row]]]) -> None:
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
     """Write ``features.json``."""
-    text = json.dumps(dict(config), indent=1, ensure_ascii=False)
-    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / CONFIG, config, indent=1, ascii_only=False)
 
 
 def require_features(

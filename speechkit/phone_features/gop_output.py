@@ -15,7 +15,7 @@ from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.schema import parse_json
-from speechkit.base.text import write_skipped, write_tsv
+from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels import score_files as labels
 from speechkit.labels.phones import KALDI_PHONES
@@ -145,8 +145,7 @@ def summarise(out: Output, folder: Path, dimension: int, found: Found) -> None:
     correlation = gop_correlation(folder, found.ids, found.rows)
     if correlation is not None:
         summary["gop_phone_accuracy_pcc"] = correlation
-    text = json.dumps(summary, indent=2) + "\n"
-    (out.path / "summary.json").write_text(text, encoding="utf-8")
+    write_json(out.path / "summary.json", summary)
     out.counts.update({k: summary[k] for k in ("utterances", "skipped", "mismatches", "phones")})
 
 

@@ -128,16 +128,14 @@ def write(
 
 def _copy_half(source: Path, target: Path) -> None:
     """A seed's card, and its weights in float16 (the normalisation stays as it is)."""
-    from safetensors.torch import save
-
     from speechkit.base.files import make_dirs
     from speechkit.pronunciation import model_folder
-    from speechkit.training.weights import read_weights
+    from speechkit.training.weights import read_weights, write_weights
 
     make_dirs(target)
     state = {
         name: value if name.startswith("normalise.") else value.half()
         for name, value in read_weights(source / model_folder.WEIGHTS).items()
     }
-    (target / model_folder.WEIGHTS).write_bytes(save(state))
+    write_weights(target / model_folder.WEIGHTS, state)
     (target / model_folder.CARD).write_bytes((source / model_folder.CARD).read_bytes())

@@ -11,7 +11,7 @@ import numpy as np
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, results
 from speechkit.pronunciation.batches import Windows

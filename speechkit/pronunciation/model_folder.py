@@ -10,17 +10,17 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 import torch
-import yaml
 
 from speechkit.base.errors import UserError
 from speechkit.base.schema import Object, check
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_log
+from speechkit.base.yaml_files import write_yaml
 from speechkit.phone_features.gop_folder import Features, require_features
 from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
 from speechkit.task import trained
 from speechkit.task.trained import CARD
 from speechkit.training.normaliser import Normaliser
-from speechkit.training.weights import build, read_weights, stack
+from speechkit.training.weights import build, read_weights, stack, write_weights
 from speechkit.workdir import WorkDir
 
 KIND = "pronunciation"
@@ -142,18 +142,10 @@ def write(
         normaliser: of the features.
         rows: measures of each epoch.
     """
-    from safetensors.torch import save
-
-    kept = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    kept[_MEAN] = torch.from_numpy(normaliser.mean)
-    kept[_STD] = torch.from_numpy(normaliser.std)
-    (folder / WEIGHTS).write_bytes(save(kept))
-    text = yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True)
-    (folder / CARD).write_text(text, encoding="utf-8")
-    if rows:
-        columns = ["epoch", *rows[0]]
-        table = [[str(i), *(f"{v:.6g}" for v in row.values())] for i, row in enumerate(rows, 1)]
-        write_tsv(folder / LOG, columns, table)
+    ends = {_MEAN: torch.from_numpy(normaliser.mean), _STD: torch.from_numpy(normaliser.std)}
+    write_weights(folder / WEIGHTS, {**weights, **ends})
+    write_yaml(folder / CARD, card)
+    write_log(folder / LOG, rows, number="epoch")
 
 
 def make_card(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import schema
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import trimmed, write_json, write_tsv
 from speechkit.phone_features.dataset import ScoredSet
 from speechkit.stats import intervals
 from speechkit.stats.score_metrics import (
@@ -80,7 +79,7 @@ def write_tables(folder: Path, scored: Scored) -> None:
 
 
 def _cell(value: float) -> str:
-    return f"{value:.{DIGITS}f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
+    return trimmed(value, DIGITS)
 
 
 def _items(found: ScoredSet, level: str) -> Iterator[list[str]]:
@@ -205,8 +204,7 @@ def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write ``summary.json``."""
-    text = json.dumps(summary, indent=2, allow_nan=False)
-    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / SUMMARY, summary)
 
 
 def count_rows(scored: Scored) -> dict[str, dict[str, Any]]:

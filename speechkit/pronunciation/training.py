@@ -13,7 +13,7 @@ import torch
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.progress import progress
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
 from speechkit.phone_features.dataset import ScoredSet
@@ -205,8 +205,7 @@ def _write(
             model_folder.write(out.path, card, weights, normaliser, group.rows[place])
             write_skipped(out.path, found.skipped)
             summary = {"epoch": epoch, **{k: v for k, v in row.items() if np.isfinite(v)}}
-            text = json.dumps(summary, indent=2)
-            (out.path / "summary.json").write_text(text + "\n", encoding="utf-8")
+            write_json(out.path / "summary.json", summary)
             out.notes.update(device=str(group.device))
             out.counts.update(
                 utterances=len(found.utterances),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from speechkit.base.figures import DPI
-from speechkit.base.text import show
+from speechkit.base.tables import show
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.log import logger
-from speechkit.base.text import show
+from speechkit.base.tables import show
 from speechkit.report import experiments, separation_pictures, separation_tables, worst
 from speechkit.report.cells import number
 from speechkit.report.experiments import Evaluation, Experiment

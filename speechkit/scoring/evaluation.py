@@ -11,7 +11,7 @@ import numpy as np
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.kaldi import data
 from speechkit.scoring import figures, joint_folder, model_folder, results
 from speechkit.scoring.bundle import inputs_of

@@ -14,11 +14,11 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 import torch
-import yaml
 
 from speechkit.base.errors import UserError
 from speechkit.base.schema import Finite, Object, check
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_log
+from speechkit.base.yaml_files import write_yaml
 from speechkit.phone_features.gop_folder import Features, require_features
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
@@ -129,24 +129,8 @@ def make_card(
 
 def write(folder: Path, card: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write ``config.yaml`` and, where there are rows, ``log.tsv`` (a line an epoch)."""
-    text = yaml.safe_dump(dict(card), sort_keys=False, allow_unicode=True)
-    (folder / CARD).write_text(text, encoding="utf-8")
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    if columns:
-        table = [[_cell(row.get(column, "")) for column in columns] for row in rows]
-        write_tsv(folder / LOG, columns, table)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def write_weights(folder: Path, weights: Weights) -> None:
-    """Write the tensors of one model, without the leading dimension."""
-    from safetensors.torch import save
-
-    kept = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    (folder / WEIGHTS).write_bytes(save(kept))
+    write_yaml(folder / CARD, card)
+    write_log(folder / LOG, rows)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Predictions and labels lie between 0 and 1; "points" are those of the label's ow
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechkit.base import schema
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import trimmed, write_json, write_tsv
 from speechkit.stats import intervals
 from speechkit.stats.score_metrics import class_errors, macro_mae, mse, over_seeds, pcc
 
@@ -161,7 +160,7 @@ def write_tables(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
 
 
 def _cell(value: float) -> str:
-    return f"{value:.{DIGITS}f}".rstrip("0").rstrip(".") if math.isfinite(value) else ""
+    return trimmed(value, DIGITS)
 
 
 def _write_classes(folder: Path, scored: Scored) -> None:
@@ -225,8 +224,7 @@ def _write_worst(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write ``summary.json``."""
-    text = json.dumps(dict(summary), indent=2, allow_nan=False)
-    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / SUMMARY, summary)
 
 
 def read_summary(folder: Path) -> dict[str, dict[str, Any]]:

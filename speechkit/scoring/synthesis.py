@@ -7,7 +7,6 @@ their Table 2).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from speechkit.base import schema
 from speechkit.base.errors import UserError, closest
 from speechkit.base.log import logger
 from speechkit.base.random_draws import rng
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.score_files import read_scores, score_files, write_scores
 from speechkit.labels.scores import LEVELS, Scores, default_scales
 from speechkit.scoring import trees
@@ -149,8 +148,7 @@ class _Synthesis:
             "features": self.blank.fingerprints[0],
             "targets": told,
         }
-        text = json.dumps(summary, indent=2, allow_nan=False)
-        (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+        write_json(folder / SUMMARY, summary)
 
     def _check(self, scored: ScoringSet) -> None:
         """Raise UserError where the regressor must not be used for the set."""

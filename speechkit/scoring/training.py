@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from speechkit.base.errors import UserError
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_json, write_skipped
 from speechkit.phone_features.gop_folder import require_features
 from speechkit.scoring import joint_folder, model_folder, trees
 from speechkit.scoring.data import ScoringSet, input_files, load
@@ -23,7 +23,7 @@ from speechkit.scoring.stages import Stages, copy_acoustic
 from speechkit.stats.score_metrics import mse, pcc
 from speechkit.task import trained
 from speechkit.training.devices import resolve_device
-from speechkit.training.weights import read_weights
+from speechkit.training.weights import read_weights, write_weights
 from speechkit.workdir import Output, WorkDir
 
 TASK = "scoring"
@@ -210,7 +210,7 @@ def _write(run: Stages, seeds: Sequence[Seed], found: ScoringSet, acoustic: int 
     for seed, heard in zip(seeds, run.hear(found, seeds), strict=True):
         out, net = run.outputs[seed.number], stacked(run.network, [seed]).to(run.device)
         predicted = score(net, run.batches(heard))[0]
-        model_folder.write_weights(out.path, seed.weights)
+        write_weights(out.path / model_folder.WEIGHTS, seed.weights)
         if seed.acoustic is not None:
             copy_acoustic(seed.acoustic, out.path)
         counts = {"scorer_parameters": net.parameters_each, "acoustic_parameters": acoustic}
@@ -244,6 +244,5 @@ def _finish(
     if config.labelled:
         summary["labelled_utterances"] = [found.utterances[u] for u in seed.pool]
     summary = {k: v for k, v in summary.items() if not (isinstance(v, float) and np.isnan(v))}
-    text = json.dumps(summary, indent=2)
-    (out.path / "summary.json").write_text(text + "\n", encoding="utf-8")
+    write_json(out.path / "summary.json", summary)
     out.counts.update(utterances=len(seed.pool), skipped=len(found.skipped))

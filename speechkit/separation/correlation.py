@@ -18,7 +18,7 @@ import pandas as pd
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation.coefficients import draw_weights, pearson, spearman
 from speechkit.separation.results import TABLE, read_utterances
@@ -229,16 +229,9 @@ def _with_intervals(
 
 
 def _write(folder: Path, pairs: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> None:
-    cells = [[_cell(row[column]) for column in COLUMNS] for row in rows]
-    write_tsv(folder / "correlation.tsv", COLUMNS, cells)
-    lines = [[str(row[0]), *(_cell(cell) for cell in row[1:])] for row in pairs.itertuples()]
-    write_tsv(folder / "pairs.tsv", ["mixture", *pairs.columns], lines)
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.5g}" if math.isfinite(value) else ""
-    return str(value)
+    cells = [[row[column] for column in COLUMNS] for row in rows]
+    write_tsv(folder / "correlation.tsv", COLUMNS, cells, ".5g")
+    write_tsv(folder / "pairs.tsv", ["mixture", *pairs.columns], pairs.itertuples(), ".5g")
 
 
 def read_correlations(folder: Path) -> list[dict[str, Any]]:

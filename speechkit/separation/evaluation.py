@@ -11,7 +11,7 @@ import numpy as np
 
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.labels.mixtures import MixtureSet, check_rate, load_mixtures
 from speechkit.separation import model_folder, results
 from speechkit.separation.evaluation_batches import make_batches, run

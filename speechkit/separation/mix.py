@@ -11,7 +11,7 @@ from speechkit.base import audio
 from speechkit.base.errors import AudioError, UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.kaldi import data
 from speechkit.kaldi.subset import label_files
 from speechkit.labels.mixtures import MODES, TABLE, Header

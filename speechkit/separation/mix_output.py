@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.kaldi import data
 from speechkit.kaldi.subset import write_subset
 from speechkit.labels.mixtures import Header, Mixture, Source, write_mixtures, write_table

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import torch
-import yaml
 
 from speechkit.base.errors import require_choice
 from speechkit.base.schema import Object, Rate
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_json, write_log
+from speechkit.base.yaml_files import write_yaml
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.task import trained
-from speechkit.training.weights import build, read_weights
+from speechkit.training.weights import build, read_weights, write_weights
 
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
@@ -82,16 +81,10 @@ def write(
         weights: ``plain`` and ``weighted`` weights of the network.
         rows: measures of each epoch.
     """
-    from safetensors.torch import save
-
     for name, tensors in weights.items():
-        kept = {key: value.contiguous() for key, value in tensors.items()}
-        (folder / FILES[name]).write_bytes(save(kept))
+        write_weights(folder / FILES[name], tensors)
     write_card(folder, card(net, sample_rate, selection, training))
-    if rows:
-        columns = ["epoch", *rows[0]]
-        table = [[str(i), *(f"{v:.6g}" for v in row.values())] for i, row in enumerate(rows, 1)]
-        write_tsv(folder / "log.tsv", columns, table)
+    write_log(folder / "log.tsv", rows, number="epoch")
 
 
 def card(
@@ -110,8 +103,7 @@ def card(
 
 def write_card(folder: Path, content: Mapping[str, Any]) -> None:
     """Write ``config.yaml``."""
-    text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_yaml(folder / "config.yaml", content)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -153,4 +145,4 @@ def find_models(workdir: WorkDir, name: str) -> list[tuple[int, Path]]:
 def write_summary(folder: Path, epochs: Mapping[str, int]) -> None:
     """Write ``summary.json``: the selected epochs."""
     named = {f"best_epoch_{name}": epoch for name, epoch in epochs.items()}
-    (folder / "summary.json").write_text(json.dumps(named, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / "summary.json", named)

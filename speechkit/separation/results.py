@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ import pandas as pd
 
 from speechkit.base import schema
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_json, write_tsv
 from speechkit.separation.metrics import hsr
 from speechkit.stats.bootstrap import percentile
 
@@ -79,13 +77,8 @@ def columns(speakers: int, with_stoi: bool) -> list[str]:
 
 def write_utterances(folder: Path, names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the table; undefined values are empty."""
-    write_tsv(folder / TABLE, names, [[_cell(row.get(name)) for name in names] for row in rows])
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.{DIGITS}f}" if math.isfinite(value) else ""
-    return "" if value is None else str(value)
+    cells = [[row.get(name) for name in names] for row in rows]
+    write_tsv(folder / TABLE, names, cells, f".{DIGITS}f")
 
 
 def read_utterances(folder: Path) -> pd.DataFrame:
@@ -166,5 +159,4 @@ def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write ``summary.json``."""
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
+    write_json(folder / SUMMARY, summary, ascii_only=False)

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from speechkit.base.schema import as_object
-from speechkit.base.text import show
+from speechkit.base.tables import show
 from speechkit.sharing.contents import read_card
 from speechkit.sharing.model_search import Found
 from speechkit.workdir.manifest import read_json

@@ -7,11 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from speechkit.base.log import logger
-from speechkit.base.plain_yaml import read_yaml
 from speechkit.base.schema import Object
+from speechkit.base.yaml_files import read_yaml, write_yaml
 from speechkit.sharing.model_search import CARD, Found, models_in
 from speechkit.workdir import WorkDir
 
@@ -88,9 +86,8 @@ def _without_paths(card: Mapping[str, Any], target: Path) -> Path:
         training["upstream"] = plain
     network = {k: v for k, v in card["network"].items() if k != "encoder_folder"}
     stripped = {**card, "upstream": plain, "network": network, "training": training}
-    text = yaml.safe_dump(stripped, sort_keys=False, allow_unicode=True)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text, encoding="utf-8")
+    write_yaml(target, stripped)
     return target
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.errors import UserError
-from speechkit.base.plain_yaml import read_yaml
 from speechkit.base.schema import Object, regular_file
+from speechkit.base.yaml_files import read_yaml
 from speechkit.sharing.model_search import CARD
 
 WEIGHTS = ".safetensors"

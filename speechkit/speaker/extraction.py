@@ -14,7 +14,7 @@ from speechkit.base import audio
 from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import UserError
 from speechkit.base.log import note_once
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.speaker import embedder, model_folder, verification

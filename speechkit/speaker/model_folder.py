@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-import yaml
 
 from speechkit.base.schema import Object
+from speechkit.base.tables import write_json, write_log
+from speechkit.base.yaml_files import write_yaml
 from speechkit.speaker.features import FbankSettings
 from speechkit.speaker.tdnn import TDNNConfig
 from speechkit.task import trained
+from speechkit.training.weights import write_weights
 
 if TYPE_CHECKING:
     import torch
@@ -45,10 +46,6 @@ def write(
         weights: ``tdnn.*`` and ``classifier.*``.
         rows: measures of each epoch.
     """
-    from safetensors.torch import save
-
-    from speechkit.base.text import write_tsv
-
     card = {
         "kind": KIND,
         "sample_rate": config.sample_rate,
@@ -57,21 +54,16 @@ def write(
         "speakers": len(speakers),
         "training": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()},
     }
-    text = yaml.safe_dump(card, sort_keys=False, allow_unicode=True)
-    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    write_yaml(folder / "config.yaml", card)
     (folder / "speakers.txt").write_text("".join(f"{s}\n" for s in speakers), encoding="utf-8")
-    kept = {k: v.contiguous() for k, v in weights.items() if k.split(".")[0] != "features"}
-    (folder / "model.safetensors").write_bytes(save(kept))
-    columns = ["epoch", *rows[0]]
-    table = [[str(i), *(f"{v:.6g}" for v in row.values())] for i, row in enumerate(rows, 1)]
-    write_tsv(folder / "log.tsv", columns, table)
+    kept = {k: v for k, v in weights.items() if k.split(".")[0] != "features"}
+    write_weights(folder / "model.safetensors", kept)
+    write_log(folder / "log.tsv", rows, number="epoch")
 
 
 def write_summary(folder: Path, values: Mapping[str, Any]) -> None:
     """Write ``summary.json`` (NaN as null)."""
-    plain = {key: None if value != value else value for key, value in values.items()}
-    text = json.dumps(plain, indent=2) + "\n"
-    (folder / "summary.json").write_text(text, encoding="utf-8")
+    write_json(folder / "summary.json", values)
 
 
 def read_config(folder: Path) -> dict[str, Any]:

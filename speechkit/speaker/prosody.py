@@ -20,7 +20,7 @@ from speechkit.base.level import power
 from speechkit.base.log import logger
 from speechkit.base.names import composed
 from speechkit.base.schema import read_json
-from speechkit.base.text import write_skipped, write_tsv
+from speechkit.base.tables import write_skipped, write_tsv
 from speechkit.kaldi import data
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.parts import map_parts, split

@@ -17,15 +17,14 @@ import msgspec
 import torch
 from torch import Tensor
 
-from speechkit.base import hyperpyyaml
 from speechkit.base.errors import UserError
-from speechkit.base.hyperpyyaml import plain
 from speechkit.base.schema import LAYERS, Rate, Share, Taps, Width, check
+from speechkit.base.yaml_files import HYPERPARAMS, class_name, plain_settings, read_hyperpyyaml
 from speechkit.speaker.features import FbankSettings, LogMel
 from speechkit.speaker.tdnn import TDNN, TDNNConfig
 from speechkit.training.weights import build, read_state
 
-HYPERPARAMS, WEIGHTS = hyperpyyaml.FILE, "embedding_model.ckpt"
+WEIGHTS = "embedding_model.ckpt"
 _FBANK = {field.name for field in fields(FbankSettings)}
 _XVECTOR = {
     "in_channels": "n_mels", "tdnn_channels": "channels", "tdnn_kernel_sizes": "kernels",
@@ -91,11 +90,11 @@ def load(folder: Path) -> tuple[LogMel, torch.nn.Module | Network, int, int]:
                 "Accepted: a folder of `train xvector`, or one with hyperparams.yaml and "
                 "embedding_model.ckpt of a SpeechBrain x-vector or ECAPA-TDNN.",
             )
-    hyper = hyperpyyaml.read(folder / HYPERPARAMS)
+    hyper = read_hyperpyyaml(folder / HYPERPARAMS)
     path = str(folder / HYPERPARAMS)
     rate = check(hyper.get("sample_rate", 16000), Rate, f"{path}: sample_rate")
-    fbank = check(plain(hyper.get("compute_features"), _FBANK), FbankSettings, path)
-    norm = plain(hyper.get("mean_var_norm"), {"norm_type", "std_norm"})
+    fbank = check(plain_settings(hyper.get("compute_features"), _FBANK), FbankSettings, path)
+    norm = plain_settings(hyper.get("mean_var_norm"), {"norm_type", "std_norm"})
     if norm.get("norm_type") != "sentence" or norm.get("std_norm", True):
         raise UserError(
             f"{folder}: features are normalised with {norm}, which is not supported.",
@@ -108,7 +107,7 @@ def load(folder: Path) -> tuple[LogMel, torch.nn.Module | Network, int, int]:
 
 
 def _network(folder: Path, node: Any, state: dict[str, Tensor]) -> tuple[Any, int]:
-    kind = hyperpyyaml.class_name(node)
+    kind = class_name(node)
     if kind == "Xvector":
         given = {ours: node[theirs] for theirs, ours in _XVECTOR.items() if theirs in node}
         config = check({"n_mels": 40, **given}, TDNNConfig, str(folder / HYPERPARAMS))
@@ -120,7 +119,7 @@ def _network(folder: Path, node: Any, state: dict[str, Tensor]) -> tuple[Any, in
     if kind == "ECAPA_TDNN":
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
 
-        options = plain(node, _ECAPA)
+        options = plain_settings(node, _ECAPA)
         check(options, Ecapa, str(folder / HYPERPARAMS))
         ecapa = build(lambda: ECAPA_TDNN(**options), state, folder / WEIGHTS)
         return ExactECAPA(ecapa.eval()), 5

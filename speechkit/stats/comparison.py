@@ -6,7 +6,6 @@ finds the evaluations, and writes ``exp/compare/<task>/<set>/{differences.tsv,su
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from speechkit.base import schema
 from speechkit.base.errors import UserError
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_json, write_tsv
 from speechkit.workdir import Output, WorkDir, check_name
 
 TABLE, SUMMARY = "differences.tsv", "summary.json"
@@ -197,7 +196,7 @@ def _write(
     measures_of: Callable[[dict[str, Any]], dict[str, Any]],
 ) -> None:
     rows = task.rows({name: measures_of(one) for name, one in found.items()})
-    write_tsv(folder / TABLE, task.columns, [[_shown(value) for value in row] for row in rows])
+    write_tsv(folder / TABLE, task.columns, rows, ".4f")
     summary = {
         "set": settings.set,
         "baseline": settings.baseline,
@@ -205,12 +204,7 @@ def _write(
         "interval": task.interval,
         "experiments": found,
     }
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / SUMMARY).write_text(text + "\n", encoding="utf-8")
-
-
-def _shown(value: Any) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+    write_json(folder / SUMMARY, summary, ascii_only=False)
 
 
 def read_comparison(folder: Path) -> dict[str, Any]:

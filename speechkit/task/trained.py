@@ -9,7 +9,7 @@ from typing import Any
 
 from speechkit.base import schema
 from speechkit.base.errors import UserError
-from speechkit.base.plain_yaml import read_yaml
+from speechkit.base.yaml_files import read_yaml
 from speechkit.workdir import Output, WorkDir
 
 CARD = "config.yaml"

@@ -36,6 +36,22 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         raise UserError(f"{path} cannot be read: {_line(error)}.", _REMEDY) from error
 
 
+def write_weights(
+    path: Path, tensors: Mapping[str, torch.Tensor], about: Mapping[str, str] | None = None
+) -> None:
+    """Write tensors to a safetensors file.
+
+    Args:
+        path: the file.
+        tensors: by name, from any device; no two of the same memory.
+        about: what else its header says.
+    """
+    from safetensors.torch import save
+
+    kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    path.write_bytes(save(kept, dict(about) if about else None))
+
+
 def read_checkpoint(path: Path, remedy: str = _REMEDY) -> Any:
     """What ``torch.save`` wrote: tensors and plain values only.
 

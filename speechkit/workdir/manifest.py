@@ -102,3 +102,8 @@ def read_json(path: Path) -> Any:
 def utc(seconds: float) -> str:
     moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return moment.isoformat(timespec="seconds")
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    """The content of ``manifest.json``."""
+    return json.dumps(manifest, indent=2, default=str) + "\n"

@@ -9,7 +9,6 @@ only if nothing in it was finished, or with ``--force``.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -23,7 +22,15 @@ from speechkit.base.digests import collected
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.workdir.fingerprints import Inputs
-from speechkit.workdir.manifest import MANIFEST, Key, damaged_outputs, read_manifest, utc, versions
+from speechkit.workdir.manifest import (
+    MANIFEST,
+    Key,
+    damaged_outputs,
+    manifest_text,
+    read_manifest,
+    utc,
+    versions,
+)
 from speechkit.workdir.unfinished import SCRATCH, Unfinished, partial_of
 
 
@@ -215,7 +222,7 @@ class Output:
         }
         files.fsync_tree(self.path)
         with files.atomic_write(self.path / MANIFEST) as file:  # says that all the rest is whole
-            file.write(json.dumps(manifest, indent=2, default=str) + "\n")
+            file.write(manifest_text(manifest))
         # Only now: a disk that is full to the last byte has not cost the finished parts.
         self._put_in_place()
 

@@ -15,7 +15,7 @@ import soundfile
 from conftest import make_set
 from scipy import stats
 
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation.coefficients import draw_weights, pearson, ranks, spearman

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 from speechkit.acoustic.align.alignment import Alignment, Segment
 from speechkit.acoustic.base import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.readings import Reading, reading_rows, write_readings
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_json, write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import SILENCE, kaldi_name
 
@@ -119,6 +118,5 @@ def write_summary(folder: Path, shift: float, rows: Sequence[Row], skipped: int)
         "confidence_p05": float(np.percentile(confidences, 5)),
         "log_posterior_mean": statistics.fmean(row["score"] for row in rows),
     }
-    text = json.dumps(summary, indent=2) + "\n"
-    (folder / "summary.json").write_text(text, encoding="utf-8")
+    write_json(folder / "summary.json", summary)
     return summary

@@ -19,7 +19,7 @@ from speechkit.base.errors import UserError, needed_by_all
 from speechkit.base.files import atomic_write
 from speechkit.base.log import logger
 from speechkit.base.schema import read_json
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.kaldi import data
 from speechkit.labels.score_files import score_files
 from speechkit.training.devices import resolve_device

@@ -11,15 +11,15 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 import torch
-import yaml
 
 from speechkit.acoustic.features import FeatureConfig
 from speechkit.acoustic.tdnn.network import STATES, Tdnn, TdnnConfig
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.schema import Finite, Object, check
+from speechkit.base.yaml_files import write_yaml
 from speechkit.kaldi import data
 from speechkit.task import trained
-from speechkit.training.weights import build, put, read_weights, single
+from speechkit.training.weights import build, put, read_weights, single, write_weights
 
 KIND = "tdnn"
 UNSEEN = ("mean", "full")
@@ -98,8 +98,6 @@ def write(
         networks: name -> tensors of :class:`Tdnn`, as they are to be stored.
         folds: training speaker -> fold.
     """
-    from safetensors.torch import save
-
     kept = {
         name: {
             key: value.detach().cpu().contiguous()
@@ -109,7 +107,7 @@ def write(
         for name, tensors in networks.items()
     }
     for name, tensors in kept.items():
-        (folder / f"{name}.safetensors").write_bytes(save(tensors))
+        write_weights(folder / f"{name}.safetensors", tensors)
     card = replace(card, weights={**card.weights, **{n: digest(t) for n, t in kept.items()}})
     content = {
         "kind": KIND,
@@ -122,8 +120,7 @@ def write(
         "training": card.training,
         **({"stay": {k: " ".join(map(str, v)) for k, v in card.stay.items()}} if card.stay else {}),
     }
-    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-    (folder / CARD).write_text(text, encoding="utf-8")
+    write_yaml(folder / CARD, content)
     if folds:
         data.write_table(folder / FOLDS_FILE, {s: str(fold) for s, fold in folds.items()})
     return card

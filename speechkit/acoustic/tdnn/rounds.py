@@ -26,7 +26,7 @@ from speechkit.acoustic.tdnn.source import ALIGNMENT, Source
 from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.schema import read_json
-from speechkit.base.text import write_skipped
+from speechkit.base.tables import write_skipped
 from speechkit.kaldi.ark import ArkTable, ArkWriter
 from speechkit.training.ranks import ranks
 from speechkit.workdir import Output

@@ -21,7 +21,7 @@ from speechkit.acoustic.tdnn.rounds import LogRow
 from speechkit.acoustic.tdnn.settings import FULL, AcousticConfig, resolve_acoustic_precision
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_json, write_log
 from speechkit.training.devices import keep_memory, resolve_device
 from speechkit.training.ranks import ranks, shared_output
 from speechkit.workdir import Output, WorkDir
@@ -218,20 +218,9 @@ class _Run:
         states = {name: tdnn_folder.half(net.state_dict()) for name, net in networks.items()}
         folds = data.folds if self.config.folds else {}
         tdnn_folder.write(folder, self._card(data), states, folds)
-        columns = ["network", "epoch", *self.log[0][1][2], *(["round"] if again else [])]
-        table = [
-            [name, str(n), *(f"{v:.6g}" for v in row.values()), *([str(number)] if again else [])]
+        rows = [
+            {"network": name, "epoch": n, **row, **({"round": number} if again else {})}
             for number, (name, n, row) in self.log
         ]
-        write_tsv(folder / "log.tsv", columns, table)
-        text = json.dumps(_plain(summary), indent=2) + "\n"
-        (folder / "summary.json").write_text(text, encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """With null for what is undefined."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return None if value != value else value
+        write_log(folder / "log.tsv", rows)
+        write_json(folder / "summary.json", summary)

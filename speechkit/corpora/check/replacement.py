@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from speechkit.base import files
 from speechkit.base.errors import UserError
-from speechkit.workdir.manifest import MANIFEST, read_manifest
+from speechkit.workdir.manifest import MANIFEST, manifest_text, read_manifest
 
 BACKUP = ".backup"
 
@@ -73,7 +72,7 @@ def _read(path: Path) -> bytes | None:
 
 def _write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
     with files.atomic_write(folder / MANIFEST) as file:
-        file.write(json.dumps(manifest, indent=2) + "\n")
+        file.write(manifest_text(manifest))
 
 
 def _back_up(path: Path, content: bytes) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from speechkit.base import hyperpyyaml
 from speechkit.base.errors import UserError
+from speechkit.base.yaml_files import HYPERPARAMS, class_name, read_hyperpyyaml
 from speechkit.separation.conv_tasnet import ConvTasNetConfig
 from speechkit.separation.foreign.checks import (
     ACCEPTED,
@@ -88,19 +88,19 @@ def load(folder: Path) -> Loaded:
 
 def _options(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """``hyperparams.yaml``, and what the weights do not tell."""
-    near = [f / hyperpyyaml.FILE for f in (folder, folder.parent, folder.parent.parent)]
+    near = [f / HYPERPARAMS for f in (folder, folder.parent, folder.parent.parent)]
     found = [path for path in near if path.is_file()]
     if not found:
         raise UserError(
-            f"There is no {hyperpyyaml.FILE} in {folder} or two folders above it.",
+            f"There is no {HYPERPARAMS} in {folder} or two folders above it.",
             "Copy it from the folder of the experiment: it says which norm the model has.",
         )
-    hyper = hyperpyyaml.read(found[0])
+    hyper = read_hyperpyyaml(found[0])
     modules = hyper.get("modules")
     modules = modules if isinstance(modules, dict) else {}
     node, decoder = modules.get("masknet"), modules.get("decoder")
-    if not isinstance(node, dict) or hyperpyyaml.class_name(node) != "MaskNet":
-        kind = hyperpyyaml.class_name(node) or node
+    if not isinstance(node, dict) or class_name(node) != "MaskNet":
+        kind = class_name(node) or node
         raise UserError(
             f"{found[0]}: the mask network is '{kind}'.",
             "Accepted: speechbrain.lobes.models.conv_tasnet.MaskNet.",

@@ -18,7 +18,7 @@ from speechkit.base.digests import sha256
 from speechkit.base.errors import UserError
 from speechkit.base.files import Lock, atomic_write, make_dirs
 from speechkit.base.log import logger
-from speechkit.base.text import json_text
+from speechkit.base.tables import json_text
 from speechkit.workdir.manifest import changed
 
 SUFFIX = ".jsonl"

@@ -14,7 +14,7 @@ from speechkit.base.digests import sha256
 from speechkit.base.errors import SharedError, UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
-from speechkit.base.text import plain
+from speechkit.base.tables import plain
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import MEND, Inputs, Job
 from speechkit.task.prediction.saved import (

@@ -13,7 +13,7 @@ from speechkit.acoustic.align import stage as alignment_stage
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.sphinx import SphinxModel
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 

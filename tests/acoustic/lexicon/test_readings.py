@@ -22,7 +22,7 @@ from speechkit.acoustic.lexicon.set_words import words_of_text
 from speechkit.acoustic.lexicon.spoken import tokens_of
 from speechkit.acoustic.sphinx import SphinxModel
 from speechkit.base.errors import UserError
-from speechkit.base.text import write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.kaldi import data
 from speechkit.phone_features.pipeline import FeaturePipeline, FeatureSettings
 from speechkit.phone_features.settings import Request

@@ -2,8 +2,8 @@
 
 import pytest
 
-from speechkit.base.plain_yaml import MOST_YAML, read_yaml
 from speechkit.base.schema import Damaged, Object
+from speechkit.base.yaml_files import MOST_YAML, read_yaml
 
 
 def laughs(levels=9, each=9):
