@@ -27,7 +27,7 @@ import torch
 from torch import nn
 
 from speechkit.emotion import encoder_network
-from speechkit.emotion.encoder_clips import Clips, make_loader
+from speechkit.emotion.data import Clips, make_loader
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoder_settings import EncoderConfig, plan
 from speechkit.emotion.encoder_training import fit_config

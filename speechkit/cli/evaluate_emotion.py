@@ -34,11 +34,11 @@ def evaluate_emotion(
     each class, confusion, intervals over speakers, and the clips most confidently wrong.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.emotion import evaluation, result_texts, results
+    from speechkit.emotion import evaluate, result_texts, results
     from speechkit.workdir import WorkDir
 
     number = options.resolve_jobs(jobs)
-    folder = evaluation.evaluate(
+    folder = evaluate.evaluate(
         WorkDir(directory),
         name,
         set_name,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from speechkit.cli.prediction_output import RowTable
-    from speechkit.emotion.prediction import Prediction
+    from speechkit.emotion.predict import Prediction
 
 _SILENT = "(silent)"
 
@@ -68,7 +68,7 @@ def predict_emotion(
     over the windows that are not silent.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.emotion.prediction import Options, predict
+    from speechkit.emotion.predict import Options, predict
     from speechkit.emotion.windows import Cut
     from speechkit.task.prediction.stream import How
     from speechkit.workdir import WorkDir

@@ -25,7 +25,7 @@ class CnnConfig:
         patience: epochs without a better one before training stops; 0 for never.
         select: what chooses the epoch: loss, accuracy or uar of the validation clips.
         label_smoothing: share of the target that all classes get alike, in training.
-        class_weights: see :func:`speechkit.emotion.class_weights.class_weights`.
+        class_weights: see :func:`speechkit.emotion.loss.class_weights`.
         beta: of the effective number of clips.
         mask_time: share of the frames masked in training (SpecAugment).
         mask_time_length: frames (of 10 ms) of a mask.

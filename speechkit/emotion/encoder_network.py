@@ -1,21 +1,31 @@
-"""An encoder and its classifier as one network, and writing and reading both."""
+"""An encoder and its classifier as one network: writing, reading, and its predictions."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from speechkit.base.errors import UserError
-from speechkit.emotion import dropout, encoder_files, heads
+from speechkit.base.errors import UserError, needed_by_all
+from speechkit.emotion import encoder_files, heads, hidden
+from speechkit.emotion.data import broken_clips
 from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoders import Encoder, build_encoder, load_encoder
-from speechkit.emotion.spec_augment import SpecAugment
+from speechkit.emotion.hidden_states import Hidden, Kind, Vectors, form_of
+from speechkit.emotion.layers import SpecAugment
+from speechkit.emotion.predictor import Predictor
+from speechkit.labels.emotions import EmotionSet
 from speechkit.training.weights import build, read_weights
+
+if TYPE_CHECKING:
+    from speechkit.workdir import WorkDir
+
 
 FILES = ("config.json", "preprocessor_config.json")  # of the encoder, beside a trained model
 FOLDER = "encoder"
@@ -83,26 +93,8 @@ def set_up(encoder: Encoder, config: EncoderConfig) -> None:
         encoder.requires_grad_(False)
     elif config.freeze == "features":
         encoder.freeze_features()
-    dropout.use(encoder)
     if config.gradient_checkpointing:
         encoder.checkpoint_gradients()
-
-
-def take_layer(encoder: Encoder, layers: str) -> None:
-    """Cut an encoder off after the layer that is used.
-
-    Raises:
-        UserError: it has fewer layers.
-    """
-    if not layers.isdigit():
-        return
-    number = int(layers)
-    if number > encoder.layers:
-        raise UserError(
-            f"--layers {number}: {encoder.spec or 'the encoder'} has {encoder.layers}.",
-            f"Accepted: 0 to {encoder.layers}, last, weighted.",
-        )
-    encoder.cut(number)
 
 
 def save_description(folder: Path, target: Path) -> None:
@@ -126,12 +118,12 @@ def read_net(folder: Path, card: Mapping[str, Any], device: torch.device | str) 
     network = card["network"]
     if network["frozen"]:
         encoder = load_encoder(str(find_frozen(folder, card)), device)
-        take_layer(encoder, str(network["layers"]))
+        encoder.take_layer(str(network["layers"]))
         return EncoderNet(encoder, read_classifier(folder, card)).eval().to(device)
 
     def make() -> EncoderNet:
         encoder = build_encoder(folder / FOLDER)
-        take_layer(encoder, network["layers"])
+        encoder.take_layer(network["layers"])
         return EncoderNet(encoder, heads.from_dict(network["classifier"]))
 
     path = folder / "model.safetensors"
@@ -167,3 +159,105 @@ def find_frozen(
             f"Put the files of '{card['upstream']}' of that time into {folder / FOLDER}.",
         )
     return found
+
+
+BATCH_SECONDS = {"cpu": 20.0, "cuda": 240.0}
+
+
+class EncoderPredictor(Predictor):
+    """See :class:`Predictor`; a clip gets the same result in any batch.
+
+    Args:
+        folder: of the trained model.
+        card: its ``config.yaml``.
+        device: cpu or cuda.
+    """
+
+    def __init__(self, folder: Path, card: dict[str, Any], device: str = "cpu") -> None:
+        super().__init__(folder, card)
+        self.device = torch.device(device)
+        self.network: dict[str, Any] = card["network"]
+        self.pooling = str(self.network["classifier"]["pooling"])
+        if not self.network["frozen"]:
+            _ = self.net  # what is missing is said at once
+
+    @cached_property
+    def net(self) -> EncoderNet:
+        """Encoder and head; an encoder that was frozen is loaded when a wave comes."""
+        return read_net(self.folder, self.card, self.device)
+
+    def probabilities(
+        self, waves: Sequence[np.ndarray], speakers: Sequence[str] | None = None
+    ) -> np.ndarray:
+        found = np.zeros((len(waves), len(self.classes)), np.float32)
+        with needed_by_all():
+            encoder = self.net.encoder
+        short = [len(wave) for wave in waves if len(wave) < encoder.shortest]
+        if short:
+            raise UserError(
+                f"A clip of {min(short) / self.sample_rate:.3f} s is shorter than one frame of "
+                f"the encoder ({encoder.shortest / self.sample_rate:.3f} s)."
+            )
+        most = BATCH_SECONDS[self.device.type] * self.sample_rate
+        order = sorted(range(len(waves)), key=lambda i: -len(waves[i]))
+        first = 0
+        while first < len(order):
+            size = max(1, int(most // len(waves[order[first]])))
+            part = order[first : first + size]
+            padded, lengths = encoder.prepare([waves[i] for i in part])
+            with torch.inference_mode():
+                logits = self.net(padded.to(self.device), lengths)
+            found[part] = logits.softmax(-1).cpu().numpy()
+            first += size
+        return found
+
+    def of_utterances(
+        self,
+        workdir: WorkDir,
+        dataset: EmotionSet,
+        ids: Sequence[str],
+        *,
+        jobs: int = 1,
+        advance: Callable[[int], None] = lambda count: None,
+    ) -> np.ndarray:
+        """With a frozen encoder from the hidden states that are kept, made where they are not."""
+        if not self.network["frozen"]:
+            return super().of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
+        cache = self._hidden(workdir, dataset, jobs)
+        for name in ids:
+            if name in cache.skipped:
+                raise UserError(f"{name}: {cache.skipped[name]}", "Leave it out.")
+        classifier = read_classifier(self.folder, self.card).to(self.device)
+        found = []
+        for first in range(0, len(ids), 32):
+            values = Vectors(cache, ids[first : first + 32], self.pooling, self.device)
+            with torch.inference_mode():
+                logits = classifier(*values.batch(range(len(values))))
+            found.append(logits.softmax(-1).cpu().numpy())
+            advance(len(values))
+        return np.concatenate(found)
+
+    def broken(
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+    ) -> dict[str, str]:
+        if self.network["frozen"]:
+            skipped = self._hidden(workdir, dataset, jobs).skipped
+            return {name: skipped[name] for name in ids if name in skipped}
+        return broken_clips(dataset, ids, self.net.encoder, self.max_seconds, jobs)
+
+    def _hidden(self, workdir: WorkDir, dataset: EmotionSet, jobs: int) -> Hidden:
+        kind = Kind(
+            str(self.card["upstream"]),
+            str(self.network["layers"]),
+            form_of(self.pooling),
+            self.max_seconds,
+        )
+        return hidden.extract(
+            workdir,
+            dataset,
+            kind,
+            source=find_frozen(self.folder, self.card),
+            device=self.device.type,
+            jobs=jobs,
+            on_error="skip",
+        )

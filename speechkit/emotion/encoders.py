@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files
 from speechkit.emotion.encoder_files import Preprocessing
-from speechkit.emotion.exact_padding import make_exact
-from speechkit.emotion.spec_augment import SpecAugment
+from speechkit.emotion.layers import SpecAugment, make_exact, use_quick_dropout
 
 _EPSILON = 1e-7  # of the variance, as in Hugging Face's feature extractor
 
@@ -22,7 +21,7 @@ _EPSILON = 1e-7  # of the variance, as in Hugging Face's feature extractor
 class Encoder(nn.Module):
     """A wav2vec2, HuBERT, WavLM or data2vec-audio model (XLS-R is a wav2vec2).
 
-    A clip gets the same frames in any batch (see :mod:`speechkit.emotion.exact_padding`).
+    A clip gets the same frames in any batch (see :mod:`speechkit.emotion.layers`).
 
     Args:
         model: the Hugging Face model.
@@ -49,6 +48,7 @@ class Encoder(nn.Module):
         self.size = int(self.config.hidden_size)
         self.layers = len(model.encoder.layers)
         self.augment: SpecAugment | None = None
+        use_quick_dropout(model)
         self._lengths = make_exact(model)
         self._frames: Sequence[int] = ()
         self._kept: dict[int, Tensor] | None = None
@@ -182,14 +182,27 @@ class Encoder(nn.Module):
             return hidden
         return self.augment(hidden, self._frames, getattr(self.model, "masked_spec_embed", None))
 
-    def cut(self, layer: int) -> None:
-        """Give the output of a layer before the last (0: what the first one gets) from now on.
+    def take_layer(self, layers: str) -> None:
+        """Give the output of a layer from now on; later layers are removed.
 
-        Later layers are removed.
+        Args:
+            layers: its number (0: what the first layer gets); ``last`` and ``weighted`` change
+                nothing.
+
+        Raises:
+            UserError: there are fewer layers.
         """
-        if layer < self.layers:
-            self.model.encoder.layers = self.model.encoder.layers[:layer]
-            self.layers, self._only = layer, layer
+        if not layers.isdigit():
+            return
+        number = int(layers)
+        if number > self.layers:
+            raise UserError(
+                f"--layers {number}: {self.spec or 'the encoder'} has {self.layers}.",
+                f"Accepted: 0 to {self.layers}, last, weighted.",
+            )
+        if number < self.layers:
+            self.model.encoder.layers = self.model.encoder.layers[:number]
+            self.layers = self._only = number
 
     def freeze_features(self) -> None:
         """Train no convolution."""

@@ -1,8 +1,14 @@
-"""Features of all clips of a set, computed once and kept in ``exp/emotion_features/``."""
+"""Features of all clips of a set, computed once and kept in ``exp/emotion_features/``.
+
+openSMILE's feature sets, one vector of statistics per clip: eGeMAPS v02 (88 values; Eyben et
+al., IEEE Transactions on Affective Computing 7 (2), 2016) and ComParE 2016 (6,373 values;
+Schuller et al., Interspeech 2016). Or log mel features, for the convolutional network.
+"""
 
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -12,19 +18,70 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.features import FeatureConfig, log_mel
-from speechkit.base.errors import UserError
+from speechkit.base.errors import AudioError, MissingDependency, UserError, require_choice
 from speechkit.base.files import atomic_write
 from speechkit.base.parallel import Done
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_skipped
-from speechkit.emotion.functionals import SAMPLE_RATE, Functionals
-from speechkit.emotion.upstream import CNN
+from speechkit.emotion.model_folder import CNN
 from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.manifest import MANIFEST, changed, read_manifest
 from speechkit.workdir.parts import map_parts, split
+
+SETS = {"egemaps": "eGeMAPSv02", "compare16": "ComParE_2016"}
+SAMPLE_RATE = 16_000
+
+
+class Functionals:
+    """A feature set by name.
+
+    Args:
+        spec: ``egemaps`` or ``compare16``.
+
+    Raises:
+        UserError: an unknown name, or opensmile is not installed.
+    """
+
+    def __init__(self, spec: str) -> None:
+        require_choice("--upstream", spec, SETS)
+        self.spec = spec
+        self.sample_rate = SAMPLE_RATE
+        self._smile = open_smile(spec)
+        self.names: tuple[str, ...] = tuple(self._smile.feature_names)
+
+    def vector(self, samples: np.ndarray) -> np.ndarray:
+        """Float32 ``[D]`` of mono samples ``[T]`` in -1..1 at 16 kHz.
+
+        Raises:
+            AudioError: the clip is too short for the statistics (some 0.03 s).
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # says what is raised below
+            found = self._smile.process_signal(samples, self.sample_rate).to_numpy()[0]
+        if not np.isfinite(found).all():
+            raise AudioError(
+                f"The clip of {len(samples) / self.sample_rate:.3f} s has no {self.spec} features.",
+                "Remove it, or leave it out with --on-error skip.",
+                "empty",
+            )
+        return found.astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def open_smile(spec: str) -> Any:
+    """openSMILE with a feature set, opened once per process."""
+    try:
+        import opensmile
+    except ImportError as error:
+        raise MissingDependency("opensmile", "emotion") from error
+    return opensmile.Smile(
+        feature_set=getattr(opensmile.FeatureSet, SETS[spec]),
+        feature_level=opensmile.FeatureLevel.Functionals,
+    )
+
 
 COMMAND = "emotion features"
 PART = 256  # clips per part that a resumed run keeps
@@ -46,10 +103,6 @@ class Features:
     table: ArkTable
     names: tuple[str, ...]
     skipped: dict[str, str]
-
-    def has(self, ids: Sequence[str]) -> list[str]:
-        """Those of the ids that have features."""
-        return [name for name in ids if name in self.table]
 
 
 def extract(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, encoder_network, head_training
-from speechkit.emotion.encoder_clips import Batch, Clips, broken_clips, make_loader
+from speechkit.emotion.data import Batch, Clips, broken_clips, make_loader, usable_parts
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoder_settings import EncoderConfig
 from speechkit.emotion.encoder_training import (
@@ -24,7 +24,6 @@ from speechkit.emotion.encoder_training import (
 )
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.runs import Resources, Run
-from speechkit.emotion.usable_clips import usable_parts
 from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
@@ -97,7 +96,7 @@ def train_encoder(
     device = torch.device(resources.device)
     folder = encoder_files.find(run.upstream)
     encoder = load_encoder(run.upstream)
-    encoder_network.take_layer(encoder, config.layers)
+    encoder.take_layer(config.layers)
     if resources.on_error == "skip":
         every = (*fold.train, *fold.valid)
         skipped = broken_clips(dataset, every, encoder, run.max_seconds, resources.jobs)

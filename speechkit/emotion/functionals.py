@@ -1,68 +1,219 @@
-"""openSMILE's feature sets: one vector of statistics per clip.
-
-eGeMAPS v02 (88 values): Eyben et al., "The Geneva Minimalistic Acoustic Parameter Set (GeMAPS)
-for Voice Research and Affective Computing", IEEE Transactions on Affective Computing 7 (2),
-2016. ComParE 2016 (6,373 values): Schuller et al., "The INTERSPEECH 2016 Computational
-Paralinguistics Challenge", Interspeech 2016.
-"""
+"""A classifier of vectors: normalisation, then a linear model or one hidden layer."""
 
 from __future__ import annotations
 
-import warnings
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.base.errors import AudioError, MissingDependency, require_choice
+from speechkit.base.errors import UserError
+from speechkit.base.log import note_once
+from speechkit.emotion import features, model_folder
+from speechkit.emotion.predictor import Predictor
+from speechkit.labels.emotions import EmotionSet
 
-SETS = {"egemaps": "eGeMAPSv02", "compare16": "ComParE_2016"}
-SAMPLE_RATE = 16_000
+if TYPE_CHECKING:
+    import torch
+
+    from speechkit.workdir import WorkDir
 
 
-class Functionals:
-    """A feature set by name (see :class:`speechkit.emotion.upstream.VectorUpstream`).
+LIMIT = 5.0  # standard deviations; beyond, openSMILE's ratios are outliers
+_CONSTANT = 1e-6  # of the mean: a smaller deviation is rounding
+_FLOOR = 1e-3  # of the deviation of all: a speaker's own is taken to be no smaller
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Values in standard deviations from the mean of the training clips, or of the speaker.
 
     Args:
-        spec: ``egemaps`` or ``compare16``.
-
-    Raises:
-        UserError: an unknown name, or opensmile is not installed.
+        mean: of the training clips, ``[D]``.
+        scale: their standard deviation; 0 for a value that is constant, which becomes 0.
+        by_speaker: take mean and deviation of each speaker's own clips instead. They are used
+            without their labels; as those of test speakers are among them, results are
+            *transductive*.
     """
 
-    def __init__(self, spec: str) -> None:
-        require_choice("--upstream", spec, SETS)
-        self.spec = spec
-        self.sample_rate = SAMPLE_RATE
-        self._smile = open_smile(spec)
-        self.names: tuple[str, ...] = tuple(self._smile.feature_names)
+    mean: np.ndarray
+    scale: np.ndarray
+    by_speaker: bool = False
 
-    def vector(self, samples: np.ndarray) -> np.ndarray:
-        """Float32 ``[D]`` of mono samples ``[T]`` in -1..1 at 16 kHz.
+    @classmethod
+    def fit(cls, vectors: np.ndarray, by_speaker: bool = False) -> Normaliser:
+        """Of training vectors ``[N, D]``."""
+        wide = vectors.astype(np.float64)
+        mean, scale = wide.mean(0), wide.std(0)
+        scale[scale <= _CONSTANT * np.abs(mean)] = 0
+        return cls(mean.astype(np.float32), scale.astype(np.float32), by_speaker)
 
-        Raises:
-            AudioError: the clip is too short for the statistics (some 0.03 s).
+    def __call__(
+        self,
+        vectors: np.ndarray,
+        speakers: Sequence[str] | None = None,
+        own: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+    ) -> np.ndarray:
+        """Normalised float32 ``[N, D]``, within ±5.
+
+        Args:
+            vectors: ``[N, D]``.
+            speakers: of each; without them (or without ``by_speaker``) the mean of the
+                training clips is taken.
+            own: speaker -> mean and deviation, from :func:`speaker_statistics`.
         """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # says what is raised below
-            found = self._smile.process_signal(samples, self.sample_rate).to_numpy()[0]
-        if not np.isfinite(found).all():
-            raise AudioError(
-                f"The clip of {len(samples) / self.sample_rate:.3f} s has no {self.spec} features.",
-                "Remove it, or leave it out with --on-error skip.",
-                "empty",
+        found = _standard(vectors, self.mean, self.scale)
+        if self.by_speaker and speakers is not None and own is not None:
+            names = np.array(speakers)
+            for name in sorted(set(speakers)):
+                mean, deviation = own[name]
+                scale = np.where(self.scale > 0, np.maximum(deviation, _FLOOR * self.scale), 0)
+                found[names == name] = _standard(vectors[names == name], mean, scale)
+        return found
+
+
+def _standard(vectors: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Deviations from the mean, limited; 0 where the scale is 0."""
+    gain = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+    return np.clip((vectors - mean) * gain, -LIMIT, LIMIT).astype(np.float32)
+
+
+def speaker_statistics(
+    vectors: np.ndarray, speakers: Sequence[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Speaker -> mean and standard deviation ``[D]`` of the speaker's vectors."""
+    names = np.array(speakers)
+    found = {}
+    for name in sorted(set(speakers)):
+        own = vectors[names == name].astype(np.float64)
+        found[name] = (own.mean(0).astype(np.float32), own.std(0).astype(np.float32))
+    return found
+
+
+def logits(weights: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
+    """``[N, C]`` of normalised inputs ``[N, D]``: linear, or with one hidden layer (ReLU)."""
+    hidden = inputs
+    if "hidden.weight" in weights:
+        hidden = np.maximum(inputs @ weights["hidden.weight"].T + weights["hidden.bias"], 0)
+    return hidden @ weights["output.weight"].T + weights["output.bias"]
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Over the last dimension."""
+    shifted = np.exp(values - values.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)
+
+
+class FunctionalsPredictor(Predictor):
+    """See :class:`Predictor`. It needs no network: the arithmetic is NumPy's.
+
+    Args:
+        folder: of the trained model.
+        card: its ``config.yaml``.
+    """
+
+    def __init__(self, folder: Path, card: dict[str, Any]) -> None:
+        super().__init__(folder, card)
+        self.spec = str(card["upstream"])
+        self.weights = _read_weights(folder / model_folder.WEIGHTS, len(self.classes))
+        self.normalise = Normaliser(
+            self.weights["mean"], self.weights["scale"], card["network"]["speaker_norm"]
+        )
+
+    def probabilities(
+        self, waves: Sequence[np.ndarray], speakers: Sequence[str] | None = None
+    ) -> np.ndarray:
+        """With per-speaker normalisation, mean and deviation are those of the given waves.
+
+        Without speakers, those of the training clips take their place, which is said once.
+        """
+        vectors = np.stack([features.of_wave(wave, self.spec) for wave in waves])
+        own = None
+        if self.normalise.by_speaker:
+            if speakers is None:
+                experiment = self.folder.parent.parent.name
+                note_once(
+                    f"no-speaker-{experiment}",
+                    f"'{experiment}' normalises by speaker, but the speaker is not known: the "
+                    "mean of its training clips is taken, which is less exact.",
+                )
+            else:
+                own = speaker_statistics(vectors, speakers)
+        return self._classify(vectors, speakers, own)
+
+    def of_utterances(
+        self,
+        workdir: WorkDir,
+        dataset: EmotionSet,
+        ids: Sequence[str],
+        *,
+        jobs: int = 1,
+        advance: Callable[[int], None] = lambda count: None,
+    ) -> np.ndarray:
+        """From the features that are kept; a speaker's statistics are over the whole set."""
+        kept = features.extract(
+            workdir, dataset, self.spec, max_seconds=self.max_seconds, jobs=jobs, on_error="skip"
+        )
+        own = None
+        if self.normalise.by_speaker:
+            wanted = {dataset.speaker(name) for name in ids}
+            every = [name for name in kept.table if dataset.speaker(name) in wanted]
+            own = speaker_statistics(kept.table.stack(every), [dataset.speaker(n) for n in every])
+        speakers = [dataset.speaker(name) for name in ids]
+        found = self._classify(kept.table.stack(ids), speakers, own)
+        advance(len(ids))
+        return found
+
+    def broken(
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+    ) -> dict[str, str]:
+        """Those that have no features."""
+        kept = features.extract(
+            workdir, dataset, self.spec, max_seconds=self.max_seconds, jobs=jobs, on_error="skip"
+        )
+        return {name: kept.skipped[name] for name in ids if name in kept.skipped}
+
+    def _classify(
+        self,
+        vectors: np.ndarray,
+        speakers: Sequence[str] | None,
+        own: Mapping[str, tuple[np.ndarray, np.ndarray]] | None,
+    ) -> np.ndarray:
+        inputs = self.normalise(vectors, speakers, own)
+        return softmax(logits(self.weights, inputs)).astype(np.float32)
+
+
+def _read_weights(path: Path, classes: int) -> dict[str, np.ndarray]:
+    """The arrays of a model, of shapes that go together."""
+    from speechkit.training.weights import read_weights
+
+    weights = {name: value.numpy() for name, value in read_weights(path).items()}
+    inputs = weights["mean"].size if "mean" in weights else 0
+    hidden = weights["hidden.weight"].shape[:1] if "hidden.weight" in weights else ()
+    wanted: dict[str, tuple[int, ...]] = {
+        "mean": (inputs,), "scale": (inputs,),
+        "output.weight": (classes, *(hidden or (inputs,))), "output.bias": (classes,),
+        **({"hidden.weight": (*hidden, inputs), "hidden.bias": hidden} if hidden else {}),
+    }  # fmt: skip
+    for name, shape in wanted.items():
+        have = weights.get(name)
+        if have is None or have.shape != shape or have.dtype.kind != "f":
+            raise UserError(
+                f"{path} does not fit {classes} classes and {inputs} inputs: '{name}' is "
+                f"{'missing' if have is None else have.shape}.",
+                "Copy it again, or train again.",
             )
-        return found.astype(np.float32)
+    return weights
 
 
-@lru_cache(maxsize=4)
-def open_smile(spec: str) -> Any:
-    """openSMILE with a feature set, opened once per process."""
-    try:
-        import opensmile
-    except ImportError as error:
-        raise MissingDependency("opensmile", "emotion") from error
-    return opensmile.Smile(
-        feature_set=getattr(opensmile.FeatureSet, SETS[spec]),
-        feature_level=opensmile.FeatureLevel.Functionals,
-    )
+def weights_of(normaliser: Normaliser, layers: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Tensors of ``model.safetensors``."""
+    import torch
+
+    return {
+        "mean": torch.from_numpy(normaliser.mean),
+        "scale": torch.from_numpy(normaliser.scale),
+        **layers,
+    }

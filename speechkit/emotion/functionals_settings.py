@@ -31,7 +31,7 @@ class FunctionalsConfig:
         patience: epochs without a better one before training stops; 0 for never.
         select: what chooses the epoch or the strength: loss, accuracy or uar of the
             validation clips.
-        class_weights: see :func:`speechkit.emotion.class_weights.class_weights`.
+        class_weights: see :func:`speechkit.emotion.loss.class_weights`.
         beta: of the effective number of clips.
     """
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, hidden
+from speechkit.emotion.data import usable_parts
 from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoder_training import (
     COMMAND,
@@ -24,7 +25,6 @@ from speechkit.emotion.encoder_training import (
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden_states import Kind, Vectors, form_of
 from speechkit.emotion.runs import Resources, Run
-from speechkit.emotion.usable_clips import usable_parts
 from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold

@@ -21,7 +21,7 @@ from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json, write_skipped, write_tsv
-from speechkit.emotion import encoder_files, encoder_network
+from speechkit.emotion import encoder_files
 from speechkit.emotion.encoders import Encoder, load_encoder
 from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, read
 from speechkit.kaldi.data import Utterance
@@ -121,7 +121,7 @@ def make_batches(utterances: Sequence[Utterance], batch_seconds: float) -> list[
 @needed_by_all()
 def _encoder(folder: str, layers: str, device: str) -> Encoder:
     encoder = load_encoder(folder, device)
-    encoder_network.take_layer(encoder, layers)
+    encoder.take_layer(layers)
     return encoder
 
 

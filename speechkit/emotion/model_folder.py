@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from speechkit.workdir import WorkDir
 
+
 KIND = "emotion"
 CONFIG, WEIGHTS, LOG, SUMMARY = "config.yaml", "model.safetensors", "log.tsv", "summary.json"
 _FOLDER = re.compile(r"fold(\d+)/seed(\d+)")
@@ -203,3 +204,15 @@ def find_models(workdir: WorkDir, name: str) -> list[tuple[int, int, Path]]:
             "Train one with `speechkit train emotion --name NAME`.",
         )
     return sorted(found)
+
+
+FUNCTIONALS = ("egemaps", "compare16")
+CNN = "fbank-cnn"
+KINDS = ("functionals", CNN, "encoder")
+
+
+def kind_of(spec: str) -> str:
+    """``functionals``, ``fbank-cnn`` or ``encoder``."""
+    if spec in FUNCTIONALS:
+        return "functionals"
+    return CNN if spec == CNN else "encoder"

@@ -13,8 +13,8 @@ from speechkit.emotion import model_folder
 from speechkit.emotion.cnn_settings import CnnConfig
 from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS, EncoderConfig, plan
 from speechkit.emotion.functionals_settings import FunctionalsConfig
+from speechkit.emotion.model_folder import CNN, kind_of
 from speechkit.emotion.runs import Resources, Run
-from speechkit.emotion.upstream import CNN, kind_of
 from speechkit.labels import splits
 from speechkit.labels.emotions import EmotionSet, load
 from speechkit.labels.folds import KINDS, SplitSettings

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechkit.emotion import evaluation, model_folder, result_texts, results
+from speechkit.emotion import evaluate, model_folder, result_texts, results
 from speechkit.report.reader import read_log, read_rows, readable
 from speechkit.workdir import WorkDir
 
@@ -63,7 +63,7 @@ class Evaluation:
 
     @property
     def figure(self) -> Path:
-        return self.folder / evaluation.FIGURE
+        return self.folder / evaluate.FIGURE
 
 
 @dataclass

@@ -58,11 +58,11 @@ def _scoring(folder: Path) -> None:
 
 
 def _emotion(folder: Path) -> None:
-    from speechkit.emotion import encoder_network, model_folder, model_kinds
+    from speechkit.emotion import encoder_network, model_folder, predict
 
     card = model_folder.read_card(folder)
     if card["model"] != "encoder":
-        model_kinds.load_predictor(folder)
+        predict.load_predictor(folder)
     elif card["network"]["frozen"]:
         encoder_network.read_classifier(folder, card)
 

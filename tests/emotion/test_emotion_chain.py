@@ -11,7 +11,7 @@ from acted_speech import RATE, make_ravdess
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import features, results, training
-from speechkit.emotion.model_kinds import load_predictor
+from speechkit.emotion.predict import load_predictor
 from speechkit.kaldi.data import write_table
 from speechkit.labels import emotions as data
 from speechkit.workdir import WorkDir

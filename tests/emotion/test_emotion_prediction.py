@@ -8,7 +8,7 @@ import soundfile
 from emotion_models import CLASSES, sound, write_encoder_model
 
 from speechkit.base.errors import UserError
-from speechkit.emotion.model_kinds import load_predictor
+from speechkit.emotion.predict import load_predictor
 from speechkit.emotion.windows import Cut, is_silent, windows
 
 

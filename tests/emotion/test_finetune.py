@@ -13,7 +13,7 @@ from speechkit.emotion import hidden, model_folder
 from speechkit.emotion.encoder_settings import PRESETS, plan
 from speechkit.emotion.finetune import Finetuning, train_encoder
 from speechkit.emotion.hidden_states import Kind
-from speechkit.emotion.model_kinds import load_predictor
+from speechkit.emotion.predict import load_predictor
 from speechkit.emotion.runs import Resources, Run
 from speechkit.kaldi import data
 from speechkit.labels.emotions import load, read_clip

@@ -8,10 +8,10 @@ from sklearn.linear_model import LogisticRegression
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import functionals_training as training
-from speechkit.emotion.class_weights import WeightedCrossEntropy
-from speechkit.emotion.functionals_model import Normaliser, logits, softmax, speaker_statistics
+from speechkit.emotion.functionals import Normaliser, logits, softmax, speaker_statistics
 from speechkit.emotion.functionals_settings import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.functionals_training import Part, rotation
+from speechkit.emotion.loss import WeightedCrossEntropy
 from speechkit.emotion.runs import Run
 
 RUN = Run("egemaps", "set", "speaker-folds", 0, 0)
@@ -143,10 +143,10 @@ def test_settings(flags):
 @pytest.mark.parametrize(("spec", "size"), [("egemaps", 88), ("compare16", 6373)])
 def test_opensmile(spec, size):
     pytest.importorskip("opensmile")
-    from speechkit.emotion.upstream import VectorUpstream, load_upstream
+    from speechkit.emotion.features import Functionals
 
-    upstream = load_upstream(spec)
-    assert isinstance(upstream, VectorUpstream) and len(upstream.names) == size
+    upstream = Functionals(spec)
+    assert len(upstream.names) == size
     sound = acted(3, 1, 0, 0.6)
     vector = upstream.vector(sound)
     assert vector.shape == (size,) and vector.dtype == np.float32
@@ -157,7 +157,7 @@ def test_opensmile(spec, size):
 
 def test_pitch_is_in_egemaps():
     pytest.importorskip("opensmile")
-    from speechkit.emotion.functionals import Functionals
+    from speechkit.emotion.features import Functionals
 
     found = Functionals("egemaps")
     place = found.names.index("F0semitoneFrom27.5Hz_sma3nz_amean")
@@ -170,12 +170,12 @@ def test_pitch_is_in_egemaps():
 def test_unknown_and_missing(monkeypatch):
     import sys
 
-    from speechkit.emotion import functionals
+    from speechkit.emotion import features
 
     with pytest.raises(UserError, match="not known"):
-        functionals.Functionals("is09")
-    functionals.open_smile.cache_clear()
+        features.Functionals("is09")
+    features.open_smile.cache_clear()
     monkeypatch.setitem(sys.modules, "opensmile", None)
     with pytest.raises(UserError, match="pip install 'opensmile"):
-        functionals.Functionals("egemaps")
-    functionals.open_smile.cache_clear()
+        features.Functionals("egemaps")
+    features.open_smile.cache_clear()

@@ -18,7 +18,7 @@ from speaker_models import write_model
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import features, model_folder
-from speechkit.emotion.cnn import FbankCnn
+from speechkit.emotion.fbank_cnn import FbankCnn
 from speechkit.sharing.soundness import require_model, require_weights
 
 VALUES = [

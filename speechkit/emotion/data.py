@@ -1,11 +1,12 @@
-"""Clips for training an encoder: read, normalised, padded; kept in memory where they fit.
+"""Clips for training: those that can be used; waves that are normalised, padded, and kept.
 
 Frozen convolutions give the same in every epoch: their output is kept in place of the waves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,10 +17,40 @@ from torch.utils.data import Dataset
 
 from speechkit.base import parallel
 from speechkit.base.errors import UserError
+from speechkit.base.log import logger
 from speechkit.emotion.encoders import Encoder
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import EmotionSet, read_clip
+from speechkit.labels.folds import Fold
 from speechkit.training.loader import Checked, broken, checked_loader, durations
+
+
+def usable_parts(fold: Fold, dataset: EmotionSet, skipped: Mapping[str, str]) -> Fold:
+    """The fold without the clips that were skipped as broken.
+
+    Raises:
+        UserError: nothing is left to validate with, or of a class to train on.
+    """
+    if not skipped:
+        return fold
+    left = replace(
+        fold,
+        train=tuple(name for name in fold.train if name not in skipped),
+        valid=tuple(name for name in fold.valid if name not in skipped),
+        test=tuple(name for name in fold.test if name not in skipped),
+    )
+    gone = len(fold.train) + len(fold.valid) - len(left.train) - len(left.valid)
+    if gone:
+        logger.warning(f"{gone} broken clips are left out of the training.")
+    heard = {dataset.labels[name] for name in left.train}
+    lacking = [name for name in dataset.classes if name not in heard]
+    if lacking or not left.valid:
+        what = f"to train '{lacking[0]}' on" if lacking else "to validate with"
+        raise UserError(
+            f"Without the broken clips none is left {what}.", "Mend them, or take another split."
+        )
+    return left
+
 
 KEEP_HOURS = 4.0  # up to so much audio (0.9 GB at 16 kHz) is read once
 KEEP_CONVOLVED_HOURS = 2.5  # (0.9 GB of 512 features, 50 times a second)

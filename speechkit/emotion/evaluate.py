@@ -14,8 +14,8 @@ from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.progress import progress
 from speechkit.base.tables import write_json, write_skipped
-from speechkit.emotion import confusion_figure, model_folder, result_texts, results
-from speechkit.emotion.model_kinds import load_predictor
+from speechkit.emotion import figures, model_folder, result_texts, results
+from speechkit.emotion.predict import load_predictor
 from speechkit.labels.emotions import EmotionSet, load
 from speechkit.labels.leaks import leak_check, warn
 from speechkit.labels.splits import Split, check_fits, path_of, read_split
@@ -280,5 +280,5 @@ def _write(
     write_json(out.path / results.ABOUT, about, ascii_only=False)
     write_skipped(out.path, skipped.items())
     runs = len(about["seeds"]) if "kind" in about else len(about["models"])
-    picture = confusion_figure.draw(found.matrix(), found.classes, result_texts.title(about), runs)
+    picture = figures.draw_confusion(found.matrix(), found.classes, result_texts.title(about), runs)
     (out.path / FIGURE).write_bytes(picture)

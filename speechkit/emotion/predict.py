@@ -17,10 +17,8 @@ from speechkit.base.log import logger
 from speechkit.base.progress import progress
 from speechkit.base.tables import write_tsv
 from speechkit.emotion import model_folder
-from speechkit.emotion.course import Prediction, Window
-from speechkit.emotion.model_kinds import load_predictor
 from speechkit.emotion.predictor import Predictor
-from speechkit.emotion.windows import Cut, is_silent, windows
+from speechkit.emotion.windows import Cut, Prediction, Window, is_silent, windows
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
@@ -198,12 +196,36 @@ def _quiet(
 
 def _write_timeline(made: Prediction, figure: Path, table: Path) -> None:
     from speechkit.base.figures import png
-    from speechkit.emotion.timeline import draw
+    from speechkit.emotion.figures import draw_timeline
 
-    figure.write_bytes(png(draw(made)))
+    figure.write_bytes(png(draw_timeline(made)))
     rows = []
     for window, row in zip(made.windows, made.row()["windows"], strict=True):
         found = window.probabilities
         cells = ["-"] * len(made.classes) if found is None else [f"{p:.4f}" for p in found]
         rows.append([f"{window.start:.2f}", f"{window.end:.2f}", row["label"] or "-", *cells])
     write_tsv(table, ("start", "end", "label", *made.classes), rows)
+
+
+def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
+    """Load a trained model of any kind.
+
+    Args:
+        folder: ``exp/emotion/<name>/fold<N>/seed<M>``.
+        device: where a network computes: cpu or cuda.
+
+    Raises:
+        UserError: something is missing, damaged, or of another kind.
+    """
+    card = model_folder.read_card(folder)
+    if card["model"] == "functionals":
+        from speechkit.emotion.functionals import FunctionalsPredictor
+
+        return FunctionalsPredictor(folder, card)
+    if card["model"] == "fbank-cnn":
+        from speechkit.emotion.fbank_cnn import CnnPredictor
+
+        return CnnPredictor(folder, card, device)
+    from speechkit.emotion.encoder_network import EncoderPredictor
+
+    return EncoderPredictor(folder, card, device)
