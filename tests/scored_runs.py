@@ -8,6 +8,7 @@ from itertools import count
 import numpy as np
 import yaml
 
+from speechkit.base.tables import write_json
 from speechkit.kaldi import data
 from speechkit.scoring import figures, results
 from speechkit.scoring.data import ScoringSet
@@ -90,7 +91,7 @@ def write_evaluation(folder, found, predictions):
     folder.mkdir(parents=True)
     scored = results.Scored(found, list(range(len(predictions))), predictions.astype(np.float64))
     results.write_tables(folder, scored, dict.fromkeys(found.utterances, "WE CALL IT <B>BEAR</B>"))
-    results.write_summary(folder, results.summarize(scored, 100))
+    write_json(folder / "summary.json", results.summarize(scored, 100))
     manifest = {"command": "evaluate scoring", "params": {"set": found.name}, "counts": {},
                 "finished": "2026-01-03", "seconds": 1.0}  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))

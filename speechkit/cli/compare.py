@@ -59,6 +59,8 @@ def compare_separation(
     from speechkit.workdir import WorkDir
 
     measures = options.words(measure) or comparison.DEFAULT_MEASURES
-    settings = comparison.Settings(set_name, baseline, options.words(name), measures, samples, seed)
+    settings = comparison.ComparisonConfig(
+        set_name, baseline, options.words(name), measures, samples, seed
+    )
     folder = comparison.compare(WorkDir(directory), settings, out_name, force)
-    print_comparison(folder, comparison.rows, comparison.COLUMNS, as_json)
+    print_comparison(folder, comparison.COMPARISON, as_json)

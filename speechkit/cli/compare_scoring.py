@@ -47,8 +47,8 @@ def compare_scoring(
     from speechkit.scoring import comparison
     from speechkit.workdir import WorkDir
 
-    settings = comparison.Settings(
+    settings = comparison.ComparisonConfig(
         set_name, baseline, options.words(name), options.words(measure), samples, seed
     )
     folder = comparison.compare(WorkDir(directory), settings, out_name, force)
-    print_comparison(folder, comparison.rows, comparison.COLUMNS, as_json)
+    print_comparison(folder, comparison.COMPARISON, as_json)

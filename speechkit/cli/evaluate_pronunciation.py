@@ -50,7 +50,8 @@ def evaluate_pronunciation(
     worst.tsv and summary.json. Prints a table laid out like the paper's Table 1.
     """
     from speechkit.cli.output import print_evaluations, print_table
-    from speechkit.pronunciation import evaluation, published, results
+    from speechkit.pronunciation import evaluation, published
+    from speechkit.task.evaluation import read_summary
     from speechkit.workdir import WorkDir
 
     work = WorkDir(directory)
@@ -72,7 +73,7 @@ def evaluate_pronunciation(
         )
         for each in names
     ]
-    found = [results.read_summary(folder) for folder in folders]
+    found = [read_summary(folder) for folder in folders]
     above = evaluation.published_rows(str(table)) if table else []
     rows = [*above, *evaluation.table(names, found)]
     heads = ("model", *(_short(measure) for measure in published.MEASURES))

@@ -41,7 +41,8 @@ def evaluate_scoring(
     summary.json, scatter.png and calibration.png. PCC and MSE are of scores from 0 to 1.
     """
     from speechkit.cli.output import print_evaluations
-    from speechkit.scoring import evaluation, results
+    from speechkit.scoring import evaluation
+    from speechkit.task.evaluation import read_summary
     from speechkit.workdir import WorkDir
 
     work, names = WorkDir(directory), options.words(name)
@@ -56,6 +57,6 @@ def evaluate_scoring(
         )
         for each in names
     ]
-    found = [results.read_summary(folder) for folder in folders]
+    found = [read_summary(folder) for folder in folders]
     title, rows = f"{set_name}: mean ± std over seeds", evaluation.table(names, found)
     print_evaluations(folders, found, title, evaluation.COLUMNS, rows, as_json)

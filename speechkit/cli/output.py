@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from speechkit.base.schema import Object, read_json
 from speechkit.base.tables import json_text, show
+
+if TYPE_CHECKING:
+    from speechkit.task.comparison import Comparison
 
 _NO_WIDTH = 10_000
 
@@ -62,19 +65,14 @@ def print_evaluations(
         print(folder)
 
 
-def print_comparison(
-    folder: Path,
-    rows: Callable[[dict[str, Any]], Sequence[Sequence[Any]]],
-    columns: Sequence[str],
-    as_json: bool = False,
-) -> None:
+def print_comparison(folder: Path, comparison: Comparison, as_json: bool = False) -> None:
     """Print a comparison: differences to its baseline, a row each, or its summary."""
     summary = read_json(folder / "summary.json", Object)
     if as_json:
         print_json({"output": str(folder), **summary})
         return
     title = f"Differences to {summary['baseline']} on {summary['set']}"
-    print_table(title, columns, rows(summary["experiments"]))
+    print_table(title, comparison.columns, comparison.rows(summary["experiments"]))
 
 
 def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,50 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from speechkit.base.errors import UserError
 from speechkit.labels.scores import ASPECTS
-from speechkit.pronunciation.results import SUMMARY
-from speechkit.stats import comparison
-from speechkit.stats.score_comparison import INTERVAL, NUMBERS, STATISTICS, against
-from speechkit.stats.score_tables import TABLES
+from speechkit.task import comparison, scores
 from speechkit.workdir import WorkDir
 
-MEASURES = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in STATISTICS)
-TASK = comparison.Task("pronunciation", SUMMARY, NUMBERS, INTERVAL)
-COLUMNS = TASK.columns
+COMPARISON = scores.comparison_of("pronunciation", "phone", "word", "utterance")
 
 
 @dataclass(frozen=True)
-class Settings(comparison.Settings):
-    """As :class:`speechkit.stats.comparison.Settings`; without measures all that both have."""
+class ComparisonConfig(comparison.ComparisonConfig):
+    """As :class:`speechkit.task.comparison.ComparisonConfig`; without measures all that both
+    have."""
 
-    def check_measures(self) -> None:
-        for name in self.measures:
-            if name not in MEASURES:
-                raise UserError(
-                    f"--measure '{name}' is not known.", f"Accepted: {', '.join(MEASURES)}."
-                )
+    accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in scores.STATISTICS)
 
 
-def compare(work: WorkDir, settings: Settings, out_name: str = "", force: bool = False) -> Path:
+def compare(
+    work: WorkDir, config: ComparisonConfig, out_name: str = "", force: bool = False
+) -> Path:
     """Write ``exp/compare/pronunciation/<set>/`` and return it.
 
     Raises:
         UserError: an experiment was not evaluated on the set, or on other items.
     """
-    return comparison.run(
+    return comparison.compare(
         work,
-        TASK,
-        settings,
-        tuple(TABLES.values()),
-        lambda folders, name: against(folders, name, settings),
-        out_name=out_name,
-        force=force,
+        COMPARISON,
+        config,
+        lambda folders, name: scores.differences(folders, name, config),
+        out_name,
+        force,
     )
-
-
-def rows(experiments: dict[str, dict[str, Any]]) -> list[list[Any]]:
-    """Rows of ``differences.tsv`` from the experiments of ``summary.json``."""
-    return TASK.rows(experiments)

@@ -11,14 +11,14 @@ import numpy as np
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.tables import write_skipped
+from speechkit.base.tables import write_json, write_skipped
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, results
 from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
-from speechkit.stats.comparison import FEW_SPEAKERS
+from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -45,10 +45,7 @@ class Settings:
     samples: int = 2000
 
     def __post_init__(self) -> None:
-        if self.samples < 100:
-            raise UserError(
-                f"--samples {self.samples} is too few for a 95 % interval.", "Give 100 or more."
-            )
+        require_samples(self.samples)
 
 
 def evaluate(
@@ -129,18 +126,13 @@ def _thresholds(assessor: Assessor) -> dict[str, float | None]:
 
 
 def _write(out: Output, scored: Scored, settings: Settings) -> None:
-    speakers = len(set(scored.found.speakers))
-    if speakers < FEW_SPEAKERS:
-        logger.warning(
-            f"{settings.set}: an interval from {speakers} speakers is rough; with "
-            f"{FEW_SPEAKERS} or more it can be relied on."
-        )
+    warn_few_speakers(settings.set, len(set(scored.found.speakers)))
     results.write_tables(out.path, scored)
     results.write_classes(out.path, scored)
     results.write_worst(out.path, scored)
     summary = {**results.summarize(scored, settings.samples), **results.count_rows(scored)}
     _say_constant(summary, scored)
-    results.write_summary(out.path, summary)
+    write_json(out.path / SUMMARY, summary)
     write_skipped(out.path, scored.found.skipped)
     out.counts.update(
         seeds=len(scored.seeds),

@@ -18,13 +18,12 @@ from speechkit.base.yaml_files import write_yaml
 from speechkit.phone_features.gop_folder import Features, require_features
 from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
 from speechkit.task import trained
-from speechkit.task.trained import CARD
+from speechkit.task.trained import CARD, LOG, WEIGHTS
 from speechkit.training.normaliser import Normaliser
 from speechkit.training.weights import build, read_weights, stack, write_weights
 from speechkit.workdir import WorkDir
 
 KIND = "pronunciation"
-WEIGHTS, LOG = "model.safetensors", "log.tsv"
 _MEAN, _STD = "normalise.mean", "normalise.std"
 
 
@@ -190,15 +189,8 @@ def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
     Raises:
         UserError: something is missing, damaged, or the seeds are not of one experiment.
     """
-    cards = [read_card(folder) for folder in folders]
+    cards = trained.read_cards(folders, read_card, ("network", "features", "phones"))
     tensors = [read_weights(folder / WEIGHTS) for folder in folders]
-    for folder, card in zip(folders[1:], cards[1:], strict=True):
-        for key in ("network", "features", "phones"):
-            if card.get(key) != cards[0].get(key):
-                raise UserError(
-                    f"{folder} and {folders[0]} differ in '{key}'.",
-                    "Seeds of one experiment must have the same settings: train them again.",
-                )
     config = check(cards[0]["network"], ModelConfig, str(folders[0] / CARD))
     stacked = stack(tensors, folders[0].parent)
     mean, std = stacked.pop(_MEAN, torch.empty(0)), stacked.pop(_STD, torch.empty(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base import schema
-from speechkit.base.tables import trimmed, write_json, write_tsv
+from speechkit.base.tables import trimmed, write_tsv
 from speechkit.phone_features.dataset import ScoredSet
 from speechkit.stats import intervals
 from speechkit.stats.score_metrics import (
@@ -25,9 +24,9 @@ from speechkit.stats.score_metrics import (
     over_seeds,
     pcc,
 )
-from speechkit.stats.score_tables import TABLES
+from speechkit.task.scores import TABLES
 
-SUMMARY, CLASSES, WORST = "summary.json", "classes.tsv", "worst.tsv"
+CLASSES, WORST = "classes.tsv", "worst.tsv"
 DIGITS = 5  # of predictions in the tables
 LISTED = 20  # worst utterances
 _FIXED = {
@@ -195,16 +194,6 @@ def utterance_errors(scored: Scored) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
     kept = values[np.isfinite(values)]
     return float(kept.mean()) if len(kept) else math.nan
-
-
-def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
-    """``summary.json`` of an evaluation."""
-    return schema.read_json(folder / SUMMARY, schema.Object)
-
-
-def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write ``summary.json``."""
-    write_json(folder / SUMMARY, summary)
 
 
 def count_rows(scored: Scored) -> dict[str, dict[str, Any]]:

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.pronunciation import model_folder, published, results
+from speechkit.pronunciation import model_folder, published
 from speechkit.pronunciation.settings import LOSSES
 from speechkit.report import runs
 from speechkit.report.reader import read_log
 from speechkit.report.runs import Runs
-from speechkit.stats.score_tables import read_table
+from speechkit.task.evaluation import SUMMARY, read_summary
+from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_manifest
 
@@ -130,9 +131,7 @@ def collect(workdir: WorkDir) -> list[Experiment]:
 
     Damaged parts are left out.
     """
-    found = list(
-        runs.collect(workdir, "pronunciation", Experiment, _seed, _evaluation, results.SUMMARY)
-    )
+    found = list(runs.collect(workdir, "pronunciation", Experiment, _seed, _evaluation, SUMMARY))
     main = reference(found)
     return sorted(found, key=lambda one: (bool(main and one.otherwise(main)), _place(one)))
 
@@ -160,9 +159,9 @@ def _seed(folder: Path) -> Seed:
 
 def _evaluation(folder: Path) -> Evaluation:
     params = (read_manifest(folder) or {}).get("params", {})
-    summary = results.read_summary(folder)
+    summary = read_summary(folder)
     if not all(isinstance(value, dict) for value in summary.values()):
-        raise ValueError(f"{results.SUMMARY} has another form")
+        raise ValueError(f"{SUMMARY} has another form")
     return Evaluation(folder, str(params.get("set", folder.name)), summary)
 
 

@@ -11,8 +11,9 @@ from typing import Any
 from speechkit.report import runs
 from speechkit.report.pronunciation_experiments import Evaluation
 from speechkit.report.runs import Runs
-from speechkit.scoring import model_folder, results
+from speechkit.scoring import model_folder
 from speechkit.scoring.published import OURS, Recipe
+from speechkit.task.evaluation import SUMMARY, read_summary
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
 
@@ -132,7 +133,7 @@ def utterances(workdir: WorkDir, name: str) -> int | None:
 
 def collect(workdir: WorkDir) -> list[Experiment]:
     """All experiments, the proposed recipe first; damaged parts are left out."""
-    every = runs.collect(workdir, "scoring", Experiment, _seed, _evaluation, results.SUMMARY)
+    every = runs.collect(workdir, "scoring", Experiment, _seed, _evaluation, SUMMARY)
     found = [one for one in every if one.seeds]
     if not found:
         return []
@@ -160,9 +161,9 @@ def _seed(folder: Path) -> Seed:
 
 def _evaluation(folder: Path) -> Evaluation:
     params = (read_manifest(folder) or {}).get("params", {})
-    summary = results.read_summary(folder)
+    summary = read_summary(folder)
     if not all(isinstance(value, dict) for value in summary.values()):
-        raise ValueError(f"{results.SUMMARY} has another form")
+        raise ValueError(f"{SUMMARY} has another form")
     return Evaluation(folder, str(params.get("set", folder.name)), summary)
 
 

@@ -9,16 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.tables import write_skipped
+from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.scoring import figures, joint_folder, model_folder, results
 from speechkit.scoring.bundle import inputs_of
 from speechkit.scoring.data import ScoringSet, input_files, load
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.scoring.results import Scored
-from speechkit.stats.comparison import FEW_SPEAKERS
+from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -47,10 +46,7 @@ class Settings:
     samples: int = 2000
 
     def __post_init__(self) -> None:
-        if self.samples < 100:
-            raise UserError(
-                f"--samples {self.samples} is too few for a 95 % interval.", "Give 100 or more."
-            )
+        require_samples(self.samples)
 
 
 def evaluate(
@@ -147,12 +143,7 @@ def score(
 
 
 def _write(out: Output, scored: Scored, settings: Settings, texts: dict[str, str]) -> None:
-    speakers = len(set(scored.found.speakers))
-    if speakers < FEW_SPEAKERS:
-        logger.warning(
-            f"{settings.set}: an interval from {speakers} speakers is rough; with "
-            f"{FEW_SPEAKERS} or more it can be relied on."
-        )
+    warn_few_speakers(settings.set, len(set(scored.found.speakers)))
     results.write_tables(out.path, scored, texts)
     summary = results.summarize(scored, settings.samples)
     if summary[f"{scored.aspect}_pcc"]["n"] < len(scored.seeds):
@@ -160,7 +151,7 @@ def _write(out: Output, scored: Scored, settings: Settings, texts: dict[str, str
             f"Labels or predictions of {scored.found.target} do not vary: there is no "
             "correlation (of some seeds)."
         )
-    results.write_summary(out.path, summary)
+    write_json(out.path / SUMMARY, summary)
     write_skipped(out.path, scored.found.skipped)
     labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
     scale, title = scored.found.scale, f"{settings.name}: {scored.found.target}"

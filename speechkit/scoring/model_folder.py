@@ -27,12 +27,11 @@ from speechkit.scoring.joint_folder import ACOUSTIC
 from speechkit.scoring.models import CLASSES, Scorer, ScorerConfig
 from speechkit.scoring.trees import TreeModel
 from speechkit.task import trained
-from speechkit.task.trained import CARD
+from speechkit.task.trained import CARD, LOG, WEIGHTS
 from speechkit.training.weights import build, read_weights, stack
 from speechkit.workdir import WorkDir
 
 KIND = "scoring"
-WEIGHTS, LOG = "model.safetensors", "log.tsv"
 Weights = Mapping[str, torch.Tensor]
 
 

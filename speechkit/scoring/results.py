@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.base import schema
-from speechkit.base.tables import trimmed, write_json, write_tsv
+from speechkit.base.tables import trimmed, write_tsv
 from speechkit.stats import intervals
 from speechkit.stats.score_metrics import class_errors, macro_mae, mse, over_seeds, pcc
 
 if TYPE_CHECKING:
     from speechkit.scoring.data import ScoringSet
 
-SUMMARY, CLASSES, WORST = "summary.json", "classes.tsv", "worst.tsv"
+CLASSES, WORST = "classes.tsv", "worst.tsv"
 TABLE, CALIBRATION = "utterances.tsv", "calibration.tsv"
 FIXED = ("utt", "speaker", "phones", "words")
 DIGITS = 5  # of predictions in the tables
@@ -220,13 +219,3 @@ def _write_worst(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
     ]
     columns = ("rank", "utt", "speaker", "error", "label", "prediction", "text")
     write_tsv(folder / WORST, columns, rows)
-
-
-def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write ``summary.json``."""
-    write_json(folder / SUMMARY, summary)
-
-
-def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
-    """``summary.json`` of an evaluation."""
-    return schema.read_json(folder / SUMMARY, schema.Object)

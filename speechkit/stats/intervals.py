@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from speechkit.stats.bootstrap import draw_speakers
-from speechkit.stats.comparison import entry
 
 LEVELS = (2.5, 97.5)
 Statistic = Callable[[np.ndarray], np.ndarray]
@@ -99,8 +98,39 @@ def paired(
         drawn: as :func:`draw`.
 
     Returns:
-        The numbers of :func:`speechkit.stats.comparison.entry`.
+        The numbers of :func:`entry`.
     """
     value, baseline = (statistic(one.sum(axis=1)) for one in (own, base))
     sampled = sample(statistic, own, drawn) - sample(statistic, base, drawn)
     return entry(value, baseline, value - baseline, interval(sampled))
+
+
+def entry(
+    value: np.ndarray | None,
+    baseline: np.ndarray | None,
+    each: np.ndarray,
+    interval: tuple[float | None, float | None],
+) -> dict[str, Any]:
+    """What a comparison says of one measure.
+
+    Args:
+        value: of the experiment, by seed ``[K]``; None where only the difference has a meaning.
+        baseline: of the baseline ``[K]``.
+        each: the difference ``[K]``.
+        interval: its 95 % interval over speakers; the seeds are fixed.
+    """
+    return {
+        "baseline": None if baseline is None else rounded(baseline.mean()),
+        "value": None if value is None else rounded(value.mean()),
+        "estimate": rounded(each.mean()),
+        "low": rounded(interval[0]),
+        "high": rounded(interval[1]),
+        "seed_std": rounded(each.std(ddof=1)) if len(each) > 1 else None,
+        "per_seed": [rounded(one) for one in each],
+        "seeds": len(each),
+    }
+
+
+def rounded(value: float | None) -> float | None:
+    """To 12 digits, as summing in another order leaves 1e-16; None where undefined."""
+    return None if value is None or np.isnan(value) else round(float(value), 12) + 0.0

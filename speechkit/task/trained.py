@@ -1,19 +1,26 @@
-"""Folders of trained seeds, ``exp/<task>/<name>/seed<N>/``: what all tasks that have them share."""
+"""Folders of trained models: found by name, their cards, their outputs.
+
+``exp/<task>/<name>/seed<N>/`` (of emotion ``fold<N>/seed<M>/``) holds ``config.yaml`` (the card:
+all that is needed to use the model), the weights, and ``log.tsv`` of the training.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from speechkit.base import schema
 from speechkit.base.errors import UserError
 from speechkit.base.yaml_files import read_yaml
 from speechkit.workdir import Output, WorkDir
 
-CARD = "config.yaml"
+CARD, WEIGHTS, LOG = "config.yaml", "model.safetensors", "log.tsv"
 TRAIN_AGAIN = "Copy the folder again, or train the model again."
+_FOLD = re.compile(r"fold(\d+)/seed(\d+)")
+Found = TypeVar("Found", bound=tuple[Any, ...])
 
 
 def seeds_in(folder: Path) -> list[tuple[int, Path]]:
@@ -25,22 +32,38 @@ def seeds_in(folder: Path) -> list[tuple[int, Path]]:
     )
 
 
-def find(work: WorkDir, task: str, name: str, what: str = "model") -> list[tuple[int, Path]]:
-    """The same of ``exp/<task>/<name>``.
+def folds_in(folder: Path) -> list[tuple[int, int, Path]]:
+    """(fold, seed, folder) of the finished seeds of all folds of an experiment, sorted."""
+    found = []
+    for card in folder.glob(f"fold*/seed*/{CARD}"):
+        if numbers := _FOLD.fullmatch(card.parent.relative_to(folder).as_posix()):
+            found.append((int(numbers[1]), int(numbers[2]), card.parent))
+    return sorted(found)
+
+
+def find(
+    work: WorkDir,
+    task: str,
+    name: str,
+    what: str = "model",
+    models_in: Callable[[Path], list[Found]] = seeds_in,  # type: ignore[assignment]
+) -> list[Found]:
+    """What :func:`seeds_in` (or :func:`folds_in`) finds in ``exp/<task>/<name>``.
 
     Args:
         work: the working directory.
         task: as in ``speechkit train TASK``.
         name: of the experiment.
         what: messages call it.
+        models_in: lists the trained models of an experiment.
 
     Raises:
         UserError: there is none.
     """
     base = work.exp(task, name)
-    found = seeds_in(base)
+    found = models_in(base)
     if not found:
-        others = sorted({p.parent.parent.name for p in base.parent.glob(f"*/seed*/{CARD}")})
+        others = sorted(p.name for p in base.parent.glob("[!.]*") if models_in(p))
         listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
         raise UserError(
             f"There is no trained {what} '{name}' in {base.parent}. {listed}",
@@ -84,6 +107,30 @@ def read_card(folder: Path, kind: str, what: str, card: type) -> dict[str, Any]:
         raise UserError(f"{path} is not of {what} (kind: {kind}).")
     schema.check(content, card, str(path), TRAIN_AGAIN)
     return content
+
+
+def read_cards(
+    folders: Sequence[Path], read: Callable[[Path], dict[str, Any]], same: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The cards of the seeds of one experiment.
+
+    Args:
+        folders: of the seeds.
+        read: reads the card of a folder.
+        same: keys whose values all cards must share.
+
+    Raises:
+        UserError: they differ in one of those.
+    """
+    cards = [read(folder) for folder in folders]
+    for folder, card in zip(folders[1:], cards[1:], strict=True):
+        for key in same:
+            if card.get(key) != cards[0].get(key):
+                raise UserError(
+                    f"{folder} and {folders[0]} differ in '{key}'.",
+                    "Seeds of one experiment must have the same settings: train them again.",
+                )
+    return cards
 
 
 @contextmanager

@@ -11,11 +11,11 @@ from scipy import stats
 
 from speechkit.base.errors import UserError
 from speechkit.pronunciation import training
-from speechkit.pronunciation.comparison import Settings, compare
+from speechkit.pronunciation.comparison import ComparisonConfig, compare
 from speechkit.pronunciation.evaluation import Settings as Evaluated
 from speechkit.pronunciation.evaluation import evaluate
 from speechkit.pronunciation.settings import TrainConfig
-from speechkit.stats.score_tables import read_table
+from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
 
 SMALL = {"batch_size": 5, "width": 4, "depth": 1, "warm_up": 4}
@@ -34,7 +34,7 @@ def root(tmp_path_factory):
 
 
 def test_differences_by_hand(root):
-    folder = compare(WorkDir(root), Settings("test", "base", samples=300))
+    folder = compare(WorkDir(root), ComparisonConfig("test", "base", samples=300))
     found = json.loads((folder / "summary.json").read_text())["experiments"]
     assert set(found) == {"more", "same"}
     one = found["more"]["word_accuracy_pcc"]
@@ -65,17 +65,17 @@ def test_differences_by_hand(root):
 def test_what_may_not_be_compared(root):
     work = WorkDir(root)
     with pytest.raises(UserError, match="'x' was not evaluated on 'test'"):
-        compare(work, Settings("test", "base", ("x",)))
+        compare(work, ComparisonConfig("test", "base", ("x",)))
     with pytest.raises(UserError, match="baseline itself"):
-        Settings("test", "base", ("base",))
+        ComparisonConfig("test", "base", ("base",))
     with pytest.raises(UserError, match="--measure 'pcc'"):
-        Settings("test", "base", measures=("pcc",))
+        ComparisonConfig("test", "base", measures=("pcc",))
     table = root / "exp/pronunciation/same/eval/test/words.tsv"
     text = table.read_text()
     try:
         table.write_text("\n".join(text.splitlines()[:-1]) + "\n")
         with pytest.raises(UserError, match="different words"):
-            compare(work, Settings("test", "base", ("same",)), "cut")
+            compare(work, ComparisonConfig("test", "base", ("same",)), "cut")
     finally:
         table.write_text(text)
 

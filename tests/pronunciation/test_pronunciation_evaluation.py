@@ -11,10 +11,11 @@ from scipy import stats
 
 from speechkit.base.errors import UserError
 from speechkit.phone_features import dataset
-from speechkit.pronunciation import model_folder, results, training
+from speechkit.pronunciation import model_folder, training
 from speechkit.pronunciation.evaluation import Settings, evaluate, published_rows, table
 from speechkit.pronunciation.settings import TrainConfig
-from speechkit.stats.score_tables import read_table
+from speechkit.task.evaluation import read_summary
+from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
 
 SMALL = {"epochs": 4, "batch_size": 5, "width": 8, "depth": 2, "warm_up": 4}
@@ -33,7 +34,7 @@ def root(tmp_path_factory):
 
 def test_summary_is_that_of_the_tables(root):
     folder = root / "exp/pronunciation/m/eval/test"
-    summary = results.read_summary(folder)
+    summary = read_summary(folder)
     for aspect in ("phone_accuracy", "word_stress", "utterance_fluency"):
         one = read_table(folder, aspect.partition("_")[0])
         each = [stats.pearsonr(one[f"{aspect}_seed{s}"], one[aspect])[0] for s in (0, 1)]
@@ -148,7 +149,7 @@ def test_set_with_scores_of_utterances_only(root):
     lines = (folder / "utterance_scores.tsv").read_text().splitlines()
     kept = [(c.split("\t")[0], c.split("\t")[-1]) for c in lines]
     (folder / "utterance_scores.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in kept))
-    summary = results.read_summary(evaluate(WorkDir(root), Settings("m", "totals")))
+    summary = read_summary(evaluate(WorkDir(root), Settings("m", "totals")))
     measured = {name for name in summary if name.endswith("_pcc")}
     assert measured == {"utterance_total_pcc"}
 
@@ -158,7 +159,7 @@ def test_tables_of_the_paper(root):
         "paper: + SB_num",
         "paper: + SB_num (no pred)",
     ]
-    summary = results.read_summary(root / "exp/pronunciation/m/eval/test")
+    summary = read_summary(root / "exp/pronunciation/m/eval/test")
     rows = table(["m"], [summary])
     assert [row[0] for row in rows] == ["m", "m, mean of seeds"]
     assert len(rows[0]) == 11 and rows[0][7] == "-"

@@ -15,11 +15,12 @@ from pronunciation_sets import make_scored, write_gop
 from speechkit.kaldi import data
 from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features.gop_folder import read_features
-from speechkit.pronunciation import comparison, evaluation, published, results, training
+from speechkit.pronunciation import comparison, evaluation, published, training
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.report import page, pronunciation, pronunciation_paper, worst_scores
 from speechkit.report import pronunciation_experiments as experiments
-from speechkit.stats.score_tables import read_table
+from speechkit.task.evaluation import read_summary
+from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
 
 PLAIN = TrainConfig(epochs=2, track="test", warm_up=5)
@@ -63,7 +64,7 @@ def made(tmp_path_factory) -> Path:
         folder = name.replace(" ", "_").replace("<b>", "b_").replace("</b>", "_b")
         training.train(work, folder, config, [0, 1])
         evaluation.evaluate(work, evaluation.Settings(folder, "test", samples=100))
-    comparison.compare(work, comparison.Settings("test", "gopt_mse", samples=100))
+    comparison.compare(work, comparison.ComparisonConfig("test", "gopt_mse", samples=100))
     return root
 
 
@@ -95,7 +96,7 @@ def test_sections_tables_and_figures(sections):
 
 
 def test_numbers_are_those_of_the_files(made, sections):
-    summary = results.read_summary(made / "exp/pronunciation/gopt_sb-num/eval/test")
+    summary = read_summary(made / "exp/pronunciation/gopt_sb-num/eval/test")
     losses = table_of(sections["Pronunciation: test"], "Results")
     names = [row[0].text for row in losses.cells()]
     assert names == [

@@ -12,7 +12,8 @@ from conftest import voice
 
 from speechkit.report import page, scoring, scoring_experiments, scoring_paper
 from speechkit.report.pronunciation_experiments import Evaluation
-from speechkit.scoring import comparison, published, results
+from speechkit.scoring import comparison, published
+from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
 
@@ -21,7 +22,7 @@ def root(tmp_path_factory):
     path = tmp_path_factory.mktemp("scoring")
     scored_runs.make_all(path)
     soundfile.write(path / "a.wav", voice(120, 0.4), 16000)
-    comparison.compare(WorkDir(path), comparison.Settings("test", "gop", samples=100))
+    comparison.compare(WorkDir(path), comparison.ComparisonConfig("test", "gop", samples=100))
     lines = ["utt\trater\ttotal", *(f"s0-u0000\tr{k}\t{k}" for k in (7, 8, 9))]
     lines += [f"s1-u0001\tr{k}\t{k - 3}" for k in (7, 8, 9)]
     lines += [f"s2-u0002\tr{k}\t{k - 5}" for k in (7, 8, 9)]
@@ -98,7 +99,7 @@ def test_runs_stand_in_the_rows_of_their_cards(sections):
 def test_numbers_are_those_of_the_files(root, sections):
     section = sections["Transfer scoring: test"]
     summaries = {
-        name: results.read_summary(root / "exp/scoring/ours/eval" / name) for name in ("sc", "test")
+        name: read_summary(root / "exp/scoring/ours/eval" / name) for name in ("sc", "test")
     }
     row = table_of(section, "Pre-training and fine-tuning").cells()[0]
     for cell, name in zip(row[2:4], ("sc", "test"), strict=True):
@@ -121,7 +122,7 @@ def test_numbers_are_those_of_the_files(root, sections):
     assert runs["ours"][7].text == f"{whole:.3f}"
     adapted = table_of(section, "Adaptation to other scores").cells()
     assert [cell.text for cell in adapted[0][:4]] == ["fluency", "fluency", "50", "20,289"]
-    plain = results.read_summary(root / "exp/scoring/fluency_plain/eval/test")
+    plain = read_summary(root / "exp/scoring/fluency_plain/eval/test")
     assert adapted[0][5].text == f"{plain['utterance_fluency_pcc']['mean']:.3f}"
     raters = table_of(section, "Agreement of raters").cells()
     assert [cell.text for cell in raters[0]] == ["total", "3", *["1.000"] * 4]

@@ -20,6 +20,7 @@ from speechkit.separation import comparison, evaluation, model_folder, results
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.dynamic import MixingConfig
 from speechkit.separation.settings import SeparationConfig
+from speechkit.task.comparison import read_comparison
 from speechkit.workdir import Output, WorkDir
 
 PLAIN = SeparationConfig(network=NETWORK, mixing=MixingConfig(RATE), epochs=3)
@@ -106,7 +107,7 @@ def made(tmp_path_factory) -> Path:
     for name, shift in SHIFT.items():
         selection = "weighted" if CONFIGS[name].weighted_validation else "plain"
         evaluate_like(root, name, base, shift, selection)
-    comparison.compare(work, comparison.Settings("test_2mix", "dm", samples=200))
+    comparison.compare(work, comparison.ComparisonConfig("test_2mix", "dm", samples=200))
     words = ["analyze-correlation", "--set", "test_2mix", "--model", "dm", "--samples", "200"]
     assert main([*words, "-C", str(root)]) == 0
     return root
@@ -215,7 +216,7 @@ def test_differences_by_gender_and_correlation(made, html):
     found = tables(html)
     rows = {row[0]: row for row in found["Differences to 'dm'"][1:]}
     assert list(rows) == ["static", "dm_wvl", MINED, "mine_first"]
-    summary = comparison.read_comparison(made / "exp/compare/separation/test_2mix")
+    summary = read_comparison(made / "exp/compare/separation/test_2mix")
     for name, one in summary["experiments"].items():
         values = one["measures"]["si_snri_db"]
         mark = {True: "▲ ", False: "▼ "}[values["estimate"] > 0]

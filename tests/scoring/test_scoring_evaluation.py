@@ -13,9 +13,10 @@ from scoring_models import write_scorers
 
 from speechkit.base.errors import UserError
 from speechkit.phone_features.gop_folder import read_features
-from speechkit.scoring import evaluation, model_folder, results
+from speechkit.scoring import evaluation, model_folder
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.evaluation import Settings, evaluate
+from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
 
@@ -45,7 +46,7 @@ def test_tables_hold_what_the_seeds_predict(root):
         stats.pearsonr(table[f"utterance_total_seed{k}"], table["utterance_total"])[0]
         for k in (0, 1)
     ]
-    summary = results.read_summary(folder)
+    summary = read_summary(folder)
     assert summary["utterance_total_pcc"]["mean"] == pytest.approx(np.mean(each), abs=1e-3)
     for name in (evaluation.SCATTER, evaluation.CALIBRATION):
         assert (folder / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
@@ -69,7 +70,7 @@ def test_unscored_utterances_are_left_out_and_named(root, caplog):
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], *lines[3:]]) + "\n")
     folder = evaluate(WorkDir(root), Settings("tiny", "test", samples=100))
-    summary = results.read_summary(folder)
+    summary = read_summary(folder)
     assert summary["utterances"]["mean"] == 12 and summary["utterances_skipped"]["mean"] == 2
     assert lines[1].split("\t")[0] in (folder / "skipped.tsv").read_text()
     assert "2 of 14 utterances are left out" in caplog.text

@@ -7,7 +7,7 @@ import pytest
 
 from speechkit.base.errors import UserError
 from speechkit.separation import results
-from speechkit.separation.comparison import Settings, compare
+from speechkit.separation.comparison import ComparisonConfig, compare
 from speechkit.separation.results import find_measure
 from speechkit.stats.bootstrap import draw_speakers, mixture_weights, percentile
 from speechkit.workdir import WorkDir
@@ -86,7 +86,7 @@ MEASURES = ("si_snri_db", "hsr5_percent", "hsr10_percent", "si_snri_p05_db", "si
 def test_differences_are_those_of_a_slow_loop(tmp_path):
     base = make_evaluation(tmp_path, "dm", seeds=(0, 1, 2), drop=(7,))
     other = make_evaluation(tmp_path, "dm_wvl", seeds=(0, 1, 2), shift=0.5, drop=(3,))
-    settings = Settings(SET, "dm", measures=MEASURES, samples=100, seed=4)
+    settings = ComparisonConfig(SET, "dm", measures=MEASURES, samples=100, seed=4)
     folder = compare(WorkDir(tmp_path), settings)
     summary = json.loads((folder / "summary.json").read_text())["experiments"]["dm_wvl"]
     assert (summary["mixtures"], summary["speakers"], summary["seeds"]) == (38, 6, [0, 1, 2])
@@ -103,7 +103,7 @@ def test_differences_are_those_of_a_slow_loop(tmp_path):
 def test_shares_that_change_by_more_than_1_db(tmp_path):
     base = make_evaluation(tmp_path, "dm")
     other = make_evaluation(tmp_path, "dm_wvl", shift=0.5)
-    folder = compare(WorkDir(tmp_path), Settings(SET, "dm", samples=100))
+    folder = compare(WorkDir(tmp_path), ComparisonConfig(SET, "dm", samples=100))
     found = json.loads((folder / "summary.json").read_text())["experiments"]["dm_wvl"]["measures"]
     change = (other["si_snri_db"] - base["si_snri_db"]).to_numpy()
     better, worse = found["better_by_1db_percent"], found["worse_by_1db_percent"]
@@ -192,21 +192,21 @@ def test_bad_options(tmp_path, run, options, problem):
 def test_only_the_baseline(tmp_path):
     make_evaluation(tmp_path, "dm")
     with pytest.raises(UserError, match="Only 'dm' was evaluated"):
-        compare(WorkDir(tmp_path), Settings(SET, "dm"))
+        compare(WorkDir(tmp_path), ComparisonConfig(SET, "dm"))
 
 
 def test_different_mixtures_of_the_same_name_are_refused(tmp_path):
     make_evaluation(tmp_path, "dm")
     make_evaluation(tmp_path, "wtl", before=1.0)  # the mixture had another SI-SNR
     with pytest.raises(UserError, match="different mixtures of the same name"):
-        compare(WorkDir(tmp_path), Settings(SET, "dm"))
+        compare(WorkDir(tmp_path), ComparisonConfig(SET, "dm"))
 
 
 def test_no_common_seed(tmp_path):
     make_evaluation(tmp_path, "dm", seeds=(0,))
     make_evaluation(tmp_path, "wtl", seeds=(1,))
     with pytest.raises(UserError, match="no seed in common"):
-        compare(WorkDir(tmp_path), Settings(SET, "dm"))
+        compare(WorkDir(tmp_path), ComparisonConfig(SET, "dm"))
 
 
 def test_a_damaged_table_is_named(tmp_path):
@@ -215,7 +215,7 @@ def test_a_damaged_table_is_named(tmp_path):
     path = tmp_path / "exp" / "separation" / "wtl" / "eval" / SET / "utterances.tsv"
     path.write_text("mixture\tseed\nmix0\tone\n")
     with pytest.raises(UserError, match=r"utterances.tsv cannot be read"):
-        compare(WorkDir(tmp_path), Settings(SET, "dm"))
+        compare(WorkDir(tmp_path), ComparisonConfig(SET, "dm"))
 
 
 def test_measures_of_a_name():

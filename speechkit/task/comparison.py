@@ -1,0 +1,175 @@
+"""Experiments against a baseline on the same items: the stage ``compare TASK`` of every task.
+
+A task says what the differences of two evaluations are (:class:`Comparison`); this module finds
+the evaluations, and writes ``exp/compare/<task>/<set>/{differences.tsv,summary.json}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from speechkit.base import schema
+from speechkit.base.errors import UserError
+from speechkit.base.tables import write_json, write_tsv
+from speechkit.task.evaluation import SUMMARY, require_samples
+from speechkit.workdir import Output, WorkDir, check_name
+
+TABLE = "differences.tsv"
+
+
+@dataclass(frozen=True)
+class ComparisonConfig:
+    """What determines a comparison.
+
+    Args:
+        set: of the evaluations, with their suffix: a folder ``eval/<set>``.
+        baseline: experiment that the others are compared to.
+        names: experiments; empty for all that were evaluated on the set.
+        measures: names as in ``summary.json`` of an evaluation; empty for all.
+        samples: bootstrap samples.
+        seed: of their draws.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    accepted: ClassVar[tuple[str, ...]] = ()  # measures
+
+    set: str
+    baseline: str
+    names: tuple[str, ...] = ()
+    measures: tuple[str, ...] = ()
+    samples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_samples(self.samples)
+        self.check_measures()
+        if self.names == (self.baseline,):
+            raise UserError(f"--name {self.baseline} is the baseline itself.", "Name another.")
+
+    def check_measures(self) -> None:
+        """Raise UserError for measures that the task does not have."""
+        for name in self.measures:
+            if name not in self.accepted:
+                raise UserError(
+                    f"--measure '{name}' is not known.", f"Accepted: {', '.join(self.accepted)}."
+                )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a task says of its comparisons.
+
+    Args:
+        task: its name: ``exp/<task>`` holds the experiments.
+        tables: files of an evaluation that are read, where it has them.
+        numbers: columns of ``differences.tsv`` after experiment and measure.
+        interval: what the intervals are, in words.
+        found_by: file that every evaluation has.
+        measures: key of the measures in what ``summary.json`` says of an experiment; empty where
+            it says nothing else.
+    """
+
+    task: str
+    tables: tuple[str, ...]
+    numbers: tuple[str, ...]
+    interval: str
+    found_by: str = SUMMARY
+    measures: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of ``differences.tsv``."""
+        return ("experiment", "measure", *self.numbers)
+
+    def rows(self, experiments: Mapping[str, Mapping[str, Any]]) -> list[list[Any]]:
+        """Rows of ``differences.tsv`` from the experiments of ``summary.json``."""
+        return [
+            [name, measure, *(values[column] for column in self.numbers)]
+            for name, one in experiments.items()
+            for measure, values in (one[self.measures] if self.measures else one).items()
+        ]
+
+
+def find_evaluations(
+    work: WorkDir, comparison: Comparison, config: ComparisonConfig
+) -> dict[str, Path]:
+    """Experiment -> folder of its evaluation, the baseline's first.
+
+    Raises:
+        UserError: one of them was not evaluated on the set, or only the baseline was.
+    """
+    check_name("set", config.set)
+    task, base = comparison.task, work.exp(comparison.task)
+    there = {p.parents[2].name for p in base.glob(f"*/eval/{config.set}/{comparison.found_by}")}
+    named = config.names or tuple(sorted(there))
+    names = list(dict.fromkeys((config.baseline, *named)))
+    for name in names:
+        if name not in there:
+            raise UserError(
+                f"The experiment '{name}' was not evaluated on '{config.set}'. "
+                f"Evaluated: {', '.join(sorted(there)) or 'none'}.",
+                f"Run: speechkit evaluate {task} --name {name} --set {config.set}",
+            )
+    if len(names) == 1:
+        raise UserError(
+            f"Only '{config.baseline}' was evaluated on '{config.set}'.",
+            "Evaluate another experiment on it.",
+        )
+    return {name: base / name / "eval" / config.set for name in names}
+
+
+def compare(
+    work: WorkDir,
+    comparison: Comparison,
+    config: ComparisonConfig,
+    differences: Callable[[Mapping[str, Path], str], dict[str, Any]],
+    out_name: str = "",
+    force: bool = False,
+) -> Path:
+    """Write ``exp/compare/<task>/<set>/`` and return it.
+
+    Args:
+        work: the working directory.
+        comparison: of the task.
+        config: what is compared.
+        differences: folders by experiment, and a name -> what ``summary.json`` says of it.
+        out_name: suffix of the folder.
+        force: replace one made with other parameters.
+
+    Raises:
+        UserError: see :func:`find_evaluations`; whatever ``differences`` refuses.
+    """
+    folders = find_evaluations(work, comparison, config)
+    names = [name for name in folders if name != config.baseline]
+    every = [folder / table for folder in folders.values() for table in comparison.tables]
+    with Output(
+        work.exp("compare", comparison.task, config.set, name=out_name),
+        f"compare {comparison.task}",
+        {**asdict(config), "names": names},
+        [path for path in every if path.is_file()],
+        force=force,
+        beside="write beside it with --out-name",
+    ) as out:
+        if not out.up_to_date:
+            found = {name: differences(folders, name) for name in names}
+            write_tsv(out.path / TABLE, comparison.columns, comparison.rows(found), ".4f")
+            summary = {
+                "set": config.set,
+                "baseline": config.baseline,
+                "bootstrap_samples": config.samples,
+                "interval": comparison.interval,
+                "experiments": found,
+            }
+            write_json(out.path / SUMMARY, summary, ascii_only=False)
+            out.counts.update(experiments=len(found), samples=config.samples)
+    return out.final
+
+
+def read_comparison(folder: Path) -> dict[str, Any]:
+    """``summary.json`` of a comparison."""
+    return schema.read_json(folder / SUMMARY, schema.Object)

@@ -1,0 +1,119 @@
+"""Predicted scores as pronunciation and scoring write them: tables, and their comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speechkit.base.errors import UserError
+from speechkit.labels.scores import ASPECTS
+from speechkit.stats import intervals
+from speechkit.task import evaluation
+from speechkit.task.comparison import Comparison, ComparisonConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLES = {"phone": "phones.tsv", "word": "words.tsv", "utterance": "utterances.tsv"}
+STATISTICS = {"pcc": intervals.pcc_of, "mse": intervals.mse_of}
+_KEYS = {
+    "phone": ["utt", "index", "phone"],
+    "word": ["utt", "index", "word"],
+    "utterance": ["utt"],
+}
+_TEXT = ["utt", "speaker", "word", "phone"]
+
+
+def comparison_of(task: str, *levels: str) -> Comparison:
+    """How experiments of a task are compared by the tables of some levels."""
+    return Comparison(
+        task,
+        tuple(TABLES[level] for level in levels),
+        ("baseline", "value", "estimate", "low", "high", "seed_std", "seeds", "items"),
+        "95 %, over speakers; the seeds are fixed",
+    )
+
+
+def read_table(folder: Path, level: str) -> pd.DataFrame:
+    """A table of an evaluation; what was not scored is NaN.
+
+    Args:
+        folder: ``exp/pronunciation/<name>/eval/<set>``.
+        level: phone, word or utterance.
+
+    Raises:
+        DataError: it is not there, or not such a table.
+    """
+
+    def convert(table: pd.DataFrame) -> pd.DataFrame:
+        for name in table.columns.difference(_TEXT):
+            table[name] = evaluation.numbers(table[name])
+        return table
+
+    return evaluation.read_table(folder / TABLES[level], "evaluate pronunciation", convert)
+
+
+def differences(folders: Mapping[str, Path], name: str, config: ComparisonConfig) -> dict[str, Any]:
+    """Differences of one experiment to the baseline, by measure.
+
+    Raises:
+        UserError: they were evaluated on other items, or have no seed in common.
+    """
+    found: dict[str, Any] = {}
+    for level, file in TABLES.items():
+        pair = (folders[name], folders[config.baseline])
+        if not all((folder / file).is_file() for folder in pair):
+            continue
+        own, base = (read_table(folder, level) for folder in pair)
+        if not own[_KEYS[level]].equals(base[_KEYS[level]]):
+            raise UserError(
+                f"'{name}' and '{config.baseline}' were evaluated on different {level}s.",
+                "The set was made again in between: evaluate both again.",
+            )
+        for aspect in ASPECTS:
+            if aspect in own and aspect in base and own[aspect].notna().any():
+                if not own[aspect].equals(base[aspect]):
+                    raise UserError(
+                        f"The scores of {aspect} differ between '{name}' and '{config.baseline}'.",
+                        "The set was made again in between: evaluate both again.",
+                    )
+                measures = [f"{aspect}_{kind}" for kind in STATISTICS]
+                if wanted := [m for m in measures if not config.measures or m in config.measures]:
+                    found.update(_of_aspect(own, base, aspect, wanted, config))
+    return found
+
+
+def _of_aspect(
+    own: pd.DataFrame,
+    base: pd.DataFrame,
+    aspect: str,
+    measures: Sequence[str],
+    config: ComparisonConfig,
+) -> dict[str, Any]:
+    """Value minus baseline of an aspect: mean of the common seeds, and its interval."""
+    head = f"{aspect}_seed"
+    seeds = [c for c in own.columns if c.startswith(head) and c in base.columns]
+    if not seeds:
+        raise UserError(
+            f"The experiments have no seed of {aspect} in common.",
+            "Train and evaluate the same seeds of both: differences are paired by seed.",
+        )
+    names, places = np.unique(own["speaker"].to_numpy(str), return_inverse=True)
+    if aspect == ASPECTS[0]:
+        evaluation.warn_few_speakers(config.set, len(names))
+    labels = own[aspect].to_numpy(float)
+    sums = [
+        intervals.moments(t[seeds].to_numpy(float).T, labels, places, len(names))
+        for t in (own, base)
+    ]
+    drawn = intervals.draw(len(names), config.samples, config.seed)
+    return {
+        measure: {
+            **intervals.paired(STATISTICS[measure.rpartition("_")[2]], sums[0], sums[1], drawn),
+            "items": int((~np.isnan(labels)).sum()),
+        }
+        for measure in measures
+    }
