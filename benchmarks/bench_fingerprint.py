@@ -26,7 +26,7 @@ from speechkit.base.digests import Digests
 from speechkit.kaldi import data
 from speechkit.speaker import prosody
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.fingerprints import Fingerprint
+from speechkit.workdir.manifest import Fingerprint
 
 Stage = Callable[[WorkDir, str], None]
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from conftest import voice
 
-from speechkit.base import audio, audio_stream
+from speechkit.base import audio
 from speechkit.base.errors import AudioError, DataError
 from speechkit.kaldi import data
 from speechkit.labels.mixtures import load_mixtures
@@ -37,9 +37,9 @@ def sound(place):
 def test_a_file_with_such_a_name_is_the_file_it_is(sound, path):
     np.testing.assert_array_equal(audio.read(path)[0], sound)
     assert audio.info(path).frames == len(sound)
-    np.testing.assert_array_equal(np.concatenate(list(audio_stream.read_blocks(path))), sound)
+    np.testing.assert_array_equal(np.concatenate(list(audio.read_blocks(path))), sound)
     Path(NAME).unlink()
-    for read in (audio.read, audio.info, lambda name: list(audio_stream.read_blocks(name))):
+    for read in (audio.read, audio.info, lambda name: list(audio.read_blocks(name))):
         with pytest.raises(AudioError, match="No such file"):
             read(path)
 

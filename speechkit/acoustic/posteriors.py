@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
-from speechkit.base.characters import read_text
 from speechkit.base.errors import DataError, UserError
+from speechkit.base.text import read_text
 from speechkit.kaldi.ark import ArkTable
 from speechkit.labels.phones import KALDI_ID, kaldi_name
 

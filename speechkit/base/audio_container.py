@@ -8,10 +8,19 @@ from __future__ import annotations
 
 import io
 import struct
+import wave
+from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from itertools import accumulate
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, BinaryIO
 
-from speechkit.base.errors import AudioError
+import numpy as np
+
+from speechkit.base.errors import AudioError, UserError
 from speechkit.base.log import note_once
 
 # Lengths that programs write to a pipe in place of the one that they do not know yet: sox (AIFF;
@@ -21,6 +30,8 @@ _UNKNOWN = (0x7F000000, 0x7FFFF000, 0x80000000, 0xFFFFFFFF)
 _NEAR = 0x10000
 _MOST = 1 << 20  # bytes before the samples that are looked through and kept in memory
 _WORTH_SAYING_S = 0.01
+FULL_SCALE = 32767 / 32768  # the largest 16-bit sample
+_WIDEST = 2**31  # bytes of samples of a WAV file that is written here
 _GSM, _GSM_BYTES, _GSM_SAMPLES = 0x31, 65, 320  # format tag, and a block
 
 
@@ -212,3 +223,92 @@ def _loose(file: BinaryIO, layout: _Layout, position: int, size: int) -> int:
             break
         position = start + length + -(start + length) % layout.align
     return max(0, size - position)
+
+
+class Joined(io.RawIOBase):
+    """Parts of a file and bytes in memory, as one file.
+
+    Args:
+        raw: the file.
+        pieces: bytes, or (first, last) byte of a part of the file.
+    """
+
+    def __init__(self, raw: BinaryIO, pieces: Sequence[bytes | tuple[int, int]]) -> None:
+        super().__init__()
+        self._raw, self._pieces, self._at = raw, pieces, 0
+        lengths = [len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces]
+        self._starts = [0, *accumulate(lengths)]
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        view, done = memoryview(buffer).cast("B"), 0
+        while done < len(view) and self._at < self._starts[-1]:
+            which = bisect_right(self._starts, self._at) - 1
+            piece, offset = self._pieces[which], self._at - self._starts[which]
+            count = min(len(view) - done, self._starts[which + 1] - self._at)
+            if isinstance(piece, bytes):
+                found = piece[offset : offset + count]
+            else:
+                self._raw.seek(piece[0] + offset)
+                found = self._raw.read(count)
+                if not found:
+                    break
+            view[done : done + len(found)] = found
+            done, self._at = done + len(found), self._at + len(found)
+        return done
+
+
+class WavWriter:
+    """A mono 16-bit WAV file, written as samples come.
+
+    Args:
+        file: open for writing bytes; a full disk is then an OSError. It is left open.
+        rate: in Hz.
+    """
+
+    def __init__(self, file: IO[bytes], rate: int) -> None:
+        self._file = wave.Wave_write(file)
+        self._file.setnchannels(1)
+        self._file.setsampwidth(2)
+        self._file.setframerate(rate)
+
+    def __enter__(self) -> WavWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # The header is finished here; where writing failed already, that was said.
+        with suppress(OSError) if kind is not None else nullcontext():
+            self._file.close()
+
+    def write(self, samples: np.ndarray) -> None:
+        """Append samples ``[n]`` in -1..1; what lies outside is clipped."""
+        steps = np.clip(np.round(samples * 32768.0), -32768, 32767).astype("<i2")
+        self._file.writeframesraw(steps.tobytes())
+
+
+def check_wav_length(path: Path, frames: int, rate: int) -> None:
+    """Raise UserError if a mono 16-bit file of so many samples is too long for a WAV header."""
+    if 2 * frames >= _WIDEST:
+        hours = _WIDEST / 2 / rate / 3600
+        raise UserError(
+            f"{path}: is {frames / rate / 3600:.1f} h long, too long for one WAV file.",
+            f"Split it into parts of at most {hours:.1f} h.",
+        )

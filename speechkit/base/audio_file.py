@@ -7,25 +7,24 @@ whose length it only estimates (:mod:`speechkit.base.mp3`).
 
 from __future__ import annotations
 
+import ctypes
 import io
 import subprocess
-from bisect import bisect_right
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from speechkit.base import audio_container, decoder_warnings, mp3, names
+from speechkit.base import audio_container, mp3, text
 from speechkit.base.errors import AudioError
 from speechkit.base.log import note_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from soundfile import SoundFile
 
 # Names of files that libsndfile reads (headerless and sampler formats left out) ...
@@ -96,7 +95,7 @@ class AudioFile(AbstractContextManager["AudioFile"]):
                 self._quiet, self._run_up = partial(_heard, str(source)), mp3.RUN_UP
             given: Any = raw if isinstance(source, Pipe) else str(source)
             if found is not None:
-                given = _Joined(raw, found.pieces)
+                given = audio_container.Joined(raw, found.pieces)
             raw.seek(0)
             try:
                 with self._quiet():
@@ -186,7 +185,7 @@ def check_file(path: str | Path) -> None:
         raise AudioError(f"{str(path)!r} cannot be the name of a file.", kind="missing") from error
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            reason, remedy = names.missing(path)
+            reason, remedy = text.missing(path)
             raise AudioError(f"{path}: {reason}.", remedy, "missing") from error
         raise AudioError(f"{path}: {error.strerror or 'cannot be read'}.") from error
     if not path.is_file():
@@ -221,56 +220,60 @@ def _run(pipe: Pipe) -> bytes:
     return done.stdout
 
 
-class _Joined(io.RawIOBase):
-    """Parts of a file and bytes in memory, as one file.
-
-    Args:
-        raw: the file.
-        pieces: bytes, or (first, last) byte of a part of the file.
-    """
-
-    def __init__(self, raw: BinaryIO, pieces: Sequence[bytes | tuple[int, int]]) -> None:
-        super().__init__()
-        self._raw, self._pieces, self._at = raw, pieces, 0
-        lengths = [len(p) if isinstance(p, bytes) else p[1] - p[0] for p in pieces]
-        self._starts = [0, *accumulate(lengths)]
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._starts[-1]}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        view, done = memoryview(buffer).cast("B"), 0
-        while done < len(view) and self._at < self._starts[-1]:
-            which = bisect_right(self._starts, self._at) - 1
-            piece, offset = self._pieces[which], self._at - self._starts[which]
-            count = min(len(view) - done, self._starts[which + 1] - self._at)
-            if isinstance(piece, bytes):
-                found = piece[offset : offset + count]
-            else:
-                self._raw.seek(piece[0] + offset)
-                found = self._raw.read(count)
-                if not found:
-                    break
-            view[done : done + len(found)] = found
-            done, self._at = done + len(found), self._at + len(found)
-        return done
-
-
 @contextmanager
 def _heard(name: str) -> Iterator[None]:
     """Say once, in our words, that the MP3 decoder warned about a file."""
-    with decoder_warnings.quiet() as warned:
+    with quiet() as warned:
         yield
     if warned():
         note_once(f"mp3-warning-{name}", f"{name}: parts of this MP3 are damaged.")
+
+
+class _Stderr:
+    """The C library's stderr, which mpg123 writes its warnings to, while it is turned away."""
+
+    def __init__(self) -> None:
+        self.lock, self.depth = threading.Lock(), 0
+        try:
+            self.library = ctypes.CDLL(None)
+            self.variable = ctypes.c_void_p.in_dll(self.library, "stderr")
+            for name, kinds, result in (
+                ("fmemopen", (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p), ctypes.c_void_p),
+                ("ftell", (ctypes.c_void_p,), ctypes.c_long),
+                ("rewind", (ctypes.c_void_p,), None),
+            ):
+                function = getattr(self.library, name)
+                function.argtypes, function.restype = kinds, result
+            self.memory = self.library.fmemopen(None, 1 << 16, b"w")
+        except (OSError, ValueError, AttributeError, TypeError):  # not glibc: warnings are printed
+            self.memory = None
+
+    def turn(self, away: bool) -> None:
+        with self.lock:
+            self.depth += 1 if away else -1
+            if away and self.depth == 1:
+                self.library.rewind(self.memory)
+                self.real = self.variable.value
+                self.variable.value = self.memory
+            elif not away and self.depth == 0:
+                self.variable.value = self.real
+
+
+_stderr: _Stderr | None = None
+
+
+@contextmanager
+def quiet() -> Iterator[Callable[[], bool]]:
+    """Keep what the decoder prints away from the terminal; yields "has it printed anything?"."""
+    global _stderr
+    _stderr = _stderr or _Stderr()
+    if _stderr.memory is None:
+        yield lambda: False
+        return
+    library, memory = _stderr.library, _stderr.memory
+    _stderr.turn(away=True)
+    before = library.ftell(memory)
+    try:
+        yield lambda: library.ftell(memory) > before
+    finally:
+        _stderr.turn(away=False)

@@ -1,4 +1,4 @@
-"""Logging to stderr, and notes that are said once however many utterances they concern."""
+"""Logging, notes that are said once, and progress: all on stderr."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 logger = logging.getLogger("speechkit")
 
@@ -74,3 +77,89 @@ def take_notes() -> list[tuple[str, str]]:
 def forget_notes() -> None:
     """Forget what has been said (a new command in the same process says it again)."""
     _said.clear()
+
+
+LOG_EVERY_S = 10.0
+
+
+def format_seconds(seconds: float) -> str:
+    """'7 s', '3:05 min' or '1:02:03 h'."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d} h"
+
+
+@contextmanager
+def progress(
+    label: str, total: int, unit: str = "utt", before: int = 0
+) -> Iterator[Callable[[int], None]]:
+    """Yield ``advance(n)``; shows count, rate and time left.
+
+    Args:
+        label: what is being done; empty shows nothing.
+        total: number of units in all.
+        unit: name of one unit.
+        before: units that an earlier run did; they do not count in the rate.
+    """
+    if not label:
+        yield lambda n: None
+        return
+    show = _bar if sys.stderr.isatty() else _lines
+    with show(label, total, unit, before) as advance:
+        yield advance
+
+
+@contextmanager
+def _bar(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[int], None]]:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    started = time.monotonic()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeLeft(),
+    )
+    with Progress(*columns, console=stderr_console(), transient=True) as bar:
+        task = bar.add_task(label, total=total, completed=before, rate="")
+        done = 0
+
+        def advance(n: int) -> None:
+            nonlocal done
+            done += n
+            rate = done / max(time.monotonic() - started, 1e-9)
+            bar.update(task, advance=n, rate=f"{rate:,.1f} {unit}/s")
+
+        yield advance
+    _finished(label, done, unit, time.monotonic() - started)
+
+
+@contextmanager
+def _lines(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[int], None]]:
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done, last
+        done += n
+        now = time.monotonic()
+        reached = before + done
+        if now - last >= LOG_EVERY_S and done and reached < total:
+            last = now
+            rate = done / (now - started)
+            left = format_seconds((total - reached) / rate)
+            logger.info(f"{label}: {reached}/{total} {unit}, {rate:,.1f} {unit}/s, {left} left")
+
+    yield advance
+    _finished(label, done, unit, time.monotonic() - started)
+
+
+def _finished(label: str, done: int, unit: str, seconds: float) -> None:
+    if done:
+        rate = done / max(seconds, 1e-9)
+        logger.info(f"{label}: {done} {unit} in {format_seconds(seconds)} ({rate:,.1f} {unit}/s)")

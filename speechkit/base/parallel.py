@@ -37,7 +37,7 @@ from speechkit.base.errors import (
     of_the_machine,
     require_choice,
 )
-from speechkit.base.progress import progress
+from speechkit.base.log import progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -128,3 +128,45 @@ def kernel(rate: int, new_rate: int) -> torch.nn.Module:
 
     with torch.inference_mode(False):  # the kept kernel may be asked for gradients later
         return torchaudio.transforms.Resample(rate, new_rate)
+
+
+def resample_blocks(blocks: Iterable[np.ndarray], rate: int, new_rate: int) -> Iterator[np.ndarray]:
+    """Resample a signal that comes in blocks; the same as resampling it whole.
+
+    The filter of torchaudio (:mod:`speechkit.base.resampler`) sees a few samples around each
+    one. So each block is resampled with that many of its neighbours, whose own results are
+    dropped. Blocks are cut at multiples of the reduced rate, where the filter's phase starts again.
+
+    Args:
+        blocks: ``[..., n]`` in order, along the last axis.
+        rate: in Hz.
+        new_rate: in Hz.
+
+    Yields:
+        ``[..., m]``; together ``ceil(T * new_rate / rate)`` samples.
+
+    Raises:
+        AudioError: a rate outside 1,000 Hz to 10 MHz.
+    """
+    if rate == new_rate:
+        yield from blocks
+        return
+    check_rates(rate, new_rate)
+    if not has_small_kernel(rate, new_rate):
+        yield from stream(blocks, rate, new_rate)
+        return
+    step, new_step = rate // gcd(rate, new_rate), new_rate // gcd(rate, new_rate)
+    # torchaudio's kernel reaches lowpass_filter_width = 6 zero crossings, and one step more.
+    context = step * ceil((6 * step / (0.99 * min(step, new_step)) + 1) / step + 1)
+    kept, done = np.zeros(0, np.float32), 0  # `done` samples of `kept` have been resampled
+    for block in blocks:
+        kept = block if not kept.size else np.concatenate([kept, block], axis=-1)
+        ready = (kept.shape[-1] - context) // step * step
+        if ready <= done:
+            continue
+        resampled = resample(kept[..., : ready + context], rate, new_rate)
+        yield resampled[..., done // step * new_step : ready // step * new_step]
+        drop = max(0, ready - context)
+        kept, done = kept[..., drop:], ready - drop
+    if kept.shape[-1] > done:
+        yield resample(kept, rate, new_rate)[..., done // step * new_step :]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from speechkit.base.errors import UserError, closest
-from speechkit.base.names import on_disk
+from speechkit.base.text import on_disk
 
 
 def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | None:

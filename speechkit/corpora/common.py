@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.audio import SUFFIXES
-from speechkit.base.characters import is_header, read_lines
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.names import composed, on_disk, spelled
+from speechkit.base.text import composed, is_header, on_disk, read_lines, spelled
 from speechkit.labels.scores import RaterScores, Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}

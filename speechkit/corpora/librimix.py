@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base import audio
-from speechkit.base.characters import read_lines
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
+from speechkit.base.text import read_lines
 from speechkit.corpora.common import full_path, require_folder
 from speechkit.corpora.librispeech import LAYOUT, read_speakers
 from speechkit.corpora.mixture_sets import Looked, MixtureCorpusSet, Planned, write_sets

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechkit.base.characters import read_lines
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
+from speechkit.base.text import read_lines
 from speechkit.corpora.common import (
     Corpus,
     CorpusSet,

@@ -6,9 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from speechkit.base.characters import visible
 from speechkit.base.errors import DataError
-from speechkit.base.markup import without_marks
+from speechkit.base.text import visible, without_marks
 from speechkit.labels import raters
 from speechkit.labels.phones import ARPABET, pure
 from speechkit.labels.score_tables import examine, table_name

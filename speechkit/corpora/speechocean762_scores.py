@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base import schema
-from speechkit.base.characters import read_text, visible
 from speechkit.base.log import logger
-from speechkit.base.names import composed
+from speechkit.base.text import composed, read_text, visible
 from speechkit.corpora.scored import Problems
 from speechkit.kaldi.data import read_table
 from speechkit.labels.score_tables import range_problem

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechkit.base.characters import read_lines
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.base.text import read_lines
 from speechkit.corpora.common import (
     GENDERS,
     Corpus,

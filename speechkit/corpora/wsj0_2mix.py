@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import audio
+from speechkit.base.audio import power
 from speechkit.base.errors import AudioError, UserError
-from speechkit.base.level import power
 from speechkit.base.log import logger
 from speechkit.corpora.common import find_audio, full_path, read_gender, require_folder, subfolders
 from speechkit.corpora.mixture_sets import Looked, MixtureCorpusSet, Planned, write_sets

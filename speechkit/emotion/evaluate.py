@@ -11,8 +11,7 @@ import numpy as np
 
 from speechkit.base.arrays import read_array
 from speechkit.base.errors import UserError, require_choice
-from speechkit.base.log import logger
-from speechkit.base.progress import progress
+from speechkit.base.log import logger, progress
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.emotion import figures, model_folder, result_texts, results
 from speechkit.emotion.predict import load_predictor

@@ -29,7 +29,7 @@ from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.manifest import MANIFEST, changed, read_manifest
-from speechkit.workdir.parts import map_parts, split
+from speechkit.workdir.unfinished import map_parts, split
 
 SETS = {"egemaps": "eGeMAPSv02", "compare16": "ComParE_2016"}
 SAMPLE_RATE = 16_000

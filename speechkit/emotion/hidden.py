@@ -29,7 +29,7 @@ from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.training.loader import durations
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.manifest import MANIFEST
-from speechkit.workdir.parts import map_parts, split
+from speechkit.workdir.unfinished import map_parts, split
 
 COMMAND = "extract-hidden"
 BATCH_SECONDS = {"cpu": 20.0, "cuda": 300.0}

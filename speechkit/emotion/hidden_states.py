@@ -13,8 +13,8 @@ import torch
 
 from speechkit.base.arrays import read_array
 from speechkit.base.errors import UserError
-from speechkit.base.names import composed
 from speechkit.base.schema import read_json
+from speechkit.base.text import composed
 from speechkit.emotion import encoder_files
 from speechkit.labels.emotions import MAX_SECONDS
 from speechkit.workdir import WorkDir

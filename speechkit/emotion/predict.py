@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import audio
-from speechkit.base.audio_stream import read_blocks, resample_blocks
-from speechkit.base.log import logger
-from speechkit.base.progress import progress
+from speechkit.base.audio import read_blocks
+from speechkit.base.log import logger, progress
+from speechkit.base.resampler import resample_blocks
 from speechkit.base.tables import write_tsv
 from speechkit.emotion import model_folder
 from speechkit.emotion.predictor import Predictor

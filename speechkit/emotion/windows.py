@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.audio import level_db
 from speechkit.base.errors import UserError
-from speechkit.base.level import level_db
 
 SILENT_DB = -80.0  # level below which a window says nothing
 

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from speechkit.base.errors import DataError
-from speechkit.base.names import composed
+from speechkit.base.text import composed
 from speechkit.kaldi.compressed import read_compressed
 
 _RX = re.compile(r"^(?P<file>.+?)(?::(?P<offset>\d+))?(?:\[(?P<range>[^\]]*)\])?$")

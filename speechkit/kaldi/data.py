@@ -4,7 +4,7 @@ A data directory (a *set*) holds ``wav.scp``, ``utt2spk`` and optionally ``segme
 ``text``, ``spk2utt``, ``utt2dur``, ``spk2gender``, and label files of a task: lines of
 ``key value...``, UTF-8, sorted by key in byte order (C locale).
 Relative audio paths are relative to the working directory. Everything but paths is read in one
-Unicode form (see :mod:`speechkit.base.names`).
+Unicode form (see :mod:`speechkit.base.text`).
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from speechkit.base.audio_file import Pipe
-from speechkit.base.characters import read_text, visible
 from speechkit.base.errors import DataError
-from speechkit.base.names import byte_order, check_path, composed, on_disk
+from speechkit.base.text import byte_order, check_path, composed, on_disk, read_text, visible
 from speechkit.kaldi.segments import Segment, SegmentError
 
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")

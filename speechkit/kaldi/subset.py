@@ -10,7 +10,7 @@ from typing import Any
 
 from speechkit.base import schema
 from speechkit.base.log import logger, note_once
-from speechkit.base.names import composed
+from speechkit.base.text import composed
 from speechkit.kaldi import label_case
 from speechkit.kaldi.data import DataDir, invert, read_table, write_table
 from speechkit.workdir.manifest import MANIFEST

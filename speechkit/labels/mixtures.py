@@ -20,9 +20,9 @@ from msgspec import Meta
 
 from speechkit.base import audio
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.names import check_path, composed, on_disk
 from speechkit.base.schema import Rate, read_json
 from speechkit.base.tables import write_json, write_tsv
+from speechkit.base.text import check_path, composed, on_disk
 from speechkit.kaldi.data import DataDir, Utterance, load
 
 TABLE, HEADER = "mixtures.tsv", "mixtures.json"

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechkit.base.characters import read_lines, visible
 from speechkit.base.errors import DataError, UserError, closest
-from speechkit.base.names import composed
 from speechkit.base.schema import parse_json, read_text
+from speechkit.base.text import composed, read_lines, visible
 from speechkit.labels.scores import (
     LEVELS,
     PhoneScore,

@@ -14,7 +14,7 @@ from typing import Any
 from speechkit.base import files
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import logger
-from speechkit.base.names import composed
+from speechkit.base.text import composed
 from speechkit.kaldi import identical
 from speechkit.labels import fold_draws
 from speechkit.labels.emotions import EmotionSet

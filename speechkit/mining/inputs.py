@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.names import composed
+from speechkit.base.text import composed
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable, finite
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from speechkit.base.arrays import read_arrays
 from speechkit.base.files import atomic_write
+from speechkit.base.log import progress
 from speechkit.base.parallel import cpu_count
-from speechkit.base.progress import progress
 from speechkit.base.schema import Damaged
 from speechkit.mining.blocks import BlockFound, BlockMiner
 from speechkit.mining.distance import Cosine, Difference

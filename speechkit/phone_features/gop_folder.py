@@ -19,9 +19,9 @@ from typing import Any
 import msgspec
 
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.names import composed
 from speechkit.base.schema import Object, Rate, check, read_json
 from speechkit.base.tables import write_json, write_tsv
+from speechkit.base.text import composed
 from speechkit.kaldi.ark import ArkTable
 
 ROW_COLUMNS = (

@@ -26,7 +26,7 @@ from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline
 from speechkit.phone_features.settings import Extracted, FeatureSettings, Request
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.parts import map_parts, split
+from speechkit.workdir.unfinished import map_parts, split
 
 BATCH = 8  # utterances that a model hears at once
 PART = 32  # batches per part that a resumed run keeps

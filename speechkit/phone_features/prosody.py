@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechkit.base.level import centred
+from speechkit.base.audio import centred
 
 COLUMNS = (
     "log_duration",

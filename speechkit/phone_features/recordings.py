@@ -13,11 +13,10 @@ import numpy as np
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import Policy
 from speechkit.base import audio
-from speechkit.base.characters import is_header, read_lines
+from speechkit.base.audio import level_db
 from speechkit.base.errors import UserError
-from speechkit.base.level import level_db
 from speechkit.base.log import logger
-from speechkit.base.names import check_path, composed, on_disk
+from speechkit.base.text import check_path, composed, is_header, on_disk, read_lines
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import How, Predicted, Task, predict

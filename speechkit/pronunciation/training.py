@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
-from speechkit.base.progress import progress
+from speechkit.base.log import logger, progress
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset

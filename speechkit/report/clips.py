@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import audio
+from speechkit.base.audio import centred
 from speechkit.base.errors import UserError
-from speechkit.base.level import centred
 from speechkit.kaldi import data
 from speechkit.report.model import Player
 from speechkit.workdir import WorkDir

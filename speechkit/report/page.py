@@ -8,7 +8,7 @@ from pathlib import Path
 import speechkit
 from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write, make_dirs
-from speechkit.base.progress import progress
+from speechkit.base.log import progress
 from speechkit.report import emotion, pronunciation, scoring, sections, separation
 from speechkit.report.model import Section
 from speechkit.workdir import WorkDir

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from speechkit.acoustic.tdnn import folder as tdnn_folder
-from speechkit.base.log import logger
-from speechkit.base.progress import progress
+from speechkit.base.log import logger, progress
 from speechkit.scoring import joint_data, joint_folder, joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.fit import SELECT, TOGETHER, TRACK, Group

@@ -16,8 +16,8 @@ import torch
 from torch.utils.data import Dataset
 
 from speechkit.base import audio
+from speechkit.base.audio import level_db
 from speechkit.base.errors import UserError, require_choice
-from speechkit.base.level import level_db
 from speechkit.base.random_draws import rng
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import MixtureSet

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.audio import power
 from speechkit.base.files import remove_tree
-from speechkit.base.level import power
-from speechkit.base.names import shortened
 from speechkit.base.tables import write_tsv
+from speechkit.base.text import shortened
 from speechkit.labels.mixtures import MixtureSet
 from speechkit.separation.losses import reorder
 from speechkit.separation.measurement import Task, hear, open_task, separate, stack

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.base import audio
+from speechkit.base.audio import level_db
 from speechkit.base.errors import AudioError
-from speechkit.base.level import level_db
 from speechkit.labels.mixtures import place, read_source
 from speechkit.separation.mixture_draws import Plan
 

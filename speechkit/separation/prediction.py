@@ -14,15 +14,10 @@ import numpy as np
 import torch
 
 from speechkit.base import audio
-from speechkit.base.audio_stream import (
-    FULL_SCALE,
-    WavWriter,
-    check_wav_length,
-    read_blocks,
-    resample_blocks,
-)
-from speechkit.base.log import logger
-from speechkit.base.progress import progress
+from speechkit.base.audio import read_blocks
+from speechkit.base.audio_container import FULL_SCALE, WavWriter, check_wav_length
+from speechkit.base.log import logger, progress
+from speechkit.base.resampler import resample_blocks
 from speechkit.separation.inference import (
     BLOCK_SECONDS,
     OVERLAP_SECONDS,

@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from speechkit.base import parallel
+from speechkit.base.audio import level_db
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.level import level_db
 from speechkit.base.log import logger
-from speechkit.base.names import composed
+from speechkit.base.text import composed
 from speechkit.labels.mixtures import Mixture, MixtureSet
 from speechkit.mining.inputs import read_values, read_vectors
 from speechkit.workdir import WorkDir

@@ -26,7 +26,7 @@ import speechkit
 from speechkit.base.arrays import BROKEN_ZIP
 from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write
-from speechkit.base.progress import progress
+from speechkit.base.log import progress
 from speechkit.base.schema import Object, check, parse_json, regular_file
 from speechkit.sharing.model_search import CARD, TASKS, models_in
 from speechkit.sharing.soundness import WEIGHTS, require_model, require_weights

@@ -20,7 +20,7 @@ from speechkit.kaldi.ark import ArkWriter
 from speechkit.speaker import embedder, model_folder, verification
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.parts import map_parts, split
+from speechkit.workdir.unfinished import map_parts, split
 
 PART = 64  # batches per part that a resumed run keeps
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}

@@ -14,16 +14,16 @@ from typing import Any, TypedDict
 import numpy as np
 
 from speechkit.base import audio
+from speechkit.base.audio import power
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.files import atomic_write
-from speechkit.base.level import power
 from speechkit.base.log import logger
-from speechkit.base.names import composed
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_skipped, write_tsv
+from speechkit.base.text import composed
 from speechkit.kaldi import data
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.parts import map_parts, split
+from speechkit.workdir.unfinished import map_parts, split
 
 COLUMNS = ("utt", "f0_median_hz", "voiced_fraction", "energy")
 PART = 2000  # utterances per part that a resumed run keeps

@@ -22,8 +22,7 @@ import torch
 
 from speechkit.base import signals
 from speechkit.base.errors import UserError, is_out_of_memory
-from speechkit.base.log import logger
-from speechkit.base.progress import progress
+from speechkit.base.log import logger, progress
 from speechkit.training.loader import Checked
 from speechkit.training.ranks import ranks
 from speechkit.training.state import FitConfig, Restore, State, Trainable

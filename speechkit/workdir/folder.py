@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechkit.base.errors import UserError
-from speechkit.base.names import composed, on_disk, size
+from speechkit.base.text import composed, on_disk, size
 
 _NAME = re.compile(r"\w[\w.+-]{0,99}")
 _MOST_BYTES = 200  # leaves 55 for `.NAME.partial` and the like

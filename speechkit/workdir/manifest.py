@@ -1,11 +1,18 @@
-"""What a finished output says of itself: ``manifest.json``, and how it is compared."""
+"""What a finished output says of itself: ``manifest.json``, and how it is compared.
+
+Inputs are known again by size and date at once, by content where these differ.
+"""
 
 from __future__ import annotations
 
 import datetime
+import errno
+import hashlib
 import json
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +21,188 @@ import msgspec
 
 import speechkit
 from speechkit.base import schema
-from speechkit.workdir.fingerprints import Inputs
+from speechkit.base.digests import NAME, Digests, State, resolve_folder, sha256, state_of
+from speechkit.base.errors import UserError
+
+READ_UP_TO = 1 << 20  # bytes; single files up to this size are read whenever they are compared
+
+
+@dataclass
+class Fingerprint:
+    """One input: a file, or all files of a folder or of a set's audio.
+
+    Args:
+        dated: what the file system says; among it, for several files, ``sha256`` over names,
+            sizes and dates.
+        key: name of the digest of the content in the manifest.
+        files: name, path and state of each file.
+        digests: what is known of them.
+        digest: of the content, where it was computed already.
+    """
+
+    dated: dict[str, Any]
+    key: str
+    files: list[tuple[str, Path, State]]
+    digests: Digests
+    digest: str | None = None
+
+    def content(self, read: bool) -> str | None:
+        """Digest of the content.
+
+        Args:
+            read: read the files that are not known yet.
+
+        Returns:
+            None if a file is not known, or is no longer what it was.
+        """
+        if self.digest is None:
+            found = [self.digests.known(path, state) for _, path, state in self.files]
+            if read and None in found:
+                with ThreadPoolExecutor() as pool:
+                    missing = [f for f, digest in zip(self.files, found, strict=True) if not digest]
+                    fresh = pool.map(self._read, missing)
+                    found = [digest or next(fresh) for digest in found]
+            known = [digest for digest in found if digest]
+            if len(known) == len(self.files):
+                self.digest = self._join(known)
+        return self.digest
+
+    def _read(self, file: tuple[str, Path, State]) -> str | None:
+        _, path, state = file
+        try:
+            same = state_of(path)[:2] == state[:2]
+            return self.digests.of(path) if same else None
+        except OSError:
+            return None
+
+    def _join(self, digests: list[str]) -> str:
+        if self.key == "sha256":
+            return digests[0]
+        joined = hashlib.sha256()
+        for (name, _, _), digest in zip(self.files, digests, strict=True):
+            joined.update(f"{name}\0{digest}\n".encode("utf-8", "surrogateescape"))
+        return joined.hexdigest()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest; with the content where it is known."""
+        content = self.content(read=False)
+        return {**self.dated, **({self.key: content} if content else {})}
+
+    def same(self, old: Any) -> bool:
+        """Whether ``old``, of a manifest, is of the same content.
+
+        Files are read only where size or date differ or a file is known to have been replaced.
+        A manifest that has no content, of an older version, is compared by size and date.
+        """
+        if not isinstance(old, Mapping) or any(
+            old.get(k) != self.dated.get(k) for k in ("size", "files")
+        ):
+            return False
+        same_date = all(old.get(name) == value for name, value in self.dated.items())
+        if self.key in old:
+            replaced = any(self.digests.replaced(path, state) for _, path, state in self.files)
+            content = self.content(read=replaced or not same_date)
+            if content is not None:
+                return bool(old[self.key] == content)
+        return same_date
+
+
+class Inputs:
+    """All that a stage reads.
+
+    Args:
+        paths: files and folders.
+        audio: audio files, which have one fingerprint together.
+        final: the output; names are relative to the folder that it is in, so that a working
+            directory that was moved as a whole is still up to date.
+
+    Raises:
+        UserError: a path does not exist, or is a pipe or a device.
+    """
+
+    def __init__(self, paths: Iterable[Path], audio: Iterable[Path], final: Path) -> None:
+        near = final.parent.resolve()
+        self.digests = Digests(_root_of(near) / NAME)
+        self.prints: dict[str, Fingerprint] = {}
+        for path in paths:
+            try:
+                self.prints[os.path.relpath(path.resolve(), near)] = of(path, self.digests)
+            except FileNotFoundError as error:
+                raise UserError(f"{path} does not exist, but this command reads it.") from error
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                raise UserError(f"{path} is not a file, but this command reads it.") from error
+        if listed := list(audio):
+            self.prints["audio"] = of_many(listed, near, self.digests)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Fingerprints by name."""
+        return {name: found.as_dict() for name, found in self.prints.items()}
+
+    def changed(self, old: Mapping[str, Any]) -> list[str]:
+        """Names of those that are not what a manifest says of them."""
+        names = sorted({*old, *self.prints})
+        return [n for n in names if n not in self.prints or not self.prints[n].same(old.get(n))]
+
+    def read(self) -> None:
+        """Read what is not known yet."""
+        for found in self.prints.values():
+            found.content(read=True)
+
+
+def _root_of(folder: Path) -> Path:
+    """The working directory of a folder in its ``data/`` or ``exp/``; else the folder."""
+    for each in (folder, *folder.parents):
+        if each.name in ("data", "exp"):
+            return each.parent
+    return folder
+
+
+def of(path: Path, digests: Digests) -> Fingerprint:
+    """Of a file, or of all files in a folder.
+
+    Raises:
+        OSError: it is not there.
+    """
+    if path.is_dir():
+        near = path.resolve()
+        found = [p for p in path.rglob("*") if p.is_file()]
+        return of_many(found, near, digests, lambda p: os.path.relpath(p, path))
+    state = state_of(path)
+    dated = {"size": state[0], "mtime_ns": state[1]}
+    digest = sha256(path) if state[0] <= READ_UP_TO else None
+    return Fingerprint(dated, "sha256", [(path.name, path, state)], digests, digest)
+
+
+def of_many(
+    paths: Iterable[Path],
+    near: Path,
+    digests: Digests,
+    name: Any = lambda path: path.name,
+) -> Fingerprint:
+    """Of several files together; those that are missing are left out.
+
+    Args:
+        paths: the files.
+        near: the digest by date is over names relative to this folder.
+        digests: what is known of them.
+        name: of a file in the digest by content.
+    """
+    dated, size, files = hashlib.sha256(), 0, []
+    for path in sorted(set(paths)):
+        try:
+            state = state_of(path)
+        except (OSError, ValueError):
+            continue  # the stage itself names files that are missing
+        relative = os.path.relpath(resolve_folder(path.parent) / path.name, near)
+        line = f"{relative}\0{state[0]}\0{state[1]}\n"
+        dated.update(line.encode("utf-8", "surrogateescape"))
+        size += state[0]
+        files.append((name(path), path, state))
+    found = {"files": len(files), "size": size, "sha256": dated.hexdigest()}
+    return Fingerprint(found, "content", files, digests)
+
 
 MANIFEST = "manifest.json"
 

@@ -21,9 +21,9 @@ from speechkit.base import files
 from speechkit.base.digests import collected
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.workdir.fingerprints import Inputs
 from speechkit.workdir.manifest import (
     MANIFEST,
+    Inputs,
     Key,
     damaged_outputs,
     manifest_text,

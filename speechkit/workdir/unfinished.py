@@ -1,17 +1,20 @@
-"""The folder of a run in progress, and what a dead run left in it."""
+"""The folder of a run in progress, what a dead run left in it, and long maps kept in parts."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from speechkit.base import files
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.base.parallel import Done, Item, Result, map_items
 from speechkit.workdir.manifest import Key, changed, damaged_outputs, read_json, read_manifest
 
 SCRATCH = ".scratch"  # folder of finished parts
@@ -186,3 +189,44 @@ class Unfinished:
 def partial_of(final: Path) -> Path:
     """The folder in which an output is made."""
     return final.with_name(f".{final.name}.partial")
+
+
+def split(items: Sequence[Item], size: int) -> list[Sequence[Item]]:
+    """Parts of ``size`` items; the last may be shorter."""
+    return [items[first : first + size] for first in range(0, len(items), size)]
+
+
+def map_parts(
+    function: Callable[[Item], Result],
+    parts: Sequence[Sequence[Item]],
+    kept: Sequence[bool],
+    kept_in: Path | None = None,
+    **how: Any,
+) -> Iterator[list[Done[Item, Result]] | None]:
+    """Map the items of the parts that are not kept yet, and yield what became of each part.
+
+    It is one map: processes start once, and go on with the next part while the caller
+    writes the last one. Exhaust it (``zip(..., strict=True)`` does): that ends the map.
+
+    Args:
+        function: item -> result.
+        parts: the items, part by part.
+        kept: for each part, whether an earlier run has kept it; such a part yields None.
+        kept_in: folder of the caller's parts, where it is noted how far the map is.
+        how: see :func:`speechkit.base.parallel.map_items`.
+    """
+    items = [item for part, old in zip(parts, kept, strict=True) if not old for item in part]
+    if not items:
+        how["label"] = ""
+    done: Any = map_items(function, items, **how)
+    size = how.get("size", lambda item: 1)
+    sizes = [sum(map(size, part)) for part in parts]
+    units = "utterances" if how.get("unit", "utt") == "utt" else f"{how['unit']}s"
+    with closing(done):
+        for number, (part, old) in enumerate(zip(parts, kept, strict=True), start=1):
+            yield None if old else list(islice(done, len(part)))
+            if kept_in is not None and not old:  # by now the caller has kept it
+                finished = sum(sizes[:number])
+                note_finished(kept_in / "part", f"{finished:,} of {sum(sizes):,} {units}")
+        for _ in done:  # lets the map end its progress and its workers
+            pass

@@ -11,7 +11,7 @@ import soundfile
 from conftest import voice
 
 from speechkit.base import audio, log
-from speechkit.base.audio_stream import read_blocks
+from speechkit.base.audio import read_blocks
 from speechkit.base.errors import AudioError
 
 STREAMED = (

@@ -13,8 +13,10 @@ import soundfile
 from conftest import voice
 
 from speechkit.base import audio
-from speechkit.base.audio_stream import WavWriter, check_wav_length, read_blocks, resample_blocks
+from speechkit.base.audio import read_blocks
+from speechkit.base.audio_container import WavWriter, check_wav_length
 from speechkit.base.errors import AudioError, UserError
+from speechkit.base.resampler import resample_blocks
 
 
 def pieces(samples: np.ndarray, seed: int) -> list[np.ndarray]:

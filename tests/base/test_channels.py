@@ -11,8 +11,7 @@ import soundfile
 from conftest import voice
 
 from speechkit.base import audio, log
-from speechkit.base.audio_stream import read_blocks
-from speechkit.base.channels import CANCELLED, louder
+from speechkit.base.audio import CANCELLED, louder, read_blocks
 
 RATE = 16000
 

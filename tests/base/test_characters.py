@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from speechkit.base.characters import read_lines, read_text, visible
 from speechkit.base.errors import UserError
+from speechkit.base.text import read_lines, read_text, visible
 from speechkit.kaldi.data import read_table
 from speechkit.phone_features.recordings import read_trans
 

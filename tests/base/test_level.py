@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import voice
 
-from speechkit.base.level import FLOOR_DB, centred, level_db, power
+from speechkit.base.audio import FLOOR_DB, centred, level_db, power
 
 
 def test_without_a_mean_it_is_the_mean_square() -> None:

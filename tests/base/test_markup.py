@@ -2,7 +2,7 @@
 
 import pytest
 
-from speechkit.base.markup import find_marks, tell_dropped, without_marks
+from speechkit.base.text import find_marks, tell_dropped, without_marks
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from conftest import voice
 from mp3_files import RATES, TAGGINGS, encode, id3v1, samples_per_frame
 
 from speechkit.base import audio, log
-from speechkit.base.audio_stream import read_blocks
+from speechkit.base.audio import read_blocks
 from speechkit.base.errors import AudioError
 
 DELAY = 1105  # of LAME and the decoder, which a file with a number of frames has cut off

@@ -8,7 +8,7 @@ import soundfile
 from conftest import make_set, voice
 
 from speechkit.base.errors import AudioError, DataError, UserError
-from speechkit.base.names import composed, on_disk, spelled
+from speechkit.base.text import composed, on_disk, spelled
 from speechkit.corpora.check import fix, validate
 from speechkit.kaldi import data
 from speechkit.kaldi.data import read_table

@@ -11,8 +11,8 @@ import torch
 import torchaudio
 
 from speechkit.base import audio, resampler
-from speechkit.base.audio_stream import resample_blocks
 from speechkit.base.errors import AudioError
+from speechkit.base.resampler import resample_blocks
 
 USUAL = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000, 96000)
 ODD = [(7999, 16000), (16000, 7999), (44101, 16000), (96001, 16000), (192001, 8000),

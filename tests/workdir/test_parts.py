@@ -1,6 +1,6 @@
 import pytest
 
-from speechkit.workdir.parts import map_parts, split
+from speechkit.workdir.unfinished import map_parts, split
 
 
 def square(number: int) -> int:

@@ -13,8 +13,7 @@ import pytest
 
 from speechkit.base.errors import UserError
 from speechkit.workdir import Output
-from speechkit.workdir.fingerprints import READ_UP_TO
-from speechkit.workdir.manifest import read_manifest
+from speechkit.workdir.manifest import READ_UP_TO, read_manifest
 from speechkit.workdir.unfinished import note_finished, with_batch_size
 
 

@@ -24,7 +24,7 @@ from speechkit.kaldi import data
 from speechkit.labels.score_files import score_files
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.parts import map_parts, split
+from speechkit.workdir.unfinished import map_parts, split
 
 PART = 500  # utterances per part that a resumed run keeps
 Item = tuple[data.Utterance, "Words | UserError"]

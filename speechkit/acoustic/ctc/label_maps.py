@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechkit.acoustic.lexicon.g2p import IPA_TO_ARPABET
-from speechkit.base.characters import read_text
 from speechkit.base.errors import UserError
+from speechkit.base.text import read_text
 from speechkit.labels.phones import ARPABET, NOISE, SILENCE, kaldi_name, pure
 
 LEAST = 30

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from speechkit.acoustic.lexicon import g2p
 from speechkit.acoustic.lexicon.spoken import normalise_text, number_words
-from speechkit.base.characters import read_text, visible
 from speechkit.base.errors import UserError, closest
 from speechkit.base.log import logger
-from speechkit.base.names import composed
+from speechkit.base.text import composed, read_text, visible
 from speechkit.labels.phones import ARPABET, pure
 
 __all__ = ["Lexicon", "normalise_text", "number_words"]

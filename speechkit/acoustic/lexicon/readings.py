@@ -15,8 +15,8 @@ from speechkit.acoustic.lexicon.numerals import IN_WORDS
 from speechkit.acoustic.lexicon.spoken import Token, refuse_several, tokens_of
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
-from speechkit.base.markup import tell_dropped, without_marks
 from speechkit.base.tables import write_tsv
+from speechkit.base.text import tell_dropped, without_marks
 
 MAX_WORDS = 20_000  # of all readings of what can be said in several ways, in one text
 READINGS = ("likeliest", "error")

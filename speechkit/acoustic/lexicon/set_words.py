@@ -9,8 +9,8 @@ from pathlib import Path
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import Choice, Policy, lay_out
 from speechkit.acoustic.lexicon.spoken import Token
-from speechkit.base.characters import visible
 from speechkit.base.errors import UserError
+from speechkit.base.text import visible
 from speechkit.kaldi.data import DataDir
 from speechkit.labels.score_files import canonical_phones, scored_words
 from speechkit.labels.scores import WordScores

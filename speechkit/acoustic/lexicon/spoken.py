@@ -12,9 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from speechkit.acoustic.lexicon.numerals import IN_WORDS, Said, number_words
-from speechkit.base.characters import visible
 from speechkit.base.errors import UserError
-from speechkit.base.markup import refuse_marks, short
+from speechkit.base.text import refuse_marks, short, visible
 
 __all__ = ["Token", "normalise_text", "number_words", "tokens_of"]
 

@@ -24,7 +24,7 @@ from speechkit.acoustic.features import (
 from speechkit.acoustic.tdnn.network import surrounded
 from speechkit.base import audio, parallel
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.names import composed
+from speechkit.base.text import composed
 from speechkit.kaldi import data
 
 IGNORED = -1  # target of frames that do not count

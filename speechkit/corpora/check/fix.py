@@ -9,7 +9,7 @@ from pathlib import Path
 
 from speechkit.base import files
 from speechkit.base.errors import UserError
-from speechkit.base.names import byte_order, composed
+from speechkit.base.text import byte_order, composed
 from speechkit.corpora.check import lenient, validate
 from speechkit.corpora.check.lenient import Row, show
 from speechkit.corpora.check.replacement import replace_files

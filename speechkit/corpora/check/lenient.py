@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from speechkit.base.characters import BOM, encoding_of, unmarked_encoding
-from speechkit.base.names import byte_order, composed, spelled
+from speechkit.base.text import BOM, byte_order, composed, encoding_of, spelled, unmarked_encoding
 from speechkit.kaldi.data import TABLES
 
 _WHITE = " \t\r\f\v"  # what Kaldi splits at; other Unicode spaces belong to the word

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from speechkit.base import audio, channels
+from speechkit.base import audio
 from speechkit.base.errors import AudioError
 from speechkit.base.parallel import map_items
 from speechkit.base.resampler import check_rates
@@ -60,7 +60,7 @@ def _facts(path: str | audio.Pipe, decode: bool) -> AudioFacts:
         check_rates(info.sample_rate)
         if decode:
             audio.read(path)
-        opposite = decode and info.channels > 1 and channels.of_path(Path(path)) is not None
+        opposite = decode and info.channels > 1 and audio.channel_of_path(Path(path)) is not None
         return AudioFacts(info, opposite_phase=opposite)
     except AudioError as error:
         kind = error.kind if error.kind in _AUDIO_KINDS else "unreadable"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from speechkit.base.characters import visible
-from speechkit.base.markup import find_marks
+from speechkit.base.text import find_marks, visible
 from speechkit.corpora.check.lenient import Row, show
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from speechkit.base.audio import Info
 from speechkit.base.audio_file import Pipe
 from speechkit.base.errors import UserError
-from speechkit.base.names import check_path
+from speechkit.base.text import check_path
 from speechkit.corpora.check import lenient, transcripts
 from speechkit.corpora.check.lenient import Row, Table, show
 from speechkit.corpora.check.problems import Problem, Report

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
-from speechkit.base.characters import is_header, read_lines, visible
 from speechkit.base.errors import UserError, closest, require_choice
 from speechkit.base.log import logger
-from speechkit.base.names import check_path, composed, missing
+from speechkit.base.text import check_path, composed, is_header, missing, read_lines, visible
 from speechkit.corpora.common import (
     Corpus,
     CorpusSet,

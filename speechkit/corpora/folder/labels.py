@@ -6,10 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from speechkit.base.characters import read_lines
 from speechkit.base.errors import UserError, closest
 from speechkit.base.log import logger
-from speechkit.base.names import composed
+from speechkit.base.text import composed, read_lines
 from speechkit.corpora.common import Item, full_path
 from speechkit.kaldi import label_case
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from speechkit.base.characters import read_lines
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import logger
+from speechkit.base.text import read_lines
 from speechkit.corpora.scored import Problems, check_scores
 from speechkit.corpora.speechocean762_scores import read_json
 from speechkit.labels.score_tables import (

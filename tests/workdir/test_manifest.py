@@ -11,8 +11,8 @@ import pytest
 
 from speechkit.base.digests import Digests
 from speechkit.base.errors import UserError
-from speechkit.workdir import fingerprints
-from speechkit.workdir.fingerprints import READ_UP_TO, Inputs
+from speechkit.workdir import manifest
+from speechkit.workdir.manifest import READ_UP_TO, Inputs
 
 
 def of_old_version(path: Path) -> dict:
@@ -151,7 +151,7 @@ def test_a_file_that_changes_while_the_stage_runs_is_not_vouched_for(root: Path)
 def test_the_way_there_does_not_matter(root: Path) -> None:
     (root.parent / "link").symlink_to(root)
     one, other = (
-        fingerprints.of_many([way / "wav" / "a.wav"], root, Digests(root / ".digests"))
+        manifest.of_many([way / "wav" / "a.wav"], root, Digests(root / ".digests"))
         for way in (root, root.parent / "link")
     )
     assert one.dated == other.dated and one.content(True) == other.content(True)

@@ -10,20 +10,20 @@ import sys
 
 import pytest
 
-from speechkit.base import progress
+from speechkit.base import log
 
 COMMAND = """
 import time
-from speechkit.base import log, progress
+from speechkit.base import log
 log.setup()
-progress.LOG_EVERY_S = 0.2
-with progress.progress("extract-prosody", 20, "utt") as advance:
+log.LOG_EVERY_S = 0.2
+with log.progress("extract-prosody", 20, "utt") as advance:
     for i in range(20):
         time.sleep(0.05)
         if i == 9:
             log.logger.warning("a [bold]note[/bold] between")
         advance(1)
-with progress.progress("", 5) as advance:
+with log.progress("", 5) as advance:
     advance(5)
 """
 
@@ -66,21 +66,21 @@ def test_plain_lines_elsewhere() -> None:
     [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1:00 min"), (185, "3:05 min"), (3723, "1:02:03 h")],
 )
 def test_format_seconds(seconds: float, text: str) -> None:
-    assert progress.format_seconds(seconds) == text
+    assert log.format_seconds(seconds) == text
 
 
 def test_advancing_by_nothing_is_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "LOG_EVERY_S", 0.0)
-    with progress.progress("x", 3) as advance:
+    monkeypatch.setattr(log, "LOG_EVERY_S", 0.0)
+    with log.progress("x", 3) as advance:
         advance(0)
         advance(3)
 
 
 def test_what_an_earlier_run_did_is_not_in_the_rate(monkeypatch, caplog):
     clock = iter([0.0, 20.0, 20.0, 40.0])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
-    with caplog.at_level("INFO"), progress.progress("train", 100, "step", before=80) as more:
+    monkeypatch.setattr(log.time, "monotonic", lambda: next(clock))
+    with caplog.at_level("INFO"), log.progress("train", 100, "step", before=80) as more:
         more(10)
-        monkeypatch.setattr(progress.time, "monotonic", lambda: 40.0)
+        monkeypatch.setattr(log.time, "monotonic", lambda: 40.0)
         more(10)
     assert "90/100 step, 0.5 step/s, 20 s left" in caplog.text
