@@ -7,7 +7,8 @@ import numpy as np
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import ARPABET
-from speechkit.labels.score_files import PhoneScore, Scores, WordScores, write_scores
+from speechkit.labels.score_files import write_scores
+from speechkit.labels.scores import PhoneScore, Scores, WordScores
 from speechkit.phone_features.gop_folder import Row, write_config, write_rows
 
 

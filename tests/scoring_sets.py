@@ -14,7 +14,8 @@ from speechkit.acoustic.features import FeatureConfig
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
 from speechkit.kaldi.ark import ArkWriter
-from speechkit.labels.score_files import Scores, write_scores
+from speechkit.labels.score_files import write_scores
+from speechkit.labels.scores import Scores
 from speechkit.phone_features.gop_folder import Row, read_features, write_config, write_rows
 
 PHONES = ("AA", "IY", "S")

@@ -54,7 +54,7 @@ def split_folds(
     """
     from speechkit.cli.output import print_table
     from speechkit.labels import emotions as data
-    from speechkit.labels import leaks, splits
+    from speechkit.labels import splits
     from speechkit.labels.folds import SplitSettings
     from speechkit.workdir import WorkDir
 
@@ -62,7 +62,7 @@ def split_folds(
     settings = SplitSettings(split, fold_size, folds, valid_speakers, valid_share, split_seed)
     number = options.resolve_jobs(jobs)
     made = splits.ensure_split(dataset, settings, name, jobs=number, force=force)
-    found = leaks.leak_check(made, dataset)
-    leaks.warn(made, found)
+    found = splits.leak_check(made, dataset)
+    splits.warn_of_leaks(made, found)
     path = splits.path_of(dataset.data.path, made.name)
-    print_table(str(path), leaks.COLUMNS, [leak.row() for leak in found], as_json)
+    print_table(str(path), splits.LEAK_COLUMNS, [leak.row() for leak in found], as_json)

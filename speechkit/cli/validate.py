@@ -49,11 +49,11 @@ def validate(
     from speechkit.cli.output import print_json, print_table
     from speechkit.corpora.check import fix as fixing
     from speechkit.corpora.check import problems, validate
-    from speechkit.kaldi import label_case as labels
+    from speechkit.labels import emotions
 
-    require_choice(labels.FLAG, label_case, labels.MODES)
-    if label_case != labels.STOP and not fix:
-        raise UserError(f"{labels.FLAG} {label_case} changes sets.", "Give --fix with it.")
+    require_choice(emotions.CASE_FLAG, label_case, emotions.CASE_MODES)
+    if label_case != emotions.STOP and not fix:
+        raise UserError(f"{emotions.CASE_FLAG} {label_case} changes sets.", "Give --fix with it.")
     how: dict[str, Any] = {
         "with_audio": with_audio or decode,
         "decode": decode,

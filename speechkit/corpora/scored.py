@@ -8,8 +8,8 @@ from pathlib import Path
 
 from speechkit.base.errors import DataError
 from speechkit.base.text import visible, without_marks
-from speechkit.labels import raters
 from speechkit.labels.phones import ARPABET, pure
+from speechkit.labels.score_files import find_rater_faults
 from speechkit.labels.score_tables import examine, table_name
 from speechkit.labels.scores import LEVELS, Scores
 
@@ -84,7 +84,7 @@ def find_faults(
         texts: every utterance of the set and its transcript, or empty.
     """
     scores, faults = examine(folder)
-    for name, line, message in (*faults, *raters.find_faults(folder)[1]):
+    for name, line, message in (*faults, *find_rater_faults(folder)[1]):
         yield "scores", name, line, message
     problems = Problems()
     scores = scores.part(texts)  # unknown utterances are told line by line

@@ -16,9 +16,8 @@ from speechkit.base.tables import write_skipped
 from speechkit.corpora.common import Corpus, CorpusSet, Item
 from speechkit.corpora.sphere import to_wav
 from speechkit.kaldi import data
-from speechkit.labels.raters import given, write_raters
-from speechkit.labels.score_files import ASPECTS, Scores, write_scores
-from speechkit.labels.scores import RaterScores
+from speechkit.labels.score_files import rated, write_raters, write_scores
+from speechkit.labels.scores import ASPECTS, RaterScores, Scores
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import read_manifest
 
@@ -236,7 +235,7 @@ def _write_scores(folder: Path, scores: Scores, raters: RaterScores, name: str) 
     if not scores.names():
         logger.warning(f"{name}: no utterance of it was scored.")
         return
-    write_scores(folder, scores, [f"utterance_{score}" for score in given(raters)])
+    write_scores(folder, scores, [f"utterance_{score}" for score in rated(raters)])
     if raters:
         write_raters(folder, raters)
         people = {rater for of in raters.values() for rater in of}

@@ -16,8 +16,14 @@ from speechkit.base.tables import write_json, write_skipped
 from speechkit.emotion import figures, model_folder, result_texts, results
 from speechkit.emotion.predict import load_predictor
 from speechkit.labels.emotions import EmotionSet, load
-from speechkit.labels.leaks import leak_check, warn
-from speechkit.labels.splits import Split, check_fits, path_of, read_split
+from speechkit.labels.splits import (
+    Split,
+    check_fits,
+    leak_check,
+    path_of,
+    read_split,
+    warn_of_leaks,
+)
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import note_finished
@@ -243,7 +249,7 @@ def _about(models: Sequence[Model], dataset: EmotionSet, split: Split | None) ->
     }
     if split is not None:
         leaks = leak_check(split, dataset)
-        warn(split, leaks)
+        warn_of_leaks(split, leaks)
         about.update(
             kind=split.kind,
             split_seed=split.seed,

@@ -18,8 +18,7 @@ from speechkit.emotion.runs import Resources, Run
 from speechkit.labels import splits
 from speechkit.labels.emotions import EmotionSet, load
 from speechkit.labels.folds import KINDS, SplitSettings
-from speechkit.labels.leaks import leak_check, warn
-from speechkit.labels.splits import Split
+from speechkit.labels.splits import Split, leak_check, warn_of_leaks
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import changed
 
@@ -144,7 +143,7 @@ def train(
     """
     dataset = load(workdir, plan.set)
     split = get_split(dataset, plan.split, resources.jobs)
-    warn(split, leak_check(split, dataset))
+    warn_of_leaks(split, leak_check(split, dataset))
     folds = plan.folds or tuple(range(len(split.folds)))
     for number in folds:
         split.fold(number)

@@ -3,7 +3,7 @@
 The one place that knows kaldi-io. Its import prints a banner and edits PATH, it runs
 pipes found in scp files, takes inclusive ranges for exclusive ones, and cannot read
 compressed matrices on current NumPy: here the import is quiet, pipes are refused,
-ranges are Kaldi's, and compressed matrices are read by ``speechkit.kaldi.compressed``.
+ranges are Kaldi's, and compressed matrices are read by `read_compressed`.
 Format: https://kaldi-asr.org/doc/io.html and compressed-matrix.h.
 """
 
@@ -17,14 +17,13 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from speechkit.base.errors import DataError
-from speechkit.base.text import composed
-from speechkit.kaldi.compressed import read_compressed
+from speechkit.base.text import composed, read_lines
 
 _RX = re.compile(r"^(?P<file>.+?)(?::(?P<offset>\d+))?(?:\[(?P<range>[^\]]*)\])?$")
 
@@ -75,12 +74,7 @@ class ArkWriter:
     def __enter__(self) -> ArkWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             self._ark.close()
         finally:
@@ -121,14 +115,10 @@ def read_scp(path: Path) -> dict[str, str]:
         DataError: the file is missing or not UTF-8, a line has no value, a key comes twice,
             or a value is a pipe.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except FileNotFoundError as error:
-        raise DataError(f"{path} does not exist.") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}).") from error
+    if not path.exists():
+        raise DataError(f"{path} does not exist.")
     table: dict[str, str] = {}
-    for number, line in enumerate(lines if lines != [""] else [], 1):
+    for number, line in enumerate(read_lines(path), 1):
         key, *rest = line.split(maxsplit=1) or [""]
         if not rest:
             raise DataError(f"{path}:{number}: expected 'key path', found '{line}'.")
@@ -305,3 +295,30 @@ def _apply_range(value: np.ndarray, text: str | None, name: str) -> np.ndarray:
             raise DataError(f"{name}: the range [{text}] lies outside an array {value.shape}.")
         parts.append(slice(first, last + 1))
     return value[tuple(parts)]
+
+
+def read_compressed(file: BinaryIO) -> np.ndarray:
+    """Kaldi's CM (speech features), CM2 (16 bits) and CM3 (8 bits) matrices as float32."""
+    token = bytearray(file.read(5)[2:])
+    while not token.endswith(b" "):
+        token += file.read(1) or b" "
+    low, span, rows, cols = struct.unpack("<ffii", file.read(16))
+    if rows == cols == 0:  # Kaldi stores an empty matrix as a bare header
+        return np.empty((0, 0), np.float32)
+    low, span = np.float32(low), np.float32(span)
+    if bytes(token) == b"CM2 ":
+        codes = np.frombuffer(file.read(2 * rows * cols), "<u2").reshape(rows, cols)
+        return codes.astype(np.float32) * np.float32(span / 65535) + low
+    if bytes(token) == b"CM3 ":
+        codes = np.frombuffer(file.read(rows * cols), np.uint8).reshape(rows, cols)
+        return codes.astype(np.float32) * np.float32(span / 255) + low
+    if bytes(token) != b"CM ":
+        raise ValueError(f"unknown token {bytes(token)!r}")
+    header = np.frombuffer(file.read(8 * cols), "<u2").reshape(cols, 4).astype(np.float32)
+    p0, p25, p75, p100 = (header * np.float32(span / 65535) + low).T[:, :, None]
+    codes = np.frombuffer(file.read(rows * cols), np.uint8).reshape(cols, rows)
+    code = codes.astype(np.float32)
+    lowest, highest = p0 + (p25 - p0) * code / 64, p75 + (p100 - p75) * (code - 192) / 63
+    middle = p25 + (p75 - p25) * (code - 64) / 128
+    value = np.where(codes <= 64, lowest, np.where(codes <= 192, middle, highest))
+    return np.ascontiguousarray(value.T.astype(np.float32))

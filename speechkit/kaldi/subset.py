@@ -11,12 +11,11 @@ from typing import Any
 from speechkit.base import schema
 from speechkit.base.log import logger, note_once
 from speechkit.base.text import composed
-from speechkit.kaldi import label_case
 from speechkit.kaldi.data import DataDir, invert, read_table, write_table
 from speechkit.workdir.manifest import MANIFEST
 
 MADE_AGAIN = ("spk2utt", "skipped.tsv", MANIFEST)
-HOLD_FOR_ALL = ("score_scales.json", "mixtures.json", label_case.FILE)
+HOLD_FOR_ALL = ("score_scales.json", "mixtures.json", "label_case")
 _SEPARATOR = {".tsv": "\t", ".csv": ","}
 
 

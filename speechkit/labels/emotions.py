@@ -13,13 +13,15 @@ import numpy as np
 from speechkit.base import audio
 from speechkit.base.errors import AudioError, DataError, UserError
 from speechkit.base.log import note_once
-from speechkit.kaldi import label_case
 from speechkit.kaldi.data import DataDir, Utterance, read_table
 from speechkit.kaldi.data import load as load_data
 from speechkit.workdir import WorkDir
 
-LABELS, INTENSITY, STATEMENT = label_case.LABELS, "utt2intensity", "utt2statement"
+LABELS, INTENSITY, STATEMENT = "utt2emotion", "utt2intensity", "utt2statement"
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+CASE_FILE = "label_case"  # in a set: its classes differ in case only, and are to be kept apart
+STOP, LOWER, KEEP = CASE_MODES = ("stop", "lower", "keep")
+CASE_FLAG = "--label-case"
 MAX_SECONDS = 30.0  # of a clip that has one label; the middle of a longer one is taken
 
 
@@ -76,9 +78,9 @@ def load(workdir: WorkDir, name: str) -> EmotionSet:
     """
     found = load_data(workdir.data(name), workdir.root)
     labels = read_labels(found)
-    if not (found.path / label_case.FILE).is_file():
+    if not (found.path / CASE_FILE).is_file():
         command = f"`speechkit validate --fix --set {found.path.name}` and "
-        label_case.check(labels.values(), found.path / LABELS, command)
+        require_one_case(labels.values(), found.path / LABELS, command)
     classes = class_order(labels.values())
     if len(classes) < 2:
         raise UserError(
@@ -165,3 +167,32 @@ def read_clip(
             "empty",
         )
     return samples
+
+
+def case_variants(labels: Iterable[str]) -> str:
+    """Classes that differ in case only, with how often each comes; empty if none do."""
+    groups: dict[str, list[str]] = {}
+    count = Counter(labels)
+    for name in sorted(count):
+        groups.setdefault(name.casefold(), []).append(name)
+    return "; ".join(
+        ", ".join(f"'{name}' ({count[name]})" for name in group)
+        for group in groups.values()
+        if len(group) > 1
+    )
+
+
+def require_one_case(labels: Iterable[str], where: Path, command: str) -> None:
+    """Raise UserError where classes differ in case only.
+
+    Args:
+        labels: of all utterances.
+        where: their table.
+        command: which takes the flag that decides.
+    """
+    if found := case_variants(labels):
+        raise UserError(
+            f"{where}: classes differ in case only: {found}.",
+            f"Write all classes in lower case with {command}{CASE_FLAG} {LOWER}, "
+            f"or keep them apart with {CASE_FLAG} {KEEP}.",
+        )

@@ -1,11 +1,14 @@
-"""The folds of a split, and how they can be drawn."""
+"""The folds of a split, and how those of each kind are drawn."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from speechkit.base.errors import UserError, require_choice
+from speechkit.base.random_draws import rng
+from speechkit.labels.emotions import EmotionSet, class_counts
 
 SPEAKER_FOLDS, SPEAKER_80_20 = "speaker-folds", "speaker-80-20"
 RANDOM_80_20, STATEMENT = "random-80-20", "statement"
@@ -80,3 +83,184 @@ class SplitSettings:
             STATEMENT: ("valid_speakers",),
         }[self.kind]
         return {name: getattr(self, name) for name in of_kind}
+
+
+MAX_SENTENCES = 20
+_SPEAKERS, _CLIPS, _SENTENCES, _VALID = 0x5A, 0x5B, 0x5C, 0x100  # streams of draws
+
+
+def draw_folds(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
+    """The folds of a split; the same for the same set and settings.
+
+    Raises:
+        UserError: too few speakers, clips or sentences.
+    """
+    check_classes(dataset)
+    if settings.kind == STATEMENT:
+        return statements(dataset, settings)
+    if settings.kind == RANDOM_80_20:
+        return random_parts(dataset, settings)
+    return speaker_parts(dataset, settings)
+
+
+def check_classes(dataset: EmotionSet) -> None:
+    """Raise UserError for a class with one clip: it cannot be both trained on and tested."""
+    for name, count in class_counts(dataset.labels.values(), dataset.classes).items():
+        if count < 2:
+            alone = next(u for u, label in dataset.labels.items() if label == name)
+            raise UserError(
+                f"The class '{name}' of the set '{dataset.name}' has a single clip ({alone}), "
+                "which cannot be both trained on and tested.",
+                "Give the class more clips, another label, or leave the clip out.",
+            )
+
+
+def deal(groups: Mapping[str, Sequence[str]], parts: int, seed: int, stream: int) -> list[set[str]]:
+    """Deal the shuffled members of groups to parts in turn, so that each has its share of each.
+
+    Dealing goes on from group to group, which keeps the parts equally large within one.
+    """
+    dealt: list[set[str]] = [set() for _ in range(parts)]
+    position = 0
+    for number, (_, members) in enumerate(sorted(groups.items())):
+        for index in rng(seed, stream, number).permutation(len(members)):
+            dealt[position % parts].add(members[index])
+            position += 1
+    return dealt
+
+
+def speaker_parts(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
+    """Divisions that part speakers, genders in proportion.
+
+    In ``speaker-folds`` every speaker is tested once; where their number is no multiple of
+    ``fold_size``, folds differ by one speaker.
+    """
+    parts, folds = PARTS, settings.folds
+    if settings.kind == SPEAKER_FOLDS:
+        parts = folds = round(len(dataset.data.speakers) / settings.fold_size)
+        if parts < 2:
+            raise UserError(
+                f"The set '{dataset.name}' has {len(dataset.data.speakers)} speakers, too few for "
+                f"two folds of {settings.fold_size}.",
+                "Give a smaller one: speechkit split-folds --fold-size N",
+            )
+    speakers = dataset.data.speakers
+    if len(speakers) < max(parts, 3):
+        raise UserError(
+            f"The set '{dataset.name}' has {len(speakers)} speakers, too few to train, validate "
+            f"and test {parts} parts on different ones.",
+            "Take --split random-80-20 (it says nothing about new speakers), or a larger set.",
+        )
+    dealt = deal(_genders(dataset, speakers), parts, settings.seed, _SPEAKERS)
+    found = []
+    for number in range(folds):
+        others = [s for later in range(1, parts) for s in sorted(dealt[(number + later) % parts])]
+        valid = _validating(dataset, others, settings)
+        found.append(_fold(dataset, set(others) - valid, valid, dealt[number]))
+    return found
+
+
+def _validating(dataset: EmotionSet, speakers: Sequence[str], settings: SplitSettings) -> set[str]:
+    """Validation speakers out of those of the training part, genders in turn.
+
+    ``speakers`` begins with those of the next fold, so that another two validate in each.
+    """
+    if settings.valid_speakers >= len(speakers):
+        raise UserError(
+            f"--valid-speakers {settings.valid_speakers}: the training part has {len(speakers)} "
+            "speakers, and would lose all of them.",
+            f"Accepted: at most {len(speakers) - 1}.",
+        )
+    queues = list(_genders(dataset, speakers).values())
+    chosen: list[str] = []
+    while len(chosen) < settings.valid_speakers:
+        for queue in queues:
+            if queue and len(chosen) < settings.valid_speakers:
+                chosen.append(queue.pop(0))
+    return set(chosen)
+
+
+def _genders(dataset: EmotionSet, speakers: Iterable[str]) -> dict[str, list[str]]:
+    """Gender -> its speakers, in the given order."""
+    found: dict[str, list[str]] = {}
+    for speaker in speakers:
+        found.setdefault(dataset.data.gender.get(speaker, "?"), []).append(speaker)
+    return dict(sorted(found.items()))
+
+
+def random_parts(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
+    """Divisions that test a part of the clips of every class, whoever speaks."""
+    dealt = deal(_classes(dataset, dataset.labels), PARTS, settings.seed, _CLIPS)
+    found = []
+    for number in range(settings.folds):
+        test = dealt[number]
+        rest = [name for name in dataset.labels if name not in test]
+        shares = max(2, round(1 / settings.valid_share))
+        valid = deal(_classes(dataset, rest), shares, settings.seed, _VALID + number)[0]
+        train = [name for name in rest if name not in valid]
+        speakers = sorted({dataset.speaker(name) for name in test})
+        ordered = [tuple(n for n in dataset.labels if n in part) for part in (valid, test)]
+        found.append(Fold(tuple(train), ordered[0], ordered[1], (), tuple(speakers)))
+    return found
+
+
+def _classes(dataset: EmotionSet, names: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(dataset.labels[name], []).append(name)
+    return found
+
+
+def statements(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
+    """One fold per sentence: tested on it, trained on the others.
+
+    Validation is on speakers that are taken out of the training part; in the test part they
+    stay, as do all others, so that the two sentences differ in nothing else.
+    """
+    said = dataset.statements
+    if missing := [name for name in dataset.labels if name not in said]:
+        raise UserError(
+            f"--split statement: {len(missing)} utterances of '{dataset.name}' have no statement "
+            f"({missing[0]}).",
+            "It needs `utt2statement` or `text` for every utterance.",
+        )
+    kinds = sorted({said[name] for name in dataset.labels})
+    if not 2 <= len(kinds) <= MAX_SENTENCES:
+        raise UserError(
+            f"--split statement: '{dataset.name}' has {len(kinds)} different sentences.",
+            f"It is for sets of 2 to {MAX_SENTENCES} sentences that are said again and again.",
+        )
+    order = rng(settings.seed, _SENTENCES).permutation(len(dataset.data.speakers))
+    speakers = [dataset.data.speakers[i] for i in order]
+    found = []
+    for number, sentence in enumerate(kinds):
+        turn = number * settings.valid_speakers % len(speakers)
+        valid = _validating(dataset, speakers[turn:] + speakers[:turn], settings)
+        test = {name for name in dataset.labels if said[name] == sentence}
+        found.append(_fold(dataset, set(speakers) - valid, valid, set(speakers), test))
+    return found
+
+
+def _fold(
+    dataset: EmotionSet,
+    train: set[str],
+    valid: set[str],
+    test: set[str],
+    tested: set[str] | None = None,
+) -> Fold:
+    """The fold of some speakers; ``tested`` are the clips that only the test part may have."""
+
+    def of(speakers: set[str], is_test: bool) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name in dataset.labels
+            if dataset.speaker(name) in speakers and (tested is None or (name in tested) == is_test)
+        )
+
+    return Fold(
+        of(train, False),
+        of(valid, False),
+        of(test, True),
+        tuple(sorted(valid)),
+        tuple(sorted(test)),
+    )

@@ -10,7 +10,9 @@ tables, and a file that says between which values every score lies:
 - ``score_scales.json``: ``{"utterance": {"accuracy": [0, 10], ...}, "word": ..., "phone": ...}``
 
 A corpus without some of them leaves the file or the column out; an empty cell was not scored.
-What each of several raters gave is in a further table (:mod:`speechkit.labels.raters`).
+What each of several raters gave is in a further table, ``rater_scores.tsv``: ``utt``, ``rater``,
+and the names of ``utterance_scores.tsv``. One line is an utterance as one rater heard it; not
+every rater has to have scored every utterance.
 """
 
 from __future__ import annotations
@@ -23,31 +25,23 @@ from typing import Any
 
 from speechkit.base.errors import DataError
 from speechkit.base.tables import write_tsv
-from speechkit.labels.score_tables import FIXED, SCALES_FILE, examine, table_name
+from speechkit.labels.score_tables import (
+    FIXED,
+    SCALES_FILE,
+    Fault,
+    examine,
+    read_rows,
+    read_scales,
+    table_name,
+    take_values,
+)
 from speechkit.labels.scores import (
-    ASPECTS,
     LEVELS,
-    PhoneScore,
+    RaterScores,
+    Scales,
     Scores,
     WordScores,
-    default_scales,
-    split_aspect,
 )
-
-__all__ = [
-    "ASPECTS",
-    "LEVELS",
-    "PhoneScore",
-    "Scores",
-    "WordScores",
-    "canonical_phones",
-    "default_scales",
-    "read_scores",
-    "score_files",
-    "scored_words",
-    "split_aspect",
-    "write_scores",
-]
 
 
 def score_files(folder: Path) -> list[Path]:
@@ -153,3 +147,92 @@ def _rows(scores: Scores, level: str, columns: list[str]) -> Iterator[list[str]]
 def number_text(value: float | None) -> str:
     """A score as it stands in a table: ``8``, ``7.5``; empty where there is none."""
     return "" if value is None or math.isnan(value) else repr(float(value)).removesuffix(".0")
+
+
+RATERS_FILE = "rater_scores.tsv"
+RATER_COLUMNS = ("utt", "rater")
+RATED = LEVELS["utterance"]
+
+
+def examine_raters(path: Path, scales: Scales) -> tuple[RaterScores, list[Fault]]:
+    """Read whatever can be read of a table of raters, and list everything that is wrong in it."""
+    found: RaterScores = {}
+    faults: list[Fault] = []
+    for number, row in read_rows(path, RATER_COLUMNS, RATED, faults):
+        if problem := _take_rater(found, scales, row):
+            faults.append((path.name, number, problem))
+    return found, faults
+
+
+def _take_rater(found: RaterScores, scales: Scales, row: dict[str, str]) -> str:
+    """Add a line; what is wrong with it, if anything is."""
+    name, rater = row["utt"], row["rater"]
+    if name.split() != [name]:
+        return f"the utterance id '{name}' is empty or holds spaces"
+    if not rater:
+        return f"'{name}': no rater is named"
+    values, problem, readable = take_values(scales, "utterance", row)
+    of_utterance = found.setdefault(name, {})
+    if rater in of_utterance:
+        problem = problem or f"the rater '{rater}' comes twice"
+    elif readable:
+        of_utterance[rater] = values
+    return f"'{name}': {problem}" if problem else ""
+
+
+def read_raters(folder: Path) -> RaterScores:
+    """The raters of a set, ``data/<set>``; nothing where it has no such table.
+
+    Raises:
+        DataError: a line that breaks the format (the first is named, with its number).
+    """
+    path = folder / RATERS_FILE
+    if not path.is_file():
+        return {}
+    found, faults = find_rater_faults(folder)
+    if faults:
+        name, line, message = faults[0]
+        more = f" ({len(faults) - 1} more problems)" if len(faults) > 1 else ""
+        raise DataError(
+            f"{folder / name}{f':{line}' if line else ''}: {message}{more}.",
+            "`speechkit validate` lists every problem of a set.",
+        )
+    return found
+
+
+def find_rater_faults(folder: Path) -> tuple[RaterScores, list[Fault]]:
+    """As :func:`examine_raters`, of a set with its scales; nothing where it has no such table."""
+    if not (folder / RATERS_FILE).is_file():
+        return {}, []
+    return examine_raters(folder / RATERS_FILE, read_scales(folder / SCALES_FILE)[0])
+
+
+def write_raters(folder: Path, raters: RaterScores) -> None:
+    """Write the table of a set, with the scores that any rater gave."""
+    names = rated(raters)
+    rows = [
+        [utterance, rater, *(number_text(scores.get(name)) for name in names)]
+        for utterance in sorted(raters, key=str.encode)
+        for rater, scores in sorted(raters[utterance].items())
+    ]
+    write_tsv(folder / RATERS_FILE, (*RATER_COLUMNS, *names), rows)
+
+
+def rated(raters: RaterScores) -> tuple[str, ...]:
+    """Names of the scores that any rater gave."""
+    found = {name for of in raters.values() for scores in of.values() for name in scores}
+    return tuple(name for name in RATED if name in found)
+
+
+def mean_scores(raters: RaterScores) -> dict[str, dict[str, float]]:
+    """Utterance -> name -> mean over the raters who gave that score.
+
+    As in Lin and Wang (Interspeech 2021), section 3.1.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for utterance, of in raters.items():
+        for name in RATED:
+            values = [scores[name] for scores in of.values() if name in scores]
+            if values:
+                found.setdefault(utterance, {})[name] = sum(values) / len(values)
+    return found

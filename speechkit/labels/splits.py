@@ -1,4 +1,4 @@
-"""Splits of a labelled set: who is trained on, who validates, who is tested.
+"""Splits of a labelled set: who is trained on, who validates, who is tested, and what parts share.
 
 A split is made once and kept as ``data/<set>/splits/<name>.json``.
 """
@@ -6,7 +6,7 @@ A split is made once and kept as ``data/<set>/splits/<name>.json``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,16 +16,14 @@ from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import logger
 from speechkit.base.text import composed
 from speechkit.kaldi import identical
-from speechkit.labels import fold_draws
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import (
-    PARTS,
     RANDOM_80_20,
-    SPEAKER_80_20,
     SPEAKER_FOLDS,
     STATEMENT,
     Fold,
     SplitSettings,
+    draw_folds,
 )
 from speechkit.workdir import check_name
 from speechkit.workdir.manifest import changed, read_json
@@ -80,21 +78,12 @@ def make_split(
     Raises:
         UserError: too few speakers, clips or sentences, or a class that a training part lacks.
     """
-    fold_draws.check_classes(dataset)
-    if settings.kind == SPEAKER_FOLDS:
-        made = fold_draws.speaker_folds(dataset, settings)
-    elif settings.kind == SPEAKER_80_20:
-        made = fold_draws.speaker_parts(dataset, settings, PARTS)
-    elif settings.kind == RANDOM_80_20:
-        made = fold_draws.random_parts(dataset, settings, PARTS)
-    else:
-        made = fold_draws.statements(dataset, settings)
     split = Split(
         name or settings.kind,
         settings.kind,
         settings.seed,
         settings.kind in (RANDOM_80_20, STATEMENT),
-        tuple(made),
+        tuple(draw_folds(dataset, settings)),
         settings.params(),
         tuple(identical_audio),
     )
@@ -170,12 +159,7 @@ def read_split(folder: Path, name: str) -> Split:
     loaded = read_json(path)
     try:
         folds = tuple(
-            Fold(
-                **{
-                    part: tuple(composed(str(name)) for name in fold[part])
-                    for part in Fold.__dataclass_fields__
-                }
-            )
+            Fold(**{part: _names(fold[part]) for part in Fold.__dataclass_fields__})
             for fold in loaded["folds"]
         )
         if not folds:
@@ -187,13 +171,17 @@ def read_split(folder: Path, name: str) -> Split:
             bool(loaded["leaks_speakers"]),
             folds,
             dict(loaded["params"]),
-            tuple(tuple(composed(str(name)) for name in group) for group in loaded["identical"]),
+            tuple(map(_names, loaded["identical"])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} is not a split ({type(error).__name__}: {error}).",
             "Remove it and make it again with: speechkit split-folds",
         ) from error
+
+
+def _names(listed: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(composed(str(name)) for name in listed)
 
 
 def check_fits(split: Split, dataset: EmotionSet) -> None:
@@ -232,3 +220,101 @@ def check_fits(split: Split, dataset: EmotionSet) -> None:
                 )
             if lacking:
                 logger.warning(f"{where}: {part} has no clip of {', '.join(lacking)}.")
+
+
+LEAK_COLUMNS = (
+    "fold",
+    "train",
+    "valid",
+    "test",
+    "test speakers",
+    "valid speakers",
+    "speakers in both",
+    "sentences in both",
+    "identical audio in both",
+)
+_NAMED = 3  # speakers or clips named in a message
+_LISTED = 6  # speakers named in a table
+
+
+@dataclass(frozen=True)
+class Leak:
+    """What is both trained on (or validated with) and tested in one fold.
+
+    Args:
+        fold: its number.
+        sizes: clips to train, validate and test.
+        speakers: in both.
+        sentences: in both.
+        identical: pairs (trained on, tested) of clips with the same audio.
+        test_speakers: those of the test part.
+        valid_speakers: those that only validate.
+    """
+
+    fold: int
+    sizes: tuple[int, int, int]
+    speakers: tuple[str, ...]
+    sentences: tuple[str, ...]
+    identical: tuple[tuple[str, str], ...]
+    test_speakers: tuple[str, ...]
+    valid_speakers: tuple[str, ...]
+
+    def row(self) -> list[object]:
+        """As ``LEAK_COLUMNS``."""
+        return [
+            self.fold,
+            *self.sizes,
+            _few(self.test_speakers),
+            _few(self.valid_speakers) or "-",
+            len(self.speakers),
+            len(self.sentences),
+            len(self.identical),
+        ]
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= _LISTED else str(len(names))
+
+
+def leak_check(split: Split, dataset: EmotionSet) -> list[Leak]:
+    """What train and test share, fold by fold."""
+    found = []
+    for number, fold in enumerate(split.folds):
+        seen, tested = {*fold.train, *fold.valid}, set(fold.test)
+        speakers = set(map(dataset.speaker, seen)) & set(map(dataset.speaker, tested))
+        said = dataset.statements
+        sentences = {said[n] for n in seen if n in said} & {said[n] for n in tested if n in said}
+        pairs = [
+            (one, other)
+            for group in split.identical
+            for one in group
+            for other in group
+            if one in seen and other in tested
+        ]
+        sizes = (len(fold.train), len(fold.valid), len(fold.test))
+        both = (tuple(sorted(speakers)), tuple(sorted(sentences)), tuple(pairs))
+        found.append(Leak(number, sizes, *both, fold.test_speakers, fold.valid_speakers))
+    return found
+
+
+def warn_of_leaks(split: Split, leaks: Sequence[Leak]) -> None:
+    """Say what makes results on this split too good."""
+    speakers = sorted({speaker for leak in leaks for speaker in leak.speakers})
+    if speakers:
+        some = ", ".join(speakers[:_NAMED]) + (" ..." if len(speakers) > _NAMED else "")
+        logger.warning(
+            f"The split '{split.name}' LEAKS SPEAKERS: {len(speakers)} are both trained on and "
+            f"tested ({some}). Its results say nothing about new speakers."
+        )
+    pairs = [pair for leak in leaks for pair in leak.identical]
+    if pairs:
+        some = ", ".join(f"{a} = {b}" for a, b in pairs[:_NAMED])
+        logger.warning(
+            f"The split '{split.name}' tests {len(pairs)} clips whose very audio it trains on: "
+            f"{some}."
+        )
+    sentences = sorted({sentence for leak in leaks for sentence in leak.sentences})
+    if sentences:
+        logger.info(
+            f"The split '{split.name}': {len(sentences)} sentences are both trained on and tested."
+        )

@@ -9,7 +9,7 @@ from statistics import mean
 from speechkit.base.log import logger
 from speechkit.emotion import published, result_texts
 from speechkit.labels import emotions as data
-from speechkit.labels import leaks, splits
+from speechkit.labels import splits
 from speechkit.report import emotion_experiments as experiments
 from speechkit.report import emotion_pictures as pictures
 from speechkit.report import emotion_tables as tables
@@ -63,7 +63,7 @@ def _labels(workdir: WorkDir, name: str) -> Section:
     lines = []
     for path in sorted((dataset.data.path / "splits").glob("*.json")):
         split = splits.read_split(dataset.data.path, path.stem)
-        found = leaks.leak_check(split, dataset)
+        found = splits.leak_check(split, dataset)
         shared = [max(len(getattr(leak, what)) for leak in found)
                   for what in ("speakers", "sentences", "identical")]  # fmt: skip
         sizes = [round(mean(leak.sizes[part] for leak in found)) for part in range(3)]

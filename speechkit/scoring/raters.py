@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.labels.raters import given, read_raters
+from speechkit.labels.score_files import rated, read_raters
 from speechkit.stats.score_metrics import pcc
 
 
@@ -39,7 +39,7 @@ def inter_rater(folder: Path) -> dict[str, InterRater]:
     scores = read_raters(folder)
     names = sorted({rater for of in scores.values() for rater in of})
     found = {}
-    for target in given(scores):
+    for target in rated(scores):
         matrix = np.array(
             [[of.get(n, {}).get(target, np.nan) for of in scores.values()] for n in names]
         )

@@ -12,7 +12,8 @@ from conftest import voice
 
 from speechkit.corpora.speechocean762 import read_corpus
 from speechkit.kaldi import data
-from speechkit.labels.score_files import ASPECTS, canonical_phones, read_scores
+from speechkit.labels.score_files import canonical_phones, read_scores
+from speechkit.labels.scores import ASPECTS
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from conftest import make_set
 
 from speechkit.kaldi import data, split
-from speechkit.labels.score_files import PhoneScore, Scores, read_scores, write_scores
+from speechkit.labels.score_files import read_scores, write_scores
+from speechkit.labels.scores import PhoneScore, Scores
 from speechkit.workdir import WorkDir
 
 

@@ -10,18 +10,9 @@ import numpy as np
 import pytest
 
 from speechkit.base.errors import DataError
-from speechkit.labels.score_files import (
-    ASPECTS,
-    PhoneScore,
-    Scores,
-    WordScores,
-    canonical_phones,
-    read_scores,
-    score_files,
-    split_aspect,
-    write_scores,
-)
+from speechkit.labels.score_files import canonical_phones, read_scores, score_files, write_scores
 from speechkit.labels.score_tables import examine
+from speechkit.labels.scores import ASPECTS, PhoneScore, Scores, WordScores, split_aspect
 
 
 def example() -> Scores:

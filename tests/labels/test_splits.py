@@ -9,7 +9,7 @@ from acted_speech import labelled, make_ravdess
 
 from speechkit.base.errors import UserError
 from speechkit.labels import emotions as data
-from speechkit.labels import leaks
+from speechkit.labels import splits
 from speechkit.labels.folds import Fold, SplitSettings
 from speechkit.labels.splits import Split, check_fits, ensure_split, make_split, path_of, read_split
 from speechkit.workdir import WorkDir
@@ -92,7 +92,7 @@ def test_statement():
         assert {dataset.statements[n] for n in fold.test} == {sentence}
         assert sentence not in {dataset.statements[n] for n in (*fold.train, *fold.valid)}
         assert speakers(dataset, fold.train).isdisjoint(fold.valid_speakers)
-    assert all(not leak.sentences for leak in leaks.leak_check(split, dataset))
+    assert all(not leak.sentences for leak in splits.leak_check(split, dataset))
 
 
 def test_unknown_genders_are_a_group_of_their_own():
@@ -106,11 +106,11 @@ def test_leaks(caplog):
     ids = list(dataset.labels)
     fold = Fold(tuple(ids[:100]), tuple(ids[100:120]), tuple(ids[120:]))
     split = Split("by-hand", "random-80-20", 0, True, (fold,), {}, ((ids[0], ids[1], ids[200]),))
-    (leak,) = leaks.leak_check(split, dataset)
+    (leak,) = splits.leak_check(split, dataset)
     assert leak.speakers == () and leak.sentences == ("dogs", "kids")
     assert leak.identical == ((ids[0], ids[200]), (ids[1], ids[200]))
     random = make_split(dataset, SplitSettings("random-80-20"))
-    (leak,) = leaks.leak_check(random, dataset)
+    (leak,) = splits.leak_check(random, dataset)
     assert len(leak.speakers) == 8 and leak.row()[6:] == [8, 2, 0]
 
 

@@ -11,8 +11,7 @@ import soundfile
 from conftest import voice
 
 from speechkit.base.errors import DataError
-from speechkit.labels.raters import read_raters
-from speechkit.labels.score_files import read_scores
+from speechkit.labels.score_files import read_raters, read_scores
 from speechkit.scoring.raters import inter_rater
 
 SPEAKERS = ("anna", "ben", "cleo", "dan")

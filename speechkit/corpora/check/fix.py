@@ -13,7 +13,8 @@ from speechkit.base.text import byte_order, composed
 from speechkit.corpora.check import lenient, validate
 from speechkit.corpora.check.lenient import Row, show
 from speechkit.corpora.check.replacement import replace_files
-from speechkit.kaldi import label_case, subset
+from speechkit.kaldi import subset
+from speechkit.labels import emotions
 
 FORM = "wrote names in the composed form"
 _GENDERS = {"male": "m", "m": "m", "female": "f", "f": "f"}
@@ -62,7 +63,7 @@ def fix(
     decode: bool = False,
     allow_pipes: bool = False,
     jobs: int = 1,
-    case: str = label_case.STOP,
+    case: str = emotions.STOP,
 ) -> list[Action]:
     """Mend what can be mended; changed files are kept in ``.backup/``.
 
@@ -211,12 +212,12 @@ def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) ->
 
 
 def _label_case(tables: dict[str, list[Row]], case: str, log: _Log) -> dict[str, bytes]:
-    name, rows = label_case.LABELS, tables.get(label_case.LABELS, [])
-    if case == label_case.LOWER and rows:
+    name, rows = emotions.LABELS, tables.get(emotions.LABELS, [])
+    if case == emotions.LOWER and rows:
         tables[name] = [_changed(row, row.value.lower(), name, log) for row in rows]
-    if case == label_case.KEEP and label_case.differing(row.value for row in rows):
+    if case == emotions.KEEP and emotions.case_variants(row.value for row in rows):
         log.add(name, "noted that classes that differ in case only are to be kept apart", "")
-        return {label_case.FILE: f"{case}\n".encode()}
+        return {emotions.CASE_FILE: f"{case}\n".encode()}
     return {}
 
 

@@ -14,9 +14,10 @@ from speechkit.corpora.check import lenient, transcripts
 from speechkit.corpora.check.lenient import Row, Table, show
 from speechkit.corpora.check.problems import Problem, Report
 from speechkit.corpora.check.recordings import look_at
-from speechkit.kaldi import label_case, subset
+from speechkit.kaldi import subset
 from speechkit.kaldi.data import order_clashes, parse_source
 from speechkit.kaldi.segments import Segment, SegmentError
+from speechkit.labels import emotions
 from speechkit.workdir import WorkDir
 
 DURATION_TOLERANCE_S = 0.05  # of `utt2dur`
@@ -248,11 +249,11 @@ class _Checker:
             for line, key in entries.unknown() if entries.certain else ():
                 message = f"no {entries.kind.removesuffix('s')} '{show(key)}'"
                 self.add("unknown-key", path.name, line, message)
-        labels = (row.value for row in self.rows.get(label_case.LABELS, {}).values())
-        told = (self.report.folder / label_case.FILE).is_file()
-        if (message := label_case.differing(labels)) and not told:
+        labels = (row.value for row in self.rows.get(emotions.LABELS, {}).values())
+        told = (self.report.folder / emotions.CASE_FILE).is_file()
+        if (message := emotions.case_variants(labels)) and not told:
             message = f"classes differ in case only: {message}"
-            self.add("label-case", label_case.LABELS, None, message)
+            self.add("label-case", emotions.LABELS, None, message)
         from speechkit.corpora.scored import find_faults
 
         texts = {key: row.value for key, row in self.rows.get("text", {}).items()}

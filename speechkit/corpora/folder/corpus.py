@@ -29,7 +29,7 @@ from speechkit.corpora.folder.labels import read_labels
 from speechkit.corpora.folder.raters import read_raters
 from speechkit.corpora.folder.scores import read_scores
 from speechkit.corpora.split import parse_split, split_speakers
-from speechkit.kaldi import label_case
+from speechkit.labels import emotions
 
 COLUMNS = ("path", "speaker", "text", "utt", "gender", "age")
 LAYOUT = (
@@ -47,7 +47,7 @@ def read_corpus(
     scales: str = "",
     labels: Path | None = None,
     raters: Path | None = None,
-    case: str = label_case.STOP,
+    case: str = emotions.STOP,
 ) -> Corpus:
     """Read own data into one set, or into several with different speakers.
 
@@ -69,7 +69,7 @@ def read_corpus(
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
             that cannot be read or do not fit.
     """
-    require_choice(label_case.FLAG, case, label_case.MODES)
+    require_choice(emotions.CASE_FLAG, case, emotions.CASE_MODES)
     path = full_path(path)
     shares = parse_split(split) if split else {set_name: 1.0}
     names = Names()
@@ -91,10 +91,10 @@ def read_corpus(
         base = path if path.is_dir() else path.parent
         whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread, case)
         params.update(labels=str(full_path(labels)))
-        if case != label_case.STOP:
+        if case != emotions.STOP:
             params.update(label_case=case)
-        if case == label_case.KEEP:
-            whole.files[label_case.FILE] = f"{case}\n"
+        if case == emotions.KEEP:
+            whole.files[emotions.CASE_FILE] = f"{case}\n"
         metadata.append(full_path(labels))
     return Corpus(
         command="prepare folder",

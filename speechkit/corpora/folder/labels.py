@@ -10,7 +10,7 @@ from speechkit.base.errors import UserError, closest
 from speechkit.base.log import logger
 from speechkit.base.text import composed, read_lines
 from speechkit.corpora.common import Item, full_path
-from speechkit.kaldi import label_case
+from speechkit.labels import emotions
 
 KEYS = ("utt", "path")
 COLUMNS = ("emotion", "intensity", "statement")
@@ -26,7 +26,7 @@ def read_labels(
     items: Sequence[Item],
     base: Path,
     unread: Sequence[Item] = (),
-    case: str = label_case.STOP,
+    case: str = emotions.STOP,
 ) -> tuple[list[Item], dict[str, dict[str, str]]]:
     """Label tables of a set (``utt2emotion`` ...), and the utterances that have a label.
 
@@ -64,10 +64,10 @@ def read_labels(
                 found[name][utterance] = value
             elif name == "emotion":
                 raise UserError(f"{path}:{number}: '{cells[0]}' has no emotion.")
-    if case == label_case.LOWER:
+    if case == emotions.LOWER:
         found["emotion"] = {name: value.lower() for name, value in found["emotion"].items()}
-    elif case == label_case.STOP:
-        label_case.check(found["emotion"].values(), path, "")
+    elif case == emotions.STOP:
+        emotions.require_one_case(found["emotion"].values(), path, "")
     kept = [item for item in items if item.utterance in found["emotion"]]
     if not kept:
         raise UserError(f"{path} labels no utterance.", f"Expected: {LAYOUT}")

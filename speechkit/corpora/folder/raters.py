@@ -10,10 +10,10 @@ from speechkit.base.log import logger
 from speechkit.corpora.common import full_path
 from speechkit.corpora.folder.scores import given_scales, scales_remedy
 from speechkit.corpora.scored import Problems
-from speechkit.labels.raters import NAMES, examine, mean_scores
+from speechkit.labels.score_files import RATED, examine_raters, mean_scores
 from speechkit.labels.scores import RaterScores, Scores
 
-FORM = f"a table with the columns utt, rater, and any of {', '.join(NAMES)}"
+FORM = f"a table with the columns utt, rater, and any of {', '.join(RATED)}"
 
 
 def read_raters(
@@ -42,7 +42,7 @@ def read_raters(
         used, scales_file = given_scales(path, scales, problems)
         scores = Scores(scales=used)
         files += [scales_file] if scales_file is not None else []
-    raters, faults = examine(path, scores.scales)
+    raters, faults = examine_raters(path, scores.scales)
     for name, line, message in faults:
         problems.add(name, f"line {line}: {message}" if line else message)
     unknown = sorted(raters.keys() - texts.keys())

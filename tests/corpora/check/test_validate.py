@@ -16,13 +16,8 @@ from speechkit.base.errors import UserError
 from speechkit.base.files import Lock
 from speechkit.corpora.check import fix, problems, validate
 from speechkit.kaldi import data
-from speechkit.labels.score_files import (
-    PhoneScore,
-    Scores,
-    WordScores,
-    read_scores,
-    write_scores,
-)
+from speechkit.labels.score_files import read_scores, write_scores
+from speechkit.labels.scores import PhoneScore, Scores, WordScores
 from speechkit.workdir import Output
 from speechkit.workdir.manifest import read_manifest
 
