@@ -125,7 +125,7 @@ def bench_pit(args: argparse.Namespace) -> None:
 def bench_loader(args: argparse.Namespace) -> None:
     """Batches of dynamic mixing per second, beside the steps that they have to feed."""
     from speechkit.kaldi import data
-    from speechkit.separation.dynamic import DynamicMixing, MixingConfig
+    from speechkit.separation.data import DynamicMixing, MixingConfig
     from speechkit.training.loader import durations
     from speechkit.workdir import WorkDir
 
@@ -159,7 +159,7 @@ def batches_per_second(mixing, workers: int, batches: int) -> float:
     """Of a loader that nothing waits for; the first batches, with the start-up, do not count."""
     from torch.utils.data import DataLoader
 
-    from speechkit.separation.dynamic import collate
+    from speechkit.separation.data import collate
     from speechkit.training.batches import ResumableBatches
 
     start = 4 * max(1, workers)

@@ -9,7 +9,7 @@ from speechkit.kaldi import data
 from speechkit.labels.mixtures import Header, Mixture, Source, write_mixtures
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
-from speechkit.separation.evaluation import Settings
+from speechkit.separation.evaluate import Settings
 
 RATE = 8000
 NETWORK = ConvTasNetConfig(

@@ -55,12 +55,12 @@ def compare_separation(
     Reads evaluations of `evaluate separation`, writes exp/compare/separation/SET/.
     """
     from speechkit.cli.output import print_comparison
-    from speechkit.separation import comparison
+    from speechkit.separation import compare
     from speechkit.workdir import WorkDir
 
-    measures = options.words(measure) or comparison.DEFAULT_MEASURES
-    settings = comparison.ComparisonConfig(
+    measures = options.words(measure) or compare.DEFAULT_MEASURES
+    settings = compare.ComparisonConfig(
         set_name, baseline, options.words(name), measures, samples, seed
     )
-    folder = comparison.compare(WorkDir(directory), settings, out_name, force)
-    print_comparison(folder, comparison.COMPARISON, as_json)
+    folder = compare.compare(WorkDir(directory), settings, out_name, force)
+    print_comparison(folder, compare.COMPARISON, as_json)

@@ -68,13 +68,13 @@ def evaluate_separation(
     worst mixtures. A killed run is taken up by the same command.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.separation import evaluation, results
+    from speechkit.separation import evaluate, results
     from speechkit.workdir import WorkDir
 
-    settings = evaluation.Settings(
+    settings = evaluate.Settings(
         name, set_name, checkpoint, sdr, stoi, options.numbers("--hsr", hsr, float), resample
     )
-    folder = evaluation.evaluate(
+    folder = evaluate.evaluate(
         WorkDir(directory),
         settings,
         out_name=out_name,

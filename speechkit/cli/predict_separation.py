@@ -12,7 +12,7 @@ from speechkit.cli import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from speechkit.separation.prediction import Separated
+    from speechkit.separation.predict import Separated
 
 Out = Annotated[
     Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
@@ -81,7 +81,7 @@ def predict_separation(
     of the recording's own rate and length.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.separation.prediction import Options, predict
+    from speechkit.separation.predict import Options, predict
     from speechkit.task.prediction.stream import How
     from speechkit.workdir import WorkDir
 

@@ -1,12 +1,12 @@
-"""Separate a batch of mixtures with every seed of a model, and measure the outcome."""
+"""Separate batches of mixtures with every seed of a model, in parallel, and measure the outcome."""
 
 from __future__ import annotations
 
-import warnings
+import json
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,21 +15,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.base import audio
+from speechkit.base import audio, parallel
 from speechkit.base.errors import (
     AudioError,
-    MissingDependency,
     UserError,
     is_out_of_memory,
     needed_by_all,
 )
+from speechkit.base.schema import Object, read_json
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation import model_folder
 from speechkit.separation.inference import separate_long
 from speechkit.separation.losses import reorder
-from speechkit.separation.metrics import score, sdr, silent
+from speechkit.separation.metrics import score, sdr, silent, stoi
 from speechkit.separation.model_folder import Separator
+from speechkit.workdir import Output
+from speechkit.workdir.unfinished import note_finished
 
+PART = 64  # mixtures of a part
 LONG = 480_000  # samples (a minute at 8 kHz) above which a mixture is separated by blocks
 
 Item = TypeVar("Item")
@@ -83,6 +86,79 @@ class Found:
 
     rows: list[dict[str, Any]]
     skipped: list[list[str]]
+
+
+def make_batches(dataset: MixtureSet, most: int, rate: int) -> list[Batch]:
+    """Positions of mixtures, the longest first, in batches of ``most`` samples with padding.
+
+    Args:
+        dataset: the mixtures.
+        most: samples of a batch at the models' rate; a batch has at least one mixture.
+        rate: of the models.
+    """
+    factor = rate / dataset.header.sample_rate
+    lengths = [round(m.samples * factor) for m in dataset.mixtures]
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        last = batches[-1] if batches else []
+        fits = last and (len(last) + 1) * lengths[last[0]] <= most and lengths[last[0]] <= LONG
+        if not fits or len(last) >= PART:
+            batches.append([])
+        batches[-1].append(index)
+    return [tuple(batch) for batch in batches]
+
+
+def run(out: Output, batches: list[Batch], task: Task, jobs: int, label: str) -> Found:
+    """Everything measured; finished parts are kept for a resumed run."""
+    parts: list[list[Batch]] = []
+    for batch in batches:  # in parts of about PART mixtures
+        if not parts or sum(map(len, parts[-1])) >= PART:
+            parts.append([])
+        parts[-1].append(batch)
+    kept = [_read_part(out.part(f"{k:05d}.json"), part, task) for k, part in enumerate(parts)]
+    todo = [batch for part, rows in zip(parts, kept, strict=True) if not rows for batch in part]
+    done = _map(todo, task, jobs, label)
+    found = Found([], [])
+    for number, (part, rows) in enumerate(zip(parts, kept, strict=True)):
+        if not rows:
+            fresh = [one.value for one in islice(done, len(part))]
+            rows = [row for each in fresh if each for row in each.rows]
+            skipped = [line for each in fresh if each for line in each.skipped]
+            found.skipped += skipped
+            if rows and not skipped:  # parts with skipped ones are tried again by a resumed run
+                path = out.part(f"{number:05d}.json")
+                path.with_suffix(".tmp").write_text(json.dumps(rows), encoding="utf-8")
+                path.with_suffix(".tmp").replace(path)
+                count = sum(len(batch) for each in parts[: number + 1] for batch in each)
+                total = sum(len(batch) for batch in batches)
+                note_finished(path, f"{count:,} of {total:,} mixtures")
+        found.rows += rows
+    for _ in done:  # lets the map end its progress and its workers
+        pass
+    order = {seed: place for place, (seed, _, _) in enumerate(task.models)}
+    found.rows.sort(key=lambda row: (order[row["seed"]], row["index"]))
+    return found
+
+
+def _read_part(path: Path, part: list[Batch], task: Task) -> list[dict[str, Any]]:
+    """Rows of a finished part; none if it is not there or of other mixtures."""
+    if not path.exists():
+        return []
+    rows = read_json(path, list[Object])
+    wanted = {(seed, index) for seed, _, _ in task.models for batch in part for index in batch}
+    return rows if {(row["seed"], row["index"]) for row in rows} == wanted else []
+
+
+def _map(batches: list[Batch], task: Task, jobs: int, label: str) -> Iterator[Any]:
+    """Outcomes in order: in processes on the CPU, on CUDA with audio read ahead in threads."""
+    function: Callable[[Batch], Found] = partial(score_batch, task=task)
+    if task.device != "cpu":
+        heard = read_ahead(partial(hear, task=task), batches, max(1, jobs))
+        function = lambda _: measure(next(heard), task)  # noqa: E731
+        jobs = 1
+    return parallel.map_items(
+        function, batches, jobs=jobs, size=len, name=lambda _: label, label=label, unit="mixtures"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -149,7 +225,13 @@ def measure(heard: Heard, task: Task) -> Found:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise _out_of_memory(heard) from error
+        count, longest = len(heard.mixed), max(map(len, heard.mixed))
+        raise UserError(
+            f"Memory ran out with {count} mixtures of up to {longest} samples.",
+            "Give fewer --batch-seconds, or fewer processes with -j 1."
+            if count > 1
+            else "Give fewer processes with -j 1, or use a smaller model.",
+        ) from error
 
 
 def _measure(heard: Heard, task: Task) -> list[dict[str, Any]]:
@@ -210,35 +292,6 @@ def separate(separator: Separator, mixed: Tensor, lengths: Tensor | None = None)
     return estimates
 
 
-def stoi(estimates: np.ndarray, sources: np.ndarray, rate: int, extended: bool) -> float:
-    """Mean (E)STOI of estimates ``[S, T]`` in the order of the sources; NaN where too short.
-
-    C. H. Taal et al., "An Algorithm for Intelligibility Prediction of Time-Frequency Weighted
-    Noisy Speech", IEEE TASLP 19 (7), 2011; extended: J. Jensen and C. H. Taal, IEEE/ACM TASLP
-    24 (11), 2016. It needs about 0.4 s of speech.
-
-    Raises:
-        MissingDependency: pystoi is not installed.
-    """
-    measured = require_pystoi()
-    pairs = zip(sources, estimates, strict=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", RuntimeWarning)
-        try:
-            return float(np.mean([measured(s, e, rate, extended=extended) for s, e in pairs]))
-        except RuntimeWarning:  # "Not enough STFT frames"
-            return float("nan")
-
-
-def require_pystoi() -> Callable[..., float]:
-    """The function ``pystoi.stoi``."""
-    try:
-        from pystoi import stoi as measured
-    except ImportError as error:
-        raise MissingDependency("pystoi", "metrics") from error
-    return measured
-
-
 def stack(
     signals: Sequence[np.ndarray], device: str | torch.device
 ) -> tuple[Tensor, Tensor | None]:
@@ -272,13 +325,3 @@ def read_ahead(
         finally:
             for future in futures:
                 future.cancel()
-
-
-def _out_of_memory(heard: Heard) -> UserError:
-    count, longest = len(heard.mixed), max(map(len, heard.mixed))
-    return UserError(
-        f"Memory ran out with {count} mixtures of up to {longest} samples.",
-        "Give fewer --batch-seconds, or fewer processes with -j 1."
-        if count > 1
-        else "Give fewer processes with -j 1, or use a smaller model.",
-    )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from speechkit.base.errors import MissingDependency
 from speechkit.separation.losses import pairwise_si_snr, pit
 
 SILENT = 1e-10  # variance of the samples of a signal below which SI-SNR means nothing
@@ -119,3 +122,32 @@ def _fast_length(least: int) -> int:
 def hsr(si_snri_db: np.ndarray, threshold: float) -> float:
     """Hard sample rate: percent of mixtures strictly below ``threshold`` dB of SI-SNRi."""
     return 100.0 * float(np.mean(si_snri_db < threshold))
+
+
+def stoi(estimates: np.ndarray, sources: np.ndarray, rate: int, extended: bool) -> float:
+    """Mean (E)STOI of estimates ``[S, T]`` in the order of the sources; NaN where too short.
+
+    C. H. Taal et al., "An Algorithm for Intelligibility Prediction of Time-Frequency Weighted
+    Noisy Speech", IEEE TASLP 19 (7), 2011; extended: J. Jensen and C. H. Taal, IEEE/ACM TASLP
+    24 (11), 2016. It needs about 0.4 s of speech.
+
+    Raises:
+        MissingDependency: pystoi is not installed.
+    """
+    measured = require_pystoi()
+    pairs = zip(sources, estimates, strict=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return float(np.mean([measured(s, e, rate, extended=extended) for s, e in pairs]))
+        except RuntimeWarning:  # "Not enough STFT frames"
+            return float("nan")
+
+
+def require_pystoi() -> Callable[..., float]:
+    """The function ``pystoi.stoi``."""
+    try:
+        from pystoi import stoi as measured
+    except ImportError as error:
+        raise MissingDependency("pystoi", "metrics") from error
+    return measured

@@ -1,25 +1,26 @@
-"""The folder of a trained separation model: config.yaml, weights, log.tsv."""
+"""Trained models: their folder, and finding one by name, folder, or of another toolkit."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 import torch
 
-from speechkit.base.errors import require_choice
+from speechkit.base.errors import UserError, require_choice
+from speechkit.base.log import logger
 from speechkit.base.schema import Object, Rate
-from speechkit.base.tables import write_json, write_log
+from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
+from speechkit.separation import foreign
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.task import trained
+from speechkit.task.trained import CARD, LOG, refuse_path, seeds_in
 from speechkit.training.weights import build, read_weights, write_weights
-
-if TYPE_CHECKING:
-    from speechkit.workdir import WorkDir
+from speechkit.workdir import WorkDir
 
 KIND = "conv-tasnet"
 FILES = {"plain": "best.safetensors", "weighted": "best_weighted.safetensors"}
@@ -83,27 +84,21 @@ def write(
     """
     for name, tensors in weights.items():
         write_weights(folder / FILES[name], tensors)
-    write_card(folder, card(net, sample_rate, selection, training))
-    write_log(folder / "log.tsv", rows, number="epoch")
+    write_yaml(folder / CARD, card(net, sample_rate, selection, training))
+    write_log(folder / LOG, rows, number="epoch")
 
 
 def card(
     net: ConvTasNetConfig, sample_rate: int, selection: str, training: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What ``config.yaml`` holds."""
-    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in training.items()}
     return {
         "kind": KIND,
         "sample_rate": sample_rate,
         "selection": selection,
         "network": asdict(net),
-        "training": plain,
+        "training": {k: list(v) if isinstance(v, tuple) else v for k, v in training.items()},
     }
-
-
-def write_card(folder: Path, content: Mapping[str, Any]) -> None:
-    """Write ``config.yaml``."""
-    write_yaml(folder / "config.yaml", content)
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -142,7 +137,137 @@ def find_models(workdir: WorkDir, name: str) -> list[tuple[int, Path]]:
     return trained.find(workdir, "separation", name)
 
 
-def write_summary(folder: Path, epochs: Mapping[str, int]) -> None:
-    """Write ``summary.json``: the selected epochs."""
-    named = {f"best_epoch_{name}": epoch for name, epoch in epochs.items()}
-    write_json(folder / "summary.json", named)
+def _place(workdir: WorkDir, given: str) -> Path | list[tuple[int, Path]]:
+    """What a name or path means: a folder or file, or the seeds of an experiment."""
+    path = Path(given)
+    if not path.exists():
+        path = workdir.root / given
+    if path.exists():
+        return seeds_in(path) or path
+    refuse_path(given)
+    return find_models(workdir, given)
+
+
+def find_separator(
+    workdir: WorkDir, given: str, checkpoint: str = "", sample_rate: int = 0
+) -> Separator:
+    """A model of speechkit, Asteroid or SpeechBrain, to separate with.
+
+    Args:
+        workdir: the working directory.
+        given: a folder of a trained seed or of an experiment, a checkpoint of Asteroid or
+            SpeechBrain, or the name of an experiment. The first seed of an experiment is
+            taken.
+        checkpoint: ``plain`` or ``weighted`` weights; empty for the model's own choice.
+        sample_rate: in Hz, for a foreign model that does not state it.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    path = _place(workdir, given)
+    if isinstance(path, list):
+        seeds, path = len(path), path[0][1]
+        if seeds > 1:
+            logger.info(f"'{given}' has {seeds} seeds: taking {path} (--model takes a folder).")
+    if (path / CARD).is_file():
+        return load(path, checkpoint)
+    if checkpoint:
+        raise UserError(
+            f"{path} is not a model of speechkit, so it has no '{checkpoint}' weights.",
+            "Leave out --checkpoint.",
+        )
+    config, weights, rate = foreign.load_foreign(path)
+    if rate and sample_rate and rate != sample_rate:
+        raise UserError(
+            f"{path} is a model of {rate} Hz, not of {sample_rate} Hz.",
+            "Leave out --sample-rate: recordings are resampled.",
+        )
+    if not (rate or sample_rate):
+        raise UserError(f"{path} does not state its sample rate.", "Give it with --sample-rate HZ.")
+    net = build(lambda: ConvTasNet(config), weights, path)
+    return Separator(net.eval(), rate or sample_rate, path, "")
+
+
+@dataclass
+class Start:
+    """A pretrained network, where a training starts (``--init``).
+
+    Args:
+        config: its hyperparameters.
+        weights: under the names of :class:`ConvTasNet`.
+        sample_rate: in Hz, None where the checkpoint does not say.
+        files: what was read.
+    """
+
+    config: ConvTasNetConfig
+    weights: dict[str, torch.Tensor]
+    sample_rate: int | None
+    files: list[Path]
+
+
+def find_start(workdir: WorkDir, given: str, seed: int = 0) -> Start:
+    """The checkpoint of ``--init``.
+
+    Args:
+        workdir: the working directory.
+        given: as for :func:`find_separator`; of an experiment the same seed is taken (the only
+            one, if it has one).
+        seed: the seed of this run.
+
+    Raises:
+        UserError: there is none, or it cannot be read.
+    """
+    path = _place(workdir, given)
+    if isinstance(path, list):
+        models = dict(path)
+        path = models.get(seed) or path[0][1]
+        if seed not in models and len(models) > 1:
+            raise UserError(
+                f"The model '{given}' has the seeds {', '.join(map(str, models))}, not {seed}.",
+                "Give the folder of one of them to --init.",
+            )
+    if (path / CARD).is_file():
+        loaded = load(path)
+        file = path / FILES[loaded.selection]
+        return Start(loaded.net.config, loaded.net.state_dict(), loaded.sample_rate, [file])
+    files = [path] if path.is_file() else sorted(p for p in path.glob("*") if p.is_file())
+    return Start(*foreign.load_foreign(path), files)
+
+
+def choose_network(
+    workdir: WorkDir, given: str, seed: int, rate: int, wanted: ConvTasNetConfig | None
+) -> ConvTasNetConfig:
+    """Hyperparameters of the checkpoint, if they are those that were asked for.
+
+    Args:
+        workdir: the working directory.
+        given: the checkpoint.
+        seed: of this run.
+        rate: of the training in Hz.
+        wanted: hyperparameters of flags; None if none were given.
+
+    Raises:
+        UserError: another network or another sample rate.
+    """
+    start = find_start(workdir, given, seed)
+    if start.sample_rate not in (None, rate):
+        raise UserError(
+            f"The model of --init {given} has {start.sample_rate} Hz, the validation set {rate} "
+            "Hz.",
+            "Mix the validation set at the model's rate: speechkit mix --rate "
+            f"{start.sample_rate}.",
+        )
+    if wanted is not None and replace(wanted, speakers=start.config.speakers) != start.config:
+        raise UserError(
+            f"The model of --init {given} has other hyperparameters than the flags ask for.",
+            "Leave out --model and the flags of the network: they come from the checkpoint.",
+        )
+    return start.config
+
+
+def first_network(config: ConvTasNetConfig, start: Start | None, seed: int) -> ConvTasNet:
+    """The network with its first weights: random ones, or those of ``--init``."""
+    torch.manual_seed(seed)
+    if start is None:
+        return ConvTasNet(config)
+    return build(lambda: ConvTasNet(config), start.weights, start.files[0])

@@ -9,9 +9,9 @@ from typing import Any
 
 from speechkit.base.errors import UserError, require_choice
 from speechkit.labels.mixtures import load_mixtures
-from speechkit.separation import initial
+from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import SIZES, ConvTasNetConfig
-from speechkit.separation.dynamic import MixingConfig
+from speechkit.separation.data import MixingConfig
 from speechkit.training.ranks import ranks
 from speechkit.workdir import WorkDir
 
@@ -129,6 +129,6 @@ def plan(
     if rest["init"]:
         asked = wanted if size or given else None
         rate = header.sample_rate
-        wanted = initial.choose_network(workdir, rest["init"], rest["seed"], rate, asked)
+        wanted = model_folder.choose_network(workdir, rest["init"], rest["seed"], rate, asked)
     made = MixingConfig(header.sample_rate, speakers=header.speakers, **mixing)
     return SeparationConfig(mixing=made, network=wanted, **rest)

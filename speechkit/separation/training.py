@@ -11,12 +11,13 @@ import torch
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.base.tables import write_json
 from speechkit.kaldi import data
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.mining.sampler import HardPairSampler
-from speechkit.separation import initial, model_folder
+from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet
-from speechkit.separation.dynamic import (
+from speechkit.separation.data import (
     DynamicMixing,
     StaticMixtures,
     collate,
@@ -123,7 +124,7 @@ def train(
     hard = hard_folder(workdir.root, config.hard) if config.hard else None
     if hard is not None:
         inputs += sorted(p for p in hard.iterdir() if p.suffix in (".tsv", ".npy"))
-    start = initial.find(workdir, config.init, config.seed) if config.init else None
+    start = model_folder.find_start(workdir, config.init, config.seed) if config.init else None
     if start is not None:
         inputs += start.files
     output = Output(
@@ -140,7 +141,7 @@ def train(
     with shared_output(output, where) as out:
         if not out.up_to_date and not take_twin(out, config):
             dataset = _dataset(config, source, utterances, hard)
-            net = initial.build(config.network, start, config.seed)
+            net = model_folder.first_network(config.network, start, config.seed)
             model = SeparationNet(config, net, Validation(valid, config.batch_size))
             fitted = _fit(out, model, dataset, where, precision, jobs, checkpoint_minutes)
             if not ranks().rank:
@@ -272,4 +273,5 @@ def _write(out: Output, config: SeparationConfig, fitted: Fitted) -> None:
         weights,
         fitted.rows,
     )
-    model_folder.write_summary(out.path, {name: epoch for name, (epoch, _) in chosen.items()})
+    epochs = {f"best_epoch_{name}": epoch for name, (epoch, _) in chosen.items()}
+    write_json(out.path / "summary.json", epochs)

@@ -7,8 +7,10 @@ import shutil
 from pathlib import Path
 
 from speechkit.base.log import logger
+from speechkit.base.yaml_files import write_yaml
 from speechkit.separation import model_folder
 from speechkit.separation.settings import SeparationConfig
+from speechkit.task.trained import CARD
 from speechkit.training.ranks import ranks
 from speechkit.workdir import Output
 from speechkit.workdir.manifest import read_manifest
@@ -35,7 +37,7 @@ def take_twin(out: Output, config: SeparationConfig) -> bool:
         card = model_folder.read_card(other)
         card["selection"] = "weighted" if config.weighted_validation else "plain"
         card["training"] = config.params()
-        model_folder.write_card(out.path, card)
+        write_yaml(out.path / CARD, card)
         shutil.copy2(other / "summary.json", out.path / "summary.json")
         out.notes["trained_as"] = other.parent.name
         return True

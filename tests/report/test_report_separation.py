@@ -15,10 +15,11 @@ import torch
 from conftest import make_set
 from separation_models import NETWORK, RATE, make_mixtures
 
+from speechkit.base.tables import write_json
 from speechkit.report import experiments, page, worst
-from speechkit.separation import comparison, evaluation, model_folder, results
+from speechkit.separation import compare, evaluate, model_folder, results
 from speechkit.separation.conv_tasnet import ConvTasNet
-from speechkit.separation.dynamic import MixingConfig
+from speechkit.separation.data import MixingConfig
 from speechkit.separation.settings import SeparationConfig
 from speechkit.task.comparison import read_comparison
 from speechkit.workdir import Output, WorkDir
@@ -58,7 +59,8 @@ def train(root, name, config, seed):
     folder = root / "exp" / "separation" / name / f"seed{seed}"
     with Output(folder, "train separation", config.params()) as out:
         model_folder.write(out.path, NETWORK, RATE, selection, config.params(), weights, rows)
-        model_folder.write_summary(out.path, {"plain": 2, "weighted": 3})
+        epochs = {"best_epoch_plain": 2, "best_epoch_weighted": 3}
+        write_json(out.path / "summary.json", epochs)
 
 
 def evaluate_like(root, name, base, shift, selection):
@@ -72,7 +74,7 @@ def evaluate_like(root, name, base, shift, selection):
     rows = table.round(4).to_dict("records")
     final = root / "exp" / "separation" / name / "eval" / "test_2mix"
     with Output(
-        final, evaluation.COMMAND, {"set": "test_2mix", "checkpoint": selection}, force=True
+        final, evaluate.COMMAND, {"set": "test_2mix", "checkpoint": selection}, force=True
     ) as out:
         results.write_utterances(out.path, results.columns(2, False), rows)
         found = results.read_utterances(out.path)
@@ -101,13 +103,13 @@ def made(tmp_path_factory) -> Path:
         for seed in (0, 1):
             train(root, name, config, seed)
     work = WorkDir(root)
-    clips = evaluation.evaluate(work, evaluation.Settings("dm", "test_2mix", sdr=False))
+    clips = evaluate.evaluate(work, evaluate.Settings("dm", "test_2mix", sdr=False))
     base = results.read_utterances(clips)
     evaluate_like(root, "dm", base, 0.0, "plain")
     for name, shift in SHIFT.items():
         selection = "weighted" if CONFIGS[name].weighted_validation else "plain"
         evaluate_like(root, name, base, shift, selection)
-    comparison.compare(work, comparison.ComparisonConfig("test_2mix", "dm", samples=200))
+    compare.compare(work, compare.ComparisonConfig("test_2mix", "dm", samples=200))
     words = ["analyze-correlation", "--set", "test_2mix", "--model", "dm", "--samples", "200"]
     assert main([*words, "-C", str(root)]) == 0
     return root

@@ -10,7 +10,7 @@ from speechkit.report.experiments import Evaluation, Experiment, Seed
 from speechkit.report.separation_pictures import Line
 from speechkit.separation import model_folder, published
 from speechkit.separation.conv_tasnet import SIZES
-from speechkit.separation.dynamic import MixingConfig
+from speechkit.separation.data import MixingConfig
 from speechkit.separation.published import Training
 from speechkit.separation.settings import SeparationConfig
 from speechkit.workdir import WorkDir

@@ -7,7 +7,7 @@ import pytest
 
 from speechkit.base.errors import UserError
 from speechkit.separation import results
-from speechkit.separation.comparison import ComparisonConfig, compare
+from speechkit.separation.compare import ComparisonConfig, compare
 from speechkit.separation.results import find_measure
 from speechkit.stats.bootstrap import draw_speakers, mixture_weights, percentile
 from speechkit.workdir import WorkDir

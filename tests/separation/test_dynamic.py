@@ -16,7 +16,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.kaldi import data
 from speechkit.mining.sampler import HardPairSampler
-from speechkit.separation.dynamic import DynamicMixing, MixingConfig, collate, hard_folder
+from speechkit.separation.data import DynamicMixing, MixingConfig, collate, hard_folder
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.loader import durations
 

@@ -17,8 +17,9 @@ from torchmetrics.functional.audio import (
 
 from speechkit.base.errors import UserError
 from speechkit.labels.mixtures import load_mixtures
-from speechkit.separation import evaluation_batches, examples, measurement, model_folder, results
-from speechkit.separation.evaluation import evaluate
+from speechkit.separation import evaluate as stage
+from speechkit.separation import measurement, model_folder, results
+from speechkit.separation.evaluate import evaluate
 from speechkit.workdir import WorkDir
 
 
@@ -223,16 +224,16 @@ def test_a_new_seed_is_measured_by_the_same_command(world):
 
 def test_a_killed_run_is_taken_up(world, monkeypatch):
     whole = evaluate(WorkDir(world), settings(), out_name="whole", device="cpu")
-    monkeypatch.setattr(evaluation_batches, "PART", 2)
-    calls = []
+    monkeypatch.setattr(measurement, "PART", 2)
+    calls, score_batch = [], measurement.score_batch
 
     def dies(members, task):
         calls.append(members)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return measurement.score_batch(members, task)
+        return score_batch(members, task)
 
-    monkeypatch.setattr(evaluation_batches, "score_batch", dies)
+    monkeypatch.setattr(measurement, "score_batch", dies)
     with pytest.raises(KeyboardInterrupt):
         evaluate(WorkDir(world), settings(), device="cpu")
     assert not (world / "exp" / "separation" / "dm" / "eval" / "test_2mix").exists()
@@ -244,17 +245,17 @@ def test_a_killed_run_is_taken_up(world, monkeypatch):
 @pytest.mark.parametrize("name", ["worst", "median"])
 def test_a_run_killed_among_its_examples_is_taken_up(world, monkeypatch, name):
     whole = evaluate(WorkDir(world), settings(), out_name="whole", device="cpu")
-    write = examples._write_clips
+    write = stage._write_clips
 
     def dies(stem, *rest):
         write(stem, *rest)
         if stem.parent.name == name:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(examples, "_write_clips", dies)
+    monkeypatch.setattr(stage, "_write_clips", dies)
     with pytest.raises(KeyboardInterrupt):
         evaluate(WorkDir(world), settings(), device="cpu")
-    monkeypatch.setattr(examples, "_write_clips", write)
+    monkeypatch.setattr(stage, "_write_clips", write)
     folder = evaluate(WorkDir(world), settings(), device="cpu")
     clips = sorted(path.relative_to(folder) for path in folder.glob("*/*.wav"))
     assert clips == sorted(path.relative_to(whole) for path in whole.glob("*/*.wav"))

@@ -10,8 +10,8 @@ from separation_models import RATE, make_mixtures, make_model, settings
 
 from speechkit.base.errors import MissingDependency, UserError
 from speechkit.labels.mixtures import load_mixtures
-from speechkit.separation import evaluation_batches, measurement, model_folder, results
-from speechkit.separation.evaluation import evaluate
+from speechkit.separation import measurement, metrics, model_folder, results
+from speechkit.separation.evaluate import evaluate
 from speechkit.workdir import WorkDir
 
 
@@ -65,9 +65,9 @@ def test_stoi_is_that_of_pystoi(world):
         expected = [
             pystoi.stoi(s, e, RATE, extended) for s, e in zip(sources, estimates, strict=True)
         ]
-        found = measurement.stoi(estimates, sources, RATE, extended)
+        found = metrics.stoi(estimates, sources, RATE, extended)
         assert found == pytest.approx(np.mean(expected))
-    assert np.isnan(measurement.stoi(estimates[:, :800], sources[:, :800], RATE, False))
+    assert np.isnan(metrics.stoi(estimates[:, :800], sources[:, :800], RATE, False))
     folder = evaluate(WorkDir(world), settings(stoi=True), device="cpu")
     assert {"stoi", "estoi"} < set(results.read_utterances(folder).columns)
 
@@ -125,7 +125,7 @@ def test_batches_change_nothing(world):
     one = evaluate(WorkDir(world), settings(), device="cpu")
     several = evaluate(WorkDir(world), settings(), out_name="b", batch_seconds=2.0, device="cpu")
     dataset = load_mixtures(world / "data" / "test_2mix", world)
-    assert max(map(len, evaluation_batches.make_batches(dataset, 16000, RATE))) > 2
+    assert max(map(len, measurement.make_batches(dataset, 16000, RATE))) > 2
     tables = [results.read_utterances(folder) for folder in (one, several)]
     assert np.allclose(tables[0]["si_snri_db"], tables[1]["si_snri_db"], atol=1e-3)
 
@@ -133,10 +133,8 @@ def test_batches_change_nothing(world):
 def test_batches_hold_at_most_so_many_samples_with_padding(world):
     dataset = load_mixtures(world / "data" / "test_2mix", world)
     lengths = [m.samples for m in dataset.mixtures]
-    batches = evaluation_batches.make_batches(
-        dataset, 2 * 4 * max(lengths), 2 * RATE
-    )  # at twice the rate
+    batches = measurement.make_batches(dataset, 2 * 4 * max(lengths), 2 * RATE)  # at twice the rate
     assert sorted(i for batch in batches for i in batch) == list(range(6))
     assert [len(batch) for batch in batches] == [4, 2]
     assert [lengths[i] for batch in batches for i in batch] == sorted(lengths, reverse=True)
-    assert [len(batch) for batch in evaluation_batches.make_batches(dataset, 0, RATE)] == [1] * 6
+    assert [len(batch) for batch in measurement.make_batches(dataset, 0, RATE)] == [1] * 6

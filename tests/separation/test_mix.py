@@ -18,7 +18,7 @@ from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import mixture as making
 from speechkit.separation.mix import Settings, mix
-from speechkit.separation.mixture_draws import Candidate, Draws
+from speechkit.separation.mixture import Candidate, Draws
 from speechkit.workdir import WorkDir
 
 

@@ -4,7 +4,7 @@ import pytest
 from conftest import make_set
 
 from speechkit.base.errors import UserError
-from speechkit.separation import initial
+from speechkit.separation import model_folder
 from speechkit.task.trained import refuse_path
 from speechkit.workdir import WorkDir
 
@@ -41,7 +41,7 @@ def test_a_path_that_is_not_there(place, run, command, model):
 
 def test_init_that_is_not_there(place):
     with pytest.raises(UserError, match="/no/such/dir does not exist"):
-        initial.find(WorkDir(place), "/no/such/dir")
+        model_folder.find_start(WorkDir(place), "/no/such/dir")
 
 
 def test_upstream_that_is_not_there(place, run):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from speechkit.separation.speaker_distance import Parameter
 
+
 _ROWS = 36  # bins of a parameter
 _PER_BIN = 12  # mixtures in a column of the density, on average
 _HSR_DB = (5.0, 10.0)

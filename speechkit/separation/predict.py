@@ -24,8 +24,7 @@ from speechkit.separation.inference import (
     cut,
     separate_stream,
 )
-from speechkit.separation.model_folder import Separator
-from speechkit.separation.model_search import find_separator
+from speechkit.separation.model_folder import Separator, find_separator
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
@@ -98,7 +97,7 @@ def predict(
 
     Args:
         workdir: where a model's name is looked up.
-        model: name or folder of a model, see :mod:`speechkit.separation.model_search`.
+        model: name or folder of a model, see :mod:`speechkit.separation.model_folder`.
         recordings: audio files of any rate and number of channels (averaged).
         out: folder of the outputs; None for that of each recording.
         options: see there.
