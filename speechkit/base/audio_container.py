@@ -15,7 +15,6 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any, BinaryIO
 
 import numpy as np
@@ -271,6 +270,19 @@ class Joined(io.RawIOBase):
         return done
 
 
+def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
+    """Write int16 samples ``[T]`` or ``[T, channels]`` as 16-bit WAV.
+
+    Raises:
+        OSError: with its number, as of a full disk (libsndfile would not tell which).
+    """
+    import soundfile
+
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
+    path.write_bytes(buffer.getvalue())
+
+
 class WavWriter:
     """A mono 16-bit WAV file, written as samples come.
 
@@ -288,12 +300,7 @@ class WavWriter:
     def __enter__(self) -> WavWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # The header is finished here; where writing failed already, that was said.
         with suppress(OSError) if kind is not None else nullcontext():
             self._file.close()

@@ -133,10 +133,10 @@ def wsj0_2mix(
 
     Reads every folder at or below PATH that holds mix/, s1/ and s2/.
     """
-    from speechkit.corpora import wsj0_2mix
+    from speechkit.corpora.wsj0 import prepare_mixtures
     from speechkit.workdir import WorkDir
 
-    rows = wsj0_2mix.prepare(
+    rows = prepare_mixtures(
         WorkDir(directory),
         path,
         prefix=prefix,

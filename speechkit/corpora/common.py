@@ -1,16 +1,14 @@
-"""What every corpus shares: its description in memory, ids, and the search for audio."""
+"""What every corpus shares: its description in memory, ids, the search for audio, division."""
 
 from __future__ import annotations
 
-import io
+import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from speechkit.base.audio import SUFFIXES
 from speechkit.base.errors import UserError
@@ -249,14 +247,76 @@ def read_gender(path: Path) -> dict[str, str]:
     return found
 
 
-def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
-    """Write int16 samples ``[T]`` or ``[T, channels]`` as 16-bit WAV.
+def parse_split(text: str) -> dict[str, float]:
+    """``train=0.8,dev=0.2`` -> shares that sum to one; UserError for anything else."""
+    shares: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, share = (value.strip() for value in part.partition("="))
+        try:
+            shares[name] = float(share) if name and name not in shares else -1.0
+        except ValueError:
+            shares[name] = -1.0
+        if not 0 < shares[name] <= 1:
+            raise UserError(
+                f"--split '{text}': '{part.strip()}' is not NAME=SHARE, or comes twice.",
+                "Example: --split train=0.8,dev=0.1,test=0.1",
+            )
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise UserError(
+            f"--split '{text}': the shares sum to {sum(shares.values()):g}, not to 1.",
+            "Example: --split train=0.8,dev=0.1,test=0.1",
+        )
+    return shares
+
+
+def split_speakers(
+    whole: CorpusSet,
+    shares: Mapping[str, float],
+    seed: int,
+    group: Callable[[str], str] | None = None,
+    flag: str = "--split",
+) -> list[CorpusSet]:
+    """Divide a set by speaker, with about the same genders (or other groups) in every part.
+
+    Speakers of a group follow each other in the order of a hash of seed and name; each goes
+    to the part that lacks most of its share so far.
+
+    Args:
+        whole: the set.
+        shares: part -> its share of the speakers; they sum to one.
+        seed: which speakers go where.
+        group: speaker -> its group; by default its gender.
+        flag: how messages call the share.
 
     Raises:
-        OSError: with its number, as of a full disk (libsndfile would not tell which).
+        UserError: too few speakers for a part to get one.
     """
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, subtype="PCM_16", format="WAV")
-    path.write_bytes(buffer.getvalue())
+    if len(shares) == 1:
+        whole.name = next(iter(shares))
+        return [whole]
+    group = group or (lambda name: whole.gender.get(name, ""))
+    part_of: dict[str, str] = {}
+    count = dict.fromkeys(shares, 0)
+    known = {item.speaker for item in whole.items}
+    order = sorted(known, key=lambda n: hashlib.sha256(f"{seed}:{n}".encode()).digest())
+    for speaker in sorted(order, key=group):
+        due = len(part_of) + 1
+        part_of[speaker] = max(shares, key=lambda name: shares[name] * due - count[name])
+        count[part_of[speaker]] += 1
+    for name, speakers in count.items():
+        if not speakers:
+            raise UserError(
+                f"{flag}: {len(part_of)} speakers are too few for a share of {shares[name]:g}; "
+                f"'{name}' would have none.",
+                "Give it a larger share, or use fewer sets.",
+            )
+    first = next(iter(shares))  # also of speakers of whom nothing can be read
+    return [
+        replace(
+            whole,
+            name=name,
+            items=[i for i in whole.items if part_of[i.speaker] == name],
+            unread=[i for i in whole.unread if part_of.get(i.speaker, first) == name],
+        )
+        for name in shares
+    ]

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import audio
+from speechkit.base.audio_container import write_wav
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
 from speechkit.corpora import espeak
-from speechkit.corpora.common import CorpusSet, Item, write_wav
-from speechkit.corpora.sentences import make_sentences, transcript
-from speechkit.corpora.voices import Voice, make_voices
+from speechkit.corpora.common import CorpusSet, Item
+from speechkit.corpora.voices import Voice, make_sentences, make_voices, transcript
 from speechkit.corpora.write import SetSummary, read_summary, write_tables
 from speechkit.workdir import Output, WorkDir
 

@@ -1,17 +1,27 @@
-"""Scores of a corpus against its utterances: every problem at once."""
+"""Scores of a corpus against its utterances, every problem at once; speechocean762's JSON.
+
+``{utterance: {"accuracy": 8, "completeness": 10, "fluency": 9, "prosodic": 9, "total": 8,
+"words": [{"text": "WE", "accuracy": 10, "stress": 10, "total": 10, "phones": ["W", "IY0"],
+"phones-accuracy": [2, 1.8]}, ...]}, ...}``. Older copies have the phones of a word as one
+string (``"W IY0"``). ``text-phone`` has lines ``utterance.word W_B IY0_E``.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from speechkit.base import schema
 from speechkit.base.errors import DataError
-from speechkit.base.text import visible, without_marks
+from speechkit.base.log import logger
+from speechkit.base.text import composed, read_text, visible, without_marks
+from speechkit.kaldi.data import read_table
 from speechkit.labels.phones import ARPABET, pure
 from speechkit.labels.score_files import find_rater_faults
-from speechkit.labels.score_tables import examine, table_name
-from speechkit.labels.scores import LEVELS, Scores
+from speechkit.labels.score_tables import examine, range_problem, table_name
+from speechkit.labels.scores import LEVELS, PhoneScore, Scales, Scores, WordScores
 
 _INVENTORY = frozenset(ARPABET)
 _WORDS, _PHONES = "words that disagree with the text", "phones outside ARPAbet"
@@ -103,3 +113,131 @@ def find_faults(
 def _words(text: str) -> list[str]:
     found = (_NOT_IN_WORDS.sub("", word) for word in visible(text).upper().split())
     return [word for word in found if word]
+
+
+_POSITION = re.compile(r"_[BIES]$")
+_FORM, _RANGE = "entries of another form", "scores that are not in their range"
+_COUNTS = "phone counts that disagree"
+
+
+def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Problems) -> Scores:
+    """Read ``scores.json``.
+
+    Args:
+        path: the file.
+        wanted: utterances that are read; others are passed over.
+        scales: between which values each score lies.
+        problems: takes what is wrong with single utterances.
+
+    Raises:
+        DataError: it is not a JSON object.
+    """
+    remedy = "Expected: a JSON object {utterance: scores}. Copy it again if it was cut."
+    schema.regular_file(path, schema.MOST_JSON)
+    loaded = schema.parse_json(read_text(path), schema.Object, str(path), remedy)
+    loaded = {composed(name): value for name, value in loaded.items()}
+    scores = Scores(scales=scales)
+    for name in sorted(set(wanted) & loaded.keys(), key=str.encode):
+        entry = _Entry(name, scales, problems)
+        scores.utterances[name] = entry.values("utterance", loaded[name])
+        words = loaded[name].get("words", []) if isinstance(loaded[name], dict) else None
+        if not isinstance(words, list) or not all(isinstance(word, dict) for word in words):
+            problems.add(_FORM, f"{name}: expected an object with a list of words")
+            continue
+        if words:
+            scores.words[name] = [
+                WordScores(
+                    composed(visible(str(word.get("text", "")))),
+                    entry.values("word", word, f" word {index}"),
+                )
+                for index, word in enumerate(words)
+            ]
+        phones = [entry.phones(index, word) for index, word in enumerate(words)]
+        if all(phones) and phones:
+            scores.phones[name] = [phone for word in phones for phone in word]
+        elif any(phones):
+            bare = [k for k, word in enumerate(words) if not word.get("phones")]
+            for index in bare:
+                problems.add(_COUNTS, f"{name} word {index}: it has no phones, other words have")
+    return scores
+
+
+class _Entry:
+    """The scores of one utterance."""
+
+    def __init__(self, name: str, scales: Scales, problems: Problems) -> None:
+        self.name, self.scales, self.problems = name, scales, problems
+
+    def values(self, level: str, given: Any, where: str = "") -> dict[str, float]:
+        """The scores of an object by name; absent or null ones were not scored."""
+        given = given if isinstance(given, Mapping) else {}
+        named = {name: given.get(name) for name in LEVELS[level]}
+        found = {name: self._number(level, name, named[name], where) for name in named}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def phones(self, index: int, word: Mapping[str, Any]) -> list[PhoneScore]:
+        """The phones of a word with their scores; none if they cannot be understood."""
+        where = f" word {index} '{word.get('text', '')}'"
+        phones, given = word.get("phones", []), word.get("phones-accuracy", [])
+        phones = phones.split() if isinstance(phones, str) else phones
+        if not isinstance(phones, list) or not isinstance(given, list):
+            self.problems.add(_FORM, f"{self.name}{where}: phones or phones-accuracy is no list")
+            return []
+        if given and len(given) != len(phones):
+            message = f"{self.name}{where}: {len(phones)} phones, {len(given)} scores of phones"
+            self.problems.add(_COUNTS, message)
+            return []
+        values = [self._number("phone", "accuracy", value, where) for value in given]
+        return [
+            PhoneScore(_POSITION.sub("", visible(str(phone)).strip()), index, _or_nan(values, k))
+            for k, phone in enumerate(phones)
+        ]
+
+    def _number(self, level: str, name: str, value: Any, where: str) -> float | None:
+        if value is None:
+            return None
+        readable = isinstance(value, int | float) and not isinstance(value, bool)
+        if readable:
+            problem = range_problem(self.scales, level, name, float(value))
+        else:
+            problem = f"the {level} {name} {value!r} is not a number"
+        if problem:
+            self.problems.add(_RANGE, f"{self.name}{where}: {problem}")
+        return float(value) if readable else None
+
+
+def _or_nan(values: list[float | None], k: int) -> float:
+    value = values[k] if k < len(values) else None
+    return float("nan") if value is None else value
+
+
+def take_text_phone(
+    path: Path, scores: Scores, texts: Mapping[str, str], problems: Problems
+) -> None:
+    """Compare the scored phones with ``text-phone``, or take them from there if none are scored.
+
+    Another number of phones in a word is a problem. Other phones in the same number are
+    only said, as the corpus aligns ``text-phone`` and scores the others.
+    """
+    table = {key: value.split() for key, value in read_table(path).items()}
+    phones_of = {key: [_POSITION.sub("", p) for p in value] for key, value in table.items()}
+    if not scores.phones:
+        for name, text in texts.items():
+            keys = [f"{name}.{index}" for index in range(len(text.split()))]
+            if keys and all(key in phones_of for key in keys):
+                scores.phones[name] = [
+                    PhoneScore(p, index) for index, key in enumerate(keys) for p in phones_of[key]
+                ]
+        return
+    differ = 0
+    for name, phones in scores.phones.items():
+        for index in range(phones[-1].word_index + 1):
+            scored = [p.phone for p in phones if p.word_index == index]
+            listed = phones_of.get(f"{name}.{index}", [])
+            if len(scored) != len(listed):
+                message = f"{name} word {index}: {' '.join(scored)} was scored, "
+                message += f"{path.name} has {' '.join(listed) or 'none'}"
+                problems.add(_COUNTS, message)
+            differ += len(scored) == len(listed) and scored != listed
+    if differ:
+        logger.warning(f"{path}: {differ} words have other phones than those that were scored.")

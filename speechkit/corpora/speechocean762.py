@@ -17,11 +17,10 @@ from speechkit.corpora.common import (
     find_audio,
     parse_gender,
     require_folder,
+    split_speakers,
     subfolders,
 )
-from speechkit.corpora.scored import Problems, check_scores
-from speechkit.corpora.speechocean762_scores import read_json, take_text_phone
-from speechkit.corpora.split import split_speakers
+from speechkit.corpora.scored import Problems, check_scores, read_json, take_text_phone
 from speechkit.kaldi.data import read_table
 from speechkit.labels.scores import Scores
 

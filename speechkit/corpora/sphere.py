@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from speechkit.base.audio_container import write_wav
 from speechkit.base.errors import AudioError
-from speechkit.corpora.common import write_wav
 
 MAGIC = b"NIST_1A\n"
 _CONVERTER = "sph2pipe"

@@ -17,8 +17,7 @@ import soundfile
 
 from speechkit.base.errors import UserError
 from speechkit.corpora import demo, espeak
-from speechkit.corpora.sentences import make_sentences, transcript
-from speechkit.corpora.voices import make_voices
+from speechkit.corpora.voices import make_sentences, make_voices, transcript
 from speechkit.kaldi import data
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_manifest

@@ -1,58 +1,48 @@
-"""Mend a data directory without inventing anything; the originals are kept."""
+"""Mend a data directory without inventing anything; a killed run costs nothing.
+
+Originals are kept.
+"""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from speechkit.base import files
 from speechkit.base.errors import UserError
 from speechkit.base.text import byte_order, composed
 from speechkit.corpora.check import lenient, validate
 from speechkit.corpora.check.lenient import Row, show
-from speechkit.corpora.check.replacement import replace_files
+from speechkit.corpora.common import GENDERS
 from speechkit.kaldi import subset
 from speechkit.labels import emotions
+from speechkit.workdir.manifest import MANIFEST, manifest_text, read_manifest
 
 FORM = "wrote names in the composed form"
-_GENDERS = {"male": "m", "m": "m", "female": "f", "f": "f"}
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing that was mended.
-
-    Args:
-        file: the table.
-        what: what was done.
-        count: to how many lines.
-        examples: keys of some of them.
-    """
-
-    file: str
-    what: str
-    count: int
-    examples: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        some = f" ({', '.join(self.examples)}{', ...' if self.count > len(self.examples) else ''})"
-        return f"{self.file}: {self.what}: {self.count}{some if self.examples else ''}"
 
 
 class _Log:
+    """What was mended: (file, what was done) -> keys of the lines, empty for the whole file."""
+
     def __init__(self) -> None:
         self.keys: dict[tuple[str, str], list[str]] = {}
 
     def add(self, file: str, what: str, key: str) -> None:
         self.keys.setdefault((file, what), []).append(key)
 
-    def actions(self) -> list[Action]:
+    def actions(self) -> list[str]:
+        """A line each: what was done to how many lines, and the keys of some."""
         return [
-            Action(file, what, len(keys), tuple(show(key) for key in keys[:3] if key))
-            for (file, what), keys in self.keys.items()
+            f"{file}: {what}: {len(keys)}{_some(keys)}" for (file, what), keys in self.keys.items()
         ]
+
+
+def _some(keys: Sequence[str]) -> str:
+    shown = [show(key) for key in keys[:3] if key]
+    return f" ({', '.join(shown)}{', ...' if len(keys) > len(shown) else ''})" if shown else ""
 
 
 def fix(
@@ -64,7 +54,7 @@ def fix(
     allow_pipes: bool = False,
     jobs: int = 1,
     case: str = emotions.STOP,
-) -> list[Action]:
+) -> list[str]:
     """Mend what can be mended; changed files are kept in ``.backup/``.
 
     Sorts, drops blank and repeated lines, CR, tabs, stray white space, and the byte order
@@ -83,27 +73,28 @@ def fix(
         UserError: nothing would be left, a required file is missing, or another command
             is writing the set.
     """
+    how: dict[str, Any] = {"with_audio": with_audio, "decode": decode}
+    how.update(allow_pipes=allow_pipes, jobs=jobs)
     lock = files.Lock(folder.with_name(f".{folder.name}.lock"))
     lock.acquire(str(folder))
     try:
-        found = validate.check(
-            folder,
-            root,
-            with_audio=with_audio,
-            decode=decode,
-            allow_pipes=allow_pipes,
-            jobs=jobs,
-        )
+        found = validate.check(folder, root, **how)
         log = _Log()
-        names = lenient.table_names(folder)
-        before = _keys(folder, names)
-        tables = {name: _clean(lenient.read(folder / name), log) for name in names}
+        read = {name: lenient.read(folder / name) for name in lenient.table_names(folder)}
+        before = _names({name: table.rows for name, table in read.items()})
+        tables = {name: _clean(table, log) for name, table in read.items()}
         _require(folder, tables, found)
         _drop(folder, tables, found, log)
         _correct(tables, found, log)
         noted = _label_case(tables, case, log)
-        contents = _tables_as_bytes(tables) | _label_files(folder, before, tables, log)
-        replace_files(folder, contents | noted, [str(action) for action in log.actions()])
+        contents = {
+            name: "".join(f"{row.key} {row.value}".rstrip(" ") + "\n" for row in rows).encode(
+                "utf-8", "surrogateescape"
+            )
+            for name, rows in tables.items()
+        }
+        contents |= _label_files(folder, before, tables, log) | noted
+        replace_files(folder, contents, log.actions())
         return log.actions()
     finally:
         lock.release()
@@ -190,56 +181,50 @@ def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) ->
     of_speaker: dict[str, list[str]] = {}
     for row in tables["utt2spk"]:
         of_speaker.setdefault(row.value, []).append(row.key)
-    made = {speaker: " ".join(of_speaker[speaker]) for speaker in of_speaker}
+    made = {speaker: " ".join(utterances) for speaker, utterances in of_speaker.items()}
     before = {row.key: row.value for row in tables.get("spk2utt", [])}
     if before != made:
         log.add("spk2utt", "made again from utt2spk", "")
     ordered = sorted(made, key=byte_order)
     tables["spk2utt"] = [Row(0, speaker, made[speaker]) for speaker in ordered]
     wrong = {problem.line for problem in found.problems if problem.kind == "duration"}
-    if "utt2dur" in tables:
-        tables["utt2dur"] = [
-            _changed(row, f"{found.durations[row.key]:.3f}", "utt2dur", log)
-            if row.number in wrong and row.key in found.durations
-            else row
-            for row in tables["utt2dur"]
-        ]
-    if "spk2gender" in tables:
-        tables["spk2gender"] = [
-            _changed(row, _GENDERS.get(row.value.lower(), row.value), "spk2gender", log)
-            for row in tables["spk2gender"]
-        ]
+
+    def duration(row: Row) -> str:
+        known = row.number in wrong and row.key in found.durations
+        return f"{found.durations[row.key]:.3f}" if known else row.value
+
+    _change(tables, "utt2dur", duration, log)
+    _change(tables, "spk2gender", lambda row: GENDERS.get(row.value.lower(), row.value), log)
 
 
 def _label_case(tables: dict[str, list[Row]], case: str, log: _Log) -> dict[str, bytes]:
     name, rows = emotions.LABELS, tables.get(emotions.LABELS, [])
-    if case == emotions.LOWER and rows:
-        tables[name] = [_changed(row, row.value.lower(), name, log) for row in rows]
+    if case == emotions.LOWER:
+        _change(tables, name, lambda row: row.value.lower(), log)
     if case == emotions.KEEP and emotions.case_variants(row.value for row in rows):
         log.add(name, "noted that classes that differ in case only are to be kept apart", "")
         return {emotions.CASE_FILE: f"{case}\n".encode()}
     return {}
 
 
-def _changed(row: Row, value: str, name: str, log: _Log) -> Row:
-    if value == row.value:
-        return row
-    log.add(name, "corrected", row.key)
-    return Row(row.number, row.key, value)
+def _change(
+    tables: dict[str, list[Row]], name: str, value: Callable[[Row], str], log: _Log
+) -> None:
+    """Give the rows of a table, where there is one, other values."""
+    for at, row in enumerate(tables.get(name, ())):
+        if (new := value(row)) != row.value:
+            log.add(name, "corrected", row.key)
+            tables[name][at] = Row(row.number, row.key, new)
 
 
-def _keys(folder: Path, names: Collection[str]) -> subset.Keys:
-    """Names that the set has before it is mended."""
-    rows = {name: lenient.read(folder / name).rows for name in names}
-    heard = rows.get("segments", rows.get("wav.scp", []))
-    return _as_keys(rows, {row.key for row in (*heard, *rows.get("utt2spk", ()))})
-
-
-def _as_keys(tables: Mapping[str, Iterable[Row]], utterances: Iterable[str]) -> subset.Keys:
+def _names(tables: Mapping[str, Sequence[Row]]) -> subset.Keys:
+    """Names of utterances, speakers and recordings in some tables."""
+    speaker_of, wavs = tables.get("utt2spk", ()), tables.get("wav.scp", ())
+    heard = tables.get("segments", wavs)
     return subset.Keys(
-        frozenset(utterances),
-        frozenset(row.value for row in tables.get("utt2spk", ())),
-        frozenset(row.key for row in tables.get("wav.scp", ())),
+        frozenset(row.key for row in (*heard, *speaker_of)),
+        frozenset(row.value for row in speaker_of),
+        frozenset(row.key for row in wavs),
     )
 
 
@@ -247,7 +232,7 @@ def _label_files(
     folder: Path, before: subset.Keys, tables: Mapping[str, list[Row]], log: _Log
 ) -> dict[str, bytes]:
     """Label files without what belongs to utterances, speakers and recordings that are gone."""
-    kept = _as_keys(tables, {row.key for row in tables["utt2spk"]})
+    kept = _names(tables)
     contents: dict[str, bytes] = {}
     for path in subset.label_files(folder):
         if path.name in tables:
@@ -268,9 +253,74 @@ def _label_files(
     return contents
 
 
-def _tables_as_bytes(tables: Mapping[str, list[Row]]) -> dict[str, bytes]:
-    texts = {
-        name: "".join(f"{row.key} {row.value}".rstrip(" ") + "\n" for row in rows)
-        for name, rows in tables.items()
-    }
-    return {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
+BACKUP = ".backup"
+
+
+def replace_files(folder: Path, contents: Mapping[str, bytes], said: Sequence[str]) -> None:
+    """Write the files that changed, keep their originals, and note it in the manifest.
+
+    Args:
+        folder: of the set.
+        contents: name -> content.
+        said: what was mended.
+
+    Raises:
+        UserError: something that is no file stands where one is to be written.
+
+    `prepare` takes a file of another size than in the manifest for a damaged one, and would undo
+    the mending. So the manifest says first which files are being mended (``mending``), and says
+    their sizes when all are written: a run that is killed in between loses nothing, and the next
+    one completes it.
+    """
+    for name in contents:
+        if os.path.lexists(folder / name) and not (folder / name).is_file():
+            raise UserError(
+                f"{folder} was left as it is: {folder / name} is no file, but stands where a "
+                "table belongs.",
+                "Move it away.",
+            )
+    if os.path.lexists(backup := folder / BACKUP) and (backup.is_symlink() or not backup.is_dir()):
+        raise UserError(
+            f"{folder} was left as it is: {backup}, where originals are kept, is not a folder.",
+            "Move it away.",
+        )
+    originals = {name: path.read_bytes() for name in contents if (path := folder / name).is_file()}
+    changed = [name for name, content in contents.items() if content != originals.get(name)]
+    manifest = read_manifest(folder) or {}
+    pending = manifest.get("mending", [])
+    if not (changed or pending):
+        return
+    for name in changed:
+        if name in originals:
+            _back_up(folder / name, originals[name])
+    mending = list(dict.fromkeys([*pending, *changed]))
+    told = [*(manifest.get("fixed", []) if pending else []), *said]
+    sizes = {n: size for n, size in manifest.get("outputs", {}).items() if n not in mending}
+    noted = {**manifest, "outputs": sizes, "fixed": list(dict.fromkeys(told))}
+    if manifest:
+        _write_manifest(folder, {**noted, "mending": mending})
+    for name in changed:
+        with files.atomic_write(folder / name, "wb") as file:
+            file.write(contents[name])
+    if manifest:
+        noted.pop("mending", None)
+        sizes |= {n: (folder / n).stat().st_size for n in mending if (folder / n).is_file()}
+        _write_manifest(folder, noted)
+
+
+def _write_manifest(folder: Path, manifest: Mapping[str, object]) -> None:
+    with files.atomic_write(folder / MANIFEST) as file:
+        file.write(manifest_text(manifest))
+
+
+def _back_up(path: Path, content: bytes) -> None:
+    """Keep an original beside those of earlier repairs, which stay."""
+    folder = files.make_dirs(path.parent / BACKUP)
+    copy, number = folder / path.name, 0
+    while copy.exists():
+        if copy.read_bytes() == content:  # of a run that was killed
+            return
+        number += 1
+        copy = folder / f"{path.name}.{number}"
+    with files.atomic_write(copy, "wb") as file:
+        file.write(content)

@@ -1,17 +1,31 @@
-"""Tables of a data directory read however broken they are, with what is wrong in each line.
+"""A data directory read however broken it is: its tables, texts and recordings.
 
 ``kaldi.data`` stops at the first broken line; ``validate`` and ``fix`` need all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
-from speechkit.base.text import BOM, byte_order, composed, encoding_of, spelled, unmarked_encoding
-from speechkit.kaldi.data import TABLES
+from speechkit.base import audio
+from speechkit.base.errors import AudioError
+from speechkit.base.parallel import map_items
+from speechkit.base.resampler import check_rates
+from speechkit.base.text import (
+    BOM,
+    byte_order,
+    composed,
+    encoding_of,
+    find_marks,
+    spelled,
+    unmarked_encoding,
+    visible,
+)
+from speechkit.kaldi.data import TABLES, parse_source
 
 _WHITE = " \t\r\f\v"  # what Kaldi splits at; other Unicode spaces belong to the word
 
@@ -203,3 +217,71 @@ def _unsorted(keys: list[tuple[int, str]]) -> list[tuple[str, int, str]]:
     before, key, number = wrong[0]
     more = f" (and {len(wrong) - 1} more places)" if len(wrong) > 1 else ""
     return [("unsorted", number, f"'{show(key)}' comes after '{show(before)}'{more}")]
+
+
+def text_faults(rows: Mapping[str, Row]) -> Iterator[tuple[str, int, str]]:
+    """(kind of problem, line, message) of marks like ``[noise]`` and of invisible characters.
+
+    Args:
+        rows: of ``text``, by utterance.
+    """
+    for key, row in rows.items():
+        if marks := find_marks(row.value):
+            some = ", ".join(map(show, dict.fromkeys(marks)))
+            yield "markup", row.number, f"'{show(key)}' has marks that are not words: {some}"
+        if (seen := visible(row.value)) != row.value:
+            odd = sorted({f"U+{ord(c):04X}" for c in row.value if visible(c) != c})
+            yield "invisible", row.number, f"'{show(key)}' has {', '.join(odd)} in '{show(seen)}'"
+
+
+_AUDIO_KINDS = {"missing", "empty", "cut", "nan"}
+
+
+@dataclass(frozen=True)
+class AudioFacts:
+    """What was found out about a recording: its header, or why it cannot be used."""
+
+    info: audio.Info | None
+    kind: str = ""
+    reason: str = ""
+    opposite_phase: bool = False
+
+
+def look_at(
+    rows: Iterable[Row], root: Path, decode: bool, allow_pipes: bool, jobs: int
+) -> dict[str, AudioFacts]:
+    """Recording -> what its audio is like; every file is opened once, in parallel."""
+    every = {row.key: parse_source(row.value, root) for row in rows}
+    source = {
+        key: value
+        for key, value in every.items()
+        if not isinstance(value, audio.Pipe) or (allow_pipes and decode)
+    }
+    items = sorted(set(source.values()), key=str)
+    # A header takes some 0.1 ms, a new process half a second.
+    jobs = jobs if decode or len(items) > 5000 else 1
+    label = "reading audio" if decode else "reading audio headers"
+    facts = {
+        done.item: done.value
+        for done in map_items(
+            partial(_facts, decode=decode), items, jobs=jobs, chunk=64, label=label, unit="file"
+        )
+        if done.value is not None
+    }
+    return {key: facts[value] for key, value in source.items() if value in facts}
+
+
+def _facts(path: str | audio.Pipe, decode: bool) -> AudioFacts:
+    try:
+        if isinstance(path, audio.Pipe):
+            samples, rate = audio.read(path)
+            return AudioFacts(audio.Info(rate, len(samples), 1))
+        info = audio.info(path)
+        check_rates(info.sample_rate)
+        if decode:
+            audio.read(path)
+        opposite = decode and info.channels > 1 and audio.channel_of_path(Path(path)) is not None
+        return AudioFacts(info, opposite_phase=opposite)
+    except AudioError as error:
+        kind = error.kind if error.kind in _AUDIO_KINDS else "unreadable"
+        return AudioFacts(None, f"{kind}-audio", error.problem.rstrip("."))

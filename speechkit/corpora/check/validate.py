@@ -10,10 +10,9 @@ from speechkit.base.audio import Info
 from speechkit.base.audio_file import Pipe
 from speechkit.base.errors import UserError
 from speechkit.base.text import check_path
-from speechkit.corpora.check import lenient, transcripts
-from speechkit.corpora.check.lenient import Row, Table, show
+from speechkit.corpora.check import lenient
+from speechkit.corpora.check.lenient import Row, Table, look_at, show
 from speechkit.corpora.check.problems import Problem, Report
-from speechkit.corpora.check.recordings import look_at
 from speechkit.kaldi import subset
 from speechkit.kaldi.data import order_clashes, parse_source
 from speechkit.kaldi.segments import Segment, SegmentError
@@ -108,7 +107,7 @@ class _Checker:
         self.speaker_tables()
         recordings = self.segment_lines()
         self.paths(allow_pipes)
-        for kind, line, message in transcripts.find_faults(self.rows.get("text", {})):
+        for kind, line, message in lenient.text_faults(self.rows.get("text", {})):
             self.add(kind, "text", line, message)
         self.label_files()
         self.mixtures()

@@ -20,15 +20,15 @@ from speechkit.corpora.common import (
     find_audio,
     full_path,
     parse_gender,
+    parse_split,
     read_gender,
     require_folder,
+    split_speakers,
     subfolders,
     utterance_id,
 )
 from speechkit.corpora.folder.labels import read_labels
-from speechkit.corpora.folder.raters import read_raters
-from speechkit.corpora.folder.scores import read_scores
-from speechkit.corpora.split import parse_split, split_speakers
+from speechkit.corpora.folder.scores import read_raters, read_scores
 from speechkit.labels import emotions
 
 COLUMNS = ("path", "speaker", "text", "utt", "gender", "age")
@@ -62,8 +62,8 @@ def read_corpus(
         scales: between which values they lie: a JSON file, or ``word=0:5,phone=0:2``.
         labels: table of emotions (see :mod:`speechkit.corpora.folder.labels`).
         raters: table of what each rater gave; without scores of utterances, their means are
-            these (see :mod:`speechkit.corpora.folder.raters`).
-        case: of emotions that differ in it only (see :func:`folder_labels.read_labels`).
+            these (see :mod:`speechkit.corpora.folder.scores`).
+        case: of emotions that differ in it only (see :func:`read_labels`).
 
     Raises:
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores

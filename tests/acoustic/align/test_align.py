@@ -15,7 +15,7 @@ from speechkit.acoustic.lexicon.dictionary import Lexicon, normalise_text
 from speechkit.acoustic.sphinx import SphinxModel
 from speechkit.base import audio
 from speechkit.base.errors import UserError
-from speechkit.corpora.sentences import make_sentences
+from speechkit.corpora.voices import make_sentences
 from speechkit.kaldi import data
 
 

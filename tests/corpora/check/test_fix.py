@@ -8,7 +8,7 @@ import pytest
 from speechkit.base import files
 from speechkit.base.errors import UserError
 from speechkit.corpora.check import fix
-from speechkit.corpora.check.replacement import BACKUP
+from speechkit.corpora.check.fix import BACKUP
 from speechkit.workdir import Output
 from speechkit.workdir.manifest import read_manifest
 

@@ -13,7 +13,7 @@ from conftest import voice
 
 from speechkit.base.audio import SUFFIXES
 from speechkit.base.errors import UserError
-from speechkit.corpora.split import parse_split
+from speechkit.corpora.common import parse_split
 from speechkit.kaldi import data
 
 
