@@ -43,11 +43,11 @@ def compare_pronunciation(
     Reads evaluations of `evaluate pronunciation`, writes exp/compare/pronunciation/SET/.
     """
     from speechkit.cli.output import print_comparison
-    from speechkit.pronunciation import comparison
+    from speechkit.pronunciation import evaluate
     from speechkit.workdir import WorkDir
 
-    settings = comparison.ComparisonConfig(
+    settings = evaluate.ComparisonConfig(
         set_name, baseline, options.words(name), options.words(measure), samples, seed
     )
-    folder = comparison.compare(WorkDir(directory), settings, out_name, force)
-    print_comparison(folder, comparison.COMPARISON, as_json)
+    folder = evaluate.compare(WorkDir(directory), settings, out_name, force)
+    print_comparison(folder, evaluate.COMPARISON, as_json)

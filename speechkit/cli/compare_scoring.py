@@ -44,11 +44,11 @@ def compare_scoring(
     Reads evaluations of `evaluate scoring`, writes exp/compare/scoring/SET/.
     """
     from speechkit.cli.output import print_comparison
-    from speechkit.scoring import comparison
+    from speechkit.scoring import evaluate
     from speechkit.workdir import WorkDir
 
-    settings = comparison.ComparisonConfig(
+    settings = evaluate.ComparisonConfig(
         set_name, baseline, options.words(name), options.words(measure), samples, seed
     )
-    folder = comparison.compare(WorkDir(directory), settings, out_name, force)
-    print_comparison(folder, comparison.COMPARISON, as_json)
+    folder = evaluate.compare(WorkDir(directory), settings, out_name, force)
+    print_comparison(folder, evaluate.COMPARISON, as_json)

@@ -50,7 +50,7 @@ def evaluate_pronunciation(
     worst.tsv and summary.json. Prints a table laid out like the paper's Table 1.
     """
     from speechkit.cli.output import print_evaluations, print_table
-    from speechkit.pronunciation import evaluation, published
+    from speechkit.pronunciation import evaluate, published
     from speechkit.task.evaluation import read_summary
     from speechkit.workdir import WorkDir
 
@@ -64,9 +64,9 @@ def evaluate_pronunciation(
     names = options.words(name)
     suffixes = tuple(part.strip() for part in gop.split(",")) if gop else None
     folders = [
-        evaluation.evaluate(
+        evaluate.evaluate(
             work,
-            evaluation.Settings(each, set_name, suffixes, samples),
+            evaluate.EvaluationConfig(each, set_name, suffixes, samples),
             out_name=out_name,
             device=device,
             force=force,
@@ -74,8 +74,8 @@ def evaluate_pronunciation(
         for each in names
     ]
     found = [read_summary(folder) for folder in folders]
-    above = evaluation.published_rows(str(table)) if table else []
-    rows = [*above, *evaluation.table(names, found)]
+    above = evaluate.published_rows(str(table)) if table else []
+    rows = [*above, *evaluate.table(names, found)]
     heads = ("model", *(_short(measure) for measure in published.MEASURES))
     title = f"{set_name}: mean ± std over seeds"
     print_evaluations(folders, found, title, heads, rows, as_json)

@@ -41,15 +41,15 @@ def evaluate_scoring(
     summary.json, scatter.png and calibration.png. PCC and MSE are of scores from 0 to 1.
     """
     from speechkit.cli.output import print_evaluations
-    from speechkit.scoring import evaluation
+    from speechkit.scoring import evaluate
     from speechkit.task.evaluation import read_summary
     from speechkit.workdir import WorkDir
 
     work, names = WorkDir(directory), options.words(name)
     folders = [
-        evaluation.evaluate(
+        evaluate.evaluate(
             work,
-            evaluation.Settings(each, set_name, features or None, samples),
+            evaluate.EvaluationConfig(each, set_name, features or None, samples),
             out_name=out_name,
             device=device,
             jobs=options.resolve_jobs(jobs),
@@ -58,5 +58,5 @@ def evaluate_scoring(
         for each in names
     ]
     found = [read_summary(folder) for folder in folders]
-    title, rows = f"{set_name}: mean ± std over seeds", evaluation.table(names, found)
-    print_evaluations(folders, found, title, evaluation.COLUMNS, rows, as_json)
+    title, rows = f"{set_name}: mean ± std over seeds", evaluate.table(names, found)
+    print_evaluations(folders, found, title, evaluate.COLUMNS, rows, as_json)

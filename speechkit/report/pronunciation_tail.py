@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from speechkit.labels.scores import ASPECTS
-from speechkit.pronunciation.results import CLASSES
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
 from speechkit.report.pronunciation_experiments import Evaluation
 from speechkit.report.pronunciation_tables import Found
 from speechkit.report.reader import read_rows
+from speechkit.task.scores import CLASSES
 
 
 def detection(found: Found) -> Table | None:

@@ -14,7 +14,7 @@ from speechkit.report import scoring_tables as tables
 from speechkit.report.model import Picture, Section, Table
 from speechkit.report.reader import DAMAGED
 from speechkit.report.scoring_experiments import FROM_OTHER, Evaluation, Experiment, Found
-from speechkit.scoring.evaluation import CALIBRATION, SCATTER
+from speechkit.scoring.evaluate import CALIBRATION, SCATTER
 from speechkit.scoring.published import OURS, SOURCE
 from speechkit.workdir import WorkDir
 

@@ -19,7 +19,7 @@ from speechkit.report.scoring_experiments import (
 )
 from speechkit.report.scoring_paper import pcc_cell
 from speechkit.scoring.raters import inter_rater
-from speechkit.scoring.results import CLASSES, WORST
+from speechkit.task.scores import CLASSES, WORST
 from speechkit.workdir import WorkDir
 
 _MODEL = ("model", "trained on", "hours", "speakers", "parameters")

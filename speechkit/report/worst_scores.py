@@ -9,12 +9,12 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.labels.scores import ASPECTS
-from speechkit.pronunciation.results import WORST
 from speechkit.report import clips
 from speechkit.report.cells import number
 from speechkit.report.model import Cell, Player, Table
 from speechkit.report.pronunciation_experiments import Evaluation
 from speechkit.report.reader import read_rows
+from speechkit.task.scores import WORST
 from speechkit.workdir import WorkDir
 
 SECONDS = 8.0

@@ -6,25 +6,24 @@ Predictions and labels lie between 0 and 1; "points" are those of the label's ow
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.base.tables import trimmed, write_tsv
+from speechkit.base.tables import write_tsv
 from speechkit.stats import intervals
 from speechkit.stats.score_metrics import class_errors, macro_mae, mse, over_seeds, pcc
+from speechkit.task import scores
+from speechkit.task.scores import CLASSES, WORST, cell
 
 if TYPE_CHECKING:
     from speechkit.scoring.data import ScoringSet
 
-CLASSES, WORST = "classes.tsv", "worst.tsv"
-TABLE, CALIBRATION = "utterances.tsv", "calibration.tsv"
+CALIBRATION = "calibration.tsv"
 FIXED = ("utt", "speaker", "phones", "words")
-DIGITS = 5  # of predictions in the tables
-LISTED = 20  # worst utterances
 BINS = 10  # of the calibration
 
 
@@ -86,9 +85,11 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
             ("pcc", pcc, intervals.pcc_of),
             ("mse", mse, intervals.mse_of),
         ):
-            values = over_seeds(measure(predicted, labels))
-            values.update(_interval(scored, predicted, statistic, samples))
-            found[f"{scored.aspect}_{kind}{ending}"] = values
+            ends = scores.interval(statistic, predicted, labels, scored.found.speakers, samples)
+            found[f"{scored.aspect}_{kind}{ending}"] = {
+                **over_seeds(measure(predicted, labels)),
+                **ends,
+            }
         errors = mse(predicted, labels) * scored.span**2
         found[f"{scored.aspect}_mse_points{ending}"] = over_seeds(errors)
     by_class = class_errors(
@@ -97,17 +98,15 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
     found[f"{scored.aspect}_macro_mae_points"] = over_seeds(macro_mae(by_class))
     slope = np.array([_slope(row, labels) for row in scored.predictions])
     found[f"{scored.aspect}_calibration_slope"] = over_seeds(slope)
-    return {**found, **_counts(scored)}
-
-
-def _interval(
-    scored: Scored, predicted: np.ndarray, statistic: intervals.Statistic, samples: int
-) -> dict[str, float | None]:
-    names, places = np.unique(scored.found.speakers, return_inverse=True)
-    sums = intervals.moments(predicted, scored.labels, places, len(names))
-    drawn = intervals.draw(len(names), samples, 0)
-    low, high = intervals.interval(intervals.sample(statistic, sums, drawn))
-    return {"low": low, "high": high}
+    one, given = scored.found, np.isfinite(labels)
+    return found | scores.count_rows(
+        len(scored.seeds),
+        utterances=int(given.sum()),
+        words=int(one.first_word[-1]),
+        phones=int(one.first[-1]),
+        speakers=len(set(np.array(one.speakers)[given])),
+        utterances_skipped=len(one.skipped),
+    )
 
 
 def _slope(predicted: np.ndarray, labels: np.ndarray) -> float:
@@ -119,19 +118,6 @@ def _slope(predicted: np.ndarray, labels: np.ndarray) -> float:
     return float((x * y).sum() / spread) if spread > 1e-12 * max(len(x), 1) else math.nan
 
 
-def _counts(scored: Scored) -> dict[str, dict[str, Any]]:
-    found, n = scored.found, len(scored.seeds)
-    given = np.isfinite(scored.labels)
-    counts: Sequence[tuple[str, int]] = (
-        ("utterances", int(given.sum())),
-        ("words", int(found.first_word[-1])),
-        ("phones", int(found.first[-1])),
-        ("speakers", len({s for s, one in zip(found.speakers, given, strict=True) if one})),
-        ("utterances_skipped", len(found.skipped)),
-    )
-    return {name: {"mean": value, "std": None, "n": n} for name, value in counts}
-
-
 def write_tables(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None:
     """Write ``utterances.tsv``, ``classes.tsv``, ``calibration.tsv`` and ``worst.tsv``.
 
@@ -141,39 +127,29 @@ def write_tables(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
         texts: utterance -> what is read.
     """
     found, aspect = scored.found, scored.aspect
-    columns = (*FIXED, aspect, f"{aspect}_mean", *(f"{aspect}_seed{s}" for s in scored.seeds))
     sizes = (np.diff(found.first), np.diff(found.first_word))
-    values = np.stack([scored.labels, scored.ensemble, *scored.predictions])
     rows = [
-        [name, speaker, *(str(int(size[u])) for size in sizes), *map(_cell, values[:, u].tolist())]
-        for u, (name, speaker) in enumerate(zip(found.utterances, found.speakers, strict=True))
+        [name, speaker, str(phones), str(words), *cells]
+        for name, speaker, phones, words, *cells in zip(
+            *(found.utterances, found.speakers, *sizes),
+            *scores.aspect_cells(scored.labels, scored.predictions),
+            strict=True,
+        )
     ]
-    write_tsv(folder / TABLE, columns, rows)
-    _write_classes(folder, scored)
-    bins = calibration(scored.points(scored.ensemble), scored.points(scored.labels))
-    columns = ("count", "mean_prediction", "mean_label", "label_std")
+    columns = [*FIXED, *scores.aspect_columns(aspect, scored.seeds)]
+    write_tsv(folder / scores.TABLES["utterance"], columns, rows)
+    predicted, labels = scored.points(scored.predictions), scored.points(scored.labels)
+    errors = class_errors(predicted, labels, class_width(scored.span))
+    write_tsv(folder / CLASSES, scores.CLASS_COLUMNS, scores.class_rows(errors))
     write_tsv(
-        folder / CALIBRATION, columns, [[str(int(n)), *map(_cell, rest)] for n, *rest in bins]
+        folder / CALIBRATION,
+        ("count", "mean_prediction", "mean_label", "label_std"),
+        [
+            [str(int(n)), *map(cell, rest)]
+            for n, *rest in calibration(scored.points(scored.ensemble), labels)
+        ],
     )
     _write_worst(folder, scored, texts)
-
-
-def _cell(value: float) -> str:
-    return trimmed(value, DIGITS)
-
-
-def _write_classes(folder: Path, scored: Scored) -> None:
-    """Errors for each class of the label in points: mean and std over seeds."""
-    columns = ("score", "count", "mse", "mse_std", "mae", "mae_std", "mean_prediction")
-    predicted, labels = scored.points(scored.predictions), scored.points(scored.labels)
-    rows = []
-    for error in class_errors(predicted, labels, class_width(scored.span)):
-        cells = [_cell(error.score), str(error.count)]
-        for values in (error.mse, error.mae):
-            std = float(values.std(ddof=1)) if len(values) > 1 else math.nan
-            cells += [_cell(float(values.mean())), _cell(std)]
-        rows.append([*cells, _cell(float(error.mean.mean()))])
-    write_tsv(folder / CLASSES, columns, rows)
 
 
 def calibration(predicted: np.ndarray, labels: np.ndarray, bins: int = BINS) -> list[list[float]]:
@@ -208,14 +184,13 @@ def _write_worst(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
     found = scored.found
     labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
     off = np.abs(mean - labels)
-    order = [int(u) for u in np.argsort(-off, kind="stable") if np.isfinite(off[u])]
     rows = [
         [
             *(str(rank), found.utterances[u], found.speakers[u]),
-            *(_cell(float(v)) for v in (off[u], labels[u], mean[u])),
+            *map(cell, (off[u], labels[u], mean[u])),
             texts.get(found.utterances[u], ""),
         ]
-        for rank, u in enumerate(order[:LISTED], 1)
+        for rank, u in enumerate(scores.furthest(off), 1)
     ]
     columns = ("rank", "utt", "speaker", "error", "label", "prediction", "text")
     write_tsv(folder / WORST, columns, rows)

@@ -1,4 +1,4 @@
-"""Predicted scores as pronunciation and scoring write them: tables, and their comparison."""
+"""Predicted scores as pronunciation and scoring write them: measures, tables, comparisons."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.base.tables import trimmed
 from speechkit.labels.scores import ASPECTS
 from speechkit.stats import intervals
+from speechkit.stats.score_metrics import ClassError
 from speechkit.task import evaluation
 from speechkit.task.comparison import Comparison, ComparisonConfig
 
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLES = {"phone": "phones.tsv", "word": "words.tsv", "utterance": "utterances.tsv"}
+CLASSES, WORST = "classes.tsv", "worst.tsv"
+CLASS_COLUMNS = ("score", "count", "mse", "mse_std", "mae", "mae_std", "mean_prediction")
+LISTED = 20  # worst utterances
 STATISTICS = {"pcc": intervals.pcc_of, "mse": intervals.mse_of}
 _KEYS = {
     "phone": ["utt", "index", "phone"],
@@ -25,6 +31,86 @@ _KEYS = {
     "utterance": ["utt"],
 }
 _TEXT = ["utt", "speaker", "word", "phone"]
+
+
+def cell(value: float) -> str:
+    """A score or a measure in a table."""
+    return trimmed(float(value), 5)
+
+
+def interval(
+    statistic: intervals.Statistic,
+    predictions: np.ndarray,
+    labels: np.ndarray,
+    speakers: Sequence[str] | np.ndarray,
+    samples: int,
+) -> dict[str, float | None]:
+    """``low`` and ``high``: the 95 % interval over speakers of the mean over seeds.
+
+    Args:
+        statistic: of ``STATISTICS``.
+        predictions: ``[S, n]``.
+        labels: ``[n]``; NaN is left out.
+        speakers: of each item ``[n]``.
+        samples: of the bootstrap.
+    """
+    names, places = np.unique(speakers, return_inverse=True)
+    sums = intervals.moments(predictions, labels, places, len(names))
+    drawn = intervals.draw(len(names), samples, 0)
+    low, high = intervals.interval(intervals.sample(statistic, sums, drawn))
+    return {"low": low, "high": high}
+
+
+def aspect_columns(aspect: str, seeds: Sequence[int]) -> list[str]:
+    """Label, mean prediction, and prediction of each seed: columns of a table of a level."""
+    return [aspect, f"{aspect}_mean", *(f"{aspect}_seed{seed}" for seed in seeds)]
+
+
+def aspect_cells(labels: np.ndarray, predictions: np.ndarray) -> list[list[str]]:
+    """The cells under :func:`aspect_columns`, a list for each column."""
+    values = np.stack([labels, predictions.mean(axis=0), *predictions]).astype(np.float64)
+    return [[cell(value) for value in column] for column in values]
+
+
+def class_rows(errors: Sequence[ClassError]) -> list[list[str]]:
+    """Rows of ``CLASS_COLUMNS``: errors for each class of the label, mean and std over seeds."""
+    rows = []
+    for error in errors:
+        row = [cell(error.score), str(error.count)]
+        for values in (error.mse, error.mae):
+            std = values.std(ddof=1) if len(values) > 1 else np.nan
+            row += [cell(values.mean()), cell(std)]
+        rows.append([*row, cell(error.mean.mean())])
+    return rows
+
+
+def furthest(errors: np.ndarray) -> list[int]:
+    """Places of the utterances with the largest errors ``[U]`` (NaN: not scored), at most 20."""
+    order = np.argsort(-errors, kind="stable")
+    return [int(place) for place in order if np.isfinite(errors[place])][:LISTED]
+
+
+def count_rows(seeds: int, **counts: int) -> dict[str, dict[str, Any]]:
+    """How much was scored, in the form of ``summary.json``."""
+    return {name: {"mean": value, "std": None, "n": seeds} for name, value in counts.items()}
+
+
+def warn_constant(summary: evaluation.Summary, aspects: Sequence[str], seeds: int) -> None:
+    """Name the aspects whose correlation is undefined."""
+    constant = [aspect for aspect in aspects if summary[f"{aspect}_pcc"]["n"] < seeds]
+    if constant:
+        logger.warning(
+            f"Labels or predictions of {', '.join(constant)} do not vary: there is no "
+            "correlation (of some seeds)."
+        )
+
+
+def mean_std(value: Mapping[str, Any] | None, digits: int = 3) -> str:
+    """A measure of ``summary.json`` for people: mean ± standard deviation."""
+    if not value or value["mean"] is None:
+        return "-"
+    spread = f" ±{value['std']:.{digits}f}" if value["std"] is not None else ""
+    return f"{value['mean']:.{digits}f}{spread}"
 
 
 def comparison_of(task: str, *levels: str) -> Comparison:

@@ -11,9 +11,12 @@ from scipy import stats
 
 from speechkit.base.errors import UserError
 from speechkit.pronunciation import training
-from speechkit.pronunciation.comparison import ComparisonConfig, compare
-from speechkit.pronunciation.evaluation import Settings as Evaluated
-from speechkit.pronunciation.evaluation import evaluate
+from speechkit.pronunciation.evaluate import (
+    ComparisonConfig,
+    EvaluationConfig,
+    compare,
+    evaluate,
+)
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
@@ -29,7 +32,7 @@ def root(tmp_path_factory):
     work = WorkDir(path)
     for name, epochs, seeds in (("base", 2, [0, 1]), ("more", 4, [0, 1, 2]), ("same", 2, [0, 1])):
         training.train(work, name, TrainConfig(epochs=epochs, **SMALL), seeds)
-        evaluate(work, Evaluated(name, "test", samples=100))
+        evaluate(work, EvaluationConfig(name, "test", samples=100))
     return path
 
 

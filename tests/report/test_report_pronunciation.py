@@ -15,7 +15,7 @@ from pronunciation_sets import make_scored, write_gop
 from speechkit.kaldi import data
 from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features.gop_folder import read_features
-from speechkit.pronunciation import comparison, evaluation, published, training
+from speechkit.pronunciation import evaluate, published, training
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.report import page, pronunciation, pronunciation_paper, worst_scores
 from speechkit.report import pronunciation_experiments as experiments
@@ -63,8 +63,8 @@ def made(tmp_path_factory) -> Path:
     for name, config in ARMS.items():
         folder = name.replace(" ", "_").replace("<b>", "b_").replace("</b>", "_b")
         training.train(work, folder, config, [0, 1])
-        evaluation.evaluate(work, evaluation.Settings(folder, "test", samples=100))
-    comparison.compare(work, comparison.ComparisonConfig("test", "gopt_mse", samples=100))
+        evaluate.evaluate(work, evaluate.EvaluationConfig(folder, "test", samples=100))
+    evaluate.compare(work, evaluate.ComparisonConfig("test", "gopt_mse", samples=100))
     return root
 
 

@@ -12,7 +12,7 @@ from conftest import voice
 
 from speechkit.report import page, scoring, scoring_experiments, scoring_paper
 from speechkit.report.pronunciation_experiments import Evaluation
-from speechkit.scoring import comparison, published
+from speechkit.scoring import evaluate, published
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
@@ -22,7 +22,7 @@ def root(tmp_path_factory):
     path = tmp_path_factory.mktemp("scoring")
     scored_runs.make_all(path)
     soundfile.write(path / "a.wav", voice(120, 0.4), 16000)
-    comparison.compare(WorkDir(path), comparison.ComparisonConfig("test", "gop", samples=100))
+    evaluate.compare(WorkDir(path), evaluate.ComparisonConfig("test", "gop", samples=100))
     lines = ["utt\trater\ttotal", *(f"s0-u0000\tr{k}\t{k}" for k in (7, 8, 9))]
     lines += [f"s1-u0001\tr{k}\t{k - 3}" for k in (7, 8, 9)]
     lines += [f"s2-u0002\tr{k}\t{k - 5}" for k in (7, 8, 9)]

@@ -11,7 +11,7 @@ import scored_runs
 from scipy import stats
 
 from speechkit.base.errors import UserError
-from speechkit.scoring import comparison, results
+from speechkit.scoring import evaluate, results
 from speechkit.task.comparison import read_comparison
 from speechkit.workdir import WorkDir
 
@@ -115,7 +115,7 @@ def test_comparison(tmp_path):
     found = scored_runs.make_set(tmp_path, "test", 80, 7)
     for name, noise, target in (("a", 0.1, "total"), ("b", 0.2, "total"), ("f", 0.2, "fluency")):
         scored_runs.make_run(tmp_path, name, noise, 2, sets=[found], target=target)
-    folder = comparison.compare(work, comparison.ComparisonConfig("test", "b", samples=SAMPLES))
+    folder = evaluate.compare(work, evaluate.ComparisonConfig("test", "b", samples=SAMPLES))
     summary = read_comparison(folder)
     assert list(summary["experiments"]) == ["a"]
     tables = {
@@ -132,10 +132,10 @@ def test_comparison(tmp_path):
     assert row["estimate"] == pytest.approx(np.mean(each), abs=1e-6)
     assert row["low"] <= row["estimate"] <= row["high"] and row["seeds"] == 2
     with pytest.raises(UserError, match="'f' predicts utterance_fluency, 'b' utterance_total"):
-        comparison.compare(work, comparison.ComparisonConfig("test", "b", ("f",)), "x")
+        evaluate.compare(work, evaluate.ComparisonConfig("test", "b", ("f",)), "x")
     with pytest.raises(UserError, match="No other experiment that predicts utterance_fluency"):
-        comparison.compare(work, comparison.ComparisonConfig("test", "f"))
+        evaluate.compare(work, evaluate.ComparisonConfig("test", "f"))
     with pytest.raises(UserError, match="not known"):
-        comparison.ComparisonConfig("test", "a", measures=("phone_accuracy_pcc",))
+        evaluate.ComparisonConfig("test", "a", measures=("phone_accuracy_pcc",))
     with pytest.raises(UserError, match="not evaluated"):
-        comparison.compare(work, comparison.ComparisonConfig("test", "a", ("zzz",)))
+        evaluate.compare(work, evaluate.ComparisonConfig("test", "a", ("zzz",)))

@@ -13,9 +13,9 @@ from scoring_models import write_scorers
 
 from speechkit.base.errors import UserError
 from speechkit.phone_features.gop_folder import read_features
-from speechkit.scoring import evaluation, model_folder
+from speechkit.scoring import model_folder
 from speechkit.scoring.data import Inputs, load
-from speechkit.scoring.evaluation import Settings, evaluate
+from speechkit.scoring.evaluate import CALIBRATION, SCATTER, EvaluationConfig, evaluate
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
@@ -30,7 +30,7 @@ def root(tmp_path):
 
 def test_tables_hold_what_the_seeds_predict(root):
     work = WorkDir(root)
-    folder = evaluate(work, Settings("tiny", "test", samples=100))
+    folder = evaluate(work, EvaluationConfig("tiny", "test", samples=100))
     assert folder == root / "exp/scoring/tiny/eval/test"
     table = pandas.read_csv(folder / "utterances.tsv", sep="\t")
     found = load(work, "test", Inputs("gop-vector"))
@@ -48,28 +48,28 @@ def test_tables_hold_what_the_seeds_predict(root):
     ]
     summary = read_summary(folder)
     assert summary["utterance_total_pcc"]["mean"] == pytest.approx(np.mean(each), abs=1e-3)
-    for name in (evaluation.SCATTER, evaluation.CALIBRATION):
+    for name in (SCATTER, CALIBRATION):
         assert (folder / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     before = (folder / "summary.json").stat().st_mtime_ns
-    evaluate(work, Settings("tiny", "test", samples=100))
+    evaluate(work, EvaluationConfig("tiny", "test", samples=100))
     assert (folder / "summary.json").stat().st_mtime_ns == before
 
 
 def test_other_features_are_refused(root):
     make_scored(root, "test", utterances=14, seed=1, fingerprint="changed", gop="other")
     with pytest.raises(UserError, match="The set 'test' has features of made"):
-        evaluate(WorkDir(root), Settings("tiny", "test", "other"))
+        evaluate(WorkDir(root), EvaluationConfig("tiny", "test", "other"))
     with pytest.raises(UserError, match="no trained scorer 'none'"):
-        evaluate(WorkDir(root), Settings("none", "test"))
+        evaluate(WorkDir(root), EvaluationConfig("none", "test"))
     with pytest.raises(UserError, match="too few"):
-        Settings("tiny", "test", samples=10)
+        EvaluationConfig("tiny", "test", samples=10)
 
 
 def test_unscored_utterances_are_left_out_and_named(root, caplog):
     path = root / "data/test/utterance_scores.tsv"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], *lines[3:]]) + "\n")
-    folder = evaluate(WorkDir(root), Settings("tiny", "test", samples=100))
+    folder = evaluate(WorkDir(root), EvaluationConfig("tiny", "test", samples=100))
     summary = read_summary(folder)
     assert summary["utterances"]["mean"] == 12 and summary["utterances_skipped"]["mean"] == 2
     assert lines[1].split("\t")[0] in (folder / "skipped.tsv").read_text()

@@ -1,33 +1,37 @@
-"""The stage ``evaluate scoring``: trained seeds and a scored set in, measures and figures out."""
+"""The stages ``evaluate scoring`` (trained seeds and a scored set in, measures and figures out)
+and ``compare scoring`` (experiments against a baseline on the same utterances)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from speechkit.base.log import logger
+from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
+from speechkit.labels.scores import LEVELS
 from speechkit.scoring import figures, joint_folder, model_folder, results
 from speechkit.scoring.bundle import inputs_of
 from speechkit.scoring.data import ScoringSet, input_files, load
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.scoring.results import Scored
+from speechkit.task import comparison, scores
 from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
-COMMAND = "evaluate scoring"
+COMPARISON = scores.comparison_of("scoring", "utterance")
+ASPECTS = tuple(f"utterance_{name}" for name in LEVELS["utterance"])
 COLUMNS = ("model", "score", "PCC", "95 %", "PCC, mean of seeds", "MSE", "MAE by score", "seeds")
 SCATTER, CALIBRATION = "scatter.png", "calibration.png"
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationConfig:
     """What determines an evaluation.
 
     Args:
@@ -51,7 +55,7 @@ class Settings:
 
 def evaluate(
     work: WorkDir,
-    settings: Settings,
+    config: EvaluationConfig,
     *,
     out_name: str = "",
     device: str = "auto",
@@ -62,31 +66,31 @@ def evaluate(
 
     Args:
         work: the working directory.
-        settings: all that decides the result.
+        config: all that decides the result.
         out_name: suffix of the output folder.
         device: auto, cpu or cuda.
         jobs: processes that read audio, for models whose acoustic part was updated.
-        force: replace an evaluation with other settings.
+        force: replace an evaluation with other config.
 
     Raises:
         UserError: no such experiment or set, other features than the models learned from, or
             nothing that is scored.
     """
     where = str(resolve_device(device))
-    folders = model_folder.find_models(work, settings.name)
+    folders = model_folder.find_models(work, config.name)
     card = model_folder.read_card(folders[0][1])
-    inputs = inputs_of(card, settings.features)
+    inputs = inputs_of(card, config.features)
     with Output(
-        work.exp("scoring", settings.name, "eval", settings.set, name=out_name),
-        COMMAND,
+        work.exp("scoring", config.name, "eval", config.set, name=out_name),
+        "evaluate scoring",
         {
-            "set": settings.set,
+            "set": config.set,
             "features": inputs.name,
-            "samples": settings.samples,
+            "samples": config.samples,
             "seeds": [seed for seed, _ in folders],
         },
         [
-            *input_files(work, settings.set, inputs),
+            *input_files(work, config.set, inputs),
             *(file for _, folder in folders for file in model_folder.files(folder)),
         ],
         force=force,
@@ -94,10 +98,10 @@ def evaluate(
     ) as out:
         if not out.up_to_date:
             models = [model_folder.read_model(folder, where) for _, folder in folders]
-            found = load(work, settings.set, inputs, card["target"])
+            found = load(work, config.set, inputs, card["target"])
             own = [folder for _, folder in folders]
             scored = score(work, models, own, found, device=where, jobs=jobs)
-            _write(out, scored, settings, _texts(work, settings.set))
+            _write(out, scored, config, _texts(work, config.set))
     return out.final
 
 
@@ -142,19 +146,15 @@ def score(
     return Scored(found, seeds, np.stack(predicted).astype(np.float64))
 
 
-def _write(out: Output, scored: Scored, settings: Settings, texts: dict[str, str]) -> None:
-    warn_few_speakers(settings.set, len(set(scored.found.speakers)))
+def _write(out: Output, scored: Scored, config: EvaluationConfig, texts: dict[str, str]) -> None:
+    warn_few_speakers(config.set, len(set(scored.found.speakers)))
     results.write_tables(out.path, scored, texts)
-    summary = results.summarize(scored, settings.samples)
-    if summary[f"{scored.aspect}_pcc"]["n"] < len(scored.seeds):
-        logger.warning(
-            f"Labels or predictions of {scored.found.target} do not vary: there is no "
-            "correlation (of some seeds)."
-        )
+    summary = results.summarize(scored, config.samples)
+    scores.warn_constant(summary, [scored.aspect], len(scored.seeds))
     write_json(out.path / SUMMARY, summary)
     write_skipped(out.path, scored.found.skipped)
     labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
-    scale, title = scored.found.scale, f"{settings.name}: {scored.found.target}"
+    scale, title = scored.found.scale, f"{config.name}: {scored.found.target}"
     (out.path / SCATTER).write_bytes(figures.scatter(labels, mean, scale, title))
     bins = results.calibration(mean, labels)
     (out.path / CALIBRATION).write_bytes(figures.calibration(bins, scale, title))
@@ -176,19 +176,64 @@ def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) 
             [
                 name,
                 aspect.removeprefix("utterance_"),
-                _cell(pcc),
+                scores.mean_std(pcc),
                 f"{pcc['low']:.3f} to {pcc['high']:.3f}" if known else "-",
-                _cell(summary[f"{aspect}_pcc_ensemble"]),
-                _cell(summary[f"{aspect}_mse"], 4),
-                _cell(summary[f"{aspect}_macro_mae_points"], 2),
+                scores.mean_std(summary[f"{aspect}_pcc_ensemble"]),
+                scores.mean_std(summary[f"{aspect}_mse"], 4),
+                scores.mean_std(summary[f"{aspect}_macro_mae_points"], 2),
                 str(pcc["n"]),
             ]
         )
     return rows
 
 
-def _cell(value: dict[str, Any], digits: int = 3) -> str:
-    if value["mean"] is None:
-        return "-"
-    spread = f" ±{value['std']:.{digits}f}" if value["std"] is not None else ""
-    return f"{value['mean']:.{digits}f}{spread}"
+@dataclass(frozen=True)
+class ComparisonConfig(comparison.ComparisonConfig):
+    """As :class:`speechkit.task.comparison.ComparisonConfig`; without names all that predict what
+    the baseline predicts, without measures its PCC and MSE (of scores from 0 to 1)."""
+
+    accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in scores.STATISTICS)
+
+
+def compare(
+    work: WorkDir, config: ComparisonConfig, out_name: str = "", force: bool = False
+) -> Path:
+    """Write ``exp/compare/scoring/<set>/`` and return it.
+
+    Raises:
+        UserError: an experiment was not evaluated on the set, on other utterances, or
+            predicts another score than the baseline.
+    """
+    if not config.names:
+        config = replace(config, names=_same_target(work, config))
+
+    def differences(folders: Mapping[str, Path], name: str) -> dict[str, Any]:
+        own, base = (_target(folders[one]) for one in (name, config.baseline))
+        if own != base:
+            raise UserError(
+                f"'{name}' predicts {own or 'nothing'}, '{config.baseline}' {base or 'nothing'}.",
+                "Compare experiments with the same --target.",
+            )
+        return scores.differences(folders, name, config)
+
+    return comparison.compare(work, COMPARISON, config, differences, out_name, force)
+
+
+def _same_target(work: WorkDir, config: ComparisonConfig) -> tuple[str, ...]:
+    """Experiments that were evaluated on the set and predict the score of the baseline."""
+    folders = comparison.find_evaluations(work, COMPARISON, config)
+    wanted = _target(folders.pop(config.baseline))
+    found = tuple(name for name, folder in folders.items() if _target(folder) == wanted)
+    if not found:
+        raise UserError(
+            f"No other experiment that predicts {wanted} was evaluated on '{config.set}'.",
+            "Train one with the same --target, and evaluate it.",
+        )
+    return found
+
+
+def _target(folder: Path) -> str:
+    """Column of the label in ``utterances.tsv``."""
+    with (folder / scores.TABLES["utterance"]).open(encoding="utf-8") as file:
+        columns = file.readline().rstrip("\n").split("\t")
+    return next((name for name in columns if name in ASPECTS), "")

@@ -12,7 +12,7 @@ from scipy import stats
 from speechkit.base.errors import UserError
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, training
-from speechkit.pronunciation.evaluation import Settings, evaluate, published_rows, table
+from speechkit.pronunciation.evaluate import EvaluationConfig, evaluate, published_rows, table
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.task.evaluation import read_summary
 from speechkit.task.scores import read_table
@@ -28,7 +28,7 @@ def root(tmp_path_factory):
     make_scored(path, "test", utterances=12, seed=1)
     make_scored(path, "long", utterances=3, seed=2, mean_phones=120, longest=140)
     training.train(WorkDir(path), "m", TrainConfig(**SMALL), [0, 1])
-    evaluate(WorkDir(path), Settings("m", "test", samples=200))
+    evaluate(WorkDir(path), EvaluationConfig("m", "test", samples=200))
     return path
 
 
@@ -86,7 +86,7 @@ def test_company_changes_no_score(root):
 
 def test_long_texts_in_windows(root):
     work = WorkDir(root)
-    folder = evaluate(work, Settings("m", "long", samples=100))
+    folder = evaluate(work, EvaluationConfig("m", "long", samples=100))
     found = dataset.load(work, "long", ("",))
     assert len(found.phones) > 3 * 60
     assert len(read_table(folder, "phone")) == len(found.phones)
@@ -112,15 +112,15 @@ def test_errors_by_class_and_worst(root):
 def test_other_features_are_refused(root, tmp_path):
     make_scored(root, "odd", utterances=4, fingerprint="else")
     with pytest.raises(UserError, match="learned from features of made"):
-        evaluate(WorkDir(root), Settings("m", "odd"))
+        evaluate(WorkDir(root), EvaluationConfig("m", "odd"))
 
 
 def test_folders_that_cannot_be_used(root, tmp_path):
     work = WorkDir(root)
     with pytest.raises(UserError, match=r"no trained model 'x'.*Models there: m"):
-        evaluate(work, Settings("x", "test"))
+        evaluate(work, EvaluationConfig("x", "test"))
     with pytest.raises(UserError, match="too few"):
-        Settings("m", "test", samples=5)
+        EvaluationConfig("m", "test", samples=5)
     training.train(work, "narrow", TrainConfig(**{**SMALL, "width": 4, "epochs": 1}), [0])
     pair = [root / "exp/pronunciation/m/seed0", root / "exp/pronunciation/narrow/seed0"]
     with pytest.raises(UserError, match="differ in 'network'"):
@@ -149,7 +149,7 @@ def test_set_with_scores_of_utterances_only(root):
     lines = (folder / "utterance_scores.tsv").read_text().splitlines()
     kept = [(c.split("\t")[0], c.split("\t")[-1]) for c in lines]
     (folder / "utterance_scores.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in kept))
-    summary = read_summary(evaluate(WorkDir(root), Settings("m", "totals")))
+    summary = read_summary(evaluate(WorkDir(root), EvaluationConfig("m", "totals")))
     measured = {name for name in summary if name.endswith("_pcc")}
     assert measured == {"utterance_total_pcc"}
 

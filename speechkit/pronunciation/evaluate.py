@@ -1,4 +1,5 @@
-"""The stage ``evaluate pronunciation``: trained seeds and a scored set in, measures out."""
+"""The stages ``evaluate pronunciation`` (trained seeds and a scored set in, measures out) and
+``compare pronunciation`` (experiments against a baseline on the same items)."""
 
 from __future__ import annotations
 
@@ -10,23 +11,24 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
 from speechkit.base.tables import write_json, write_skipped
+from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, results
 from speechkit.pronunciation.batches import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
+from speechkit.task import comparison, scores
 from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
-COMMAND = "evaluate pronunciation"
+COMPARISON = scores.comparison_of("pronunciation", "phone", "word", "utterance")
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationConfig:
     """What determines an evaluation.
 
     Args:
@@ -50,7 +52,7 @@ class Settings:
 
 def evaluate(
     work: WorkDir,
-    settings: Settings,
+    config: EvaluationConfig,
     *,
     out_name: str = "",
     device: str = "auto",
@@ -60,41 +62,41 @@ def evaluate(
 
     Args:
         work: the working directory.
-        settings: all that decides the result.
+        config: all that decides the result.
         out_name: suffix of the output folder.
         device: auto, cpu or cuda.
-        force: replace an evaluation with other settings.
+        force: replace an evaluation with other config.
 
     Raises:
         UserError: no such experiment or set, other features than the models learned from, or
             nothing that is scored.
     """
     where = str(resolve_device(device))
-    models = model_folder.find_models(work, settings.name)
-    names = settings.gop
+    models = model_folder.find_models(work, config.name)
+    names = config.gop
     if names is None:
         training = model_folder.read_card(models[0][1]).get("training") or {}
         names = tuple(training.get("gop") or ("",))
     files = [folder / f for _, folder in models for f in (model_folder.CARD, model_folder.WEIGHTS)]
     with Output(
-        work.exp("pronunciation", settings.name, "eval", settings.set, name=out_name),
-        COMMAND,
+        work.exp("pronunciation", config.name, "eval", config.set, name=out_name),
+        "evaluate pronunciation",
         {
-            "set": settings.set,
+            "set": config.set,
             "gop": names,
-            "samples": settings.samples,
+            "samples": config.samples,
             "seeds": [seed for seed, _ in models],
         },
-        [*dataset.input_files(work, settings.set, names), *files],
+        [*dataset.input_files(work, config.set, names), *files],
         force=force,
         beside="write beside it with --out-name",
     ) as out:
         if not out.up_to_date:
             assessor = model_folder.load([folder for _, folder in models], where)
-            found = dataset.load(work, settings.set, names)
-            assessor.check_features(found.features_of, f"The set '{settings.set}'")
+            found = dataset.load(work, config.set, names)
+            assessor.check_features(found.features_of, f"The set '{config.set}'")
             scored = score(assessor, found, where)
-            _write(out, scored, settings)
+            _write(out, scored, config)
     return out.final
 
 
@@ -125,13 +127,11 @@ def _thresholds(assessor: Assessor) -> dict[str, float | None]:
     return found
 
 
-def _write(out: Output, scored: Scored, settings: Settings) -> None:
-    warn_few_speakers(settings.set, len(set(scored.found.speakers)))
+def _write(out: Output, scored: Scored, config: EvaluationConfig) -> None:
+    warn_few_speakers(config.set, len(set(scored.found.speakers)))
     results.write_tables(out.path, scored)
-    results.write_classes(out.path, scored)
-    results.write_worst(out.path, scored)
-    summary = {**results.summarize(scored, settings.samples), **results.count_rows(scored)}
-    _say_constant(summary, scored)
+    summary = results.summarize(scored, config.samples)
+    scores.warn_constant(summary, scored.scored(), len(scored.seeds))
     write_json(out.path / SUMMARY, summary)
     write_skipped(out.path, scored.found.skipped)
     out.counts.update(
@@ -141,31 +141,15 @@ def _write(out: Output, scored: Scored, settings: Settings) -> None:
     )
 
 
-def _say_constant(summary: dict[str, dict[str, Any]], scored: Scored) -> None:
-    """Name the aspects whose correlation is undefined."""
-    constant = [a for a in scored.scored() if summary[f"{a}_pcc"]["n"] < len(scored.seeds)]
-    if constant:
-        logger.warning(
-            f"Labels or predictions of {', '.join(constant)} do not vary: there is no "
-            "correlation (of some seeds)."
-        )
-
-
 def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) -> list[list[str]]:
     """Rows laid out like Table 1 of Do et al.: name, then the ten measures as mean ± std."""
     from speechkit.pronunciation.published import MEASURES
 
-    def cell(value: dict[str, Any] | None) -> str:
-        if not value or value["mean"] is None:
-            return "-"
-        spread = f" ±{value['std']:.3f}" if value["std"] is not None else ""
-        return f"{value['mean']:.3f}{spread}"
-
     rows = []
     for name, summary in zip(names, summaries, strict=True):
-        rows.append([name, *(cell(summary.get(measure)) for measure in MEASURES)])
+        rows.append([name, *(scores.mean_std(summary.get(measure)) for measure in MEASURES)])
         if any(summary.get(f"{m}_ensemble") for m in MEASURES):
-            whole = [cell(summary.get(f"{measure}_ensemble")) for measure in MEASURES]
+            whole = [scores.mean_std(summary.get(f"{m}_ensemble")) for m in MEASURES]
             rows.append([f"{name}, mean of seeds", *whole])
     return rows
 
@@ -184,3 +168,29 @@ def published_rows(number: str) -> list[list[str]]:
         for row in ROWS
         if number in row.table.split(", ")
     ]
+
+
+@dataclass(frozen=True)
+class ComparisonConfig(comparison.ComparisonConfig):
+    """As :class:`speechkit.task.comparison.ComparisonConfig`; without measures all that both
+    have."""
+
+    accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in scores.STATISTICS)
+
+
+def compare(
+    work: WorkDir, config: ComparisonConfig, out_name: str = "", force: bool = False
+) -> Path:
+    """Write ``exp/compare/pronunciation/<set>/`` and return it.
+
+    Raises:
+        UserError: an experiment was not evaluated on the set, or on other items.
+    """
+    return comparison.compare(
+        work,
+        COMPARISON,
+        config,
+        lambda folders, name: scores.differences(folders, name, config),
+        out_name,
+        force,
+    )
