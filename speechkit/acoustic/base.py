@@ -175,6 +175,6 @@ def layer_number(wanted: bool | int, last: int, model: str) -> int:
     if not 1 <= number <= last:
         raise UserError(
             f"The acoustic model {model} has no hidden layer {number}.",
-            f"It has {last}, counted from the input: --layer 1 to {last}.",
+            f"It has {last}, counted from the input: `layer` 1 to {last}.",
         )
     return number

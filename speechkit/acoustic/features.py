@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import UserError, require_choice, require_range
 
 WINDOW_S, SHIFT_S = 0.025, 0.010
 NORMALISATIONS = ("mean", "mean-variance", "none")
@@ -39,15 +39,14 @@ class FeatureConfig:
     normalise: str = "mean"
 
     def __post_init__(self) -> None:
-        require_choice("--normalise", self.normalise, NORMALISATIONS)
-        for flag, value, good, accepted in (
-            ("--sample-rate", self.sample_rate, 4000 <= self.sample_rate <= 192_000, "4000-192000"),
-            ("--n-mels", self.n_mels, 4 <= self.n_mels <= 128, "from 4 to 128"),
+        require_choice("normalise", self.normalise, NORMALISATIONS)
+        for checked in (
+            ("sample_rate", self.sample_rate, 4000 <= self.sample_rate <= 192_000, "4000-192000"),
+            ("n_mels", self.n_mels, 4 <= self.n_mels <= 128, "from 4 to 128"),
             ("low_hz", self.low_hz, 0 <= self.low_hz < self.top_hz, "below the upper edge"),
             ("high_hz", self.high_hz, self.top_hz <= self.sample_rate / 2, "up to half the rate"),
         ):
-            if not good:
-                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {accepted}.")
+            require_range(*checked)
 
     @property
     def top_hz(self) -> float:

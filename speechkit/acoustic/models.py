@@ -29,7 +29,7 @@ def load_model(
     hidden: bool | int = False,
     phones: bool = True,
 ) -> AcousticModel:
-    """The acoustic model of ``--am``.
+    """The acoustic model of ``am``.
 
     Args:
         spec: ``sphinx`` (inside the pocketsphinx package); a name under ``exp/acoustic`` or a

@@ -77,7 +77,7 @@ class PosteriorModel(AcousticModel):
         if self._utterance is None:
             raise UserError(
                 "Posteriors from archives exist for the utterances of their scp only.",
-                "Name a model that hears audio, e.g. --am sphinx.",
+                "Name a model that hears audio, e.g. `am` sphinx.",
             )
         matrix = self._table[self._utterance]
         name = f"{self._table.scp}: '{self._utterance}'"

@@ -129,7 +129,7 @@ def repaired(file: BinaryIO, name: str) -> Content | None:
         raise AudioError(
             f"{name}: is cut short: the header promises {found.start + found.length} bytes, "
             f"there are {size}.",
-            "Copy it again, or leave it out with --on-error skip.",
+            "Copy it again, or leave it out with `on_error` skip.",
             "cut",
         )
     more = _behind(file, found, size)

@@ -154,7 +154,7 @@ class AudioFile(AbstractContextManager["AudioFile"]):
             raise AudioError(
                 f"{self.source}: is cut short: {self._position} of {self.frames} samples can be "
                 "decoded.",
-                "Copy it again, or leave it out with --on-error skip.",
+                "Copy it again, or leave it out with `on_error` skip.",
                 "cut",
             )
         return samples

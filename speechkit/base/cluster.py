@@ -112,7 +112,7 @@ def connected(address: str) -> Iterator[Cluster]:
     except (OSError, ValueError, OverflowError) as error:
         raise UserError(
             f"No Dask scheduler answers at '{address}' ({error}).",
-            "Start one with `dask scheduler` and give its address: --executor dask://HOST:PORT.",
+            "Start one with `dask scheduler` and give its address: `executor` dask://HOST:PORT.",
         ) from error
     try:
         yield Cluster(address, client)

@@ -30,6 +30,27 @@ class UserError(Exception):
         return f"{self.problem} {self.remedy}".strip()
 
 
+class ConfigError(UserError):
+    """A setting whose value cannot be used: the message begins with its name in backticks.
+
+    Messages name settings as Python does (`` `batch_size` ``); the command line prints their flags
+    in place of them (``--batch-size``).
+
+    Args:
+        field: the name, without backticks: of a field of a configuration, or of a parameter.
+        problem: what is wrong with it, as the name goes on ("0 is too few.").
+        remedy: as for :class:`UserError`.
+    """
+
+    def __init__(self, field: str, problem: str, remedy: str = "") -> None:
+        super().__init__(f"`{field}` {problem}", remedy)
+        self.field = field
+
+    def __reduce__(self) -> tuple:
+        problem = self.problem.removeprefix(f"`{self.field}` ")
+        return (type(self), (self.field, problem, self.remedy))
+
+
 class AudioError(UserError):
     """An audio file that cannot be used, with the reason.
 
@@ -91,14 +112,33 @@ def closest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean '{match[0]}'?" if match else ""
 
 
-def require_choice(what: str, value: str, choices: Iterable[str]) -> None:
-    """Raise UserError unless ``value`` is one of ``choices``."""
+def require_choice(field: str, value: str, choices: Iterable[str]) -> None:
+    """Raise ConfigError unless ``value`` is one of ``choices``."""
     options = list(choices)
     if value not in options:
-        raise UserError(
-            f"{what} '{value}' is not known.{closest(value, options)}",
+        raise ConfigError(
+            field,
+            f"'{value}' is not known.{closest(value, options)}",
             f"Accepted: {', '.join(options)}.",
         )
+
+
+def require_range(field: str, value: object, good: bool, accepted: str) -> None:
+    """Raise ConfigError unless the value is ``good``; ``accepted`` says which values are."""
+    if not good:
+        raise ConfigError(field, f"{value} is out of range.", f"Accepted: {accepted}.")
+
+
+def command_line(stage: str, **options: object) -> str:
+    """A command that a message tells to run: ``command_line("align", set="a", force=True)``.
+
+    Options that are empty or False are left out; those that are True have no value.
+    """
+    words = [f"speechkit {stage}"]
+    for name, value in options.items():
+        if value:
+            words.append(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}"))
+    return " ".join(words)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -28,7 +28,7 @@ def offline() -> bool:
 def fetch(
     name: str,
     patterns: Sequence[str],
-    flag: str,
+    field: str,
     check: str = "",
     use: str = "",
     otherwise: Sequence[str] = (),
@@ -38,9 +38,9 @@ def fetch(
     Args:
         name: ``OWNER/NAME``.
         patterns: files that are needed, as globs.
-        flag: how the user gives a local folder, e.g. ``--upstream``, for the message.
+        field: the setting that also takes a local folder, for the message.
         check: a file that a whole copy has, as a glob; empty takes whatever is there.
-        use: what else to do with the folder, for the message; default to give it by ``flag``.
+        use: what else to do with the folder, for the message; default to give it by ``field``.
         otherwise: globs of what is fetched in place of a ``check`` that the model lacks (so that
             of weights in two formats one is fetched).
 
@@ -71,7 +71,7 @@ def fetch(
             reason = lines[0][:200] if lines else type(error).__name__
     if not Path(name).exists():
         reason += f" (and there is no folder {name} here)"
-    use = use or f"give it as {flag} DIR"
+    use = use or f"give it as `{field}` DIR"
     raise UserError(
         f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}.",
         f"Where there is a network, run: hf download {name} --local-dir DIR ; copy the folder "

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 logger = logging.getLogger("speechkit")
 
 _said: set[str] = set()
 _collected: list[tuple[str, str]] | None = None
+_wording: Callable[[str], str] = str
 
 
 @lru_cache(maxsize=1)
@@ -30,7 +32,7 @@ class _StderrHandler(logging.Handler):
     """Writes to the current sys.stderr, through Rich when it is a terminal."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
+        text = worded(self.format(record))
         if sys.stderr.isatty():
             styles = {logging.WARNING: "yellow", logging.ERROR: "bold red"}
             stderr_console().print(
@@ -48,6 +50,17 @@ def setup(level: int = logging.INFO) -> None:
         logger.addHandler(handler)
         logger.propagate = False
     logger.setLevel(level)
+
+
+def word_with(wording: Callable[[str], str]) -> None:
+    """Print messages as ``wording`` turns them (the command line puts flags into them)."""
+    global _wording
+    _wording = wording
+
+
+def worded(text: str) -> str:
+    """A message as it is printed."""
+    return _wording(text)
 
 
 def note_once(key: str, message: str) -> None:

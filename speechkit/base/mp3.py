@@ -102,7 +102,7 @@ def _look(data: Data, name: str) -> Content | None:
         raise AudioError(
             f"{name}: is cut short: its header promises {promised} MP3 frames, there are "
             f"{walk.count}.",
-            "Copy it again, or leave it out with --on-error skip.",
+            "Copy it again, or leave it out with `on_error` skip.",
             "cut",
         )
     _say(name, walk, first)

@@ -31,6 +31,7 @@ from typing import Any, Generic, TypeVar
 
 from speechkit.base import cluster, log, signals
 from speechkit.base.errors import (
+    ConfigError,
     SharedError,
     UserError,
     is_of_one_file,
@@ -111,7 +112,7 @@ def map_items(
             (whatever ``on_error`` says) what all items need cannot be had.
         WorkerError: an item failed for another reason.
     """
-    require_choice("--on-error", on_error, ("stop", "skip"))
+    require_choice("on_error", on_error, ("stop", "skip"))
     total = sum(map(size, items)) if label else 0
     with progress(label, total, unit) as advance:
         for item, outcome in _outcomes(function, items, jobs, executor, chunk, name):
@@ -201,7 +202,7 @@ def _report(item: Item, failure: _Failure, on_error: str, name: Callable[[Item],
     if on_error == "skip":
         log.logger.warning(f"skipped {name(item)}: {failure.reason}")
     elif failure.trace is None:
-        remedy = failure.remedy or "Mend or remove it, or leave it out with --on-error skip."
+        remedy = failure.remedy or "Mend or remove it, or leave it out with `on_error` skip."
         raise UserError(f"{name(item)}: {failure.reason}", remedy)
     else:
         raise WorkerError(f"{name(item)}: {failure.reason}\n{failure.trace}")
@@ -243,8 +244,8 @@ def _open_pool(executor: str, jobs: int) -> Iterator[_Pool]:
         with cluster.connected(executor.removeprefix("dask://")) as found:
             yield _Pool(found.executor(), found.workers, found.look)
     else:
-        raise UserError(
-            f"--executor '{executor}' is not known.", "Accepted: local, dask://HOST:PORT."
+        raise ConfigError(
+            "executor", f"'{executor}' is not known.", "Accepted: local, dask://HOST:PORT."
         )
 
 

@@ -227,7 +227,7 @@ _MARK = re.compile(
     r"|(?<!\S)!SIL\b"
 )
 _REMEDY = (
-    "Give --drop-markup to leave such marks out with what is inside them; where the words inside "
+    "Give `drop_markup` to leave such marks out with what is inside them; where the words inside "
     "are said, take the brackets away."
 )
 

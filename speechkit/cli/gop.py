@@ -90,7 +90,7 @@ def extract_gop(
         from speechkit.phone_features.gop_stage import extract
         from speechkit.phone_features.settings import METHODS, FeatureSettings
 
-        require_choice("--method", method, METHODS)  # of the others, extract-deep has its flags
+        require_choice("method", method, METHODS)  # of the others, extract-deep has its flags
         folder = extract(
             workdir,
             set_name,

@@ -45,7 +45,7 @@ def extract_hidden(
     from speechkit.training.devices import resolve_device
     from speechkit.workdir import WorkDir
 
-    require_choice("--on-error", on_error, ("stop", "skip"))
+    require_choice("on_error", on_error, ("stop", "skip"))
     plan("frozen", {"layers": layers, "pooling": pooling})  # refuses what no head can use
     workdir = WorkDir(directory)
     found = hidden.extract(

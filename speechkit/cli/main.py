@@ -11,6 +11,7 @@ import typer
 import speechkit
 from speechkit.base import log, signals
 from speechkit.base.errors import UserError, of_the_machine
+from speechkit.cli.messages import Wording
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -100,18 +101,20 @@ def main(arguments: list[str] | None = None) -> int:
     0 done; 1 a bug in speechkit, with its traceback; 2 the user's input or the machine; 130
     interrupted by Ctrl-C; 143 terminated by SIGTERM.
     """
+    given = sys.argv[1:] if arguments is None else arguments
     log.setup()
+    log.word_with(Wording(app, given))
     log.forget_notes()
     signals.forget()
     try:
-        _no_nul(sys.argv[1:] if arguments is None else arguments)
+        _no_nul(given)
         code = app(arguments, prog_name="speechkit", standalone_mode=False)
         if code == INTERRUPTED:  # Typer has caught the interrupt itself
             raise KeyboardInterrupt
         sys.stdout.flush()  # while it can still be told that it cannot be written
         return code if isinstance(code, int) else OK
     except UserError as error:
-        _say(error.problem, error.remedy)
+        _say(log.worded(error.problem), log.worded(error.remedy))
     except typer.TyperException as error:  # wrong flags and values
         from typer.rich_utils import rich_format_error
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from speechkit.base.errors import UserError, closest
+from speechkit.base.errors import ConfigError, UserError, closest
 from speechkit.base.text import on_disk
 
 
@@ -124,13 +124,13 @@ def resolve_jobs(jobs: int) -> int:
     return jobs or cpu_count()
 
 
-def numbers(flag: str, text: str, kind: type) -> tuple:
+def numbers(field: str, text: str, kind: type) -> tuple:
     """A comma-separated list of numbers."""
     try:
         return tuple(kind(part) for part in str(text).split(","))
     except ValueError:
-        raise UserError(
-            f"{flag} '{text}' is not a list of numbers.", "Separate them by commas."
+        raise ConfigError(
+            field, f"'{text}' is not a list of numbers.", "Separate them by commas."
         ) from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from speechkit.base.log import worded
 from speechkit.base.tables import json_text, show
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class JsonList:
 
     def add(self, row: dict[str, Any]) -> None:
         """Print the next object."""
+        if "error" in row:
+            row = {**row, "error": worded(row["error"])}
         item = json_text([row], indent=2).removeprefix("[\n").removesuffix("\n]")
         self._out.write(("," if self._some else "[") + "\n" + item)
         self._out.flush()

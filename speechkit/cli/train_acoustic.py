@@ -141,12 +141,12 @@ def train_acoustic(
     from speechkit.workdir import WorkDir
 
     size = preset(model)
-    taps = options.numbers("--kernels", kernels or size.kernels, int)
-    wide = options.numbers("--widths", widths or size.widths, int)
+    taps = options.numbers("kernels", kernels or size.kernels, int)
+    wide = options.numbers("widths", widths or size.widths, int)
     wanted = AcousticConfig(
         set_name=set_name,
         align=align,
-        weights=options.numbers("--weights", weights, float) if weights else (),
+        weights=options.numbers("weights", weights, float) if weights else (),
         held_out=held_out,
         held_out_align=held_out_align,
         realign=realign,
@@ -165,12 +165,12 @@ def train_acoustic(
             n_mels=n_mels,
             widths=wide * len(taps) if len(wide) == 1 else wide,
             kernels=taps,
-            dilations=options.numbers("--dilations", dilations or size.dilations, int),
+            dilations=options.numbers("dilations", dilations or size.dilations, int),
             dropout=dropout,
             residual=residual,
         ),
         chunks=ChunkConfig(chunk, batch_size, freq_masks, freq_width, time_masks, time_width),
-        speeds=options.numbers("--speeds", speeds, float),
+        speeds=options.numbers("speeds", speeds, float),
         epochs=epochs,
         learning_rate=learning_rate,
         weight_decay=weight_decay,

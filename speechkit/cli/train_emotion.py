@@ -124,7 +124,7 @@ def train_emotion(
     """
     given = {name: value for name, value in locals().items() if name in _SETTINGS}
     if channels is not None:
-        given["channels"] = options.numbers("--channels", channels, int)
+        given["channels"] = options.numbers("channels", channels, int)
     _run(
         upstream, name, preset, given, set_name, split, folds, range(seed, seed + seeds),
         max_seconds, checkpoint_minutes, wandb, on_error, directory, device, jobs, force, continue_,
@@ -171,11 +171,11 @@ def _run(
     from speechkit.training.ranks import ranks
     from speechkit.workdir import WorkDir
 
-    require_choice("--on-error", on_error, ("stop", "skip"))
+    require_choice("on_error", on_error, ("stop", "skip"))
     if not 0 <= checkpoint_minutes < float("inf"):
         raise UserError(f"--checkpoint-minutes {checkpoint_minutes} is not a time from 0 up.")
     planned = training.jobs_of(name, upstream, preset, given)
-    numbers = options.numbers("--folds", folds, int) if folds else ()
+    numbers = options.numbers("folds", folds, int) if folds else ()
     plan = training.Plan(set_name, split, numbers, tuple(seeds), max_seconds)
     where = resolve_device(device).type
     resources = Resources(where, options.resolve_jobs(jobs), checkpoint_minutes, on_error)

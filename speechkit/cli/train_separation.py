@@ -162,7 +162,7 @@ def train_separation(
             "gain_min": gain_min,
             "gain_max": gain_max,
             "normalize": normalize,
-            "speeds": options.numbers("--speeds", speeds, float),
+            "speeds": options.numbers("speeds", speeds, float),
             "ps": ps if hard else 0.0,
         },
         set_name=set_name,

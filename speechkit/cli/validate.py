@@ -45,15 +45,16 @@ def validate(
     Checks all sets unless --set names some. Exit code 2 if there are errors, 0 if there
     are none or only warnings.
     """
-    from speechkit.base.log import logger
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.base.log import logger, worded
+    from speechkit.base.tables import json_text
+    from speechkit.cli.output import print_table
     from speechkit.corpora.check import fix as fixing
     from speechkit.corpora.check import problems, validate
     from speechkit.labels import emotions
 
-    require_choice(emotions.CASE_FLAG, label_case, emotions.CASE_MODES)
+    require_choice(emotions.CASE_FIELD, label_case, emotions.CASE_MODES)
     if label_case != emotions.STOP and not fix:
-        raise UserError(f"{emotions.CASE_FLAG} {label_case} changes sets.", "Give --fix with it.")
+        raise UserError(f"--label-case {label_case} changes sets.", "Give --fix with it.")
     how: dict[str, Any] = {
         "with_audio": with_audio or decode,
         "decode": decode,
@@ -66,7 +67,7 @@ def validate(
     }
     reports = [validate.check(folder, directory, **how) for folder in folders]
     if as_json:
-        print_json(problems.as_json(reports, actions))
+        print(worded(json_text(problems.as_json(reports, actions), indent=2)))
     else:
         for name, done in actions.items():
             for action in done:
@@ -74,6 +75,7 @@ def validate(
         print_table("Sets", problems.SET_COLUMNS, [problems.set_row(r) for r in reports])
         rows = problems.grouped([p for report in reports for p in report.problems], limit)
         if rows:
-            print_table("Problems", ("level", "where", "problem", "remedy"), rows)
+            shown = [[worded(cell) for cell in row] for row in rows]
+            print_table("Problems", ("level", "where", "problem", "remedy"), shown)
     if any(report.count("error") for report in reports):
         raise typer.Exit(2)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.audio import SUFFIXES
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.base.text import composed, is_header, on_disk, read_lines, spelled
 from speechkit.labels.scores import RaterScores, Scores
@@ -257,14 +257,16 @@ def parse_split(text: str) -> dict[str, float]:
         except ValueError:
             shares[name] = -1.0
         if not 0 < shares[name] <= 1:
-            raise UserError(
-                f"--split '{text}': '{part.strip()}' is not NAME=SHARE, or comes twice.",
-                "Example: --split train=0.8,dev=0.1,test=0.1",
+            raise ConfigError(
+                "split",
+                f"'{text}': '{part.strip()}' is not NAME=SHARE, or comes twice.",
+                "Example: `split` train=0.8,dev=0.1,test=0.1",
             )
     if abs(sum(shares.values()) - 1) > 1e-6:
-        raise UserError(
-            f"--split '{text}': the shares sum to {sum(shares.values()):g}, not to 1.",
-            "Example: --split train=0.8,dev=0.1,test=0.1",
+        raise ConfigError(
+            "split",
+            f"'{text}': the shares sum to {sum(shares.values()):g}, not to 1.",
+            "Example: `split` train=0.8,dev=0.1,test=0.1",
         )
     return shares
 
@@ -274,7 +276,7 @@ def split_speakers(
     shares: Mapping[str, float],
     seed: int,
     group: Callable[[str], str] | None = None,
-    flag: str = "--split",
+    field: str = "split",
 ) -> list[CorpusSet]:
     """Divide a set by speaker, with about the same genders (or other groups) in every part.
 
@@ -286,7 +288,7 @@ def split_speakers(
         shares: part -> its share of the speakers; they sum to one.
         seed: which speakers go where.
         group: speaker -> its group; by default its gender.
-        flag: how messages call the share.
+        field: how messages call the share.
 
     Raises:
         UserError: too few speakers for a part to get one.
@@ -306,7 +308,7 @@ def split_speakers(
     for name, speakers in count.items():
         if not speakers:
             raise UserError(
-                f"{flag}: {len(part_of)} speakers are too few for a share of {shares[name]:g}; "
+                f"`{field}`: {len(part_of)} speakers are too few for a share of {shares[name]:g}; "
                 f"'{name}' would have none.",
                 "Give it a larger share, or use fewer sets.",
             )

@@ -17,7 +17,7 @@ import numpy as np
 
 from speechkit.base import audio
 from speechkit.base.audio_container import write_wav
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
 from speechkit.corpora import espeak
@@ -131,13 +131,15 @@ def _make(
 
 def _check_counts(utterances: int, speakers: int) -> None:
     if not MIN_SPEAKERS <= speakers <= MAX_SPEAKERS:
-        raise UserError(
-            f"--speakers {speakers} is not possible.",
+        raise ConfigError(
+            "speakers",
+            f"{speakers} is not possible.",
             f"Accepted: {MIN_SPEAKERS} to {MAX_SPEAKERS} (at least two in each of three sets).",
         )
     if not speakers <= utterances <= MAX_UTTERANCES:
-        raise UserError(
-            f"--utterances {utterances} is not possible with {speakers} speakers.",
+        raise ConfigError(
+            "utterances",
+            f"{utterances} is not possible with {speakers} speakers.",
             f"Accepted: {speakers} (one each) to {MAX_UTTERANCES}.",
         )
 

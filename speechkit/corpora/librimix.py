@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base import audio
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import full_path, require_folder
@@ -63,9 +63,9 @@ def prepare(
     Raises:
         UserError: a table of another form, LibriSpeech is not where it was said to be.
     """
-    require_choice("--mode", mode, MODES)
+    require_choice("mode", mode, MODES)
     if not 1000 <= rate <= 192_000:
-        raise UserError(f"--rate {rate} is out of range.", "Accepted: 1000 to 192000.")
+        raise ConfigError("rate", f"{rate} is out of range.", "Accepted: 1000 to 192000.")
     files = [full_path(table) for table in tables]
     files = [file for file in files if not file.stem.endswith("_info")]
     if not files:
@@ -142,7 +142,7 @@ def _source(row: dict[str, str], k: int, root: Path, where: str) -> Source:
         raise UserError(
             f"{where}: there is no {path}, a path of another machine, and none in {root} from the "
             "subset's name on.",
-            f"Give --librispeech the folder that holds {', '.join(_SUBSETS[:2])} ...",
+            f"Give `librispeech` the folder that holds {', '.join(_SUBSETS[:2])} ...",
         )
     return Source(Utterance(name.stem, str(wav), speaker), 20 * math.log10(gain))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import (
@@ -60,7 +60,7 @@ def _find_root(path: Path) -> Path:
             return root
     if _is_subset(path):
         raise UserError(
-            f"{path} is one subset.", f"Give its parent {path.parent}, and choose with --to."
+            f"{path} is one subset.", f"Give its parent {path.parent}, and choose with `to`."
         )
     raise UserError(f"No subset of LibriSpeech was found in {path}.", f"Expected: {LAYOUT}")
 
@@ -90,14 +90,15 @@ def parse_to(to: Sequence[str], subsets: Sequence[str]) -> dict[str, list[str]]:
         name, _, parts = text.partition("=")
         chosen = [part.strip() for part in parts.split(",")]
         if not name.strip() or not all(chosen) or name.strip() in wanted:
-            raise UserError(
-                f"--to '{text}' is not SET=SUBSET[,SUBSET...], or its set comes twice.",
-                "Example: --to train=train-clean-100,train-clean-360 --to dev=dev-clean",
+            raise ConfigError(
+                "to",
+                f"'{text}' is not SET=SUBSET[,SUBSET...], or its set comes twice.",
+                "Example: `to` train=train-clean-100,train-clean-360 `to` dev=dev-clean",
             )
         for part in chosen:
             require_choice("The subset", part, subsets)
         if len(set(chosen)) < len(chosen):
-            raise UserError(f"--to '{text}' names a subset twice.")
+            raise ConfigError("to", f"'{text}' names a subset twice.")
         wanted[name.strip()] = chosen
     return wanted
 

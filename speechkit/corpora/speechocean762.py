@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.corpora.common import (
     Corpus,
@@ -51,9 +51,11 @@ def read_corpus(path: Path, scores: str = "auto", dev_share: float = 0.2, seed: 
         UserError: another layout, a broken table, tables that disagree, scores that do not
             fit (every problem is listed).
     """
-    require_choice("--scores", scores, SCORES)
+    require_choice("scores", scores, SCORES)
     if not 0 <= dev_share < 1:
-        raise UserError(f"--dev-share {dev_share:g} is not a share.", "Accepted: from 0, below 1.")
+        raise ConfigError(
+            "dev_share", f"{dev_share:g} is not a share.", "Accepted: from 0, below 1."
+        )
     root = _find_root(path)
     files = _audio_by_name(root)
     sets = [_read_set(root, part, files) for part in SETS]
@@ -97,7 +99,7 @@ def _divide(train: CorpusSet, dev_share: float, seed: int) -> list[CorpusSet]:
         return f"{grown} {train.gender.get(speaker, '')}"
 
     shares = {"train_nodev": 1 - dev_share, "dev": dev_share}
-    parts = split_speakers(train, shares, seed, group, "--dev-share (0: no dev set)")
+    parts = split_speakers(train, shares, seed, group, "dev_share` (0: no dev set)")
     for part in parts:
         part.params = {"dev_share": dev_share, "seed": seed}
     return parts
@@ -121,7 +123,7 @@ def _read_scores(
     if phone_file.is_file():
         take_text_phone(phone_file, scores, texts, problems)
     problems.raise_if_any(
-        json_file, "Copy the corpus again, or leave the scores out with --scores none."
+        json_file, "Copy the corpus again, or leave the scores out with `scores` none."
     )
     return (scores if scores.names() else None), there
 

@@ -71,7 +71,7 @@ def to_wav(source: Path, target: Path) -> Path:
         raise AudioError(
             f"{source}: is cut short: the header promises {promised} samples, "
             f"there are {len(samples)}.",
-            "Copy it again, or leave it out with --on-error skip.",
+            "Copy it again, or leave it out with `on_error` skip.",
         )
     write_wav(target, samples, rate)
     return target

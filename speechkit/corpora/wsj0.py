@@ -20,7 +20,7 @@ import numpy as np
 from speechkit.base import audio
 from speechkit.base.audio import power
 from speechkit.base.audio_container import FULL_SCALE
-from speechkit.base.errors import AudioError, UserError
+from speechkit.base.errors import AudioError, ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import (
@@ -66,7 +66,7 @@ def read_corpus(path: Path, gender_file: Path | None = None) -> Corpus:
     gender = {name.lower(): value for table in tables for name, value in read(table).items()}
     if not tables:
         logger.warning(
-            f"{root} has no doc/spkrinfo.txt: genders are unknown (--gender gives them)."
+            f"{root} has no doc/spkrinfo.txt: genders are unknown (`gender` gives them)."
         )
     sets = []
     for name, parts in SETS.items():
@@ -210,7 +210,7 @@ def _compile(pattern: str) -> re.Pattern[str] | None:
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:
-        raise UserError(f"--speaker-pattern '{pattern}' is not a pattern: {error}.") from None
+        raise ConfigError("speaker_pattern", f"'{pattern}' is not a pattern: {error}.") from None
 
 
 def _genders(path: Path) -> dict[str, str]:
@@ -253,13 +253,13 @@ def _speakers(file: Path, count: int, pattern: re.Pattern[str] | None) -> list[s
     else:
         match = pattern.search(file.stem)
         found = [group or "" for group in match.groups()] if match else []
-        wanted = f"--speaker-pattern '{pattern.pattern}' finds {len(found)} groups in it"
+        wanted = f"`speaker_pattern` '{pattern.pattern}' finds {len(found)} groups in it"
     if len(found) != count or not all("".join(speaker.split()) == speaker for speaker in found):
         found = []
     if not found or not all(found):
         raise UserError(
             f"{file}: the {count} speakers are not known from its name: {wanted}.",
-            "Give --speaker-pattern REGEX with one group per source, as "
+            "Give `speaker_pattern` REGEX with one group per source, as "
             "'^(...).*_(...)' or '^([^-]+)-[^_]*_([^-]+)-'.",
         )
     return found
@@ -276,7 +276,7 @@ def look(planned: Planned) -> Looked:
     if rate != planned.rate:
         raise AudioError(
             f"{mixture.wav}: has {rate} Hz, the first mixture of the set {planned.rate} Hz.",
-            "Keep rates in folders of their own, or leave it out with --on-error skip.",
+            "Keep rates in folders of their own, or leave it out with `on_error` skip.",
         )
     total = np.zeros(len(mixed), np.float64)
     clipped = bool(np.abs(mixed).max() >= FULL_SCALE)
@@ -286,7 +286,7 @@ def look(planned: Planned) -> Looked:
             raise AudioError(
                 f"{source.utterance.wav}: {len(samples)} samples at {own_rate} Hz, its mixture "
                 f"has {len(mixed)} at {rate} Hz.",
-                "Generate them again, or leave them out with --on-error skip.",
+                "Generate them again, or leave them out with `on_error` skip.",
             )
         total += samples
         clipped |= bool(np.abs(samples).max() >= FULL_SCALE)

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.emotion.functionals_settings import SELECT, check_common
 
 
@@ -56,23 +56,23 @@ class CnnConfig:
         """Raises UserError for impossible values."""
         from speechkit.emotion.encoder_settings import CLASS_WEIGHTS
 
-        require_choice("--select", self.select, SELECT)
-        require_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
+        require_choice("select", self.select, SELECT)
+        require_choice("class_weights", self.class_weights, CLASS_WEIGHTS)
         check_common(self)
         if len(self.channels) != 4 or min(self.channels) < 1:
             shown = ",".join(map(str, self.channels))
-            raise UserError(f"--channels {shown} are not four widths.", "As in: 16,32,64,64")
+            raise ConfigError("channels", f"{shown} are not four widths.", "As in: 16,32,64,64")
         if not 0 < self.clip < math.inf:
-            raise UserError(f"--clip {self.clip} is not positive.")
-        for flag, value in (
-            ("mask-time", self.mask_time),
-            ("mask-feature", self.mask_feature),
-            ("label-smoothing", self.label_smoothing),
+            raise ConfigError("clip", f"{self.clip} is not positive.")
+        for field, value in (
+            ("mask_time", self.mask_time),
+            ("mask_feature", self.mask_feature),
+            ("label_smoothing", self.label_smoothing),
         ):
             if not 0 <= value < 1:
-                raise UserError(f"--{flag} {value} is not from 0 to below 1.")
+                raise ConfigError(field, f"{value} is not from 0 to below 1.")
         if min(self.mask_time_length, self.mask_feature_length) < 1:
-            raise UserError("--mask-time-length and --mask-feature-length are from 1.")
+            raise UserError("`mask_time_length` and `mask_feature_length` are from 1.")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from speechkit.base import hub, schema
-from speechkit.base.errors import MissingDependency, UserError
+from speechkit.base.errors import ConfigError, MissingDependency, UserError
 from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS
 from speechkit.training.weights import write_weights
 
@@ -64,11 +64,12 @@ def find(spec: str) -> Path:
             return folder
     name = name.removeprefix(hub.PREFIX)
     if not hub.is_repository(name) or name.startswith("exp/"):
-        raise UserError(
-            f"--upstream '{spec}' is neither a folder nor a model of the hub.",
+        raise ConfigError(
+            "upstream",
+            f"'{spec}' is neither a folder nor a model of the hub.",
             f"Accepted: egemaps, compare16, fbank-cnn, {_ACCEPTED}.",
         )
-    return hub.fetch(name, _DOWNLOAD, "--upstream", "*.safetensors", otherwise=_OTHERWISE)
+    return hub.fetch(name, _DOWNLOAD, "upstream", "*.safetensors", otherwise=_OTHERWISE)
 
 
 def is_local(spec: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from speechkit.base.errors import UserError, closest, require_choice
+from speechkit.base.errors import ConfigError, UserError, closest, require_choice
 
 POOLINGS = ("mean", "sum", "max", "attentive")
 HEADS = ("paper", "linear")
@@ -93,48 +93,49 @@ class EncoderConfig:
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
-        require_choice("--pooling", self.pooling, POOLINGS)
-        require_choice("--head", self.head, HEADS)
-        require_choice("--freeze", self.freeze, FREEZE)
-        require_choice("--select", self.select, SELECT)
-        require_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
-        require_choice("--schedule", self.schedule, SCHEDULES)
+        require_choice("pooling", self.pooling, POOLINGS)
+        require_choice("head", self.head, HEADS)
+        require_choice("freeze", self.freeze, FREEZE)
+        require_choice("select", self.select, SELECT)
+        require_choice("class_weights", self.class_weights, CLASS_WEIGHTS)
+        require_choice("schedule", self.schedule, SCHEDULES)
         if self.layers not in ("last", "weighted") and not self.layers.isdigit():
-            raise UserError(
-                f"--layers '{self.layers}' is not known.", "Accepted: last, weighted, or a number."
+            raise ConfigError(
+                "layers", f"'{self.layers}' is not known.", "Accepted: last, weighted, or a number."
             )
         if self.keep_checkpoints not in (1, 2):
-            raise UserError(
-                f"--keep-checkpoints {self.keep_checkpoints} is not possible.",
+            raise ConfigError(
+                "keep_checkpoints",
+                f"{self.keep_checkpoints} is not possible.",
                 "Accepted: 1 (the best) or 2 (the best and the last).",
             )
-        for flag, least in (
+        for field, least in (
             ("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("evaluate_every", 1),
             ("patience", 0), ("mask_time_length", 1), ("mask_feature_length", 1),
         ):  # fmt: skip
-            if getattr(self, flag) < least:
-                name = flag.replace("_", "-")
-                raise UserError(f"--{name} {getattr(self, flag)} is below {least}.")
-        for flag in ("dropout", "mask_time", "mask_feature", "layer_drop"):
-            value = getattr(self, flag)
+            if getattr(self, field) < least:
+                raise ConfigError(field, f"{getattr(self, field)} is below {least}.")
+        for field in ("dropout", "mask_time", "mask_feature", "layer_drop"):
+            value = getattr(self, field)
             if not (value == FROM_ENCODER or 0 <= value < 1):
-                raise UserError(
-                    f"--{flag.replace('_', '-')} {value} is not from 0 to below 1.",
+                raise ConfigError(
+                    field,
+                    f"{value} is not from 0 to below 1.",
                     "-1 takes what the encoder's own configuration says.",
                 )
         if not (0 < self.learning_rate < math.inf and 0 < self.clip < math.inf):
             raise UserError(
-                f"--learning-rate {self.learning_rate} and --clip {self.clip} must be positive."
+                f"`learning_rate` {self.learning_rate} and `clip` {self.clip} must be positive."
             )
         if not (0 <= self.weight_decay < math.inf and 0 <= self.warmup < 1 and 0 <= self.beta < 1):
             raise UserError(
-                f"--weight-decay {self.weight_decay}, --warmup {self.warmup} or --beta "
+                f"`weight_decay` {self.weight_decay}, `warmup` {self.warmup} or `beta` "
                 f"{self.beta} is out of range.",
                 "Weight decay is 0 or more; warm-up and beta are from 0 to below 1.",
             )
         if self.freeze == "encoder" and self.gradient_checkpointing:
-            raise UserError(
-                "--gradient-checkpointing does nothing for a frozen encoder.", "Leave it out."
+            raise ConfigError(
+                "gradient_checkpointing", "does nothing for a frozen encoder.", "Leave it out."
             )
 
     def as_dict(self) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def plan(preset: str, given: Mapping[str, Any]) -> EncoderConfig:
     Raises:
         UserError: an unknown preset or field, or impossible values.
     """
-    require_choice("--preset", preset, PRESETS)
+    require_choice("preset", preset, PRESETS)
     known = {field.name for field in fields(EncoderConfig)}
     for name in given:
         if name not in known:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.emotion import encoder_files
 from speechkit.emotion.encoder_files import Preprocessing
 from speechkit.emotion.layers import SpecAugment, make_exact, use_quick_dropout
@@ -196,8 +196,9 @@ class Encoder(nn.Module):
             return
         number = int(layers)
         if number > self.layers:
-            raise UserError(
-                f"--layers {number}: {self.spec or 'the encoder'} has {self.layers}.",
+            raise ConfigError(
+                "layers",
+                f"{number}: {self.spec or 'the encoder'} has {self.layers}.",
                 f"Accepted: 0 to {self.layers}, last, weighted.",
             )
         if number < self.layers:

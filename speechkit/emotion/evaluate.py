@@ -81,7 +81,7 @@ def evaluate(
     Raises:
         UserError: no such model or set, or they do not fit together.
     """
-    require_choice("--on-error", on_error, ("stop", "skip"))
+    require_choice("on_error", on_error, ("stop", "skip"))
     where = resolve_device(device).type
     models = find(workdir, name)
     own = str(models[0].value("set"))
@@ -158,9 +158,7 @@ def _predict(
     skipped = predictor.broken(workdir, dataset, every, jobs)
     if skipped and on_error == "stop":
         name, reason = next(iter(skipped.items()))
-        told = "--on-error" in reason  # what kept features say ends with what to do
-        remedy = "" if told else "Mend it, or leave it out with --on-error skip."
-        raise UserError(f"{name}: {reason}", remedy)
+        raise UserError(f"{name}: {reason}", "Mend it, or leave it out with `on_error` skip.")
     for name, reason in skipped.items():
         logger.warning(f"skipped {name}: {reason}")
     asked = [[name for name in ids if name not in skipped] for ids in asked]

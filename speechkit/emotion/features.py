@@ -46,7 +46,7 @@ class Functionals:
     """
 
     def __init__(self, spec: str) -> None:
-        require_choice("--upstream", spec, SETS)
+        require_choice("upstream", spec, SETS)
         self.spec = spec
         self.sample_rate = SAMPLE_RATE
         self._smile = open_smile(spec)
@@ -64,7 +64,7 @@ class Functionals:
         if not np.isfinite(found).all():
             raise AudioError(
                 f"The clip of {len(samples) / self.sample_rate:.3f} s has no {self.spec} features.",
-                "Remove it, or leave it out with --on-error skip.",
+                "Remove it, or leave it out with `on_error` skip.",
                 "empty",
             )
         return found.astype(np.float32)

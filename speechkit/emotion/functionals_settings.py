@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, require_choice, require_range
 
 HEADS = ("mlp", "logreg")
 SELECT = ("loss", "accuracy", "uar")
@@ -52,12 +52,12 @@ class FunctionalsConfig:
         """Raises UserError for impossible values."""
         from speechkit.emotion.encoder_settings import CLASS_WEIGHTS
 
-        require_choice("--head", self.head, HEADS)
-        require_choice("--select", self.select, SELECT)
-        require_choice("--class-weights", self.class_weights, CLASS_WEIGHTS)
+        require_choice("head", self.head, HEADS)
+        require_choice("select", self.select, SELECT)
+        require_choice("class_weights", self.class_weights, CLASS_WEIGHTS)
         check_common(self)
         if self.hidden < 1:
-            raise UserError(f"--hidden {self.hidden} is below 1.")
+            raise ConfigError("hidden", f"{self.hidden} is below 1.")
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -74,6 +74,4 @@ def check_common(config: Any) -> None:
         ("dropout", 0 <= config.dropout < 1, "from 0 to below 1"),
         ("beta", 0 <= config.beta < 1, "from 0 to below 1"),
     ):
-        if not good:
-            flag, value = f"--{name.replace('_', '-')}", getattr(config, name)
-            raise UserError(f"{flag} {value} is out of range.", f"Accepted: {accepted}.")
+        require_range(name, getattr(config, name), good, accepted)

@@ -26,7 +26,7 @@ class Pooling(nn.Module):
 
     def __init__(self, kind: str, size: int) -> None:
         super().__init__()
-        require_choice("--pooling", kind, POOLINGS)
+        require_choice("pooling", kind, POOLINGS)
         self.kind = kind
         self.score = nn.Linear(size, 1) if kind == "attentive" else None
 
@@ -113,7 +113,7 @@ class Classifier(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        require_choice("--head", head, HEADS)
+        require_choice("head", head, HEADS)
         self.arguments = {
             "size": size, "layers": layers, "classes": classes, "pooling": pooling, "head": head,
             "dropout": dropout,

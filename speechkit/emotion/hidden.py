@@ -188,7 +188,7 @@ def _compute(
             for name, reason in (row for _, missing in results for row in missing):
                 if on_error == "stop":
                     raise UserError(
-                        f"{name}: {reason}", "Mend it, or leave it out: --on-error skip."
+                        f"{name}: {reason}", "Mend it, or leave it out: `on_error` skip."
                     )
                 logger.warning(f"skipped {name}: {reason}")
             _write_part(file, results)

@@ -24,7 +24,7 @@ def class_weights(counts: Sequence[int], kind: str, beta: float = 0.99) -> Tenso
 
     A class without clips gets the weight 0.
     """
-    require_choice("--class-weights", kind, CLASS_WEIGHTS)
+    require_choice("class_weights", kind, CLASS_WEIGHTS)
     n = torch.as_tensor(counts).double()
     if kind == "none":
         weights = torch.ones_like(n)

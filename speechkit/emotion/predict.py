@@ -131,7 +131,7 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
         found = [folder for _, _, folder in model_folder.find_models(workdir, model)]
     if len(found) > 1 and not ensemble:
         logger.info(
-            f"'{model}' has {len(found)} models (folds and seeds): taking {found[0]} (--ensemble "
+            f"'{model}' has {len(found)} models (folds and seeds): taking {found[0]} (`ensemble` "
             "takes the mean of all)."
         )
     return found if ensemble else found[:1]

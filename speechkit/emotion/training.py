@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.emotion import model_folder
 from speechkit.emotion.cnn_settings import CnnConfig
 from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS, EncoderConfig, plan
@@ -76,15 +76,16 @@ def configure(upstream: str, preset: str, given: Mapping[str, Any]) -> Config:
     }  # fmt: skip
     known = {field.name for field in fields(classes[kind])}
     if unknown := [name for name in chosen if name not in known]:
-        raise UserError(
-            f"--{unknown[0].replace('_', '-')} is not a flag of --upstream {upstream} ({kind}).",
-            f"Accepted: {', '.join('--' + name.replace('_', '-') for name in sorted(known))}.",
+        raise ConfigError(
+            unknown[0],
+            f"is not a setting of `upstream` {upstream} ({kind}).",
+            f"Accepted: {', '.join(f'`{name}`' for name in sorted(known))}.",
         )
     if kind == "encoder":
         return plan(preset or "default", chosen)
     if preset:
         raise UserError(
-            f"--preset {preset} is for encoders, not for --upstream {upstream}.", "Leave it out."
+            f"`preset` {preset} is for encoders, not for `upstream` {upstream}.", "Leave it out."
         )
     config = classes[kind](**chosen)
     config.check()
@@ -111,7 +112,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not 0 < self.max_seconds < math.inf:
-            raise UserError(f"--max-seconds {self.max_seconds} is not a length.", "Above 0.")
+            raise ConfigError("max_seconds", f"{self.max_seconds} is not a length.", "Above 0.")
 
 
 def train(
@@ -225,7 +226,7 @@ def _same_experiment(workdir: WorkDir, job: Job, plan: Plan, split: Split, force
             raise UserError(
                 f"The model '{job.name}' was trained with other parameters "
                 f"({'; '.join(differing)}).",
-                "Give it another --name, or replace it with --force.",
+                "Give it another `name`, or replace it with `force`.",
             )
         return
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.audio import level_db
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError
 
 SILENT_DB = -80.0  # level below which a window says nothing
 
@@ -32,17 +32,18 @@ class Cut:
     def check(self, most: float) -> None:
         """Raises UserError for impossible values; ``most`` is the model's longest clip."""
         if not 0.1 <= self.window <= most:
-            raise UserError(
-                f"--window {self.window:g} is out of range.", f"Accepted: 0.1 to {most:g} s."
+            raise ConfigError(
+                "window", f"{self.window:g} is out of range.", f"Accepted: 0.1 to {most:g} s."
             )
         if not 0 < self.hop <= self.window:
-            raise UserError(
-                f"--hop {self.hop:g} is out of range.",
+            raise ConfigError(
+                "hop",
+                f"{self.hop:g} is out of range.",
                 f"Accepted: above 0, and at most the window ({self.window:g} s).",
             )
         if not 0 <= self.whole <= most:
-            raise UserError(
-                f"--whole {self.whole:g} is out of range.", f"Accepted: 0 to {most:g} s."
+            raise ConfigError(
+                "whole", f"{self.whole:g} is out of range.", f"Accepted: 0 to {most:g} s."
             )
 
     def starts(self, samples: int, rate: int) -> tuple[list[int], int]:

@@ -98,7 +98,7 @@ def read_table(path: Path) -> dict[str, str]:
     return table
 
 
-_SEE = "`speechkit validate` lists every problem of a set, `--fix` mends what can be mended."
+_SEE = "`speechkit validate` lists every problem of a set, `fix` mends what can be mended."
 
 
 def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
@@ -124,7 +124,7 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
         if isinstance(source, Pipe) and not allow_pipes:
             raise DataError(
                 f"{path / 'wav.scp'}: '{key}' is a pipe, which would run a shell command.",
-                "Convert the audio to files, or, if you trust this file, give --allow-pipes to "
+                "Convert the audio to files, or, if you trust this file, give `allow_pipes` to "
                 "a stage that has it.",
             )
         if isinstance(source, str) and (problem := check_path(source)):

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.random_draws import rng
 from speechkit.kaldi.data import DataDir, load
 from speechkit.kaldi.subset import label_files, write_subset
@@ -40,22 +40,23 @@ class Settings:
 
     def __post_init__(self) -> None:
         if len(self.into) != 2 or len({self.set, *self.into}) != 3:
-            raise UserError(
-                f"--into {','.join(self.into)} does not name two new sets.",
-                f"Give two different names, neither of them '{self.set}': --into fit,dev",
+            raise ConfigError(
+                "into",
+                f"{','.join(self.into)} does not name two new sets.",
+                f"Give two different names, neither of them '{self.set}': `into` fit,dev",
             )
         for name in self.into:
             check_name("set", name)
         if bool(self.speakers) == bool(self.share):
             raise UserError(
                 "How many speakers to hold out is given twice or not at all.",
-                "Give either --speakers N or --share S.",
+                "Give either `speakers` N or `share` S.",
             )
         if self.speakers < 0 or not 0 <= self.share < 1 or self.seed < 0:
             raise UserError(
-                f"--speakers {self.speakers}, --share {self.share:g} or --seed {self.seed} is "
+                f"`speakers` {self.speakers}, `share` {self.share:g} or `seed` {self.seed} is "
                 "out of range.",
-                "Accepted: --speakers from 1, --share between 0 and 1, --seed from 0.",
+                "Accepted: `speakers` from 1, `share` between 0 and 1, `seed` from 0.",
             )
 
 
@@ -86,7 +87,7 @@ def split(work: WorkDir, settings: Settings, force: bool = False) -> tuple[Path,
                     {**asdict(settings), "part": part},
                     label_files(path),
                     force,
-                    beside="choose other names with --into",
+                    beside="choose other names with `into`",
                 )
             )
             for part, folder in zip(("rest", "held out"), folders, strict=True)

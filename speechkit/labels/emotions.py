@@ -21,7 +21,7 @@ LABELS, INTENSITY, STATEMENT = "utt2emotion", "utt2intensity", "utt2statement"
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CASE_FILE = "label_case"  # in a set: its classes differ in case only, and are to be kept apart
 STOP, LOWER, KEEP = CASE_MODES = ("stop", "lower", "keep")
-CASE_FLAG = "--label-case"
+CASE_FIELD = "label_case"
 MAX_SECONDS = 30.0  # of a clip that has one label; the middle of a longer one is taken
 
 
@@ -163,7 +163,7 @@ def read_clip(
     if not np.ptp(samples):
         raise AudioError(
             f"{utterance.wav}: is silent (all samples are {samples[0]:g}).",
-            "Remove the clip, or leave it out with --on-error skip.",
+            "Remove the clip, or leave it out with `on_error` skip.",
             "empty",
         )
     return samples
@@ -193,6 +193,6 @@ def require_one_case(labels: Iterable[str], where: Path, command: str) -> None:
     if found := case_variants(labels):
         raise UserError(
             f"{where}: classes differ in case only: {found}.",
-            f"Write all classes in lower case with {command}{CASE_FLAG} {LOWER}, "
-            f"or keep them apart with {CASE_FLAG} {KEEP}.",
+            f"Write all classes in lower case with {command}`{CASE_FIELD}` {LOWER}, "
+            f"or keep them apart with `{CASE_FIELD}` {KEEP}.",
         )

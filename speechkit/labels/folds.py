@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice, require_range
 from speechkit.base.random_draws import rng
 from speechkit.labels.emotions import EmotionSet, class_counts
 
@@ -63,16 +63,15 @@ class SplitSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_choice("--split", self.kind, KINDS)
-        for flag, value, good, accepted in (
-            ("--fold-size", self.fold_size, self.fold_size >= 1, "from 1"),
-            ("--folds", self.folds, 1 <= self.folds <= PARTS, f"1 to {PARTS}"),
-            ("--valid-speakers", self.valid_speakers, self.valid_speakers >= 1, "from 1"),
-            ("--valid-share", self.valid_share, 0 < self.valid_share <= 0.5, "above 0, up to 0.5"),
-            ("--split-seed", self.seed, self.seed >= 0, "from 0"),
+        require_choice("split", self.kind, KINDS)
+        for checked in (
+            ("fold_size", self.fold_size, self.fold_size >= 1, "from 1"),
+            ("folds", self.folds, 1 <= self.folds <= PARTS, f"1 to {PARTS}"),
+            ("valid_speakers", self.valid_speakers, self.valid_speakers >= 1, "from 1"),
+            ("valid_share", self.valid_share, 0 < self.valid_share <= 0.5, "above 0, up to 0.5"),
+            ("split_seed", self.seed, self.seed >= 0, "from 0"),
         ):
-            if not good:
-                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {accepted}.")
+            require_range(*checked)
 
     def params(self) -> dict[str, Any]:
         """What decides this kind of split."""
@@ -149,7 +148,7 @@ def speaker_parts(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
         raise UserError(
             f"The set '{dataset.name}' has {len(speakers)} speakers, too few to train, validate "
             f"and test {parts} parts on different ones.",
-            "Take --split random-80-20 (it says nothing about new speakers), or a larger set.",
+            "Take `split` random-80-20 (it says nothing about new speakers), or a larger set.",
         )
     dealt = deal(_genders(dataset, speakers), parts, settings.seed, _SPEAKERS)
     found = []
@@ -167,7 +166,7 @@ def _validating(dataset: EmotionSet, speakers: Sequence[str], settings: SplitSet
     """
     if settings.valid_speakers >= len(speakers):
         raise UserError(
-            f"--valid-speakers {settings.valid_speakers}: the training part has {len(speakers)} "
+            f"`valid_speakers` {settings.valid_speakers}: the training part has {len(speakers)} "
             "speakers, and would lose all of them.",
             f"Accepted: at most {len(speakers) - 1}.",
         )
@@ -220,14 +219,15 @@ def statements(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
     said = dataset.statements
     if missing := [name for name in dataset.labels if name not in said]:
         raise UserError(
-            f"--split statement: {len(missing)} utterances of '{dataset.name}' have no statement "
+            f"`split` statement: {len(missing)} utterances of '{dataset.name}' have no statement "
             f"({missing[0]}).",
-            "It needs `utt2statement` or `text` for every utterance.",
+            "It needs utt2statement or text (tables of the set) for every utterance.",
         )
     kinds = sorted({said[name] for name in dataset.labels})
     if not 2 <= len(kinds) <= MAX_SENTENCES:
-        raise UserError(
-            f"--split statement: '{dataset.name}' has {len(kinds)} different sentences.",
+        raise ConfigError(
+            "split",
+            f"statement: '{dataset.name}' has {len(kinds)} different sentences.",
             f"It is for sets of 2 to {MAX_SENTENCES} sentences that are said again and again.",
         )
     order = rng(settings.seed, _SENTENCES).permutation(len(dataset.data.speakers))

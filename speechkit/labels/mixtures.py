@@ -293,5 +293,5 @@ def check_rate(found: int, model_rate: int, resample: bool, what: str) -> None:
     if found != model_rate and not resample:
         raise UserError(
             f"{what} has {found} Hz, the model {model_rate} Hz.",
-            "Resample it on the way with --resample, or use data of the model's rate.",
+            "Resample it on the way with `resample`, or use data of the model's rate.",
         )

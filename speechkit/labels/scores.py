@@ -92,7 +92,7 @@ class Scores:
         return tuple(aspect for aspect in ASPECTS if len(self.values(aspect)))
 
     def wider_scales(self) -> str:
-        """Scales that hold all scores, as ``--score-scales`` takes them; empty if these do."""
+        """Scales that hold all scores, as ``score_scales`` takes them; empty if these do."""
         found = []
         for aspect in ASPECTS:
             level, name = split_aspect(aspect)

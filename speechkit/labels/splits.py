@@ -113,7 +113,7 @@ def ensure_split(
         if differing := changed(there, asked):
             raise UserError(
                 f"The split {path} was made with other parameters ({'; '.join(differing)}).",
-                "Replace it with --force, or write beside it with --split-name.",
+                "Replace it with `force`, or write beside it with `split_name`.",
             )
         check_fits(found, dataset)
         return found
@@ -215,7 +215,7 @@ def check_fits(split: Split, dataset: EmotionSet) -> None:
             if lacking and part == "train":
                 raise UserError(
                     f"{where}: no clip of the class '{lacking[0]}' is left to train on.",
-                    "Take another --split or --split-seed, larger training parts, or leave "
+                    "Take another `split` or `split_seed`, larger training parts, or leave "
                     "the class out of the labels.",
                 )
             if lacking:

@@ -42,7 +42,7 @@ class Population:
         unknown = [name for name, gender in zip(self.names, self.gender, strict=True) if not gender]
         if unknown:
             raise UserError(
-                f"--same-gender: the gender of {len(unknown)} of {len(self.names)} speakers is "
+                f"`same_gender`: the gender of {len(unknown)} of {len(self.names)} speakers is "
                 f"not known ({_some(unknown)}).",
                 "Add lines 'speaker m' or 'speaker f' to spk2gender of the set.",
             )
@@ -65,7 +65,7 @@ def read_population(folder: Path) -> Population:
         raise UserError(
             f"{folder} has {len(names)} speaker{'s' * (len(names) != 1)}; "
             "hard pairs are of different speakers.",
-            "Give a set with two or more speakers with --set.",
+            "Give a set with two or more speakers with `set_name`.",
         )
     number = {name: k for k, name in enumerate(names)}
     gender, age = _optional(folder / "spk2gender"), _optional(folder / "spk2age")

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, require_choice
 from speechkit.mining.distance import Cosine, Difference
 
 Columns = slice | np.ndarray
@@ -183,7 +183,7 @@ def resolve_device(device: str) -> str:
     Raises:
         UserError: an unknown device, or ``cuda`` without a usable one.
     """
-    require_choice("--device", device, ("auto", "cpu", "cuda"))
+    require_choice("device", device, ("auto", "cpu", "cuda"))
     if device == "cpu" or (device == "auto" and not _may_have_cuda()):
         return "numpy"
     import torch
@@ -191,9 +191,10 @@ def resolve_device(device: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     if device == "cuda":
-        raise UserError(
-            "--device cuda was asked for, but PyTorch finds no usable CUDA device.",
-            "Use --device cpu, or see `speechkit doctor`.",
+        raise ConfigError(
+            "device",
+            "cuda was asked for, but PyTorch finds no usable CUDA device.",
+            "Use `device` cpu, or see `speechkit doctor`.",
         )
     return "numpy"
 

@@ -32,7 +32,7 @@ class HardPairSampler:
 
     Attributes:
         utterances: ids; an utterance's place in this list is its row.
-        m: ``[N]`` sizes of the hard sets (nominal if mined with ``--candidates``).
+        m: ``[N]`` sizes of the hard sets (nominal if mined with ``candidates``).
         thresholds: ``[N]`` distances up to which a pair is hard; NaN without a hard set.
         has_hard: ``[N]`` whether the utterance has hard partners.
         mode: ``pairs``, ``windows`` or ``rejection``.

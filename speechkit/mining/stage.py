@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import schema
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, command_line, require_choice
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json
 from speechkit.mining import folder as hard_folder
@@ -64,26 +64,28 @@ class Settings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_choice("--param", self.param, PARAMS)
-        require_choice("--store", self.store, ("auto", "thresholds", "pairs"))
-        require_choice("--pitch-unit", self.pitch_unit, ("hz", "semitones"))
+        require_choice("param", self.param, PARAMS)
+        require_choice("store", self.store, ("auto", "thresholds", "pairs"))
+        require_choice("pitch_unit", self.pitch_unit, ("hz", "semitones"))
         if not 0 < self.pm <= 1:
-            raise UserError(
-                f"--pm {self.pm:g} is not a proportion.",
+            raise ConfigError(
+                "pm",
+                f"{self.pm:g} is not a proportion.",
                 "Give the share of pairs that is hard, above 0 and at most 1 (0.04 is 4 %).",
             )
         if self.seed < 0:
-            raise UserError(f"--seed {self.seed} is negative.", "Give 0 or a positive number.")
+            raise ConfigError("seed", f"{self.seed} is negative.", "Give 0 or a positive number.")
         if self.candidates and self.store == "pairs":
             raise UserError(
-                "--candidates estimates thresholds and finds no pairs, so --store pairs "
+                "`candidates` estimates thresholds and finds no pairs, so `store` pairs "
                 "cannot be had with it.",
                 "Leave out one of the two.",
             )
         if self.candidates < 0 or 0 < self.candidates * self.pm < 1:
             least = int(np.ceil(1 / self.pm))
-            raise UserError(
-                f"--candidates {self.candidates} is too few to find the nearest {self.pm:g}.",
+            raise ConfigError(
+                "candidates",
+                f"{self.candidates} is too few to find the nearest {self.pm:g}.",
                 f"Give at least {least} (better {100 * least}), or 0 for exact mining.",
             )
 
@@ -102,8 +104,7 @@ class Settings:
         else:
             path = work.exp("prosody", self.set, name=self.prosody) / "prosody.tsv"
             stage, name = "extract-prosody", self.prosody
-        made_by = f"speechkit {stage} --set {data.name}" + f" --name {name}" * bool(name)
-        return work.require(path, made_by)
+        return work.require(path, command_line(stage, set=data.name, name=name))
 
 
 def mine(
@@ -208,5 +209,5 @@ def default_pm(param: str) -> float:
 
     Energy has no result of its own in the paper and takes that of pitch.
     """
-    require_choice("--param", param, PARAMS)
+    require_choice("param", param, PARAMS)
     return DEFAULT_PM[param]

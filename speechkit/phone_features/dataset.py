@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, command_line
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import finite
@@ -119,10 +119,10 @@ def single(
 
 def gop_folders(work: WorkDir, set_name: str, names: Sequence[str]) -> list[Path]:
     """``exp/gop/<set>[-name]`` for each name."""
-    made_by = f"speechkit extract-gop --set {set_name}"
     return [
         work.require(
-            work.exp("gop", set_name, name=name), f"{made_by} --name {name}" if name else made_by
+            work.exp("gop", set_name, name=name),
+            command_line("extract-gop", set=set_name, name=name),
         )
         for name in names
     ]

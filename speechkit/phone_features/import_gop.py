@@ -64,11 +64,11 @@ def import_features(
     Raises:
         UserError: the source cannot be read, or does not fit the set.
     """
-    require_choice("--on-error", on_error, ("stop", "skip"))
+    require_choice("on_error", on_error, ("stop", "skip"))
     folder = workdir.data(set_name)
     dataset = data.load(folder, workdir.root, allow_pipes=True)
     if not source.is_file():
-        raise UserError(f"There are no features at {source}.", "Give --import FILE.scp|csv|npy.")
+        raise UserError(f"There are no features at {source}.", "Give `import` FILE.scp|csv|npy.")
     if source.suffix in (".csv", ".npy"):
         keys = keys or _find_keys(source)
     final = workdir.exp("gop", set_name, name=name)
@@ -129,7 +129,7 @@ def _read(source: Path, keys: Path | None, order: list[str]) -> dict[str, Rows]:
         if not names:
             raise UserError(
                 f"There is no file of keys beside {source}.",
-                "Give it: --keys FILE with a line UTTERANCE.N for each row.",
+                "Give it: `keys` FILE with a line UTTERANCE.N for each row.",
             )
         return _read_csv(source, names)
     utterances = list(dict.fromkeys(utterance for utterance, _ in names)) or order
@@ -183,7 +183,7 @@ def _read_npy(source: Path, utterances: list[str]) -> dict[str, Rows]:
         raise DataError(
             f"{source} has the shape {values.shape}; expected (utterances, phones, columns) with "
             f"{len(utterances)} utterances.",
-            "Give the file of keys with --keys, so that its utterances are known.",
+            "Give the file of keys with `keys`, so that its utterances are known.",
         )
     used = np.any(values != 0, axis=2)
     counts = [int(np.flatnonzero(row).max(initial=-1)) + 1 for row in used]
@@ -217,7 +217,7 @@ def _match(
             if on_error == "stop":
                 raise DataError(
                     f"{utterance.id}: {problem}",
-                    "Check that the features are of this set, or give --on-error skip.",
+                    "Check that the features are of this set, or give `on_error` skip.",
                 ) from error
             found.skipped.append([utterance.id, problem])
             continue

@@ -132,10 +132,10 @@ def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
         UserError: no text for a recording, two sources of text, or a broken table.
     """
     if text and trans:
-        raise UserError("--text and --trans are both given.", "Give one of them.")
+        raise UserError("`text` and `trans` are both given.", "Give one of them.")
     if not trans:
         if not files:
-            raise UserError("No recording is given.", "Name a file, or a table with --trans.")
+            raise UserError("No recording is given.", "Name a file, or a table with `trans`.")
         return [Job(file, text) for file in files]
     table = read_trans(trans)
     if not files:
@@ -184,7 +184,7 @@ def require_text(text: str, trans: Path | None) -> None:
     """Raise UserError where neither a text nor a table of texts is given."""
     if not text.strip() and not trans:
         raise UserError(
-            "No text is given.", 'Say what is read: --text "we call it bear", or --trans FILE.'
+            "No text is given.", 'Say what is read: `text` "we call it bear", or `trans` FILE.'
         )
 
 

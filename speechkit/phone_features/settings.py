@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechkit.acoustic.lexicon.readings import Choice, Reading
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.phone_features import ctc_gop, gop, stp_gop
 from speechkit.phone_features import prosody as prosody_features
 from speechkit.phone_features.gop_folder import Row
@@ -56,25 +56,26 @@ class FeatureSettings:
     stp: bool = False
 
     def __post_init__(self) -> None:
-        require_choice("--method", self.method, (*METHODS, DEEP))
-        require_choice("--level", self.level, LEVELS)
+        require_choice("method", self.method, (*METHODS, DEEP))
+        require_choice("level", self.level, LEVELS)
         if not self.am:
-            raise UserError("No acoustic model is given.", "Name one with --am, e.g. --am sphinx.")
+            raise UserError("No acoustic model is given.", "Name one with `am`, e.g. `am` sphinx.")
         if len(set(self.am)) < len(self.am):
-            raise UserError(f"--am names a model twice: {', '.join(self.am)}.")
+            raise ConfigError("am", f"names a model twice: {', '.join(self.am)}.")
         self._check_deep()
 
     def _check_deep(self) -> None:
         if self.layer < 0:
-            raise UserError(f"--layer {self.layer} is no layer.", "They are counted from 1.")
+            raise ConfigError("layer", f"{self.layer} is no layer.", "They are counted from 1.")
         if not self.deep and (self.layer or self.level != "phone"):
             raise UserError("A layer and a level are those of deep features (method 'deep').")
         if self.deep and (len(self.am) > 1 or self.prosody or self.stp):
             raise UserError("Deep features are of one acoustic model, without other columns.")
         if self.stp and self.align_with and self.am != (self.align_with,):
-            raise UserError(
-                "--stp needs the states that a model passes through, so each aligns itself.",
-                "Leave --align-with out.",
+            raise ConfigError(
+                "stp",
+                "needs the states that a model passes through, so each aligns itself.",
+                "Leave `align_with` out.",
             )
 
     @property
@@ -154,7 +155,7 @@ def settings_of(
     if config.get("method") == IMPORTED:
         raise UserError(
             "These features were imported: they cannot be computed of a recording.",
-            "Train on features of `speechkit extract-gop` without --import.",
+            "Train on features of `speechkit extract-gop` without `import`.",
         )
     places = places or {}
     try:

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError
 from speechkit.phone_features.gop import LOG_FLOOR, as_array
 
 COLUMN = "stp_gop"
@@ -71,8 +71,9 @@ def transitions_of(model: Any) -> np.ndarray:
     found = model.transition_probabilities() if model.topology == "hmm" else None
     if found is None:
         why = "has no states" if model.topology == "ctc" else "does not know them"
-        raise UserError(
-            f"--stp needs transition probabilities, and the acoustic model {model.name} {why}.",
-            "Take --am sphinx, or train the model again with `speechkit train acoustic`.",
+        raise ConfigError(
+            "stp",
+            f"needs transition probabilities, and the acoustic model {model.name} {why}.",
+            "Take `am` sphinx, or train the model again with `speechkit train acoustic`.",
         )
     return np.asarray(found, dtype=np.float64)

@@ -75,7 +75,7 @@ def load(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
         raise UserError(
             f"'{spec}' was trained on {len(configs)} folders of features side by side, which "
             "cannot be made of a recording in one go.",
-            "Extract them in one folder (several --am for `speechkit extract-gop`), and train "
+            "Extract them in one folder (several `am` for `speechkit extract-gop`), and train "
             "on that.",
         )
     places = acoustic_places(folder, configs[0])

@@ -89,7 +89,7 @@ def evaluate(
         },
         [*dataset.input_files(work, config.set, names), *files],
         force=force,
-        beside="write beside it with --out-name",
+        beside="write beside it with `out_name`",
     ) as out:
         if not out.up_to_date:
             assessor = model_folder.load([folder for _, folder in models], where)

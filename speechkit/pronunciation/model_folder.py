@@ -88,7 +88,7 @@ class Assessor:
     def check_features(self, given: Sequence[Mapping[str, Any]], where: str) -> None:
         """Raise UserError unless features of these configurations are what they learned from."""
         remedy = "Extract them with the acoustic models that it was trained with, and name them "
-        require_features(self.features_of, given, where, remedy + "with --gop.")
+        require_features(self.features_of, given, where, remedy + "with `gop`.")
 
     def assess(
         self, features: np.ndarray, phones: Sequence[str], words: Sequence[int]

@@ -15,7 +15,7 @@ import torch
 from msgspec import Meta
 from torch import Tensor, nn
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.schema import Layers, Share, Width
 from speechkit.labels.scores import ASPECTS
 from speechkit.training.masked_layers import Block, Dropout, Heads, Linear, look_up
@@ -53,20 +53,20 @@ class ModelConfig:
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
-        require_choice("--model", self.kind, KINDS)
+        require_choice("model", self.kind, KINDS)
         for aspect in self.aspects:
-            require_choice("--aspects", aspect, ASPECTS)
+            require_choice("aspects", aspect, ASPECTS)
         if not self.aspects:
-            raise UserError("--aspects names none.", f"Accepted: {', '.join(ASPECTS)}.")
+            raise ConfigError("aspects", "names none.", f"Accepted: {', '.join(ASPECTS)}.")
         if min(self.inputs, self.width, self.depth, self.heads, self.max_phones) < 1:
             raise UserError(
-                f"--width {self.width}, --depth {self.depth} and --heads {self.heads} must be "
+                f"`width` {self.width}, `depth` {self.depth} and `heads` {self.heads} must be "
                 "positive."
             )
         if self.width % self.heads:
-            raise UserError(f"--heads {self.heads} does not divide --width {self.width}.")
+            raise UserError(f"`heads` {self.heads} does not divide `width` {self.width}.")
         if not 0 <= self.dropout < 1:
-            raise UserError(f"--dropout {self.dropout} is not from 0 to below 1.")
+            raise ConfigError("dropout", f"{self.dropout} is not from 0 to below 1.")
 
     @property
     def token_aspects(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.labels.scores import ASPECTS
 from speechkit.pronunciation.losses import (
     CLASS_RULES,
@@ -91,38 +91,38 @@ class TrainConfig:
     def check(self) -> None:
         """Raises UserError for impossible values."""
         for flag, value, choices in (
-            ("--loss", self.loss, LOSSES),
-            ("--normalise", self.normalise, MODES),
-            ("--class-rule", self.class_rule, CLASS_RULES),
-            ("--variant", self.variant, VARIANTS),
-            ("--reduction", self.reduction, REDUCTIONS),
+            ("loss", self.loss, LOSSES),
+            ("normalise", self.normalise, MODES),
+            ("class_rule", self.class_rule, CLASS_RULES),
+            ("variant", self.variant, VARIANTS),
+            ("reduction", self.reduction, REDUCTIONS),
         ):
             require_choice(flag, value, choices)
         self.network(1).check()
         if not 0 <= self.beta < 1:
-            raise UserError(f"--beta {self.beta} is not from 0 to below 1.")
+            raise ConfigError("beta", f"{self.beta} is not from 0 to below 1.")
         try:
             class_number(self.class_width, RANGE)
         except ValueError as error:
-            raise UserError(
-                f"--class-width {self.class_width}: {error}.", "Scores go from 0 to 2 here."
+            raise ConfigError(
+                "class_width", f"{self.class_width}: {error}.", "Scores go from 0 to 2 here."
             ) from error
         if min(self.epochs, self.batch_size, self.halve_every) < 1:
             raise UserError(
-                f"--epochs {self.epochs}, --batch-size {self.batch_size} and --halve-every "
+                f"`epochs` {self.epochs}, `batch_size` {self.batch_size} and `halve_every` "
                 f"{self.halve_every} must be 1 or more."
             )
         if min(self.warm_up, self.halve_from) < 0:
-            raise UserError("--warm-up and --halve-from must not be negative.")
+            raise UserError("`warm_up` and `halve_from` must not be negative.")
         if not 0 < self.learning_rate < math.inf or not 0 <= self.weight_decay < math.inf:
             raise UserError(
-                f"--learning-rate {self.learning_rate} must be positive, --weight-decay "
+                f"`learning_rate` {self.learning_rate} must be positive, `weight_decay` "
                 f"{self.weight_decay} not negative."
             )
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise UserError(f"--beta1 {self.beta1}, --beta2 {self.beta2}: not from 0 to below 1.")
+            raise UserError(f"`beta1` {self.beta1}, `beta2` {self.beta2}: not from 0 to below 1.")
         if len(set(self.gop)) < len(self.gop):
-            raise UserError(f"--gop names a folder twice: {', '.join(self.gop)}.")
+            raise ConfigError("gop", f"names a folder twice: {', '.join(self.gop)}.")
 
     def network(self, inputs: int) -> ModelConfig:
         """Shape of the model for features of ``inputs`` columns."""

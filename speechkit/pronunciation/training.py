@@ -131,7 +131,7 @@ def _with_labels(config: TrainConfig, found: ScoredSet) -> TrainConfig:
         there = [a for a in found.labels if not np.isnan(found.labels[a]).all()]
         raise UserError(
             f"'{found.name}' has no scores of {', '.join(missing)}.",
-            f"Name those that it has: --aspects {','.join(there)}",
+            f"Name those that it has: `aspects` {','.join(there)}",
         )
     return config
 

@@ -136,7 +136,7 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table:
         (*columns, "accuracy (%)", "UAR (%)", "protocol", "comparable?"),
         rows,
         f"Paper: {published.SOURCE}. Its test clips are a random fifth of RAVDESS, of actors who "
-        "are trained on, and its step was chosen on those clips: that is --split random-80-20 "
+        "are trained on, and its step was chosen on those clips: that is the split random-80-20 "
         "here, with the step chosen on other clips.",
         groups=(("", 1), ("paper", 5), ("ours", 4)),
         dense=True,

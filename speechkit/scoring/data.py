@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base.errors import UserError, closest, require_choice
+from speechkit.base.errors import ConfigError, UserError, closest, command_line, require_choice
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.labels.score_files import read_scores, score_files
@@ -42,7 +42,7 @@ class Inputs:
     name: str = ""
 
     def __post_init__(self) -> None:
-        require_choice("--input", self.kind, KINDS)
+        require_choice("input", self.kind, KINDS)
 
     def folder(self, work: WorkDir, set_name: str) -> Path:
         """The folder of features of a set.
@@ -51,9 +51,12 @@ class Inputs:
             UserError: it is not there.
         """
         deep = self.kind == "deep"
-        made_by = f"speechkit {'extract-deep' if deep else 'extract-gop'} --set {set_name}"
-        made_by += " --stp" if self.kind == "stp-gop" else ""
-        made_by += f" --name {self.name}" if self.name else ""
+        made_by = command_line(
+            "extract-deep" if deep else "extract-gop",
+            set=set_name,
+            stp=self.kind == "stp-gop",
+            name=self.name,
+        )
         path = work.exp("deep" if deep else "gop", set_name, name=self.name)
         return work.require(path, made_by)
 
@@ -162,8 +165,7 @@ def load(
 
 
 def _synthetic(work: WorkDir, set_name: str, name: str) -> Path:
-    made_by = f"speechkit synthesize-scores --set {set_name} --train SCORED_SET"
-    made_by += f" --name {name}" if name else ""
+    made_by = command_line("synthesize-scores", set=set_name, train="SCORED_SET", name=name)
     return work.require(work.exp("synthetic", set_name, name=name), made_by)
 
 
@@ -172,8 +174,9 @@ def _read_scores(
 ) -> Scores:
     """The scores; with the phones and words of the set itself, for the comparison."""
     if target not in TARGETS:
-        raise UserError(
-            f"--target '{target}' is no score of an utterance.{closest(target, TARGETS)}",
+        raise ConfigError(
+            "target",
+            f"'{target}' is no score of an utterance.{closest(target, TARGETS)}",
             f"Accepted: {', '.join(TARGETS)}.",
         )
     folder = work.data(set_name)
@@ -187,7 +190,7 @@ def _read_scores(
         kind = "" if synthetic is None else "synthetic "
         raise UserError(
             f"'{set_name}' has no {kind}scores of {target}.",
-            f"Take one that it has: --target {' or '.join(there)}."
+            f"Take one that it has: `target` {' or '.join(there)}."
             if there
             else "Make the set with `speechkit prepare speechocean762`, or of own data with "
             "`speechkit prepare folder PATH --scores SCORES`.",
@@ -239,7 +242,7 @@ def _scalar(rows: list[Row]) -> np.ndarray:
     values = np.array([[row.gop] for row in rows], np.float32)
     if not np.isfinite(values).all():
         raise UserError(
-            "The features have no scalar GOP.", "Take --input gop-vector, or extract them again."
+            "The features have no scalar GOP.", "Take `input` gop-vector, or extract them again."
         )
     return values
 

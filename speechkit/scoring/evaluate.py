@@ -94,7 +94,7 @@ def evaluate(
             *(file for _, folder in folders for file in model_folder.files(folder)),
         ],
         force=force,
-        beside="write beside it with --out-name",
+        beside="write beside it with `out_name`",
     ) as out:
         if not out.up_to_date:
             models = [model_folder.read_model(folder, where) for _, folder in folders]
@@ -212,7 +212,7 @@ def compare(
         if own != base:
             raise UserError(
                 f"'{name}' predicts {own or 'nothing'}, '{config.baseline}' {base or 'nothing'}.",
-                "Compare experiments with the same --target.",
+                "Compare experiments with the same `target`.",
             )
         return scores.differences(folders, name, config)
 
@@ -227,7 +227,7 @@ def _same_target(work: WorkDir, config: ComparisonConfig) -> tuple[str, ...]:
     if not found:
         raise UserError(
             f"No other experiment that predicts {wanted} was evaluated on '{config.set}'.",
-            "Train one with the same --target, and evaluate it.",
+            "Train one with the same `target`, and evaluate it.",
         )
     return found
 

@@ -77,7 +77,7 @@ def trainable(folder: Path, layer: int) -> tuple[Tdnn, Card]:
         raise UserError(
             f"New speakers are not scored by one network of {folder}, which has "
             f"{', '.join(card.weights)}.",
-            "Train the acoustic model with --folds 0 --full --unseen full on speakers of its own.",
+            "Train the acoustic model with `folds` 0 `full` `unseen` full on speakers of its own.",
         )
     layer = card.network.layer(layer)
     network = Tdnn(card.network)
@@ -103,7 +103,7 @@ def acoustic_folder(config: Mapping[str, Any], work: WorkDir | None, purpose: st
         raise UserError(
             f"{purpose} needs deep features of one acoustic model, these are of "
             f"{', '.join(specs) or 'none'} by the method '{config.get('method')}'.",
-            "Extract them with `speechkit extract-deep --am NAME` and train with --input deep.",
+            "Extract them with `speechkit extract-deep --am NAME` and train with `input` deep.",
         )
     folder = _tdnn_folder(specs[0], work, purpose)
     card = tdnn_folder.read_card(folder)
@@ -117,7 +117,7 @@ def acoustic_folder(config: Mapping[str, Any], work: WorkDir | None, purpose: st
 
 
 def _tdnn_folder(spec: str, work: WorkDir | None, purpose: str) -> Path:
-    accepted = "Accepted: a model of `speechkit train acoustic` (a TDNN, --folds 0 --full)."
+    accepted = "Accepted: a model of `speechkit train acoustic` (a TDNN, `folds` 0 `full`)."
     if spec == "sphinx" or ":" in spec:
         raise UserError(f"{purpose} cannot update the acoustic model '{spec}'.", accepted)
     folder = find_folder(spec, work)

@@ -83,7 +83,7 @@ class ScoringModel:
     def check_features(self, given: Sequence[Mapping[str, Any]], where: str) -> None:
         """Raise UserError unless features of these configurations are what it learned from."""
         remedy = "Extract them with the acoustic model that it was trained with, and name them "
-        require_features(self.features_of, given, where, remedy + "with --features.")
+        require_features(self.features_of, given, where, remedy + "with `features`.")
 
     def predict(self, found: ScoringSet) -> np.ndarray:
         """Scores of the utterances of a set from 0 to 1, float64 ``[U]``.

@@ -36,7 +36,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.schema import Share, Width
 from speechkit.scoring.batches import ScoringBatch
 from speechkit.scoring.groups import Groups
@@ -68,13 +68,13 @@ class ScorerConfig:
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
-        require_choice("--model", self.kind, KINDS)
+        require_choice("model", self.kind, KINDS)
         if min(self.inputs, self.width, self.heads) < 1:
-            raise UserError(f"--width {self.width} and --heads {self.heads} must be positive.")
+            raise UserError(f"`width` {self.width} and `heads` {self.heads} must be positive.")
         if self.width % self.heads:
-            raise UserError(f"--heads {self.heads} does not divide --width {self.width}.")
+            raise UserError(f"`heads` {self.heads} does not divide `width` {self.width}.")
         if not 0 <= self.dropout < 1:
-            raise UserError(f"--dropout {self.dropout} is not from 0 to below 1.")
+            raise ConfigError("dropout", f"{self.dropout} is not from 0 to below 1.")
 
 
 class Scorer(nn.Module):

@@ -95,7 +95,7 @@ def draw_pool(found: ScoringSet, labelled: int, seed: int) -> np.ndarray:
     count = len(found.utterances)
     if labelled > count:
         raise UserError(
-            f"--labelled {labelled}: '{found.name}' has {count} utterances with features and a "
+            f"`labelled` {labelled}: '{found.name}' has {count} utterances with features and a "
             f"score of {found.target}.",
             f"Give {count} at most; 0 takes all.",
         )

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from speechkit.base.errors import UserError, closest, require_choice
+from speechkit.base.errors import ConfigError, UserError, closest, require_choice
 from speechkit.scoring import models
 from speechkit.scoring.data import TARGETS, Inputs
 from speechkit.scoring.models import ScorerConfig
@@ -88,12 +88,12 @@ class ScoringConfig:
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
-        require_choice("--model", self.model, KINDS)
-        require_choice("--pretrain", self.pretrain, MODES)
-        require_choice("--finetune", self.finetune, MODES)
+        require_choice("model", self.model, KINDS)
+        require_choice("pretrain", self.pretrain, MODES)
+        require_choice("finetune", self.finetune, MODES)
         if self.target not in TARGETS:
             raise UserError(
-                f"--target '{self.target}' is no score of an utterance."
+                f"`target` '{self.target}' is no score of an utterance."
                 f"{closest(self.target, TARGETS)}",
                 f"Accepted: {', '.join(TARGETS)}.",
             )
@@ -109,32 +109,32 @@ class ScoringConfig:
         """Stages that contradict each other."""
         for problem, remedy in (
             (
-                self.pretrain != NONE and not self.pretrain_set and "--pretrain needs a set.",
-                "Name the set with synthetic scores with --pretrain-set.",
+                self.pretrain != NONE and not self.pretrain_set and "`pretrain` needs a set.",
+                "Name the set with synthetic scores with `pretrain_set`.",
             ),
             (
                 self.pretrain == NONE
                 and (self.pretrain_set or self.synthetic)
-                and "--pretrain-set and --synthetic are of pre-training, which is off.",
-                "Give --pretrain frozen or unfrozen too.",
+                and "`pretrain_set` and `synthetic` are of pre-training, which is off.",
+                "Give `pretrain` frozen or unfrozen too.",
             ),
             (
-                self.init and self.pretrain != NONE and "--init and --pretrain exclude each other.",
-                "--init starts from an experiment that was trained already.",
+                self.init and self.pretrain != NONE and "`init` and `pretrain` exclude each other.",
+                "`init` starts from an experiment that was trained already.",
             ),
             (
                 self.pretrain == self.finetune == NONE and "There is nothing to train.",
-                "Give --pretrain or --finetune another value than none.",
+                "Give `pretrain` or `finetune` another value than none.",
             ),
             (
-                self.finetune == NONE and self.labelled and "--labelled is of fine-tuning.",
-                "Leave it out, or give --finetune frozen.",
+                self.finetune == NONE and self.labelled and "`labelled` is of fine-tuning.",
+                "Leave it out, or give `finetune` frozen.",
             ),
             (
                 UNFROZEN in (self.pretrain, self.finetune)
                 and self.input != "deep"
                 and f"An acoustic model can be updated with deep features only, not {self.input}.",
-                "Take --input deep, or frozen instead of unfrozen.",
+                "Take `input` deep, or frozen instead of unfrozen.",
             ),
         ):
             if problem:
@@ -144,30 +144,30 @@ class ScoringConfig:
         if self.input != "gop" or self.pretrain != NONE or self.init or self.finetune != FROZEN:
             raise UserError(
                 "Trees read scalar GOP and are grown once, on the scores of people.",
-                "With --model trees leave --input, --pretrain, --finetune and --init out.",
+                "With `model` trees leave `input`, `pretrain`, `finetune` and `init` out.",
             )
         if self.select != LAST:
             raise UserError(
-                "Trees have no epochs that --select could choose from.", "Take --track."
+                "Trees have no epochs that `select` could choose from.", "Take `track`."
             )
 
     def _check_numbers(self) -> None:
         least = min(self.epochs, self.pretrain_epochs, self.joint_epochs, self.batch_size)
         if least < 1:
             raise UserError(
-                f"--epochs {self.epochs}, --pretrain-epochs {self.pretrain_epochs}, --joint-epochs "
-                f"{self.joint_epochs} and --batch-size {self.batch_size} must be 1 or more."
+                f"`epochs` {self.epochs}, `pretrain_epochs` {self.pretrain_epochs}, `joint_epochs` "
+                f"{self.joint_epochs} and `batch_size` {self.batch_size} must be 1 or more."
             )
         rates = (self.learning_rate, self.pretrain_learning_rate, self.joint_learning_rate)
         if not (min(rates) > 0 and max(rates) < math.inf and self.clip > 0):
             raise UserError(
-                f"--learning-rate {rates[0]}, --pretrain-learning-rate {rates[1]}, "
-                f"--joint-learning-rate {rates[2]} and --clip {self.clip} must be positive."
+                f"`learning_rate` {rates[0]}, `pretrain_learning_rate` {rates[1]}, "
+                f"`joint_learning_rate` {rates[2]} and `clip` {self.clip} must be positive."
             )
         if not 0 <= self.weight_decay < math.inf:
-            raise UserError(f"--weight-decay {self.weight_decay} must not be negative.")
+            raise ConfigError("weight_decay", f"{self.weight_decay} must not be negative.")
         if self.labelled < 0 or self.labelled == 1:
-            raise UserError(f"--labelled {self.labelled} is too few.", "Give 2 or more; 0: all.")
+            raise ConfigError("labelled", f"{self.labelled} is too few.", "Give 2 or more; 0: all.")
 
     @property
     def inputs(self) -> Inputs:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import schema
-from speechkit.base.errors import UserError, closest
+from speechkit.base.errors import ConfigError, UserError, closest
 from speechkit.base.log import logger
 from speechkit.base.random_draws import rng
 from speechkit.base.tables import write_json, write_skipped
@@ -81,7 +81,7 @@ class Settings:
                     f"Accepted: {', '.join(accepted)}.",
                 )
         if self.folds < 2:
-            raise UserError(f"--folds {self.folds} is too few.", "Give 2 or more.")
+            raise ConfigError("folds", f"{self.folds} is too few.", "Give 2 or more.")
 
 
 def synthesize(work: WorkDir, settings: Settings, name: str = "", force: bool = False) -> Path:
@@ -164,7 +164,7 @@ class _Synthesis:
             raise UserError(
                 f"'{self.settings.set}' and '{self.settings.train}' share {len(shared)} speakers "
                 f"({some}): what people gave them would leak into the synthetic scores.",
-                "Divide the speakers with `speechkit split`, or pass --allow-shared.",
+                "Divide the speakers with `speechkit split`, or pass `allow_shared`.",
             )
         self.shared = len(shared)
 
@@ -261,7 +261,7 @@ def _targets(work: WorkDir, train: str) -> tuple[str, ...]:
     if not names:
         raise UserError(
             f"The set '{train}' has no scores of utterances, which the regressor is trained on.",
-            "Name a scored set with --train.",
+            "Name a scored set with `train`.",
         )
     return tuple(names)
 

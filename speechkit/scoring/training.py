@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.phone_features.gop_folder import require_features
 from speechkit.scoring import joint_folder, model_folder, trees
@@ -65,7 +65,7 @@ def train(
     where = resolve_device(device)
     wanted = _wanted(config)
     inputs = [f for s, of in wanted for f in input_files(work, s, config.inputs, of)]
-    trained.refuse_path(config.init, "Give --init the name of an experiment in exp/scoring.")
+    trained.refuse_path(config.init, "Give `init` the name of an experiment in exp/scoring.")
     starts = _starts(work, config.init, seeds) if config.init else {}
     of_each = {
         seed: list(dict.fromkeys([*inputs, *model_folder.files(starts.get(seed))]))
@@ -107,9 +107,10 @@ def _starts(work: WorkDir, name: str, seeds: Sequence[int]) -> dict[int, Path]:
     """Folders of the seeds of another experiment, to start from."""
     found = dict(model_folder.find_models(work, name))
     if missing := [seed for seed in seeds if seed not in found]:
-        raise UserError(
-            f"--init {name} has no seed {missing[0]}; it has {', '.join(map(str, found))}.",
-            "Each seed starts from the same seed: choose them with --seed and --seeds.",
+        raise ConfigError(
+            "init",
+            f"{name} has no seed {missing[0]}; it has {', '.join(map(str, found))}.",
+            "Each seed starts from the same seed: choose them with `seed` and `seeds`.",
         )
     return {seed: found[seed] for seed in seeds}
 
@@ -126,9 +127,10 @@ def _start(folder: Path, number: int, config: ScoringConfig, network: ScorerConf
     differing = [key for key in here if key != "dropout" and there.get(key) != here[key]]
     if own != config.input or differing:
         what = f"{differing[0]} {there.get(differing[0])}" if differing else f"input {own}"
-        raise UserError(
-            f"--init {config.init} is a scorer with {what}, another than the one to train.",
-            "Give the same --model, --input, --width and --heads.",
+        raise ConfigError(
+            "init",
+            f"{config.init} is a scorer with {what}, another than the one to train.",
+            "Give the same `model`, `input`, `width` and `heads`.",
         )
     return Seed(
         number,
@@ -157,7 +159,7 @@ def _train(
             card["features"],
             first.features_of,
             f"'{first.name}'",
-            f"Give the --features that '{config.init}' was trained with.",
+            f"Give the `features` that '{config.init}' was trained with.",
         )
     labelled = config.labelled if config.pretrain == NONE else 0
     whole = None if labelled or starts else statistics(first.features)

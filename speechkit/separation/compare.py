@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.separation.results import TABLE, Measure, find_measure, read_utterances
 from speechkit.stats.bootstrap import draw_speakers, mixture_weights
@@ -48,7 +48,7 @@ class ComparisonConfig(comparison.ComparisonConfig):
 
     def check_measures(self) -> None:
         if not self.measures:
-            raise UserError("--measure is empty.", "Leave it out for the usual measures.")
+            raise ConfigError("measure", "is empty.", "Leave it out for the usual measures.")
         for name in self.measures:
             find_measure(name)
 

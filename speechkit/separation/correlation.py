@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_tsv
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
@@ -130,8 +130,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.samples < 100:
-            raise UserError(
-                f"--samples {self.samples} is too few for a 95 % interval.", "Give 100 or more."
+            raise ConfigError(
+                "samples", f"{self.samples} is too few for a 95 % interval.", "Give 100 or more."
             )
 
 
@@ -162,7 +162,7 @@ def analyze(
         [folder / TABLE, *mixtures.files(), *sources.files()],
         force=force,
         audio=mixtures.audio_files(),
-        beside="write beside it with --out-name",
+        beside="write beside it with `out_name`",
     ) as out:
         if out.up_to_date:
             return out.final

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from speechkit.base import audio
 from speechkit.base.audio import level_db
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.random_draws import rng
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import MixtureSet
@@ -61,15 +61,15 @@ class MixingConfig:
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
-        require_choice("--gain-mode", self.gain_mode, GAIN_MODES)
+        require_choice("gain_mode", self.gain_mode, GAIN_MODES)
         if not self.gain_min <= self.gain_max:
-            raise UserError(f"--gain-min {self.gain_min} is above --gain-max {self.gain_max}.")
+            raise UserError(f"`gain_min` {self.gain_min} is above `gain_max` {self.gain_max}.")
         if not 0 <= self.ps <= 1:
-            raise UserError(f"--ps {self.ps} is not a probability from 0 to 1.")
+            raise ConfigError("ps", f"{self.ps} is not a probability from 0 to 1.")
         if not 0.1 <= self.segment <= 3600:
-            raise UserError(f"--segment {self.segment} is not a length of 0.1 s or more.")
+            raise ConfigError("segment", f"{self.segment} is not a length of 0.1 s or more.")
         if not all(0.5 <= speed <= 2 for speed in self.speeds):
-            raise UserError(f"--speeds {self.speeds}: each must be between 0.5 and 2.")
+            raise ConfigError("speeds", f"{self.speeds}: each must be between 0.5 and 2.")
 
     @property
     def samples(self) -> int:
@@ -271,7 +271,7 @@ def collate(samples: Sequence[tuple[np.ndarray, int] | str]) -> tuple | str:
 
 
 def hard_folder(root: Path, given: str) -> Path:
-    """The folder of ``--hard``: a path, or a name under ``exp/hard``.
+    """The folder of ``hard``: a path, or a name under ``exp/hard``.
 
     Raises:
         UserError: it is not there.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.audio import power
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.files import remove_tree
 from speechkit.base.log import logger
 from speechkit.base.tables import write_skipped, write_tsv
@@ -66,9 +66,9 @@ class Settings:
     resample: bool = False
 
     def __post_init__(self) -> None:
-        require_choice("--checkpoint", self.checkpoint, ("", *model_folder.FILES))
+        require_choice("checkpoint", self.checkpoint, ("", *model_folder.FILES))
         if not self.hsr or not np.isfinite(self.hsr).all():
-            raise UserError("--hsr needs finite thresholds in dB.", "As in --hsr 5,10.")
+            raise ConfigError("hsr", "needs finite thresholds in dB.", "As in `hsr` 5,10.")
         if self.stoi:
             require_pystoi()
 
@@ -101,7 +101,7 @@ def evaluate(
     Raises:
         UserError: no such model or set, or they do not fit together.
     """
-    require_choice("--on-error", on_error, ("stop", "skip"))
+    require_choice("on_error", on_error, ("stop", "skip"))
     where = resolve_device(device).type
     dataset = load_mixtures(work.data(settings.set), work.root)
     models, suffix = _choose(work, settings)
@@ -115,7 +115,7 @@ def evaluate(
         force=force,
         audio=dataset.audio_files(),
         resume=True,
-        beside="write beside it with --out-name",
+        beside="write beside it with `out_name`",
     ) as out:
         if not out.up_to_date:
             task = Task(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from speechkit.base.errors import UserError, is_out_of_memory
+from speechkit.base.errors import ConfigError, UserError, is_out_of_memory
 from speechkit.separation.losses import pit
 from speechkit.separation.model_folder import Separator
 
@@ -45,13 +45,15 @@ def cut(separator: Separator, block_seconds: float, overlap_seconds: float) -> B
         UserError: lengths that cannot be.
     """
     if not 1 <= block_seconds <= 3600:
-        raise UserError(
-            f"--block-seconds {block_seconds:g} is not a usable length.",
+        raise ConfigError(
+            "block_seconds",
+            f"{block_seconds:g} is not a usable length.",
             "Give 1 to 3600 seconds; longer blocks take more memory.",
         )
     if not 0 < overlap_seconds <= block_seconds / 2:
-        raise UserError(
-            f"--overlap-seconds {overlap_seconds:g} does not fit blocks of {block_seconds:g} s.",
+        raise ConfigError(
+            "overlap_seconds",
+            f"{overlap_seconds:g} does not fit blocks of {block_seconds:g} s.",
             f"Give more than 0 and at most half a block ({block_seconds / 2:g}).",
         )
     rate, step = separator.sample_rate, separator.net.config.hop
@@ -141,7 +143,7 @@ def _separate(
             raise
         raise UserError(
             f"Memory ran out in a block of {len(mixture)} samples.",
-            "Give a smaller --block-seconds, or --device cpu in place of a GPU.",
+            "Give a smaller `block_seconds`, or `device` cpu in place of a GPU.",
         ) from error
 
 

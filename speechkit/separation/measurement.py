@@ -198,7 +198,7 @@ def hear(members: Batch, task: Task) -> Heard:
                 raise AudioError(
                     f"has {len(mixed)} samples at {rate} Hz, fewer than the encoder's window "
                     f"({config.kernel}).",
-                    "Leave it out with --on-error skip.",
+                    "Leave it out with `on_error` skip.",
                     "empty",
                 )
         except UserError as error:
@@ -228,7 +228,7 @@ def measure(heard: Heard, task: Task) -> Found:
         count, longest = len(heard.mixed), max(map(len, heard.mixed))
         raise UserError(
             f"Memory ran out with {count} mixtures of up to {longest} samples.",
-            "Give fewer --batch-seconds, or fewer processes with -j 1."
+            "Give fewer `batch_seconds`, or fewer processes with -j 1."
             if count > 1
             else "Give fewer processes with -j 1, or use a smaller model.",
         ) from error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import audio
-from speechkit.base.errors import AudioError, UserError, require_choice
+from speechkit.base.errors import AudioError, UserError, require_choice, require_range
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
 from speechkit.base.tables import write_skipped, write_tsv
@@ -67,20 +67,19 @@ class Settings:
     on_error: str = "stop"
 
     def __post_init__(self) -> None:
-        require_choice("--mode", self.mode, MODES)
-        require_choice("--on-error", self.on_error, ("stop", "skip"))
-        for flag, value, least, most in (
-            ("--count", self.count, 1, 999_999),
-            ("--speakers", self.speakers, 2, 10),
-            ("--rate", self.rate, 1000, 192_000),
-            ("--min-seconds", self.min_seconds, 0, 3600),
-            ("--seed", self.seed, 0, 2**63 - 1),
+        require_choice("mode", self.mode, MODES)
+        require_choice("on_error", self.on_error, ("stop", "skip"))
+        for field, value, least, most in (
+            ("count", self.count, 1, 999_999),
+            ("speakers", self.speakers, 2, 10),
+            ("rate", self.rate, 1000, 192_000),
+            ("min_seconds", self.min_seconds, 0, 3600),
+            ("seed", self.seed, 0, 2**63 - 1),
         ):
-            if not least <= value <= most:
-                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {least} to {most}.")
+            require_range(field, value, least <= value <= most, f"{least} to {most}")
         if not -60 <= self.snr_min <= self.snr_max <= 60:
             raise UserError(
-                f"--snr-min {self.snr_min:g} and --snr-max {self.snr_max:g} are not a range of "
+                f"`snr_min` {self.snr_min:g} and `snr_max` {self.snr_max:g} are not a range of "
                 "levels in dB.",
                 "Give a lowest and a highest value between -60 and 60, as -5 and 5.",
             )
@@ -172,14 +171,14 @@ def candidates(
     if low:
         logger.warning(
             f"{low} utterances have a lower rate than {settings.rate} Hz: they are resampled, but "
-            "the upper band of the mixtures stays empty. Lower --rate avoids it."
+            "the upper band of the mixtures stays empty. Lower `rate` avoids it."
         )
     speakers = {candidate.speaker for candidate in pool}
     if len(speakers) < settings.speakers:
         raise UserError(
             f"The set '{settings.set}' has {len(speakers)} speaker(s) with utterances of at least "
             f"{settings.min_seconds:g} s; a mixture of {settings.speakers} needs as many speakers.",
-            "Take a set with more speakers, or lower --min-seconds or --speakers.",
+            "Take a set with more speakers, or lower `min_seconds` or `speakers`.",
         )
     return pool, skipped
 

@@ -115,7 +115,7 @@ class Draws:
                     f"{plan.id}: {len(tried)} utterances were silent or broken where it would "
                     "use them, and no other is left to try.",
                     "Check the audio with `speechkit validate --decode`; if much of it is "
-                    "silence, cut it or raise --min-seconds.",
+                    "silence, cut it or raise `min_seconds`.",
                 )
             sources[k] = choice[int(draw.integers(len(choice)))]
         return self._place(plan.index, tuple(sources), plan.attempt + 1)
@@ -205,7 +205,7 @@ def make_one(plan: Plan, rate: int, on_error: str = "stop", folder: Path | None 
                 raise AudioError(
                     f"{source.utterance.wav}: has {len(samples)} samples at {rate} Hz, its header "
                     f"says {source.samples}.",
-                    "Convert it to WAV or FLAC, or leave it out with --on-error skip.",
+                    "Convert it to WAV or FLAC, or leave it out with `on_error` skip.",
                     "cut",
                 )
         except AudioError as error:

@@ -122,7 +122,7 @@ def load(folder: Path, which: str = "") -> Separator:
     """
     content = read_card(folder)
     which = which or str(content.get("selection", "plain"))
-    require_choice("--checkpoint", which, tuple(FILES))
+    require_choice("checkpoint", which, tuple(FILES))
     path, config = folder / FILES[which], ConvTasNetConfig(**content["network"])
     net = build(lambda: ConvTasNet(config), read_weights(path), path)
     return Separator(net.eval(), content["sample_rate"], folder, which)
@@ -168,29 +168,29 @@ def find_separator(
     if isinstance(path, list):
         seeds, path = len(path), path[0][1]
         if seeds > 1:
-            logger.info(f"'{given}' has {seeds} seeds: taking {path} (--model takes a folder).")
+            logger.info(f"'{given}' has {seeds} seeds: taking {path} (`model` takes a folder).")
     if (path / CARD).is_file():
         return load(path, checkpoint)
     if checkpoint:
         raise UserError(
             f"{path} is not a model of speechkit, so it has no '{checkpoint}' weights.",
-            "Leave out --checkpoint.",
+            "Leave out `checkpoint`.",
         )
     config, weights, rate = foreign.load_foreign(path)
     if rate and sample_rate and rate != sample_rate:
         raise UserError(
             f"{path} is a model of {rate} Hz, not of {sample_rate} Hz.",
-            "Leave out --sample-rate: recordings are resampled.",
+            "Leave out `sample_rate`: recordings are resampled.",
         )
     if not (rate or sample_rate):
-        raise UserError(f"{path} does not state its sample rate.", "Give it with --sample-rate HZ.")
+        raise UserError(f"{path} does not state its sample rate.", "Give it with `sample_rate` HZ.")
     net = build(lambda: ConvTasNet(config), weights, path)
     return Separator(net.eval(), rate or sample_rate, path, "")
 
 
 @dataclass
 class Start:
-    """A pretrained network, where a training starts (``--init``).
+    """A pretrained network, where a training starts (``init``).
 
     Args:
         config: its hyperparameters.
@@ -206,7 +206,7 @@ class Start:
 
 
 def find_start(workdir: WorkDir, given: str, seed: int = 0) -> Start:
-    """The checkpoint of ``--init``.
+    """The checkpoint of ``init``.
 
     Args:
         workdir: the working directory.
@@ -224,7 +224,7 @@ def find_start(workdir: WorkDir, given: str, seed: int = 0) -> Start:
         if seed not in models and len(models) > 1:
             raise UserError(
                 f"The model '{given}' has the seeds {', '.join(map(str, models))}, not {seed}.",
-                "Give the folder of one of them to --init.",
+                "Give the folder of one of them to `init`.",
             )
     if (path / CARD).is_file():
         loaded = load(path)
@@ -252,21 +252,21 @@ def choose_network(
     start = find_start(workdir, given, seed)
     if start.sample_rate not in (None, rate):
         raise UserError(
-            f"The model of --init {given} has {start.sample_rate} Hz, the validation set {rate} "
+            f"The model of `init` {given} has {start.sample_rate} Hz, the validation set {rate} "
             "Hz.",
             "Mix the validation set at the model's rate: speechkit mix --rate "
             f"{start.sample_rate}.",
         )
     if wanted is not None and replace(wanted, speakers=start.config.speakers) != start.config:
         raise UserError(
-            f"The model of --init {given} has other hyperparameters than the flags ask for.",
-            "Leave out --model and the flags of the network: they come from the checkpoint.",
+            f"The model of `init` {given} has other hyperparameters than the flags ask for.",
+            "Leave out `model` and the flags of the network: they come from the checkpoint.",
         )
     return start.config
 
 
 def first_network(config: ConvTasNetConfig, start: Start | None, seed: int) -> ConvTasNet:
-    """The network with its first weights: random ones, or those of ``--init``."""
+    """The network with its first weights: random ones, or those of ``init``."""
     torch.manual_seed(seed)
     if start is None:
         return ConvTasNet(config)

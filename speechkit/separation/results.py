@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from speechkit.base import schema
-from speechkit.base.errors import DataError, UserError
+from speechkit.base.errors import ConfigError, DataError
 from speechkit.base.tables import write_json, write_tsv
 from speechkit.separation.metrics import hsr
 from speechkit.stats.bootstrap import percentile
@@ -62,8 +62,9 @@ def find_measure(name: str) -> Measure:
         return Measure(name, "si_snri_db", "below", float(found[1]))
     if (found := _PERCENTILE.fullmatch(name)) and float(found[1]) <= 100:
         return Measure(name, "si_snri_db", "percentile", float(found[1]))
-    raise UserError(
-        f"--measure '{name}' is not known.",
+    raise ConfigError(
+        "measure",
+        f"'{name}' is not known.",
         f"Accepted: {', '.join(MEASURES)}, hsr<dB>_percent as hsr5_percent, and "
         "si_snri_p<percent>_db as si_snri_p05_db.",
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import SIZES, ConvTasNetConfig
@@ -66,34 +66,37 @@ class SeparationConfig:
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
-        require_choice("--loss", self.loss, LOSSES)
+        require_choice("loss", self.loss, LOSSES)
         self.mixing.check()
         self.network.check()
         world = ranks().world
         if self.batch_size < 1 or self.batch_size % world:
-            raise UserError(
-                f"--batch-size {self.batch_size} cannot be divided among {world} processes.",
+            raise ConfigError(
+                "batch_size",
+                f"{self.batch_size} cannot be divided among {world} processes.",
                 "It counts the mixtures of all processes together.",
             )
         if self.epochs < 1 or self.epoch_size < 0:
-            raise UserError(f"--epochs {self.epochs}, --epoch-size {self.epoch_size}: too few.")
+            raise UserError(f"`epochs` {self.epochs}, `epoch_size` {self.epoch_size}: too few.")
         if not (0 < self.learning_rate < math.inf and 0 < self.clip < math.inf):
             raise UserError(
-                f"--learning-rate {self.learning_rate} and --clip {self.clip} must be positive."
+                f"`learning_rate` {self.learning_rate} and `clip` {self.clip} must be positive."
             )
         if self.loss == "wsi-snr" and self.batch_size == 1:
-            raise UserError(
-                "--loss wsi-snr ranks the mixtures of a batch, and does nothing with one.",
-                "Take --batch-size 2 or more.",
+            raise ConfigError(
+                "loss",
+                "wsi-snr ranks the mixtures of a batch, and does nothing with one.",
+                "Take `batch_size` 2 or more.",
             )
         if self.hard and not self.dynamic:
-            raise UserError(
-                "--hard replaces pairs of dynamic mixing; fixed mixtures have none to replace.",
-                "Add --dynamic-mixing.",
+            raise ConfigError(
+                "hard",
+                "replaces pairs of dynamic mixing; fixed mixtures have none to replace.",
+                "Add `dynamic_mixing`.",
             )
         if self.mixing.samples < self.network.kernel:
             raise UserError(
-                f"--segment {self.mixing.segment} s has {self.mixing.samples} samples, fewer than "
+                f"`segment` {self.mixing.segment} s has {self.mixing.samples} samples, fewer than "
                 f"the encoder's window ({self.network.kernel})."
             )
 
@@ -124,7 +127,7 @@ def plan(
     """
     header = load_mixtures(workdir.data(rest["valid_set"]), workdir.root).header
     given = {key: value for key, value in network.items() if value is not None}
-    require_choice("--model", size or "light", tuple(SIZES))
+    require_choice("model", size or "light", tuple(SIZES))
     wanted = replace(SIZES[size or "light"], speakers=header.speakers, **given)
     if rest["init"]:
         asked = wanted if size or given else None

@@ -13,7 +13,7 @@ import pandas as pd
 
 from speechkit.base import parallel
 from speechkit.base.audio import level_db
-from speechkit.base.errors import DataError, UserError
+from speechkit.base.errors import ConfigError, DataError, UserError, command_line
 from speechkit.base.log import logger
 from speechkit.base.text import composed
 from speechkit.labels.mixtures import Mixture, MixtureSet
@@ -78,7 +78,7 @@ def find_sources(
     """
     if bool(table) != bool(columns):
         raise UserError(
-            "--param-tsv and --column belong together.",
+            "`param_tsv` and `column` belong together.",
             "Name the table of utterances, and one or more of its columns.",
         )
 
@@ -87,7 +87,7 @@ def find_sources(
         places = [work.exp(kind, each, name=name) / file for each in sets]
         if found := next((place for place in places if place.is_file()), None):
             return found
-        made_by = f"speechkit extract-{kind} --set {sets[-1]}" + f" --name {name}" * bool(name)
+        made_by = command_line(f"extract-{kind}", set=sets[-1], name=name)
         if name:
             raise UserError(f"{places[-1]} does not exist.", f"Make it with: {made_by}")
         what = "pitch difference" if kind == "prosody" else "x-vector distance"
@@ -185,11 +185,12 @@ def read_column(table: Path, column: str, utterances: Sequence[str]) -> np.ndarr
     try:
         read = pd.read_csv(table, sep="\t", quoting=3, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"--param-tsv {table} cannot be read: {error}.") from error
+        raise ConfigError("param_tsv", f"{table} cannot be read: {error}.") from error
     for name in ("utt", column):
         if name not in read:
-            raise UserError(
-                f"--param-tsv {table} has no column '{name}'.",
+            raise ConfigError(
+                "param_tsv",
+                f"{table} has no column '{name}'.",
                 f"Its columns are: {', '.join(map(str, read.columns))}; 'utt' is needed.",
             )
     read["utt"] = read["utt"].map(composed)

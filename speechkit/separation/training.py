@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json
 from speechkit.kaldi import data
@@ -114,9 +114,9 @@ def train(
     where = resolve_device(device)
     precision = resolve_precision(config.precision, where)
     if config.compiled and where.type != "cuda":
-        raise UserError("--compile is for CUDA.", "Leave it out on the CPU.")
+        raise ConfigError("compile", "is for CUDA.", "Leave it out on the CPU.")
     if not 0 <= checkpoint_minutes < math.inf:
-        raise UserError(f"--checkpoint-minutes {checkpoint_minutes} is not a time from 0 up.")
+        raise ConfigError("checkpoint_minutes", f"{checkpoint_minutes} is not a time from 0 up.")
     valid = load_mixtures(workdir.data(config.valid_set), workdir.root)
     _agree(config, valid)
     source, utterances = _training_set(workdir, config)
@@ -158,7 +158,7 @@ def _agree(config: SeparationConfig, valid: MixtureSet) -> None:
         raise UserError(
             f"{valid.path} has mixtures of {header.speakers} speakers, the model "
             f"{config.network.speakers}.",
-            "Give --speakers, or another --valid-set.",
+            "Give `speakers`, or another `valid_set`.",
         )
     if header.sample_rate != mixing.sample_rate:
         raise UserError(

@@ -71,7 +71,7 @@ def export(
     make_dirs(target.parent)
     with _staging(target) as staging:  # first, so that a killed export leaves nothing for ever
         if target.exists() and not force:
-            raise UserError(f"{target} exists.", "Replace it with --force, or name another file.")
+            raise UserError(f"{target} exists.", "Replace it with `force`, or name another file.")
         if repository:
             publish.check_target(repository)
         for model in found.models:
@@ -123,7 +123,7 @@ def import_model(
     if final.exists() and not force and not (final / "manifest.json").is_file():
         raise UserError(
             f"{final} exists: there is a model of this name.",
-            "Give the new one another name with --name, or replace the old one with --force.",
+            "Give the new one another name with `name`, or replace the old one with `force`.",
         )
     with Output(
         final,
@@ -131,7 +131,7 @@ def import_model(
         {"task": contents.task, "name": contents.name},
         [path],
         force=force,
-        beside="give it another name with --name",
+        beside="give it another name with `name`",
     ) as out:
         if not out.up_to_date:
             card = archive.unpack(path, contents, out.path)

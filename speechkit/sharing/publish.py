@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from speechkit.base import hub
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.sharing import archive
 
 
@@ -18,8 +18,8 @@ def check_target(repository: str) -> None:
     from huggingface_hub import get_token
 
     if not hub.is_repository(repository):
-        raise UserError(
-            f"--push-to-hub '{repository}' is not a name on the hub.", "Expected: OWNER/NAME."
+        raise ConfigError(
+            "push_to_hub", f"'{repository}' is not a name on the hub.", "Expected: OWNER/NAME."
         )
     if hub.offline():
         raise UserError(
@@ -67,7 +67,7 @@ def push(file: Path, card: str, repository: str, private: bool) -> str:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(
             f"The model could not be pushed to '{repository}': {reason}",
-            f"The file is there: {file}. Mend the reason, and push it again with --force, or run: "
+            f"The file is there: {file}. Mend the reason, and push it again with `force`, or run: "
             f"hf upload {repository} {file}",
         ) from error
     return str(done.commit_url)

@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from speechkit.base import audio
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, require_range
 from speechkit.base.random_draws import rng
 from speechkit.kaldi import data
 from speechkit.speaker.tdnn import TDNNConfig
@@ -42,33 +42,33 @@ class XVectorConfig:
 
     def check(self) -> None:
         """Raise UserError for values outside their range."""
-        for flag, value, good, accepted in (
+        for checked in (
             (
-                "--chunk-min/--chunk-max",
+                "chunk_min`/`chunk_max",
                 (self.chunk_min, self.chunk_max),
                 0.2 <= self.chunk_min <= self.chunk_max <= 60,
                 "seconds, from 0.2 to 60, the second not smaller",
             ),
             (
-                "--sample-rate",
+                "sample_rate",
                 self.sample_rate,
                 self.sample_rate == 0 or 4000 <= self.sample_rate <= 192_000,
                 "Hz, from 4000 to 192000, or 0",
             ),
-            ("--n-mels", self.n_mels, 4 <= self.n_mels <= 128, "from 4 to 128"),
-            ("--channels", self.channels, min(self.channels) >= 1, "whole numbers above 0"),
-            ("--clip", self.clip, 0 < self.clip < math.inf, "a number above 0"),
-            ("--held-out", self.held_out, 0 < self.held_out < 0.5, "a share above 0 and below 0.5"),
-            ("--epochs", self.epochs, self.epochs >= 1, "1 or more"),
-            ("--batch-size", self.batch_size, self.batch_size >= 2, "2 or more"),
+            ("n_mels", self.n_mels, 4 <= self.n_mels <= 128, "from 4 to 128"),
+            ("channels", self.channels, min(self.channels) >= 1, "whole numbers above 0"),
+            ("clip", self.clip, 0 < self.clip < math.inf, "a number above 0"),
+            ("held_out", self.held_out, 0 < self.held_out < 0.5, "a share above 0 and below 0.5"),
+            ("epochs", self.epochs, self.epochs >= 1, "1 or more"),
+            ("batch_size", self.batch_size, self.batch_size >= 2, "2 or more"),
             (
-                "--learning-rate",
+                "learning_rate",
                 self.learning_rate,
                 0 < self.learning_rate <= 1,
                 "above 0, up to 1",
             ),
             (
-                "--speeds",
+                "speeds",
                 self.speeds,
                 1.0 in self.speeds
                 and 0.5 <= min(self.speeds) <= max(self.speeds) <= 2
@@ -76,8 +76,7 @@ class XVectorConfig:
                 "different factors from 0.5 to 2, with 1.0 among them",
             ),
         ):
-            if not good:
-                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {accepted}.")
+            require_range(*checked)
 
 
 @dataclass

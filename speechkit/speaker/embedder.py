@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit.base.errors import AudioError, UserError, closest, needed_by_all, require_choice
+from speechkit.base.errors import (
+    AudioError,
+    ConfigError,
+    UserError,
+    closest,
+    needed_by_all,
+    require_choice,
+)
 from speechkit.speaker import model_folder, speechbrain_folder
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
@@ -75,7 +82,7 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
         device: cpu or cuda.
         precision: 32, or bf16 (TDNN only).
     """
-    require_choice("--precision", precision, DTYPES)
+    require_choice("precision", precision, DTYPES)
     network: torch.nn.Module
     if (folder / "config.yaml").is_file():
         features, network, rate, frames = _own(folder)
@@ -84,7 +91,7 @@ def load(folder: Path, device: str, precision: str = "32") -> Embedder:
     if isinstance(network, TDNN):
         network = FoldedTDNN(network, DTYPES[precision])
     elif precision != "32":
-        raise UserError(f"--precision {precision} is for x-vector networks only.", "Use 32.")
+        raise ConfigError("precision", f"{precision} is for x-vector networks only.", "Use 32.")
     return Embedder(features, network, rate, frames, torch.device(device))
 
 
@@ -107,7 +114,7 @@ def read_network(folder: Path) -> tuple[TDNN, dict[str, Any]]:
 
 
 def find_model(workdir: WorkDir, model: str) -> Path:
-    """The folder of ``--model``: a name under exp/xvector_nnet, a folder, or a hub name.
+    """The folder of ``model``: a name under exp/xvector_nnet, a folder, or a hub name.
 
     Args:
         workdir: the working directory.
@@ -122,7 +129,7 @@ def find_model(workdir: WorkDir, model: str) -> Path:
         if not trained:
             raise UserError(
                 f"No x-vector network was trained in {nets}.",
-                "Train one with `speechkit train xvector`, or give --model "
+                "Train one with `speechkit train xvector`, or give `model` "
                 "FOLDER|hf:speechbrain/spkrec-xvect-voxceleb.",
             )
         return max(trained, key=lambda p: (p / "config.yaml").stat().st_mtime_ns)

@@ -74,7 +74,7 @@ def extract(
         force=force,
         audio=dataset.audio_files(),
         resume=True,
-        beside="write beside it with --name, or name the model that made it with --model",
+        beside="write beside it with `name`, or name the model that made it with `model`",
     ) as out:
         if out.up_to_date:
             return final

@@ -15,7 +15,7 @@ import numpy as np
 
 from speechkit.base import audio
 from speechkit.base.audio import power
-from speechkit.base.errors import DataError, UserError
+from speechkit.base.errors import ConfigError, DataError, UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.log import logger
 from speechkit.base.schema import read_json
@@ -67,9 +67,10 @@ def measure(samples: np.ndarray, rate: int, f0_min: float = 75, f0_max: float = 
 def _measure_utterance(utterance: data.Utterance, f0_min: float, f0_max: float) -> Prosody:
     samples, rate = audio.read(utterance.wav, start=utterance.start, end=utterance.end)
     if f0_max >= rate / 2:
-        raise UserError(
-            f"--f0-max {f0_max:g} Hz is not below half the sample rate ({rate} Hz).",
-            "Give a lower --f0-max.",
+        raise ConfigError(
+            "f0_max",
+            f"{f0_max:g} Hz is not below half the sample rate ({rate} Hz).",
+            "Give a lower `f0_max`.",
         )
     return measure(samples, rate, f0_min, f0_max)
 
@@ -94,7 +95,7 @@ def extract(
     """
     if not (f0_min >= 20 and 1.5 * f0_min <= f0_max):
         raise UserError(
-            f"--f0-min {f0_min:g} and --f0-max {f0_max:g} are not a range of pitch.",
+            f"`f0_min` {f0_min:g} and `f0_max` {f0_max:g} are not a range of pitch.",
             "Both are in Hz; the first is at least 20, the second at least 1.5 times the first.",
         )
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)

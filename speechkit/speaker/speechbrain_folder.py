@@ -70,7 +70,7 @@ def download(name: str) -> Path:
         raise UserError(
             f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}",
             f"Where there is a network, run: hf download {name} --local-dir FOLDER ; copy the "
-            "folder here and give it as --model FOLDER. (HF_HUB_OFFLINE=1 uses the cache only.)",
+            "folder here and give it as `model` FOLDER. (HF_HUB_OFFLINE=1 uses the cache only.)",
         ) from error
 
 

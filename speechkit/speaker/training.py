@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from speechkit.base import audio
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.speaker import model_folder, verification
@@ -124,7 +124,7 @@ def train(
         config = replace(config, sample_rate=min(rate, MAX_DEFAULT_RATE))
         config.check()
     if not 0 <= checkpoint_minutes < math.inf:
-        raise UserError(f"--checkpoint-minutes {checkpoint_minutes} is not a time from 0 up.")
+        raise ConfigError("checkpoint_minutes", f"{checkpoint_minutes} is not a time from 0 up.")
     final = workdir.exp("xvector_nnet", name)
     with Output(
         final,

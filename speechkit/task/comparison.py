@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from speechkit.base import schema
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_tsv
 from speechkit.task.evaluation import SUMMARY, require_samples
 from speechkit.workdir import Output, WorkDir, check_name
@@ -49,14 +49,14 @@ class ComparisonConfig:
         require_samples(self.samples)
         self.check_measures()
         if self.names == (self.baseline,):
-            raise UserError(f"--name {self.baseline} is the baseline itself.", "Name another.")
+            raise ConfigError("name", f"{self.baseline} is the baseline itself.", "Name another.")
 
     def check_measures(self) -> None:
         """Raise UserError for measures that the task does not have."""
         for name in self.measures:
             if name not in self.accepted:
-                raise UserError(
-                    f"--measure '{name}' is not known.", f"Accepted: {', '.join(self.accepted)}."
+                raise ConfigError(
+                    "measure", f"'{name}' is not known.", f"Accepted: {', '.join(self.accepted)}."
                 )
 
 
@@ -153,7 +153,7 @@ def compare(
         {**asdict(config), "names": names},
         [path for path in every if path.is_file()],
         force=force,
-        beside="write beside it with --out-name",
+        beside="write beside it with `out_name`",
     ) as out:
         if not out.up_to_date:
             found = {name: differences(folders, name) for name in names}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from speechkit.base import schema
-from speechkit.base.errors import DataError, UserError
+from speechkit.base.errors import ConfigError, DataError
 from speechkit.base.log import logger
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ Summary = dict[str, dict[str, Any]]
 def require_samples(samples: int) -> None:
     """Raise UserError for too few samples of a bootstrap."""
     if samples < 100:
-        raise UserError(f"--samples {samples} is too few for a 95 % interval.", "Give 100 or more.")
+        raise ConfigError(
+            "samples", f"{samples} is too few for a 95 % interval.", "Give 100 or more."
+        )
 
 
 def warn_few_speakers(name: str, speakers: int) -> None:

@@ -107,7 +107,7 @@ def fit(
             model.writer = None
     kept = {name: (best["epoch"], best["weights"]) for name, best in state.best.items()}
     if not all(weights for _, weights in kept.values()):
-        raise UserError("Validation never gave a finite loss.", "Lower --learning-rate.")
+        raise UserError("Validation never gave a finite loss.", "Lower `learning_rate`.")
     epoch, weights = kept[config.monitor]
     return Fitted(state.rows, epoch, weights, kept, state.seconds)
 
@@ -230,19 +230,19 @@ def out_of_memory(config: FitConfig, kept: str = "") -> UserError:
     """
     size = config.batch_size
     problem = f"Memory ran out in a step with batches of {size or 'this size'}."
-    other = "shorter segments or --precision bf16"
+    other = "shorter segments or `precision` bf16"
     if size < 2:
         return UserError(problem, f"Take a smaller model, or try {other}.")
     smaller = next(n for n in range(size // 2, 0, -1) if size % n == 0)
-    flags = f"--batch-size {smaller}"
+    flags = f"`batch_size` {smaller}"
     if config.unit == "step":  # what counts is how many clips a step of the optimizer has
-        flags += f" --accumulate {config.accumulate * size // smaller}"
+        flags += f" `accumulate` {config.accumulate * size // smaller}"
     if not kept:
         return UserError(problem, f"Try {flags}, or {other}.")
     return UserError(
         f"{problem} What was learnt until {kept} is kept.",
-        f"Go on from there with smaller batches: {flags} --continue. With {other} it is another "
-        "run, for which a --name of its own is needed; --force would discard what was learnt.",
+        f"Go on from there with smaller batches: {flags} `continue`. With {other} it is another "
+        "run, for which a `name` of its own is needed; `force` would discard what was learnt.",
     )
 
 

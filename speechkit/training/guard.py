@@ -64,7 +64,7 @@ class Guard:
             raise UserError(
                 f"{self.in_a_row} batches in a row are not finite or far beyond the usual: "
                 "training has diverged.",
-                "Lower --learning-rate, or use --precision 32.",
+                "Lower `learning_rate`, or use `precision` 32.",
             )
 
     def _problem(self, norm: float) -> str:

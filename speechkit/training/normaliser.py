@@ -41,7 +41,7 @@ def fit(features: np.ndarray, phones: np.ndarray, mode: str, symbols: int) -> No
             ``phone``: those of each canonical phone, shrunk towards those of all phones.
         symbols: K.
     """
-    require_choice("--normalise", mode, MODES)
+    require_choice("normalise", mode, MODES)
     values = features.astype(np.float64)
     mean, variance = values.mean(0), values.var(0)
     if mode == "scalar":

@@ -132,7 +132,7 @@ class SeedGroup(ABC):
         net.dropout.generators = ()
         if not torch.isfinite(total).all():
             raise UserError(
-                f"The loss is not finite in epoch {self.epoch + 1}.", "Lower --learning-rate."
+                f"The loss is not finite in epoch {self.epoch + 1}.", "Lower `learning_rate`."
             )
         return total / self.steps
 

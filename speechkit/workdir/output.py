@@ -4,7 +4,7 @@ A stage writes one folder. While it runs, the folder is a hidden sibling
 (``.NAME.partial``); when it is complete it gets a ``manifest.json``, is synced to disk
 and renamed. The same command on the same inputs then finds it up to date; a killed run
 leaves only the hidden sibling, which the same command takes up. Another command removes it
-only if nothing in it was finished, or with ``--force``.
+only if nothing in it was finished, or with ``force``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Output:
     Args:
         final: the folder to be made.
         command: name of the stage.
-        params: everything that determines the result (not ``--jobs`` or ``--device``).
+        params: everything that determines the result (not ``jobs`` or ``device``).
         inputs: files that the stage reads; their fingerprints decide what is up to date.
         force: replace an output that other parameters made.
         audio: audio files that the stage reads (one fingerprint for all).
@@ -75,7 +75,7 @@ class Output:
     force: bool = False
     audio: Iterable[Path] = ()
     resume: bool = False
-    beside: str = "write beside it with --name"
+    beside: str = "write beside it with `name`"
     counts: dict[str, Any] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     training: bool = False
@@ -166,7 +166,7 @@ class Output:
             if not self.force:
                 raise UserError(
                     f"{self.final} exists but has no {MANIFEST}: speechkit did not make it.",
-                    "Move it away, or replace it with --force.",
+                    "Move it away, or replace it with `force`.",
                 )
             return False
         differing = self.key.other_params(old)
@@ -174,7 +174,7 @@ class Output:
             if not self.force:
                 raise UserError(
                     f"{self.final} was made with other parameters ({'; '.join(differing)}).",
-                    f"Replace it with --force, or {self.beside}.",
+                    f"Replace it with `force`, or {self.beside}.",
                 )
             return False
         stale = self.key.inputs.changed(old.get("inputs", {}))

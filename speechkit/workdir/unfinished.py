@@ -116,12 +116,12 @@ class Unfinished:
         if finished and not force:
             finish = "Finish it"
             if can_go_on and not inputs:
-                finish = "Go on from there with this batch size: --continue. Or finish it"
+                finish = "Go on from there with this batch size: `continue`. Or finish it"
             raise UserError(
                 f"{self.final} has an unfinished run ({finished}), from which this command "
                 f"differs ({'; '.join(differing)}).",
                 f"{finish} with the command and the inputs that it began with, or discard what "
-                f"it has finished with --force or by deleting {self.path}, or {beside}.",
+                f"it has finished with `force` or by deleting {self.path}, or {beside}.",
             )
         files.remove_tree(self.path)
         self._begin()

@@ -132,9 +132,9 @@ def test_results_do_not_depend_on_the_number_of_processes() -> None:
 
 
 def test_unknown_choices() -> None:
-    with pytest.raises(UserError, match="--executor 'ray' is not known"):
+    with pytest.raises(UserError, match="`executor` 'ray' is not known"):
         values(work.square, range(3), executor="ray")
-    with pytest.raises(UserError, match=r"--on-error 'skp' is not known\. Did you mean 'skip'\?"):
+    with pytest.raises(UserError, match=r"`on_error` 'skp' is not known\. Did you mean 'skip'\?"):
         values(work.square, range(3), on_error="skp")
 
 

@@ -184,7 +184,7 @@ def test_normalisation():
     found = each(features, phones)
     assert abs(found[phones == 3, 1].mean()) < 0.3 < columns[phones == 3, 1].mean()
     assert np.allclose(each.mean[39], features.mean(0), atol=1e-4)  # a phone that never came
-    with pytest.raises(UserError, match="--normalise"):
+    with pytest.raises(UserError, match="`normalise`"):
         normalise.fit(features, phones, "max", 40)
 
 

@@ -141,7 +141,7 @@ def test_a_cross_fitted_model_hears_all_by_its_full_network(tmp_path: Path) -> N
     make_tdnn(tmp_path, "folds", folds=2, full=False, unseen="mean")
     with pytest.raises(UserError, match="unrelated axes") as error:
         FeaturePipeline.create(replace(TINY, am=("folds",)), work)
-    assert "--folds 0 --full" in error.value.remedy
+    assert "`folds` 0 `full`" in error.value.remedy
 
 
 def test_models_without_hidden_features(tmp_path: Path) -> None:

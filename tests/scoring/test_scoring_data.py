@@ -68,7 +68,7 @@ def test_inputs(own):
     one = single(matrices[name], rows[name], Inputs("stp-gop"), {"columns": columns})
     np.testing.assert_array_equal(one.features, stp.features[: stp.first[1]])
     assert len(one.labels) == 1 and np.isnan(one.labels).all()
-    with pytest.raises(UserError, match=r"--input .deap. is not known\. Did you mean .deep."):
+    with pytest.raises(UserError, match=r"`input` .deap. is not known\. Did you mean .deep."):
         Inputs("deap")
     with pytest.raises(UserError, match="extract-gop --set train --stp --name x"):
         input_files(own, "train", Inputs("stp-gop", "x"))
@@ -116,7 +116,7 @@ def test_utterances_without_scores(own, caplog):
     write_scores(folder, scores)
     with pytest.raises(UserError, match="no scores of total") as caught:
         load(own, "train", Inputs())
-    assert "--target accuracy or completeness or fluency or prosodic" in caught.value.remedy
+    assert "`target` accuracy or completeness or fluency or prosodic" in caught.value.remedy
 
 
 def test_bad_sets(own):

@@ -128,7 +128,7 @@ def test_what_is_refused(work):
         synthesize(work, Settings("plain", "scored", trees=SMALL))
     with pytest.raises(UserError, match=r"'fluent' is no score .* Did you mean 'fluency'"):
         Settings("a", "b", targets=("fluent",))
-    with pytest.raises(UserError, match="--folds 1"):
+    with pytest.raises(UserError, match="`folds` 1"):
         Settings("a", "b", folds=1)
 
 

@@ -215,7 +215,7 @@ def test_labelled_utterances_are_drawn_by_each_seed(work):
     alone = trained(found.subset(pool), [1], epochs=2)
     same = trained(found, [1], epochs=2, pools=torch.from_numpy(pool)[None])
     assert alone.rows[0][0]["train_mse"] != same.rows[0][0]["train_mse"]  # other statistics
-    with pytest.raises(UserError, match="--labelled 31: 'sc' has 30 utterances"):
+    with pytest.raises(UserError, match="`labelled` 31: 'sc' has 30 utterances"):
         run(work, "many", labelled=31)
 
 
@@ -228,7 +228,7 @@ def test_starting_from_another_experiment(work):
     for name in a:
         torch.testing.assert_close(a[name], b[name], msg=name)
     assert run(work, "fluent", init="first-stage", target="fluency")
-    with pytest.raises(UserError, match="--init first-stage has no seed 1; it has 0"):
+    with pytest.raises(UserError, match="`init` first-stage has no seed 1; it has 0"):
         run(work, "x", (0, 1), init="first-stage")
     with pytest.raises(UserError, match="scorer with width 8, another"):
         run(work, "x", init="first-stage", width=16)

@@ -174,7 +174,7 @@ def test_a_set_of_another_rate_is_refused_or_resampled(tmp_path):
     make_model(tmp_path)
     with pytest.raises(UserError, match="has 16000 Hz, the model 8000 Hz") as caught:
         evaluate(WorkDir(tmp_path), settings(), device="cpu")
-    assert "--resample" in caught.value.remedy
+    assert "`resample`" in caught.value.remedy
     folder = evaluate(WorkDir(tmp_path), settings(resample=True), device="cpu")
     dataset = load_mixtures(tmp_path / "data" / "test_2mix", tmp_path)
     mixed, sources = dataset.read(dataset.mixtures[0])

@@ -53,7 +53,7 @@ def test_memory_that_runs_out_is_the_users_to_mend(world, monkeypatch):
     monkeypatch.setattr(measurement, "separate", greedy)
     with pytest.raises(UserError, match="Memory ran out with 4 mixtures") as caught:
         evaluate(WorkDir(world), settings(), batch_seconds=2.0, device="cpu")
-    assert "--batch-seconds" in caught.value.remedy
+    assert "`batch_seconds`" in caught.value.remedy
 
 
 def test_stoi_is_that_of_pystoi(world):

@@ -73,8 +73,8 @@ def test_another_command_is_refused_and_nothing_is_lost(
     with pytest.raises(UserError) as refused, output(begun, **changes):
         pytest.fail("began anew")
     assert "an unfinished run (epoch 7 of 20)" in refused.value.problem
-    assert said in refused.value.problem and "--force" in refused.value.remedy
-    assert ("--continue" in refused.value.remedy) == ("batch_size" in said)
+    assert said in refused.value.problem and "`force`" in refused.value.remedy
+    assert ("`continue`" in refused.value.remedy) == ("batch_size" in said)
     assert state(begun).read_text() == "state"
     with output(begun) as out:
         assert out.resumed

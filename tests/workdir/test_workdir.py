@@ -112,7 +112,7 @@ def test_changed_parameters_are_refused_by_name(root: Path) -> None:
     changed = {"pm": 0.02, "set": "train"}
     with pytest.raises(UserError, match=r"pm: 0\.04 there, 0\.02 now") as refused:
         run(root, params=changed)
-    assert "--force" in refused.value.remedy
+    assert "`force`" in refused.value.remedy
     assert run(root, params=changed, force=True)
     manifest = read_manifest(final(root))
     assert manifest is not None and manifest["params"] == changed

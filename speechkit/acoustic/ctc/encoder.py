@@ -54,7 +54,7 @@ class EncoderModel(AcousticModel):
     def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
         raise UserError(
             f"The encoder {self.name} knows no phones.",
-            "Name a model that finds them with --align-with, e.g. sphinx.",
+            "Name a model that finds them with `align_with`, e.g. sphinx.",
         )
 
 

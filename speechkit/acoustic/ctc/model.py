@@ -140,7 +140,7 @@ def folder_of(name: str) -> Path:
             f"'{name}' is neither a folder nor a model of the Hugging Face hub.",
             "Expected hf:OWNER/NAME.",
         )
-    return hub.fetch(name, _FILES, "--am", check="config.json")
+    return hub.fetch(name, _FILES, "am", check="config.json")
 
 
 def _load_folder(

@@ -36,7 +36,7 @@ class Policy:
     drop_markup: bool = False
 
     def __post_init__(self) -> None:
-        require_choice("--readings", self.readings, READINGS)
+        require_choice("readings", self.readings, READINGS)
 
     def params(self) -> dict[str, Any]:
         """For a manifest: what is not the default."""

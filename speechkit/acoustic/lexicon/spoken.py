@@ -86,7 +86,7 @@ def refuse_several(tokens: list[Token], text: str) -> None:
     lines = [f"'{token.written}': {listed(token.readings)}" for token in several]
     raise UserError(
         f"The text '{short(text)}' can be said in more than one way. " + "; ".join(lines) + ".",
-        f"{IN_WORDS} Or let the likeliest be taken with --readings likeliest.",
+        f"{IN_WORDS} Or let the likeliest be taken with `readings` likeliest.",
     )
 
 

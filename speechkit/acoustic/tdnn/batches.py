@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from speechkit.acoustic.tdnn.data import Stream
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, require_range
 from speechkit.base.random_draws import rng
 from speechkit.training.batches import ResumableBatches
 
@@ -39,16 +39,15 @@ class ChunkConfig:
     time_width: int = 12
 
     def __post_init__(self) -> None:
-        for flag, value, least in (
-            ("--chunk", self.frames, 8),
-            ("--batch-size", self.batch_size, 1),
-            ("--freq-masks", self.freq_masks, 0),
-            ("--freq-width", self.freq_width, 0),
-            ("--time-masks", self.time_masks, 0),
-            ("--time-width", self.time_width, 0),
+        for field, value, least in (
+            ("chunk", self.frames, 8),
+            ("batch_size", self.batch_size, 1),
+            ("freq_masks", self.freq_masks, 0),
+            ("freq_width", self.freq_width, 0),
+            ("time_masks", self.time_masks, 0),
+            ("time_width", self.time_width, 0),
         ):
-            if value < least:
-                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {least} or more.")
+            require_range(field, value, value >= least, f"{least} or more")
 
 
 class Chunks:

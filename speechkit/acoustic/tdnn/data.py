@@ -23,7 +23,7 @@ from speechkit.acoustic.features import (
 )
 from speechkit.acoustic.tdnn.network import surrounded
 from speechkit.base import audio, parallel
-from speechkit.base.errors import DataError, UserError
+from speechkit.base.errors import ConfigError, DataError, UserError
 from speechkit.base.text import composed
 from speechkit.kaldi import data
 
@@ -87,8 +87,9 @@ def speaker_folds(speakers: Sequence[str], gender: Mapping[str, str], folds: int
         UserError: fewer speakers than folds.
     """
     if len(set(speakers)) < folds:
-        raise UserError(
-            f"--folds {folds}: the alignment has {len(set(speakers))} speakers only.",
+        raise ConfigError(
+            "folds",
+            f"{folds}: the alignment has {len(set(speakers))} speakers only.",
             "Every fold needs one.",
         )
 

@@ -11,7 +11,7 @@ from speechkit.acoustic.tdnn.data import speaker_folds
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.settings import AcousticConfig
 from speechkit.acoustic.tdnn.source import Source, find_source
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.task.trained import refuse_path
 from speechkit.workdir import WorkDir
 
@@ -77,16 +77,16 @@ def _same_folds(speakers: Sequence[str], init: Path, folds: int) -> dict[str, in
     known = tdnn_folder.read_folds(init)
     if new := sorted(set(speakers) - set(known)):
         raise UserError(
-            f"--init {init.name} was trained without the speaker {new[0]} "
+            f"`init` {init.name} was trained without the speaker {new[0]} "
             f"({len(new)} of {len(set(speakers))}), so it gives them no fold.",
-            "Start from a model of the same set, or without --init.",
+            "Start from a model of the same set, or without `init`.",
         )
     found = {speaker: known[speaker] for speaker in sorted(set(speakers))}
     if set(found.values()) != set(range(folds)):
         raise UserError(
-            f"--folds {folds}: --init {init.name} has the folds "
+            f"`folds` {folds}: `init` {init.name} has the folds "
             f"{', '.join(map(str, sorted(set(known.values()))))} of these speakers.",
-            "Give the same --folds and set as there.",
+            "Give the same `folds` and set as there.",
         )
     return found
 
@@ -111,7 +111,7 @@ def gather(workdir: WorkDir, config: AcousticConfig) -> Inputs:
             )
     if not config.init:
         return Inputs(sources, held_out)
-    refuse_path(config.init, "Give --init the name of a model in exp/acoustic.")
+    refuse_path(config.init, "Give `init` the name of a model in exp/acoustic.")
     folder = workdir.require(
         workdir.exp("acoustic", config.init), f"speechkit train acoustic --name {config.init}"
     )
@@ -138,12 +138,14 @@ def check_init(config: AcousticConfig, inputs: Inputs) -> None:
     theirs = {**card.network.as_dict(), **card.features.as_dict(), "labels": card.labels}
     for key, value in own.items():
         if value != theirs[key] and key != "dropout":
-            raise UserError(
-                f"--init {config.init} has {key} {theirs[key]}, this training has {value}.",
-                "Give the same flags as there, or start without --init.",
+            raise ConfigError(
+                "init",
+                f"{config.init} has {key} {theirs[key]}, this training has {value}.",
+                "Give the same flags as there, or start without `init`.",
             )
     if missing := [name for name in config.names if name not in card.weights]:
-        raise UserError(
-            f"--init {config.init} has no network '{missing[0]}', only {', '.join(card.weights)}.",
-            "Give the same --folds and --full as there.",
+        raise ConfigError(
+            "init",
+            f"{config.init} has no network '{missing[0]}', only {', '.join(card.weights)}.",
+            "Give the same `folds` and `full` as there.",
         )

@@ -80,7 +80,7 @@ class TdnnModel(AcousticModel):
             raise UserError(
                 f"The acoustic model {name} has no network '{missing[0]}'; it has "
                 f"{', '.join(networks)}.",
-                "Train it with --full, or take the mean of its folds.",
+                "Train it with `full`, or take the mean of its folds.",
             )
         self._by_default, self._views = by_default, dict[str | None, TdnnModel]()
         self._column = _columns(self.labels)
@@ -131,7 +131,7 @@ class TdnnModel(AcousticModel):
                 f"The acoustic model {self.name} has {len(self.networks)} networks of folds and "
                 "none of all speakers, and hidden features of different networks have "
                 "unrelated axes.",
-                "Train one network on speakers of its own: --folds 0 --full.",
+                "Train one network on speakers of its own: `folds` 0 `full`.",
             )
         model = TdnnModel(
             self.name,
@@ -192,7 +192,7 @@ class TdnnModel(AcousticModel):
             f"The acoustic model {self.name} scores this recording by "
             f"{' and '.join(self.members)}, and hidden features of several networks have "
             "unrelated axes.",
-            "Take a model of one network: train it with --folds 0, on other speakers.",
+            "Take a model of one network: train it with `folds` 0, on other speakers.",
         )
 
     def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.schema import LAYERS, Taps, Width
 
 STATES = 3  # of a phone
@@ -51,15 +51,17 @@ class TdnnConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if len({len(getattr(self, name)) for name in lists}) > 1 or not self.kernels:
             raise UserError(
-                f"--widths {self.widths}, --kernels {self.kernels} and --dilations "
+                f"`widths` {self.widths}, `kernels` {self.kernels} and `dilations` "
                 f"{self.dilations} must have one number for each layer."
             )
         if min(self.widths) < 1 or min(self.dilations) < 1:
-            raise UserError("--widths and --dilations must be 1 or more.")
+            raise UserError("`widths` and `dilations` must be 1 or more.")
         if min(self.kernels) < 1 or any(kernel % 2 == 0 for kernel in self.kernels):
-            raise UserError(f"--kernels {self.kernels} must be odd numbers.")
+            raise ConfigError("kernels", f"{self.kernels} must be odd numbers.")
         if not 0 <= self.dropout < 1:
-            raise UserError(f"--dropout {self.dropout} is out of range.", "Accepted: 0 to below 1.")
+            raise ConfigError(
+                "dropout", f"{self.dropout} is out of range.", "Accepted: 0 to below 1."
+            )
 
     @property
     def reach(self) -> int:

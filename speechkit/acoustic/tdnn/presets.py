@@ -33,10 +33,10 @@ PRESETS = {
 
 
 def preset(name: str) -> Preset:
-    """The layers of ``--model``.
+    """The layers of ``model``.
 
     Raises:
         UserError: there is no such model.
     """
-    require_choice("--model", name, tuple(PRESETS))
+    require_choice("model", name, tuple(PRESETS))
     return PRESETS[name]

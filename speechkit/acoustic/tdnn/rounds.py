@@ -77,7 +77,7 @@ def words_of(source: Source) -> dict[str, Words | UserError]:
     wrong = [error for error in words.values() if isinstance(error, UserError)]
     if len(wrong) == len(words):
         raise UserError(
-            f"--realign: no utterance of {source.dataset.path} can be aligned again. Of the "
+            f"`realign`: no utterance of {source.dataset.path} can be aligned again. Of the "
             f"first: {wrong[0].problem}",
             wrong[0].remedy,
         )

@@ -13,7 +13,7 @@ from speechkit.acoustic.features import FeatureConfig
 from speechkit.acoustic.tdnn.batches import ChunkConfig
 from speechkit.acoustic.tdnn.folder import UNSEEN
 from speechkit.acoustic.tdnn.network import TdnnConfig
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice, require_range
 from speechkit.training.devices import resolve_precision
 from speechkit.training.ranks import ranks
 
@@ -70,73 +70,75 @@ class AcousticConfig:
 
     def check(self) -> None:
         """Raise UserError for values outside their range."""
-        require_choice("--unseen", self.unseen, UNSEEN)
+        require_choice("unseen", self.unseen, UNSEEN)
         speeds = self.speeds
-        for flag, value, good, accepted in (
-            ("--folds", self.folds, self.folds == 0 or self.folds >= 2, "2 or more, or 0"),
-            ("--prior-scale", self.prior_scale, 0 <= self.prior_scale <= 2, "from 0 to 2"),
-            ("--min-score", self.min_score, math.isfinite(self.min_score), "a score"),
-            ("--epochs", self.epochs, self.epochs >= 1, "1 or more"),
-            ("--learning-rate", self.learning_rate, 0 < self.learning_rate <= 1, "above 0, to 1"),
-            ("--weight-decay", self.weight_decay, 0 <= self.weight_decay < 1, "0 to below 1"),
-            ("--clip", self.clip, 0 < self.clip < math.inf, "a number above 0"),
-            ("--realign", self.realign, self.realign >= 0, "0 or more"),
-            ("--realign-epochs", self.realign_epochs, self.realign_epochs >= 1, "1 or more"),
+        for checked in (
+            ("folds", self.folds, self.folds == 0 or self.folds >= 2, "2 or more, or 0"),
+            ("prior_scale", self.prior_scale, 0 <= self.prior_scale <= 2, "from 0 to 2"),
+            ("min_score", self.min_score, math.isfinite(self.min_score), "a score"),
+            ("epochs", self.epochs, self.epochs >= 1, "1 or more"),
+            ("learning_rate", self.learning_rate, 0 < self.learning_rate <= 1, "above 0, to 1"),
+            ("weight_decay", self.weight_decay, 0 <= self.weight_decay < 1, "0 to below 1"),
+            ("clip", self.clip, 0 < self.clip < math.inf, "a number above 0"),
+            ("realign", self.realign, self.realign >= 0, "0 or more"),
+            ("realign_epochs", self.realign_epochs, self.realign_epochs >= 1, "1 or more"),
             (
-                "--realign-learning-rate",
+                "realign_learning_rate",
                 self.realign_learning_rate,
                 0 < self.realign_learning_rate <= 1,
                 "above 0, to 1",
             ),
-            ("--lm-scale", self.lm_scale, 0 <= self.lm_scale <= 100, "from 0 to 100"),
+            ("lm_scale", self.lm_scale, 0 <= self.lm_scale <= 100, "from 0 to 100"),
             (
-                "--insertion-penalty",
+                "insertion_penalty",
                 self.insertion_penalty,
                 -1000 <= self.insertion_penalty <= 1000,
                 "from -1000 to 1000",
             ),
             (
-                "--speeds",
+                "speeds",
                 speeds,
                 1.0 in speeds and 0.5 <= min(speeds) <= max(speeds) <= 2,
                 "factors from 0.5 to 2, with 1.0 among them",
             ),
         ):
-            if not good:
-                raise UserError(f"{flag} {value} is out of range.", f"Accepted: {accepted}.")
+            require_range(*checked)
         if not (self.folds or self.full):
-            raise UserError("--folds 0 --no-full leaves no network to train.")
+            raise UserError("`folds` 0 `no_full` leaves no network to train.")
         if self.unseen == FULL and not self.full:
-            raise UserError("--unseen full needs a network of all speakers.", "Add --full.")
+            raise ConfigError("unseen", "full needs a network of all speakers.", "Add `full`.")
         self._check_sets()
 
     def _check_sets(self) -> None:
         names, weights = self.sets, self.weights
         if not names or len(set(names)) < len(names):
-            raise UserError(f"--set '{self.set_name}' must name different sets.")
+            raise ConfigError("set_name", f"'{self.set_name}' must name different sets.")
         if len(self.align.split(",")) not in (1, len(names)):
             raise UserError(
-                f"--align {self.align} has {len(self.align.split(','))} names for {len(names)} "
+                f"`align` {self.align} has {len(self.align.split(','))} names for {len(names)} "
                 "sets.",
                 "Give one for all sets, or one for each.",
             )
         if weights and len(weights) != len(names):
-            raise UserError(
-                f"--weights has {len(weights)} numbers for {len(names)} sets.",
+            raise ConfigError(
+                "weights",
+                f"has {len(weights)} numbers for {len(names)} sets.",
                 "Give one for each set.",
             )
         if not all(0.01 <= weight <= 100 for weight in weights):
-            raise UserError(
-                f"--weights {', '.join(f'{w:g}' for w in weights)} is out of range.",
+            raise ConfigError(
+                "weights",
+                f"{', '.join(f'{w:g}' for w in weights)} is out of range.",
                 "Accepted: from 0.01 to 100.",
             )
         if both := sorted(set(names) & set(self.held_out_sets)):
-            raise UserError(
-                f"--held-out {both[0]} is a set of the training.", "Hold out another set."
+            raise ConfigError(
+                "held_out", f"{both[0]} is a set of the training.", "Hold out another set."
             )
         if self.chunks.batch_size < ranks().world:
-            raise UserError(
-                f"--batch-size {self.chunks.batch_size} is less than {ranks().world} processes.",
+            raise ConfigError(
+                "batch_size",
+                f"{self.chunks.batch_size} is less than {ranks().world} processes.",
                 "It counts the chunks of all processes together.",
             )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from speechkit.acoustic.tdnn.data import Utterance, mask_bad, mismatches, read_ctm, read_labels
 from speechkit.acoustic.tdnn.network import STATES
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, command_line
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
@@ -158,8 +158,8 @@ def find_source(workdir: WorkDir, set_name: str, align: str) -> Source:
     """
     dataset = data.load(workdir.data(set_name), workdir.root)
     alignment = workdir.exp("align", set_name, name=align)
-    option = f" --name {align}" if align else ""
-    workdir.require(alignment, f"speechkit align --set {set_name}{option}")
+    workdir.require(alignment, command_line("align", set=set_name, name=align))
     for name in ALIGNMENT:
-        workdir.require(alignment / name, f"speechkit align --set {set_name}{option} --force")
+        made_by = command_line("align", set=set_name, name=align, force=True)
+        workdir.require(alignment / name, made_by)
     return Source(dataset, workdir.root, alignment, read_labels(alignment / "phones.txt"))

@@ -19,7 +19,7 @@ from speechkit.acoustic.tdnn.network import STATES, Tdnn
 from speechkit.acoustic.tdnn.results import Measuring
 from speechkit.acoustic.tdnn.rounds import LogRow
 from speechkit.acoustic.tdnn.settings import FULL, AcousticConfig, resolve_acoustic_precision
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json, write_log
 from speechkit.training.devices import keep_memory, resolve_device
@@ -63,7 +63,7 @@ def train(
     where = resolve_device(device)
     precision = resolve_acoustic_precision(config.precision, where)
     if not 0 <= checkpoint_minutes < math.inf:
-        raise UserError(f"--checkpoint-minutes {checkpoint_minutes} is not a time from 0 up.")
+        raise ConfigError("checkpoint_minutes", f"{checkpoint_minutes} is not a time from 0 up.")
     inputs = gather(workdir, config)
     network = replace(
         config.network, n_mels=config.features.n_mels, outputs=STATES * len(inputs.labels)

@@ -69,7 +69,7 @@ def read_corpus(
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
             that cannot be read or do not fit.
     """
-    require_choice(emotions.CASE_FLAG, case, emotions.CASE_MODES)
+    require_choice(emotions.CASE_FIELD, case, emotions.CASE_MODES)
     path = full_path(path)
     shares = parse_split(split) if split else {set_name: 1.0}
     names = Names()

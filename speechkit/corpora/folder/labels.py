@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from speechkit.base.errors import UserError, closest
+from speechkit.base.errors import ConfigError, UserError, closest
 from speechkit.base.log import logger
 from speechkit.base.text import composed, read_lines
 from speechkit.corpora.common import Item, full_path
@@ -81,7 +81,7 @@ def read_labels(
 def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     """Names of the columns; line number and cells of every line that is not empty."""
     if not path.is_file():
-        raise UserError(f"--labels {path} is not a file.", f"Expected: {LAYOUT}")
+        raise ConfigError("labels", f"{path} is not a file.", f"Expected: {LAYOUT}")
     header: tuple[str, ...] = ("utt", "emotion")
     rows: list[tuple[int, list[str]]] = []
     for number, line in enumerate(read_lines(path), 1):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from speechkit.base.errors import DataError, UserError
+from speechkit.base.errors import ConfigError, DataError, UserError
 from speechkit.base.log import logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import full_path
@@ -88,7 +88,7 @@ def scales_remedy(scores: Scores) -> str:
     wider = scores.wider_scales()
     return wider and (
         "Mend these lines, or say between which values the scores lie, for example: "
-        f"--score-scales {wider}"
+        f"`score_scales` {wider}"
     )
 
 
@@ -114,7 +114,7 @@ def given_scales(path: Path, given: str, problems: Problems) -> tuple[Scales, Pa
 
     Args:
         path: of the scores; a folder may hold ``score_scales.json``.
-        given: by ``--score-scales``; empty if not.
+        given: by ``score_scales``; empty if not.
         problems: takes what is wrong with the file.
     """
     file = Path(given).expanduser() if given else path / SCALES_FILE
@@ -142,7 +142,7 @@ def parse_scales_option(text: str) -> Scales:
         level, _, name = key.partition(".")
         if not ends or level not in LEVELS:
             raise UserError(
-                f"--score-scales '{text}': '{part.strip()}' is not LEVEL=LOW:HIGH, and it is no "
+                f"`score_scales` '{text}': '{part.strip()}' is not LEVEL=LOW:HIGH, and it is no "
                 "file.",
                 f"Levels: {', '.join(LEVELS)}. Example: utterance=0:100,word.stress=0:1",
             )
@@ -151,7 +151,7 @@ def parse_scales_option(text: str) -> Scales:
     try:
         return parse_scales(json.loads(json.dumps(found)))
     except DataError as error:
-        raise UserError(f"--score-scales '{text}': {error.problem}", error.remedy) from None
+        raise ConfigError("score_scales", f"'{text}': {error.problem}", error.remedy) from None
 
 
 RATERS_FORM = f"a table with the columns utt, rater, and any of {', '.join(RATED)}"
@@ -177,7 +177,7 @@ def read_raters(
     """
     path = full_path(path)
     if not path.is_file():
-        raise UserError(f"--raters {path} is not a file.", f"Expected: {RATERS_FORM}.")
+        raise ConfigError("raters", f"{path} is not a file.", f"Expected: {RATERS_FORM}.")
     problems, files = Problems(), [path]
     if scores is None:
         used, scales_file = given_scales(path, scales, problems)

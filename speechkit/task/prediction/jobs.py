@@ -14,7 +14,7 @@ from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
 
 STDIN = Path("-")
-MEND = "Mend or leave it out, or go on with the others with --on-error skip."
+MEND = "Mend or leave it out, or go on with the others with `on_error` skip."
 _SHOWN = 10  # names in a message
 
 
@@ -75,7 +75,7 @@ def open_inputs(jobs: Sequence[Job], on_error: str) -> Iterator[Inputs]:
         UserError: recordings are missing (``stop``), or standard input cannot be read or is to
             be read twice.
     """
-    require_choice("--on-error", on_error, ("stop", "skip"))
+    require_choice("on_error", on_error, ("stop", "skip"))
     once = list({job.key: job for job in jobs}.values())
     if len(once) < len(jobs):
         logger.info(f"{len(jobs) - len(once)} of {len(jobs)} are given twice: each is taken once.")
@@ -111,7 +111,7 @@ def _missing(names: Sequence[str], reasons: dict[Job, str], total: int) -> UserE
     shown = ", ".join(listed[:_SHOWN]) + (", ..." if len(listed) > _SHOWN else "")
     return UserError(
         f"{len(names)} of {total} recordings are not there: {shown}.",
-        "Correct the names, or go on with the others with --on-error skip.",
+        "Correct the names, or go on with the others with `on_error` skip.",
     )
 
 

@@ -37,7 +37,7 @@ def plan(inputs: Inputs, endings: Sequence[str], out: Path | None) -> Inputs:
         folder = job.file.parent if out is None else out
         if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
             raise UserError(
-                f"You may not write into {folder}.", "Write to another folder with --out."
+                f"You may not write into {folder}.", "Write to another folder with `out`."
             )
         names = tuple(folder / f"{job.stem}{ending}" for ending in endings)
         for output in names:
@@ -45,12 +45,12 @@ def plan(inputs: Inputs, endings: Sequence[str], out: Path | None) -> Inputs:
             if other is not job:
                 raise UserError(
                     f"{other.file} and {job.file} would both be written to {output}.",
-                    "Take them in two runs, with another --out.",
+                    "Take them in two runs, with another `out`.",
                 )
             if output.resolve() in recordings:
                 raise UserError(
                     f"{output} is a recording that is given and an output of {job.file}.",
-                    "Write to another folder with --out.",
+                    "Write to another folder with `out`.",
                 )
         planned[job] = replace(job, outputs=names)
     missing = {planned[job]: reason for job, reason in inputs.missing.items()}
@@ -69,7 +69,7 @@ def refuse_existing(jobs: Iterable[Job], own: Collection[tuple[str, str]]) -> No
             if output.exists():
                 raise UserError(
                     f"{output} exists.",
-                    "Replace it with --force, or write elsewhere with --out. (A run with --save "
+                    "Replace it with `force`, or write elsewhere with `out`. (A run with `save` "
                     "FILE.jsonl knows what it has finished and goes on from there.)",
                 )
 

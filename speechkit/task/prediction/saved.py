@@ -1,6 +1,6 @@
 """A file of predictions, one JSON object a line, that a stopped ``predict`` goes on with.
 
-Each line has what ``--json`` prints of a recording, or ``"error"`` and the reason; ``made_with``:
+Each line has what ``json`` prints of a recording, or ``"error"`` and the reason; ``made_with``:
 the model and the parameters; and ``audio_sha256``: the content of the audio file.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from speechkit.base.digests import sha256
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.files import Lock, atomic_write, make_dirs
 from speechkit.base.log import logger
 from speechkit.base.tables import json_text
@@ -28,7 +28,7 @@ Key = tuple[str, str]
 
 _MODEL_FILES = {".yaml", ".json", ".safetensors", ".npz", ".pt", ".pth", ".ckpt", ".bin"}
 _NOT_THE_MODEL = {"manifest.json", "summary.json"}
-_OTHER = "Choose another name for --save, or start this file anew with --force."
+_OTHER = "Choose another name for `save`, or start this file anew with `force`."
 
 
 class Saved:
@@ -99,7 +99,9 @@ def open_saved(path: Path, made_with: Mapping[str, Any], force: bool) -> Iterato
 def check_name(path: Path) -> None:
     """Raise UserError unless a file's name says that it holds a JSON object a line."""
     if path.suffix.lower() != SUFFIX:
-        raise UserError(f"--save {path} is not a name of a {SUFFIX} file.", f"End it in {SUFFIX}.")
+        raise ConfigError(
+            "save", f"{path} is not a name of a {SUFFIX} file.", f"End it in {SUFFIX}."
+        )
 
 
 def _read(path: Path, made_with: Mapping[str, Any]) -> dict[Key, Row]:
@@ -115,8 +117,8 @@ def _read(path: Path, made_with: Mapping[str, Any]) -> dict[Key, Row]:
         if different := changed(row[MADE_WITH], made_with):
             raise UserError(
                 f"{path} was made in another way ({'; '.join(different)}).",
-                "Give the same model and options as before, choose another name for --save, or "
-                "start the file anew with --force.",
+                "Give the same model and options as before, choose another name for `save`, or "
+                "start the file anew with `force`.",
             )
     if torn:
         if not rows and not _may_be_ours(torn):
@@ -154,7 +156,7 @@ def _line(row: Row) -> bytes:
 
 
 def result_of(row: Row) -> Row:
-    """The line without what it was made with: what ``--json`` prints."""
+    """The line without what it was made with: what ``json`` prints."""
     return {name: value for name, value in row.items() if name not in (MADE_WITH, AUDIO)}
 
 

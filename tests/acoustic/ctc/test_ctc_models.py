@@ -161,7 +161,7 @@ def test_without_network_the_way_is_told(monkeypatch, tmp_path):
     with pytest.raises(UserError, match="could not be fetched") as caught:
         load_model("hf:nobody/no-such-model-at-all")
     assert "hf download nobody/no-such-model-at-all" in caught.value.remedy
-    assert "--am" in caught.value.remedy
+    assert "`am`" in caught.value.remedy
 
 
 def test_transformers_missing(monkeypatch, tmp_path):

@@ -65,7 +65,7 @@ def test_several_readings_are_no_words():
     with pytest.raises(UserError, match="nineteen eighty four") as error:
         normalise_text("in 1984 it was 5")
     assert "'1984'" in error.value.problem and "'5'" not in error.value.problem
-    assert "--readings likeliest" in error.value.remedy
+    assert "`readings` likeliest" in error.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_several_readings_are_no_words():
 def test_marks_are_refused(text):
     with pytest.raises(UserError, match="marks that are not words") as error:
         tokens_of(text)
-    assert "--drop-markup" in error.value.remedy
+    assert "`drop_markup`" in error.value.remedy
 
 
 def test_pieces_know_where_they_stand():

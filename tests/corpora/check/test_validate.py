@@ -94,7 +94,7 @@ def test_marks_and_invisible_characters_of_texts(folder: Path) -> None:
     assert found(folder) == {("markup", "text", 1), ("invisible", "text", 2)}
     told = {p.kind: p for p in validate.check(folder, folder.parent.parent).problems}
     assert "[noise], (laughs)" in told["markup"].message and told["markup"].level == "warning"
-    assert "--drop-markup" in told["markup"].remedy and "U+00AD" in told["invisible"].message
+    assert "`drop_markup`" in told["markup"].remedy and "U+00AD" in told["invisible"].message
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])

@@ -237,7 +237,7 @@ def test_split_that_leaves_a_set_empty(own: Path, tmp_path: Path, run) -> None:
     "text", ["train", "train=x", "a=0.5,a=0.5", "a=0.5,b=0.6", "a=0,b=1", "=1"]
 )
 def test_bad_split(text: str) -> None:
-    with pytest.raises(UserError, match="--split"):
+    with pytest.raises(UserError, match="`split`"):
         parse_split(text)
 
 

@@ -43,7 +43,7 @@ def test_what_was_made_otherwise_is_refused(tmp_path: Path) -> None:
         (name,) = other
         with pytest.raises(UserError, match=f"{name}: ") as error:
             write(path, **other)
-        assert "--force" in error.value.remedy
+        assert "`force`" in error.value.remedy
         assert path.read_bytes() == before
     with open_saved(path, {"task": "other"}, True) as saved:
         assert saved.rows == {}
