@@ -12,7 +12,7 @@ import numpy as np
 
 from speechkit.base.tables import write_tsv
 from speechkit.phone_features.dataset import ScoredSet
-from speechkit.stats import intervals
+from speechkit.stats import bootstrap
 from speechkit.stats.score_metrics import (
     LOW,
     class_errors,
@@ -117,7 +117,7 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
         for name, values in measure({aspect: predicted}, labels).items():
             found[name] = over_seeds(values)
         found[f"{aspect}_pcc"].update(
-            scores.interval(intervals.pcc_of, predicted, labels[aspect], speakers, samples)
+            scores.interval(bootstrap.pcc_of, predicted, labels[aspect], speakers, samples)
         )
         found[f"{aspect}_macro_mae"] = over_seeds(macro_mae(class_errors(predicted, wanted)))
         limit = scored.thresholds.get(aspect)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechkit.base.tables import write_tsv
-from speechkit.stats import intervals
+from speechkit.stats import bootstrap
 from speechkit.stats.score_metrics import class_errors, macro_mae, mse, over_seeds, pcc
 from speechkit.task import scores
 from speechkit.task.scores import CLASSES, WORST, cell
@@ -82,8 +82,8 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
     labels, found = scored.labels, {}
     for ending, predicted in (("", scored.predictions), ("_ensemble", scored.ensemble[None])):
         for kind, measure, statistic in (
-            ("pcc", pcc, intervals.pcc_of),
-            ("mse", mse, intervals.mse_of),
+            ("pcc", pcc, bootstrap.pcc_of),
+            ("mse", mse, bootstrap.mse_of),
         ):
             ends = scores.interval(statistic, predicted, labels, scored.found.speakers, samples)
             found[f"{scored.aspect}_{kind}{ending}"] = {

@@ -13,8 +13,7 @@ import pandas as pd
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.separation.results import TABLE, Measure, find_measure, read_utterances
-from speechkit.stats.bootstrap import draw_speakers, mixture_weights
-from speechkit.stats.intervals import entry
+from speechkit.stats.bootstrap import draw_speakers, entry, mixture_weights
 from speechkit.task import comparison
 from speechkit.task.evaluation import warn_few_speakers
 from speechkit.workdir import WorkDir

@@ -12,7 +12,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import trimmed
 from speechkit.labels.scores import ASPECTS
-from speechkit.stats import intervals
+from speechkit.stats import bootstrap
 from speechkit.stats.score_metrics import ClassError
 from speechkit.task import evaluation
 from speechkit.task.comparison import Comparison, ComparisonConfig
@@ -24,7 +24,7 @@ TABLES = {"phone": "phones.tsv", "word": "words.tsv", "utterance": "utterances.t
 CLASSES, WORST = "classes.tsv", "worst.tsv"
 CLASS_COLUMNS = ("score", "count", "mse", "mse_std", "mae", "mae_std", "mean_prediction")
 LISTED = 20  # worst utterances
-STATISTICS = {"pcc": intervals.pcc_of, "mse": intervals.mse_of}
+STATISTICS = {"pcc": bootstrap.pcc_of, "mse": bootstrap.mse_of}
 _KEYS = {
     "phone": ["utt", "index", "phone"],
     "word": ["utt", "index", "word"],
@@ -39,7 +39,7 @@ def cell(value: float) -> str:
 
 
 def interval(
-    statistic: intervals.Statistic,
+    statistic: bootstrap.Statistic,
     predictions: np.ndarray,
     labels: np.ndarray,
     speakers: Sequence[str] | np.ndarray,
@@ -55,9 +55,9 @@ def interval(
         samples: of the bootstrap.
     """
     names, places = np.unique(speakers, return_inverse=True)
-    sums = intervals.moments(predictions, labels, places, len(names))
-    drawn = intervals.draw(len(names), samples, 0)
-    low, high = intervals.interval(intervals.sample(statistic, sums, drawn))
+    sums = bootstrap.moments(predictions, labels, places, len(names))
+    drawn = bootstrap.draw(len(names), samples, 0)
+    low, high = bootstrap.interval(bootstrap.sample(statistic, sums, drawn))
     return {"low": low, "high": high}
 
 
@@ -192,13 +192,13 @@ def _of_aspect(
         evaluation.warn_few_speakers(config.set, len(names))
     labels = own[aspect].to_numpy(float)
     sums = [
-        intervals.moments(t[seeds].to_numpy(float).T, labels, places, len(names))
+        bootstrap.moments(t[seeds].to_numpy(float).T, labels, places, len(names))
         for t in (own, base)
     ]
-    drawn = intervals.draw(len(names), config.samples, config.seed)
+    drawn = bootstrap.draw(len(names), config.samples, config.seed)
     return {
         measure: {
-            **intervals.paired(STATISTICS[measure.rpartition("_")[2]], sums[0], sums[1], drawn),
+            **bootstrap.paired(STATISTICS[measure.rpartition("_")[2]], sums[0], sums[1], drawn),
             "items": int((~np.isnan(labels)).sum()),
         }
         for measure in measures

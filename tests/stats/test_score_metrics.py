@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as reference
 
-from speechkit.stats import intervals
+from speechkit.stats import bootstrap
 from speechkit.stats.score_metrics import (
     class_errors,
     detection,
@@ -83,10 +83,10 @@ def test_nothing_low():
 def test_sums_of_speakers_give_the_statistics_of_repeated_items(scores):
     predictions, labels = np.nan_to_num(scores[0]), scores[1]
     speakers = np.arange(200) % 7
-    sums = intervals.moments(predictions, labels, speakers, 7)
-    drawn = intervals.draw(7, 5, 0)
-    correlations = intervals.sample(intervals.pcc_of, sums, drawn)
-    errors = intervals.sample(intervals.mse_of, sums, drawn)
+    sums = bootstrap.moments(predictions, labels, speakers, 7)
+    drawn = bootstrap.draw(7, 5, 0)
+    correlations = bootstrap.sample(bootstrap.pcc_of, sums, drawn)
+    errors = bootstrap.sample(bootstrap.mse_of, sums, drawn)
     given = ~np.isnan(labels)
     for b, times in enumerate(drawn.astype(int)):
         repeat = np.repeat(np.flatnonzero(given), times[speakers[given]])
@@ -98,6 +98,6 @@ def test_sums_of_speakers_give_the_statistics_of_repeated_items(scores):
 
 def test_interval_covers_and_gives_up():
     draw = np.random.default_rng(1)
-    low, high = intervals.interval(0.5 + 0.1 * draw.standard_normal((4000, 1)))
+    low, high = bootstrap.interval(0.5 + 0.1 * draw.standard_normal((4000, 1)))
     assert low == pytest.approx(0.5 - 0.196, abs=0.02) and high == pytest.approx(0.696, abs=0.02)
-    assert intervals.interval(np.full((10, 2), np.nan)) == (None, None)
+    assert bootstrap.interval(np.full((10, 2), np.nan)) == (None, None)
