@@ -31,9 +31,9 @@ from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, surrounded
 from speechkit.acoustic.tdnn.presets import PRESETS, Preset
 from speechkit.acoustic.tdnn.settings import resolve_acoustic_precision
 from speechkit.training.batches import ResumableBatches
+from speechkit.training.config import FitConfig
 from speechkit.training.devices import keep_memory
-from speechkit.training.fit import fit
-from speechkit.training.state import FitConfig
+from speechkit.training.loop import fit
 
 STATES, MELS, BATCH = 126, 40, 16
 WARM = 3  # steps before the clock starts

@@ -38,8 +38,8 @@ from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden_states import Hidden, Vectors
 from speechkit.emotion.runs import Resources, Run
 from speechkit.training.devices import keep_memory
-from speechkit.training.fit import fit
 from speechkit.training.length_batches import LengthBatches
+from speechkit.training.loop import fit
 
 RATE, CLASSES = 16_000, 8
 clock = time.perf_counter

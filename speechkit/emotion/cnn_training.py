@@ -21,9 +21,10 @@ from speechkit.emotion.validation import Tell, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.batches import ResumableBatches
+from speechkit.training.config import FitConfig
 from speechkit.training.devices import keep_memory, resolve_precision
-from speechkit.training.fit import Fitted, fit
-from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.loop import Fitted, fit
+from speechkit.training.state import Trainable
 from speechkit.workdir import Output, WorkDir
 
 Batch = tuple[Tensor, list[int], Tensor]
@@ -98,9 +99,9 @@ class CnnTraining(Trainable):
             found[part] = self.net(padded.to(self.device), counts).float().cpu()
         return measures(found, self.valid.targets)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def new_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
-            self.parameters_to_train(),
+            self.trained_parameters(),
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
         )

@@ -17,10 +17,11 @@ from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import measures
 from speechkit.labels.emotions import EmotionSet
+from speechkit.training.config import FitConfig
 from speechkit.training.devices import resolve_precision
-from speechkit.training.fit import Fitted
+from speechkit.training.loop import Fitted
 from speechkit.training.ranks import ranks
-from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.state import Trainable
 from speechkit.training.weights import write_weights
 from speechkit.workdir import Output
 
@@ -49,9 +50,9 @@ class Training(Trainable):
         weights = class_weights(counts, config.class_weights, config.beta)
         self.criterion = WeightedCrossEntropy(weights, config.class_weights == "score-balanced")
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def new_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
-            self.parameters_to_train(),
+            self.trained_parameters(),
             lr=self.config.learning_rate,
             weight_decay=self.config.weight_decay,
             fused=self.config.precision != "16",  # a fused step leaves no room to clip scaled ones

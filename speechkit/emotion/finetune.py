@@ -28,8 +28,8 @@ from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.devices import keep_memory
-from speechkit.training.fit import fit
 from speechkit.training.length_batches import LengthBatches
+from speechkit.training.loop import fit
 from speechkit.training.ranks import ranks
 from speechkit.workdir import Output, WorkDir
 

@@ -20,6 +20,7 @@ from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
+from speechkit.training.loop import minimise, steps
 from speechkit.workdir import Output, WorkDir
 
 _ORDER = 0xE0  # stream of draws of the order of an epoch
@@ -177,11 +178,16 @@ def _fit_logreg(
     rows: list[Row] = []
     best = 0
     chosen: dict[str, Tensor] = {}
-    steps = 0
+    count = 0
     for strength in STRENGTHS:
-        steps += _minimise(weight, bias, inputs, train.targets, criterion, strength)
+
+        def objective(strength: float = strength) -> Tensor:
+            loss = criterion(inputs @ weight.T + bias, train.targets)
+            return loss + weight.square().sum() / (2 * strength * len(inputs))
+
+        count += minimise(objective, [weight, bias], ITERATIONS)
         with torch.no_grad():
-            row = {"step": float(steps), "c": strength}
+            row = {"step": float(count), "c": strength}
             row["train_loss"] = float(criterion(inputs @ weight.T + bias, train.targets))
             row |= measures(held_out @ weight.T + bias, valid.targets.numpy())
         if better(row, rows[best] if rows else None, config.select):
@@ -189,36 +195,8 @@ def _fit_logreg(
             full = weight.detach() if axes is None else weight.detach() @ axes.T
             chosen = {"output.weight": full.clone(), "output.bias": bias.detach().clone()}
         rows.append(row)
-        tell(steps, row)
+        tell(count, row)
     return Found(chosen, rows, best, {"c": rows[best]["c"]})
-
-
-def _minimise(
-    weight: Tensor,
-    bias: Tensor,
-    inputs: Tensor,
-    targets: Tensor,
-    criterion: WeightedCrossEntropy,
-    c: float,
-) -> int:
-    """Change weight and bias to the minimum; returns the number of iterations."""
-    solver = torch.optim.LBFGS(
-        [weight, bias],
-        max_iter=ITERATIONS,
-        tolerance_grad=1e-6,
-        tolerance_change=1e-9,
-        line_search_fn="strong_wolfe",
-    )
-
-    def closure() -> Tensor:
-        solver.zero_grad()
-        loss = criterion(inputs @ weight.T + bias, targets)
-        loss = loss + weight.square().sum() / (2 * c * len(inputs))
-        loss.backward()
-        return loss
-
-    solver.step(closure)
-    return int(solver.state[weight].get("n_iter", 0))
 
 
 def _fit_mlp(
@@ -244,30 +222,36 @@ def _fit_mlp(
     optimizer = torch.optim.AdamW(
         net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
+
+    def loss_of(part: Tensor) -> Tensor:
+        return criterion(net(inputs[part]), train.targets[part])
+
     rows: list[Row] = []
-    best, steps = 0, 0
+    best, count = 0, 0
     chosen: dict[str, Tensor] = {}
     for epoch in range(config.epochs):
         order = torch.from_numpy(rng(run.seed, _ORDER, epoch).permutation(len(inputs)))
         torch.manual_seed(int(rng(run.seed, _ORDER, epoch, 1).integers(2**31)))
-        total = 0.0
+        parts = order.split(config.batch_size)
         net.train()
-        for part in order.split(config.batch_size):
-            optimizer.zero_grad()
-            loss = criterion(net(inputs[part]), train.targets[part])
-            loss.backward()
-            optimizer.step()
-            total += float(loss.detach()) * len(part)
-            steps += 1
+        losses = [
+            float(loss) * len(part)
+            for part, loss in zip(parts, steps(parts, loss_of, optimizer), strict=True)
+        ]
+        count += len(parts)
         net.eval()
         with torch.no_grad():
-            row = {"step": float(steps), "epoch": epoch + 1.0, "train_loss": total / len(inputs)}
+            row = {
+                "step": float(count),
+                "epoch": epoch + 1.0,
+                "train_loss": sum(losses) / len(inputs),
+            }
             row |= measures(net(held_out), valid.targets.numpy())
         if better(row, rows[best] if rows else None, config.select):
             best = len(rows)
             chosen = _layers(hidden, output, axes, stretch)
         rows.append(row)
-        tell(steps, row)
+        tell(count, row)
         if 0 < config.patience <= len(rows) - 1 - best:
             break
     return Found(chosen, rows, best, {"hidden": config.hidden})

@@ -28,8 +28,9 @@ from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
-from speechkit.training.fit import fit
+from speechkit.training.config import FLOAT32
 from speechkit.training.length_batches import LengthBatches
+from speechkit.training.loop import fit
 from speechkit.training.ranks import ranks
 from speechkit.workdir import Output, WorkDir
 
@@ -120,7 +121,9 @@ def train_head(
     fitted = fit(
         model,
         loader,
-        replace(fit_config(config, run, per_epoch, device, resources), plain=True),
+        replace(
+            fit_config(config, run, per_epoch, device, resources), precision=FLOAT32, quiet=True
+        ),
         per_epoch=config.evaluate_every * config.accumulate,
         device=device,
         checkpoint=out.part("last.ckpt"),

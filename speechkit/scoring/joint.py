@@ -26,10 +26,11 @@ from speechkit.scoring.joint_data import JointData, Stream
 from speechkit.scoring.joint_network import phone_means, stream_means
 from speechkit.scoring.models import Scorer
 from speechkit.stats.score_metrics import mse, pcc
+from speechkit.training.config import FitConfig
 from speechkit.training.devices import keep_memory
-from speechkit.training.fit import fit
 from speechkit.training.length_batches import LengthBatches
-from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.loop import fit
+from speechkit.training.state import Trainable
 
 Weights = dict[str, Tensor]
 SELECT = "select"
@@ -163,7 +164,7 @@ class JointNet(Trainable):
             found[f"{name}_mse"] = float(mse(predicted, examples.labels)[0])
         return found
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def new_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
         acoustic = [p for p in self.network.parameters() if p.requires_grad]
         scale = config.acoustic_learning_rate / config.learning_rate

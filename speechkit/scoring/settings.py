@@ -10,7 +10,7 @@ from speechkit.base.errors import ConfigError, UserError, closest, require_choic
 from speechkit.scoring import models
 from speechkit.scoring.data import TARGETS, Inputs
 from speechkit.scoring.models import ScorerConfig
-from speechkit.training.schedules import learning_rate
+from speechkit.training.config import learning_rate
 
 TREES = "trees"
 KINDS = (*models.KINDS, TREES)

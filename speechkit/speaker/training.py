@@ -25,10 +25,11 @@ from speechkit.speaker.chunks import (
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, Classifier
 from speechkit.training.batches import ResumableBatches
+from speechkit.training.config import FitConfig
 from speechkit.training.devices import resolve_device, resolve_precision
-from speechkit.training.fit import fit
 from speechkit.training.loader import broken, checked_loader, durations
-from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.loop import fit
+from speechkit.training.state import Trainable
 from speechkit.workdir import Output, WorkDir
 
 MAX_DEFAULT_RATE = 16_000

@@ -1,4 +1,4 @@
-"""Batches that would spoil a model: not finite, or with a sudden, huge gradient."""
+"""What goes wrong in a step: gradients that would spoil a model, and memory that runs out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.training.config import FitConfig
 
 MAX_BAD_BATCHES = 20
 SPIKE = 50.0  # times the usual gradient norm; clipping would still follow its direction
@@ -88,3 +89,28 @@ class Guard:
         """From the checkpoint."""
         self.norms, self.skipped = state["norms"], state["skipped"]
         self.in_a_row = state["in_a_row"]
+
+
+def out_of_memory(config: FitConfig, kept: str = "") -> UserError:
+    """The error for a batch that does not fit.
+
+    Args:
+        config: of the training.
+        kept: how far the saved state is; empty if there is none.
+    """
+    size = config.batch_size
+    problem = f"Memory ran out in a step with batches of {size or 'this size'}."
+    other = "shorter segments or `precision` bf16"
+    if size < 2:
+        return UserError(problem, f"Take a smaller model, or try {other}.")
+    smaller = next(n for n in range(size // 2, 0, -1) if size % n == 0)
+    flags = f"`batch_size` {smaller}"
+    if config.unit == "step":  # what counts is how many clips a step of the optimizer has
+        flags += f" `accumulate` {config.accumulate * size // smaller}"
+    if not kept:
+        return UserError(problem, f"Try {flags}, or {other}.")
+    return UserError(
+        f"{problem} What was learnt until {kept} is kept.",
+        f"Go on from there with smaller batches: {flags} `continue`. With {other} it is another "
+        "run, for which a `name` of its own is needed; `force` would discard what was learnt.",
+    )

@@ -12,12 +12,14 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, Protocol
 
 import torch
 
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
+from speechkit.training.loop import steps
 
 State = dict[str, Any]
 """Of one seed: epoch, rows, weights, Adam's averages, and the best epoch so far."""
@@ -121,14 +123,14 @@ class SeedGroup(ABC):
             for seed in self.seeds
         ]
         total = torch.zeros(len(self.seeds), device=self.device)
-        for step, chosen in enumerate(order.split(size, dim=1)):
-            rate = config.rate(self.epoch, self.epoch * self.steps + step)
-            self.adam.param_groups[0]["lr"] = rate
-            loss = self._loss(chosen)
-            self.adam.zero_grad(set_to_none=False)  # the gradients are views of one
-            loss.sum().backward()
-            self.adam.step()
-            total += loss.detach()
+        number = count(self.epoch * self.steps)
+
+        def set_rate() -> None:
+            self.adam.param_groups[0]["lr"] = config.rate(self.epoch, next(number))
+
+        batches = order.split(size, dim=1)
+        for losses in steps(batches, self._loss, self.adam, before=set_rate, keep_gradients=True):
+            total += losses
         net.dropout.generators = ()
         if not torch.isfinite(total).all():
             raise UserError(

@@ -6,20 +6,17 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 
-from speechkit.base import signals
 from speechkit.base.files import atomic_write
 from speechkit.base.random_draws import rng
 from speechkit.training.batches import place_after
+from speechkit.training.config import FitConfig, halvings, learning_rate, linear_rate
 from speechkit.training.guard import Guard
-from speechkit.training.ranks import mean_of_ranks
-from speechkit.training.schedules import halvings, learning_rate, linear_rate
+from speechkit.training.ranks import mean_of_ranks, ranks
 from speechkit.training.tracking import EventFile
 from speechkit.training.weights import read_checkpoint
 from speechkit.workdir.unfinished import note_finished, of_network
@@ -27,63 +24,14 @@ from speechkit.workdir.unfinished import note_finished, of_network
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
 
 
-@dataclass(frozen=True)
-class FitConfig:
-    """How long and how to train.
+class Held:
+    """A batch on the device of its model. (What Fabric knows, it would take apart and copy.)"""
 
-    Args:
-        epochs: most epochs.
-        learning_rate: peak of the schedule. A group of parameters with a ``rate_scale`` has
-            this times its scale.
-        clip: largest L2 norm of the gradient.
-        patience: epochs without a better ``monitor`` before training stops; 0 for never.
-        monitor: the validation measure that selects the model; lower is better, or with a
-            ``-`` before its name, higher.
-        precision: Lightning's name, e.g. ``32-true``.
-        checkpoint_minutes: the state is saved at every epoch and this often.
-        seed: the run's seed.
-        schedule: ``cosine`` (warm-up over the first twentieth of all steps, then half a
-            cosine down to a hundredth), ``linear`` (after the warm-up down to 0) or ``plateau``
-            (halved whenever ``monitor`` was not better for ``halve_after`` epochs).
-        halve_after: epochs.
-        warmup: share of the steps in which the rate rises (``cosine`` and ``linear``).
-        keep: further measures whose best weights are kept; lower is better.
-        batch_size: for the message when memory runs out.
-        accumulate: batches whose gradients make one step of the optimizer.
-        batches: in all; 0 for ``epochs`` times those of an epoch.
-        unit: what rows are counted in: ``epoch``, or ``step`` (of the optimizer) where an
-            "epoch" of this loop is a number of steps between evaluations.
-        find_unused: with several processes, some parameters may have no gradient in a step.
-        plain: a loop of our own in place of Lightning's, for models whose steps take less time
-            than its bookkeeping (one process, 32 bits, batches that are on the device already).
-    """
-
-    epochs: int
-    learning_rate: float
-    clip: float
-    patience: int
-    monitor: str
-    precision: str
-    checkpoint_minutes: float
-    seed: int
-    schedule: str = "cosine"
-    halve_after: int = 3
-    keep: tuple[str, ...] = ()
-    batch_size: int = 0
-    warmup: float = 0.05
-    accumulate: int = 1
-    batches: int = 0
-    unit: str = "epoch"
-    find_unused: bool = False
-    plain: bool = False
-
-    @property
-    def guarded(self) -> bool:
-        """Whether gradients are examined; with ``16-mixed`` its loss scaler skips steps itself."""
-        return self.precision != "16-mixed"
+    def __init__(self, batch: Any) -> None:
+        self.batch = batch
 
 
-class Trainable(lightning.LightningModule):
+class Trainable(torch.nn.Module):
     """A model to fit: subclasses define ``loss`` and ``measure``.
 
     Attributes:
@@ -96,23 +44,29 @@ class Trainable(lightning.LightningModule):
         """Training loss of a batch (a scalar)."""
         raise TypeError(f"{type(self).__name__} does not define loss()")
 
-    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
-        """Lightning's hook."""
-        return self.loss(batch)
+    def forward(self, held: Held) -> torch.Tensor:
+        """The loss, for who wraps the model."""
+        return self.loss(held.batch)
 
     def measure(self) -> dict[str, float]:
         """Validation measures by name; called in eval mode without gradients."""
         raise TypeError(f"{type(self).__name__} does not define measure()")
 
-    def parameters_to_train(self) -> Iterable[torch.nn.Parameter]:
+    @property
+    def device(self) -> torch.device:
+        """Where its parameters are."""
+        return next(self.parameters()).device
+
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        """For the parameters that are trained; its learning rate is set at every step."""
+        return torch.optim.Adam(self.trained_parameters(), lr=1e-3)
+
+    def trained_parameters(self) -> Iterable[torch.nn.Parameter]:
         """Parameters of the optimizer."""
         return (p for p in self.parameters() if p.requires_grad)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters_to_train(), lr=1e-3)
 
-
-class State(lightning.Callback):
+class State:
     """Steps, validation, the log, the best weights, saving and restoring."""
 
     def __init__(
@@ -136,6 +90,7 @@ class State(lightning.Callback):
             for name in (config.monitor, *config.keep)
         }
         self.saved = time.monotonic()
+        self.precision: Any = None  # what scales losses, where something does
         self.interrupted = False
         self.kept = ""  # how far the state in the file is
 
@@ -156,11 +111,6 @@ class State(lightning.Callback):
             return f"epoch {self.epoch} of {self.config.epochs}"
         steps = [-(-count // self.config.accumulate) for count in (self.step, self.total)]
         return f"step {steps[0]} of {steps[1]}"
-
-    @property
-    def between_steps(self) -> bool:
-        """Whether no gradient is waiting for further batches."""
-        return self.step % self.config.accumulate == 0 or self.step == self.total
 
     @property
     def stopped_early(self) -> bool:
@@ -192,14 +142,15 @@ class State(lightning.Callback):
         before, accumulate = state["per_epoch"], self.config.accumulate
         return place_after(step, self.epoch, before, self.per_epoch, accumulate)
 
-    def save(self, trainer: lightning.Trainer, model: Trainable) -> None:
+    def save(self) -> None:
+        """Write the state; in the first process only."""
         self.saved, self.kept = time.monotonic(), self._words()
-        if not trainer.is_global_zero:
+        if ranks().rank:
             return
         state = {
-            "model": model.state_dict(),
-            "optimizer": trainer.optimizers[0].state_dict(),
-            "precision": trainer.precision_plugin.state_dict(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "precision": self.precision.state_dict() if self.precision is not None else {},
             "step": self.step,
             "per_epoch": self.per_epoch,
             "total": self.total,
@@ -221,47 +172,49 @@ class State(lightning.Callback):
         """Seconds of training so far, over all runs."""
         return self.spent + time.monotonic() - self.started
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+    def begin(self, model: Trainable, optimizer: torch.optim.Optimizer) -> None:
+        """Steps follow, of this model by this optimizer."""
+        self.model, self.optimizer = model, optimizer
         self.started = time.monotonic()
-        signals.listen()  # Lightning has just put a handler of its own in front
 
-    def on_train_batch_start(
-        self, trainer: lightning.Trainer, pl_module: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def before_batch(self) -> None:
+        """Learning rate and draws of the next batch."""
         rate = self.learning_rate()
-        for group in trainer.optimizers[0].param_groups:
+        for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("rate_scale", 1.0)
-        seed_draws(int(rng(self.config.seed, _STEP, self.step).integers(2**31)), pl_module.device)
+        seed_draws(int(rng(self.config.seed, _STEP, self.step).integers(2**31)), self.model.device)
 
-    def on_train_batch_end(
-        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def completes_step(self) -> bool:
+        """Whether the optimizer makes a step after the next batch."""
+        done = self.step + 1
+        return done % self.config.accumulate == 0 or done == self.total
+
+    def guard_gradients(self) -> None:
+        """Clip the gradients of a step, or drop them."""
+        self.guard(self.model.parameters(), self.step + 1, self.config.clip)
+
+    def after_batch(self, loss: torch.Tensor) -> bool:
+        """Count a batch, measure and save where it is time; whether the training ends here."""
+        between_steps = self.completes_step()
         self.step += 1
         # A stop that one of the ranks got is for all of them, at the same batch.
-        loss, stopped = mean_of_ranks(outputs["loss"], self.interrupted)
-        loss *= self.config.accumulate
-        if math.isfinite(loss):
-            self.loss_sum, self.loss_count = self.loss_sum + loss, self.loss_count + 1
+        mean, stopped = mean_of_ranks(loss, self.interrupted)
+        if math.isfinite(mean):
+            self.loss_sum, self.loss_count = self.loss_sum + mean, self.loss_count + 1
         self.advance(1)
+        ended = False
         if self.step % self.per_epoch == 0 or self.step == self.total:
-            self._end_epoch(pl_module)
-            self.save(trainer, pl_module)
-            if self.stopped_early or self.step == self.total:
-                trainer.should_stop = True
-        elif not self.between_steps:
-            return
+            self._end_epoch()
+            self.save()
+            ended = self.stopped_early or self.step == self.total
+        elif not between_steps:  # gradients wait for further batches
+            return False
         elif time.monotonic() - self.saved > 60 * self.config.checkpoint_minutes:
-            self.save(trainer, pl_module)
+            self.save()
         if stopped:
             self.interrupted = True
-            self.save(trainer, pl_module)
-            trainer.should_stop = True
-
-    def on_before_optimizer_step(
-        self, trainer: lightning.Trainer, pl_module: Any, optimizer: torch.optim.Optimizer
-    ) -> None:
-        if self.config.guarded:
-            self.guard(pl_module.parameters(), self.step + 1, self.config.clip)
+            self.save()
+        return ended or bool(stopped)
 
     def learning_rate(self) -> float:
         """The rate of the present step."""
@@ -273,8 +226,8 @@ class State(lightning.Callback):
         values = [_value(row, self.config.monitor) for row in self.rows]
         return self.config.learning_rate * 0.5 ** halvings(values, self.config.halve_after)
 
-    def _end_epoch(self, model: Trainable) -> None:
-        model.eval()
+    def _end_epoch(self) -> None:
+        model = self.model.eval()
         with torch.no_grad():
             measures = model.measure()
         model.train()
@@ -307,15 +260,3 @@ def seed_draws(seed: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)
-
-
-class Restore(lightning.Callback):
-    """Give optimizer and loss scaler their state back once they exist."""
-
-    def __init__(self, restored: dict[str, Any] | None) -> None:
-        self.restored = restored
-
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        if self.restored is not None:
-            trainer.optimizers[0].load_state_dict(self.restored["optimizer"])
-            trainer.precision_plugin.load_state_dict(self.restored["precision"])

@@ -177,7 +177,7 @@ def test_gradients_reach_the_layers_below_and_statistics_stay(place: WorkDir) ->
     net = joint.JointNet(network, build(ScorerConfig(16), [3]), 2, CONFIG, examples, {})
     net.train()
     assert net.scorer.training and not any(m.training for m in net.network.modules())
-    optimizer = net.configure_optimizers()
+    optimizer = net.new_optimizer()
     chosen = [5, 0, 3]
     labels = torch.from_numpy(examples.labels)[chosen]
     loss = net.loss((chosen, examples.data.stream(chosen), labels))

@@ -16,7 +16,7 @@ from conftest import make_set
 from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import model_folder, training
 from speechkit.separation.validation import Validation, summarize
-from speechkit.training.state import halvings
+from speechkit.training.config import halvings
 from speechkit.workdir import WorkDir
 
 NET = ["--filters", 16, "--bottleneck", 8, "--skip", 8, "--hidden", 12, "--blocks", 2]

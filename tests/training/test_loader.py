@@ -5,7 +5,7 @@ import signal
 
 import pytest
 import torch
-from test_fit import Samples, fresh, run_fit
+from test_loop import Samples, fresh, run_fit
 
 from speechkit.base.errors import UserError
 

@@ -20,9 +20,10 @@ from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.labels.phones import ARPABET, kaldi_name
 from speechkit.training.batches import ResumableBatches
-from speechkit.training.fit import fit
+from speechkit.training.config import FitConfig
+from speechkit.training.loop import fit
 from speechkit.training.ranks import ranks
-from speechkit.training.state import FitConfig, Trainable
+from speechkit.training.state import Trainable
 from speechkit.training.synced_norm import synced
 from speechkit.workdir import Output
 
@@ -69,10 +70,8 @@ class AcousticNet(Trainable):
         """Loss and accuracies on the sample."""
         return tally(self.network, self.sample, Tally(self.speech))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.parameters_to_train(), lr=1e-3, weight_decay=self.weight_decay
-        )
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.trained_parameters(), lr=1e-3, weight_decay=self.weight_decay)
 
 
 @dataclass

@@ -13,11 +13,13 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from speechkit.base import signals
 from speechkit.base.errors import UserError
+from speechkit.training import loop
 from speechkit.training.batches import ResumableBatches
-from speechkit.training.fit import fit, out_of_memory
+from speechkit.training.config import FitConfig, learning_rate, linear_rate
+from speechkit.training.guard import out_of_memory
 from speechkit.training.loader import checked_loader
-from speechkit.training.schedules import learning_rate, linear_rate
-from speechkit.training.state import FitConfig, State, Trainable
+from speechkit.training.loop import fit
+from speechkit.training.state import State, Trainable
 
 X = torch.randn(64, 3, generator=torch.Generator().manual_seed(0))
 Y = X @ torch.tensor([1.0, -2.0, 0.5])
@@ -113,15 +115,14 @@ class Kept:
 
 
 @pytest.mark.parametrize(("stop_at", "size"), [(17, 4), (17, 16), (22, 3), (24, 16)])
-@pytest.mark.parametrize("plain", [False, True])
-def test_going_on_with_another_batch_size(tmp_path, stop_at, size, plain):
+def test_going_on_with_another_batch_size(tmp_path, stop_at, size):
     """Finished epochs stay; what is left of the one that was begun is trained on as well."""
     with pytest.raises(RuntimeError, match="power"):
         run_fit(fresh(stop_at=stop_at), tmp_path, checkpoint_minutes=0.0)
     before = torch.load(tmp_path / "last.ckpt", weights_only=True)
     model = fresh()
     kept = Kept(model)
-    fitted = run_fit(model, tmp_path, size=size, plain=plain)
+    fitted = run_fit(model, tmp_path, size=size)
     assert fitted.rows[:2] == before["rows"] and len(fitted.rows) == 5
     whole = [i for b in ResumableBatches(64, size, 3, 3) for epoch, _, i in b if epoch == 2]
     done = 8 * (stop_at - 17)  # samples of the third epoch that were seen before
@@ -287,19 +288,29 @@ def test_a_killed_run_with_accumulation_continues_the_same_curve(tmp_path, stop_
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])
-def test_the_plain_loop_makes_the_same_steps(tmp_path, accumulate):
+def test_fabric_makes_the_same_steps(tmp_path, monkeypatch, accumulate):
+    """And either of them goes on from the state that the other has saved."""
+    more = {"accumulate": accumulate, "batches": 16, "clip": 0.5, "unit": "step", "epochs": 2}
     found = []
-    for plain in (False, True):
-        (tmp_path / str(plain)).mkdir()
-        more = {"accumulate": accumulate, "batches": 16, "clip": 0.5, "unit": "step"}
-        found.append(run_fit(fresh(), tmp_path / str(plain), epochs=2, plain=plain, **more))
+    for name, precision in (("plain", loop.FLOAT32), ("fabric", "none has this name")):
+        monkeypatch.setattr(loop, "FLOAT32", precision)
+        (tmp_path / name).mkdir()
+        found.append(run_fit(fresh(), tmp_path / name, **more))
     assert found[0].rows == found[1].rows
     for name, value in found[0].weights.items():
         assert torch.equal(found[1].weights[name], value)
     with pytest.raises(RuntimeError, match="power"):
-        run_fit(fresh(stop_at=11), tmp_path, epochs=2, plain=True, checkpoint_minutes=0.0, **more)
-    again = run_fit(fresh(), tmp_path, epochs=2, plain=True, checkpoint_minutes=0.0, **more)
+        run_fit(fresh(stop_at=11), tmp_path, checkpoint_minutes=0.0, **more)
+    monkeypatch.undo()
+    again = run_fit(fresh(), tmp_path, checkpoint_minutes=0.0, **more)
     assert again.rows == found[0].rows
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_fewer_bits_learn_too(tmp_path, accumulate):
+    fitted = run_fit(fresh(), tmp_path, precision="bf16-mixed", accumulate=accumulate)
+    assert fitted.rows[-1]["loss"] < 0.7 * fitted.rows[0]["loss"]
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["precision"] == {}
 
 
 class Stopped(Samples):
