@@ -180,12 +180,7 @@ def _fit_logreg(
     chosen: dict[str, Tensor] = {}
     count = 0
     for strength in STRENGTHS:
-
-        def objective(strength: float = strength) -> Tensor:
-            loss = criterion(inputs @ weight.T + bias, train.targets)
-            return loss + weight.square().sum() / (2 * strength * len(inputs))
-
-        count += minimise(objective, [weight, bias], ITERATIONS)
+        count += _minimise(weight, bias, inputs, train.targets, criterion, strength)
         with torch.no_grad():
             row = {"step": float(count), "c": strength}
             row["train_loss"] = float(criterion(inputs @ weight.T + bias, train.targets))
@@ -197,6 +192,23 @@ def _fit_logreg(
         rows.append(row)
         tell(count, row)
     return Found(chosen, rows, best, {"c": rows[best]["c"]})
+
+
+def _minimise(
+    weight: Tensor,
+    bias: Tensor,
+    inputs: Tensor,
+    targets: Tensor,
+    criterion: WeightedCrossEntropy,
+    c: float,
+) -> int:
+    """Change weight and bias to the minimum; returns the number of iterations."""
+
+    def objective() -> Tensor:
+        loss = criterion(inputs @ weight.T + bias, targets)
+        return loss + weight.square().sum() / (2 * c * len(inputs))
+
+    return minimise(objective, [weight, bias], ITERATIONS)
 
 
 def _fit_mlp(
