@@ -28,7 +28,7 @@ import torch
 
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.lexicon.dictionary import Lexicon
-from speechkit.acoustic.sphinx import SphinxModel
+from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base import audio
 from speechkit.kaldi import data
 from speechkit.phone_features.gop import gop_features

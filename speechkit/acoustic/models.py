@@ -47,7 +47,7 @@ def load_model(
         UserError: nothing is called so, or the model cannot be loaded.
     """
     if spec == SPHINX:
-        from speechkit.acoustic.sphinx import SphinxModel
+        from speechkit.acoustic.sphinx.model import SphinxModel
 
         return SphinxModel(device=device)
     if spec.startswith(_CTC):
@@ -113,7 +113,7 @@ def _load_folder(
 
 def _load_ctc(spec: str, device: str, hidden: bool | int, phones: bool) -> AcousticModel:
     if not phones:
-        from speechkit.acoustic.ctc.encoder import load_encoder
+        from speechkit.acoustic.ctc.model import load_encoder
 
         return load_encoder(spec, device, hidden)
     from speechkit.acoustic.ctc.model import load_ctc

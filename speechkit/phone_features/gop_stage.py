@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.align.files import phone_lines
-from speechkit.acoustic.lexicon.readings import Policy, reading_rows
-from speechkit.acoustic.lexicon.set_words import Words, words_of_set
+from speechkit.acoustic.lexicon.readings import Policy, Words, words_of_set
 from speechkit.acoustic.models import SPHINX, find_folder
 from speechkit.base import audio
 from speechkit.base.errors import UserError
@@ -214,7 +213,7 @@ def _add(
             for row in rows
         ]
     found.rows.append([row.cells(request.utterance) for row in rows])
-    found.readings.append(reading_rows(extracted.readings))
+    found.readings.append([reading.cells() for reading in extracted.readings])
     found.confidences.append(extracted.alignment.confidence)
     found.matches.append(extracted.alignment.matches)
     found.seconds += len(request.samples) / pipeline.sample_rate

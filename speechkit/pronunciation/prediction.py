@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from speechkit.acoustic.lexicon.dictionary import Lexicon
-from speechkit.acoustic.lexicon.readings import Policy
-from speechkit.acoustic.lexicon.set_words import words_of_text
+from speechkit.acoustic.lexicon.readings import Policy, words_of_text
 from speechkit.base.errors import UserError
 from speechkit.phone_features import ctc_gop
 from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all

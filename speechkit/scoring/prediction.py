@@ -9,8 +9,13 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.lexicon.dictionary import Lexicon
-from speechkit.acoustic.lexicon.readings import Policy, Reading, as_field, readings_of
-from speechkit.acoustic.lexicon.set_words import words_of_text
+from speechkit.acoustic.lexicon.readings import (
+    Policy,
+    Reading,
+    as_field,
+    readings_of,
+    words_of_text,
+)
 from speechkit.base.errors import UserError
 from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
 from speechkit.phone_features.settings import Extracted, Request, as_read

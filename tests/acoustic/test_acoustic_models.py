@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from speechkit.acoustic.models import load_model, trained_models
-from speechkit.acoustic.sphinx import SphinxModel
+from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base.errors import UserError
 from speechkit.workdir import WorkDir
 

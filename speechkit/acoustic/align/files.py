@@ -13,7 +13,7 @@ import numpy as np
 
 from speechkit.acoustic.align.alignment import Alignment, Segment
 from speechkit.acoustic.base import AcousticModel, Evidence
-from speechkit.acoustic.lexicon.readings import Reading, reading_rows, write_readings
+from speechkit.acoustic.lexicon.readings import Reading, write_readings
 from speechkit.base.tables import write_json, write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import SILENCE, kaldi_name
@@ -40,7 +40,7 @@ def make_row(
         "matches": alignment.matches,
         "phone_frames": sum(segment.frames for segment in alignment.segments),
         "score": statistics.fmean(segment.score for segment in alignment.segments),
-        "readings": reading_rows(readings),
+        "readings": [reading.cells() for reading in readings],
     }
 
 

@@ -11,8 +11,7 @@ from typing import Any
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.align.files import Row, make_row, write_rows, write_summary
 from speechkit.acoustic.base import AcousticModel
-from speechkit.acoustic.lexicon.readings import Policy, chosen
-from speechkit.acoustic.lexicon.set_words import Words, words_of_set
+from speechkit.acoustic.lexicon.readings import Policy, Words, chosen, words_of_set
 from speechkit.acoustic.models import load_model
 from speechkit.base import audio
 from speechkit.base.errors import UserError, needed_by_all

@@ -1,32 +1,43 @@
-"""CTC models of Hugging Face and torchaudio whose labels are phones."""
+"""CTC models of Hugging Face and torchaudio whose labels are phones, and bare encoders."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.ctc.label_maps import to_arpabet
-from speechkit.acoustic.ctc.networks import BundleNetwork, HuggingFaceNetwork, Network
-from speechkit.base import hub, schema
-from speechkit.base.errors import UserError, closest
+from speechkit.acoustic.ctc.networks import (
+    MAP_FILE,
+    TORCHAUDIO,
+    BundleNetwork,
+    HuggingFaceNetwork,
+    Network,
+    find_bundle,
+    folder_of,
+    read_json,
+)
+from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET, NOISE, SILENCE, pure
 
 BLANK = "<blank>"
-MAP_FILE = "arpabet.txt"
-_FILES = ["*.json", "*.safetensors", "pytorch_model*.bin", MAP_FILE]
-_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
-TORCHAUDIO = "torchaudio:"
-_SAMPLES = 64  # pieces of a weights file that its fingerprint reads
-_PIECE = 1 << 16  # bytes
 
 
-class CtcModel(AcousticModel):
+class NetworkModel(AcousticModel):
+    """What is the same of all models of a :class:`Network`."""
+
+    def __init__(self, network: Network) -> None:
+        self._network, self.name = network, network.name
+        self.sample_rate, self.frame_shift = network.sample_rate, network.frame_shift
+        self.hidden_layer, self.hidden_width = network.hidden
+
+
+class CtcModel(NetworkModel):
     """A network whose labels stand for phones, blank and nothing else.
 
     The evidence has a column for the blank, for each ARPAbet phone that some label stands for,
@@ -34,46 +45,25 @@ class CtcModel(AcousticModel):
     column are summed in probability; those for silence and word boundaries count as blank.
 
     Args:
-        name: of the model.
         network: samples to logits.
         vocabulary: the V labels.
+        stands_for: the phone of each (see :func:`to_arpabet`).
         blank: index of the blank in the vocabulary.
-        sample_rate: in Hz.
-        frame_shift: in seconds.
-        fingerprint: of weights and preprocessing.
-        map_file: lines ``LABEL PHONE`` of the user's.
-        hidden: number and width of the layer whose features the network gives; (0, 0): none.
-
-    Raises:
-        UserError: the labels are no phones.
     """
 
     topology = "ctc"
     blank = 0
 
     def __init__(
-        self,
-        name: str,
-        network: Network,
-        vocabulary: Sequence[str],
-        blank: int,
-        sample_rate: int,
-        frame_shift: float,
-        fingerprint: str,
-        map_file: Path | None = None,
-        hidden: tuple[int, int] = (0, 0),
+        self, network: Network, vocabulary: Sequence[str], stands_for: Sequence[str], blank: int
     ) -> None:
-        self.name, self._network = name, network
-        self.hidden_layer, self.hidden_width = hidden
-        self.sample_rate, self.frame_shift = sample_rate, frame_shift
-        stands_for = to_arpabet([*vocabulary], map_file)
-        stands_for = [BLANK if p == SILENCE else p for p in stands_for]
-        stands_for[blank] = BLANK
-        have = set(stands_for)
-        self.labels = (BLANK, *(p for p in (*ARPABET, NOISE) if p in have))
-        self._columns = np.array([self.labels.index(p) for p in stands_for])
-        self.label_map = dict(zip(vocabulary, stands_for, strict=True))
-        text = json.dumps([fingerprint, sorted(self.label_map.items())])
+        super().__init__(network)
+        names = [BLANK if phone == SILENCE else phone for phone in stands_for]
+        names[blank] = BLANK
+        self.labels = (BLANK, *(p for p in (*ARPABET, NOISE) if p in names))
+        self._columns = np.array([self.labels.index(name) for name in names])
+        self.label_map = dict(zip(vocabulary, names, strict=True))
+        text = json.dumps([network.fingerprint, sorted(self.label_map.items())])
         self.fingerprint = f"ctc-{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
     def evidence(self, samples: np.ndarray) -> Evidence:
@@ -104,6 +94,37 @@ class CtcModel(AcousticModel):
         return (self.labels.index(name),)
 
 
+class EncoderModel(NetworkModel):
+    """Frames of hidden features, and neither labels nor posteriors.
+
+    Where another model aligns, nothing but hidden features is asked of a model: then it may be
+    a bare wav2vec2, HuBERT or WavLM, or a CTC model that writes letters.
+    """
+
+    labels = ()
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
+        self.fingerprint = f"encoder-{network.fingerprint}"
+
+    def evidence(self, samples: np.ndarray) -> Evidence:
+        """Evidence of mono samples ``[N]``, its posteriors of no label ``[T, 0]``.
+
+        Raises:
+            UserError: the audio is too short for the network.
+        """
+        _, hidden = self._network(np.asarray(samples, dtype=np.float32))
+        assert hidden is not None
+        nothing = hidden.new_zeros(len(hidden), 0)
+        return Evidence(nothing, nothing, hidden)
+
+    def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
+        raise UserError(
+            f"The encoder {self.name} knows no phones.",
+            "Name a model that finds them with `align_with`, e.g. sphinx.",
+        )
+
+
 def load_ctc(spec: str, device: str = "cpu", *, hidden: bool | int = False) -> CtcModel:
     """A CTC model by folder, ``hf:OWNER/NAME`` (or ``hf:FOLDER``) or ``torchaudio:BUNDLE``.
 
@@ -122,51 +143,21 @@ def load_ctc(spec: str, device: str = "cpu", *, hidden: bool | int = False) -> C
     name, option, file = spec.partition(",map=")
     map_file = Path(file) if option else None
     if name.startswith(TORCHAUDIO):
-        return _load_bundle(name.removeprefix(TORCHAUDIO), device, map_file, hidden)
-    return _load_folder(folder_of(name), name, device, map_file, hidden)
+        bundle = find_bundle(name, "Wav2Vec2ASRBundle", "CTC ")
+        vocabulary = [str(label) for label in bundle.get_labels()]
+        blank = vocabulary.index("-")
+        load: Callable[..., Network] = partial(BundleNetwork, bundle)
+    else:
+        folder = folder_of(name)
+        vocabulary, blank = _read_vocabulary(folder)
+        load = partial(HuggingFaceNetwork, folder)
+        if map_file is None and (folder / MAP_FILE).is_file():
+            map_file = folder / MAP_FILE
+    phones = to_arpabet(vocabulary, map_file)  # before a gigabyte is loaded for letters
+    return CtcModel(load(name, device, hidden), vocabulary, phones, blank)
 
 
-def folder_of(name: str) -> Path:
-    """The folder of a Hugging Face model: itself, or one fetched from the hub.
-
-    Raises:
-        UserError: it is neither there nor on the hub, or cannot be fetched.
-    """
-    name = name.removeprefix(hub.PREFIX)
-    if Path(name).is_dir():
-        return Path(name)
-    if not hub.is_repository(name):
-        raise UserError(
-            f"'{name}' is neither a folder nor a model of the Hugging Face hub.",
-            "Expected hf:OWNER/NAME.",
-        )
-    return hub.fetch(name, _FILES, "am", check="config.json")
-
-
-def _load_folder(
-    folder: Path, name: str, device: str, map_file: Path | None, hidden: bool | int
-) -> CtcModel:
-    vocabulary, blank = _read_card(folder)
-    front = read_json(folder / "preprocessor_config.json", optional=True)
-    rate = int(front.get("sampling_rate", 16_000))
-    if map_file is None and (folder / MAP_FILE).is_file():
-        map_file = folder / MAP_FILE
-    to_arpabet(vocabulary, map_file)  # before a gigabyte is loaded for letters
-    network = HuggingFaceNetwork(folder, device, front, hidden)
-    return CtcModel(
-        name,
-        network,
-        vocabulary,
-        blank,
-        rate,
-        network.ratio / rate,
-        fingerprint(folder),
-        map_file,
-        network.hidden,
-    )
-
-
-def _read_card(folder: Path) -> tuple[list[str], int]:
+def _read_vocabulary(folder: Path) -> tuple[list[str], int]:
     """Labels in order, and the blank among them."""
     config = read_json(folder / "config.json")
     table = read_json(folder / "vocab.json")
@@ -183,89 +174,20 @@ def _read_card(folder: Path) -> tuple[list[str], int]:
     return [names.get(number, "<unk>") for number in range(size)], blank
 
 
-def read_json(path: Path, optional: bool = False) -> dict[str, Any]:
-    """A JSON object of a file; an empty one where an optional file is not there.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    if optional and not path.is_file():
-        return {}
-    remedy = "A CTC model of Hugging Face has config.json, vocab.json and its weights."
-    return schema.read_json(path, schema.Object, remedy)
-
-
-def fingerprint(folder: Path) -> str:
-    """SHA-256 of the configuration and of pieces all over the weights.
-
-    A gigabyte is not read for it: of each file its size and 64 pieces of 64 KiB count.
-    """
-    digest = hashlib.sha256()
-    for name in ("config.json", "vocab.json", "preprocessor_config.json"):
-        if (folder / name).is_file():
-            digest.update((folder / name).read_bytes())
-    for path in sorted(p for pattern in _WEIGHTS for p in folder.glob(pattern)):
-        size = path.stat().st_size
-        digest.update(f"{path.name} {size}".encode())
-        with path.open("rb") as file:
-            for start in np.linspace(0, max(0, size - _PIECE), _SAMPLES).astype(int):
-                file.seek(int(start))
-                digest.update(file.read(_PIECE))
-    return digest.hexdigest()
-
-
-def _load_bundle(name: str, device: str, map_file: Path | None, hidden: bool | int) -> CtcModel:
-    bundle = find_bundle(name, "Wav2Vec2ASRBundle", "CTC ")
-    vocabulary = [str(label) for label in bundle.get_labels()]
-    to_arpabet(vocabulary, map_file)
-    model = bundle_model(bundle, name, device)
-    network = BundleNetwork(model, f"{TORCHAUDIO}{name}", device, hidden, int(bundle.sample_rate))
-    return CtcModel(
-        f"torchaudio:{name}",
-        network,
-        vocabulary,
-        vocabulary.index("-"),
-        int(bundle.sample_rate),
-        320 / bundle.sample_rate,
-        f"torchaudio-{name}",
-        map_file,
-        network.hidden,
-    )
-
-
-def find_bundle(name: str, kind: str, what: str = "") -> Any:
-    """A bundle of torchaudio by its name.
+def load_encoder(spec: str, device: str = "cpu", hidden: bool | int = True) -> EncoderModel:
+    """An encoder by folder, ``hf:OWNER/NAME`` (or ``hf:FOLDER``) or ``torchaudio:BUNDLE``.
 
     Args:
-        name: of the bundle.
-        kind: its class in ``torchaudio.pipelines``.
-        what: messages put before "bundle".
+        spec: which; a map of labels behind it (``,map=FILE``) does not matter.
+        device: cpu or cuda; evidence is on the CPU.
+        hidden: the layer: True for the last, or its number from 1.
 
     Raises:
-        UserError: there is none.
+        UserError: it is not found or cannot be loaded, or has no such layer.
+        MissingDependency: transformers is not installed.
     """
-    from torchaudio import pipelines
-
-    bundles = {n: getattr(pipelines, n) for n in dir(pipelines)}
-    bundles = {n: b for n, b in bundles.items() if isinstance(b, getattr(pipelines, kind))}
-    if name not in bundles:
-        raise UserError(
-            f"torchaudio has no {what}bundle '{name}'.{closest(name, bundles)}",
-            f"Bundles: {', '.join(bundles)}.",
-        )
-    return bundles[name]
-
-
-def bundle_model(bundle: Any, name: str, device: str) -> Any:
-    """The network of a torchaudio bundle.
-
-    Raises:
-        UserError: it could not be fetched.
-    """
-    try:
-        return bundle.get_model().eval().to(device)
-    except OSError as error:
-        raise UserError(
-            f"The bundle '{name}' could not be fetched: {error}.",
-            "Where there is a network, torchaudio keeps it in ~/.cache/torch/hub; copy it here.",
-        ) from error
+    name = spec.partition(",map=")[0]
+    if name.startswith(TORCHAUDIO):
+        bundle = find_bundle(name, "Wav2Vec2Bundle")
+        return EncoderModel(BundleNetwork(bundle, name, device, hidden, head=False))
+    return EncoderModel(HuggingFaceNetwork(folder_of(name), name, device, hidden, head=False))

@@ -1,42 +1,69 @@
-"""Networks of Hugging Face and torchaudio: samples to logits."""
+"""Networks of Hugging Face and torchaudio: samples to logits and hidden features."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from speechkit.acoustic.base import layer_number
-from speechkit.base.errors import MissingDependency, UserError
+from speechkit.base import hub, schema
+from speechkit.base.errors import MissingDependency, UserError, closest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Network = Callable[[np.ndarray], "tuple[Tensor, Tensor | None]"]
-"""Samples ``[N]`` to logits ``[T, V]`` and hidden features ``[T, D]``."""
-
+TORCHAUDIO = "torchaudio:"
+MAP_FILE = "arpabet.txt"
+_FILES = ["*.json", "*.safetensors", "pytorch_model*.bin", MAP_FILE]
+_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
+_PIECES = 64  # of a weights file that its fingerprint reads
+_PIECE = 1 << 16  # bytes
 _MAY_LACK = ("masked_spec_embed",)  # only used in training
 
 
-class HuggingFaceNetwork:
+class Network:
+    """Samples ``[N]`` to logits ``[T, V]`` and hidden features ``[T, D]`` of one recording.
+
+    Attributes:
+        name: of the model, for messages.
+        sample_rate: in Hz.
+        frame_shift: in seconds.
+        fingerprint: of weights and preprocessing.
+        hidden: number and width of the layer whose features it gives; (0, 0): none.
+    """
+
+    name: str
+    sample_rate: int
+    frame_shift: float
+    fingerprint: str
+    hidden: tuple[int, int] = (0, 0)
+
+    def __call__(self, samples: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Logits and hidden features.
+
+        Raises:
+            UserError: the audio is too short for the network.
+        """
+        raise NotImplementedError
+
+
+class HuggingFaceNetwork(Network):
     """A ``...ForCTC`` model with its feature extractor, one recording at a time.
 
     Models with group normalisation give other results with padding, so there is none.
     Normalisation and mask are those of the extractor.
 
     Args:
-        folder: with config.json, preprocessor_config.json and weights.
+        folder: with config.json, weights, and perhaps preprocessor_config.json (without: 16 kHz,
+            normalised).
+        name: of the model.
         device: cpu or cuda.
-        front: content of preprocessor_config.json; empty: 16 kHz, normalised.
         hidden: return a layer's features as well: True for the last, or its number from 1.
         head: load the CTC head; without it the logits are the last layer's features.
-
-    Attributes:
-        ratio: samples per frame.
-        hidden: number and width of that layer; (0, 0) without.
 
     Raises:
         UserError: the model cannot be loaded, or has no such layer.
@@ -44,15 +71,12 @@ class HuggingFaceNetwork:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        device: str,
-        front: dict[str, Any],
-        hidden: bool | int,
-        head: bool = True,
+        self, folder: Path, name: str, device: str, hidden: bool | int, head: bool = True
     ) -> None:
         import torch
 
+        front = read_json(folder / "preprocessor_config.json", optional=True)
+        self.name, self.sample_rate = name, int(front.get("sampling_rate", 16_000))
         library = transformers()
         try:
             kind = library.AutoModelForCTC if head else library.AutoModel
@@ -76,8 +100,10 @@ class HuggingFaceNetwork:
                 else "Save it again with save_pretrained.",
             )
         self._model, self._device, self._head = loaded.eval().to(device), device, head
-        self.hidden = _layer_of(loaded.config, hidden, str(folder)) if hidden else (0, 0)
-        self.ratio = self._samples_per_frame()
+        if hidden:
+            self.hidden = _layer_of(loaded.config, hidden, str(folder))
+        self.frame_shift = self._samples_per_frame() / self.sample_rate
+        self.fingerprint = fingerprint(folder)
 
     def __call__(self, samples: np.ndarray) -> tuple[Tensor, Tensor | None]:
         import torch
@@ -125,38 +151,38 @@ def transformers() -> Any:
     return library
 
 
-class BundleNetwork:
+class BundleNetwork(Network):
     """A torchaudio model; each recording alone, as they are trained without a mask.
 
     Args:
-        model: of a bundle.
-        name: of the bundle.
+        bundle: of :func:`find_bundle`.
+        name: ``torchaudio:BUNDLE``.
         device: cpu or cuda.
         hidden: return a layer's features as well: True for the last, or its number from 1.
-        sample_rate: in Hz.
         head: give logits; without it they are the layer's features, and the head is not run.
 
-    Attributes:
-        hidden: number and width of that layer; (0, 0) without.
-
     Raises:
-        UserError: the model has no such layer.
+        UserError: the model could not be fetched, or has no such layer.
     """
 
     def __init__(
-        self,
-        model: Any,
-        name: str,
-        device: str,
-        hidden: bool | int = False,
-        sample_rate: int = 16_000,
-        head: bool = True,
+        self, bundle: Any, name: str, device: str, hidden: bool | int, head: bool = True
     ) -> None:
         assert head or hidden
-        self._model, self._device, self._head = model, device, head
-        self.hidden = (0, 0)
+        short = name.removeprefix(TORCHAUDIO)
+        try:
+            self._model = bundle.get_model().eval().to(device)
+        except OSError as error:
+            raise UserError(
+                f"The bundle '{short}' could not be fetched: {error}.",
+                "Where there is a network, torchaudio keeps it in ~/.cache/torch/hub; copy it "
+                "here.",
+            ) from error
+        self.name, self._device, self._head = name, device, head
+        self.sample_rate, self.fingerprint = int(bundle.sample_rate), f"torchaudio-{short}"
+        self.frame_shift = 320 / self.sample_rate
         if hidden:
-            layers = self._layers(np.zeros(sample_rate, dtype=np.float32), None)
+            layers = self._layers(np.zeros(self.sample_rate, dtype=np.float32), None)
             number = layer_number(hidden, len(layers), name)
             self.hidden = (number, layers[number - 1].shape[-1])
 
@@ -202,3 +228,75 @@ def _layer_of(config: Any, wanted: bool | int, model: str) -> tuple[int, int]:
             "Take a model without an adapter.",
         )
     return layer_number(wanted, int(config.num_hidden_layers), model), int(config.hidden_size)
+
+
+def folder_of(name: str) -> Path:
+    """The folder of a Hugging Face model: itself, or one fetched from the hub.
+
+    Raises:
+        UserError: it is neither there nor on the hub, or cannot be fetched.
+    """
+    name = name.removeprefix(hub.PREFIX)
+    if Path(name).is_dir():
+        return Path(name)
+    if not hub.is_repository(name):
+        raise UserError(
+            f"'{name}' is neither a folder nor a model of the Hugging Face hub.",
+            "Expected hf:OWNER/NAME.",
+        )
+    return hub.fetch(name, _FILES, "am", check="config.json")
+
+
+def read_json(path: Path, optional: bool = False) -> dict[str, Any]:
+    """A JSON object of a file; an empty one where an optional file is not there.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    if optional and not path.is_file():
+        return {}
+    remedy = "A CTC model of Hugging Face has config.json, vocab.json and its weights."
+    return schema.read_json(path, schema.Object, remedy)
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 of the configuration and of pieces all over the weights.
+
+    A gigabyte is not read for it: of each file its size and 64 pieces of 64 KiB count.
+    """
+    digest = hashlib.sha256()
+    for name in ("config.json", "vocab.json", "preprocessor_config.json"):
+        if (folder / name).is_file():
+            digest.update((folder / name).read_bytes())
+    for path in sorted(p for pattern in _WEIGHTS for p in folder.glob(pattern)):
+        size = path.stat().st_size
+        digest.update(f"{path.name} {size}".encode())
+        with path.open("rb") as file:
+            for start in np.linspace(0, max(0, size - _PIECE), _PIECES).astype(int):
+                file.seek(int(start))
+                digest.update(file.read(_PIECE))
+    return digest.hexdigest()
+
+
+def find_bundle(name: str, kind: str, what: str = "") -> Any:
+    """A bundle of torchaudio by its name.
+
+    Args:
+        name: ``torchaudio:BUNDLE``.
+        kind: its class in ``torchaudio.pipelines``.
+        what: messages put before "bundle".
+
+    Raises:
+        UserError: there is none.
+    """
+    from torchaudio import pipelines
+
+    name = name.removeprefix(TORCHAUDIO)
+    bundles = {n: getattr(pipelines, n) for n in dir(pipelines)}
+    bundles = {n: b for n, b in bundles.items() if isinstance(b, getattr(pipelines, kind))}
+    if name not in bundles:
+        raise UserError(
+            f"torchaudio has no {what}bundle '{name}'.{closest(name, bundles)}",
+            f"Bundles: {', '.join(bundles)}.",
+        )
+    return bundles[name]

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
 from speechkit.acoustic.lexicon import g2p
-from speechkit.acoustic.lexicon.spoken import normalise_text, number_words
+from speechkit.acoustic.sphinx.files import package_folder
 from speechkit.base.errors import UserError, closest
 from speechkit.base.log import logger
 from speechkit.base.text import composed, read_text, visible
 from speechkit.labels.phones import ARPABET, pure
-
-__all__ = ["Lexicon", "normalise_text", "number_words"]
 
 Pronunciation = tuple[str, ...]
 
@@ -197,16 +194,7 @@ def dictionary_file() -> Path:
     Raises:
         UserError: it is not installed.
     """
-    spec = find_spec("pocketsphinx")
-    folder = Path(next(iter(spec.submodule_search_locations or [""]))) if spec else Path()
-    file = folder / "model" / "en-us" / "cmudict-en-us.dict"
-    if not spec or not file.is_file():
-        raise UserError(
-            "The pronunciation dictionary needs the package 'pocketsphinx', which is not "
-            "installed.",
-            "Install it with: pip install pocketsphinx",
-        )
-    return file
+    return package_folder("The pronunciation dictionary") / "cmudict-en-us.dict"
 
 
 @lru_cache

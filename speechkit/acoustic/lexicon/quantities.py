@@ -1,36 +1,81 @@
 """What digits and signs stand for: years, money, times, ranges, fractions, powers, units.
 
 Every pattern gives all the ways in which it may be said, the plainest first. The texts are
-prepared by :mod:`~speechkit.acoustic.lexicon.spoken`: capitals, plain hyphens, ``^2`` for a
+prepared by :mod:`~speechkit.acoustic.lexicon.text`: capitals, plain hyphens, ``^2`` for a
 raised 2.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from itertools import product
 
-from speechkit.acoustic.lexicon.clock import time_of_day
-from speechkit.acoustic.lexicon.numerals import (
+from speechkit.acoustic.lexicon.numbers import (
     Said,
     Slot,
-    by_digit,
     count_readings,
     distinct,
     number_readings,
     number_words,
     ordinal_readings,
     plural_of,
+    time_of_day,
+    two_digits,
     with_endings,
 )
-from speechkit.acoustic.lexicon.units import COINS, LETTERS, MONEY, ONE_LETTER, SPACED, UNITS
+
+MONEY = {
+    **{"$": ("DOLLAR", "DOLLARS"), "£": ("POUND", "POUNDS"), "€": ("EURO", "EUROS")},
+    **{"¥": ("YEN", "YEN"), "₹": ("RUPEE", "RUPEES")},
+}
+COINS = {
+    **{"$": ("CENT", "CENTS"), "£": ("PENNY", "PENCE"), "€": ("CENT", "CENTS"), "¥": ("SEN", "")},
+    "₹": ("PAISA", "PAISA"),
+}
+# Abbreviation -> its names, the likeliest first, in the singular.
+_LONG = {
+    **{"KM": "KILOMETER", "CM": "CENTIMETER", "MM": "MILLIMETER", "KG": "KILOGRAM|KILO"},
+    **{"MG": "MILLIGRAM", "ML": "MILLILITER", "LB": "POUND", "LBS": "POUND", "OZ": "OUNCE"},
+    **{"FT": "FOOT", "MPH": "MILE AN HOUR|MILE PER HOUR"},
+    **{"KM/H": "KILOMETER PER HOUR|KILOMETER AN HOUR", "HZ": "HERTZ", "KHZ": "KILO HERTZ"},
+    **{"MHZ": "MEGAHERTZ", "GHZ": "GIGA HERTZ", "KB": "KILOBYTE", "MB": "MEGABYTE"},
+    **{"GB": "GIGABYTE|GIG", "TB": "TERABYTE", "KW": "KILOWATT", "MIN": "MINUTE"},
+    **{"SEC": "SECOND", "HR": "HOUR", "HRS": "HOUR", "DB": "DECIBEL"},
+    **{"°C": "DEGREE CELSIUS|DEGREE CENTIGRADE", "°F": "DEGREE FAHRENHEIT", "°": "DEGREE"},
+}
+_ONE_LETTER = {
+    **{"M": "METER|MILLION|MINUTE|MILE", "G": "GRAM", "L": "LITER", "K": "THOUSAND"},
+    **{"V": "VOLT", "W": "WATT", "A": "AMP", "B": "BILLION|BYTE", "H": "HOUR", "X": "TIMES"},
+    **{"C": "DEGREE CELSIUS|CENT", "F": "DEGREE FAHRENHEIT", "P": "PENNY"},
+}
+_MANY = {"FOOT": "FEET", "PENNY": "PENCE"} | {
+    name: name for name in ("THOUSAND", "MILLION", "BILLION", "TIMES")
+}
+
+
+def _one_and_many(name: str) -> tuple[str, str]:
+    """``MILE AN HOUR`` -> MILE AN HOUR, MILES AN HOUR."""
+    first, *rest = name.split()
+    many = name if name.endswith("HERTZ") else " ".join([_MANY.get(first, first + "S"), *rest])
+    return name, many
+
+
+UNITS = {
+    unit: [_one_and_many(name) for name in names.split("|")]
+    for unit, names in (_LONG | _ONE_LETTER).items()
+}
+"""What may follow a number at once: abbreviation -> (one, many) for each name."""
+
+_LETTERS = {unit for unit in UNITS if unit.isalpha()} - {"MIN", "SEC", "LBS", "OZ", "HRS"}
+"""Those that are also spelled: FIVE G, SIXTY M P H."""
 
 MAX_READINGS = 80  # of one piece; what has more is aligned in two pieces, one after the other
 
 _N = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|(?<![0-9A-Z.])\.[0-9]+"
 _UNIT = "|".join(sorted(map(re.escape, UNITS), key=len, reverse=True))
-_FAR = "|".join(sorted(map(re.escape, SPACED), key=len, reverse=True))
+_FAR = "|".join(sorted(map(re.escape, _LONG), key=len, reverse=True))
 _ITEM = (
     rf"(?:{_N})(?:(?:ST|ND|RD|TH)(?![A-Z])|\s?%|(?:{_UNIT})(?:\^[23])?(?![A-Z0-9^])"
     rf"|\s(?:(?:{_FAR})(?:\^[23])?|M\^[23])(?![A-Z0-9^.'-])|'?S(?![A-Z0-9])|\s?[AP]M(?![A-Z0-9'-])"
@@ -41,16 +86,8 @@ _PARTS = re.compile(
     rf"|\s?(?P<unit>{_UNIT})(?:\^(?P<raised>[23]))?|(?P<plural>'?S)|(?P<letter>[A-Z])"
     r"|\^(?P<power>-?[0-9]+))?"
 )
-_JOINTS: dict[str, list[Said]] = {
-    "-": [
-        ("TO",),
-        (),
-        ("MINUS",),
-        ("DASH",),
-        ("THROUGH",),
-        ("TILL",),
-        ("OR",),
-    ],  # likely ones first
+_JOINTS: dict[str, list[Said]] = {  # likely ones first
+    "-": [("TO",), (), ("MINUS",), ("DASH",), ("THROUGH",), ("TILL",), ("OR",)],
     ":": [("TO",), ()],
     "X": [("BY",), ("TIMES",), ("X",)],
     ".": [("DOT",), ("POINT",)],
@@ -71,7 +108,7 @@ def _item(text: str) -> list[Said]:
         plain = number.replace(",", "")
         if "." in plain:
             return []
-        return ordinal_readings(plain) or [tuple(number_words(plain, ordinal=True))]
+        return ordinal_readings(plain) or [number_words(plain, ordinal=True)]
     if found["percent"]:
         return with_endings(said, [("PERCENT",)])
     if half := found["half"]:
@@ -86,7 +123,7 @@ def _item(text: str) -> list[Said]:
     if found["letter"]:
         return with_endings(said, [(found["letter"],)])
     if found["power"]:
-        return with_endings(said, power_readings(found["power"]))
+        return with_endings(said, _power_readings(found["power"]))
     return said
 
 
@@ -100,9 +137,9 @@ def _with_unit(number: str, said: list[Said], unit: str, raised: str | None) -> 
             found += [(shape, *name), (*name, after)]
         else:
             found.append(name)
-    if unit in LETTERS and not raised:
+    if unit in _LETTERS and not raised:
         found.append(tuple(unit.replace("/", "")))
-    starts = said + ([("A",)] if number == "1" and unit not in ONE_LETTER else [])
+    starts = said + ([("A",)] if number == "1" and unit not in _ONE_LETTER else [])
     return with_endings(starts, found)
 
 
@@ -113,15 +150,13 @@ def _plurals(said: list[Said], ending: str, number: str) -> list[Said]:
     return [(*words[:-1], words[-1] + "'S") for words in said]
 
 
-def power_readings(power: str) -> list[Said]:
+def _power_readings(power: str) -> list[Said]:
     """What follows a base: SQUARED, TO THE POWER OF TWO, TO THE SECOND [POWER]."""
     number, sign = power.removeprefix("-"), ("MINUS",) * power.startswith("-")
     short = {"2": [("SQUARED",)], "3": [("CUBED",)]}.get(power, [])
-    plain = (*sign, *number_words(number))
-    nth = (*sign, *number_words(number, ordinal=True))
-    to = ("TO", "THE")
-    return [*short, (*to, "POWER", "OF", *plain), (*to, *plain),
-            (*to, *nth), (*to, *nth, "POWER")]  # fmt: skip
+    plain = ("TO", "THE", *sign, *number_words(number))
+    nth = ("TO", "THE", *sign, *number_words(number, ordinal=True))
+    return [*short, ("TO", "THE", "POWER", "OF", *plain[2:]), plain, nth, (*nth, "POWER")]
 
 
 def _range(found: re.Match[str]) -> list[Slot]:
@@ -142,27 +177,23 @@ def _range(found: re.Match[str]) -> list[Slot]:
             said = [(*j, *s) for j in joints for s in said]
         slots.append((text[at : number.end()], said))
         at = number.end()
-    return joined(slots)
+    return _joined(slots)
 
 
-def joined(slots: list[Slot]) -> list[Slot]:
+def _joined(slots: list[Slot]) -> list[Slot]:
     """Pieces that belong together as one, where their readings are not too many."""
-    count = 1
-    for _, readings in slots:
-        count *= len(readings)
-    if count > MAX_READINGS:
+    if math.prod(len(readings) for _, readings in slots) > MAX_READINGS:
         return slots
     ways = [sum(choice, ()) for choice in product(*(readings for _, readings in slots))]
     return [("".join(piece for piece, _ in slots), distinct(ways))]
 
 
-def _fraction(found: re.Match[str]) -> list[Slot]:
+def _fraction(found: re.Match[str]) -> list[Said]:
     """``3/4``, ``2 1/2``."""
     top, bottom = found["top"], found["bottom"]
-    tops, bottoms = whole(top), whole(bottom)
-    names = {"2": [("HALF",)], "4": [("QUARTER",), ("FOURTH",)]}.get(
-        bottom, [] if bottom in ("0", "1") else ordinal_readings(bottom)
-    )
+    tops, bottoms = _whole(top), _whole(bottom)
+    special: dict[str, list[Said]] = {"2": [("HALF",)], "4": [("QUARTER",), ("FOURTH",)]}
+    names = special.get(bottom, [] if bottom in ("0", "1") else ordinal_readings(bottom))
     parts: list[Said] = []
     for name in names:
         if top == "1":
@@ -171,98 +202,87 @@ def _fraction(found: re.Match[str]) -> list[Slot]:
             many = ("HALVES",) if name == ("HALF",) else plural_of(name)
             parts += [(*t, *many) for t in tops]
     if found["whole"]:
-        ways: list[Said] = [
-            (*w, "AND", *part) for w in whole(found["whole"]) for part in parts
-        ]  # fmt: skip
-        ways += [(*w, *part) for w in whole(found["whole"]) for part in parts]
-        return [(found.group(), distinct(ways))]
+        wholes = _whole(found["whole"])
+        links: list[Said] = [("AND",), ()]
+        return [(*w, *link, *part) for link in links for w in wholes for part in parts]
     if top == "1" and bottom == "2":
         parts.append(("HALF",))
-    links: list[Said] = [("OVER",), ("SLASH",), (), ("OUT", "OF"), ("OF",), ("DIVIDED", "BY")]
-    parts += [(*a, *link, *b) for link in links for a in tops for b in bottoms]
-    slot = (found.group(), distinct(parts))
-    return [slot]
+    links = [("OVER",), ("SLASH",), (), ("OUT", "OF"), ("OF",), ("DIVIDED", "BY")]
+    return parts + [(*a, *link, *b) for link in links for a in tops for b in bottoms]
 
 
-def whole(digits: str) -> list[Said]:
+def _whole(digits: str) -> list[Said]:
     """A count, or digit by digit where it begins with 0."""
     return number_readings(digits) if digits.startswith("0") else count_readings(digits)
 
 
-def _money(found: re.Match[str]) -> list[Slot]:
+def _money(found: re.Match[str]) -> list[Said]:
     """``$5``, ``$5.20``, ``£2.5M``, ``5 €``."""
-    sign = found["sign"] or found["after"]
-    number = found["amount"]
+    sign, number = found["sign"] or found["after"], found["amount"]
     one, many = MONEY[sign]
-    scale = found["scale"]
-    if scale:
-        words = (_SCALES.get(scale.strip(), scale.strip()),)
-        ways = [(*a, *words, many) for a in number_readings(number)]
-        return [(found.group(), distinct(ways))]
-    units, _, rest = number.partition(".")
-    amounts = number_readings(units or "0")
-    if len(rest) != 2:
-        if rest:
-            return [(found.group(), [(*a, many) for a in number_readings(number)])]
+    units, _, cents = number.partition(".")
+    if scale := (found["scale"] or "").strip():
+        word = _SCALES.get(scale, scale)
+        ways = [(*amount, word, many) for amount in number_readings(number)]
+    elif len(cents) == 2:
+        ways = _with_cents(sign, units, cents)
+        ways += [(*amount, many) for amount in number_readings(number)]
+    elif cents:
+        ways = [(*amount, many) for amount in number_readings(number)]
+    else:
         names = [one] if units == "1" else [many] if many == one else [many, one]
-        ways = [(*a, name) for name in names for a in amounts]
-        return [(found.group(), distinct(ways + ([("A", one)] if units == "1" else [])))]
-    name = one if units == "1" else many
-    ways = []
+        ways = [(*amount, name) for name in names for amount in number_readings(units or "0")]
+        ways += [("A", one)] if units == "1" else []
+    return ways
+
+
+def _with_cents(sign: str, units: str, cents: str) -> list[Said]:
+    """FIVE DOLLARS AND TWENTY CENTS, FIVE DOLLARS TWENTY, FIVE TWENTY."""
+    name, amounts = MONEY[sign][units != "1"], number_readings(units or "0")
+    if not int(cents):
+        return [(*amount, name) for amount in amounts]
     coin, coins = COINS[sign]
-    small = tuple(number_words(str(int(rest))))
-    ends = [(*small, coin if small == ("ONE",) else coins)] if coins else []
+    small = number_words(str(int(cents)))
+    ends: list[Said] = [(*small, coin if small == ("ONE",) else coins)] if coins else []
     if sign == "£":
         ends.append((*small, "P"))
-    if int(rest):
-        for amount in amounts:
-            ways += [(*amount, name, *link, *end) for end in ends for link in (("AND",), ())]
-            ways.append((*amount, name, *small))
-        if int(units or 0):
-            low = [small] if rest[0] != "0" else [by_digit(rest, z) for z in ("OH", "ZERO")]
-            ways += [(*amount, *end) for amount in amounts for end in low]
-        else:
-            ways = [*ends, *ways]
-    else:
-        ways = [(*amount, name) for amount in amounts]
-    ways += [(*a, many) for a in number_readings(number)]
-    return [(found.group(), distinct(ways))]
+    ways: list[Said] = []
+    for amount in amounts:
+        ways += [(*amount, name, *link, *end) for end in ends for link in (("AND",), ())]
+        ways.append((*amount, name, *small))
+    if not int(units or 0):
+        return [*ends, *ways]
+    return ways + [(*amount, *end) for amount in amounts for end in two_digits(cents)]
 
 
-def _short_year(found: re.Match[str]) -> list[Slot]:
+def _short_year(found: re.Match[str]) -> list[Said]:
     """``'84``, ``'90S``."""
-    years = number_readings(found["year"])
-    if found["year"][0] == "0":
-        years = [by_digit(found["year"], zero) for zero in ("OH", "ZERO")]
-    said = [plural_of(year) for year in years] if found["plural"] else years
-    return [(found.group(), said)]
+    year = found["year"]
+    years = two_digits(year) if year[0] == "0" else number_readings(year)
+    return [plural_of(said) for said in years] if found["plural"] else years
 
 
-def _one(found: re.Match[str]) -> list[Slot]:
-    return [(found.group(), _item(found.group()))]
-
-
-def _negative(found: re.Match[str]) -> list[Slot]:
+def _negative(found: re.Match[str]) -> list[Said]:
     """``-5``; the hyphen may also be a dash."""
     signs: list[Said] = [("MINUS",), ("NEGATIVE",), ()]
-    return [(found.group(), [(*sign, *said) for sign in signs for said in _item(found["item"])])]
+    return [(*sign, *said) for sign in signs for said in _item(found["item"])]
 
 
-def _refused(found: re.Match[str]) -> list[Slot]:
-    """A date: its month may be the first number or the second."""
-    return [(found.group(), [])]
+def _hash(found: re.Match[str]) -> list[Said]:
+    return with_endings([("NUMBER",), ("HASH",), ("POUND",)], number_readings(found["number"]))
 
 
-def _hash(found: re.Match[str]) -> list[Slot]:
-    names: list[Said] = [("NUMBER",), ("HASH",), ("POUND",)]
-    return [(found.group(), with_endings(names, number_readings(found["number"])))]
+def quantity_at(text: str, at: int) -> tuple[re.Match[str], list[Slot]] | None:
+    """What stands at a place of a text, and its readings: those of one piece or of several."""
+    for pattern, say in _PATTERNS:
+        if found := pattern.match(text, at):
+            return found, _range(found) if say is None else [(found.group(), distinct(say(found)))]
+    return None
 
 
-def _power(found: re.Match[str]) -> list[Slot]:
-    return [(found.group(), power_readings(found["power"]))]
-
-
-PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Slot]]], ...] = tuple(
+_Say = Callable[[re.Match[str]], list[Said]]
+# The first that fits counts. Of a date the month may be the first number or the second: no reading.
+_PATTERNS: tuple[tuple[re.Pattern[str], _Say | None], ...] = tuple(
     (re.compile(pattern), say)
     for pattern, say in (
         (
@@ -272,7 +292,7 @@ PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Slot]]], .
             _money,
         ),
         (rf"(?P<sign>)(?P<amount>{_N})(?P<scale>)\s?(?P<after>[{_SIGNS}])(?![0-9])", _money),
-        (r"[0-9]+/[0-9]+/[0-9]+|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?![0-9])", _refused),
+        (r"[0-9]+/[0-9]+/[0-9]+|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?![0-9])", lambda found: []),
         (
             r"(?P<hour>[01]?[0-9]|2[0-4]):(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9]))?"
             r"(?![0-9]|[:.,/-][0-9])(?P<half>\s?[AP]M(?![A-Z0-9'-]))?",
@@ -283,17 +303,17 @@ PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], list[Slot]]], .
             r"(?![0-9/⁄A-Z]|[.,:-][0-9])",
             _fraction,
         ),
-        (r"(?P<joint>[0-9]+(?:\.[0-9]+){2,})(?![0-9.,:/-]*[0-9])", _range),
+        (r"(?P<joint>[0-9]+(?:\.[0-9]+){2,})(?![0-9.,:/-]*[0-9])", None),
         (
             rf"(?:{_ITEM})(?P<joint>(?:-\s?|\s-\s)(?:{_ITEM}))(?:-(?:{_N}))*"
             r"(?![.,:/^-]?[0-9]|['’]?[A-Z]|/)",
-            _range,
+            None,
         ),
-        (rf"(?:{_N})(?P<joint>(?:\s?X\s?|:)(?:{_N}))(?![.,:/^-]?[0-9]|['’]?[A-Z]|/)", _range),
+        (rf"(?:{_N})(?P<joint>(?:\s?X\s?|:)(?:{_N}))(?![.,:/^-]?[0-9]|['’]?[A-Z]|/)", None),
         (rf"#\s?(?P<number>{_N})", _hash),
         (r"'(?P<year>[0-9]{2})(?P<plural>S)?(?![0-9A-Z])", _short_year),
         (rf"(?<![A-Z0-9-])-(?P<item>{_ITEM})", _negative),
-        (_ITEM, _one),
-        (r"\^(?P<power>-?[0-9]+)", _power),
+        (_ITEM, lambda found: _item(found.group())),
+        (r"\^(?P<power>-?[0-9]+)", lambda found: _power_readings(found["power"])),
     )
 )

@@ -1,22 +1,35 @@
-"""Readings of a text side by side: which words may be said in place of which, and which were.
+"""The words of a text or a set with their pronunciations, all readings side by side.
 
 The words of all readings stand in one list, in the order of the text; a :class:`Choice` says
-which of them are readings of one piece. Words that no choice names are said in any case.
+which of them are readings of one piece. Words that no choice names are said in any case::
+
+    text      IN   24                              MAY
+    words      0   1 TWENTY 2 FOUR | 3 TWO 4 FOUR   5
+    choice         spans (1, 3), (3, 5)
+    slots     [0]  [1 2] or [3 4]                  [5]
+
+A path of the alignment through 0, 3, 4, 5 says IN TWO FOUR MAY.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from speechkit.acoustic.lexicon.numerals import IN_WORDS
-from speechkit.acoustic.lexicon.spoken import Token, refuse_several, tokens_of
+import msgspec
+
+from speechkit.acoustic.lexicon.dictionary import Lexicon, Pronunciation
+from speechkit.acoustic.lexicon.numbers import IN_WORDS
+from speechkit.acoustic.lexicon.text import Token, refuse_several, tokens_of
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.tables import write_tsv
-from speechkit.base.text import tell_dropped, without_marks
+from speechkit.base.text import tell_dropped, visible, without_marks
+from speechkit.kaldi.data import DataDir
+from speechkit.labels.score_files import canonical_phones, scored_words
+from speechkit.labels.scores import WordScores
 
 MAX_WORDS = 20_000  # of all readings of what can be said in several ways, in one text
 READINGS = ("likeliest", "error")
@@ -40,18 +53,14 @@ class Policy:
 
     def params(self) -> dict[str, Any]:
         """For a manifest: what is not the default."""
-        found: dict[str, Any] = {}
-        if self.readings != READINGS[0]:
-            found["readings"] = self.readings
-        if self.drop_markup:
-            found["drop_markup"] = True
-        return found
+        default = asdict(Policy())
+        return {name: value for name, value in asdict(self).items() if value != default[name]}
 
     def tokens(self, text: str) -> list[Token]:
         """The pieces of a text.
 
         Raises:
-            UserError: as :func:`speechkit.acoustic.lexicon.spoken.tokens_of`, or what the policy
+            UserError: as :func:`speechkit.acoustic.lexicon.text.tokens_of`, or what the policy
                 refuses.
         """
         tokens = tokens_of(without_marks(text) if self.drop_markup else text)
@@ -80,42 +89,66 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Words:
+    """The words of an utterance.
+
+    Args:
+        texts: as they are said, those of all readings.
+        variants: of each word its pronunciations.
+        choices: which of them are readings of one piece of the text.
+        scored: where words of the text have scores, but are said in several words (``1984``):
+            for each word the number of the scored one that it belongs to, and its name.
+    """
+
+    texts: tuple[str, ...]
+    variants: tuple[Sequence[Pronunciation], ...]
+    choices: tuple[Choice, ...] = ()
+    scored: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True)
 class Reading:
     """How a piece of a text was read.
 
     Args:
         written: as it stands in the text.
         said: the words that fit the audio best.
-        others: the readings that fit it less.
         words: numbers of the first and the last of its words among those that are said.
+        others: the readings that fit it less.
     """
 
     written: str
     said: str
-    others: tuple[str, ...]
     words: tuple[int, int]
+    others: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "written": self.written,
-            "said": self.said,
-            "words": list(self.words),
-            "others": list(self.others),
-        }
+    def cells(self) -> list[str]:
+        """Its line of ``readings.tsv`` (:data:`COLUMNS`) without the utterance."""
+        return [self.written, self.said, *map(str, self.words), " | ".join(self.others)]
+
+
+COLUMNS = ("utt", "written", "said", "first_word", "last_word", "others")
+"""Of ``readings.tsv``."""
+
+
+def write_readings(folder: Path, rows: Sequence[Sequence[str]]) -> None:
+    """Write ``readings.tsv``, where there are any."""
+    if rows:
+        write_tsv(folder / "readings.tsv", COLUMNS, rows)
 
 
 def as_field(readings: Sequence[Reading]) -> dict[str, Any]:
     """The field ``readings`` of a result; none where nothing could be said in several ways."""
-    return {"readings": [reading.as_dict() for reading in readings]} if readings else {}
+    rows = [
+        {**asdict(reading), "words": list(reading.words), "others": list(reading.others)}
+        for reading in readings
+    ]
+    return {"readings": rows} if rows else {}
 
 
 def readings_of(row: Mapping[str, Any]) -> list[Reading]:
     """The reverse of :func:`as_field`."""
-    return [
-        Reading(each["written"], each["said"], tuple(each["others"]), tuple(each["words"]))
-        for each in row.get("readings", ())
-    ]
+    return msgspec.convert(row.get("readings", []), list[Reading])
 
 
 def lay_out(tokens: Sequence[Token]) -> tuple[tuple[str, ...], tuple[Choice, ...]]:
@@ -144,12 +177,7 @@ def lay_out(tokens: Sequence[Token]) -> tuple[tuple[str, ...], tuple[Choice, ...
 
 
 def slots_of(count: int, choices: Sequence[Choice]) -> list[list[range]]:
-    """The text as pieces in order, for each its readings as numbers of words.
-
-    Args:
-        count: how many words there are.
-        choices: among them.
-    """
+    """The pieces of a text of ``count`` words, for each its readings as numbers of words."""
     first = {choice.spans[0][0]: choice for choice in choices}
     slots: list[list[range]] = []
     at = 0
@@ -162,13 +190,7 @@ def slots_of(count: int, choices: Sequence[Choice]) -> list[list[range]]:
 
 
 def words_of_path(count: int, choices: Sequence[Choice], passed: set[int]) -> list[int]:
-    """Numbers of the words that are said.
-
-    Args:
-        count: how many words there are.
-        choices: among them.
-        passed: words that a path goes through.
-    """
+    """Numbers of the words that are said, of a path through the words ``passed``."""
     said: list[int] = []
     for slot in slots_of(count, choices):
         said += next((reading for reading in slot if reading[0] in passed), slot[0])
@@ -189,26 +211,101 @@ def chosen(choices: Sequence[Choice], texts: Sequence[str], said: Sequence[int])
         spoken = [" ".join(texts[a:b]).lower() for a, b in choice.spans]
         (which,) = [k for k, (a, _) in enumerate(choice.spans) if a in place]
         first, last = choice.spans[which]
-        others = tuple(text for k, text in enumerate(spoken) if k != which)
-        found.append(
-            Reading(choice.written, spoken[which], others, (place[first], place[last - 1]))
-        )
+        words = (place[first], place[last - 1])
+        others = tuple(spoken[:which] + spoken[which + 1 :])
+        found.append(Reading(choice.written, spoken[which], words, others))
     return found
 
 
-def reading_rows(readings: Sequence[Reading]) -> list[list[str]]:
-    """Lines of ``readings.tsv`` without their utterance, as :data:`COLUMNS` names them."""
-    return [
-        [r.written, r.said, f"{r.words[0]}", f"{r.words[1]}", " | ".join(r.others)]
-        for r in readings
-    ]
+def words_of_text(text: str, lexicon: Lexicon, policy: Policy | None = None) -> Words:
+    """Words of a text and their pronunciations.
+
+    Args:
+        text: as written.
+        lexicon: of the pronunciations.
+        policy: for numbers and marks; default: the likeliest reading, marks refused.
+
+    Raises:
+        UserError: no words, marks that are not words, a number that cannot be said, or a word
+            without pronunciation.
+    """
+    return _words(text, lexicon, policy or Policy())[0]
 
 
-COLUMNS = ("utt", "written", "said", "first_word", "last_word", "others")
-"""Of ``readings.tsv``."""
+def _words(text: str, lexicon: Lexicon, policy: Policy) -> tuple[Words, list[Token]]:
+    tokens = [_known(token, lexicon) for token in policy.tokens(text)]
+    texts, choices = lay_out(tokens)
+    return Words(texts, tuple(lexicon.words(texts)), choices), tokens
 
 
-def write_readings(folder: Path, rows: Sequence[Sequence[str]]) -> None:
-    """Write ``readings.tsv``, where there are any."""
-    if rows:
-        write_tsv(folder / "readings.tsv", COLUMNS, rows)
+def _known(token: Token, lexicon: Lexicon) -> Token:
+    """Without the readings whose pronunciation would be a guess, where others are left."""
+    if len(token.readings) == 1:
+        return token
+    known = tuple(r for r in token.readings if all(map(lexicon.knows, r)))
+    return replace(token, readings=known or token.readings[:1])
+
+
+def words_of_set(
+    dataset: DataDir,
+    lexicon: Path | None = None,
+    guess: bool = True,
+    policy: Policy | None = None,
+) -> dict[str, Words | UserError]:
+    """Words of every utterance, or what is wrong with its text.
+
+    With ``phone_scores.tsv`` the canonical phones are those that were scored; without it they
+    are looked up, and words whose pronunciation is a guess are reported.
+
+    Args:
+        dataset: the set.
+        lexicon: pronunciations that go before the built-in ones.
+        guess: let espeak-ng pronounce words that no lexicon has.
+        policy: for numbers and marks in texts.
+    """
+    texts = {u.id: dataset.text.get(u.id, "") for u in dataset.utterances}
+    canonical = canonical_phones(dataset.path)
+    if canonical is not None:
+        return {name: _as_scored(canonical.get(name), text) for name, text in texts.items()}
+    policy, table, scores = (
+        policy or Policy(),
+        Lexicon(lexicon, guess=guess),
+        scored_words(dataset.path),
+    )
+    policy.tell([*texts.values()])
+    found: dict[str, Words | UserError] = {}
+    for name, text in texts.items():
+        try:
+            words, tokens = _words(text, table, policy)
+            found[name] = replace(words, scored=_scored(tokens, scores.get(name, ())))
+        except UserError as error:
+            found[name] = error
+    table.report()
+    return found
+
+
+def _scored(tokens: Sequence[Token], given: Sequence[WordScores]) -> tuple[tuple[int, str], ...]:
+    """``Words.scored``; none where every scored word is said in one word."""
+    written = sorted({token.first for token in tokens})
+    whole = all(token.first == token.last for token in tokens)
+    if len(given) != len(written) or not whole:
+        return ()
+    place = {number: index for index, number in enumerate(written)}
+    found = tuple(
+        (place[token.first], given[place[token.first]].word)
+        for token in tokens
+        for reading in token.readings
+        for _ in reading
+    )
+    return found if len(found) > len(given) else ()
+
+
+def _as_scored(phones: list[list[str]] | None, text: str) -> Words | UserError:
+    if not phones or not all(phones):
+        return UserError(
+            "phone_scores.tsv has no phones for it." if not phones else "A word has no phones.",
+            "Add them, or remove phone_scores.tsv to look pronunciations up in a lexicon.",
+        )
+    words = visible(text).split()
+    texts = words if len(words) == len(phones) else [""] * len(phones)
+    return Words(tuple(texts), tuple([tuple(word)] for word in phones))

@@ -9,10 +9,12 @@ import hashlib
 import importlib.util
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from speechkit.acoustic.base import PhoneInContext
 from speechkit.base.errors import UserError
 
 FILES = ("feat.params", "mdef", "means", "variances", "sendump", "transition_matrices")
@@ -23,9 +25,25 @@ _BYTE_ORDER = 0x11223344
 _WEIGHT_STEP = 1024 * math.log(1.0001)
 _REINSTALL = "Install it again: pip install --force-reinstall pocketsphinx"
 
+_POSITION = {"I": 0, "B": 1, "E": 2, "S": 3}  # inside, first and last of a word, the only one
+_NODE_BYTES = 8
+_PHONE = np.dtype(
+    [
+        ("sequence", "<i4"),
+        ("matrix", "<i4"),
+        ("position", "u1"),  # of a context-independent phone: whether it is a filler
+        ("base", "u1"),
+        ("left", "u1"),
+        ("right", "u1"),
+    ]
+)
 
-def package_folder() -> Path:
+
+def package_folder(user: str = "The acoustic model 'sphinx'") -> Path:
     """Folder ``model/en-us`` of the installed pocketsphinx package, which is not imported.
+
+    Args:
+        user: what needs it, for the message.
 
     Raises:
         UserError: the package is not installed, or without its models.
@@ -33,8 +51,7 @@ def package_folder() -> Path:
     found = importlib.util.find_spec("pocketsphinx")
     if found is None or not found.submodule_search_locations:
         raise UserError(
-            "The acoustic model 'sphinx' is part of the package 'pocketsphinx', "
-            "which is not installed.",
+            f"{user} is part of the package 'pocketsphinx', which is not installed.",
             "Install it with: pip install pocketsphinx",
         )
     folder = Path(found.submodule_search_locations[0]) / "model" / "en-us"
@@ -105,13 +122,16 @@ def _numbers(path: Path) -> np.ndarray:
 
 def _gaussian_parameters(path: Path) -> np.ndarray:
     body = _numbers(path)
-    codebooks, streams, densities = (int(n) for n in body[:3])
-    lengths = body[3 : 3 + streams]
-    count = int(body[3 + streams])
-    values = body[4 + streams : 4 + streams + count].view("<f4")
-    if len(set(lengths.tolist())) != 1:
-        raise broken(path, f"its streams have {lengths.tolist()} dimensions, not all the same")
-    shape = (codebooks, streams, densities, int(lengths[0]))
+    codebooks, streams, densities = body[:3].tolist()
+    lengths = body[3 : 3 + streams].tolist()
+    if len(set(lengths)) != 1:
+        raise broken(path, f"its streams have {lengths} dimensions, not all the same")
+    return _counted(path, body[3 + streams :], (codebooks, streams, densities, lengths[0]))
+
+
+def _counted(path: Path, body: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Float32 numbers of a shape, after their count."""
+    values = body[1 : 1 + int(body[0])].view("<f4")
     if len(values) != math.prod(shape):
         raise broken(path, f"{len(values)} numbers instead of {math.prod(shape)}")
     return values.reshape(shape)
@@ -127,12 +147,7 @@ def read_transitions(path: Path) -> np.ndarray:
         UserError: the file is missing or cut.
     """
     body = _numbers(path)
-    shape = tuple(int(n) for n in body[:3])
-    count = int(body[3])
-    values = body[4 : 4 + count].view("<f4").astype(np.float64)
-    if len(values) != math.prod(shape):
-        raise broken(path, f"{len(values)} numbers instead of {math.prod(shape)}")
-    counts = values.reshape(shape)
+    counts = _counted(path, body[3:], tuple(body[:3].tolist())).astype(np.float64)
     rates = counts / np.maximum(counts.sum(-1, keepdims=True), 1e-300)
     rates = np.where(rates > 0, np.maximum(rates, TRANSITION_FLOOR), 0)
     rates /= np.maximum(rates.sum(-1, keepdims=True), 1e-300)
@@ -185,3 +200,119 @@ def read_feature_parameters(path: Path) -> dict[str, str]:
             raise broken(path, f"line '{line.strip()}' is not '-option value'")
         options[words[0][1:]] = words[1]
     return options
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What ``mdef`` says.
+
+    Args:
+        labels: the P context-independent phones.
+        fillers: which of them are silence and noises, ``[P]`` bool.
+        silence: index of silence.
+        table: all phones, first the P context-independent ones (``_PHONE``).
+        sequences: senones of each sequence, ``[n, 3]``.
+        senones: how many there are; the first 3 P are context independent.
+    """
+
+    labels: tuple[str, ...]
+    fillers: np.ndarray
+    silence: int
+    table: np.ndarray
+    sequences: np.ndarray
+    senones: int
+
+    @cached_property
+    def _keys(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sorted keys of the triphones, and their places in ``table``."""
+        size = len(self.labels)
+        rows = self.table[size:]
+        keys = rows["position"].astype(np.int64)
+        for field in ("base", "left", "right"):
+            keys = keys * size + rows[field]
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order + size
+
+    def find(self, phone: PhoneInContext) -> int | None:
+        """Row of ``table`` for a phone in context; None if its base phone does not exist.
+
+        As pocketsphinx backs off: the triphone in this position of the word; in any position;
+        with silence in place of the phone in the neighbouring word; the phone without context.
+        Unknown neighbours and noises count as silence.
+        """
+        if phone.phone not in self.labels:
+            return None
+        base = self.labels.index(phone.phone)
+        if self.fillers[base]:
+            return base
+        left, right = self._context(phone.left), self._context(phone.right)
+        outer = (
+            self.silence if phone.position in "BS" else left,
+            self.silence if phone.position in "ES" else right,
+        )
+        here = _POSITION[phone.position]
+        places = (here, *(place for place in range(len(_POSITION)) if place != here))
+        tried = (
+            self._triphone(place, base, *neighbours)
+            for neighbours in ((left, right), outer)
+            for place in places
+        )
+        return next((row for row in tried if row is not None), base)
+
+    def _context(self, phone: str) -> int:
+        number = self.labels.index(phone) if phone in self.labels else self.silence
+        return self.silence if self.fillers[number] else number
+
+    def _triphone(self, position: int, base: int, left: int, right: int) -> int | None:
+        keys, rows = self._keys
+        size = len(self.labels)
+        key = ((position * size + base) * size + left) * size + right
+        at = int(np.searchsorted(keys, key))
+        return int(rows[at]) if at < len(keys) and keys[at] == key else None
+
+    def states(self, row: int) -> tuple[int, ...]:
+        """Senones of a row of ``table``, in order."""
+        return tuple(int(s) for s in self.sequences[self.table["sequence"][row]])
+
+    @cached_property
+    def plain(self) -> np.ndarray:
+        """``3 * phone + state`` of every senone, int32 ``[senones]``."""
+        size, states = len(self.labels), self.sequences.shape[1]
+        base = self.table["base"].astype(np.int32)
+        base[:size] = np.arange(size)
+        plain = np.full(self.senones, -1, np.int32)
+        for state in range(states):
+            plain[self.sequences[self.table["sequence"], state]] = states * base + state
+        return plain
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Read a binary ``mdef``.
+
+    Raises:
+        UserError: the file is missing, cut, or not a binary ``mdef``.
+    """
+    content = read(path)
+    if not content.startswith(b"BMDF"):
+        raise broken(path, "it does not start with 'BMDF'")
+    header = np.frombuffer(content[4:12], "<i4")
+    at = 12 + int(header[1])
+    counts = np.frombuffer(content[at : at + 40], "<i4")
+    if len(counts) != 10:
+        raise broken(path, "it ends within its header")
+    phones, total, states, _, senones, _, sequences, _, nodes, silence = counts.tolist()
+    at += 40
+    names, end = [], at
+    for _ in range(phones):
+        stop = content.find(b"\0", end)
+        names.append(content[end:stop].decode("ascii", errors="replace"))
+        end = stop + 1
+    at = at + (end - at + 3) // 4 * 4 + nodes * _NODE_BYTES
+    need = total * _PHONE.itemsize + 4 + 2 * sequences * states
+    if states < 1 or len(content) < at + need:
+        raise broken(path, "it is cut, or its phones do not all have as many states")
+    table = np.frombuffer(content, _PHONE, total, at)
+    at += total * _PHONE.itemsize + 4
+    sequence = np.frombuffer(content, "<u2", sequences * states, at).reshape(sequences, states)
+    fillers = table["position"][:phones] != 0
+    return Inventory(tuple(names), fillers, silence, table, sequence.astype(np.int32), senones)

@@ -18,8 +18,7 @@ import torch
 from speechkit.acoustic.align import stage as alignment_stage
 from speechkit.acoustic.align.files import write_rows, write_summary
 from speechkit.acoustic.features import SHIFT_S
-from speechkit.acoustic.lexicon.readings import READINGS, Policy
-from speechkit.acoustic.lexicon.set_words import Words, words_of_set
+from speechkit.acoustic.lexicon.readings import READINGS, Policy, Words, words_of_set
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.source import ALIGNMENT, Source

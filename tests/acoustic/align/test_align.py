@@ -11,8 +11,9 @@ from sphinx_reference import spoken
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.align.graph import build
 from speechkit.acoustic.base import Evidence
-from speechkit.acoustic.lexicon.dictionary import Lexicon, normalise_text
-from speechkit.acoustic.sphinx import SphinxModel
+from speechkit.acoustic.lexicon.dictionary import Lexicon
+from speechkit.acoustic.lexicon.text import normalise_text
+from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.corpora.voices import make_sentences

@@ -12,7 +12,7 @@ from sphinx_reference import spoken
 from speechkit.acoustic.align import stage as alignment_stage
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.lexicon.dictionary import Lexicon
-from speechkit.acoustic.sphinx import SphinxModel
+from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base.tables import write_tsv
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable

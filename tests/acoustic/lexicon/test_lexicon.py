@@ -45,7 +45,7 @@ def test_pocketsphinx_is_not_imported():
 
 
 def test_without_pocketsphinx(monkeypatch):
-    monkeypatch.setattr(lexicon, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pocketsphinx") as error:
         lexicon.dictionary_file()
     assert "pip install" in error.value.remedy

@@ -3,9 +3,8 @@
 import pytest
 
 from speechkit.acoustic.lexicon.dictionary import Lexicon
-from speechkit.acoustic.lexicon.quantities import MAX_READINGS
-from speechkit.acoustic.lexicon.spoken import tokens_of
-from speechkit.acoustic.lexicon.units import COINS, MONEY, UNITS
+from speechkit.acoustic.lexicon.quantities import COINS, MAX_READINGS, MONEY, UNITS
+from speechkit.acoustic.lexicon.text import tokens_of
 
 # Text -> readings that it must have, among others; the first is the plainest.
 SOME = {

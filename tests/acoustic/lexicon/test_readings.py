@@ -16,11 +16,18 @@ from speechkit.acoustic.align import viterbi
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.align.graph import build
 from speechkit.acoustic.base import Evidence
-from speechkit.acoustic.lexicon.dictionary import Lexicon, normalise_text
-from speechkit.acoustic.lexicon.readings import COLUMNS, Choice, Policy, chosen, lay_out, slots_of
-from speechkit.acoustic.lexicon.set_words import words_of_text
-from speechkit.acoustic.lexicon.spoken import tokens_of
-from speechkit.acoustic.sphinx import SphinxModel
+from speechkit.acoustic.lexicon.dictionary import Lexicon
+from speechkit.acoustic.lexicon.readings import (
+    COLUMNS,
+    Choice,
+    Policy,
+    chosen,
+    lay_out,
+    slots_of,
+    words_of_text,
+)
+from speechkit.acoustic.lexicon.text import normalise_text, tokens_of
+from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_tsv
 from speechkit.kaldi import data

@@ -11,7 +11,8 @@ import torch
 from conftest import voice
 
 from speechkit.acoustic.base import PhoneInContext
-from speechkit.acoustic.sphinx import SphinxModel, files
+from speechkit.acoustic.sphinx import files
+from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET
 

@@ -18,8 +18,9 @@ from sphinx_reference import (
 )
 
 from speechkit.acoustic.base import PhoneInContext
-from speechkit.acoustic.sphinx import SphinxModel, files
+from speechkit.acoustic.sphinx import files
 from speechkit.acoustic.sphinx.mfcc import streams
+from speechkit.acoustic.sphinx.model import SphinxModel
 
 pocketsphinx = pytest.importorskip("pocketsphinx")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from speechkit.acoustic.lexicon.dictionary import Lexicon, normalise_text
-from speechkit.acoustic.lexicon.spoken import tokens_of
+from speechkit.acoustic.lexicon.dictionary import Lexicon
+from speechkit.acoustic.lexicon.text import normalise_text, tokens_of
 from speechkit.base.errors import UserError
 
 

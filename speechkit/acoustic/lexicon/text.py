@@ -1,4 +1,4 @@
-"""Text as it is spoken: digits and signs to words, punctuation away, letters in upper case.
+"""Text normalisation: digits and signs to words, punctuation away, letters in upper case.
 
 What can be said in more than one way (``1984``, ``3-4``, ``$5``) has all its readings; the
 alignment takes the likeliest (:mod:`speechkit.acoustic.lexicon.readings`).
@@ -11,11 +11,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from speechkit.acoustic.lexicon.numerals import IN_WORDS, Said, number_words
+from speechkit.acoustic.lexicon.numbers import IN_WORDS, Said, Slot
 from speechkit.base.errors import UserError
 from speechkit.base.text import refuse_marks, short, visible
-
-__all__ = ["Token", "normalise_text", "number_words", "tokens_of"]
 
 _SYMBOLS: dict[str, list[Said]] = {
     "&": [("AND",)],
@@ -147,25 +145,24 @@ def _words(match: re.Match[str]) -> list[Said]:
     return [(_trim(match["word"]),)]
 
 
-def _quantity(plain: str, at: int, text: str) -> list[tuple[str, list[Said]]]:
+def _quantity(plain: str, at: int, text: str) -> list[Slot]:
     """What digits and signs here stand for, in one piece or several; none if nothing does."""
     if plain[at] not in _STARTS:
         return []
-    from speechkit.acoustic.lexicon.quantities import PATTERNS  # most texts do without
+    from speechkit.acoustic.lexicon.quantities import quantity_at  # most texts do without
 
-    for pattern, say in PATTERNS:
-        if match := pattern.match(plain, at):
-            slots = say(match)
-            followed = match.group()[-1].isalnum() and _MORE.match(plain, match.end())
-            if followed or not all(readings for _, readings in slots):  # 2day, 1/2/2020, 2.5TH
-                shown = re.match(r"\S*", plain[at:])
-                raise UserError(
-                    f"'{shown.group() if shown else match.group()}' in the text "
-                    f"'{short(text)}' can be said in more ways than are known here.",
-                    IN_WORDS,
-                )
-            return slots
-    return []
+    if not (found := quantity_at(plain, at)):
+        return []
+    match, slots = found
+    followed = match.group()[-1].isalnum() and _MORE.match(plain, match.end())
+    if followed or not all(readings for _, readings in slots):  # 2day, 1/2/2020, 2.5TH
+        shown = re.match(r"\S*", plain[at:])
+        raise UserError(
+            f"'{shown.group() if shown else match.group()}' in the text '{short(text)}' can be "
+            "said in more ways than are known here.",
+            IN_WORDS,
+        )
+    return slots
 
 
 def _plain(text: str) -> tuple[str, Sequence[int]]:
