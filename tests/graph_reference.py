@@ -9,7 +9,7 @@ from itertools import combinations, pairwise, product
 import numpy as np
 import torch
 
-from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
+from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
 from speechkit.base.errors import UserError
 
 PHONES = ("AA", "B", "IY", "K")

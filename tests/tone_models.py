@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
+from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import pure
 

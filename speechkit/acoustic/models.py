@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from speechkit.acoustic.base import AcousticModel
+from speechkit.acoustic.interface import AcousticModel
 from speechkit.base.errors import UserError, closest
 from speechkit.base.schema import Object
 from speechkit.base.yaml_files import read_yaml

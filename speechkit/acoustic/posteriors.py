@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
+from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.text import read_text
 from speechkit.kaldi.ark import ArkTable
-from speechkit.labels.phones import KALDI_ID, kaldi_name
+from speechkit.labels.phones import KALDI_ID, SILENCE, kaldi_name
 
 BLANKS = ("<blk>", "<blank>", "<b>", "<ctc_blank>", "<pad>")
 _NO_COLUMN = re.compile(r"<eps>|#\d+")
@@ -49,7 +49,7 @@ class PosteriorModel(AcousticModel):
         names = [label if label == self._blank_label else kaldi_name(label) for label in labels]
         self.labels = tuple(sorted(set(names), key=lambda n: KALDI_ID.get(n, -1)))
         self._of_column = np.array([self.labels.index(name) for name in names])
-        self.blank = self.labels.index(blanks[0]) if blanks else 0
+        self.blank = self.labels.index(blanks[0]) if blanks else None
         self.label_map = dict(zip(labels, names, strict=True))
         print_of = json.dumps([labels, shift])
         self.fingerprint = f"posteriors-{hashlib.sha256(print_of.encode()).hexdigest()[:32]}"
@@ -110,15 +110,12 @@ class PosteriorModel(AcousticModel):
 
     def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
         name = kaldi_name(phone.phone)
-        if name == "SIL" and self.topology == "ctc":
+        if name == SILENCE and self.blank is not None:
             return (self.blank,)
         if name not in self.labels:
-            raise UserError(
-                f"The posteriors have no label for '{name}'.",
-                f"They have: {', '.join(self.labels)}.",
-            )
+            raise self.phone_error(name)
         label = self.labels.index(name)
-        if self.topology == "ctc":
+        if self.blank is not None:
             return (label,)
         return tuple(range(self._states * label, self._states * (label + 1)))
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from speechkit.acoustic.base import AcousticModel, Evidence
+from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.phone_features.settings import Request

@@ -21,7 +21,7 @@ from speechkit.base.errors import UserError
 from speechkit.labels.phones import KALDI_ID, KALDI_PHONES, kaldi_name, pure
 
 if TYPE_CHECKING:
-    from speechkit.acoustic.base import AcousticModel, Evidence
+    from speechkit.acoustic.interface import AcousticModel, Evidence
 
 LOG_FLOOR = -100.0
 """Least log posterior of a frame: a phone that underflows must not decide a mean alone."""
@@ -174,8 +174,7 @@ def segment_block(
     Raises:
         UserError: the model lacks a phone.
     """
-    blank = model.blank if model.topology == "ctc" else None
     ids = canonical_ids(phones, model.labels, model.name)
-    frames = phone_log_posteriors(evidence.log_posteriors, model.labels, blank)
+    frames = phone_log_posteriors(evidence.log_posteriors, model.labels, model.blank)
     block = segment_features(frames, starts, ends, ids)
     return block, scalar_gop(block, ids)

@@ -114,8 +114,7 @@ def write_phone_map(folder: Path, pipeline: FeaturePipeline) -> None:
 def _phone_map(pipeline: FeaturePipeline) -> Iterator[list[str]]:
     names = [block["name"] for block in pipeline.blocks if block["am"]]
     for name, model in zip(names, pipeline.models, strict=False):
-        blank = model.blank if model.topology == "ctc" else None
-        ids = dict(zip(model.labels, label_ids(model.labels, blank), strict=True))
+        ids = dict(zip(model.labels, label_ids(model.labels, model.blank), strict=True))
         # A model may have put labels of its own together before.
         for label, column in getattr(model, "label_map", {k: k for k in ids}).items():
             yield [name, label, KALDI_PHONES[ids[column]], str(ids[column])]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.acoustic.align.files import phone_lines
+from speechkit.acoustic.align.stage import phone_lines
 from speechkit.acoustic.lexicon.readings import Policy, Words, words_of_set
 from speechkit.acoustic.models import SPHINX, find_folder
 from speechkit.base import audio

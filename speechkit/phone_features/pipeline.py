@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.align.alignment import Alignment, align
-from speechkit.acoustic.base import AcousticModel, Evidence
+from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.readings import Choice, chosen
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.phone_features import ctc_gop, gop, stp_gop
@@ -259,8 +259,7 @@ class FeaturePipeline:
         logs, labels, blocks = evidence.log_posteriors, model.labels, []
         method = self.settings.method
         if method != "segment":
-            blank = model.blank if model.topology == "ctc" else None
-            block, *found = ctc_gop.ctc_features(logs, phones, labels, blank, model.name)
+            block, *found = ctc_gop.ctc_features(logs, phones, labels, model.blank, model.name)
             blocks.append(block)
             scores = (found[0], found[1])
         if method != "ctc":

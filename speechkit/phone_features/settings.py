@@ -19,7 +19,7 @@ from speechkit.phone_features.gop_folder import Row
 
 if TYPE_CHECKING:
     from speechkit.acoustic.align.alignment import Alignment
-    from speechkit.acoustic.base import AcousticModel, Evidence
+    from speechkit.acoustic.interface import AcousticModel, Evidence
 
 METHODS = ("segment", "ctc", "both")
 DEEP, STP = "deep", "stp"

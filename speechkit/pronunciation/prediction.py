@@ -99,17 +99,16 @@ def likeliest(ready: Ready, extracted: Extracted) -> list[Alternative]:
     """
     model = ready.pipeline.aligner
     assert extracted.evidence is not None
-    blank = model.blank if model.topology == "ctc" else None
     segments = extracted.alignment.segments
     phones = [row.phone for row in extracted.rows]
     names, advantage = ctc_gop.rivals(
-        extracted.evidence.log_posteriors, phones, model.labels, blank, MISSING
+        extracted.evidence.log_posteriors, phones, model.labels, model.blank, MISSING
     )
     best = advantage.argmax(axis=1)
     found = []
     for p, (k, segment) in enumerate(zip(best, segments, strict=True)):
         value = float(advantage[p, k])
-        squeezed = blank is None and segment.frames <= _SQUEEZED and value < _CLEAR_NATS
+        squeezed = model.blank is None and segment.frames <= _SQUEEZED and value < _CLEAR_NATS
         found.append(
             Alternative(MISSING if squeezed else names[k], max(value, 0.0) if squeezed else value)
         )

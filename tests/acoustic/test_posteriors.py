@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from speechkit.acoustic.align.alignment import align
-from speechkit.acoustic.base import PhoneInContext
+from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.models import load_model
 from speechkit.base.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkWriter

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechkit.acoustic.base import Evidence
+from speechkit.acoustic.interface import Evidence
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET, KALDI_PHONES
 from speechkit.phone_features.gop import (

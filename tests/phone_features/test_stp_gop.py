@@ -120,7 +120,7 @@ def test_sphinx() -> None:
 
 
 def _phone(name: str):
-    from speechkit.acoustic.base import PhoneInContext
+    from speechkit.acoustic.interface import PhoneInContext
 
     return PhoneInContext(name)
 

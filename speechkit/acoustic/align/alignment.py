@@ -15,7 +15,7 @@ import numpy as np
 
 from speechkit.acoustic.align import viterbi
 from speechkit.acoustic.align.graph import Graph, Node, Pronunciation, build
-from speechkit.acoustic.base import AcousticModel, Evidence
+from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.readings import Choice, slots_of, words_of_path
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import KALDI_ID, NOISE, SILENCE, kaldi_name

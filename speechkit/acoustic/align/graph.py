@@ -6,6 +6,11 @@ lies a silence that may be passed over, and before and after the text as well. T
 word's edges depend on which way is taken (neighbour or silence), so that they come once per
 context; contexts that the model does not tell apart are merged. For ``ctc`` models a silence is
 the blank, which may also lie between the phones of a word, and must between equal labels.
+
+"GO 24", said with GO TWENTY FOUR or GO TWO FOUR, has the ways (~ is a silence or nothing)::
+
+    ~ G OW ~ T W EH N T IY ~ F AO R ~
+           ~ T UW ~ F AO R ~
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from speechkit.acoustic.base import AcousticModel, PhoneInContext
+from speechkit.acoustic.interface import AcousticModel, PhoneInContext
 from speechkit.acoustic.lexicon.readings import Choice, slots_of
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import SILENCE, pure
@@ -214,6 +219,7 @@ class _Builder:
         return _Open(self._add(states, costs, before=before), SILENCE, frozenset())
 
     def _blank(self) -> tuple[tuple[int, ...], Costs]:
+        assert self.model.blank is not None
         return (self.model.blank,), ((0.0, 0.0),)
 
     def _states(self, phone: PhoneInContext) -> tuple[tuple[int, ...], Costs]:

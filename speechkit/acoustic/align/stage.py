@@ -1,32 +1,51 @@
-"""The stage ``align``: where every phone and word of a set lies, in Kaldi's formats."""
+"""The stage ``align``: where every phone and word of a set lies, in Kaldi's formats.
+
+What it writes: ``phones.ctm``, ``words.ctm``, the states (``ali.{ark,scp}``, ``phones.txt``),
+``utterances.tsv``, ``readings.tsv``, ``skipped.tsv`` and ``summary.json``.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from speechkit.acoustic.align.alignment import align
-from speechkit.acoustic.align.files import Row, make_row, write_rows, write_summary
-from speechkit.acoustic.base import AcousticModel
-from speechkit.acoustic.lexicon.readings import Policy, Words, chosen, words_of_set
+import numpy as np
+
+from speechkit.acoustic.align.alignment import Alignment, Segment, align
+from speechkit.acoustic.interface import AcousticModel, Evidence
+from speechkit.acoustic.lexicon.readings import (
+    Policy,
+    Reading,
+    Words,
+    chosen,
+    words_of_set,
+    write_readings,
+)
 from speechkit.acoustic.models import load_model
 from speechkit.base import audio
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.base.files import atomic_write
 from speechkit.base.log import logger
 from speechkit.base.schema import read_json
-from speechkit.base.tables import write_skipped
+from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.kaldi import data
+from speechkit.kaldi.ark import ArkWriter
+from speechkit.labels.phones import SILENCE, kaldi_name
 from speechkit.labels.score_files import score_files
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import map_parts, split
 
+COLUMNS = ("utt", "frames", "confidence", "matches")
 PART = 500  # utterances per part that a resumed run keeps
 Item = tuple[data.Utterance, "Words | UserError"]
+Row = dict[str, Any]
 
 
 def align_set(
@@ -98,7 +117,15 @@ def align_set(
         rows, skipped = align_all(
             out.part, items, run, jobs=jobs, executor=executor, on_error=on_error
         )
-        _write(out, workdir, model, rows, skipped)
+        if not rows:
+            raise UserError("No utterance could be aligned.", "See the reasons above.")
+        ark = str((final / "ali.ark").relative_to(workdir.root))
+        summary = write_alignment(out.path, ark, model.labels, model.frame_shift, rows, skipped)
+        odd = [row["utt"] for row in rows if not row["matches"]]
+        warn_of_mismatches(odd, "matches = no in utterances.tsv")
+        counts = ("utterances", "skipped", "mismatches", "phones")
+        out.counts.update({name: summary[name] for name in counts})
+        out.notes.update(topology=model.topology)
     return final
 
 
@@ -172,22 +199,117 @@ def align_all(
     return rows, skipped
 
 
-def _write(
-    out: Output, workdir: WorkDir, model: AcousticModel, rows: list[Row], skipped: list[list[str]]
-) -> None:
-    if not rows:
-        raise UserError("No utterance could be aligned.", "See the reasons above.")
-    ark = str((out.final / "ali.ark").relative_to(workdir.root))
-    write_rows(out.path, ark, model.labels, rows)
-    write_skipped(out.path, skipped)
-    summary = write_summary(out.path, model.frame_shift, rows, len(skipped))
-    odd = [row["utt"] for row in rows if not row["matches"]]
-    if odd:
+def warn_of_mismatches(names: Sequence[str], where: str) -> None:
+    """Warn of utterances whose text is probably not what is said; ``where`` they are listed."""
+    if names:
         logger.warning(
-            f"The text of {len(odd)} utterances probably does not match their audio: "
-            f"{', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''} (matches = no in "
-            "utterances.tsv)."
+            f"The text of {len(names)} utterances probably does not match their audio: "
+            f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''} ({where})."
         )
-    counts = ("utterances", "skipped", "mismatches", "phones")
-    out.counts.update({name: summary[name] for name in counts})
-    out.notes.update(topology=model.topology)
+
+
+def make_row(
+    utterance: str,
+    texts: Sequence[str],
+    model: AcousticModel,
+    evidence: Evidence,
+    alignment: Alignment,
+    readings: Sequence[Reading] = (),
+) -> Row:
+    """What the files need of an utterance, as JSON can hold it."""
+    return {
+        "utt": utterance,
+        "phones": list(phone_lines(model, evidence, alignment)),
+        "words": list(_word_lines(model, texts, alignment.segments)),
+        "states": alignment.states.tolist(),
+        "confidence": round(alignment.confidence, 6),
+        "matches": alignment.matches,
+        "phone_frames": sum(segment.frames for segment in alignment.segments),
+        "score": statistics.fmean(segment.score for segment in alignment.segments),
+        "readings": [reading.cells() for reading in readings],
+    }
+
+
+def _line(model: AcousticModel, start: int, end: int, what: str, score: float) -> str:
+    """A ctm line without its utterance: ``1 start duration what confidence``."""
+    begin, length = start * model.frame_shift, (end - start) * model.frame_shift
+    return f"1 {begin:.4f} {length:.4f} {what} {math.exp(score):.4f}"
+
+
+def phone_lines(model: AcousticModel, evidence: Evidence, alignment: Alignment) -> Iterator[str]:
+    """Lines of ``phones.ctm`` without their utterance: phones and silences in order of time."""
+    names = [kaldi_name(label) for label in model.labels]
+    silent = [i for i, name in enumerate(names) if name == SILENCE or i == model.blank]
+    posteriors = evidence.log_posteriors[:, silent].logsumexp(1).cpu().numpy()
+    parts = [(s.start_frame, s.end_frame, s.phone, s.score) for s in alignment.segments]
+    for start, end in alignment.silences:
+        parts.append((start, end, SILENCE, float(posteriors[start:end].mean())))
+    for start, end, phone, score in sorted(parts):
+        yield _line(model, start, end, phone, score)
+
+
+def _word_lines(
+    model: AcousticModel, texts: Sequence[str], segments: Sequence[Segment]
+) -> Iterator[str]:
+    for word, group in groupby(segments, key=lambda segment: segment.word):
+        phones = list(group)
+        score = statistics.fmean(phone.score for phone in phones)
+        name = texts[word] or f"<word-{word}>"
+        yield _line(model, phones[0].start_frame, phones[-1].end_frame, name, score)
+
+
+def write_alignment(
+    folder: Path,
+    ark: str,
+    labels: Sequence[str],
+    shift: float,
+    rows: Sequence[Row],
+    skipped: Sequence[Sequence[str]],
+) -> dict[str, Any]:
+    """Write all files of an alignment, and return the summary.
+
+    Args:
+        folder: where.
+        ark: how ``ali.scp`` names the archive.
+        labels: of the acoustic model.
+        shift: from frame to frame in seconds.
+        rows: of :func:`make_row`.
+        skipped: utterances that are left out, with their reasons.
+    """
+    for kind in ("phones", "words"):
+        lines = [f"{row['utt']} {line}\n" for row in rows for line in row[kind]]
+        (folder / f"{kind}.ctm").write_text("".join(lines), encoding="utf-8")
+    with ArkWriter(folder / "ali.ark", folder / "ali.scp", ark) as writer:
+        for row in rows:
+            writer.write(row["utt"], np.array(row["states"], np.int32))
+    table = "".join(f"{label} {number}\n" for number, label in enumerate(labels))
+    (folder / "phones.txt").write_text(table, encoding="utf-8")
+    cells = [
+        [r["utt"], str(len(r["states"])), f"{r['confidence']:.4f}", "yes" if r["matches"] else "no"]
+        for r in rows
+    ]
+    write_tsv(folder / "utterances.tsv", COLUMNS, cells)
+    # Parts of runs before there were readings have none.
+    write_readings(folder, [[r["utt"], *line] for r in rows for line in r.get("readings", ())])
+    write_skipped(folder, skipped)
+    summary = _summary(shift, rows, len(skipped))
+    write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _summary(shift: float, rows: Sequence[Row], skipped: int) -> dict[str, Any]:
+    frames = sum(len(row["states"]) for row in rows)
+    confidences = sorted(row["confidence"] for row in rows)
+    return {
+        "utterances": len(rows),
+        "skipped": skipped,
+        "mismatches": sum(not row["matches"] for row in rows),
+        "words": sum(len(row["words"]) for row in rows),
+        "phones": sum(sum(" SIL " not in line for line in row["phones"]) for row in rows),
+        "audio_s": round(frames * shift, 3),
+        "frame_shift_s": shift,
+        "silence_fraction": 1 - sum(row["phone_frames"] for row in rows) / frames,
+        "confidence_median": statistics.median(confidences),
+        "confidence_p05": float(np.percentile(confidences, 5)),
+        "log_posterior_mean": statistics.fmean(row["score"] for row in rows),
+    }

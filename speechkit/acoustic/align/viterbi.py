@@ -4,9 +4,18 @@ For states s with predecessors p (among them s itself), costs a and emissions b,
 
     delta[t, s] = b[t, s] + max over p of (delta[t - 1, p] + a[p, s])
 
-is one gather and one maximum over a padded table of predecessors [K, S]. All delta are kept
-(or, of long recordings, every block's first, the rest being computed again), so that no
-backpointers are written: the way back looks at one state a frame.
+is one gather and one maximum over a padded table of predecessors [K, S]. A text of two phones
+A B of one state each, with silences that may be passed over, has four states (0 and 3 silent)::
+
+    state          0 sil  1 A   2 B   3 sil
+    before[0]      0      1     2     3       the state itself
+    before[1]      -      0     1     2       (- is 4: none, whose delta is minus infinity)
+    starts 0, 1; ends 2, 3
+
+All delta are kept, and no backpointers: the way back computes the maximum again, of one state a
+frame. Of a recording with too many frames for that, the delta before each block of frames are
+kept. With blocks of 2, frames 0 1 | 2 3 | 4 give delta[1] and delta[3]; the way back then fills
+the blocks 2 3 and 0 1 once more, each from the delta before it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.ctc.label_maps import to_arpabet
 from speechkit.acoustic.ctc.networks import (
     MAP_FILE,
@@ -22,6 +21,7 @@ from speechkit.acoustic.ctc.networks import (
     folder_of,
     read_json,
 )
+from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET, NOISE, SILENCE, pure
 
@@ -87,10 +87,7 @@ class CtcModel(NetworkModel):
         if name == SILENCE:
             return (self.blank,)
         if name not in self.labels:
-            raise UserError(
-                f"The acoustic model {self.name} has no phone '{phone.phone}'.",
-                f"It has: {', '.join(self.labels[1:])}.",
-            )
+            raise self.phone_error(phone.phone)
         return (self.labels.index(name),)
 
 

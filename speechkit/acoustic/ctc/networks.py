@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.acoustic.base import layer_number
+from speechkit.acoustic.interface import layer_number
 from speechkit.base import hub, schema
 from speechkit.base.errors import MissingDependency, UserError, closest
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.acoustic.base import PhoneInContext
+from speechkit.acoustic.interface import PhoneInContext
 from speechkit.base.errors import UserError
 
 FILES = ("feat.params", "mdef", "means", "variances", "sendump", "transition_matrices")

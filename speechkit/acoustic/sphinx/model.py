@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
+from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.sphinx import files
 from speechkit.acoustic.sphinx.mfcc import SAMPLE_RATE, SHIFT, WINDOW, Mfcc, streams
 from speechkit.base.errors import UserError, require_choice
@@ -112,10 +112,7 @@ class SphinxModel(AcousticModel):
     def _row(self, phone: PhoneInContext) -> int:
         row = self._inventory.find(phone)
         if row is None:
-            raise UserError(
-                f"The acoustic model 'sphinx' has no phone '{phone.phone}'.",
-                f"It has: {' '.join(self.labels)}.",
-            )
+            raise self.phone_error(phone.phone)
         return row
 
     def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:

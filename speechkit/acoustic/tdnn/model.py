@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.acoustic.base import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.features import SHIFT_S, FeatureConfig, log_mel
+from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.network import STATES, Tdnn, run_stream
 from speechkit.base.errors import UserError
@@ -198,10 +198,7 @@ class TdnnModel(AcousticModel):
     def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
         label = self._column.get(phone.phone, self._column.get(pure(phone.phone)))
         if label is None:
-            raise UserError(
-                f"The acoustic model {self.name} has no phone '{phone.phone}'.",
-                f"It has: {', '.join(self.labels)}.",
-            )
+            raise self.phone_error(phone.phone)
         return tuple(range(STATES * label, STATES * label + STATES))
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from speechkit.acoustic.align import stage as alignment_stage
-from speechkit.acoustic.align.files import write_rows, write_summary
 from speechkit.acoustic.features import SHIFT_S
 from speechkit.acoustic.lexicon.readings import READINGS, Policy, Words, words_of_set
 from speechkit.acoustic.tdnn import folder as tdnn_folder
@@ -25,7 +24,6 @@ from speechkit.acoustic.tdnn.source import ALIGNMENT, Source
 from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.schema import read_json
-from speechkit.base.tables import write_skipped
 from speechkit.kaldi.ark import ArkTable, ArkWriter
 from speechkit.training.ranks import ranks
 from speechkit.workdir import Output
@@ -136,9 +134,7 @@ def realign(
         rows.sort(key=lambda row: place[row["utt"]])
         folder.mkdir(exist_ok=True)
         ark = str((folder / "ali.ark").relative_to(source.root))
-        write_rows(folder, ark, source.labels, rows)
-        write_skipped(folder, skipped)
-        write_summary(folder, SHIFT_S, rows, len(skipped))
+        alignment_stage.write_alignment(folder, ark, source.labels, SHIFT_S, rows, skipped)
     wait()
     return folder
 

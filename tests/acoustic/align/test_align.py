@@ -10,7 +10,7 @@ from sphinx_reference import spoken
 
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.align.graph import build
-from speechkit.acoustic.base import Evidence
+from speechkit.acoustic.interface import Evidence
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.text import normalise_text
 from speechkit.acoustic.sphinx.model import SphinxModel

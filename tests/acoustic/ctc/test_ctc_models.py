@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from speechkit.acoustic.align.alignment import align
-from speechkit.acoustic.base import PhoneInContext
 from speechkit.acoustic.ctc.model import load_ctc
+from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.models import load_model
 from speechkit.base.errors import MissingDependency, UserError
 from speechkit.labels.phones import ARPABET

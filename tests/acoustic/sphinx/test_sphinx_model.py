@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import voice
 
-from speechkit.acoustic.base import PhoneInContext
+from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.sphinx import files
 from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base.errors import UserError

@@ -17,7 +17,7 @@ from sphinx_reference import (
     spoken,
 )
 
-from speechkit.acoustic.base import PhoneInContext
+from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.sphinx import files
 from speechkit.acoustic.sphinx.mfcc import streams
 from speechkit.acoustic.sphinx.model import SphinxModel

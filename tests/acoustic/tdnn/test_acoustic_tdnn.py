@@ -12,8 +12,8 @@ import pytest
 import torch
 import yaml
 
-from speechkit.acoustic.base import PhoneInContext
 from speechkit.acoustic.features import FeatureConfig, log_mel
+from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.folder import Card, half
 from speechkit.acoustic.tdnn.model import TdnnModel, load_tdnn

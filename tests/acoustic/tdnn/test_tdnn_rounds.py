@@ -209,7 +209,7 @@ def test_killed_again_and_again(
             if when == "measure":
                 patched.setattr(tdnn_training._Run, "_measure", _die)
             elif when == "align":
-                patched.setattr(tdnn_rounds, "write_summary", _die)
+                patched.setattr(tdnn_rounds.alignment_stage, "_summary", _die)
             else:
                 _dying_after(patched, 20)
             assert run(*command).code == 1

@@ -11,8 +11,8 @@ import torch
 from conftest import Ran
 from tones import LABELS, tone_set, tones
 
-from speechkit.acoustic.base import PhoneInContext
 from speechkit.acoustic.features import FeatureConfig, log_mel
+from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.tdnn import training as tdnn_training
 from speechkit.acoustic.tdnn.batches import ChunkConfig, Chunks, counts
 from speechkit.acoustic.tdnn.data import (

@@ -61,7 +61,7 @@ class AcousticModel(ABC):
         sample_rate: of the audio it takes, in Hz.
         topology: ``hmm`` (every phone is a left-to-right chain of states) or ``ctc`` (one
             label a phone, blanks between).
-        blank: column of the blank label (``ctc``).
+        blank: column of the blank label (``ctc``), else None.
         fingerprint: changes whenever anything that could change the evidence changes.
         hidden_layer: number, from 1, of the layer whose features the evidence has; 0: none.
         hidden_width: how many features that layer has.
@@ -74,7 +74,7 @@ class AcousticModel(ABC):
     sample_rate: int
     fingerprint: str
     topology: str = "hmm"
-    blank: int = 0
+    blank: int | None = None
     seen: frozenset[str] = frozenset()
     hidden_layer: int = 0
     hidden_width: int = 0
@@ -137,6 +137,13 @@ class AcousticModel(ABC):
         if not self.hidden_layer:
             raise self.hidden_error()
         return self
+
+    def phone_error(self, phone: str) -> UserError:
+        """That it has no such phone."""
+        labels = ", ".join(label for n, label in enumerate(self.labels) if n != self.blank)
+        return UserError(
+            f"The acoustic model {self.name} has no phone '{phone}'.", f"It has: {labels}."
+        )
 
     def hidden_error(self) -> UserError:
         """Why evidence has no hidden features, for those who asked for them."""
