@@ -90,7 +90,7 @@ def test_long_frames_make_one_state_a_phone(tmp_path):
     assert [model.plain_state(s) // 3 for s in model.state_ids(PhoneInContext("K"))] == [3]
     found = align(model, model.evidence(audio_of(rows, 0.03)), [[("K", "AA")]])
     assert [(s.start_frame, s.end_frame) for s in found.segments] == [(2, 4), (4, 6)]
-    with pytest.raises(UserError, match="no label for 'ZH'"):
+    with pytest.raises(UserError, match="no phone 'ZH'"):
         model.state_ids(PhoneInContext("ZH"))
 
 
