@@ -73,7 +73,7 @@ def predict_pronunciation(
     from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.phone_features import recordings as given
-    from speechkit.pronunciation.prediction import predict
+    from speechkit.pronunciation.predict import predict
     from speechkit.task.prediction.stream import How
 
     items = given.jobs_of(recordings or [], text, trans)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from speechkit.cli.prediction_output import RowTable
-    from speechkit.scoring.prediction import Result
+    from speechkit.scoring.predict import Result
     from speechkit.task.prediction.jobs import Job
 
 
@@ -70,7 +70,7 @@ def predict_scoring(
     from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.phone_features import recordings as given
-    from speechkit.scoring.prediction import predict
+    from speechkit.scoring.predict import predict
     from speechkit.task.prediction.stream import How
 
     items = given.jobs_of(recordings or [], text, trans)

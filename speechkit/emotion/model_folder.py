@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,6 @@ from msgspec import Meta
 
 from speechkit.acoustic.features import FeatureConfig
 from speechkit.base import schema
-from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_log
 from speechkit.base.yaml_files import write_yaml
 from speechkit.task import trained
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
 KIND = "emotion"
 CONFIG, WEIGHTS, LOG, SUMMARY = "config.yaml", "model.safetensors", "log.tsv", "summary.json"
-_FOLDER = re.compile(r"fold(\d+)/seed(\d+)")
 
 
 class Training(msgspec.Struct):
@@ -191,19 +188,7 @@ def find_models(workdir: WorkDir, name: str) -> list[tuple[int, int, Path]]:
     Raises:
         UserError: there is none.
     """
-    base = workdir.exp("emotion", name)
-    found = []
-    for path in base.glob(f"fold*/seed*/{CONFIG}"):
-        if match := _FOLDER.fullmatch(path.parent.relative_to(base).as_posix()):
-            found.append((int(match[1]), int(match[2]), path.parent))
-    if not found:
-        others = sorted({p.parents[2].name for p in base.parent.glob(f"*/fold*/seed*/{CONFIG}")})
-        listed = f"Models there: {', '.join(others)}." if others else "There are none yet."
-        raise UserError(
-            f"There is no trained model '{name}' in {base.parent}. {listed}",
-            "Train one with `speechkit train emotion --name NAME`.",
-        )
-    return sorted(found)
+    return trained.find(workdir, "emotion", name, models_in=trained.folds_in)
 
 
 FUNCTIONALS = ("egemaps", "compare16")

@@ -3,16 +3,19 @@
     scorer/seedN/     config.yaml, model.safetensors
     acoustic/NAME/    of `train acoustic`
 
-An experiment under ``exp/`` has its seeds only; its acoustic models lie under ``exp/`` too.
+An experiment under ``exp/`` has its seeds only; its acoustic models lie under ``exp/`` too. The
+package ships one such folder, ``speechkit/pronunciation/pretrained``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from speechkit.base.errors import UserError, closest
+from speechkit.base.files import make_dirs
+from speechkit.task import trained
 from speechkit.task.trained import refuse_path, seeds_in
 from speechkit.workdir import WorkDir
 
@@ -80,3 +83,43 @@ def seed_folders(folder: Path) -> list[Path]:
     """The seeds of a model, sorted."""
     folder = folder / SCORER if is_bundle(folder) else folder
     return [path for _, path in seeds_in(folder)]
+
+
+def write(
+    workdir: WorkDir,
+    task: str,
+    name: str,
+    target: Path,
+    copy: Callable[[Path, Path], dict[str, Any]],
+    seeds: Sequence[int] = (),
+) -> Path:
+    """Copy an experiment and its acoustic models (those in float16).
+
+    Args:
+        workdir: that holds ``exp/<task>/<name>`` and the acoustic models.
+        task: pronunciation or scoring.
+        name: of the experiment.
+        target: the folder to write, which must not exist.
+        copy: copies the folder of a seed to an empty one, and gives its card.
+        seeds: which to copy; default all.
+
+    Raises:
+        UserError: no such experiment or seed, or the target exists.
+    """
+    from speechkit.acoustic import models
+    from speechkit.acoustic.tdnn import folder as tdnn_folder
+
+    if target.exists():
+        raise UserError(f"{target} exists.", "Name a folder that does not exist yet.")
+    found: dict[int, Path] = dict(trained.find(workdir, task, name))
+    if missing := sorted(set(seeds) - set(found)):
+        raise UserError(f"'{name}' has no seed {missing[0]}; it has {sorted(found)}.")
+    cards = [
+        copy(found[seed], make_dirs(target / SCORER / f"seed{seed}"))
+        for seed in sorted(seeds or found)
+    ]
+    for spec in acoustic_specs(cards[0]["features"][0]):
+        if spec != models.SPHINX:
+            source = models.find_folder(spec, workdir)
+            tdnn_folder.export(source, target / ACOUSTIC / Path(spec).name)
+    return target

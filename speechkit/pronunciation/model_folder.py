@@ -147,6 +147,18 @@ def write(
     write_log(folder / LOG, rows, number="epoch")
 
 
+def copy(source: Path, target: Path) -> dict[str, Any]:
+    """Copy a seed, its weights in float16 (the normalisation stays as it is); gives its card."""
+    card = read_card(source)
+    half = {
+        name: value if name in (_MEAN, _STD) else value.half()
+        for name, value in read_weights(source / WEIGHTS).items()
+    }
+    write_weights(target / WEIGHTS, half)
+    (target / CARD).write_bytes((source / CARD).read_bytes())
+    return card
+
+
 def make_card(
     config: ModelConfig,
     features_of: Sequence[Mapping[str, Any]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,18 @@ class Inputs:
 
     def __post_init__(self) -> None:
         require_choice("input", self.kind, KINDS)
+
+    @classmethod
+    def of(cls, card: Mapping[str, Any], features: str | None = None) -> Inputs:
+        """What a model reads.
+
+        Args:
+            card: ``config.yaml`` of it.
+            features: suffix of the folders; None: that of the training.
+        """
+        training = card.get("training") or {}
+        name = str(training.get("features") or "") if features is None else features
+        return cls(str(training["input"]), name)
 
     def folder(self, work: WorkDir, set_name: str) -> Path:
         """The folder of features of a set.

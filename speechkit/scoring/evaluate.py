@@ -15,8 +15,7 @@ from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.labels.scores import LEVELS
 from speechkit.scoring import figures, joint_folder, model_folder, results
-from speechkit.scoring.bundle import inputs_of
-from speechkit.scoring.data import ScoringSet, input_files, load
+from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.scoring.results import Scored
 from speechkit.task import comparison, scores
@@ -79,7 +78,7 @@ def evaluate(
     where = str(resolve_device(device))
     folders = model_folder.find_models(work, config.name)
     card = model_folder.read_card(folders[0][1])
-    inputs = inputs_of(card, config.features)
+    inputs = Inputs.of(card, config.features)
     with Output(
         work.exp("scoring", config.name, "eval", config.set, name=out_name),
         "evaluate scoring",

@@ -6,6 +6,7 @@ in ``acoustic/`` (:mod:`speechkit.scoring.joint_folder`).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from speechkit.base.schema import Finite, Object, check
 from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
 from speechkit.phone_features.gop_folder import Features, require_features
+from speechkit.scoring import joint_folder
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.inference import score
@@ -32,6 +34,7 @@ from speechkit.training.weights import build, read_weights, stack
 from speechkit.workdir import WorkDir
 
 KIND = "scoring"
+_COPIED = (".yaml", ".json", ".safetensors", ".npz")
 Weights = Mapping[str, torch.Tensor]
 
 
@@ -163,6 +166,17 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel
 
     net = build(make, stack([read_weights(path)], path), path)
     return ScoringModel(folder, card, net.eval().to(device), str(device))
+
+
+def copy(source: Path, target: Path) -> dict[str, Any]:
+    """Copy a seed, with its own acoustic network if it has one; gives its card."""
+    card = read_card(source)
+    for place in [Path(), *([Path(ACOUSTIC)] if joint_folder.is_joint(source) else [])]:
+        (target / place).mkdir(exist_ok=True)
+        for path in sorted((source / place).iterdir()):
+            if path.is_file() and path.suffix in _COPIED and path.name != "manifest.json":
+                shutil.copyfile(path, target / place / path.name)
+    return card
 
 
 def files(folder: Path | None) -> list[Path]:

@@ -98,11 +98,11 @@ def _bundle(
     from speechkit.acoustic import models
     from speechkit.acoustic.tdnn import folder as tdnn_folder
     from speechkit.base.errors import UserError
-    from speechkit.phone_features.bundle import acoustic_specs, is_bundle
-    from speechkit.pronunciation import bundle
-    from speechkit.scoring import bundle as scoring_bundle
+    from speechkit.phone_features.bundle import acoustic_specs, is_bundle, write
+    from speechkit.pronunciation import model_folder as pronunciation
+    from speechkit.scoring import model_folder as scoring
 
-    write = scoring_bundle.write if found.task == "scoring" else bundle.write
+    copy = scoring.copy if found.task == "scoring" else pronunciation.copy
     if is_bundle(found.base):
         return None
     features = read_card(found.base / found.models[0]).get("features") or [{}]
@@ -117,7 +117,7 @@ def _bundle(
             f"needs them: {error.problem}"
         )
         return None
-    target = write(workdir, found.name, staging / "bundle", seeds)
+    target = write(workdir, found.task, found.name, staging / "bundle", copy, seeds)
     sources = {
         path.relative_to(target).as_posix(): path
         for path in sorted(target.rglob("*"))

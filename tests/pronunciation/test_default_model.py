@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from speechkit.corpora import espeak
-from speechkit.pronunciation import bundle
+from speechkit.pronunciation import predict
 from speechkit.workdir import WorkDir
 
 SENTENCE = "the children are playing in the garden"
@@ -36,10 +36,10 @@ def score(run, path: Path, text: str) -> dict:
 
 
 def test_it_is_small_and_has_its_card() -> None:
-    files = [path for path in bundle.PRETRAINED.rglob("*") if path.is_file()]
+    files = [path for path in predict.PRETRAINED.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 4e6
     assert {path.suffix for path in files} == {".md", ".yaml", ".safetensors"}
-    card = (bundle.PRETRAINED / bundle.CARD).read_text()
+    card = (predict.PRETRAINED / "README.md").read_text()
     assert "CC BY 4.0" in card and "Limits" in card
 
 
@@ -66,7 +66,7 @@ def test_a_wrong_word_is_scored_lower_and_a_wrong_text_is_told(run, spoken: Path
 
 
 def test_the_pipeline_is_the_one_it_was_trained_with(tmp_path: Path) -> None:
-    ready = bundle.load("", WorkDir(tmp_path))
+    ready = predict.load_model("", WorkDir(tmp_path))
     assert ready.pipeline.fingerprint == ready.assessor.features_of[0]["fingerprint"]
     assert ready.pipeline.aligner.members == ["full"]
     assert len(ready.assessor.seeds) == 5

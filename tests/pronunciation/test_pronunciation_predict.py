@@ -16,7 +16,7 @@ from speechkit.labels.scores import default_scales
 from speechkit.phone_features import recordings
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.settings import FeatureSettings, Request
-from speechkit.pronunciation import bundle, model_folder, prediction
+from speechkit.pronunciation import model_folder, predict
 from speechkit.pronunciation.models import ModelConfig, build
 from speechkit.training.normaliser import Normaliser
 from speechkit.workdir import WorkDir
@@ -141,8 +141,8 @@ def test_the_likeliest_alternative_is_what_was_said(said: list[str], heard: str)
     model = pipeline()
     words = [[("K", "AA", "T")]]
     (found,) = model.extract_many([Request(say(said), words, keep_evidence=True)])
-    ready = bundle.Ready("", None, model)  # type: ignore[arg-type]
-    alternatives = prediction.likeliest(ready, found)
+    ready = predict.Ready("", None, model)  # type: ignore[arg-type]
+    alternatives = predict.likeliest(ready, found)
     place = 2 if heard == "B" else 0
     assert alternatives[place].heard == heard
     if heard != "-":
@@ -321,5 +321,5 @@ def test_the_labels_of_the_tone_model_are_phones() -> None:
 
 def test_load_names_what_is_known(work: Path) -> None:
     with pytest.raises(UserError, match="nowhere") as error:
-        bundle.load("nowhere", WorkDir(work))
+        predict.load_model("nowhere", WorkDir(work))
     assert "default, tiny" in error.value.remedy

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import Policy, words_of_text
 from speechkit.base.errors import UserError
 from speechkit.phone_features import ctc_gop
+from speechkit.phone_features.bundle import DEFAULT, acoustic_places, find_model, seed_folders
+from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
 from speechkit.phone_features.settings import Extracted, Request
-from speechkit.pronunciation import bundle
+from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.assessment import (
     MISSING,
     Alternative,
@@ -19,15 +23,60 @@ from speechkit.pronunciation.assessment import (
     known_scales,
     suspect_limit,
 )
-from speechkit.pronunciation.bundle import Ready
+from speechkit.pronunciation.model_folder import Assessor
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import How, Predicted
+from speechkit.workdir import WorkDir
 
-__all__ = ["Job", "Setup", "likeliest", "predict", "predict_one"]
-
+PRETRAINED = Path(__file__).parent / "pretrained"  # the default model
 _SQUEEZED = 3  # frames: one for each state of an HMM
 _CLEAR_NATS = 1.0
+
+
+@dataclass
+class Ready:
+    """Everything that scores a recording.
+
+    Args:
+        name: of the model, for people.
+        assessor: the scorer.
+        pipeline: makes the features that it takes.
+        seeds: folders that the scorer was loaded from.
+    """
+
+    name: str
+    assessor: Assessor
+    pipeline: FeaturePipeline
+    seeds: Sequence[Path] = ()
+
+
+def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
+    """Find and load a model.
+
+    Args:
+        spec: ``default`` or empty for the one that the package ships; a name under
+            ``exp/pronunciation``; a folder of an experiment, or of one with its acoustic models.
+        workdir: where names, and the acoustic models of an experiment, are looked up.
+        device: cpu or cuda.
+
+    Raises:
+        UserError: there is no such model, or its features cannot be made of a recording.
+    """
+    folder = find_model(spec, workdir, "pronunciation", PRETRAINED)
+    seeds = seed_folders(folder)
+    assessor = model_folder.load(seeds, device)
+    configs = assessor.features_of
+    if len(configs) > 1:
+        raise UserError(
+            f"'{spec}' was trained on {len(configs)} folders of features side by side, which "
+            "cannot be made of a recording in one go.",
+            "Extract them in one folder (several `am` for `speechkit extract-gop`), and train "
+            "on that.",
+        )
+    places = acoustic_places(folder, configs[0])
+    pipeline = FeaturePipeline.from_config(configs[0], workdir, device, places)
+    return Ready(spec or DEFAULT, assessor, pipeline, seeds)
 
 
 def predict(
@@ -48,7 +97,7 @@ def predict(
         setup,
         jobs,
         how or How(),
-        find=bundle.load,
+        find=load_model,
         score=predict_one,
         restore=Result.from_dict,
         model=lambda ready: model_digest(ready.seeds, ready.pipeline.fingerprint),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,17 @@ from speechkit.acoustic.lexicon.readings import (
     words_of_text,
 )
 from speechkit.base.errors import UserError
+from speechkit.phone_features.bundle import acoustic_places, find_model, seed_folders
+from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
 from speechkit.phone_features.settings import Extracted, Request, as_read
-from speechkit.scoring import bundle
-from speechkit.scoring.bundle import Ready
-from speechkit.scoring.data import single
+from speechkit.scoring import joint_folder, model_folder
+from speechkit.scoring.data import Inputs, single
+from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import How, Predicted
+from speechkit.workdir import WorkDir
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,62 @@ class Result:
         )
 
 
+@dataclass
+class Ready:
+    """Everything that scores a recording.
+
+    Args:
+        name: of the model, for people.
+        models: its S seeds.
+        pipelines: what makes the features of each; mostly one and the same.
+        inputs: what the models read of the features.
+        features: ``features.json`` of them.
+        seeds: folders that the models were loaded from.
+    """
+
+    name: str
+    models: list[ScoringModel]
+    pipelines: list[FeaturePipeline]
+    inputs: Inputs
+    features: dict[str, Any]
+    seeds: Sequence[Path] = ()
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """``config.yaml`` of the first: what the models have in common."""
+        return dict(self.models[0].card)
+
+
+def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
+    """Find and load a model.
+
+    Args:
+        spec: a name under ``exp/scoring``, or a folder of an experiment, or of one with its
+            acoustic models.
+        workdir: where names, and the acoustic models of an experiment, are looked up.
+        device: cpu or cuda.
+
+    Raises:
+        UserError: there is no such model, or its features cannot be made of a recording.
+    """
+    folder = find_model(spec, workdir, "scoring")
+    seeds = seed_folders(folder)
+    models = [model_folder.read_model(seed, device) for seed in seeds]
+    config = {**models[0].card["features"][0]}
+    if config.get("level") == "frame":  # of frames come the same means of phones
+        config["level"] = "phone"
+    places = acoustic_places(folder, config)
+    shared: FeaturePipeline | None = None
+    pipelines = []
+    for seed in seeds:
+        if joint_folder.is_joint(seed):
+            pipelines.append(joint_folder.pipeline(config, seed, workdir, device, places))
+            continue
+        shared = shared or FeaturePipeline.from_config(config, workdir, device, places)
+        pipelines.append(shared)
+    return Ready(spec, models, pipelines, Inputs.of(models[0].card), config, seeds)
+
+
 def predict(
     setup: Setup, jobs: Sequence[Job], how: How | None = None
 ) -> Iterator[Predicted[Result]]:
@@ -136,7 +196,7 @@ def predict(
         setup,
         jobs,
         how or How(),
-        find=bundle.load,
+        find=load_model,
         score=predict_one,
         restore=Result.from_dict,
         model=lambda ready: model_digest(
