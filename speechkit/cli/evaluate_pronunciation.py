@@ -50,7 +50,7 @@ def evaluate_pronunciation(
     worst.tsv and summary.json. Prints a table laid out like the paper's Table 1.
     """
     from speechkit.cli.output import print_evaluations, print_table
-    from speechkit.pronunciation import evaluate, published
+    from speechkit.pronunciation import evaluate, paper
     from speechkit.task.evaluation import read_summary
     from speechkit.workdir import WorkDir
 
@@ -76,7 +76,7 @@ def evaluate_pronunciation(
     found = [read_summary(folder) for folder in folders]
     above = evaluate.published_rows(str(table)) if table else []
     rows = [*above, *evaluate.table(names, found)]
-    heads = ("model", *(_short(measure) for measure in published.MEASURES))
+    heads = ("model", *(_short(measure) for measure in paper.MEASURES))
     title = f"{set_name}: mean ± std over seeds"
     print_evaluations(folders, found, title, heads, rows, as_json)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from speechkit.base.errors import ConfigError, UserError, closest, require_choice
+from speechkit.task.paper import NO_EFFECT
 
 POOLINGS = ("mean", "sum", "max", "attentive")
 HEADS = ("paper", "linear")
@@ -79,7 +80,7 @@ class EncoderConfig:
     evaluate_every: int = 100
     patience: int = 5
     select: str = "loss"
-    keep_checkpoints: int = 1
+    keep_checkpoints: int = field(default=1, metadata=NO_EFFECT)
     class_weights: str = "none"
     beta: float = 0.99
     mask_time: float = FROM_ENCODER
@@ -88,7 +89,7 @@ class EncoderConfig:
     mask_feature_length: int = 10
     layer_drop: float = FROM_ENCODER
     buckets: bool = True
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool = field(default=False, metadata=NO_EFFECT)
     precision: str = "auto"
 
     def check(self) -> None:
@@ -109,17 +110,17 @@ class EncoderConfig:
                 f"{self.keep_checkpoints} is not possible.",
                 "Accepted: 1 (the best) or 2 (the best and the last).",
             )
-        for field, least in (
+        for name, least in (
             ("epochs", 1), ("batch_size", 1), ("accumulate", 1), ("evaluate_every", 1),
             ("patience", 0), ("mask_time_length", 1), ("mask_feature_length", 1),
         ):  # fmt: skip
-            if getattr(self, field) < least:
-                raise ConfigError(field, f"{getattr(self, field)} is below {least}.")
-        for field in ("dropout", "mask_time", "mask_feature", "layer_drop"):
-            value = getattr(self, field)
+            if getattr(self, name) < least:
+                raise ConfigError(name, f"{getattr(self, name)} is below {least}.")
+        for name in ("dropout", "mask_time", "mask_feature", "layer_drop"):
+            value = getattr(self, name)
             if not (value == FROM_ENCODER or 0 <= value < 1):
                 raise ConfigError(
-                    field,
+                    name,
                     f"{value} is not from 0 to below 1.",
                     "-1 takes what the encoder's own configuration says.",
                 )
@@ -173,7 +174,7 @@ def plan(preset: str, given: Mapping[str, Any]) -> EncoderConfig:
         UserError: an unknown preset or field, or impossible values.
     """
     require_choice("preset", preset, PRESETS)
-    known = {field.name for field in fields(EncoderConfig)}
+    known = {one.name for one in fields(EncoderConfig)}
     for name in given:
         if name not in known:
             raise UserError(f"'{name}' is no setting of an encoder.{closest(name, known)}")
@@ -185,5 +186,5 @@ def plan(preset: str, given: Mapping[str, Any]) -> EncoderConfig:
 
 def from_dict(values: Mapping[str, Any]) -> EncoderConfig:
     """The configuration that :meth:`EncoderConfig.as_dict` gave; unknown fields are ignored."""
-    known = {field.name for field in fields(EncoderConfig)}
+    known = {one.name for one in fields(EncoderConfig)}
     return EncoderConfig(**{k: v for k, v in values.items() if k in known})

@@ -143,7 +143,7 @@ def _write(out: Output, scored: Scored, config: EvaluationConfig) -> None:
 
 def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) -> list[list[str]]:
     """Rows laid out like Table 1 of Do et al.: name, then the ten measures as mean ± std."""
-    from speechkit.pronunciation.published import MEASURES
+    from speechkit.pronunciation.paper import MEASURES
 
     rows = []
     for name, summary in zip(names, summaries, strict=True):
@@ -156,7 +156,7 @@ def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) 
 
 def published_rows(number: str) -> list[list[str]]:
     """The rows of the paper's Table 1 or 2, in the layout of :func:`table`."""
-    from speechkit.pronunciation.published import MEASURES, ROWS
+    from speechkit.pronunciation.paper import MEASURES, ROWS
 
     def cell(value: tuple[float, float | None] | None) -> str:
         if value is None:

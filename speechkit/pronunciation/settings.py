@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from speechkit.pronunciation.losses import (
     class_number,
 )
 from speechkit.pronunciation.models import ModelConfig
+from speechkit.task.paper import NO_EFFECT
 from speechkit.training.normaliser import MODES
 
 LOSSES = ("mse", "sb-num", "sb-rank", "sb-label")
@@ -55,8 +56,8 @@ class TrainConfig:
         track: a set that is measured after every epoch, for the log alone; or empty.
     """
 
-    set_name: str = "train"
-    gop: tuple[str, ...] = ("",)
+    set_name: str = field(default="train", metadata=NO_EFFECT)
+    gop: tuple[str, ...] = field(default=("",), metadata=NO_EFFECT)
     normalise: str = "column"
     model: str = "gopt"
     aspects: tuple[str, ...] = ASPECTS
@@ -80,7 +81,7 @@ class TrainConfig:
     halve_from: int = 20
     halve_every: int = 5
     select: str = LAST
-    track: str = ""
+    track: str = field(default="", metadata=NO_EFFECT)
 
     def __post_init__(self) -> None:
         # In the order of ASPECTS; check() names unknown ones.

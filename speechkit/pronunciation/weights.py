@@ -6,7 +6,7 @@ import torch
 
 from speechkit.base.errors import UserError
 from speechkit.labels.score_files import read_scores
-from speechkit.pronunciation.published import BETA_AVERAGES
+from speechkit.pronunciation.paper import BETA_AVERAGES
 from speechkit.stats.score_classes import class_counts, effective_weights
 from speechkit.workdir import WorkDir
 

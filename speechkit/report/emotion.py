@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from statistics import mean
 
 from speechkit.base.log import logger
-from speechkit.emotion import published, result_texts
+from speechkit.emotion import paper, result_texts
 from speechkit.labels import emotions as data
 from speechkit.labels import splits
 from speechkit.report import emotion_experiments as experiments
@@ -130,9 +130,9 @@ def _results(
     section.tables.append(tables.results(found))
     gap = tables.leaks(found)
     section.tables += [*([gap] if gap is not None else []), *tables.classes(found)]
-    if any(e.about["set"] == name and e.own_folds for _, e in found) and set(
-        published.CLASSES
-    ) == set(found[0][1].about["classes"]):
+    if any(e.about["set"] == name and e.own_folds for _, e in found) and set(paper.CLASSES) == set(
+        found[0][1].about["classes"]
+    ):
         section.tables.append(tables.beside_paper(workdir, found))
     honest = _varied([(one, e) for one, e in found if not e.about.get("leaks_speakers")] or found)
     bars = {

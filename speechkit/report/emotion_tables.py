@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from speechkit.base.audio import Pipe
-from speechkit.emotion import published, result_texts
+from speechkit.emotion import paper, result_texts
 from speechkit.emotion.comparison import Difference, compare
-from speechkit.labels.folds import RANDOM_80_20
 from speechkit.report import clips
 from speechkit.report.emotion_experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Player, Table
 from speechkit.report.reader import corpus
+from speechkit.report.tables import comparable
+from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
 
 Found = Sequence[tuple[Experiment, Evaluation]]
@@ -119,23 +120,29 @@ def classes(found: Found) -> list[Table]:
 
 def beside_paper(workdir: WorkDir, found: Found) -> Table:
     """The paper's Table III, our results with the same encoders, and why they differ."""
+    lines: list[tuple[PublishedRow, Evaluation | None]] = [
+        (row, own) for row in paper.ROWS for own in _with_upstream(found, row) or (None,)
+    ]
+    said, texts = comparable([differences(workdir, e, row) for row, e in lines if e])
+    own = iter(texts)
     rows: list[list[Any]] = []
-    for row in published.ROWS:
-        ours = [(one, e) for one, e in found if e.about["upstream"] == row.upstream]
-        theirs = [Cell(f"{row.accuracy:g}", True), Cell(f"{row.uar:.0f}", True)]
-        theirs += [Cell(row.size, True), Cell(f"{row.steps}", True), Cell(row.time, True)]
-        if not ours:
-            dash = [Cell("-", True)] * 2
-            rows.append([row.name, *theirs, *dash, "", "not run here: the encoder is a download"])
-        for _, e in ours:
-            own = [share(e.summary["accuracy"]), share(e.summary["uar"])]
-            why = "; ".join(differences(workdir, e)) or "comparable"
-            rows.append([row.name, *theirs, *own, result_texts.protocol(e.about), why])
+    for row, e in lines:
+        accuracy, uar, step, size, seconds = (
+            row.values[name][0]
+            for name in ("accuracy", "uar", "best_step", "disk_bytes", "train_seconds")
+        )
+        costs = (result_texts.size_text(size), f"{step:g}", result_texts.duration_text(seconds))
+        theirs = [Cell(text, True) for text in (f"{accuracy:g}", f"{uar:.0f}", *costs)]
+        ours: list[Any] = [*[Cell("-", True)] * 2, "", "not run here: the encoder is a download"]
+        if e:
+            measured = [share(e.summary["accuracy"]), share(e.summary["uar"])]
+            ours = [*measured, result_texts.protocol(e.about), next(own)]
+        rows.append([row.name, *theirs, *ours])
     columns = ("model", "accuracy (%)", "UAR (%)", "model size", "best step", "training time")
     return Table(
         (*columns, "accuracy (%)", "UAR (%)", "protocol", "comparable?"),
         rows,
-        f"Paper: {published.SOURCE}. Its test clips are a random fifth of RAVDESS, of actors who "
+        f"{said}Paper: {paper.SOURCE}. Its test clips are a random fifth of RAVDESS, of actors who "
         "are trained on, and its step was chosen on those clips: that is the split random-80-20 "
         "here, with the step chosen on other clips.",
         groups=(("", 1), ("paper", 5), ("ours", 4)),
@@ -144,24 +151,23 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table:
     )
 
 
-def differences(workdir: WorkDir, evaluation: Evaluation) -> Iterator[str]:
-    """What was otherwise than in the paper."""
-    about = evaluation.about
-    tested = corpus(workdir, str(about["set"]))
-    if tested != published.CORPUS:
-        yield f"other corpus ({tested or 'unknown'})"
-    if about.get("kind") != RANDOM_80_20:
-        yield "speakers are parted" if not about.get("leaks_speakers") else "other split"
-    else:
-        yield "the step is chosen on clips that are not tested"
-    clips_tested = evaluation.summary.get("accuracy", {}).get("n")
-    if clips_tested and len(about["folds"]) > 1 and about.get("kind") == RANDOM_80_20:
-        yield f"{len(about['folds'])} random divisions, not one"
-    training = about.get("training", {})
-    if training.get("freeze") == "encoder":
-        yield "the encoder is frozen"
-    if (training.get("batch_size"), training.get("accumulate")) != (4, 2):
-        yield "other batches"
+def _with_upstream(found: Found, row: PublishedRow) -> Sequence[Evaluation]:
+    return [e for _, e in found if e.about["upstream"] == row.facts["upstream"]]
+
+
+def differences(workdir: WorkDir, evaluation: Evaluation, row: PublishedRow) -> list[str]:
+    """What was otherwise than in the paper: at least the clips that the step was chosen on."""
+    about, longest = evaluation.about, 6.0  # seconds: longer than any clip of RAVDESS
+    seconds = float(about.get("training", {}).get("max_seconds", longest))
+    facts = {
+        "upstream": about["upstream"],
+        "corpus": corpus(workdir, str(about["set"])) or "unknown",
+        "split": about.get("kind", "trained on another set"),
+        "divisions": len(about.get("folds", ())),
+        "clips": "whole" if seconds >= longest else f"at most {seconds:g} s",
+        "step chosen on": "validation clips",
+    }
+    return row.differences(about.get("training") or {}, facts)
 
 
 def worst(workdir: WorkDir, evaluation: Evaluation, count: int = 10) -> Table | None:

@@ -16,7 +16,7 @@ from speechkit.base import schema
 from speechkit.report import runs
 from speechkit.report.reader import DAMAGED, read_log, readable
 from speechkit.separation import model_folder, results
-from speechkit.separation.published import Training
+from speechkit.separation.paper import Recipe
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
 
@@ -95,7 +95,7 @@ class Experiment:
     name: str
     seeds: list[Seed] = field(default_factory=list)
     evaluations: list[Evaluation] = field(default_factory=list)
-    settings: Training | None = None
+    settings: Recipe | None = None
 
     @property
     def network(self) -> dict[str, Any]:
@@ -107,12 +107,12 @@ class Experiment:
         found = [e for e in self.evaluations if e.set == set_name]
         return sorted(found, key=lambda e: e.variant)
 
-    def settings_of(self, evaluation: Evaluation) -> Training | None:
+    def settings_of(self, evaluation: Evaluation) -> Recipe | None:
         """How the evaluated model was trained and selected."""
         own = self.settings
         if own is None:
             return None
-        return Training(own.dm, own.wtl, evaluation.weighted, own.param, own.pm, own.ps)
+        return Recipe(own.dm, own.wtl, evaluation.weighted, own.param, own.pm, own.ps)
 
 
 def collect(workdir: WorkDir) -> list[Experiment]:
@@ -131,7 +131,7 @@ def collect(workdir: WorkDir) -> list[Experiment]:
 
 
 def _place(one: Experiment) -> tuple[Any, ...]:
-    s = one.settings or Training(False)
+    s = one.settings or Recipe(False)
     param = _ORDER.index(s.param) if s.param in _ORDER else len(_ORDER)
     weights = (s.wtl + s.wvl, s.wvl)
     mined = (s.pm or 0.0, s.ps or 0.0)
@@ -169,14 +169,14 @@ def _evaluation(folder: Path) -> Evaluation:
     )
 
 
-def settings_of(workdir: WorkDir, seed: Seed) -> Training:
+def settings_of(workdir: WorkDir, seed: Seed) -> Recipe:
     """How a seed was trained, from its configuration and the hard pairs that it names."""
     training = seed.training
     param, pm, ps = "", None, None
     if hard := str(training.get("hard") or ""):
         param, pm = _mined(workdir, hard)
         ps = round(100 * float(training["mixing"]["ps"]), 2)
-    return Training(
+    return Recipe(
         bool(training["dynamic"]),
         training["loss"] == "wsi-snr",
         seed.card.get("selection") == "weighted",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.pronunciation import model_folder, published
+from speechkit.pronunciation import model_folder, paper
 from speechkit.pronunciation.settings import LOSSES
 from speechkit.report import runs
 from speechkit.report.reader import read_log
@@ -193,6 +193,6 @@ def arms(found: Sequence[Experiment]) -> list[Experiment]:
     """One experiment for each model and loss, with beta 0.9: those of Tables 1 and 2."""
     chosen: dict[tuple[Any, ...], Experiment] = {}
     for one in alike(found):
-        if one.setting("loss") in ("mse", "sb-rank") or one.setting("beta") == published.BETA:
+        if one.setting("loss") in ("mse", "sb-rank") or one.setting("beta") == paper.BETA:
             chosen.setdefault((one.setting("model"), one.setting("loss")), one)
     return list(chosen.values())[:MOST]

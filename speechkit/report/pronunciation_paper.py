@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from speechkit.pronunciation import published
-from speechkit.pronunciation.published import MEASURES, Row
+from speechkit.pronunciation import paper
+from speechkit.pronunciation.paper import MEASURES
 from speechkit.pronunciation.weights import average_weights
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
@@ -17,9 +17,10 @@ from speechkit.report.pronunciation_experiments import (
     reference,
 )
 from speechkit.report.pronunciation_tables import Columns, Found
-from speechkit.report.reader import corpus
+from speechkit.report.reader import contents, corpus
+from speechkit.report.tables import comparable
+from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
-from speechkit.workdir.manifest import read_manifest
 
 
 def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
@@ -30,34 +31,25 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
     """
     every = [one for one, _ in found]
     main, names = reference(every), {one.name for one in arms(every)}
-    pairs: list[tuple[Experiment, Evaluation, Row | None, list[str]]] = []
+    pairs: list[tuple[Experiment, Evaluation, PublishedRow, bool]] = []
     for one, evaluation in found:
-        row = published.find(one.setting("model"), one.setting("loss"))
-        other = one.otherwise(main) if main is not None else []
-        if one.name in names and row is not None:
-            pairs.append((one, evaluation, row, differences(workdir, one, evaluation)))
-        elif other and main is not None and one.features == main.features:
-            beside = [setting for setting in other if not setting.startswith("epochs ")]
-            reasons = [*differences(workdir, one, evaluation)]
-            reasons += [f"with {', '.join(beside)}"] if beside else []
-            pairs.append((one, evaluation, None, reasons))
-    if not pairs or corpus(workdir, pairs[0][1].set) != published.CORPUS:
+        row = paper.find(one.setting("model"), one.setting("loss"))
+        alone = main is not None and bool(one.otherwise(main)) and one.features == main.features
+        if row is not None and (one.name in names or alone):
+            pairs.append((one, evaluation, row, one.name in names))
+    if not pairs or corpus(workdir, pairs[0][1].set) != paper.CORPUS:
         return None
+    said, texts = comparable([differences(workdir, one, e, row) for one, e, row, _ in pairs])
     columns = Columns()
-    common = [why for why in pairs[0][3] if all(why in reasons for *_, reasons in pairs)]
     rows: list[list[Any]] = []
-    for one, evaluation, row, reasons in pairs:
-        own = [why for why in reasons if why not in common]
-        rows.append(
-            [one.name, *columns.cells(evaluation), "; ".join(["no"] * bool(common) + own) or "yes"]
-        )
-        rows += [[_published(row), *_paper(row), ""]] if row is not None else []
-    rows += [[_published(row), *_paper(row), ""] for row in published.OTHERS]
+    for (one, evaluation, row, below), text in zip(pairs, texts, strict=True):
+        rows.append([one.name, *columns.cells(evaluation), text])
+        rows += [[_published(row), *_paper(row), ""]] if below else []
+    rows += [[_published(row), *_paper(row), ""] for row in paper.OTHERS]
     return Table(
         ["experiment", *columns.heads, "comparable?"],
         rows,
-        (f"Not comparable: ours are {', '.join(common)}. " if common else "")
-        + f"Paper: {published.SOURCE}; five runs, 2,500 training and 2,500 test utterances. Below: "
+        f"{said}Paper: {paper.SOURCE}; five runs, 2,500 training and 2,500 test utterances. Below: "
         "other systems as their authors published them, on the same official test set.",
         groups=[("", 1), *columns.groups, ("", 1)],
         dense=True,
@@ -65,45 +57,41 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
     )
 
 
-def _published(row: Row) -> Cell:
+def _published(row: PublishedRow) -> Cell:
     where = f"published, Table{'s' * (',' in row.table)} {row.table}" if row.table else "published"
     return Cell(row.name, under=(where,))
 
 
-def _paper(row: Row) -> list[Cell]:
+def _paper(row: PublishedRow) -> list[Cell]:
     return [spread(row.values.get(measure), 3) for measure in MEASURES]
 
 
-def differences(workdir: WorkDir, one: Experiment, evaluation: Evaluation) -> list[str]:
+def differences(
+    workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
+) -> list[str]:
     """What was otherwise than in the paper; empty if the numbers can be compared.
 
     Args:
         workdir: the working directory.
         one: our experiment.
         evaluation: of it.
+        row: the published one.
     """
-    reasons = []
-    for what, name, theirs in (
-        ("tested", evaluation.set, published.TEST_UTTERANCES),
-        ("trained", str(one.setting("set_name", "")), published.TRAIN_UTTERANCES),
-    ):
-        prepared = corpus(workdir, name)
-        counts = (read_manifest(workdir.root / "data" / name) or {}).get("counts", {})
-        if prepared != published.CORPUS:
-            reasons.append(f"{what} on {prepared or 'unknown data'}")
-        elif counts.get("utterances") != theirs:
-            reasons.append(f"{what} on {counts.get('utterances', '?')} utterances, not {theirs:,}")
+    if not one.seeds:
+        return ["how it was trained is not known"]
+    facts = {
+        "features": _features(one),
+        "trained on": contents(workdir, str(one.setting("set_name"))),
+        "tested on": contents(workdir, evaluation.set),
+        "seeds": len(one.seeds),
+    }
+    return row.differences(one.card.get("training") or {}, facts)
+
+
+def _features(one: Experiment) -> str:
+    """Where the features come from. Imported ones do not say which model they are of."""
     methods = {str(part.get("method", "imported")) for part in one.card.get("features", ())}
-    if methods != {"imported"}:
-        reasons.append(f"on other features ({one.features})")
-    epochs = one.setting("epochs", published.EPOCHS)
-    if epochs != published.EPOCHS:
-        reasons.append(f"after {epochs} epoch{'s' * (epochs != 1)}, not {published.EPOCHS}")
-    if one.seeds and len(one.seeds) != published.SEEDS:
-        reasons.append(
-            f"of {len(one.seeds)} seed{'s' * (len(one.seeds) > 1)}, not {published.SEEDS}"
-        )
-    return reasons
+    return "imported, of a model that is not recorded" if "imported" in methods else one.features
 
 
 def ablation(found: Found) -> Table | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from speechkit.pronunciation.published import MEASURES
+from speechkit.pronunciation.paper import MEASURES
 from speechkit.report import runs
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table

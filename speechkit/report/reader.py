@@ -37,6 +37,31 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
 
 
+def contents(workdir: WorkDir, name: str, count: int | None = None) -> str:
+    """The corpus of a set and its number of utterances, in words.
+
+    Args:
+        workdir: the working directory.
+        name: of the set.
+        count: utterances that were used, where that is known to be another number.
+    """
+    if count is None:
+        count = utterances(workdir, name)
+    return f"{corpus(workdir, name) or 'unknown data'}, {count or '?'} utterances"
+
+
+def utterances(workdir: WorkDir, name: str) -> int | None:
+    """How many a set has, from its manifest or its table."""
+    folder = workdir.root / "data" / name
+    counts = (read_manifest(folder) or {}).get("counts", {})
+    if isinstance(counts.get("utterances"), int):
+        return int(counts["utterances"])
+    try:
+        return sum(1 for line in (folder / "utt2spk").read_bytes().splitlines() if line.strip())
+    except OSError:
+        return None
+
+
 def corpus(workdir: WorkDir, name: str) -> str:
     """The corpus that a set was prepared from, through ``mix`` and ``split``; '' if unknown."""
     seen: set[str] = set()

@@ -8,14 +8,14 @@ from typing import Any
 
 from speechkit.base.log import logger
 from speechkit.report import scoring_experiments as experiments
-from speechkit.report import scoring_paper as paper
+from speechkit.report import scoring_paper
 from speechkit.report import scoring_pictures as pictures
 from speechkit.report import scoring_tables as tables
 from speechkit.report.model import Picture, Section, Table
 from speechkit.report.reader import DAMAGED
 from speechkit.report.scoring_experiments import FROM_OTHER, Evaluation, Experiment, Found
 from speechkit.scoring.evaluate import CALIBRATION, SCATTER
-from speechkit.scoring.published import OURS, SOURCE
+from speechkit.scoring.paper import OURS, SOURCE
 from speechkit.workdir import WorkDir
 
 TITLE = "Transfer scoring"
@@ -38,7 +38,7 @@ def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
     """Table 1, and what the acoustic models are."""
     section = Section(TITLE)
     makers = (
-        lambda: paper.parameters(workdir, found),
+        lambda: scoring_paper.parameters(workdir, found),
         lambda: tables.acoustic_models(workdir, found),
     )
     section.tables += _made("models", makers)
@@ -72,7 +72,7 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     section.tables += _made(
         name,
         (
-            lambda: paper.beside_paper(workdir, pairs, main),
+            lambda: scoring_paper.beside_paper(workdir, pairs, main),
             lambda: tables.differences(workdir, name, [one.name for one, _ in pairs]),
             lambda: tables.adaptation(workdir, pairs),
             lambda: tables.raters(workdir, name),

@@ -10,9 +10,10 @@ from typing import Any
 
 from speechkit.report import runs
 from speechkit.report.pronunciation_experiments import Evaluation
+from speechkit.report.reader import utterances
 from speechkit.report.runs import Runs
 from speechkit.scoring import model_folder
-from speechkit.scoring.published import OURS, Recipe
+from speechkit.scoring.paper import OURS, Recipe
 from speechkit.task.evaluation import SUMMARY, read_summary
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
@@ -117,18 +118,6 @@ def mean_std(values: Sequence[float]) -> tuple[float, float | None]:
     mean = sum(values) / len(values)
     squares = sum((value - mean) ** 2 for value in values)
     return mean, (squares / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
-
-
-def utterances(workdir: WorkDir, name: str) -> int | None:
-    """How many a set has, from its manifest or its table."""
-    folder = workdir.root / "data" / name
-    counts = (read_manifest(folder) or {}).get("counts", {})
-    if isinstance(counts.get("utterances"), int):
-        return int(counts["utterances"])
-    try:
-        return sum(1 for line in (folder / "utt2spk").read_bytes().splitlines() if line.strip())
-    except OSError:
-        return None
 
 
 def collect(workdir: WorkDir) -> list[Experiment]:

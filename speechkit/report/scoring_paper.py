@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
-from speechkit.report.reader import corpus
+from speechkit.report.reader import contents, utterances
 from speechkit.report.scoring_experiments import (
     Evaluation,
     Experiment,
@@ -15,10 +15,11 @@ from speechkit.report.scoring_experiments import (
     acoustic,
     alike,
     main_of,
-    utterances,
 )
-from speechkit.scoring import published
-from speechkit.scoring.published import OURS, Row
+from speechkit.report.tables import comparable
+from speechkit.scoring import paper
+from speechkit.scoring.paper import OURS, recipe_of
+from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
 
@@ -26,6 +27,7 @@ _OURS = ("training", "test", "n", "seeds")
 UPDATED = "unfrozen"
 _PROPOSED = (OURS.model, OURS.input)
 _COMPARED = (("frozen", "frozen"), ("none", "frozen"))  # in tables of models and inputs
+_TESTED = ("l2", "speechocean")
 _STAGES = {"none": "–", "": "?"}
 
 
@@ -39,10 +41,10 @@ def parameters(workdir: WorkDir, found: Sequence[Experiment]) -> Table | None:
     known = acoustic(workdir, main.acoustic)
     listener = main.parameters("acoustic") or (known.summary.get("parameters") if known else None)
     share = f"{100 * scorer / listener:.2g} %" if listener else "-"
-    theirs = 100 * published.SCORER_PARAMETERS / published.ACOUSTIC_PARAMETERS
+    theirs = 100 * paper.SCORER_PARAMETERS / paper.ACOUSTIC_PARAMETERS
     rows = [
-        [Cell("acoustic model", under=(main.acoustic,)), listener, published.ACOUSTIC_PARAMETERS],
-        [Cell("scoring module", under=(main.name,)), scorer, published.SCORER_PARAMETERS],
+        [Cell("acoustic model", under=(main.acoustic,)), listener, paper.ACOUSTIC_PARAMETERS],
+        [Cell("scoring module", under=(main.name,)), scorer, paper.SCORER_PARAMETERS],
         ["share of the scoring module", Cell(share, True), Cell(f"{theirs:.2g} %", True)],
     ]
     shown = [[a, *(_count(value) for value in rest)] for a, *rest in rows]
@@ -68,22 +70,22 @@ def beside_paper(workdir: WorkDir, pairs: Found, main: Experiment) -> list[Table
     updated = [one for one, _ in pairs if UPDATED in (one.recipe.pretrain, one.recipe.finetune)]
     staged = alike(pairs, main_of(updated)) if updated else chosen
     parts = (
-        ("Deep features and GOP baselines", "2", published.TABLE_2),
-        ("Inputs of the scoring module", "3", published.TABLE_3),
-        ("With and without self-attention", "6", published.TABLE_6),
+        ("Deep features and GOP baselines", paper.TABLE_2),
+        ("Inputs of the scoring module", paper.TABLE_3),
+        ("With and without self-attention", paper.TABLE_6),
     )
-    made = [_by_model(workdir, chosen, title, number_, rows) for title, number_, rows in parts]
+    made = [_by_model(workdir, chosen, title, rows) for title, rows in parts]
     made.append(_by_stage(workdir, staged))
     return [table for table in made if table is not None]
 
 
 def _by_model(
-    workdir: WorkDir, chosen: Found, title: str, place: str, rows: Sequence[Row]
+    workdir: WorkDir, chosen: Found, title: str, rows: Sequence[PublishedRow]
 ) -> Table | None:
     """A table whose rows differ in model and input; runs differ in their pre-training too."""
-    lines: list[tuple[Row, list[tuple[Experiment, Evaluation]]]] = []
+    lines: list[tuple[PublishedRow, int, tuple[Experiment, Evaluation] | None]] = []
     for row in rows:
-        same = (row.recipe.model, row.recipe.input)
+        same = (row.config.model, row.config.input)
         runs = [
             (one, e)
             for one, e in chosen
@@ -91,34 +93,30 @@ def _by_model(
             and (one.recipe.pretrain, one.recipe.finetune) in _COMPARED
         ]
         runs.sort(key=lambda pair: pair[0].recipe.pretrain != OURS.pretrain)
-        lines.append((row, runs))
-    baselines = [pair for row, runs in lines if row.recipe != OURS for pair in runs]
-    if not baselines:
+        lines += [(row, place, pair) for place, pair in enumerate(runs)] or [(row, 0, None)]
+    if not any(recipe_of(row) != OURS for row, _, pair in lines if pair):
         return None
-    reasons = _Reasons(workdir, [pair for _, runs in lines for pair in runs])
+    said, texts = _reasons(workdir, [(row, pair) for row, _, pair in lines])
     table: list[list[Any]] = []
-    for row, runs in lines:
-        paper = [Cell(number(value), True) for value in (row.l2, row.speechocean)]
-        if not runs:
-            table.append([row.name, "", *[Cell("-", True)] * 4, *paper, "not run"])
-        for place_, (one, e) in enumerate(runs):
-            theirs = ["", ""] if place_ else paper
-            table.append(
-                [
-                    Cell(row.name if not place_ else "", under=(one.name,)),
-                    _STAGES.get(one.recipe.pretrain, one.recipe.pretrain),
-                    spread(one.training_pcc(), 3),
-                    pcc_cell(one, e),
-                    _of(e, "utterances"),
-                    len(one.seeds),
-                    *theirs,
-                    reasons.of(one),
-                ]
-            )
+    for (row, place, pair), text in zip(lines, texts, strict=True):
+        theirs = [Cell(number(row.values[key][0]), number=True) for key in _TESTED]
+        if pair is None:
+            table.append([row.name, "", *[Cell("-", True)] * 4, *theirs, text])
+            continue
+        one = pair[0]
+        table.append(
+            [
+                Cell("" if place else row.name, under=(one.name,)),
+                _STAGES.get(one.recipe.pretrain, one.recipe.pretrain),
+                *_ours(*pair),
+                *(["", ""] if place else theirs),
+                text,
+            ]
+        )
     return Table(
         ["model", "pre-training", *_OURS, "L2", "speechocean762", "comparable?"],
         table,
-        f"As Table {place} of the paper. {reasons.common}{_EXPLAINED}",
+        f"As Table {rows[0].table} of the paper. {said}{_EXPLAINED}",
         groups=[("", 2), ("ours (PCC)", 4), ("paper (test PCC)", 2), ("", 1)],
         dense=True,
         title=title,
@@ -130,32 +128,46 @@ _EXPLAINED = (
 )
 
 
+def _ours(one: Experiment, evaluation: Evaluation) -> list[Any]:
+    """Cells of the columns ``_OURS``."""
+    measured = [spread(one.training_pcc(), 3), pcc_cell(one, evaluation)]
+    return [*measured, _of(evaluation, "utterances"), len(one.seeds)]
+
+
+def _reasons(
+    workdir: WorkDir,
+    lines: Sequence[tuple[PublishedRow, tuple[Experiment, Evaluation] | None]],
+) -> tuple[str, list[str]]:
+    """Why ours cannot be compared: a sentence for all rows, and a text for each."""
+    run = [differences(workdir, *pair, row) for row, pair in lines if pair]
+    said, texts = comparable(run)
+    own = iter(texts)
+    return said, [next(own) if pair else "not run" for _, pair in lines]
+
+
 def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
     """Table 5 (and 4): pre-training and fine-tuning with the acoustic model frozen or not."""
     by_recipe = {one.recipe: (one, e) for one, e in chosen}
-    runs = [by_recipe[row.recipe] for row in published.TABLES_4_5 if row.recipe in by_recipe]
-    if len(runs) < 2:
+    lines = [(row, by_recipe.get(recipe_of(row))) for row in paper.TABLES_4_5]
+    if sum(pair is not None for _, pair in lines) < 2:
         return None
-    reasons = _Reasons(workdir, runs)
+    said, texts = _reasons(workdir, lines)
     table: list[list[Any]] = []
-    for row in published.TABLES_4_5:
-        pair = by_recipe.get(row.recipe)
-        ours: list[Any] = [Cell("-", True)] * 4
-        if pair is not None:
-            one, e = pair
-            ours = [spread(one.training_pcc(), 3), pcc_cell(one, e), _of(e, "utterances")]
-            ours.append(len(one.seeds))
-        pairs = ((row.l2_training, row.l2), (row.speechocean_training, row.speechocean))
-        paper = [Cell("–" if v is None else number(v), True) for both in pairs for v in both]
-        stages = [_STAGES.get(s, s) for s in (row.recipe.pretrain, row.recipe.finetune)]
+    for (row, pair), text in zip(lines, texts, strict=True):
+        ours = _ours(*pair) if pair else [Cell("-", True)] * 4
+        theirs = [
+            Cell(number(row.values[key][0]) if key in row.values else "–", True)
+            for key in ("l2_training", "l2", "speechocean_training", "speechocean")
+        ]
+        stages = [_STAGES.get(s, s) for s in (row.config.pretrain, row.config.finetune)]
         named = Cell(stages[0], under=(pair[0].name,) if pair else ())
-        table.append([named, stages[1], *ours, *paper, reasons.of(pair[0]) if pair else "not run"])
+        table.append([named, stages[1], *ours, *theirs, text])
     return Table(
         ["pre-training", "fine-tuning", *_OURS, *("training", "test") * 2, "comparable?"],
         table,
         "As Tables 4 (the authors' own L2 set: their numbers only) and 5 of the paper: stages in "
         "which the acoustic model was frozen, or updated too; – : without that stage. "
-        f"{reasons.common}{_EXPLAINED}",
+        f"{said}{_EXPLAINED}",
         groups=[
             ("", 2), ("ours (PCC)", 4), ("paper, L2", 2), ("paper, speechocean762", 2), ("", 1),
         ],
@@ -179,101 +191,37 @@ def _of(evaluation: Evaluation, count: str) -> int | None:
     return int(found[0]) if found else None
 
 
-_OF_SOME = ("trained", "pretrained")  # said in the caption though some rows are without it
-
-
-class _Reasons:
-    """Why our numbers and the paper's cannot be compared: what all have in common, then the rest.
-
-    Args:
-        workdir: the working directory.
-        runs: of one table.
-    """
-
-    def __init__(self, workdir: WorkDir, runs: Found) -> None:
-        main = main_of(one for one, _ in runs).acoustic if runs else ""
-        self._each = {one.name: dict(differences(workdir, one, e, main)) for one, e in runs}
-        every = list(self._each.values())
-        kinds = dict.fromkeys(kind for one in every for kind in one)
-        texts = {kind: [one[kind] for one in every if kind in one] for kind in kinds}
-        self._common = {
-            kind: said[0]
-            for kind, said in texts.items()
-            if len(set(said)) == 1 and (kind in _OF_SOME or len(said) == len(every))
-        }
-
-    @property
-    def common(self) -> str:
-        """For the caption."""
-        said = ", ".join(self._common.values())
-        return f"Not comparable with the paper: ours are {said}. " if said else ""
-
-    def of(self, one: Experiment) -> str:
-        """For a row."""
-        own = [why for kind, why in self._each[one.name].items() if kind not in self._common]
-        return "; ".join(["no"] * bool(self._common or own) + own) or "yes"
-
-
 def differences(
-    workdir: WorkDir, one: Experiment, evaluation: Evaluation, main: str
-) -> Iterator[tuple[str, str]]:
-    """Kind and text of what was otherwise than in the paper (speechocean762); nothing if the
-    numbers can be compared.
+    workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
+) -> list[str]:
+    """What was otherwise than in the paper (speechocean762); empty if the numbers can be compared.
 
     Args:
         workdir: the working directory.
         one: our experiment.
         evaluation: of it.
-        main: acoustic model of the other runs.
+        row: the published one.
     """
-    tested = _of(evaluation, "utterances")
-    yield from _data(workdir, "tested", evaluation.set, tested, published.TEST_UTTERANCES)
-    if one.recipe.finetune != "none":
-        learned, name = one.labelled(workdir), str(one.setting("set_name"))
-        yield from _data(workdir, "trained", name, learned, published.TRAIN_UTTERANCES)
-    if one.acoustic != main:
-        yield "other", f"on another acoustic model ({one.acoustic or 'not known'})"
-    if why := _acoustic(workdir, one):
-        yield "acoustic", why
-    if one.recipe.pretrain not in ("none", ""):
-        count = synthetic_utterances(workdir, one)
-        if count != published.SYNTHETIC_UTTERANCES:
-            few = (
-                f"{count:,} synthetic scores" if count else "an unknown number of synthetic scores"
-            )
-            yield "pretrained", f"pre-trained on {few}, not {published.SYNTHETIC_UTTERANCES:,}"
+    facts = {
+        "tested on": contents(workdir, evaluation.set, _of(evaluation, "utterances")),
+        "trained on": contents(workdir, str(one.setting("set_name")), one.labelled(workdir)),
+        "acoustic model": _acoustic(workdir, one, str(row.facts["acoustic model"])),
+        "synthetic scores": synthetic_utterances(workdir, one),
+    }
+    return row.differences(one.card.get("training") or {}, facts)
 
 
-def _data(
-    workdir: WorkDir, what: str, name: str, count: int | None, theirs: int
-) -> Iterator[tuple[str, str]]:
-    prepared = corpus(workdir, name)
-    if prepared != published.CORPUS:
-        yield what, f"{what} on {prepared or 'unknown data'}"
-    elif count != theirs:
-        shown = f"{count:,}" if count is not None else "?"
-        yield what, f"{what} on {shown} utterances, not {theirs:,}"
-
-
-def _acoustic(workdir: WorkDir, one: Experiment) -> str:
-    """What is otherwise with the acoustic model that the features are of."""
+def _acoustic(workdir: WorkDir, one: Experiment, theirs: str) -> str:
+    """The acoustic model that the features are of; ``theirs`` if it is as large as the paper's and
+    has learned from as much speech."""
     known = acoustic(workdir, one.acoustic)
     if known is None or known.hours is None:
-        return f"on the acoustic model {one.acoustic or '(not known)'}"
+        return one.acoustic or "not known"
     count = int(known.summary.get("parameters") or 0)
-    size, theirs = "", ""
-    if abs(known.hours - published.ACOUSTIC_HOURS) < 50 and not _differs(count):
-        return ""
-    if _differs(count):
-        size = f" ({count / 1e6:.2f} M parameters)"
-        theirs = f" ({published.ACOUSTIC_PARAMETERS / 1e6:.2f} M)"
-    hours = f"{published.ACOUSTIC_HOURS:,.0f} h"
-    return f"on an acoustic model{size} of {known.hours:.1f} h of speech, not {hours}{theirs}"
-
-
-def _differs(count: int) -> bool:
-    theirs = published.ACOUSTIC_PARAMETERS
-    return abs(count - theirs) > 0.01 * theirs
+    size = paper.ACOUSTIC_PARAMETERS
+    if abs(known.hours - paper.ACOUSTIC_HOURS) < 50 and abs(count - size) <= 0.01 * size:
+        return theirs
+    return f"{one.acoustic}, {known.hours:.1f} h of speech, {count / 1e6:.2f} M parameters"
 
 
 def synthetic_utterances(workdir: WorkDir, one: Experiment) -> int | None:

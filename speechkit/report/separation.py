@@ -15,7 +15,7 @@ from speechkit.report.experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Picture, Section, Table
 from speechkit.report.reader import DAMAGED, corpus
 from speechkit.report.separation_pictures import Line
-from speechkit.separation import published
+from speechkit.separation import paper
 from speechkit.separation.correlation import read_correlations
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
@@ -261,11 +261,11 @@ def _correlation(workdir: WorkDir, name: str) -> Section:
         )
     rows = []
     for row in read_correlations(folder):
-        paper = published.CORRELATION.get(row["parameter"]) if row["genders"] == "all" else None
+        theirs = paper.CORRELATION.get(row["parameter"]) if row["genders"] == "all" else None
         counts = [int(row[column]) for column in ("mixtures", "left_out", "seeds")]
         coefficients = [_coefficient(row, kind) for kind in ("pearson", "spearman")]
         rows.append(
-            [row["parameter"], row["genders"], *counts, *coefficients, Cell(show(paper), True)]
+            [row["parameter"], row["genders"], *counts, *coefficients, Cell(show(theirs), True)]
         )
     columns = ["parameter", "genders", "mixtures", "left out", "seeds", "Pearson", "Spearman"]
     section.tables.append(

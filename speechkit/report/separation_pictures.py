@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechkit.base import figures
-from speechkit.separation.published import Training
+from speechkit.separation.paper import Recipe
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ class Line:
     """
 
     label: str
-    training: Training | None
+    training: Recipe | None
     values: Mapping[str, Sequence[float] | np.ndarray]
 
 
@@ -108,7 +108,7 @@ def split(lines: Sequence[Line]) -> list[list[Line]]:
 
 def plain_mixing(lines: Sequence[Line]) -> Line | None:
     """The line of dynamic mixing alone: that of ``dm`` if it is there, else the first."""
-    found = [line for line in lines if line.training == Training(True)]
+    found = [line for line in lines if line.training == Recipe(True)]
     named = [n for n in found if n.label.split(",")[0].removeprefix("full_") == "dm"]
     return next(iter(named or found), None)
 

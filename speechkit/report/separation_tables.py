@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from speechkit.report.cells import difference, number, spread
-from speechkit.report.comparability import differences_to_paper, size_of
+from speechkit.report.comparability import differences_to_paper
 from speechkit.report.experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Table
-from speechkit.separation import published
+from speechkit.report.tables import comparable
+from speechkit.separation import paper
 from speechkit.workdir import WorkDir
 
 Found = Sequence[tuple[Experiment, Evaluation]]
@@ -75,27 +76,25 @@ def _trained(one: Experiment, evaluation: Evaluation) -> list[Any]:
 
 def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
     """Our rows and the published ones, and why they cannot be compared; None without any."""
-    rows = []
-    for one, evaluation in found:
-        training = one.settings_of(evaluation)
-        size = size_of(one.network)
-        row = published.find(one.name, training, size)
-        if row is None:
-            continue
-        pairs: list[Any] = []
-        for key in ("si_snri_db", "hsr5_percent", "hsr10_percent"):
-            ours = spread(evaluation.value(key))
-            pairs += [ours, Cell(number(getattr(row, key)), number=True)]
-        why = "; ".join(differences_to_paper(workdir, one, evaluation, row, size))
-        table = f"{row.tables} ({size})".replace(" ", _SPACE)
-        rows.append([label(one, evaluation), *pairs, table, why or "comparable"])
-    if not rows:
+    lines = [
+        (one, e, row)
+        for one, e in found
+        if (row := paper.find(one.name, one.settings_of(e), paper.size_of(one.network)))
+    ]
+    if not lines:
         return None
+    said, texts = comparable([differences_to_paper(workdir, *line) for line in lines])
+    rows = []
+    for (one, e, row), text in zip(lines, texts, strict=True):
+        pairs: list[Any] = []
+        for key in paper.MEASURES:
+            pairs += [spread(e.value(key)), Cell(number(row.values[key][0]), number=True)]
+        rows.append([label(one, e), *pairs, row.table.replace(" ", _SPACE), text])
     measures = ("SI-SNRi (dB)", "HSR5 (%)", "HSR10 (%)")
     return Table(
         ("experiment", *("ours", "paper") * 3, "table", "comparable?"),
         rows,
-        f"Paper: {published.SOURCE}; 3000 mixtures of WSJ0, one run of each row, no "
+        f"{said}Paper: {paper.SOURCE}; 3000 mixtures of WSJ0, one run of each row, no "
         "spread given. Light and full are its two sizes of Conv-TasNet.",
         groups=(("", 1), *((measure, 2) for measure in measures), ("", 2)),
         dense=True,

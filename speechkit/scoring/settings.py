@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from speechkit.base.errors import ConfigError, UserError, closest, require_choice
 from speechkit.scoring import models
 from speechkit.scoring.data import TARGETS, Inputs
 from speechkit.scoring.models import ScorerConfig
+from speechkit.task.paper import NO_EFFECT
 from speechkit.training.config import learning_rate
 
 TREES = "trees"
@@ -55,14 +56,14 @@ class ScoringConfig:
         precision: of the acoustic model in such a stage.
     """
 
-    set_name: str = "train"
+    set_name: str = field(default="train", metadata=NO_EFFECT)
     target: str = "total"
     input: str = ""
-    features: str = ""
+    features: str = field(default="", metadata=NO_EFFECT)
     model: str = "attention"
     pretrain: str = NONE
-    pretrain_set: str = ""
-    synthetic: str = ""
+    pretrain_set: str = field(default="", metadata=NO_EFFECT)
+    synthetic: str = field(default="", metadata=NO_EFFECT)
     finetune: str = FROZEN
     init: str = ""
     labelled: int = 0
@@ -76,7 +77,7 @@ class ScoringConfig:
     width: int = 32
     heads: int = 4
     select: str = LAST
-    track: str = ""
+    track: str = field(default="", metadata=NO_EFFECT)
     joint_epochs: int = 10
     joint_learning_rate: float = 1e-4
     clip: float = 5.0

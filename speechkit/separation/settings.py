@@ -12,6 +12,7 @@ from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import SIZES, ConvTasNetConfig
 from speechkit.separation.data import MixingConfig
+from speechkit.task.paper import NO_EFFECT
 from speechkit.training.ranks import ranks
 from speechkit.workdir import WorkDir
 
@@ -44,8 +45,8 @@ class SeparationConfig:
         seed: of all draws.
     """
 
-    set_name: str = "train"
-    valid_set: str = "dev_2mix"
+    set_name: str = field(default="train", metadata=NO_EFFECT)
+    valid_set: str = field(default="dev_2mix", metadata=NO_EFFECT)
     mixing: MixingConfig = field(default_factory=lambda: MixingConfig(8000))
     dynamic: bool = True
     epochs: int = 100
@@ -57,12 +58,12 @@ class SeparationConfig:
     patience: int = 30
     loss: str = "si-snr"
     weighted_validation: bool = False
-    hard: str = ""
+    hard: str = field(default="", metadata=NO_EFFECT)
     init: str = ""
     network: ConvTasNetConfig = field(default_factory=ConvTasNetConfig)
     precision: str = "auto"
-    compiled: bool = False
-    seed: int = 0
+    compiled: bool = field(default=False, metadata=NO_EFFECT)
+    seed: int = field(default=0, metadata=NO_EFFECT)
 
     def check(self) -> None:
         """Raises UserError for impossible values."""

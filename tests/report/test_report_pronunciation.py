@@ -15,7 +15,7 @@ from pronunciation_sets import make_scored, write_gop
 from speechkit.kaldi import data
 from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features.gop_folder import read_features
-from speechkit.pronunciation import evaluate, published, training
+from speechkit.pronunciation import evaluate, paper, training
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.report import page, pronunciation, pronunciation_paper, worst_scores
 from speechkit.report import pronunciation_experiments as experiments
@@ -110,7 +110,7 @@ def test_numbers_are_those_of_the_files(made, sections):
     assert losses.cells()[-1][0].under == ["gopt, mse", "dropout 0.1", "epochs 3"]
     row = losses.cells()[names.index("gopt_sb-num")]
     assert row[0].under == ["gopt, sb-num, β 0.9"]
-    for cell, measure in zip(row[1:11], published.MEASURES, strict=True):
+    for cell, measure in zip(row[1:11], paper.MEASURES, strict=True):
         found = summary.get(measure)
         if found is None or found["mean"] is None:
             assert cell.text == "-"
@@ -154,26 +154,31 @@ def test_the_paper_stands_beside_ours_with_the_reason(sections):
         "LSTM", "GOPT, their own run", "+ SB_num", "+ SB_num (no pred)",
     ]  # fmt: skip
     assert rows[5][4].text == "0.386" and rows[5][4].under == ("± 0.015",)
-    assert rows[8][-1].text == "no; after 3 epochs, not 100; with dropout 0.1"
-    assert [row[0].text for row in rows[9:]] == [row.name for row in published.OTHERS]
+    assert rows[8][-1].text == "no; dropout: 0.1, paper's 0; epochs: 3, paper's 100"
+    assert [row[0].text for row in rows[9:]] == [row.name for row in paper.OTHERS]
     for reason in (
-        "tested on 9 utterances, not 2,500", "trained on 9 utterances, not 2,500",
-        "on other features (default)", "of 2 seeds, not 5",
+        "tested on: speechocean762, 9 utterances, paper's speechocean762, 2500 utterances",
+        "trained on: speechocean762, 9 utterances", "seeds: 2, paper's 5",
+        "features: default, paper's of Kaldi's model of 960 h of LibriSpeech",
     ):  # fmt: skip
         assert reason in table.caption
-    assert {row[-1].text for row in rows[:8:2]} == {"no; after 2 epochs, not 100"}
+    assert {row[-1].text for row in rows[:8:2]} == {"no; epochs: 2, paper's 100"}
 
 
-def test_what_was_run_as_published_is_comparable(tmp_path):
+def test_imported_features_are_all_that_a_run_as_published_has_otherwise(tmp_path):
     for name in ("train", "test"):
         folder = tmp_path / "data" / name
         folder.mkdir(parents=True)
         manifest = {"command": "prepare speechocean762", "counts": {"utterances": 2500}}
         (folder / "manifest.json").write_text(json.dumps(manifest))
     card = {"training": TrainConfig().params(), "features": [{"method": "imported"}]}
+    row = paper.find("gopt", "mse")
     one = experiments.Experiment("x", [experiments.Seed(k, card, {}, {}) for k in range(5)])
     found = experiments.Evaluation(Path("test"), "test", {})
-    assert pronunciation_paper.differences(WorkDir(tmp_path), one, found) == []
+    assert pronunciation_paper.differences(WorkDir(tmp_path), one, found, row) == [
+        "features: imported, of a model that is not recorded, "
+        "paper's of Kaldi's model of 960 h of LibriSpeech"  # noise can be imported too
+    ]
 
 
 def test_tail_and_ablation(made, sections):
@@ -276,10 +281,10 @@ def test_a_corpus_with_totals_only(made, tmp_path):
 
 
 def test_published_rows():
-    assert published.find("gopt", "mse").name == "GOPT, their own run"
-    assert published.find("gopt", "sb-rank").values["utterance_completeness_pcc"] == (0.335, 0.235)
-    assert published.find("lstm", "sb-num") is None
-    assert "phone_accuracy_mse" not in published.OTHERS[-1].values
+    assert paper.find("gopt", "mse").name == "GOPT, their own run"
+    assert paper.find("gopt", "sb-rank").values["utterance_completeness_pcc"] == (0.335, 0.235)
+    assert paper.find("lstm", "sb-num") is None
+    assert "phone_accuracy_mse" not in paper.OTHERS[-1].values
 
 
 def test_players_and_figures_load_and_nothing_is_fetched(made, tmp_path):

@@ -12,7 +12,7 @@ from conftest import voice
 
 from speechkit.report import page, scoring, scoring_experiments, scoring_paper
 from speechkit.report.pronunciation_experiments import Evaluation
-from speechkit.scoring import evaluate, published
+from speechkit.scoring import evaluate, paper
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
@@ -109,12 +109,13 @@ def test_numbers_are_those_of_the_files(root, sections):
     assert (row[4].text, row[5].text) == ("60", "2")
     caption = table_of(section, "Pre-training and fine-tuning").caption
     for reason in (
-        "tested on 60 utterances, not 2,500", "trained on 60 utterances, not 2,500",
-        "an acoustic model (0.95 M parameters) of 1.2 h of speech, not 1,960 h (8.17 M)",
-        "pre-trained on 300 synthetic scores, not 50,000",
+        "tested on: speechocean762, 60 utterances, paper's speechocean762, 2500 utterances",
+        "acoustic model: small, 1.2 h of speech, 0.95 M parameters, paper's 1960 h of speech",
+        "epochs: 30, paper's 15",
     ):  # fmt: skip
         assert reason in caption
-    assert row[-1].text == "no"
+    assert "trained on: speechocean762, 60 utterances" in row[-1].text
+    assert "synthetic scores: 300, paper's 50000" in row[-1].text
     runs = {row[0].text: row for row in table_of(section, "All runs").cells()}
     assert runs["ours_50"][5].text == "0.810" and runs["ours_50"][4].text == "50"
     assert runs["deep_no_labels"][5].text == "-"
@@ -153,14 +154,17 @@ def test_differences_and_curves(root, sections):
 def test_as_published_is_comparable(tmp_path):
     for name in ("sc", "test"):
         scored_runs.make_set(tmp_path, name, utterances=2500, speakers=5)
-    scored_runs.make_acoustic(tmp_path, "big", 1960, published.ACOUSTIC_PARAMETERS)
+    scored_runs.make_acoustic(tmp_path, "big", 1960, paper.ACOUSTIC_PARAMETERS)
     scored_runs.make_run(tmp_path, "x", 0.1, seeds=1, acoustic="big")
     (one,) = scoring_experiments.collect(WorkDir(tmp_path))
     counts = {"utterances": {"mean": 2500, "std": None, "n": 1}}
     found = Evaluation(tmp_path, "test", counts)
-    assert list(scoring_paper.differences(WorkDir(tmp_path), one, found, "big")) == []
-    (reason,) = scoring_paper.differences(WorkDir(tmp_path), one, found, "small")
-    assert reason == ("other", "on another acoustic model (big)")
+    row = paper.TABLES_4_5[-1]  # without pre-training
+    assert scoring_paper.differences(WorkDir(tmp_path), one, found, row) == [
+        "epochs: 30, paper's 15"
+    ]
+    one.card["training"]["epochs"] = 15
+    assert scoring_paper.differences(WorkDir(tmp_path), one, found, row) == []
 
 
 def test_damaged_parts_are_left_out(root, tmp_path, caplog):

@@ -5,13 +5,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from speechkit.report import reader, separation_pictures, separation_tables
-from speechkit.report.comparability import differences_to_paper, size_of
+from speechkit.report.comparability import differences_to_paper
 from speechkit.report.experiments import Evaluation, Experiment, Seed
 from speechkit.report.separation_pictures import Line
-from speechkit.separation import model_folder, published
+from speechkit.separation import model_folder, paper
 from speechkit.separation.conv_tasnet import SIZES
 from speechkit.separation.data import MixingConfig
-from speechkit.separation.published import Training
+from speechkit.separation.paper import Recipe
 from speechkit.separation.settings import SeparationConfig
 from speechkit.workdir import WorkDir
 
@@ -21,7 +21,7 @@ def published_experiment(size="light", **changes):
     config = replace(SeparationConfig(), network=SIZES[size], set_name="train", **changes)
     card = model_folder.card(SIZES[size], 8000, "plain", config.params())
     seed = Seed(0, card, {"epoch": list(map(float, range(100)))}, {}, {})
-    one = Experiment("dm", [seed], settings=Training(True))
+    one = Experiment("dm", [seed], settings=Recipe(True))
     return one, Evaluation(Path(), "test", False, (0,), {}, None)
 
 
@@ -31,20 +31,25 @@ def reasons(tmp_path, one, found):
         folder.mkdir(parents=True, exist_ok=True)
         prepared = {"command": "prepare wsj0-2mix", "params": {}}
         (folder / "manifest.json").write_text(json.dumps(prepared))
-    size = size_of(one.network)
-    row = published.find("dm", one.settings, size)
-    return differences_to_paper(WorkDir(tmp_path), one, found, row, size)
+    row = paper.find("dm", one.settings, paper.size_of(one.network))
+    return differences_to_paper(WorkDir(tmp_path), one, found, row)
 
 
 def test_what_was_run_as_published_is_comparable(tmp_path):
     assert reasons(tmp_path, *published_experiment()) == []
     assert reasons(tmp_path, *published_experiment("full")) == []
     one, found = published_experiment(epoch_size=500, mixing=MixingConfig(8000, segment=3.0))
-    assert reasons(tmp_path, one, found) == ["500 mixtures an epoch", "segments of 3 s"]
+    assert reasons(tmp_path, one, found) == [
+        "mixing.segment: 3, paper's 4",
+        "epoch_size: 500, paper's 0",
+    ]
     one, found = published_experiment()
     one.seeds[0].card["network"]["mask"] = "sigmoid"
     one.seeds[0].card["sample_rate"] = 16000
-    assert reasons(tmp_path, one, found) == ["16000 Hz", "other model (mask)"]
+    assert reasons(tmp_path, one, found) == [
+        "mixing.sample_rate: 16000, paper's 8000",
+        "network.mask: sigmoid, paper's relu",
+    ]
 
 
 def test_corpus_is_found_through_mix_and_split(tmp_path):
@@ -64,16 +69,15 @@ def test_corpus_is_found_through_mix_and_split(tmp_path):
 
 
 def test_published_rows():
-    assert [len(published.ROWS[size]) for size in ("light", "full")] == [19, 5]
-    for rows in published.ROWS.values():
-        assert len({row.training for row in rows}) == len(rows)
-        assert all(row.hsr5_percent < row.hsr10_percent for row in rows)
-    found = published.find("full_dm_wvl_xvector_pm04_ps30", None, "full")
-    assert (found.si_snri_db, found.hsr5_percent, found.hsr10_percent) == (17.18, 0.93, 2.17)
-    assert published.find("dm_wvl", None, "full") is None  # Table 4 has no such row
-    assert published.find("other", Training(True), "light") is None
+    assert [len(paper.ROWS[size]) for size in ("light", "full")] == [19, 5]
+    for rows in paper.ROWS.values():
+        assert all(r.values["hsr5_percent"] < r.values["hsr10_percent"] for r in rows.values())
+    found = paper.find("full_dm_wvl_xvector_pm04_ps30", None, "full")
+    assert [found.values[m][0] for m in paper.MEASURES] == [17.18, 0.93, 2.17]
+    assert paper.find("dm_wvl", None, "full") is None  # Table 4 has no such row
+    assert paper.find("other", Recipe(True), "light") is None
     # `dm` evaluated with its weighted-best weights is the row of dm_wvl.
-    assert published.find("dm", Training(True, wvl=True), "light").hsr5_percent == 3.15
+    assert paper.find("dm", Recipe(True, wvl=True), "light").values["hsr5_percent"] == (3.15, None)
 
 
 def test_marks_of_differences():
@@ -93,7 +97,7 @@ def test_marks_of_differences():
 
 
 def test_many_lines_are_divided_among_figures():
-    trainings = {**published.TRAININGS, "base": Training(True), "?": None}
+    trainings = {**paper.RECIPES, "base": Recipe(True), "?": None}
     lines = [
         Line(name, t, {"si_snri_db": separation_pictures.PERCENT / 5})
         for name, t in sorted(trainings.items())

@@ -8,13 +8,12 @@ as their authors published them, without spread.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from speechkit.labels.scores import ASPECTS
+from speechkit.pronunciation.settings import TrainConfig
+from speechkit.task.paper import PublishedRow
 
 SOURCE = "Do et al., Score-balanced loss for multi-aspect pronunciation assessment"
-CORPUS, TRAIN_UTTERANCES, TEST_UTTERANCES = "speechocean762", 2500, 2500
-EPOCHS, SEEDS, BETA = 100, 5, 0.9
+CORPUS, BETA = "speechocean762", 0.9
 MEASURES = ("phone_accuracy_mse", *(f"{aspect}_pcc" for aspect in ASPECTS))
 """Columns of Tables 1 and 2, by their names in ``summary.json``."""
 
@@ -23,80 +22,72 @@ BETA_AVERAGES = {0.5: 0.542, 0.8: 0.267, 0.9: 0.175, 0.99: 0.095, 0.999: 0.088}
 / 12, that is, with an empty twelfth class."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of the tables.
-
-    Args:
-        name: as in the paper.
-        table: where it stands.
-        model: ``gopt`` or ``lstm``; empty for other systems.
-        loss: ``mse``, ``sb-num``, ``sb-rank`` or ``sb-label``; empty for other systems.
-        values: measure -> mean and standard deviation (None where none is given).
-    """
-
-    name: str
-    table: str
-    model: str = ""
-    loss: str = ""
-    values: dict[str, tuple[float, float | None]] = field(default_factory=dict)
+FACTS = {
+    "features": "of Kaldi's model of 960 h of LibriSpeech",
+    "trained on": f"{CORPUS}, 2500 utterances",
+    "tested on": f"{CORPUS}, 2500 utterances",
+    "seeds": 5,
+}
+"""What decides the results beside the configuration."""
 
 
-def _row(name: str, table: str, model: str, loss: str, means: str, stds: str = "") -> Row:
+def _row(table: str, name: str, model: str, loss: str, means: str, stds: str = "") -> PublishedRow:
     spread = stds.split() or [""] * len(MEASURES)
-    values: dict[str, tuple[float, float | None]] = {}
-    for measure, mean, std in zip(MEASURES, means.split(), spread, strict=True):
-        if mean != "-":
-            values[measure] = (float(mean), float(std) if std else None)
-    return Row(name, table, model, loss, values)
+    values = {
+        measure: (float(mean), float(std) if std else None)
+        for measure, mean, std in zip(MEASURES, means.split(), spread, strict=True)
+        if mean != "-"
+    }
+    config = TrainConfig(model=model, loss=loss, beta=BETA) if model else None
+    return PublishedRow(table, name, config, values, FACTS)
 
 
 ROWS = (
     _row(
-        *("LSTM", "1", "lstm", "mse"),
+        *("1", "LSTM", "lstm", "mse"),
         "0.089 0.587 0.511 0.297 0.524 0.717 0.123 0.741 0.744 0.743",
         "0.002 0.014 0.014 0.012 0.011 0.004 0.143 0.01 0.006 0.006",
     ),
     _row(
-        *("GOPT (Gong et al.)", "1", "gopt", "mse"),
+        *("1", "GOPT (Gong et al.)", "gopt", "mse"),
         "0.085 0.612 0.533 0.291 0.549 0.714 0.155 0.753 0.760 0.742",
         "0.001 0.003 0.004 0.030 0.002 0.004 0.039 0.008 0.006 0.005",
     ),
     _row(
-        *("GOPT, their own run", "1", "gopt", "mse"),
+        *("1", "GOPT, their own run", "gopt", "mse"),
         "0.086 0.609 0.526 0.272 0.543 0.717 0.134 0.755 0.756 0.739",
         "0.001 0.003 0.004 0.048 0.005 0.006 0.197 0.006 0.003 0.004",
     ),
     _row(
-        *("+ SB_num", "1, 2", "gopt", "sb-num"),
+        *("1, 2", "+ SB_num", "gopt", "sb-num"),
         "0.086 0.605 0.531 0.386 0.547 0.722 0.427 0.750 0.752 0.747",
         "0.001 0.006 0.005 0.015 0.005 0.004 0.101 0.013 0.007 0.002",
     ),
     _row(
-        *("+ SB_rank", "1", "gopt", "sb-rank"),
+        *("1", "+ SB_rank", "gopt", "sb-rank"),
         "0.086 0.605 0.529 0.341 0.544 0.717 0.335 0.750 0.745 0.743",
         "0.001 0.003 0.004 0.036 0.002 0.007 0.235 0.005 0.015 0.007",
     ),
     _row(
-        *("+ SB_num (no pred)", "2", "gopt", "sb-label"),
+        *("2", "+ SB_num (no pred)", "gopt", "sb-label"),
         "0.085 0.611 0.534 0.293 0.549 0.717 0.218 0.760 0.758 0.745",
         "0.000 0.002 0.006 0.031 0.004 0.006 0.097 0.007 0.011 0.006",
     ),
 )
 
 OTHERS = (
-    _row("HiPAMA", "", "", "", "0.084 0.616 0.575 0.320 0.591 0.730 0.276 0.749 0.751 0.754"),
-    _row("3M", "", "", "", "0.078 0.656 0.598 0.289 0.617 0.760 0.325 0.828 0.827 0.796"),
+    _row("", "HiPAMA", "", "", "0.084 0.616 0.575 0.320 0.591 0.730 0.276 0.749 0.751 0.754"),
+    _row("", "3M", "", "", "0.078 0.656 0.598 0.289 0.617 0.760 0.325 0.828 0.827 0.796"),
     _row(
-        *("HierCB+ConPCO", "", "", ""),
+        *("", "HierCB+ConPCO", "", ""),
         "0.071 0.701 0.669 0.437 0.682 0.780 0.749 0.830 0.823 0.803",
     ),
-    _row("HMamba", "", "", "", "0.062 0.739 0.708 0.366 0.718 0.807 0.278 0.848 0.843 0.829"),
-    _row("Azure", "", "", "", "- - 0.623 - - 0.700 0.258 0.715 0.842 0.782"),
+    _row("", "HMamba", "", "", "0.062 0.739 0.708 0.366 0.718 0.807 0.278 0.848 0.843 0.829"),
+    _row("", "Azure", "", "", "- - 0.623 - - 0.700 0.258 0.715 0.842 0.782"),
 )  # fmt: skip
 
 
-def find(model: str, loss: str) -> Row | None:
+def find(model: str, loss: str) -> PublishedRow | None:
     """The row that an experiment answers to: that of its model and loss (the paper's own run)."""
-    found = [row for row in ROWS if (row.model, row.loss) == (model, loss)]
+    found = [row for row in ROWS if (row.config.model, row.config.loss) == (model, loss)]
     return found[-1] if found else None
