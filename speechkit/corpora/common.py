@@ -276,7 +276,7 @@ def split_speakers(
     shares: Mapping[str, float],
     seed: int,
     group: Callable[[str], str] | None = None,
-    field: str = "split",
+    label: str = "`split`",
 ) -> list[CorpusSet]:
     """Divide a set by speaker, with about the same genders (or other groups) in every part.
 
@@ -288,7 +288,7 @@ def split_speakers(
         shares: part -> its share of the speakers; they sum to one.
         seed: which speakers go where.
         group: speaker -> its group; by default its gender.
-        field: how messages call the share.
+        label: how messages call the share.
 
     Raises:
         UserError: too few speakers for a part to get one.
@@ -308,7 +308,7 @@ def split_speakers(
     for name, speakers in count.items():
         if not speakers:
             raise UserError(
-                f"`{field}`: {len(part_of)} speakers are too few for a share of {shares[name]:g}; "
+                f"{label}: {len(part_of)} speakers are too few for a share of {shares[name]:g}; "
                 f"'{name}' would have none.",
                 "Give it a larger share, or use fewer sets.",
             )

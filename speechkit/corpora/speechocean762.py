@@ -99,7 +99,7 @@ def _divide(train: CorpusSet, dev_share: float, seed: int) -> list[CorpusSet]:
         return f"{grown} {train.gender.get(speaker, '')}"
 
     shares = {"train_nodev": 1 - dev_share, "dev": dev_share}
-    parts = split_speakers(train, shares, seed, group, "dev_share` (0: no dev set)")
+    parts = split_speakers(train, shares, seed, group, "`dev_share` (0: no dev set)")
     for part in parts:
         part.params = {"dev_share": dev_share, "seed": seed}
     return parts
