@@ -14,6 +14,7 @@ import math
 import pickle
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -280,20 +281,23 @@ def load_weights(path: Path) -> Any:
     scalar = np.float64(0).__reduce__()[0]
     numbers: list[Any] = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     kinds = [type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "bool")]
-    try:
-        with torch.serialization.safe_globals([TorchVersion, np.dtype, *numbers, *kinds]):
+    with torch.serialization.safe_globals([TorchVersion, np.dtype, *numbers, *kinds]):
+        try:
             return read_checkpoint(path, "Is it cut short? Copy it again.")
-    except pickle.UnpicklingError as error:
-        found = re.search(r"GLOBAL (\S+)", str(error))
-        if not found:
+        except pickle.UnpicklingError as error:
+            more: list[str] = []
+            with suppress(ValueError):  # the old form, no zip file
+                more = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+            if more:
+                raise UserError(
+                    f"{path} holds Python objects besides weights ({more[0]}); they are not "
+                    "loaded.",
+                    'If you trust the file, convert it once: python -c "import torch; '
+                    f"s = torch.load('{path}', map_location='cpu', weights_only=False); "
+                    "torch.save({k: s[k] for k in ('model_name', 'model_args', 'state_dict')}, "
+                    "'converted.pth')\"",
+                ) from error
             raise UserError(f"{path} is not a checkpoint of weights.", ACCEPTED) from error
-        raise UserError(
-            f"{path} holds Python objects besides weights ({found[1]}); they are not loaded.",
-            'If you trust the file, convert it once: python -c "import torch; '
-            f"s = torch.load('{path}', map_location='cpu', weights_only=False); "
-            "torch.save({k: s[k] for k in ('model_name', 'model_args', 'state_dict')}, "
-            "'converted.pth')\"",
-        ) from error
 
 
 def tensors(path: Path, found: Any) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from speechkit.acoustic.interface import layer_number
 from speechkit.base import hub, schema
-from speechkit.base.errors import MissingDependency, UserError, closest
+from speechkit.base.errors import MissingDependency, UserError, closest, is_out_of_memory
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +23,7 @@ _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 _PIECES = 64  # of a weights file that its fingerprint reads
 _PIECE = 1 << 16  # bytes
 _MAY_LACK = ("masked_spec_embed",)  # only used in training
+_SHORT = 0.1  # s: shorter recordings may not fill the first layers, which PyTorch then refuses
 
 
 class Network:
@@ -116,7 +117,7 @@ class HuggingFaceNetwork(Network):
                 found = self._model(**on_device, output_hidden_states=bool(self.hidden[0]))
                 logits = (found.logits if self._head else found.last_hidden_state)[0]
             except RuntimeError as error:
-                if "size" not in str(error):
+                if is_out_of_memory(error) or len(samples) >= _SHORT * self.sample_rate:
                     raise
                 logits = torch.empty(0, 1)
         if not len(logits):
@@ -198,7 +199,7 @@ class BundleNetwork(Network):
                     wave = torch.from_numpy(samples)[None].to(self._device)
                     logits = self._model(wave)[0][0]
         except RuntimeError as error:
-            if "size" not in str(error):
+            if is_out_of_memory(error) or len(samples) >= _SHORT * self.sample_rate:
                 raise
         found = logits if self._head else features
         if found is None or not len(found):
