@@ -37,8 +37,8 @@ from speechkit.emotion.head_training import HeadTraining
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden_states import Hidden, Vectors
 from speechkit.emotion.runs import Resources, Run
+from speechkit.training.batches import LengthBatches
 from speechkit.training.devices import keep_memory
-from speechkit.training.length_batches import LengthBatches
 from speechkit.training.loop import fit
 
 RATE, CLASSES = 16_000, 8

@@ -137,7 +137,7 @@ def train_acoustic(
     from speechkit.acoustic.tdnn.presets import preset
     from speechkit.acoustic.tdnn.settings import AcousticConfig
     from speechkit.cli.output import print_summary
-    from speechkit.training.ranks import ranks
+    from speechkit.training.devices import ranks
     from speechkit.workdir import WorkDir
 
     size = preset(model)

@@ -167,8 +167,7 @@ def _run(
     from speechkit.cli.output import print_table
     from speechkit.emotion import training
     from speechkit.emotion.runs import Resources
-    from speechkit.training.devices import resolve_device
-    from speechkit.training.ranks import ranks
+    from speechkit.training.devices import ranks, resolve_device
     from speechkit.workdir import WorkDir
 
     require_choice("on_error", on_error, ("stop", "skip"))

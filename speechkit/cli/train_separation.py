@@ -132,7 +132,7 @@ def train_separation(
     from speechkit.cli.output import print_summary
     from speechkit.separation import training
     from speechkit.separation.settings import plan
-    from speechkit.training.ranks import ranks
+    from speechkit.training.devices import ranks
     from speechkit.workdir import WorkDir
 
     network = {

@@ -18,9 +18,8 @@ from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import measures
 from speechkit.labels.emotions import EmotionSet
 from speechkit.training.config import FitConfig
-from speechkit.training.devices import resolve_precision
+from speechkit.training.devices import ranks, resolve_precision
 from speechkit.training.loop import Fitted
-from speechkit.training.ranks import ranks
 from speechkit.training.state import Trainable
 from speechkit.training.weights import write_weights
 from speechkit.workdir import Output

@@ -27,10 +27,9 @@ from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
-from speechkit.training.devices import keep_memory
-from speechkit.training.length_batches import LengthBatches
+from speechkit.training.batches import LengthBatches
+from speechkit.training.devices import keep_memory, ranks
 from speechkit.training.loop import fit
-from speechkit.training.ranks import ranks
 from speechkit.workdir import Output, WorkDir
 
 

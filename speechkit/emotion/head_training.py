@@ -28,10 +28,10 @@ from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
+from speechkit.training.batches import LengthBatches
 from speechkit.training.config import FLOAT32
-from speechkit.training.length_batches import LengthBatches
+from speechkit.training.devices import ranks
 from speechkit.training.loop import fit
-from speechkit.training.ranks import ranks
 from speechkit.workdir import Output, WorkDir
 
 _LEAST = 1e-5  # standard deviation below which a dimension is not scaled

@@ -187,7 +187,7 @@ def _train_one(
 ) -> None:
     import torch
 
-    from speechkit.training.ranks import shared_output
+    from speechkit.training.devices import shared_output
 
     with shared_output(output, torch.device(resources.device)) as out:
         if out.up_to_date:

@@ -26,9 +26,9 @@ from speechkit.scoring.joint_data import JointData, Stream
 from speechkit.scoring.joint_network import phone_means, stream_means
 from speechkit.scoring.models import Scorer
 from speechkit.stats.score_metrics import mse, pcc
+from speechkit.training.batches import LengthBatches
 from speechkit.training.config import FitConfig
 from speechkit.training.devices import keep_memory
-from speechkit.training.length_batches import LengthBatches
 from speechkit.training.loop import fit
 from speechkit.training.state import Trainable
 

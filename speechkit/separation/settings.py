@@ -13,7 +13,7 @@ from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import SIZES, ConvTasNetConfig
 from speechkit.separation.data import MixingConfig
 from speechkit.task.paper import NO_EFFECT
-from speechkit.training.ranks import ranks
+from speechkit.training.devices import ranks
 from speechkit.workdir import WorkDir
 
 LOSSES = ("si-snr", "wsi-snr")

@@ -29,10 +29,15 @@ from speechkit.separation.twins import take_twin
 from speechkit.separation.validation import Validation
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.config import FitConfig
-from speechkit.training.devices import keep_memory, resolve_device, resolve_precision
+from speechkit.training.devices import (
+    keep_memory,
+    ranks,
+    resolve_device,
+    resolve_precision,
+    shared_output,
+)
 from speechkit.training.loader import Checked, checked_loader, durations
 from speechkit.training.loop import Fitted, fit
-from speechkit.training.ranks import ranks, shared_output
 from speechkit.training.state import Trainable
 from speechkit.training.tracking import EventFile
 from speechkit.workdir import Output, WorkDir

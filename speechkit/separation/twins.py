@@ -11,7 +11,7 @@ from speechkit.base.yaml_files import write_yaml
 from speechkit.separation import model_folder
 from speechkit.separation.settings import SeparationConfig
 from speechkit.task.trained import CARD
-from speechkit.training.ranks import ranks
+from speechkit.training.devices import ranks
 from speechkit.workdir import Output
 from speechkit.workdir.manifest import read_manifest
 

@@ -11,7 +11,7 @@ from speechkit.labels.mixtures import MixtureSet
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.measurement import stack
 from speechkit.separation.metrics import hsr, score
-from speechkit.training.ranks import ranks
+from speechkit.training.devices import ranks
 
 _KEPT_BYTES = 2**30  # decoded audio kept between epochs
 

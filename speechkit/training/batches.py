@@ -1,12 +1,21 @@
-"""Batches in an order that a resumed run continues."""
+"""Batches in an order that a resumed run continues.
+
+Worked example: 5 samples in batches of 2, over 2 epochs. The order of an epoch is drawn from (seed,
+epoch) alone, say 3 0 4 1 2 and 1 4 0 2 3. :class:`ResumableBatches` gives [3 0] [4 1] [1 4] [0 2]
+and leaves 2 and 3 out; :class:`LengthBatches` gives them too, as small last batches. A run that had
+made 3 batches of the first kind starts at [0 2], and needs no state but the number 3.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 from speechkit.base.random_draws import rng
 
-_ORDER = 0x0D  # stream of draws for the order of an epoch
+_ORDER, _ORDER_BY_LENGTH = 0x0D, 0x1B  # streams of draws for the order of an epoch
+POOL = 50  # batches that are sorted together: enough for little padding, few enough to mix
 
 
 class ResumableBatches:
@@ -38,7 +47,7 @@ class ResumableBatches:
     ) -> None:
         self.rank, self.world = rank, world
         self.samples, self.seed, self.epochs, self.start = samples, seed, epochs, start
-        self.batch_size = min(batch_size, samples)
+        self.batch_size = max(1, min(batch_size, samples))
         self.per_epoch = samples // self.batch_size
 
     def __len__(self) -> int:
@@ -47,10 +56,61 @@ class ResumableBatches:
     def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
         first, skip = divmod(self.start, self.per_epoch)
         for epoch in range(first, self.epochs):
-            order = rng(self.seed, _ORDER, epoch).permutation(self.samples)
-            for batch in range(skip if epoch == first else 0, self.per_epoch):
-                members = order[batch * self.batch_size : (batch + 1) * self.batch_size]
-                yield [(epoch, batch, int(index)) for index in members[self.rank :: self.world]]
+            batches = self._epoch(epoch)
+            for number in range(skip if epoch == first else 0, self.per_epoch):
+                mine = batches[number][self.rank :: self.world]
+                yield [(epoch, number, int(index)) for index in mine]
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        """Samples of each batch of an epoch."""
+        return self._cut(rng(self.seed, _ORDER, epoch).permutation(self.samples))
+
+    def _cut(self, order: np.ndarray) -> list[np.ndarray]:
+        size = self.batch_size
+        return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+class LengthBatches(ResumableBatches):
+    """The same of samples of like length; every sample comes once an epoch.
+
+    With ``buckets`` the permutation of an epoch is cut into pools, each pool is sorted by length
+    and cut into batches, and the batches of the epoch are shuffled. The last batch may be smaller;
+    with several processes it is left out, since each needs a sample of every batch.
+
+    Args:
+        lengths: of the samples.
+        batch_size: samples per batch.
+        epochs, seed, start, rank, world: as above.
+        buckets: batches of like length; False leaves the permutation as it is.
+    """
+
+    def __init__(
+        self,
+        lengths: Sequence[float],
+        batch_size: int,
+        epochs: int,
+        seed: int,
+        buckets: bool = True,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        super().__init__(len(lengths), batch_size, epochs, seed, start, rank, world)
+        self.lengths, self.buckets, self.batch_size = np.asarray(lengths), buckets, batch_size
+        self.usable = len(lengths) if world == 1 else len(lengths) // batch_size * batch_size
+        self.per_epoch = -(-self.usable // batch_size)
+
+    def _epoch(self, epoch: int) -> list[np.ndarray]:
+        draw = rng(self.seed, _ORDER_BY_LENGTH, epoch)
+        order = draw.permutation(self.samples)[: self.usable]
+        if not self.buckets:
+            return self._cut(order)
+        pool = POOL * self.batch_size
+        pools = [order[i : i + pool] for i in range(0, len(order), pool)]
+        batches = self._cut(
+            np.concatenate([p[np.argsort(self.lengths[p], kind="stable")] for p in pools])
+        )
+        return [batches[i] for i in draw.permutation(len(batches))]
 
 
 def place_after(step: int, epochs: int, before: int, now: int, accumulate: int = 1) -> int:

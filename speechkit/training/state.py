@@ -15,8 +15,8 @@ from speechkit.base.files import atomic_write
 from speechkit.base.random_draws import rng
 from speechkit.training.batches import place_after
 from speechkit.training.config import FitConfig, halvings, learning_rate, linear_rate
+from speechkit.training.devices import mean_of_ranks, ranks
 from speechkit.training.guard import Guard
-from speechkit.training.ranks import mean_of_ranks, ranks
 from speechkit.training.tracking import EventFile
 from speechkit.training.weights import read_checkpoint
 from speechkit.workdir.unfinished import note_finished, of_network

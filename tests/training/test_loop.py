@@ -171,11 +171,11 @@ def test_what_is_finished_stays_finished_with_another_batch_size(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "kept", "said"),
     [
-        ({"batch_size": 8}, "", "Try --batch-size 4, or"),
-        ({"batch_size": 8}, "epoch 7 of 20", "--batch-size 4 --continue"),
-        ({"batch_size": 9}, "epoch 7 of 20", "--batch-size 3 --continue"),
+        ({"batch_size": 8}, "", "Try `batch_size` 4, or"),
+        ({"batch_size": 8}, "epoch 7 of 20", "`batch_size` 4 `continue`"),
+        ({"batch_size": 9}, "epoch 7 of 20", "`batch_size` 3 `continue`"),
         ({"batch_size": 8, "unit": "step", "accumulate": 2}, "step 50 of 90",
-         "--batch-size 4 --accumulate 4 --continue"),
+         "`batch_size` 4 `accumulate` 4 `continue`"),
         ({"batch_size": 1}, "epoch 1 of 2", "smaller model"),
     ],
 )  # fmt: skip

@@ -21,8 +21,8 @@ from speechkit.base.random_draws import rng
 from speechkit.labels.phones import ARPABET, kaldi_name
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.config import FitConfig
+from speechkit.training.devices import ranks
 from speechkit.training.loop import fit
-from speechkit.training.ranks import ranks
 from speechkit.training.state import Trainable
 from speechkit.training.synced_norm import synced
 from speechkit.workdir import Output

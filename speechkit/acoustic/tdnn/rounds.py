@@ -25,7 +25,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.schema import read_json
 from speechkit.kaldi.ark import ArkTable, ArkWriter
-from speechkit.training.ranks import ranks
+from speechkit.training.devices import ranks
 from speechkit.workdir import Output
 from speechkit.workdir.manifest import read_manifest
 

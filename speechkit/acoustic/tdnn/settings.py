@@ -14,8 +14,7 @@ from speechkit.acoustic.tdnn.batches import ChunkConfig
 from speechkit.acoustic.tdnn.folder import UNSEEN
 from speechkit.acoustic.tdnn.network import TdnnConfig
 from speechkit.base.errors import ConfigError, UserError, require_choice, require_range
-from speechkit.training.devices import resolve_precision
-from speechkit.training.ranks import ranks
+from speechkit.training.devices import ranks, resolve_precision
 
 FULL = "full"  # the network of all speakers
 _LATER = (

@@ -15,7 +15,7 @@ from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.labels.phones import NOISE, SILENCE, kaldi_name, pure
-from speechkit.training.ranks import ranks
+from speechkit.training.devices import ranks
 from speechkit.workdir import WorkDir
 
 ALIGNMENT = ("ali.ark", "ali.scp", "phones.txt", "phones.ctm", "utterances.tsv")

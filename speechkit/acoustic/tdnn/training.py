@@ -22,8 +22,7 @@ from speechkit.acoustic.tdnn.settings import FULL, AcousticConfig, resolve_acous
 from speechkit.base.errors import ConfigError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json, write_log
-from speechkit.training.devices import keep_memory, resolve_device
-from speechkit.training.ranks import ranks, shared_output
+from speechkit.training.devices import keep_memory, ranks, resolve_device, shared_output
 from speechkit.workdir import Output, WorkDir
 
 __all__ = ["AcousticNet", "train"]

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from speechkit.training import ranks
+from speechkit.training import devices
 from speechkit.workdir import Output
 
 
@@ -13,12 +13,12 @@ def second_of_four(monkeypatch):
 
 
 def test_place_as_torchrun_says(second_of_four, monkeypatch):
-    here = ranks.ranks()
+    here = devices.ranks()
     assert (here.rank, here.world, here.nodes, here.local_rank) == (3, 4, 2, 1)
     monkeypatch.setenv("LOCAL_RANK", "0")
-    assert ranks.ranks().local_rank == 0
+    assert devices.ranks().local_rank == 0
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert ranks.ranks() == ranks.Ranks()
+    assert devices.ranks() == devices.Ranks()
 
 
 def test_every_process_takes_its_own_gpu_before_it_meets_the_others(
@@ -31,6 +31,6 @@ def test_every_process_takes_its_own_gpu_before_it_meets_the_others(
     )
     monkeypatch.setattr(torch.distributed, "broadcast_object_list", lambda box, src: None)
     output = Output(tmp_path / "out", "train", {}, [])
-    with ranks.shared_output(output, torch.device("cuda")) as out:
+    with devices.shared_output(output, torch.device("cuda")) as out:
         assert not out.up_to_date
     assert calls == [1, "nccl"]
