@@ -34,7 +34,8 @@ def evaluate_emotion(
     each class, confusion, intervals over speakers, and the clips most confidently wrong.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.emotion import evaluate, result_texts, results
+    from speechkit.emotion import evaluate, results, tables
+    from speechkit.task.evaluation import read_summary
     from speechkit.workdir import WorkDir
 
     number = options.resolve_jobs(jobs)
@@ -47,15 +48,15 @@ def evaluate_emotion(
         on_error=on_error,
         force=force,
     )
-    summary, about = results.read_summary(folder), results.read_about(folder)
+    summary, about = read_summary(folder), results.read_about(folder)
     if as_json:
         print_json({"output": str(folder), "about": about, **summary})
         return
     found = results.read_predictions(folder)
     print_table(
-        result_texts.title(about),
+        tables.title(about),
         ("class", "precision", "recall", "F1", "support"),
         [[v if v is None or isinstance(v, str | int) else round(v, 3) for v in row]
-         for row in results.class_rows(found)],
+         for row in tables.class_rows(found)],
     )  # fmt: skip
-    print_table(str(folder), result_texts.COST_COLUMNS, [result_texts.cost_row(about, summary)])
+    print_table(str(folder), tables.COST_COLUMNS, [tables.cost_row(about, summary)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from speechkit.base.arrays import read_array
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger, progress
 from speechkit.base.tables import write_json, write_skipped
-from speechkit.emotion import figures, model_folder, result_texts, results
+from speechkit.emotion import figures, model_folder, results, tables
 from speechkit.emotion.predict import load_predictor
 from speechkit.labels.emotions import EmotionSet, load
 from speechkit.labels.splits import (
@@ -24,6 +24,7 @@ from speechkit.labels.splits import (
     read_split,
     warn_of_leaks,
 )
+from speechkit.task.evaluation import SUMMARY
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import note_finished
@@ -88,7 +89,8 @@ def evaluate(
     foreign = bool(set_name) and set_name != own
     dataset = load(workdir, set_name if foreign else own)
     split = None if foreign else read_split(dataset.data.path, str(models[0].value("split")))
-    inputs = [*dataset.files(), *(p for m in models for p in _files(m.folder))]
+    files = [m.folder / n for m in models for n in (model_folder.CONFIG, model_folder.WEIGHTS)]
+    inputs = [*dataset.files(), *(path for path in files if path.is_file())]
     if split is not None:
         check_fits(split, dataset)
         inputs.append(path_of(dataset.data.path, split.name))
@@ -105,7 +107,15 @@ def evaluate(
         if not out.up_to_date:
             about = _about(models, dataset, split)
             found, skipped = _predict(out, workdir, models, dataset, split, where, jobs, on_error)
-            _write(out, found, about, skipped)
+            results.write_predictions(out.path, found)
+            tables.write_tables(out.path, found)
+            write_json(out.path / SUMMARY, results.summarize(found), ascii_only=False)
+            write_json(out.path / results.ABOUT, about, ascii_only=False)
+            write_skipped(out.path, skipped.items())
+            runs = len(about["seeds"] if split is not None else models)
+            title = tables.title(about)
+            picture = figures.draw_confusion(found.matrix(), found.classes, title, runs)
+            (out.path / FIGURE).write_bytes(picture)
             out.notes.update(device=where)
             out.counts.update(
                 models=len(models), clips=len(set(found.utterances)), skipped=len(skipped)
@@ -135,11 +145,6 @@ def find(workdir: WorkDir, name: str) -> list[Model]:
     return models
 
 
-def _files(folder: Path) -> list[Path]:
-    named = (folder / name for name in (model_folder.CONFIG, model_folder.WEIGHTS))
-    return [path for path in named if path.is_file()]
-
-
 def _predict(
     out: Output,
     workdir: WorkDir,
@@ -151,8 +156,14 @@ def _predict(
     on_error: str,
 ) -> tuple[results.Predictions, dict[str, str]]:
     """Predictions of all models, and why clips were skipped; finished models are kept."""
-    asked = [_test_ids(model, dataset, split) for model in models]
-    _known_labels(models[0], dataset)
+    asked = [list(split.fold(m.fold).test if split else dataset.labels) for m in models]
+    classes = models[0].card["classes"]
+    if unknown := [name for name in dataset.classes if name not in classes]:
+        raise UserError(
+            f"The set '{dataset.name}' has the class '{unknown[0]}', which {models[0].folder} was "
+            "not trained on.",
+            f"Its classes: {', '.join(classes)}. Label the set with those.",
+        )
     predictor = load_predictor(models[0].folder, device)
     every = list(dict.fromkeys(name for ids in asked for name in ids))
     skipped = predictor.broken(workdir, dataset, every, jobs)
@@ -207,20 +218,6 @@ def _table(
     )
 
 
-def _test_ids(model: Model, dataset: EmotionSet, split: Split | None) -> list[str]:
-    return list(dataset.labels) if split is None else list(split.fold(model.fold).test)
-
-
-def _known_labels(model: Model, dataset: EmotionSet) -> None:
-    unknown = [name for name in dataset.classes if name not in model.card["classes"]]
-    if unknown:
-        raise UserError(
-            f"The set '{dataset.name}' has the class '{unknown[0]}', which {model.folder} was "
-            "not trained on.",
-            f"Its classes: {', '.join(model.card['classes'])}. Label the set with those.",
-        )
-
-
 def _about(models: Sequence[Model], dataset: EmotionSet, split: Split | None) -> dict[str, Any]:
     """What was measured, for tables: models, protocol, and what the models cost."""
     first = models[0]
@@ -269,19 +266,3 @@ def _about(models: Sequence[Model], dataset: EmotionSet, split: Split | None) ->
             "results are TRANSDUCTIVE, and hold where many clips of a new speaker are at hand."
         )
     return about
-
-
-def _write(
-    out: Output,
-    found: results.Predictions,
-    about: Mapping[str, Any],
-    skipped: Mapping[str, str],
-) -> None:
-    results.write_predictions(out.path, found)
-    results.write_tables(out.path, found)
-    write_json(out.path / results.SUMMARY, results.summarize(found), ascii_only=False)
-    write_json(out.path / results.ABOUT, about, ascii_only=False)
-    write_skipped(out.path, skipped.items())
-    runs = len(about["seeds"]) if "kind" in about else len(about["models"])
-    picture = figures.draw_confusion(found.matrix(), found.classes, result_texts.title(about), runs)
-    (out.path / FIGURE).write_bytes(picture)

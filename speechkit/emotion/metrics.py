@@ -12,19 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_BY_CLASS = ("precision", "recall", "f1")
 
-def confusion(
-    targets: np.ndarray, predicted: np.ndarray, classes: int, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """Counts ``[C, C]``: rows are the true classes, columns the predicted ones.
 
-    Args:
-        targets: class indices ``[N]``.
-        predicted: class indices ``[N]``.
-        classes: C.
-        weights: how often each clip counts, ``[N]``.
+def confusion(targets: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """Counts ``[C, C]`` of class indices ``[N]``: rows are the true classes, columns the predicted.
+
+    Each pair (true, predicted) has a cell ``true * C + predicted``: of three classes, a clip of
+    class 1 that is taken for class 2 counts in cell 5.
     """
-    cells = np.bincount(targets * classes + predicted, weights, minlength=classes * classes)
+    cells = np.bincount(targets * classes + predicted, minlength=classes * classes)
     return cells.reshape(classes, classes)
 
 
@@ -39,7 +36,8 @@ class Report:
         recall: per class.
         f1: per class.
         support: clips of each class.
-        shown: classes that occur or are predicted; the macro means are over them.
+        macro: means of precision, recall and f1 over the classes that occur or are predicted.
+        weighted: their means over the classes weighted by support.
     """
 
     accuracy: float
@@ -48,24 +46,8 @@ class Report:
     recall: np.ndarray
     f1: np.ndarray
     support: np.ndarray
-    shown: np.ndarray
-
-    @property
-    def macro(self) -> dict[str, float]:
-        """Plain means over the classes."""
-        return {
-            name: float(getattr(self, name)[self.shown].mean())
-            for name in ("precision", "recall", "f1")
-        }
-
-    @property
-    def weighted(self) -> dict[str, float]:
-        """Means over the classes weighted by support."""
-        share = self.support / max(self.support.sum(), 1)
-        return {
-            name: float((getattr(self, name) * share).sum())
-            for name in ("precision", "recall", "f1")
-        }
+    macro: dict[str, float]
+    weighted: dict[str, float]
 
 
 def report(matrix: np.ndarray) -> Report:
@@ -73,14 +55,16 @@ def report(matrix: np.ndarray) -> Report:
     right = np.diagonal(matrix).astype(np.float64)
     support, given = matrix.sum(1), matrix.sum(0)
     recall, precision = _share(right, support), _share(right, given)
+    f1 = _share(2 * precision * recall, precision + recall)
+    by_class = dict(zip(_BY_CLASS, (precision, recall, f1), strict=True))
+    shown, weights = (support > 0) | (given > 0), support / max(support.sum(), 1)
     return Report(
         accuracy=float(right.sum() / matrix.sum()),
         uar=float(recall[support > 0].mean()),
-        precision=precision,
-        recall=recall,
-        f1=_share(2 * precision * recall, precision + recall),
+        **by_class,
         support=support,
-        shown=(support > 0) | (given > 0),
+        macro={name: float(values[shown].mean()) for name, values in by_class.items()},
+        weighted={name: float((values * weights).sum()) for name, values in by_class.items()},
     )
 
 
@@ -91,22 +75,21 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def flat(found: Report, classes: Sequence[str]) -> dict[str, float]:
     """Measures by name, as in ``summary.json``: ``accuracy``, ``uar``, ``recall_angry`` ..."""
-    values = {"accuracy": found.accuracy, "uar": found.uar}
-    values.update({f"{name}_macro": value for name, value in found.macro.items()})
-    values.update({f"{name}_weighted": value for name, value in found.weighted.items()})
-    for name in ("precision", "recall", "f1"):
-        values.update(
-            {f"{name}_{c}": float(getattr(found, name)[i]) for i, c in enumerate(classes)}
-        )
-    return values
+    return {
+        "accuracy": found.accuracy,
+        "uar": found.uar,
+        **{f"{name}_macro": value for name, value in found.macro.items()},
+        **{f"{name}_weighted": value for name, value in found.weighted.items()},
+        **{
+            f"{name}_{c}": float(getattr(found, name)[i])
+            for name in _BY_CLASS
+            for i, c in enumerate(classes)
+        },
+    }
 
 
 def bootstrap(
-    targets: np.ndarray,
-    right: np.ndarray,
-    members: np.ndarray,
-    drawn: np.ndarray,
-    classes: int,
+    targets: np.ndarray, right: np.ndarray, members: np.ndarray, drawn: np.ndarray, classes: int
 ) -> dict[str, np.ndarray]:
     """Accuracy and UAR under draws of speakers, ``[B]`` each.
 

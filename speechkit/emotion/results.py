@@ -1,28 +1,27 @@
-"""What ``evaluate emotion`` writes, and how its measures are summed up."""
+"""Predictions of an evaluation, their measures over folds and seeds, and paired differences."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from speechkit.base import schema
-from speechkit.base.errors import DataError
 from speechkit.base.tables import write_tsv
 from speechkit.emotion import metrics
-from speechkit.stats.bootstrap import draw_speakers
+from speechkit.stats.bootstrap import LEVELS, draw_speakers
+from speechkit.task.evaluation import Summary, read_table
 
-TABLE, SUMMARY, ABOUT = "predictions.tsv", "summary.json", "about.json"
-CLASSES, CONFUSION, WORST = "classes.tsv", "confusion.tsv", "worst.tsv"
-SAMPLES, LEVEL = 2000, 95.0  # of the bootstrap
-WORST_CLIPS = 20
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE, ABOUT = "predictions.tsv", "about.json"
+SAMPLES = 2000  # of the bootstrap
 COLUMNS = ("utt", "speaker", "fold", "seed", "label", "predicted")
 DIGITS = 6  # of probabilities in the table; all measures are those of the table
-
-Summary = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -87,11 +86,8 @@ def read_predictions(folder: Path) -> Predictions:
     Raises:
         DataError: it is not there, or not such a table.
     """
-    import pandas
 
-    path = folder / TABLE
-    try:
-        table = pandas.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)
+    def convert(table: pd.DataFrame) -> Predictions:
         classes = tuple(c.removeprefix("p_") for c in table.columns if c.startswith("p_"))
         if missing := set(COLUMNS).difference(table.columns) or (not classes and {"p_..."}):
             raise ValueError(f"no column {min(missing)}")
@@ -107,10 +103,13 @@ def read_predictions(folder: Path) -> Predictions:
             table["label"].map(index).to_numpy(np.int64),
             table[[f"p_{name}" for name in classes]].astype(float).to_numpy(),
         )
-    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
-        raise DataError(
-            f"{path} cannot be read: {error}.", "Make it again with: speechkit evaluate emotion"
-        ) from error
+
+    return read_table(folder / TABLE, "evaluate emotion", convert)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """``about.json`` of an evaluation: what was measured, and what its numbers mean."""
+    return schema.read_json(folder / ABOUT, schema.Object)
 
 
 def summarize(found: Predictions, seed: int = 0) -> Summary:
@@ -159,96 +158,89 @@ def _std(values: Sequence[float]) -> float | None:
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
+@dataclass(frozen=True)
+class _Clips:
+    """Each clip once: ids, true classes, shares of its seeds that were right, speakers ``[N]``."""
+
+    ids: np.ndarray
+    targets: np.ndarray
+    right: np.ndarray
+    speakers: np.ndarray
+
+    @classmethod
+    def of(cls, found: Predictions) -> _Clips:
+        ids, first, place = np.unique(
+            found.utterances.astype(str), return_index=True, return_inverse=True
+        )
+        hit = (found.predicted == found.targets).astype(np.float64)
+        right = np.bincount(place, hit) / np.bincount(place)
+        return cls(ids, found.targets[first], right, found.speakers[first].astype(str))
+
+
 def intervals(found: Predictions, seed: int = 0) -> dict[str, tuple[float, float]]:
     """95 % intervals of accuracy and UAR by a bootstrap over speakers; none for one speaker."""
-    ids, first, place = np.unique(found.utterances, return_index=True, return_inverse=True)
-    targets = found.targets[first]
-    hit = (found.predicted == found.targets).astype(np.float64)
-    right = np.bincount(place, hit) / np.bincount(place)
-    names, members = np.unique(found.speakers[first].astype(str), return_inverse=True)
-    if len(names) < 2 or not len(ids):
+    clips = _Clips.of(found)
+    names, members = np.unique(clips.speakers, return_inverse=True)
+    if len(names) < 2:
         return {}
     drawn = draw_speakers(len(names), SAMPLES, seed)
-    edges = ((100 - LEVEL) / 2, (100 + LEVEL) / 2)
-    found_in = metrics.bootstrap(targets, right, members, drawn, len(found.classes))
-    return {
-        name: (float(np.percentile(values, edges[0])), float(np.percentile(values, edges[1])))
-        for name, values in found_in.items()
-    }
+    measured = metrics.bootstrap(clips.targets, clips.right, members, drawn, len(found.classes))
+    return {name: _interval(values) for name, values in measured.items()}
 
 
-def class_rows(found: Predictions) -> list[list[Any]]:
-    """As scikit-learn's report: class, precision, recall, F1, support; means over the seeds.
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(values, LEVELS)
+    return float(low), float(high)
 
-    All folds of a seed are taken together. The last rows are the macro and weighted means and
-    the accuracy.
+
+@dataclass(frozen=True)
+class Difference:
+    """What the second evaluation has more than the first.
+
+    Args:
+        first: the measure of the first one.
+        second: of the second one.
+        low: lower end of the 95 % interval of second - first; None for one speaker.
+        high: its upper end.
+        clips: that both tested.
     """
-    reports = [
-        metrics.report(found.where(found.seeds == seed).matrix()) for seed in np.unique(found.seeds)
-    ]
-    names = ("precision", "recall", "f1")
-    rows: list[list[Any]] = []
-    for index, name in enumerate(found.classes):
-        values = [float(np.mean([getattr(r, n)[index] for r in reports])) for n in names]
-        rows.append([name, *values, int(reports[0].support[index])])
-    total = int(reports[0].support.sum())
-    for title, kind in (("macro avg", "macro"), ("weighted avg", "weighted")):
-        means = [float(np.mean([getattr(r, kind)[n] for r in reports])) for n in names]
-        rows.append([title, *means, total])
-    rows.append(["accuracy", None, None, float(np.mean([r.accuracy for r in reports])), total])
-    return rows
+
+    first: float
+    second: float
+    low: float | None
+    high: float | None
+    clips: int
+
+    @property
+    def gap(self) -> float:
+        return self.second - self.first
 
 
-def worst_rows(found: Predictions, count: int = WORST_CLIPS) -> list[dict[str, Any]]:
-    """The clips that are most confidently wrong, worst first.
+def compare(first: Predictions, second: Predictions, seed: int = 0) -> dict[str, Difference]:
+    """Differences in accuracy and UAR on the clips that both tested; none if there are none.
 
-    Probabilities are the mean over the seeds (and models). ``confidence`` is that of the wrong
-    class, ``p_label`` that of the true one; clips are ranked by their difference.
+    The share of seeds (and folds) that were right on a clip is what counts; speakers are drawn
+    for both at once, training is not resampled.
+
+    Args:
+        first: of one model or protocol.
+        second: of the other; of the same classes.
+        seed: of the draw.
     """
-    ids, first, place = np.unique(found.utterances, return_index=True, return_inverse=True)
-    sums = np.zeros((len(ids), len(found.classes)))
-    np.add.at(sums, place, found.probabilities)
-    means = sums / np.bincount(place)[:, None]
-    targets, guessed = found.targets[first], means.argmax(1)
-    all_ids = np.arange(len(ids))
-    margin = means[all_ids, guessed] - means[all_ids, targets]
-    order = sorted(np.flatnonzero(guessed != targets), key=lambda i: (-margin[i], ids[i]))
-    return [
-        {
-            "rank": rank,
-            "utt": str(ids[i]),
-            "speaker": str(found.speakers[first[i]]),
-            "label": found.classes[targets[i]],
-            "predicted": found.classes[guessed[i]],
-            "confidence": float(means[i, guessed[i]]),
-            "p_label": float(means[i, targets[i]]),
-        }
-        for rank, i in enumerate(order[:count], 1)
+    one, other = _Clips.of(first), _Clips.of(second)
+    common, here, there = np.intersect1d(one.ids, other.ids, True, return_indices=True)
+    if not len(common) or first.classes != second.classes:
+        return {}
+    names, members = np.unique(one.speakers[here], return_inverse=True)
+    every = np.ones((1, len(names)), np.int64)
+    drawn = np.concatenate([every, draw_speakers(len(names), SAMPLES, seed)])
+    measured = [
+        metrics.bootstrap(one.targets[here], right, members, drawn, len(first.classes))
+        for right in (one.right[here], other.right[there])
     ]
-
-
-def write_tables(folder: Path, found: Predictions) -> None:
-    """Write ``classes.tsv``, ``confusion.tsv`` (counts, then shares) and ``worst.tsv``."""
-    columns = ("class", "precision", "recall", "f1", "support")
-    write_tsv(folder / CLASSES, columns, class_rows(found), ".4f")
-    counts = found.matrix()
-    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    lines = [
-        [kind, name, *(f"{v:g}" if kind == "count" else f"{v:.4f}" for v in matrix[i])]
-        for kind, matrix in (("count", counts), ("share", shares))
-        for i, name in enumerate(found.classes)
-    ]
-    write_tsv(folder / CONFUSION, ("kind", "true", *found.classes), lines)
-    worst = worst_rows(found)
-    names = ("rank", "utt", "speaker", "label", "predicted", "confidence", "p_label")
-    write_tsv(folder / WORST, names, [[row[n] for n in names] for row in worst], ".4f")
-
-
-def read_summary(folder: Path) -> Summary:
-    """``summary.json`` of an evaluation."""
-    return schema.read_json(folder / SUMMARY, schema.Object)
-
-
-def read_about(folder: Path) -> dict[str, Any]:
-    """``about.json`` of an evaluation: what was measured, and what its numbers mean."""
-    return schema.read_json(folder / ABOUT, schema.Object)
+    differences = {}
+    for name in measured[0]:
+        a, b = measured[0][name], measured[1][name]
+        low, high = _interval(b[1:] - a[1:]) if len(names) > 1 else (None, None)
+        differences[name] = Difference(float(a[0]), float(b[0]), low, high, len(common))
+    return differences

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from statistics import mean
 
 from speechkit.base.log import logger
-from speechkit.emotion import paper, result_texts
+from speechkit.emotion import paper
+from speechkit.emotion.tables import duration_text, protocol
 from speechkit.labels import emotions as data
 from speechkit.labels import splits
 from speechkit.report import emotion_experiments as experiments
@@ -99,7 +100,7 @@ def _training(trained: Sequence[Experiment]) -> Section:
                 f"{card['training'].get('set')}, {card['training'].get('split')}",
                 runs,
                 round(mean(s["best_step"] for s in told)),
-                result_texts.duration_text(mean(s["train_seconds"] for s in told)),
+                duration_text(mean(s["train_seconds"] for s in told)),
             ]
         )
         logs = [each.log for each in one.trained if "step" in each.log]
@@ -176,4 +177,4 @@ def _varied(found: Sequence[tuple[Experiment, Evaluation]]) -> list[tuple[Experi
 
 
 def _label(one: Experiment, evaluation: Evaluation) -> str:
-    return f"{evaluation.title} ({result_texts.protocol(evaluation.about)})"
+    return f"{evaluation.title} ({protocol(evaluation.about)})"

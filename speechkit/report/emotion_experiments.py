@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from speechkit.emotion import evaluate, model_folder, result_texts, results
+from speechkit.emotion import evaluate, model_folder, results, tables
 from speechkit.report.reader import read_log, read_rows, readable
+from speechkit.task.evaluation import SUMMARY, Summary, read_summary
 from speechkit.workdir import WorkDir
 
 
@@ -42,7 +43,7 @@ class Evaluation:
 
     folder: Path
     about: dict[str, Any]
-    summary: results.Summary
+    summary: Summary
 
     @property
     def own_folds(self) -> bool:
@@ -51,7 +52,7 @@ class Evaluation:
 
     @property
     def title(self) -> str:
-        return result_texts.title(self.about)
+        return tables.title(self.about)
 
     def predictions(self) -> results.Predictions:
         """One row per clip, fold and seed."""
@@ -59,7 +60,7 @@ class Evaluation:
 
     def worst(self) -> list[dict[str, str]]:
         """The clips most confidently wrong."""
-        return read_rows(self.folder / results.WORST)
+        return read_rows(self.folder / tables.WORST)
 
     @property
     def figure(self) -> Path:
@@ -90,7 +91,7 @@ def collect(workdir: WorkDir) -> list[Experiment]:
         one = Experiment(name)
         for path in sorted((base / name).glob(f"fold*/seed*/{model_folder.CONFIG}")):
             one.trained += readable(_trained, path.parent)
-        for path in sorted((base / name / "eval").glob(f"[!.]*/{results.SUMMARY}")):
+        for path in sorted((base / name / "eval").glob(f"[!.]*/{SUMMARY}")):
             one.evaluations += readable(_evaluation, path.parent)
         one.evaluations.sort(key=lambda e: (not e.own_folds, e.folder.name))
         if one.trained or one.evaluations:
@@ -110,6 +111,6 @@ def _trained(folder: Path) -> Trained:
 
 
 def _evaluation(folder: Path) -> Evaluation:
-    found = Evaluation(folder, results.read_about(folder), results.read_summary(folder))
-    result_texts.cost_row(found.about, found.summary)  # raises where something is missing
+    found = Evaluation(folder, results.read_about(folder), read_summary(folder))
+    tables.cost_row(found.about, found.summary)  # raises where something is missing
     return found

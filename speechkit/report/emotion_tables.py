@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from speechkit.base.audio import Pipe
-from speechkit.emotion import paper, result_texts
-from speechkit.emotion.comparison import Difference, compare
+from speechkit.emotion import paper
+from speechkit.emotion.results import Difference, compare
+from speechkit.emotion.tables import cost_row, duration_text, protocol, size_text
 from speechkit.report import clips
 from speechkit.report.emotion_experiments import Evaluation, Experiment
 from speechkit.report.model import Cell, Player, Table
@@ -40,12 +41,10 @@ def results(found: Found) -> Table:
     rows = []
     for one, evaluation in found:
         about = evaluation.about
-        _, _, _, _, _, size, step, time, runs = result_texts.cost_row(about, evaluation.summary)
+        _, _, _, _, _, size, step, time, runs = cost_row(about, evaluation.summary)
         measured = [share(evaluation.summary.get(name)) for name in ("accuracy", "uar", "f1_macro")]
         cells = [Cell(str(v), number=True) for v in (size, "-" if step is None else step, time)]
-        rows.append(
-            [evaluation.title, result_texts.protocol(about), *measured, *cells, runs, one.name]
-        )
+        rows.append([evaluation.title, protocol(about), *measured, *cells, runs, one.name])
     columns = ["model", "protocol", "accuracy (%)", "UAR (%)", "macro F1 (%)", "model size"]
     columns += ["best step", "training time", "folds x seeds", "experiment"]
     return Table(columns, rows, NOTE, dense=True)
@@ -108,7 +107,7 @@ def classes(found: Found) -> list[Table]:
         rows = [
             [
                 evaluation.title,
-                result_texts.protocol(evaluation.about),
+                protocol(evaluation.about),
                 *(Cell(f"{100 * evaluation.summary[f'{what}_{n}']['mean']:.0f}", True)
                   for n in names),
             ]
@@ -131,12 +130,12 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table:
             row.values[name][0]
             for name in ("accuracy", "uar", "best_step", "disk_bytes", "train_seconds")
         )
-        costs = (result_texts.size_text(size), f"{step:g}", result_texts.duration_text(seconds))
+        costs = (size_text(size), f"{step:g}", duration_text(seconds))
         theirs = [Cell(text, True) for text in (f"{accuracy:g}", f"{uar:.0f}", *costs)]
         ours: list[Any] = [*[Cell("-", True)] * 2, "", "not run here: the encoder is a download"]
         if e:
             measured = [share(e.summary["accuracy"]), share(e.summary["uar"])]
-            ours = [*measured, result_texts.protocol(e.about), next(own)]
+            ours = [*measured, protocol(e.about), next(own)]
         rows.append([row.name, *theirs, *ours])
     columns = ("model", "accuracy (%)", "UAR (%)", "model size", "best step", "training time")
     return Table(

@@ -13,7 +13,7 @@ import pandas as pd
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.separation.results import TABLE, Measure, find_measure, read_utterances
-from speechkit.stats.bootstrap import draw_speakers, entry, mixture_weights
+from speechkit.stats.bootstrap import LEVELS, draw_speakers, entry, mixture_weights
 from speechkit.task import comparison
 from speechkit.task.evaluation import warn_few_speakers
 from speechkit.workdir import WorkDir
@@ -28,7 +28,6 @@ DEFAULT_MEASURES = (
 )
 CHANGE_DB = 1.0  # of SI-SNRi, from which a mixture counts as better or worse
 BLOCK = 250  # bootstrap samples at a time
-LEVELS = (2.5, 97.5)
 COMPARISON = comparison.Comparison(
     "separation",
     (TABLE,),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, classification_report, confusion_matrix
 
-from speechkit.emotion import metrics, results
+from speechkit.base.errors import DataError
+from speechkit.emotion import metrics, results, tables
 from speechkit.emotion.results import Predictions
 
 CLASSES = ("a", "b", "c", "d")
@@ -105,20 +106,20 @@ def test_tables_are_read_again(tmp_path):
     again = results.read_predictions(tmp_path)
     assert again.classes == CLASSES and (again.predicted == found.predicted).all()
     assert results.summarize(again) == results.summarize(found)
-    results.write_tables(tmp_path, found)
+    tables.write_tables(tmp_path, found)
     lines = (tmp_path / "confusion.tsv").read_text().splitlines()
     counts = np.array([line.split("\t")[2:] for line in lines[1:5]], float)
     assert (counts == found.matrix()).all()
     shares = np.array([line.split("\t")[2:] for line in lines[5:]], float)
     assert np.allclose(shares.sum(1), 1, atol=1e-3)
     (tmp_path / "predictions.tsv").write_text("utt\tfold\na\t1\n")
-    with pytest.raises(results.DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot be read"):
         results.read_predictions(tmp_path)
 
 
 def test_the_most_confidently_wrong():
     found = predictions()
-    rows = results.worst_rows(found, 5)
+    rows = tables.worst_rows(found, 5)
     margins = [row["confidence"] - row["p_label"] for row in rows]
     assert margins == sorted(margins, reverse=True) and margins[-1] > 0
     row = rows[0]
@@ -127,18 +128,18 @@ def test_the_most_confidently_wrong():
     assert row["predicted"] == CLASSES[mean.argmax()] != row["label"]
     assert row["confidence"] == pytest.approx(mean.max())
     right = found.where(found.predicted == found.targets)
-    assert results.worst_rows(right.where(right.seeds == 0)) == []
+    assert tables.worst_rows(right.where(right.seeds == 0)) == []
 
 
 def test_class_rows():
-    rows = results.class_rows(predictions())
+    rows = tables.class_rows(predictions())
     assert [row[0] for row in rows][-3:] == ["macro avg", "weighted avg", "accuracy"]
     assert rows[-1][3] == pytest.approx(results.summarize(predictions())["accuracy"]["mean"])
     assert rows[0][4] + rows[1][4] + rows[2][4] + rows[3][4] == rows[-1][4] == 60
 
 
 def test_a_difference_is_paired():
-    from speechkit.emotion.comparison import compare
+    from speechkit.emotion.results import compare
 
     found = predictions()
     same = compare(found, found.where(found.seeds >= 0))
