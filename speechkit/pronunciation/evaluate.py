@@ -15,7 +15,7 @@ from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, results
-from speechkit.pronunciation.batches import Windows
+from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored

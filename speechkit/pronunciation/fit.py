@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from speechkit.pronunciation.batches import Windows
+from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.inference import SetScorer
-from speechkit.pronunciation.losses import MultiAspectMSE
+from speechkit.pronunciation.loss import MultiAspectMSE
 from speechkit.pronunciation.models import build
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.stats.score_metrics import mean_pcc, measure

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.pronunciation.batches import Windows
+from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.models import Scorer
 from speechkit.training.packing import Layout
 

@@ -104,7 +104,7 @@ class Assessor:
             UserError: no phones, phones that are not ARPAbet, or features of another size.
         """
         from speechkit.phone_features.dataset import single
-        from speechkit.pronunciation.batches import Windows
+        from speechkit.pronunciation.data import Windows
         from speechkit.pronunciation.inference import SetScorer
 
         if not len(phones):

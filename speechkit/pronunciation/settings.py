@@ -11,7 +11,7 @@ import torch
 
 from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.labels.scores import ASPECTS
-from speechkit.pronunciation.losses import (
+from speechkit.pronunciation.loss import (
     CLASS_RULES,
     REDUCTIONS,
     VARIANTS,

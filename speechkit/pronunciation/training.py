@@ -17,9 +17,9 @@ from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
 from speechkit.phone_features.dataset import ScoredSet
 from speechkit.pronunciation import fit, model_folder
-from speechkit.pronunciation.batches import Windows
+from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.inference import SetScorer
-from speechkit.pronunciation.losses import MultiAspectMSE, ScoreBalancedLoss
+from speechkit.pronunciation.loss import MultiAspectMSE, ScoreBalancedLoss
 from speechkit.pronunciation.settings import LAST, TrainConfig
 from speechkit.stats.score_metrics import LOW, low_threshold
 from speechkit.task import trained

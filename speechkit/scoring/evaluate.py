@@ -14,7 +14,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.labels.scores import LEVELS
-from speechkit.scoring import figures, joint_folder, model_folder, results
+from speechkit.scoring import figures, joint_network, model_folder, results
 from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.scoring.results import Scored
@@ -132,9 +132,9 @@ def score(
         UserError: the features are not those of the training.
     """
     models[0].check_features(found.features_of, f"The set '{found.name}'")
-    own = [folder for folder in folders if joint_folder.is_joint(folder)]
+    own = [folder for folder in folders if joint_network.is_joint(folder)]
     made = (
-        joint_folder.features_of_models(work, found, own, device=device, jobs=jobs) if own else []
+        joint_network.features_of_models(work, found, own, device=device, jobs=jobs) if own else []
     )
     heard = dict(zip(own, made, strict=True))
     predicted = [

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from speechkit.scoring.batches import Batches
-from speechkit.scoring.inference import score
-from speechkit.scoring.models import Scorer
+from speechkit.scoring.models import Scorer, score
 from speechkit.scoring.settings import Plan
 from speechkit.stats.score_metrics import mse, pcc
 from speechkit.training.stacked import SeedGroup

@@ -1,7 +1,7 @@
 """The folders of trained scorers: config.yaml, weights (or trees), log.tsv.
 
 ``exp/scoring/<name>/seed<N>/``; a scorer whose acoustic model was updated with it has that one
-in ``acoustic/`` (:mod:`speechkit.scoring.joint_folder`).
+in ``acoustic/`` (:mod:`speechkit.scoring.joint_network`).
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ from speechkit.base.schema import Finite, Object, check
 from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
 from speechkit.phone_features.gop_folder import Features, require_features
-from speechkit.scoring import joint_folder
+from speechkit.scoring import joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
-from speechkit.scoring.inference import score
-from speechkit.scoring.joint_folder import ACOUSTIC
-from speechkit.scoring.models import CLASSES, Scorer, ScorerConfig
+from speechkit.scoring.joint_network import ACOUSTIC
+from speechkit.scoring.models import CLASSES, Scorer, ScorerConfig, score
 from speechkit.scoring.trees import TreeModel
 from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, WEIGHTS
@@ -171,7 +170,7 @@ def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel
 def copy(source: Path, target: Path) -> dict[str, Any]:
     """Copy a seed, with its own acoustic network if it has one; gives its card."""
     card = read_card(source)
-    for place in [Path(), *([Path(ACOUSTIC)] if joint_folder.is_joint(source) else [])]:
+    for place in [Path(), *([Path(ACOUSTIC)] if joint_network.is_joint(source) else [])]:
         (target / place).mkdir(exist_ok=True)
         for path in sorted((source / place).iterdir()):
             if path.is_file() and path.suffix in _COPIED and path.name != "manifest.json":

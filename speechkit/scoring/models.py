@@ -32,18 +32,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.schema import Share, Width
-from speechkit.scoring.batches import ScoringBatch
+from speechkit.scoring.batches import Batches, ScoringBatch
 from speechkit.scoring.groups import Groups
 from speechkit.training.masked_layers import Dropout, Linear, Norm, look_up
 from speechkit.training.packing import Layout
 
 KINDS = ("attention", "mean", "blstm")
+CHUNK = 64  # utterances scored at once: what stays in the cache
 
 
 @dataclass(frozen=True)
@@ -262,3 +264,16 @@ def _initialise(name: str, value: Tensor, config: ScorerConfig, generator: torch
         wide = {"project": config.inputs, "hidden": 2 * config.width}
         bound = 1 / math.sqrt(wide.get(layer, config.width))
         value.uniform_(-bound, bound, generator=generator)
+
+
+def score(net: Scorer, batches: Batches) -> np.ndarray:
+    """Scores of a set from 0 to 1, float64 ``[S, U]``; the models are in eval mode afterwards."""
+    net.eval()
+    before, net.dropout.generators = net.dropout.generators, ()
+    order = torch.argsort(batches.length, stable=True)
+    found = torch.empty(net.models, len(batches), device=batches.device)
+    with torch.inference_mode():
+        for chosen in order.split(CHUNK):
+            found[:, chosen] = net(batches.batch(chosen.expand(net.models, -1)))
+    net.dropout.generators = before
+    return found.double().cpu().numpy()

@@ -22,7 +22,7 @@ from speechkit.phone_features.bundle import acoustic_places, find_model, seed_fo
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
 from speechkit.phone_features.settings import Extracted, Request, as_read
-from speechkit.scoring import joint_folder, model_folder
+from speechkit.scoring import joint_network, model_folder
 from speechkit.scoring.data import Inputs, single
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task.prediction.jobs import Job
@@ -170,8 +170,8 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
     shared: FeaturePipeline | None = None
     pipelines = []
     for seed in seeds:
-        if joint_folder.is_joint(seed):
-            pipelines.append(joint_folder.pipeline(config, seed, workdir, device, places))
+        if joint_network.is_joint(seed):
+            pipelines.append(joint_network.pipeline(config, seed, workdir, device, places))
             continue
         shared = shared or FeaturePipeline.from_config(config, workdir, device, places)
         pipelines.append(shared)

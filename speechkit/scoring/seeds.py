@@ -12,7 +12,7 @@ import torch
 
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
-from speechkit.scoring import joint_folder
+from speechkit.scoring import joint_network
 from speechkit.scoring.models import Scorer, ScorerConfig, build
 from speechkit.scoring.sets import ScoringSet
 from speechkit.training.normaliser import Normaliser, fit
@@ -112,6 +112,6 @@ def heard(
     own = [seed.acoustic for seed in seeds if seed.acoustic is not None]
     if not own:
         return [found] * len(seeds)
-    made = joint_folder.features_of_models(work, found, own, device=device, jobs=jobs)
+    made = joint_network.features_of_models(work, found, own, device=device, jobs=jobs)
     by_folder = {folder: found.with_features(x) for folder, x in zip(own, made, strict=True)}
     return [found if seed.acoustic is None else by_folder[seed.acoustic] for seed in seeds]

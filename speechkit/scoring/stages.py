@@ -12,7 +12,7 @@ import torch
 
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.base.log import logger, progress
-from speechkit.scoring import joint_data, joint_folder, joint_network
+from speechkit.scoring import joint_data, joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.fit import SELECT, TOGETHER, TRACK, Group
 from speechkit.scoring.models import ScorerConfig
@@ -149,7 +149,7 @@ class Stages:
             part = Examples(
                 whole.data.subset(seed.pool.tolist()), self.batches(found.subset(seed.pool))
             )
-            own = seed.acoustic / joint_folder.ACOUSTIC if seed.acoustic else start
+            own = seed.acoustic / joint_network.ACOUSTIC if seed.acoustic else start
             self._together(stage, seed, own, int(config["layer"]), part, made)
 
     def _together(
@@ -181,7 +181,7 @@ class Stages:
             label=f"{stage.name} {self.name} seed {seed.number}",
             measured=measured,
         )
-        joint_folder.write(place, done.network, card, str(start))
+        joint_network.write(place, done.network, card, str(start))
         seed.acoustic = place
         weights = {name: value[0] for name, value in done.scorer.items()}
         seed.finish(stage.name, done.rows, done.epoch, weights)
@@ -211,6 +211,6 @@ def _alike(sets: Sequence[ScoringSet]) -> list[tuple[ScoringSet, list[int]]]:
 
 def copy_acoustic(source: Path, target: Path) -> None:
     """Copy ``acoustic/`` from one folder into another."""
-    place = target / joint_folder.ACOUSTIC
+    place = target / joint_network.ACOUSTIC
     shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(source / joint_folder.ACOUSTIC, place)
+    shutil.copytree(source / joint_network.ACOUSTIC, place)

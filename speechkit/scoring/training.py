@@ -13,10 +13,9 @@ import torch
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.phone_features.gop_folder import require_features
-from speechkit.scoring import joint_folder, model_folder, trees
+from speechkit.scoring import joint_network, model_folder, trees
 from speechkit.scoring.data import ScoringSet, input_files, load
-from speechkit.scoring.inference import score
-from speechkit.scoring.models import ScorerConfig
+from speechkit.scoring.models import ScorerConfig, score
 from speechkit.scoring.seeds import Seed, begin, draw_pool, stacked, statistics
 from speechkit.scoring.settings import LAST, NONE, TREES, ScoringConfig
 from speechkit.scoring.stages import Stages, copy_acoustic
@@ -135,7 +134,7 @@ def _start(folder: Path, number: int, config: ScoringConfig, network: ScorerConf
     return Seed(
         number,
         read_weights(folder / model_folder.WEIGHTS),
-        folder if joint_folder.is_joint(folder) else None,
+        folder if joint_network.is_joint(folder) else None,
     )
 
 

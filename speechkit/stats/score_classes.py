@@ -1,7 +1,7 @@
 """Classes of scores, how many labels each has, and weights by how rare a class is.
 
 The weights are those of Do, Kim and Lee, Interspeech 2023 (Eq. 1 and 3), and of Cui et al., CVPR
-2019. The losses that take them: :mod:`speechkit.pronunciation.losses`.
+2019. The losses that take them: :mod:`speechkit.pronunciation.loss`.
 """
 
 from __future__ import annotations

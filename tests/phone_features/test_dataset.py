@@ -14,9 +14,8 @@ from speechkit.base.errors import UserError
 from speechkit.labels.score_files import read_scores, write_scores
 from speechkit.phone_features import dataset
 from speechkit.phone_features.gop_folder import read_features
-from speechkit.pronunciation.batches import Windows
+from speechkit.pronunciation.data import Windows, cut
 from speechkit.pronunciation.models import ModelConfig
-from speechkit.pronunciation.windows import cut
 from speechkit.training import normaliser as normalise
 from speechkit.workdir import WorkDir
 

@@ -16,8 +16,8 @@ from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import fit, model_folder, training
-from speechkit.pronunciation.batches import Windows
-from speechkit.pronunciation.losses import MultiAspectMSE
+from speechkit.pronunciation.data import Windows
+from speechkit.pronunciation.loss import MultiAspectMSE
 from speechkit.pronunciation.models import build
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.training import normaliser as normalise

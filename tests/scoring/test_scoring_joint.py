@@ -19,7 +19,7 @@ from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.phone_features.pipeline import FeaturePipeline, FeatureSettings
-from speechkit.scoring import joint, joint_data, joint_folder, joint_network
+from speechkit.scoring import joint, joint_data, joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.joint import Examples, Joined, JointConfig
@@ -264,12 +264,12 @@ def test_folder_features_and_pipeline(place: WorkDir, tmp_path: Path) -> None:
     result = trained(place, tmp_path)
     seed = tmp_path / "seed0"
     seed.mkdir()
-    assert not joint_folder.is_joint(seed)
-    own = joint_folder.write(seed, result.network, card, "tiny")
-    assert joint_folder.is_joint(seed) and own.fingerprint() != card.fingerprint()
+    assert not joint_network.is_joint(seed)
+    own = joint_network.write(seed, result.network, card, "tiny")
+    assert joint_network.is_joint(seed) and own.fingerprint() != card.fingerprint()
     model = load_tdnn(seed / "acoustic", hidden=True)
     assert model.members == ["full"] and model.fingerprint == own.fingerprint()
-    means = joint_folder.features_of_model(place, found, seed)
+    means = joint_network.features_of_model(place, found, seed)
     network, _ = joint_network.trainable(seed / "acoustic", 3)
     plain, frames = opened(place, found)
     np.testing.assert_allclose(means, joint_network.phone_means(network, frames, 3), atol=1e-6)
@@ -280,10 +280,10 @@ def test_features_of_a_recording(place: WorkDir, tmp_path: Path) -> None:
     result, folder = trained(place, tmp_path), place.exp("acoustic", "tiny")
     card = tdnn_folder.read_card(folder)
     (tmp_path / "seed0").mkdir()
-    joint_folder.write(tmp_path / "seed0", result.network, card, "tiny")
+    joint_network.write(tmp_path / "seed0", result.network, card, "tiny")
     first = FeaturePipeline.create(FeatureSettings(("tiny",), "deep"), place)
     config = first.config()
-    pipeline = joint_folder.pipeline(config, tmp_path / "seed0", place)
+    pipeline = joint_network.pipeline(config, tmp_path / "seed0", place)
     samples = audio.read(place.data("train") / "wav/s1-u2.wav", 16000)[0]
     words: list[list[tuple[str, ...]]] = [[("AA", "S")], [("IY",)]]
     before, after = first.extract(samples, words), pipeline.extract(samples, words)
@@ -295,4 +295,4 @@ def test_features_of_a_recording(place: WorkDir, tmp_path: Path) -> None:
         np.testing.assert_allclose(values, expected, atol=1e-4)
     config["blocks"][0]["fingerprint"] = "other"
     with pytest.raises(UserError, match="phones that another model than 'tiny' found"):
-        joint_folder.pipeline(config, tmp_path / "seed0", place)
+        joint_network.pipeline(config, tmp_path / "seed0", place)

@@ -13,8 +13,7 @@ from speechkit.base.errors import UserError
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.groups import Groups
-from speechkit.scoring.inference import score
-from speechkit.scoring.models import ScorerConfig, build
+from speechkit.scoring.models import ScorerConfig, build, score
 from speechkit.workdir import WorkDir
 
 KINDS = ("attention", "mean", "blstm")

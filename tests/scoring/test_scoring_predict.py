@@ -19,7 +19,7 @@ from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.settings import FeatureSettings
-from speechkit.scoring import joint_folder, model_folder, trees
+from speechkit.scoring import joint_network, model_folder, trees
 from speechkit.scoring.data import Inputs, single
 from speechkit.workdir import WorkDir
 
@@ -134,12 +134,12 @@ def test_deep_features_of_the_shared_and_of_an_own_acoustic_model(run, work):
     folder = write_scorers(work, config, 12, input="deep")
     torch.manual_seed(7)
     own = tdnn_folder.half(Tdnn(SHAPE).eval().state_dict())
-    joint_folder.write(folder / "seed1", own, card, "am")
+    joint_network.write(folder / "seed1", own, card, "am")
     done = score(run, work, work / "good.wav", "--text", "cat bee", "--json")
     assert done.code == 0, done.err
     found = list(json.loads(done.out)[0]["seeds"].values())
     (shared,) = by_hand([folder / "seed0"], pipeline, Inputs())
-    updated = joint_folder.pipeline(config, folder / "seed1", place)
+    updated = joint_network.pipeline(config, folder / "seed1", place)
     (other,) = by_hand([folder / "seed1"], updated, Inputs())
     assert found == pytest.approx([shared, other], abs=1e-3)
     (before,) = by_hand([folder / "seed1"], pipeline, Inputs())
@@ -152,7 +152,7 @@ def test_a_model_travels_with_its_acoustic_models(run, work, tmp_path):
     folder = write_scorers(work, pipeline.config(), 12, input="deep")
     torch.manual_seed(7)
     own = tdnn_folder.half(Tdnn(SHAPE).eval().state_dict())
-    joint_folder.write(folder / "seed1", own, card, "am")
+    joint_network.write(folder / "seed1", own, card, "am")
     before = score(run, work, work / "good.wav", "--text", "cat bee", "--json")
     file = tmp_path / "tiny.zip"
     done = run("export", "scoring/tiny", "-C", work, file)

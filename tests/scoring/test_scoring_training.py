@@ -17,7 +17,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.cli.main import app
 from speechkit.phone_features.gop_folder import read_features
-from speechkit.scoring import joint_folder, model_folder, training
+from speechkit.scoring import joint_network, model_folder, training
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.fit import Group
@@ -258,8 +258,8 @@ def test_the_rows_of_table_5(spoken, pretrain, finetune, own):
     folders = run(spoken, name, (0, 1), **flags, track="un", joint_learning_rate=0.01)
     found = load(spoken, "un", Inputs())
     for folder in folders:
-        assert joint_folder.is_joint(folder) == own
-        heard = joint_folder.features_of_model(spoken, found, folder) if own else found.features
+        assert joint_network.is_joint(folder) == own
+        heard = joint_network.features_of_model(spoken, found, folder) if own else found.features
         scores = model_folder.read_model(folder).predict(found.with_features(heard))
         told = summary(folder)
         assert told["track_pcc"] == pytest.approx(pcc(scores, found.labels), abs=1e-3)
@@ -290,7 +290,7 @@ def test_an_updated_acoustic_model_is_taken_along(spoken):
 def test_a_killed_unfrozen_run_is_taken_up(spoken, monkeypatch):
     flags = {"pretrain": "unfrozen", "pretrain_set": "un", "joint_learning_rate": 0.01}
     whole = run(spoken, "w", (0, 1), **flags)
-    write, count = joint_folder.write, []
+    write, count = joint_network.write, []
 
     def fail(*given):
         count.append(1)
@@ -298,10 +298,10 @@ def test_a_killed_unfrozen_run_is_taken_up(spoken, monkeypatch):
             raise KeyboardInterrupt
         return write(*given)
 
-    monkeypatch.setattr(joint_folder, "write", fail)
+    monkeypatch.setattr(joint_network, "write", fail)
     with pytest.raises(KeyboardInterrupt):
         run(spoken, "k", (0, 1), **flags)
-    monkeypatch.setattr(joint_folder, "write", write)
+    monkeypatch.setattr(joint_network, "write", write)
     for one, other in zip(whole, run(spoken, "k", (0, 1), **flags), strict=True):
         for name in ("model.safetensors", "acoustic/full.safetensors", "log.tsv"):
             assert (one / name).read_bytes() == (other / name).read_bytes()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from speechkit.pronunciation.losses import (
+from speechkit.pronunciation.loss import (
     MultiAspectMSE,
     ScoreBalancedLoss,
     class_counts,
@@ -186,7 +186,7 @@ def test_wrong_use():
 
 def test_importing_the_losses_pulls_in_no_training_framework():
     code = (
-        "import sys; import speechkit.pronunciation.losses; "
+        "import sys; import speechkit.pronunciation.loss; "
         "print([m for m in ('lightning', 'pandas', 'scipy', 'torchaudio') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -1,7 +1,11 @@
-"""Windows of texts as tensors, and batches of them for several models at once."""
+"""Windows of texts as tensors, and batches of them for several models at once.
+
+A text longer than a model's limit goes in windows that are cut between words.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +14,6 @@ from torch import Tensor
 
 from speechkit.phone_features.dataset import ScoredSet
 from speechkit.pronunciation.models import ModelConfig
-from speechkit.pronunciation.windows import cut
 from speechkit.training.normaliser import Normaliser
 from speechkit.training.packing import Layout
 
@@ -96,3 +99,37 @@ class Windows:
 
 def _columns(values: list[np.ndarray], rows: int) -> np.ndarray:
     return np.stack(values, axis=1) if values else np.zeros((rows, 0), np.float32)
+
+
+def cut(words: Sequence[int], limit: int) -> list[tuple[int, int]]:
+    """First phone and end of each window of a text; as few as possible, of about one length.
+
+    Seven phones in the words ``0 0 0 1 1 2 2`` with a limit of 5: two windows are needed, 4 phones
+    each would do, but a cut after the fourth would divide word 1. So ``[(0, 3), (3, 7)]``.
+
+    Args:
+        words: index of the word of each phone, ascending.
+        limit: most phones of a window; a word with more is cut inside.
+    """
+    if len(words) <= limit:
+        return [(0, len(words))]
+    fewest = _greedy(words, limit)
+    smallest = -(-len(words) // len(fewest))
+    for size in range(smallest, limit):
+        if len(found := _greedy(words, size)) == len(fewest):
+            return found
+    return fewest
+
+
+def _greedy(words: Sequence[int], limit: int) -> list[tuple[int, int]]:
+    """Windows that are each as long as they can be."""
+    found, start, total = [], 0, len(words)
+    while start < total:
+        end = min(start + limit, total)
+        between = end
+        while end < total and between > start and words[between] == words[between - 1]:
+            between -= 1
+        end = between if between > start else end
+        found.append((start, end))
+        start = end
+    return found
