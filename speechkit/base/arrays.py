@@ -39,7 +39,6 @@ def read_array(
     """The array of an ``.npy`` file, mapped from disk: it takes no memory until it is used.
 
     Args:
-        path: the file.
         shape: that it must have, None for any length; None for any shape.
         kinds: types (``int32``) or kinds of types (``f``) that it may have.
         remedy: what to do about a damaged one, for the message.
@@ -75,8 +74,6 @@ def read_arrays(path: Path, names: Iterable[str] = (), remedy: str = "") -> dict
     """The arrays of an ``.npz`` file by name.
 
     Args:
-        path: the file.
-        names: that it must have.
         remedy: what to do about a damaged one, for the message.
 
     Raises:

@@ -86,7 +86,6 @@ def read(
     Args:
         source: audio file, or a pipe, which is run.
         sample_rate: resample to this rate in Hz; None keeps the file's own.
-        start: first second.
         end: last second; None for the end of the file.
 
     Returns:
@@ -168,7 +167,6 @@ def _channel_of_samples(file: AudioFile, samples: np.ndarray) -> int | None:
     """As :func:`louder`, for the whole file.
 
     Args:
-        file: it, open.
         samples: what was read of it, ``[n, channels]``: decoded twice only if it is a part.
     """
     if samples.shape[1] == 1:
@@ -215,7 +213,6 @@ def to_mono(samples: np.ndarray, channel: int | None, path: Source) -> np.ndarra
     Args:
         samples: of a file or of a part of it.
         channel: the one to take; None for the average.
-        path: of the file.
     """
     count = samples.shape[1]
     if count == 1:
@@ -269,10 +266,6 @@ def level_db(samples: np.ndarray) -> float:
 
 def read_blocks(path: str | Path, seconds: float = READ_SECONDS) -> Iterator[np.ndarray]:
     """Samples of a file in order, mono as :func:`read` makes it, by blocks.
-
-    Args:
-        path: audio file.
-        seconds: length of a block.
 
     Yields:
         Float32 samples ``[n]`` at the file's own rate.

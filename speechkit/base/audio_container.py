@@ -108,7 +108,6 @@ def repaired(file: BinaryIO, name: str) -> Content | None:
     """What is to be read in place of a stream whose header does not know its length.
 
     Args:
-        file: open for reading.
         name: of it, for messages.
 
     Returns:

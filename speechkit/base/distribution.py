@@ -19,7 +19,6 @@ def requirements(extra: str = "", of: str = NAME) -> list[str]:
 
     Args:
         extra: one of its extras; empty for what every install has.
-        of: the package.
 
     Raises:
         importlib.metadata.PackageNotFoundError: it is not installed.

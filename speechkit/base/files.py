@@ -52,7 +52,6 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     What a killed writer left, the next one to write ``path`` takes for its own.
 
     Args:
-        path: the file to replace.
         mode: ``"w"`` (UTF-8 text, LF line ends) or ``"wb"``.
     """
     temporary, handle = _open_temporary(path)

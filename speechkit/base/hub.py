@@ -36,7 +36,6 @@ def fetch(
     """Folder of a model of the hub: from its cache if it is there, else downloaded.
 
     Args:
-        name: ``OWNER/NAME``.
         patterns: files that are needed, as globs.
         field: the setting that also takes a local folder, for the message.
         check: a file that a whole copy has, as a glob; empty takes whatever is there.

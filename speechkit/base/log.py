@@ -112,9 +112,6 @@ def progress(
     """Yield ``advance(n)``; shows count, rate and time left.
 
     Args:
-        label: what is being done; empty shows nothing.
-        total: number of units in all.
-        unit: name of one unit.
         before: units that an earlier run did; they do not count in the rate.
     """
     if not label:

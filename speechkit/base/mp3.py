@@ -61,7 +61,6 @@ def look(file: BinaryIO, name: str) -> Content | None:
     What is not heard is said: a second stream behind the first, and gaps between frames.
 
     Args:
-        file: open for reading.
         name: of it, for messages and for its suffix.
 
     Returns:

@@ -97,7 +97,6 @@ def map_items(
 
     Args:
         function: importable at the top of a module (it travels to other processes).
-        items: what to map over.
         jobs: local processes; 1 works in this process.
         executor: ``local`` or ``dask://HOST:PORT``.
         on_error: ``stop`` raises at the first failing item, ``skip`` yields it with its reason.
@@ -105,7 +104,6 @@ def map_items(
         name: how an item is called in messages.
         size: how many units of progress an item is.
         label: what the progress line says; empty for no progress.
-        unit: unit of the progress.
 
     Raises:
         UserError: an item failed for a reason that is the user's to mend, a worker died, or

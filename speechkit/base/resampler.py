@@ -34,7 +34,6 @@ def resample(samples: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
     """Resample float32 ``[..., T]`` to ``[..., ceil(T * new_rate / rate)]``.
 
     Args:
-        samples: along the last axis.
         rate: in Hz.
         new_rate: in Hz.
 

@@ -26,7 +26,6 @@ _SHARED = 1 << 16  # values that the aliases of a file may add
 
 Kind = TypeVar("Kind")
 Object = dict[str, Any]
-Positive = Annotated[int, Meta(ge=1)]
 Width = Annotated[int, Meta(ge=1, le=1 << 20)]  # of a layer; the weights say the rest
 Layers = Annotated[int, Meta(ge=1, le=1 << 10)]
 LAYERS = Meta(min_length=1, max_length=1 << 10)  # of a list with a number for each
@@ -44,7 +43,6 @@ def regular_file(path: Path, most: int | None = None) -> Path:
     """``path`` if it is a file: no folder, pipe, socket or device, which may have no end.
 
     Args:
-        path: the file.
         most: bytes that it may have.
 
     Raises:
@@ -80,10 +78,7 @@ def read_json(path: Path, kind: type[Kind], remedy: str = "", encoding: str = "u
     """The content of a JSON file.
 
     Args:
-        path: the file.
-        kind: that the content must be of.
         remedy: what to do about a damaged one, for the message.
-        encoding: of the text.
 
     Raises:
         Damaged: it cannot be read, is nested too deeply, or of another kind.
@@ -105,10 +100,7 @@ def check(data: Any, kind: type[Kind], where: str, remedy: str = "") -> Kind:
     """``data`` as a kind: types, required fields and ranges.
 
     Args:
-        data: plain values.
-        kind: what they must be.
         where: they are from, to begin the message with.
-        remedy: for the message.
 
     Raises:
         Damaged: they are not; it names the field, what was found and what is accepted.

@@ -21,7 +21,6 @@ def cell(value: Any, floats: str = "") -> str:
     """A value as a line of a file has it: empty for None, NaN and infinity.
 
     Args:
-        value: text, a number or None.
         floats: the format of a float, as ``.4f``.
     """
     if isinstance(value, str):
@@ -52,7 +51,6 @@ def write_log(path: Path, rows: Sequence[Mapping[str, Any]], number: str = "") -
     """Write the log of a training, a line an epoch (or step); nothing where there are no rows.
 
     Args:
-        path: the file.
         rows: name of a measure -> value; numbers get six digits.
         number: a first column of this name, which counts the rows from 1.
     """

@@ -34,8 +34,6 @@ def read_yaml(path: Path, kind: type[Kind], remedy: str = "", aliases: bool = Fa
     """The content of a YAML file of plain values.
 
     Args:
-        path: the file.
-        kind: that the content must be of.
         remedy: what to do about a damaged one, for the message.
         aliases: accept them, as people write them; cards have none.
 

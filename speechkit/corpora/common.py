@@ -102,7 +102,6 @@ def require_folder(path: Path, layout: str) -> Path:
     """The absolute path of a corpus folder.
 
     Args:
-        path: what the user gave.
         layout: what the folder should hold, for the message.
 
     Raises:
@@ -284,9 +283,7 @@ def split_speakers(
     to the part that lacks most of its share so far.
 
     Args:
-        whole: the set.
         shares: part -> its share of the speakers; they sum to one.
-        seed: which speakers go where.
         group: speaker -> its group; by default its gender.
         label: how messages call the share.
 

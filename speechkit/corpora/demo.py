@@ -70,12 +70,9 @@ def prepare(
     """Write the sets ``train``, ``dev`` and ``test``, no speaker in two of them.
 
     Args:
-        work: the working directory.
         utterances: in all sets together.
         speakers: in all sets together; half of them female; a sixth each in dev and test.
         seed: fixes voices and sentences; the same seed gives the same bytes.
-        jobs: processes.
-        force: replace sets that were made with other parameters.
 
     Raises:
         UserError: too few or too many speakers or utterances.

@@ -49,7 +49,6 @@ def make_data_folder(folder: Path, variants: dict[str, str]) -> None:
     """Fill a folder with links to espeak-ng's data and own voice variants.
 
     Args:
-        folder: an empty folder.
         variants: name -> voice file (https://github.com/espeak-ng/espeak-ng, docs/voices.md).
     """
     for entry in Path(_loader().get_data_path()).iterdir():
@@ -65,7 +64,6 @@ def speak(requests: Sequence[Request], data_folder: Path) -> list[bytes]:
     """Speak sentences, one after the other, in a new process.
 
     Args:
-        requests: what to say.
         data_folder: made by :func:`make_data_folder`.
 
     Returns:

@@ -51,14 +51,9 @@ def prepare(
     to the shortest from the start, ``max`` pads them at the end, as the published scripts do.
 
     Args:
-        work: the working directory.
         tables: such as ``libri2mix_dev-clean.csv``; their ``_info.csv`` are passed over.
         librispeech: the folder with ``dev-clean`` and so on.
         rate: of the mixtures in Hz.
-        mode: ``min`` or ``max``.
-        on_error: ``stop`` or ``skip``.
-        jobs: local processes.
-        force: replace sets that were made with other parameters.
 
     Raises:
         UserError: a table of another form, LibriSpeech is not where it was said to be.

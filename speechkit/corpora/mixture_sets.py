@@ -86,13 +86,8 @@ def write_sets(
     """Write every set to ``data/<set>/``, each all or nothing; rows as ``COLUMNS``.
 
     Args:
-        work: the working directory.
-        command: what the manifest calls the stage.
-        sets: what to write.
         look: measures one mixture; importable, for it travels to other processes.
         on_error: ``stop`` at a broken mixture, or ``skip`` it and list it in ``skipped.tsv``.
-        jobs: local processes.
-        force: replace sets that were made with other parameters.
 
     Raises:
         UserError: names or ids clash, audio is broken, a set would be empty.

@@ -113,7 +113,6 @@ def read_corpus(path: Path, set_name: str = "ravdess") -> Corpus:
 
     Args:
         path: the folder that holds ``Actor_01`` ... (at any depth).
-        set_name: name of the set.
 
     Raises:
         UserError: no such recordings, or a name with an unknown code.

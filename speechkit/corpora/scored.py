@@ -63,11 +63,9 @@ def check_scores(
     """Compare scores with the utterances that they are for.
 
     Args:
-        scores: of the corpus.
         texts: utterance -> transcript, or empty where there is none; case and punctuation
             do not count.
         wanted: utterances that must have scores.
-        problems: takes what is found.
     """
     for name in sorted(set(wanted) - scores.names()):
         problems.add("utterances without scores", name)
@@ -90,7 +88,6 @@ def find_faults(
     """Everything that is wrong with the scores of a set: (kind of problem, file, line, message).
 
     Args:
-        folder: the set, with or without scores.
         texts: every utterance of the set and its transcript, or empty.
     """
     scores, faults = examine(folder)
@@ -124,10 +121,8 @@ def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Pro
     """Read ``scores.json``.
 
     Args:
-        path: the file.
         wanted: utterances that are read; others are passed over.
         scales: between which values each score lies.
-        problems: takes what is wrong with single utterances.
 
     Raises:
         DataError: it is not a JSON object.

@@ -62,11 +62,7 @@ def write_corpus(
     """Write every set of a corpus to ``data/<set>/``, each all or nothing.
 
     Args:
-        work: the working directory.
-        corpus: what to write.
         on_error: ``stop`` at broken audio, or ``skip`` it and list it in ``skipped.tsv``.
-        jobs: processes that read audio headers.
-        force: replace sets that were made with other parameters.
 
     Raises:
         UserError: ids clash or cannot be written, a set would be empty, audio is broken.
@@ -188,7 +184,6 @@ def write_tables(
     """Write the tables of a set, sorted, for the utterances that have a length.
 
     Args:
-        folder: the unfinished folder of the set.
         planned: what the set holds; converted audio is named relative to the working
             directory, so that it can be moved.
         seconds: utterance -> length.

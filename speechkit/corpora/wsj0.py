@@ -145,15 +145,10 @@ def prepare_mixtures(
     """Write one set for each folder with ``mix``, ``s1`` and ``s2``; see ``mixture_sets``.
 
     Args:
-        work: the working directory.
-        path: the folder, or one above it.
         prefix: the sets are called ``<prefix>_<folder>``; empty is ``wsj0_<sources>mix``.
         speaker_pattern: regular expression with one group per source, which finds the
             speakers in a file name without ending; empty expects names of WSJ0.
         gender_file: table ``speaker<TAB>m|f``, or ``spkrinfo.txt`` of WSJ0.
-        on_error: ``stop`` or ``skip``.
-        jobs: local processes.
-        force: replace sets that were made with other parameters.
 
     Raises:
         UserError: another layout, sets of several rates or modes, unknown speakers.

@@ -105,8 +105,6 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
     """Read a data directory.
 
     Args:
-        path: the folder.
-        root: the working directory, for relative audio paths.
         allow_pipes: accept shell commands in ``wav.scp``.
 
     Raises:
@@ -231,7 +229,6 @@ def write(
     """Write a data directory: sorted tables, with ``spk2utt`` made from ``utt2spk``.
 
     Args:
-        folder: an existing folder.
         wavs: utterance -> audio path.
         speakers: utterance -> speaker.
         tables: further tables by name (``text``, ``spk2gender``, ``segments``, ...);

@@ -26,11 +26,6 @@ def groups(
     """Groups of two ids or more whose audio is the same, sample by sample.
 
     Utterances that cannot be read, which other stages name, are in no group; pipes are not run.
-
-    Args:
-        utterances: of a set.
-        jobs: local processes.
-        label: of the progress line; empty for none.
     """
     files = [u for u in utterances if not isinstance(u.wav, audio.Pipe)]
     same: dict[str, list[str]] = {}

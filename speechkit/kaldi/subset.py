@@ -71,11 +71,6 @@ def write_subset(source: DataDir, target: Path, utterances: Collection[str]) -> 
     Lines are kept as they are. A table is filtered by utterance, speaker or recording,
     whichever its keys are; so are JSON objects, and TSV and CSV tables with a header. A text
     file that is keyed by none of them is copied whole. Folders and binary files are left out.
-
-    Args:
-        source: the set.
-        target: an existing folder.
-        utterances: ids of what is kept.
     """
     every, kept = keys(source, {u.id for u in source.utterances}), keys(source, utterances)
     for path in label_files(source.path):

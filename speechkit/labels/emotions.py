@@ -140,9 +140,7 @@ def read_clip(
     Only the middle of a clip longer than ``max_seconds`` is read, which is said once.
 
     Args:
-        utterance: the clip.
         sample_rate: to resample to, in Hz; None keeps the file's own.
-        max_seconds: most seconds.
 
     Raises:
         AudioError: the file cannot be read, or all its samples are the same (silence).
@@ -186,8 +184,6 @@ def require_one_case(labels: Iterable[str], where: Path, command: str) -> None:
     """Raise UserError where classes differ in case only.
 
     Args:
-        labels: of all utterances.
-        where: their table.
         command: which takes the flag that decides.
     """
     if found := case_variants(labels):

@@ -149,7 +149,6 @@ def load_mixtures(path: Path, root: Path) -> MixtureSet:
 
     Args:
         path: its folder, ``data/<set>``.
-        root: the working directory, for relative audio paths.
 
     Raises:
         DataError: not a mixture set, a broken line, an utterance that the set lacks.
@@ -177,7 +176,6 @@ def find_faults(
 
     Args:
         path: a folder with ``mixtures.tsv``.
-        root: the working directory, for relative audio paths.
         utterances: ids that the set has.
     """
     try:
@@ -228,8 +226,6 @@ def write_mixtures(folder: Path, header: Header, mixtures: Sequence[Mixture]) ->
     """Write ``mixtures.tsv`` and ``mixtures.json`` into a data directory of the sources.
 
     Args:
-        folder: an existing folder.
-        header: what holds for all mixtures.
         mixtures: in the order of the list; ``wav`` is absolute or relative to the working
             directory, and stands in all of them or in none.
     """

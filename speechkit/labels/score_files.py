@@ -106,7 +106,6 @@ def write_scores(folder: Path, scores: Scores, also: Collection[str] = ()) -> No
     """Write the score files of a set: only the levels and names in which anything was scored.
 
     Args:
-        folder: an existing folder.
         scores: ``phones`` without accuracies are written too, as canonical phones.
         also: aspects that other files of the set have scores of: their scales are written.
     """

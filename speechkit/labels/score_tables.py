@@ -116,10 +116,8 @@ def read_rows(
     """Line number and named columns of every line that has as many as the header.
 
     Args:
-        path: a table of scores.
         fixed: columns that it must have.
         names: scores, each of which may be a column.
-        faults: takes what is wrong.
     """
     try:
         lines = read_lines(path)

@@ -70,8 +70,6 @@ def make_split(
     """Draw a split; the same for the same set and settings.
 
     Args:
-        dataset: the set.
-        settings: how.
         name: of the split; by default its kind.
         identical_audio: groups of utterances with the same audio, for the record.
 
@@ -140,10 +138,6 @@ def write_split(folder: Path, split: Split) -> None:
 
 def read_split(folder: Path, name: str) -> Split:
     """Read ``<folder>/splits/<name>.json``.
-
-    Args:
-        folder: the set's.
-        name: of the split.
 
     Raises:
         UserError: it is not there, or not a split.

@@ -79,7 +79,6 @@ def moments(
         predictions: ``[S, n]``.
         labels: ``[n]``; NaN is left out.
         speakers: of each item, 0 to ``count - 1``.
-        count: speakers.
     """
     given = ~np.isnan(labels)
     x, y, who = predictions[:, given], labels[given].astype(np.float64), speakers[given]
@@ -145,10 +144,8 @@ def paired(
     """A statistic minus that of a baseline on the same items, speakers drawn for both at once.
 
     Args:
-        statistic: of sums.
         own: sums ``[S, K, 6]`` of S seeds.
         base: the same of the baseline, for the same seeds.
-        drawn: as :func:`draw`.
 
     Returns:
         The numbers of :func:`entry`.

@@ -116,7 +116,6 @@ def low_threshold(predictions: np.ndarray, labels: np.ndarray, low: float) -> fl
 
     Args:
         predictions: ``[n]``, of the training set.
-        labels: ``[n]``.
         low: highest label of a low item.
 
     Returns:
@@ -142,7 +141,6 @@ def detection(
 
     Args:
         predictions: ``[n]``.
-        labels: ``[n]``.
         low: highest label of a low item.
         threshold: as from :func:`low_threshold`.
     """

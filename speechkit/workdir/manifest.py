@@ -184,9 +184,7 @@ def of_many(
     """Of several files together; those that are missing are left out.
 
     Args:
-        paths: the files.
         near: the digest by date is over names relative to this folder.
-        digests: what is known of them.
         name: of a file in the digest by content.
     """
     dated, size, files = hashlib.sha256(), 0, []

@@ -87,7 +87,6 @@ class Unfinished:
         """Take up what a dead run left, or begin anew.
 
         Args:
-            force: begin anew in any case.
             beside: what the user can do instead, for the message.
 
         Returns:
@@ -209,8 +208,6 @@ def map_parts(
     writes the last one. Exhaust it (``zip(..., strict=True)`` does): that ends the map.
 
     Args:
-        function: item -> result.
-        parts: the items, part by part.
         kept: for each part, whether an earlier run has kept it; such a part yields None.
         kept_in: folder of the caller's parts, where it is noted how far the map is.
         how: see :func:`speechkit.base.parallel.map_items`.

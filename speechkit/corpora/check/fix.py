@@ -259,11 +259,6 @@ BACKUP = ".backup"
 def replace_files(folder: Path, contents: Mapping[str, bytes], said: Sequence[str]) -> None:
     """Write the files that changed, keep their originals, and note it in the manifest.
 
-    Args:
-        folder: of the set.
-        contents: name -> content.
-        said: what was mended.
-
     Raises:
         UserError: something that is no file stands where one is to be written.
 

@@ -220,11 +220,7 @@ def _unsorted(keys: list[tuple[int, str]]) -> list[tuple[str, int, str]]:
 
 
 def text_faults(rows: Mapping[str, Row]) -> Iterator[tuple[str, int, str]]:
-    """(kind of problem, line, message) of marks like ``[noise]`` and of invisible characters.
-
-    Args:
-        rows: of ``text``, by utterance.
-    """
+    """(kind of problem, line, message) of marks like ``[noise]`` and of invisible characters."""
     for key, row in rows.items():
         if marks := find_marks(row.value):
             some = ", ".join(map(show, dict.fromkeys(marks)))

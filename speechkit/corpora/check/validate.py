@@ -34,12 +34,9 @@ def check(
     """Find all problems of a data directory.
 
     Args:
-        folder: the set.
-        root: the working directory, for relative audio paths.
         with_audio: read the header of every audio file.
         decode: read every sample too (finds NaN, and compressed files that are cut).
         allow_pipes: accept shell commands in ``wav.scp`` (run only with ``decode``).
-        jobs: local processes.
 
     Raises:
         UserError: the folder has none of the files of a data directory.

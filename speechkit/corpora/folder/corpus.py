@@ -55,7 +55,6 @@ def read_corpus(
         path: the folder or table.
         set_name: name of the only set, where there is no split.
         split: ``train=0.8,dev=0.1,test=0.1``, shares of the speakers.
-        seed: which speakers go where.
         gender_file: table ``speaker<TAB>m|f``.
         scores: scores of pronunciation: a folder of tables, one table, or one JSON file
             (see :mod:`speechkit.corpora.folder.scores`).

@@ -33,8 +33,6 @@ def read_labels(
     Utterances without a label are left out and counted.
 
     Args:
-        path: the table.
-        items: utterances of the corpus.
         base: folder that relative paths in the table are of, besides the table's own.
         unread: recordings that are not read, whose labels are passed over.
         case: ``stop`` at classes that differ in case only, write all in ``lower`` case, or

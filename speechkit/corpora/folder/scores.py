@@ -115,7 +115,6 @@ def given_scales(path: Path, given: str, problems: Problems) -> tuple[Scales, Pa
     Args:
         path: of the scores; a folder may hold ``score_scales.json``.
         given: by ``score_scales``; empty if not.
-        problems: takes what is wrong with the file.
     """
     file = Path(given).expanduser() if given else path / SCALES_FILE
     if given and not file.is_file():
@@ -163,8 +162,6 @@ def read_raters(
     """Read the table of raters, and compare it with the utterances that it is for.
 
     Args:
-        path: the table.
-        texts: by utterance, of the whole corpus.
         scores: of the corpus, where they are given on their own; their scales hold.
         scales: as :func:`speechkit.corpora.folder.scores.read_scores`.
 
