@@ -19,6 +19,9 @@ from speechkit.base.errors import UserError
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 FULL = (errno.ENOSPC, errno.EDQUOT)
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
+_IN_THE_WAY = (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError)
+_ELSEWHERE = "Choose a working directory that you may write to with -C DIR."
 
 
 def fsync_dir(path: Path) -> None:
@@ -135,19 +138,11 @@ def make_dirs(path: Path) -> Path:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
-        reason = error.strerror or type(error).__name__
-        raise NotWritable(
-            f"Cannot create the folder {path}: {reason}.",
-            "Choose a working directory that you may write to with -C DIR.",
-        ) from error
     except OSError as error:
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise NotWritable(
-                f"Cannot create the folder {path}: {error.strerror}.",
-                "Choose a working directory that you may write to with -C DIR.",
-            ) from error
-        raise
+        if not isinstance(error, _IN_THE_WAY) and error.errno not in _NOT_ALLOWED:
+            raise
+        reason = error.strerror or type(error).__name__
+        raise NotWritable(f"Cannot create the folder {path}: {reason}.", _ELSEWHERE) from error
     return path
 
 
@@ -181,11 +176,10 @@ class Lock:
             try:
                 file = self.path.open("a+b", buffering=0)  # no buffer is written on closing
             except OSError as error:
-                if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+                if error.errno not in _NOT_ALLOWED:
                     raise
                 raise NotWritable(
-                    f"Cannot write in {self.path.parent}: {error.strerror}.",
-                    "Choose a working directory that you may write to with -C DIR.",
+                    f"Cannot write in {self.path.parent}: {error.strerror}.", _ELSEWHERE
                 ) from error
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,26 +19,24 @@ from speechkit.base.log import logger
 from speechkit.corpora.common import Corpus, CorpusSet, Item, find_audio, require_folder
 from speechkit.kaldi import identical
 from speechkit.kaldi.data import Utterance
+from speechkit.labels.emotions import RAVDESS
 
 LAYOUT = (
     "RAVDESS as published: Actor_01 to Actor_24 with files such as 03-01-06-01-02-01-12.wav "
     "(Audio_Speech_Actors_01-24.zip of https://zenodo.org/records/1188976)."
 )
-EMOTIONS = {
-    "01": "neutral",
-    "02": "calm",
-    "03": "happy",
-    "04": "sad",
-    "05": "angry",
-    "06": "fearful",
-    "07": "disgust",
-    "08": "surprised",
-}
+EMOTIONS = {f"{code:02d}": name for code, name in enumerate(RAVDESS, 1)}
 INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "kids", "02": "dogs"}
 TEXTS = {"kids": "Kids are talking by the door", "dogs": "Dogs are sitting by the door"}
-REPETITIONS = {"01": "1", "02": "2"}
-ACTORS = 24
+FIELDS = {
+    "emotion": EMOTIONS,
+    "intensity": INTENSITIES,
+    "statement": STATEMENTS,
+    "repetition": {"01": "1", "02": "2"},
+    "actor": {f"{actor:02d}": str(actor) for actor in range(1, 25)},
+}
+"""What each field of a name can say, in order; two fields before them say that it is speech."""
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 _AUDIO_ONLY, _SPEECH = "03", "01"
 _NAMED = 5  # files named in a message
@@ -46,15 +44,7 @@ _NAMED = 5  # files named in a message
 
 @dataclass(frozen=True)
 class Name:
-    """What a file name says.
-
-    Args:
-        emotion: one of eight.
-        intensity: normal or strong.
-        statement: kids or dogs.
-        repetition: 1 or 2.
-        actor: 1 to 24; odd ones are male.
-    """
+    """What a file name says; actors of odd numbers are male."""
 
     emotion: str
     intensity: str
@@ -80,29 +70,16 @@ def parse_name(path: Path) -> Name:
     match = _NAME.fullmatch(path.stem)
     if match is None:
         raise UserError(f"{path} does not have a name of RAVDESS.", f"Expected: {LAYOUT}")
-    emotion, intensity, statement, repetition, actor = match.groups()[2:]
-    if not 1 <= int(actor) <= ACTORS:
-        raise _unknown(path, "actor", actor, f"01 to {ACTORS}")
-    return Name(
-        _field(path, "emotion", emotion, EMOTIONS),
-        _field(path, "intensity", intensity, INTENSITIES),
-        _field(path, "statement", statement, STATEMENTS),
-        _field(path, "repetition", repetition, REPETITIONS),
-        int(actor),
-    )
-
-
-def _field(path: Path, what: str, code: str, known: dict[str, str]) -> str:
-    if code not in known:
-        raise _unknown(path, what, code, f"{min(known)} to {max(known)}")
-    return known[code]
-
-
-def _unknown(path: Path, what: str, code: str, accepted: str) -> UserError:
-    return UserError(
-        f"{path}: the {what} code '{code}' is not of RAVDESS.",
-        f"Accepted: {accepted}. Rename or remove the file.",
-    )
+    found = []
+    for (what, known), code in zip(FIELDS.items(), match.groups()[2:], strict=True):
+        if code not in known:
+            raise UserError(
+                f"{path}: the {what} code '{code}' is not of RAVDESS.",
+                f"Accepted: {min(known)} to {max(known)}. Rename or remove the file.",
+            )
+        found.append(known[code])
+    emotion, intensity, statement, repetition, actor = found
+    return Name(emotion, intensity, statement, repetition, int(actor))
 
 
 def read_corpus(path: Path, set_name: str = "ravdess") -> Corpus:

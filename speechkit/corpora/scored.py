@@ -9,7 +9,7 @@ string (``"W IY0"``). ``text-phone`` has lines ``utterance.word W_B IY0_E``.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from speechkit.base.text import composed, read_text, visible, without_marks
 from speechkit.kaldi.data import read_table
 from speechkit.labels.phones import ARPABET, pure
 from speechkit.labels.score_files import find_rater_faults
-from speechkit.labels.score_tables import examine, range_problem, table_name
+from speechkit.labels.score_tables import Fault, examine, range_problem, table_name
 from speechkit.labels.scores import LEVELS, PhoneScore, Scales, Scores, WordScores
 
 _INVENTORY = frozenset(ARPABET)
@@ -38,6 +38,11 @@ class Problems:
     def add(self, kind: str, message: str) -> None:
         """Note a problem of a kind."""
         self._groups.setdefault(kind, []).append(message)
+
+    def add_lines(self, faults: Iterable[Fault]) -> None:
+        """Note what is wrong in the lines of tables."""
+        for name, line, message in faults:
+            self.add(name, f"line {line}: {message}" if line else message)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """(kind, message) of every problem."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,10 @@ from speechkit.labels.scores import (
     WordScores,
 )
 
+RATERS_FILE = "rater_scores.tsv"
+RATER_COLUMNS = ("utt", "rater")
+RATED = LEVELS["utterance"]
+
 
 def score_files(folder: Path) -> list[Path]:
     """The score files that a set has (inputs of a stage that reads the scores)."""
@@ -64,6 +68,11 @@ def read_scores(folder: Path) -> Scores:
             "`speechkit prepare folder PATH --scores SCORES`.",
         )
     scores, faults = examine(folder)
+    _raise_first(folder, faults)
+    return scores
+
+
+def _raise_first(folder: Path, faults: Sequence[Fault]) -> None:
     if faults:
         name, line, message = faults[0]
         more = f" ({len(faults) - 1} more problems)" if len(faults) > 1 else ""
@@ -71,7 +80,6 @@ def read_scores(folder: Path) -> Scores:
             f"{folder / name}{f':{line}' if line else ''}: {message}{more}.",
             "`speechkit validate` lists every problem of a set.",
         )
-    return scores
 
 
 def canonical_phones(folder: Path) -> dict[str, list[list[str]]] | None:
@@ -148,11 +156,6 @@ def number_text(value: float | None) -> str:
     return "" if value is None or math.isnan(value) else repr(float(value)).removesuffix(".0")
 
 
-RATERS_FILE = "rater_scores.tsv"
-RATER_COLUMNS = ("utt", "rater")
-RATED = LEVELS["utterance"]
-
-
 def examine_raters(path: Path, scales: Scales) -> tuple[RaterScores, list[Fault]]:
     """Read whatever can be read of a table of raters, and list everything that is wrong in it."""
     found: RaterScores = {}
@@ -185,17 +188,8 @@ def read_raters(folder: Path) -> RaterScores:
     Raises:
         DataError: a line that breaks the format (the first is named, with its number).
     """
-    path = folder / RATERS_FILE
-    if not path.is_file():
-        return {}
     found, faults = find_rater_faults(folder)
-    if faults:
-        name, line, message = faults[0]
-        more = f" ({len(faults) - 1} more problems)" if len(faults) > 1 else ""
-        raise DataError(
-            f"{folder / name}{f':{line}' if line else ''}: {message}{more}.",
-            "`speechkit validate` lists every problem of a set.",
-        )
+    _raise_first(folder, faults)
     return found
 
 

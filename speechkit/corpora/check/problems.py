@@ -12,73 +12,69 @@ from typing import Any
 _FIX = "`fix` mends it."
 _BY_HAND = "Correct it by hand."
 
-# kind -> (level, remedy)
-KINDS: dict[str, tuple[str, str]] = {
-    "missing-file": ("error", "Make the file; it is not a Kaldi data directory without it."),
-    "empty-file": ("error", "Fill the file, or remove it if it is an optional one."),
+_ERRORS = {
+    "missing-file": "Make the file; it is not a Kaldi data directory without it.",
+    "empty-file": "Fill the file, or remove it if it is an optional one.",
     "not-utf-8": (
-        "error",
         "Convert it: iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW (name the encoding that it truly "
-        "has), and use NEW in its place.",
+        "has), and use NEW in its place."
     ),
-    "utf-16": ("error", "`fix` writes it in UTF-8."),
-    "bom": ("error", _FIX),
-    "crlf": ("error", _FIX),
-    "blank-line": ("error", _FIX),
-    "no-value": ("error", f"Complete the line, or let `fix` drop it. {_BY_HAND}"),
-    "duplicate": ("error", _FIX),
-    "conflict": ("error", "Decide which line is right and delete the other."),
-    "one-name": ("error", "Rename one of the two in all tables of the set."),
-    "unsorted": ("error", "`fix` sorts in byte order, as LC_ALL=C sort does."),
-    "fields": ("error", _BY_HAND),
-    "missing-in-file": ("error", "Add it, or let `fix` drop the utterance."),
-    "unknown-key": ("error", "Correct the key, or let `fix` drop the line."),
-    "unknown-recording": ("error", "Correct `segments`, or let `fix` drop the segment."),
-    "segment-times": ("error", "Correct `segments`, or let `fix` drop the segment."),
-    "segment-outside": ("error", "Correct `segments`, or let `fix` drop the segment."),
-    "spk2utt": ("error", "`fix` makes spk2utt again from utt2spk."),
-    "gender": ("error", "Write m or f (`fix` turns male and female into m and f)."),
+    "utf-16": "`fix` writes it in UTF-8.",
+    "bom": _FIX,
+    "crlf": _FIX,
+    "blank-line": _FIX,
+    "no-value": f"Complete the line, or let `fix` drop it. {_BY_HAND}",
+    "duplicate": _FIX,
+    "conflict": "Decide which line is right and delete the other.",
+    "one-name": "Rename one of the two in all tables of the set.",
+    "unsorted": "`fix` sorts in byte order, as LC_ALL=C sort does.",
+    "fields": _BY_HAND,
+    "missing-in-file": "Add it, or let `fix` drop the utterance.",
+    "unknown-key": "Correct the key, or let `fix` drop the line.",
+    "unknown-recording": "Correct `segments`, or let `fix` drop the segment.",
+    "segment-times": "Correct `segments`, or let `fix` drop the segment.",
+    "segment-outside": "Correct `segments`, or let `fix` drop the segment.",
+    "spk2utt": "`fix` makes spk2utt again from utt2spk.",
+    "gender": "Write m or f (`fix` turns male and female into m and f).",
     "label-case": (
-        "error",
-        "`fix` `label_case` lower writes all in lower case, `label_case` keep keeps them apart.",
+        "`fix` `label_case` lower writes all in lower case, `label_case` keep keeps them apart."
     ),
-    "pipe": ("error", "Convert the audio to files, or pass `allow_pipes` if you trust the file."),
-    "path": ("error", "Correct the path, or let `fix` drop the utterance."),
+    "pipe": "Convert the audio to files, or pass `allow_pipes` if you trust the file.",
+    "path": "Correct the path, or let `fix` drop the utterance.",
     "missing-audio": (
-        "error",
-        "Correct the path (relative ones count from the working directory), or `fix` drops it.",
+        "Correct the path (relative ones count from the working directory), or `fix` drops it."
     ),
-    "empty-audio": ("error", "Copy or record it again, or let `fix` drop the utterance."),
-    "cut-audio": ("error", "Copy it again, or let `fix` drop the utterance."),
-    "unreadable-audio": ("error", "Convert or copy it again, or let `fix` drop the utterance."),
-    "nan-audio": ("error", "Convert or record it again, or let `fix` `decode` drop it."),
-    "duration": ("error", "`fix` writes the duration that the audio has."),
-    "mixture": ("error", "Make the set of mixtures again with the command that made it."),
-    "scores": ("error", "Correct it by hand, or make the set again with `speechkit prepare`."),
-    "unscored": ("warning", "Add the scores if a stage is to use them."),
-    "form": ("warning", "speechkit reads it as one name, Kaldi does not; `fix` writes one form."),
-    "no-newline": ("warning", _FIX),
-    "tab": ("warning", "speechkit reads it, some Kaldi scripts do not; `fix` writes spaces."),
-    "spaces": ("warning", _FIX),
-    "empty-text": ("warning", "Add the transcript if a stage is to use it."),
-    "markup": (
-        "warning",
-        "Stages that read texts refuse them: give `drop_markup` there, or take them out.",
-    ),
-    "invisible": ("warning", "Stages read texts as they look; take the characters out if need be."),
-    "no-text": ("warning", "Add the transcript if a stage is to use it."),
-    "no-gender": ("warning", "Add it if a stage is to use gender."),
-    "no-spk2utt": ("warning", "`fix` makes it from utt2spk."),
-    "sample-rates": ("warning", "Stages resample; check that the bandwidth is comparable."),
-    "opposite-phase": (
-        "warning",
-        "Their average would be nearly silent: stages take the louder channel alone.",
-    ),
+    "empty-audio": "Copy or record it again, or let `fix` drop the utterance.",
+    "cut-audio": "Copy it again, or let `fix` drop the utterance.",
+    "unreadable-audio": "Convert or copy it again, or let `fix` drop the utterance.",
+    "nan-audio": "Convert or record it again, or let `fix` `decode` drop it.",
+    "duration": "`fix` writes the duration that the audio has.",
+    "mixture": "Make the set of mixtures again with the command that made it.",
+    "scores": "Correct it by hand, or make the set again with `speechkit prepare`.",
+}
+_WARNINGS = {
+    "unscored": "Add the scores if a stage is to use them.",
+    "form": "speechkit reads it as one name, Kaldi does not; `fix` writes one form.",
+    "no-newline": _FIX,
+    "tab": "speechkit reads it, some Kaldi scripts do not; `fix` writes spaces.",
+    "spaces": _FIX,
+    "empty-text": "Add the transcript if a stage is to use it.",
+    "markup": "Stages that read texts refuse them: give `drop_markup` there, or take them out.",
+    "invisible": "Stages read texts as they look; take the characters out if need be.",
+    "no-text": "Add the transcript if a stage is to use it.",
+    "no-gender": "Add it if a stage is to use gender.",
+    "no-spk2utt": "`fix` makes it from utt2spk.",
+    "sample-rates": "Stages resample; check that the bandwidth is comparable.",
+    "opposite-phase": "Their average would be nearly silent: stages take the louder channel alone.",
     "speaker-order": (
-        "warning",
-        "Kaldi wants utterances and speakers to sort alike: begin ids with the speaker.",
+        "Kaldi wants utterances and speakers to sort alike: begin ids with the speaker."
     ),
 }
+KINDS = {
+    **{kind: ("error", remedy) for kind, remedy in _ERRORS.items()},
+    **{kind: ("warning", remedy) for kind, remedy in _WARNINGS.items()},
+}
+"""Kind of a problem -> its level, and what to do about it."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
-from speechkit.base.errors import UserError, closest, require_choice
+from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.text import check_path, composed, is_header, missing, read_lines, visible
 from speechkit.corpora.common import (
@@ -27,7 +27,7 @@ from speechkit.corpora.common import (
     subfolders,
     utterance_id,
 )
-from speechkit.corpora.folder.labels import read_labels
+from speechkit.corpora.folder.labels import check_columns, read_labels
 from speechkit.corpora.folder.scores import read_raters, read_scores
 from speechkit.labels import emotions
 
@@ -231,7 +231,8 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     for number, line in enumerate(read_lines(path), 1):
         fields = [value.strip() for value in line.split("\t")]
         if number == 1 and is_header(fields, COLUMNS[:1]):
-            columns = _header(path, [name.lower() for name in fields])
+            columns = tuple(name.lower() for name in fields)
+            check_columns(path, columns, COLUMNS, "speaker", LAYOUT)
         elif line.strip():
             row = dict(zip(columns, fields, strict=False))
             if len(fields) > len(columns) or not row["path"] or not row.get("speaker"):
@@ -241,19 +242,6 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
                 )
             rows.append((number, row))
     return rows
-
-
-def _header(path: Path, fields: list[str]) -> tuple[str, ...]:
-    for name in fields:
-        if name not in COLUMNS or fields.count(name) > 1:
-            raise UserError(
-                f"{path}:1: the column '{name}' is not known or comes twice."
-                f"{closest(name, COLUMNS)}",
-                f"Accepted: {', '.join(COLUMNS)}.",
-            )
-    if "speaker" not in fields:
-        raise UserError(f"{path}:1: there is no column 'speaker'.", f"Expected: {LAYOUT}")
-    return tuple(fields)
 
 
 def _genders(path: Path, whole: CorpusSet, names: Names) -> dict[str, str]:

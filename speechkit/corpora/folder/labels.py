@@ -85,7 +85,8 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     for number, line in enumerate(read_lines(path), 1):
         cells = [composed(" ".join(cell.split())) for cell in line.split("\t")]
         if number == 1 and cells[0].lower() in KEYS:
-            header = _header(path, [name.lower() for name in cells])
+            header = tuple(name.lower() for name in cells)
+            check_columns(path, header[1:], COLUMNS, "emotion", LAYOUT)
         elif line.strip():
             if len(cells) != len(header) or not cells[0]:
                 raise UserError(
@@ -96,17 +97,18 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     return header, rows
 
 
-def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
-    for name in cells[1:]:
-        if name not in COLUMNS or cells.count(name) > 1:
+def check_columns(
+    path: Path, names: Sequence[str], known: Sequence[str], needed: str, layout: str
+) -> None:
+    """Raise UserError for an unknown or repeated column, or where the needed one is missing."""
+    for name in names:
+        if name not in known or names.count(name) > 1:
             raise UserError(
-                f"{path}:1: the column '{name}' is not known or comes twice."
-                f"{closest(name, COLUMNS)}",
-                f"Expected: {LAYOUT}",
+                f"{path}:1: the column '{name}' is not known or comes twice.{closest(name, known)}",
+                f"Accepted: {', '.join(known)}. Expected: {layout}",
             )
-    if "emotion" not in cells:
-        raise UserError(f"{path}:1: there is no column 'emotion'.", f"Expected: {LAYOUT}")
-    return tuple(cells)
+    if needed not in names:
+        raise UserError(f"{path}:1: there is no column '{needed}'.", f"Expected: {layout}")
 
 
 def _names(items: Sequence[Item]) -> dict[str, str]:

@@ -6,7 +6,7 @@ Scores are tables as in a set, or one JSON file in the format of speechocean762.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from speechkit.base.errors import ConfigError, DataError, UserError
@@ -58,22 +58,10 @@ def read_scores(
         files.append(scales_file)
     if tables:
         scores, faults = examine_tables(tables, used)
-        for name, line, message in faults:
-            problems.add(name, f"line {line}: {message}" if line else message)
+        problems.add_lines(faults)
     else:
         scores = read_json(path, texts, used, problems)
-    unknown = sorted(scores.names() - texts.keys())
-    if not scores.names() & texts.keys():
-        example = f" ('{unknown[0]}')" if unknown else ""
-        problems.add(
-            "ids",
-            f"no scored utterance{example} is one of the corpus ('{min(texts)}')",
-        )
-    elif unknown:
-        logger.warning(
-            f"{path}: {len(unknown)} scored utterances are not in the corpus and are left out "
-            f"({', '.join(unknown[:3])})."
-        )
+    _compare_ids(path, "scored", scores.names(), texts, problems)
     scores = scores.part(texts)
     if missing := len(texts) - len(scores.names()):
         logger.warning(f"{path}: {missing} of {len(texts)} utterances have no scores.")
@@ -81,6 +69,22 @@ def read_scores(
     remedy = "Mend these lines; see 'Scores' in the documentation of prepare."
     problems.raise_if_any(path, scales_remedy(scores) or remedy)
     return scores, files
+
+
+def _compare_ids(
+    path: Path, what: str, ids: Set[str], texts: Mapping[str, str], problems: Problems
+) -> None:
+    """Say how many ``scored`` or ``rated`` utterances are unknown; none known is a problem."""
+    unknown = sorted(ids - texts.keys())
+    if not ids & texts.keys():
+        example = f" ('{unknown[0]}')" if unknown else ""
+        message = f"no {what} utterance{example} is one of the corpus ('{min(texts)}')"
+        problems.add("ids", message)
+    elif unknown:
+        logger.warning(
+            f"{path}: {len(unknown)} {what} utterances are not in the corpus and are left out "
+            f"({', '.join(unknown[:3])})."
+        )
 
 
 def scales_remedy(scores: Scores) -> str:
@@ -181,21 +185,11 @@ def read_raters(
         scores = Scores(scales=used)
         files += [scales_file] if scales_file is not None else []
     raters, faults = examine_raters(path, scores.scales)
-    for name, line, message in faults:
-        problems.add(name, f"line {line}: {message}" if line else message)
-    unknown = sorted(raters.keys() - texts.keys())
-    if not raters.keys() & texts.keys():
-        example = f" ('{unknown[0]}')" if unknown else ""
-        message = f"no rated utterance{example} is one of the corpus ('{min(texts)}')"
-        problems.add("ids", message)
+    problems.add_lines(faults)
+    _compare_ids(path, "rated", raters.keys(), texts, problems)
     each = {f"{name} {rater}": of[rater] for name, of in raters.items() for rater in of}
     remedy = scales_remedy(Scores(each, scales=scores.scales))
     problems.raise_if_any(path, remedy or f"Mend these lines. Expected: {RATERS_FORM}.")
-    if unknown:
-        logger.warning(
-            f"{path}: {len(unknown)} rated utterances are not in the corpus and are left out "
-            f"({', '.join(unknown[:3])})."
-        )
     raters = {name: of for name, of in raters.items() if name in texts}
     if not scores.utterances:
         scores = Scores(mean_scores(raters), scores.words, scores.phones, scores.scales)
