@@ -10,7 +10,7 @@ import yaml
 
 from speechkit.base.tables import write_json
 from speechkit.kaldi import data
-from speechkit.scoring import figures, results
+from speechkit.scoring import metrics, results
 from speechkit.scoring.data import ScoringSet
 
 SCALE = (0.0, 10.0)
@@ -83,27 +83,19 @@ def make_run(root, name, noise, seeds=5, acoustic="small", sets=(), **settings):
         folder = base / "eval" / found.name
         scored = write_evaluation(folder, found, np.clip(made, 0, 1))
         if name == "ours":
-            draw_figures(folder, scored)
+            results.write_figures(folder, scored, "made")
 
 
 def write_evaluation(folder, found, predictions):
     """What ``evaluate scoring`` writes of predictions ``[S, U]``."""
     folder.mkdir(parents=True)
-    scored = results.Scored(found, list(range(len(predictions))), predictions.astype(np.float64))
+    scored = metrics.Scored(found, list(range(len(predictions))), predictions.astype(np.float64))
     results.write_tables(folder, scored, dict.fromkeys(found.utterances, "WE CALL IT <B>BEAR</B>"))
-    write_json(folder / "summary.json", results.summarize(scored, 100))
+    write_json(folder / "summary.json", metrics.summarize(scored, 100))
     manifest = {"command": "evaluate scoring", "params": {"set": found.name}, "counts": {},
                 "finished": "2026-01-03", "seconds": 1.0}  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return scored
-
-
-def draw_figures(folder, scored):
-    """The figures of an evaluation."""
-    labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
-    (folder / "scatter.png").write_bytes(figures.scatter(labels, mean, scored.found.scale, "made"))
-    bins = results.calibration(mean, labels)
-    (folder / "calibration.png").write_bytes(figures.calibration(bins, scored.found.scale, "made"))
 
 
 def make_acoustic(root, name, hours, parameters=946686):

@@ -14,8 +14,8 @@ from speechkit.report import scoring_tables as tables
 from speechkit.report.model import Picture, Section, Table
 from speechkit.report.reader import DAMAGED
 from speechkit.report.scoring_experiments import FROM_OTHER, Evaluation, Experiment, Found
-from speechkit.scoring.evaluate import CALIBRATION, SCATTER
 from speechkit.scoring.paper import OURS, SOURCE
+from speechkit.scoring.results import CALIBRATION_FIGURE, SCATTER_FIGURE
 from speechkit.workdir import WorkDir
 
 TITLE = "Transfer scoring"
@@ -119,9 +119,9 @@ def _pictures(
         logger.warning(f"report: the scores of {evaluation.folder} are left out: {error}")
     yield from _curves(workdir, pairs, one)
     for file, caption in (
-        (SCATTER, "Score given and predicted (mean of the seeds), a dot an utterance"),
+        (SCATTER_FIGURE, "Score given and predicted (mean of the seeds), a dot an utterance"),
         (
-            CALIBRATION,
+            CALIBRATION_FIGURE,
             "Mean score given by mean score predicted, in bins of about as many utterances",
         ),
     ):

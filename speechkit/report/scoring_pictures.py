@@ -9,7 +9,7 @@ import numpy as np
 
 from speechkit.base import figures
 from speechkit.report.pronunciation_pictures import colours, escape
-from speechkit.scoring.results import class_width
+from speechkit.scoring.metrics import class_width
 
 Point = tuple[float, float, "float | None"]  # x, mean PCC, standard deviation over seeds
 

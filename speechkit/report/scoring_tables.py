@@ -18,7 +18,7 @@ from speechkit.report.scoring_experiments import (
     acoustic,
 )
 from speechkit.report.scoring_paper import pcc_cell
-from speechkit.scoring.raters import inter_rater
+from speechkit.scoring.metrics import inter_rater
 from speechkit.task.scores import CLASSES, WORST
 from speechkit.workdir import WorkDir
 

@@ -14,10 +14,10 @@ from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.labels.scores import LEVELS
-from speechkit.scoring import figures, joint_network, model_folder, results
+from speechkit.scoring import joint_network, metrics, model_folder, results
 from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
+from speechkit.scoring.metrics import Scored
 from speechkit.scoring.model_folder import ScoringModel
-from speechkit.scoring.results import Scored
 from speechkit.task import comparison, scores
 from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
 from speechkit.training.devices import resolve_device
@@ -26,7 +26,6 @@ from speechkit.workdir import Output, WorkDir
 COMPARISON = scores.comparison_of("scoring", "utterance")
 ASPECTS = tuple(f"utterance_{name}" for name in LEVELS["utterance"])
 COLUMNS = ("model", "score", "PCC", "95 %", "PCC, mean of seeds", "MSE", "MAE by score", "seeds")
-SCATTER, CALIBRATION = "scatter.png", "calibration.png"
 
 
 @dataclass(frozen=True)
@@ -148,15 +147,11 @@ def score(
 def _write(out: Output, scored: Scored, config: EvaluationConfig, texts: dict[str, str]) -> None:
     warn_few_speakers(config.set, len(set(scored.found.speakers)))
     results.write_tables(out.path, scored, texts)
-    summary = results.summarize(scored, config.samples)
+    summary = metrics.summarize(scored, config.samples)
     scores.warn_constant(summary, [scored.aspect], len(scored.seeds))
     write_json(out.path / SUMMARY, summary)
     write_skipped(out.path, scored.found.skipped)
-    labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
-    scale, title = scored.found.scale, f"{config.name}: {scored.found.target}"
-    (out.path / SCATTER).write_bytes(figures.scatter(labels, mean, scale, title))
-    bins = results.calibration(mean, labels)
-    (out.path / CALIBRATION).write_bytes(figures.calibration(bins, scale, title))
+    results.write_figures(out.path, scored, config.name)
     out.counts.update(
         seeds=len(scored.seeds),
         utterances=len(scored.found.utterances),

@@ -1,121 +1,29 @@
-"""What ``evaluate scoring`` writes: a table of utterances, errors by score, calibration, a summary.
-
-Predictions and labels lie between 0 and 1; "points" are those of the label's own scale.
-"""
+"""What ``evaluate scoring`` writes: tables of utterances, scores and calibration, and figures."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from speechkit.base import figures
 from speechkit.base.tables import write_tsv
-from speechkit.stats import bootstrap
-from speechkit.stats.score_metrics import class_errors, macro_mae, mse, over_seeds, pcc
+from speechkit.scoring.metrics import Scored, calibration, class_width
+from speechkit.stats.score_metrics import class_errors
 from speechkit.task import scores
 from speechkit.task.scores import CLASSES, WORST, cell
 
 if TYPE_CHECKING:
-    from speechkit.scoring.data import ScoringSet
+    from matplotlib.axes import Axes
 
 CALIBRATION = "calibration.tsv"
+SCATTER_FIGURE, CALIBRATION_FIGURE = "scatter.png", "calibration.png"
 FIXED = ("utt", "speaker", "phones", "words")
-BINS = 10  # of the calibration
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A set and what the seeds of a model say of it.
-
-    Args:
-        found: the set.
-        seeds: of the S models.
-        predictions: float64 ``[S, U]`` from 0 to 1.
-    """
-
-    found: ScoringSet
-    seeds: list[int]
-    predictions: np.ndarray
-
-    @property
-    def aspect(self) -> str:
-        """``utterance_<target>``, as in the tables of pronunciation."""
-        return f"utterance_{self.found.target}"
-
-    @property
-    def labels(self) -> np.ndarray:
-        """From 0 to 1, float64 ``[U]``; NaN: not scored."""
-        return np.asarray(self.found.labels, dtype=np.float64)
-
-    @property
-    def ensemble(self) -> np.ndarray:
-        """Mean of the seeds ``[U]``."""
-        return np.asarray(self.predictions.mean(axis=0))
-
-    @property
-    def span(self) -> float:
-        """Points from the lowest to the highest score."""
-        low, high = self.found.scale
-        return float(high - low)
-
-    def points(self, values: np.ndarray) -> np.ndarray:
-        """Values from 0 to 1 on the label's own scale."""
-        return self.found.scale[0] + self.span * np.asarray(values, dtype=np.float64)
-
-
-def class_width(span: float) -> float:
-    """Points that the classes of a score lie apart: 1 on scales like 1 to 5 and 0 to 10."""
-    return 1.0 if 4 <= span <= 20 else span / 10
-
-
-def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
-    """Flat measures: mean, standard deviation and number of seeds of each.
-
-    PCC and MSE (of scores from 0 to 1) also have ``low`` and ``high``, the 95 % interval of
-    their mean over the speakers; names that end in ``_ensemble`` are of the mean prediction
-    of all seeds.
-    """
-    labels, found = scored.labels, {}
-    for ending, predicted in (("", scored.predictions), ("_ensemble", scored.ensemble[None])):
-        for kind, measure, statistic in (
-            ("pcc", pcc, bootstrap.pcc_of),
-            ("mse", mse, bootstrap.mse_of),
-        ):
-            ends = scores.interval(statistic, predicted, labels, scored.found.speakers, samples)
-            found[f"{scored.aspect}_{kind}{ending}"] = {
-                **over_seeds(measure(predicted, labels)),
-                **ends,
-            }
-        errors = mse(predicted, labels) * scored.span**2
-        found[f"{scored.aspect}_mse_points{ending}"] = over_seeds(errors)
-    by_class = class_errors(
-        scored.points(scored.predictions), scored.points(labels), class_width(scored.span)
-    )
-    found[f"{scored.aspect}_macro_mae_points"] = over_seeds(macro_mae(by_class))
-    slope = np.array([_slope(row, labels) for row in scored.predictions])
-    found[f"{scored.aspect}_calibration_slope"] = over_seeds(slope)
-    one, given = scored.found, np.isfinite(labels)
-    return found | scores.count_rows(
-        len(scored.seeds),
-        utterances=int(given.sum()),
-        words=int(one.first_word[-1]),
-        phones=int(one.first[-1]),
-        speakers=len(set(np.array(one.speakers)[given])),
-        utterances_skipped=len(one.skipped),
-    )
-
-
-def _slope(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Of the line that says the label by the prediction; NaN where predictions do not vary."""
-    given = np.isfinite(labels)
-    x, y = predicted[given], labels[given]
-    x = x - x.mean()
-    spread = float((x * x).sum())
-    return float((x * y).sum() / spread) if spread > 1e-12 * max(len(x), 1) else math.nan
+SIZE = 4.2  # inches
+DOT = "#3d6f8e"
+_SMALL = 0.006  # share of the scale that equal labels are spread by
 
 
 def write_tables(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None:
@@ -152,33 +60,6 @@ def write_tables(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
     _write_worst(folder, scored, texts)
 
 
-def calibration(predicted: np.ndarray, labels: np.ndarray, bins: int = BINS) -> list[list[float]]:
-    """Predictions against what was given, in bins of about equally many utterances.
-
-    Args:
-        predicted: ``[U]``.
-        labels: ``[U]``; NaN counts nowhere.
-        bins: at most.
-
-    Returns:
-        Of each bin, by rising prediction: count, mean prediction, mean label, and standard
-        deviation of the labels (NaN of a single one).
-    """
-    given = np.isfinite(labels)
-    x, y = predicted[given], labels[given]
-    order = np.argsort(x, kind="stable")
-    return [
-        [
-            float(len(part)),
-            float(x[part].mean()),
-            float(y[part].mean()),
-            float(y[part].std(ddof=1)) if len(part) > 1 else math.nan,
-        ]
-        for part in np.array_split(order, min(bins, len(order)))
-        if len(part)
-    ]
-
-
 def _write_worst(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None:
     """The utterances whose mean prediction is furthest from the label, in points."""
     found = scored.found
@@ -194,3 +75,77 @@ def _write_worst(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
     ]
     columns = ("rank", "utt", "speaker", "error", "label", "prediction", "text")
     write_tsv(folder / WORST, columns, rows)
+
+
+def write_figures(folder: Path, scored: Scored, name: str) -> None:
+    """Write ``scatter.png`` and ``calibration.png`` of the experiment ``name``."""
+    labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
+    scale, title = scored.found.scale, f"{name}: {scored.found.target}"
+    (folder / SCATTER_FIGURE).write_bytes(draw_scatter(labels, mean, scale, title))
+    bins = calibration(mean, labels)
+    (folder / CALIBRATION_FIGURE).write_bytes(draw_calibration(bins, scale, title))
+
+
+def draw_scatter(
+    labels: np.ndarray, predicted: np.ndarray, scale: tuple[float, float], title: str = ""
+) -> bytes:
+    """What the model says against what was given, a dot an utterance.
+
+    Args:
+        labels: ``[U]`` on their own scale; NaN is left out.
+        predicted: ``[U]``, mean of the seeds.
+        scale: lowest and highest score.
+        title: above.
+    """
+    given = np.isfinite(labels)
+    x, y = labels[given], predicted[given]
+    span = scale[1] - scale[0]
+    # Labels are whole numbers: the same small steps aside at every drawing.
+    aside = _SMALL * span * (np.arange(len(x)) * 7 % 11 - 5)
+    figure = figures.new_figure(SIZE, SIZE)
+    axis = figure.subplots()
+    _diagonal(axis, scale)
+    shade = float(np.clip(60 / max(len(x), 1) ** 0.75, 0.15, 0.7))
+    axis.scatter(x + aside, y, s=12, color=DOT, alpha=shade, linewidths=0)
+    _name(axis, "score given", "score predicted", title)
+    return figures.png(figure)
+
+
+def draw_calibration(
+    bins: Sequence[Sequence[float]], scale: tuple[float, float], title: str = ""
+) -> bytes:
+    """Mean label by mean prediction; the bars are one standard deviation of the labels.
+
+    Args:
+        bins: of :func:`speechkit.scoring.metrics.calibration`.
+        scale: lowest and highest score.
+        title: above.
+    """
+    figure = figures.new_figure(SIZE, SIZE)
+    axis = figure.subplots()
+    _diagonal(axis, scale)
+    if len(bins):
+        _, x, y, std = np.asarray(bins, dtype=np.float64).T
+        axis.errorbar(
+            *(x, y), yerr=np.nan_to_num(std), fmt="o-", color=DOT, ecolor=figures.OTHER,
+            markersize=5, linewidth=1.4, elinewidth=1,
+        )  # fmt: skip
+    _name(axis, "mean score predicted", "mean score given", title)
+    return figures.png(figure)
+
+
+def _diagonal(axis: Axes, scale: tuple[float, float]) -> None:
+    axis.plot(scale, scale, color=figures.SPINE, linewidth=0.9, linestyle="--", zorder=0)
+    room = 0.04 * (scale[1] - scale[0])
+    axis.set_xlim(scale[0] - room, scale[1] + room)
+    axis.set_ylim(scale[0] - room, scale[1] + room)
+    axis.set_aspect("equal")
+    axis.grid(color=figures.GRID, linewidth=0.6)
+
+
+def _name(axis: Axes, x: str, y: str, title: str) -> None:
+    axis.set_xlabel(x, color=figures.TEXT)
+    axis.set_ylabel(y, color=figures.TEXT)
+    if title:
+        axis.set_title(title, fontsize=10.5, color=figures.TEXT)
+    figures.plain(axis, left=True)

@@ -15,7 +15,8 @@ from speechkit.base.errors import UserError
 from speechkit.phone_features.gop_folder import read_features
 from speechkit.scoring import model_folder
 from speechkit.scoring.data import Inputs, load
-from speechkit.scoring.evaluate import CALIBRATION, SCATTER, EvaluationConfig, evaluate
+from speechkit.scoring.evaluate import EvaluationConfig, evaluate
+from speechkit.scoring.results import CALIBRATION_FIGURE, SCATTER_FIGURE
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
@@ -48,7 +49,7 @@ def test_tables_hold_what_the_seeds_predict(root):
     ]
     summary = read_summary(folder)
     assert summary["utterance_total_pcc"]["mean"] == pytest.approx(np.mean(each), abs=1e-3)
-    for name in (SCATTER, CALIBRATION):
+    for name in (SCATTER_FIGURE, CALIBRATION_FIGURE):
         assert (folder / name).read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     before = (folder / "summary.json").stat().st_mtime_ns
     evaluate(work, EvaluationConfig("tiny", "test", samples=100))

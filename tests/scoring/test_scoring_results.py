@@ -11,7 +11,7 @@ import scored_runs
 from scipy import stats
 
 from speechkit.base.errors import UserError
-from speechkit.scoring import evaluate, results
+from speechkit.scoring import evaluate, metrics, results
 from speechkit.task.comparison import read_comparison
 from speechkit.workdir import WorkDir
 
@@ -27,7 +27,7 @@ def found(tmp_path_factory):
 def scored(found):
     draw = np.random.default_rng(3)
     predictions = np.clip(found.labels + draw.normal(0, 0.12, (3, 80)), 0, 1)
-    return results.Scored(found, [0, 1, 2], predictions)
+    return metrics.Scored(found, [0, 1, 2], predictions)
 
 
 def interval_by_hand(scored, statistic, predictions):
@@ -45,7 +45,7 @@ def interval_by_hand(scored, statistic, predictions):
 
 
 def test_summary_against_scipy_and_a_bootstrap_by_hand(scored):
-    summary = results.summarize(scored, SAMPLES)
+    summary = metrics.summarize(scored, SAMPLES)
     labels = scored.labels
     each = [stats.pearsonr(row, labels)[0] for row in scored.predictions]
     row = summary["utterance_total_pcc"]
@@ -98,11 +98,11 @@ def test_tables(scored, tmp_path):
 
 
 def test_other_scales(found):
-    assert [results.class_width(span) for span in (10, 4, 1, 100)] == [1, 1, 0.1, 10]
-    bins = results.calibration(np.array([1.0, 3, 2]), np.array([1.0, np.nan, 2]))
+    assert [metrics.class_width(span) for span in (10, 4, 1, 100)] == [1, 1, 0.1, 10]
+    bins = metrics.calibration(np.array([1.0, 3, 2]), np.array([1.0, np.nan, 2]))
     assert [(n, x, y) for n, x, y, _ in bins] == [(1, 1, 1), (1, 2, 2)]
-    constant = results.Scored(found, [0], np.full((1, 80), 0.5))
-    summary = results.summarize(constant, 100)
+    constant = metrics.Scored(found, [0], np.full((1, 80), 0.5))
+    summary = metrics.summarize(constant, 100)
     assert summary["utterance_total_pcc"] == {
         "mean": None, "std": None, "n": 0, "low": None, "high": None
     }  # fmt: skip

@@ -321,13 +321,13 @@ def test_trees(work):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"pretrain": "frozen"}, "--pretrain needs a set"),
+        ({"pretrain": "frozen"}, "needs a set"),
         ({"pretrain_set": "un"}, "of pre-training, which is off"),
         ({"finetune": "none"}, "nothing to train"),
         ({"finetune": "frosen"}, "Did you mean 'frozen'"),
         ({"init": "x", "pretrain": "frozen", "pretrain_set": "un"}, "exclude each other"),
         ({"pretrain": "frozen", "pretrain_set": "un", "finetune": "none", "labelled": 5},
-         "--labelled is of fine-tuning"),
+         "is of fine-tuning"),
         ({"finetune": "unfrozen", "input": "gop"}, "with deep features only, not gop"),
         ({"model": "atention"}, "Did you mean 'attention'"),
         ({"input": "deap"}, "Did you mean 'deep'"),

@@ -12,7 +12,7 @@ from conftest import voice
 
 from speechkit.base.errors import DataError
 from speechkit.labels.score_files import read_raters, read_scores
-from speechkit.scoring.raters import inter_rater
+from speechkit.scoring.metrics import inter_rater
 
 SPEAKERS = ("anna", "ben", "cleo", "dan")
 # Of anna-1, ben-1, cleo-1, dan-1; ann did not hear ben.
