@@ -72,8 +72,8 @@ def _make_vectors(
 
 def mine(root: Path, param: str, pm: float, store: str, candidates: int) -> dict[str, Any]:
     """The whole stage, as the command runs it."""
-    from speechkit.mining.stage import Settings, read_summary
-    from speechkit.mining.stage import mine as run
+    from speechkit.mining.mine import Settings, read_summary
+    from speechkit.mining.mine import mine as run
     from speechkit.workdir import WorkDir
 
     settings = Settings(param, pm, store=store, candidates=candidates)
@@ -90,10 +90,10 @@ def mine(root: Path, param: str, pm: float, store: str, candidates: int) -> dict
 
 def core(root: Path, pm: float) -> dict[str, Any]:
     """Mining alone, vectors in memory to pairs in memory: the part that naive() does."""
-    from speechkit.mining.blocks import BlockMiner
+    from speechkit.mining.block_search import BlockMiner
     from speechkit.mining.distance import Cosine
     from speechkit.mining.inputs import read_population, read_vectors
-    from speechkit.mining.runs import Problem
+    from speechkit.mining.search import Problem
 
     population = read_population(root / "data" / "train")
     scp = root / "exp" / "xvector" / "train" / "xvector.scp"

@@ -72,7 +72,7 @@ def mine_hard(
     pairs, a summary and a figure, for HardPairSampler and `train separation`.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.mining.stage import Settings, default_pm, mine, read_summary
+    from speechkit.mining.mine import Settings, default_pm, mine, read_summary
     from speechkit.workdir import WorkDir
 
     settings = Settings(

@@ -1,13 +1,22 @@
 """Distances between utterances, and the rule that says which pairs are hard.
 
 A distance has two forms. ``exact`` is float64, one pair at a time, and does not depend on
-which pairs are computed together: it defines the hard sets. ``approx`` and the matrix
-blocks are fast and at most ``tolerance`` away from it; wherever that could change a
-decision, the exact one decides.
+which pairs are computed together: it defines the hard sets. ``approx`` and ``matrix`` are
+fast and at most ``tolerance`` away from it; wherever that could change a decision, the exact
+one decides.
+
+The m nearest utterances of a pivot are stored as one number, its threshold. Three pivots with
+m = 2, and the sorted distances to all candidates:
+
+- 1, 2, 4: the threshold is 3, midway between the last distance inside and the first outside.
+- 1, 2, 2: no number lies between 2 and 2. The threshold is 2, and ``tie`` is the row of the
+  candidate at distance 2 that is inside; at exactly 2, later rows are outside.
+- 1, 2: nothing is outside. The threshold is the next float64 above 2.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -142,6 +151,28 @@ class Rule:
         row, column = np.nonzero(unsure)
         inside[row, column] = self.exact(i[row], j[row, column])
         return inside
+
+
+@dataclass
+class HardSets:
+    """The hard sets of all utterances, in short.
+
+    Args:
+        m: ``[N]`` int64, size of the hard set (0: none).
+        threshold: ``[N]`` float64, NaN where m is 0.
+        nearest: ``[N]`` int64 row of the nearest utterance, -1 where m is 0.
+        tie: ``[N]`` int64, last row that is inside at exactly the threshold.
+    """
+
+    m: np.ndarray
+    threshold: np.ndarray
+    nearest: np.ndarray
+    tie: np.ndarray
+
+    @classmethod
+    def empty(cls, m: np.ndarray) -> HardSets:
+        count = len(m)
+        return cls(m, np.full(count, np.nan), np.full(count, -1), np.full(count, NO_LIMIT))
 
 
 def threshold_between(last: np.ndarray, first: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from speechkit.base import figures
 from speechkit.base.figures import GENDER_NAME, HARD, OTHER, TEXT
-from speechkit.mining.drawn_pairs import Drawn, combination_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,8 +23,31 @@ _AXIS = {
 _PANELS = 6
 
 
+@dataclass
+class DrawnPairs:
+    """Random ordered pairs and their distances.
+
+    Args:
+        i: ``[n]`` pivots.
+        j: ``[n]`` partners.
+        distance: ``[n]``.
+        hard: ``[n]`` whether the pair is in the pivot's hard set.
+    """
+
+    i: np.ndarray
+    j: np.ndarray
+    distance: np.ndarray
+    hard: np.ndarray
+
+
+def combination_names(label: np.ndarray, drawn: DrawnPairs) -> np.ndarray:
+    """``a-b`` for each pair, the two labels in alphabetical order."""
+    a, b = label[drawn.i], label[drawn.j]
+    return np.char.add(np.char.add(np.where(a < b, a, b), "-"), np.where(a < b, b, a))
+
+
 def draw_distances(
-    path: Path, hard: Drawn, every: Drawn, gender: np.ndarray, summary: dict[str, Any]
+    path: Path, hard: DrawnPairs, every: DrawnPairs, gender: np.ndarray, summary: dict[str, Any]
 ) -> None:
     """Distance distributions of hard and other pairs per gender combination, as PNG.
 

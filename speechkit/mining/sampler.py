@@ -1,20 +1,90 @@
-"""Draw hard partners for pivot utterances, uniformly over each pivot's hard set."""
+"""The folder of hard pairs, and hard partners drawn from it, uniformly over each hard set.
+
+Rejection draws exactly uniformly: of a pivot whose hard set is {b, c}, partners of other
+speakers a, b, c, d are proposed, each as likely as the others, until one lies within the
+threshold. d, a, c gives c; c as well as b comes first with probability 1/2, whatever came
+before. Many proposals are made at once, and the first accepted one counts.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from speechkit.base import arrays
 from speechkit.base.errors import DataError, UserError, closest
-from speechkit.mining.distance import Cosine, Difference, Distance, Rule
-from speechkit.mining.folder import read_array, read_thresholds
-from speechkit.mining.others import Others
-from speechkit.mining.windows import sorted_others
+from speechkit.mining.distance import Cosine, Difference, Distance, HardSets, Rule
+from speechkit.mining.sorted_search import sorted_others
 
+THRESHOLDS = "thresholds.tsv"
+HEADER = ("utt", "m", "threshold", "nearest")
+_AGAIN = "Make it again with: speechkit mine-hard ... --force"
+_MODES = {
+    "indptr.npy": "pairs",
+    "indices.npy": "pairs",
+    "windows.npy": "windows",
+    "vectors.npy": "rejection",
+}
 _AT_ONCE = 4096  # proposals compared together: few enough to stay in cache
 _PATIENCE = 40  # a hard set of share p is missed by 40 / p proposals once in e^40 times
+
+
+def write_thresholds(folder: Path, utterances: Sequence[str], found: HardSets) -> None:
+    """``thresholds.tsv``: one row per utterance; thresholds read back as the same float64."""
+    nearest = [utterances[k] if k >= 0 else "" for k in found.nearest.tolist()]
+    columns = (utterances, found.m.tolist(), found.threshold.tolist(), nearest)
+    with (folder / THRESHOLDS).open("w", encoding="utf-8", newline="\n") as file:
+        file.write("\t".join(HEADER) + "\n")
+        for utterance, m, threshold, near in zip(*columns, strict=True):
+            file.write(f"{utterance}\t{m}\t{threshold!r}\t{near}\n")
+
+
+def read_thresholds(folder: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Utterances, sizes of their hard sets (int64) and thresholds (float64).
+
+    Raises:
+        UserError: there is no such folder or file.
+        DataError: the file breaks its format.
+    """
+    path = folder / THRESHOLDS
+    if not path.is_file():
+        raise UserError(
+            f"{folder} is not a folder of hard pairs: it has no {THRESHOLDS}.",
+            "Make one with `speechkit mine-hard` and name it: exp/hard/<param>_pm<P_M>.",
+        )
+    rows: list[tuple[str, int, float]] = []
+    with path.open(encoding="utf-8") as file:
+        if tuple(file.readline().rstrip("\n").split("\t")) != HEADER:
+            raise DataError(f"{path}: the header is not '{' '.join(HEADER)}'.", _AGAIN)
+        for number, line in enumerate(file, 2):
+            try:
+                utterance, m, threshold, _ = line.rstrip("\n").split("\t")
+                rows.append((utterance, int(m), float(threshold)))
+            except ValueError:
+                raise DataError(f"{path}:{number}: expected four columns.", _AGAIN) from None
+    utterances, sizes, thresholds = zip(*rows, strict=True) if rows else ((), (), ())
+    return list(utterances), np.array(sizes, np.int64), np.array(thresholds, np.float64)
+
+
+def read_array(folder: Path, name: str, shape: tuple[int | None, ...], kind: str) -> np.ndarray:
+    """A memory-mapped array of the folder, checked.
+
+    Args:
+        folder: the hard folder.
+        name: file name.
+        shape: expected shape, None for any length.
+        kind: expected type, such as ``int32``.
+
+    Raises:
+        DataError: missing, not an array, or of another shape or type.
+    """
+    if not (folder / name).exists():
+        raise DataError(f"{folder} is damaged: {name} is missing.", _AGAIN)
+    remedy = f"It does not belong to the {THRESHOLDS} beside it, or is damaged. {_AGAIN}"
+    return arrays.read_array(folder / name, shape, (kind,), remedy)
 
 
 class HardPairSampler:
@@ -63,18 +133,13 @@ class HardPairSampler:
         return {**self.__dict__, "_files": {}, "_row": None}
 
     def _find_mode(self) -> str:
-        for name, mode in (
-            ("indptr.npy", "pairs"),
-            ("indices.npy", "pairs"),
-            ("windows.npy", "windows"),
-            ("vectors.npy", "rejection"),
-        ):
+        for name, mode in _MODES.items():
             if (self.folder / name).is_file():
                 return mode
         raise DataError(
             f"{self.folder} is damaged: it has neither pairs (indptr.npy, indices.npy) "
             "nor what rejection needs (vectors.npy, or values.npy and windows.npy).",
-            "Make it again with: speechkit mine-hard ... --force",
+            _AGAIN,
         )
 
     def _load(self) -> dict[str, Any]:
@@ -89,7 +154,7 @@ class HardPairSampler:
         if indptr[0] != 0 or (np.diff(indptr) != self.m).any():
             raise DataError(
                 f"{self.folder} is damaged: indptr.npy disagrees with thresholds.tsv.",
-                "Make it again with: speechkit mine-hard ... --force",
+                _AGAIN,
             )
         return {"indptr": np.asarray(indptr), "indices": np.asarray(indices)}
 
@@ -99,12 +164,11 @@ class HardPairSampler:
         def load(name: str, shape: tuple[int | None, ...], kind: str) -> np.ndarray:
             return np.asarray(read_array(self.folder, name, shape, kind))
 
-        speakers = load("speakers.npy", (count,), "int32")
-        groups, ties = np.zeros(count, np.int32), None
-        if (self.folder / "groups.npy").is_file():
-            groups = load("groups.npy", (count,), "int32")
-        if (self.folder / "ties.npy").is_file():
-            ties = load("ties.npy", (count,), "int32")
+        def optional(name: str) -> np.ndarray | None:
+            return load(name, (count,), "int32") if (self.folder / name).is_file() else None
+
+        speakers, groups = load("speakers.npy", (count,), "int32"), optional("groups.npy")
+        groups = np.zeros(count, np.int32) if groups is None else groups
         distance: Distance
         if self.mode == "windows":
             values = load("values.npy", (count,), "float64")
@@ -113,11 +177,10 @@ class HardPairSampler:
             spans = load("windows.npy", (count, 2), "int32").astype(np.int64)
         else:
             distance = Cosine(load("vectors.npy", (count, None), "float32"))
-            rows = np.flatnonzero(distance.norms > 0)
-            others = Others(rows[np.lexsort((rows, groups[rows]))], speakers, groups)
+            others = sorted_others(np.zeros(count), speakers, groups, distance.norms > 0)
             total = others.total(speakers)
             spans = np.stack([np.zeros_like(total), total], axis=1)
-        rule = Rule(distance, self.thresholds, ties)
+        rule = Rule(distance, self.thresholds, optional("ties.npy"))
         return {"rule": rule, "others": others, "speakers": speakers, "spans": spans}
 
     def rows(self, pivots: Any) -> np.ndarray:
@@ -249,6 +312,6 @@ class HardPairSampler:
             raise DataError(
                 f"{self.folder} is damaged: nothing lies within the threshold of "
                 f"'{self.utterances[row[0]]}'.",
-                "Make it again with: speechkit mine-hard ... --force",
+                _AGAIN,
             )
         return found

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.mining.distance import Rule
-from speechkit.mining.drawn_pairs import Drawn, combination_names
-from speechkit.mining.folder import read_array
-from speechkit.mining.others import slices_by_sum
-from speechkit.mining.runs import Problem
-from speechkit.mining.sampler import HardPairSampler
-from speechkit.mining.windows import Found
+from speechkit.mining.distance import HardSets, Rule
+from speechkit.mining.figure import DrawnPairs, combination_names, draw_distances
+from speechkit.mining.sampler import HardPairSampler, read_array
+from speechkit.mining.search import Problem
+from speechkit.mining.sorted_search import slices_by_sum
 
 PAIRS_DRAWN = 50_000  # pairs of each kind behind percentiles and shares
 PIVOTS_MEASURED = 200  # pivots on which the error of --candidates is measured
@@ -26,7 +24,7 @@ UNITS = {"energy": "dB", "xvector": "cosine distance", "hz": "Hz", "semitones": 
 
 
 def summarise(
-    folder: Path, problem: Problem, found: Found, settings: dict[str, Any], pairs: bool
+    folder: Path, problem: Problem, found: HardSets, settings: dict[str, Any], pairs: bool
 ) -> dict[str, Any]:
     """The contents of ``summary.json``; also draws ``distances.png`` into the folder.
 
@@ -37,8 +35,6 @@ def summarise(
         settings: the parameters of the stage.
         pairs: whether the pairs are stored.
     """
-    from speechkit.mining.figure import draw_distances
-
     sampler = HardPairSampler(folder)
     rng = np.random.default_rng([problem.seed, 1])
     rule = Rule(problem.distance, found.threshold, found.tie)
@@ -69,7 +65,7 @@ def summarise(
     return summary
 
 
-def _counts(problem: Problem, found: Found, pairs: bool) -> dict[str, int]:
+def _counts(problem: Problem, found: HardSets, pairs: bool) -> dict[str, int]:
     m = found.m
     return {
         "utterances": len(m),
@@ -83,19 +79,19 @@ def _counts(problem: Problem, found: Found, pairs: bool) -> dict[str, int]:
     }
 
 
-def _draw_hard(problem: Problem, sampler: HardPairSampler, rng: np.random.Generator) -> Drawn:
+def _draw_hard(problem: Problem, sampler: HardPairSampler, rng: np.random.Generator) -> DrawnPairs:
     """Pairs drawn uniformly from all hard pairs."""
     i = _draw_pivots(sampler.m, rng)
     j = sampler.sample(i, rng)
-    return Drawn(i, j, problem.distance.exact(i, j), np.ones(len(i), bool))
+    return DrawnPairs(i, j, problem.distance.exact(i, j), np.ones(len(i), bool))
 
 
-def _draw_all(problem: Problem, rule: Rule, rng: np.random.Generator) -> Drawn:
+def _draw_all(problem: Problem, rule: Rule, rng: np.random.Generator) -> DrawnPairs:
     """Pairs drawn uniformly from all pairs of a pivot and a candidate."""
     others, speakers = problem.others(), problem.population.speakers.astype(np.int64)
     i = _draw_pivots(problem.totals(), rng)
     j = others.rows(speakers[i], rng.integers(0, others.total(speakers[i])))
-    return Drawn(i, j, problem.distance.exact(i, j), rule.exact(i, j))
+    return DrawnPairs(i, j, problem.distance.exact(i, j), rule.exact(i, j))
 
 
 def _draw_pivots(weight: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -109,14 +105,16 @@ def _percentiles(values: np.ndarray) -> dict[str, float]:
     return {f"p{p:02d}": round(float(x), 6) for p, x in zip(PERCENTILES, found, strict=True)}
 
 
-def combinations(label: np.ndarray, hard: Drawn, every: Drawn) -> dict[str, dict[str, float]]:
+def combinations(
+    label: np.ndarray, hard: DrawnPairs, every: DrawnPairs
+) -> dict[str, dict[str, float]]:
     """Share of each unordered combination of labels among hard pairs and among all pairs.
 
     ``chance_percent`` is the share among all pairs; ``lift`` is their ratio: 2 means twice
     as often among the hard pairs as by chance.
     """
 
-    def shares(drawn: Drawn) -> dict[str, float]:
+    def shares(drawn: DrawnPairs) -> dict[str, float]:
         names = combination_names(label, drawn)
         found, count = np.unique(names, return_counts=True)
         return dict(zip(found.tolist(), (100 * count / len(names)).tolist(), strict=True))
@@ -222,7 +220,7 @@ def _count_compared(
 
 
 def measure_error(
-    problem: Problem, rule: Rule, found: Found, rng: np.random.Generator
+    problem: Problem, rule: Rule, found: HardSets, rng: np.random.Generator
 ) -> dict[str, float]:
     """Error of the proportion of hard pairs when thresholds come from K candidates.
 

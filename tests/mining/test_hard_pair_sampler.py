@@ -15,7 +15,7 @@ from scipy.stats import chisquare
 
 from speechkit.base.errors import UserError
 from speechkit.mining import HardPairSampler
-from speechkit.mining.stage import Settings, mine
+from speechkit.mining.mine import Settings, mine
 from speechkit.workdir import WorkDir
 
 MODES = ("pairs", "windows", "rejection")

@@ -16,9 +16,9 @@ from hardref import (
     write_vectors,
 )
 
-from speechkit.mining import HardPairSampler, blocks, runs, windows
+from speechkit.mining import HardPairSampler, block_search, search, sorted_search
 from speechkit.mining.distance import Cosine
-from speechkit.mining.stage import Settings, mine
+from speechkit.mining.mine import Settings, mine
 from speechkit.workdir import WorkDir
 
 MODES = ("pairs", "thresholds")
@@ -77,8 +77,8 @@ def test_pitch_equals_sorting(tmp_path, case, pm, store):
 
 @pytest.mark.parametrize("store", MODES)
 def test_small_chunks_change_nothing(tmp_path, store, monkeypatch):
-    monkeypatch.setattr(windows, "PIVOTS_AT_ONCE", 7)
-    monkeypatch.setattr(runs, "_EXPAND_AT_ONCE", 11)
+    monkeypatch.setattr(sorted_search, "PIVOTS_AT_ONCE", 7)
+    monkeypatch.setattr(search, "_EXPAND_AT_ONCE", 11)
     rng = np.random.default_rng(5)
     speakers = [f"s{k}" for k in rng.integers(0, 5, 60)]
     values = rng.integers(100, 112, 60).astype(float)
@@ -124,8 +124,8 @@ def test_xvector_equals_sorting(tmp_path, pm, store):
 def test_nearly_equal_vectors_are_settled_in_float64(tmp_path, noise, limits, monkeypatch):
     """Vectors that float32 cannot order: decided pair by pair, by float64 blocks, by halves."""
     if limits:
-        monkeypatch.setattr(blocks, "UNDECIDED_FEW", limits[0])
-        monkeypatch.setattr(blocks, "UNDECIDED_MANY", limits[1])
+        monkeypatch.setattr(block_search, "UNDECIDED_FEW", limits[0])
+        monkeypatch.setattr(block_search, "UNDECIDED_MANY", limits[1])
     rng = np.random.default_rng(2)
     vectors = (1 + noise * rng.standard_normal((80, 8))).astype(np.float32)
     speakers = [f"s{k % 8}" for k in range(80)]
@@ -165,19 +165,19 @@ def test_genders_that_hold_a_dash(tmp_path):
 @pytest.mark.parametrize("device", ["numpy", "cpu"])
 def test_blocks_and_devices_give_the_same(monkeypatch, rows, device):
     """``cpu`` here is the PyTorch code that CUDA runs."""
-    monkeypatch.setattr(blocks, "MOST_ROWS", rows)
+    monkeypatch.setattr(block_search, "MOST_ROWS", rows)
     vectors, speakers = speech_like(7, 11, 12, seed=4)
     vectors[5] = vectors[30]
     expected = brute_force(cosine_matrix(vectors), speakers, 0.07)
     number = np.unique(speakers, return_inverse=True)[1].astype(np.int32)
     zeros, m = np.zeros(77, np.int32), np.array([e["m"] for e in expected])
-    miner = blocks.BlockMiner(Cosine(vectors), number, zeros, m, np.ones(77, bool), device)
+    miner = block_search.BlockMiner(Cosine(vectors), number, zeros, m, np.ones(77, bool), device)
     for task in miner.tasks():
         found = miner.run(task, keep=True)
         starts = np.r_[0, np.cumsum(found.m)]
-        for k, row in enumerate(found.rows):
+        for k, row in enumerate(found.table["row"]):
             assert found.partners[starts[k] : starts[k + 1]].tolist() == expected[row]["hard"]
-            assert found.nearest[k] == expected[row]["nearest"]
+            assert found.table["nearest"][k] == expected[row]["nearest"]
 
 
 @pytest.mark.parametrize("param", ["pitch", "xvector"])

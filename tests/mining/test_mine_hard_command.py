@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hardref import speech_like, write_prosody, write_set, write_vectors
 
-from speechkit.mining import blocks, runs
-from speechkit.mining.stage import Settings
+from speechkit.mining import block_search, search
+from speechkit.mining.mine import Settings
 from speechkit.workdir import WorkDir
 
 
@@ -108,14 +108,14 @@ def test_config_file(root, run, tmp_path):
 @pytest.mark.parametrize("store", ["pairs", "thresholds"])
 @pytest.mark.parametrize("how", ["interrupted", "killed"])
 def test_unbroken_and_resumed_runs_are_equal(root, run, monkeypatch, store, how):
-    monkeypatch.setattr(blocks, "MOST_ROWS", 7)
-    monkeypatch.setattr(runs, "PIVOTS_PER_PART", 20)
+    monkeypatch.setattr(block_search, "MOST_ROWS", 7)
+    monkeypatch.setattr(search, "PIVOTS_PER_PART", 20)
     command = ("mine-hard", "--param", "xvector", "--store", store, "-C", str(root))
     assert run(*command, "--name", "whole").code == 0
     if how == "killed":
         _killed_after_parts(3, command)
     else:
-        save, done = runs._save_part, []
+        save, done = search._save_part, []
 
         def interrupted(path, found):
             save(path, found)
@@ -124,13 +124,13 @@ def test_unbroken_and_resumed_runs_are_equal(root, run, monkeypatch, store, how)
                 raise KeyboardInterrupt
 
         with monkeypatch.context() as patch:
-            patch.setattr(runs, "_save_part", interrupted)
+            patch.setattr(search, "_save_part", interrupted)
             assert run(*command).code == 130
     hard = root / "exp" / "hard"
     assert not (hard / "xvector_pm0.04").exists()
     mined = []
     monkeypatch.setattr(
-        blocks.BlockMiner, "run", _counting(blocks.BlockMiner.run, mined), raising=True
+        block_search.BlockMiner, "run", _counting(block_search.BlockMiner.run, mined), raising=True
     )
     again = run(*command)
     assert again.code == 0 and "taking up an unfinished run" in again.err
@@ -150,15 +150,15 @@ def _killed_after_parts(parts: int, command: tuple[str, ...]) -> None:
     code = f"""
 import os, signal, sys
 from speechkit.cli.main import main
-from speechkit.mining import blocks, runs
-blocks.MOST_ROWS, runs.PIVOTS_PER_PART = 7, 20
-save, done = runs._save_part, []
+from speechkit.mining import block_search, search
+block_search.MOST_ROWS, search.PIVOTS_PER_PART = 7, 20
+save, done = search._save_part, []
 def killing(path, found):
     save(path, found)
     done.append(path)
     if len(done) == {parts}:
         os.kill(os.getpid(), signal.SIGKILL)
-runs._save_part = killing
+search._save_part = killing
 main({list(command)!r})
 """
     ran = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), capture_output=True)

@@ -1,45 +1,103 @@
 """Hard sets of one number per utterance: windows in sorted order, no distance matrix.
 
-With the others of a pivot sorted by value, the M nearest form one window around the
-pivot; where several distances are equal at its edge, the window is widened to hold them
-all and the utterance order decides. Every step is a binary search over all pivots at once,
-so the cost is O(N log N), whatever the number of speakers.
+With the others of a pivot sorted by value, the m nearest form one window around the pivot. A
+pivot of 150 Hz and the others 120, 140, 149, 152, 170: with m = 2 the window is 149, 152. It
+starts at the first k whose value is no farther away than that at k + m: 120 (30 away) is
+farther than 149 (1), 140 (10) is farther than 152 (2), but 149 (1) is nearer than 170 (20), so
+k = 2. Where several distances are equal at the edge of the window, it is widened to hold them
+all, and the utterance order decides. Every step is a binary search over all pivots at once, so
+the cost is O(N log N), whatever the number of speakers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
-from speechkit.mining.distance import NO_LIMIT, threshold_between
-from speechkit.mining.others import Others, spread
+from speechkit.mining.distance import HardSets, Rule, threshold_between
 
 PIVOTS_AT_ONCE = 1 << 17
 
 
-@dataclass
-class Found:
-    """Hard sets in short: one entry per row of the set.
+class Others:
+    """For every speaker, all valid utterances of the other speakers in a common order.
+
+    The k-th other of speaker s is the k-th entry of ``order`` (within the group of s) that
+    is not an utterance of s. Storing that list for every speaker would take S x N entries;
+    here it is found by one binary search, with O(N) memory.
+
+    Six entries ``a b a a b c``: the own positions P of a are 0, 2, 3, and its others, by
+    number, are 0: b (position 1), 1: b (4), 2: c (5). The t-th own entry has P_t - t others
+    before it: 0, 1, 1. So the k-th other lies at k + #{t : P_t - t <= k}: number 0 at
+    0 + 1 = 1, number 1 at 1 + 3 = 4. The numbers P_t - t of all speakers stand in one sorted
+    array, each with its speaker in front, so that many lookups are one ``searchsorted``.
 
     Args:
-        m: ``[N]`` int64, size of the hard set (0: none).
-        threshold: ``[N]`` float64, NaN where m is 0.
-        nearest: ``[N]`` int64 row of the nearest utterance, -1 where m is 0.
-        tie: ``[N]`` int64, last row that is inside at exactly the threshold.
+        order: ``[n]`` rows (utterance numbers), grouped by group.
+        speakers: ``[N]`` speaker number of each row.
+        groups: ``[N]`` group of each row; only rows of one group are others of each other.
+            All utterances of a speaker are in one group.
     """
 
-    m: np.ndarray
-    threshold: np.ndarray
-    nearest: np.ndarray
-    tie: np.ndarray
+    def __init__(self, order: np.ndarray, speakers: np.ndarray, groups: np.ndarray) -> None:
+        self.order = order.astype(np.int64, copy=False)
+        count = len(order)
+        speaker = speakers[self.order].astype(np.int64)
+        speaker_count = int(speakers.max()) + 1 if len(speakers) else 0
+        group = groups[self.order]
+        first = np.flatnonzero(np.r_[True, group[1:] != group[:-1]]) if count else np.zeros(0, int)
+        size = np.diff(np.r_[first, count])
+        which = np.repeat(np.arange(len(first)), size)
+        own = np.bincount(speaker, minlength=speaker_count)
+        self._start = np.r_[0, np.cumsum(own)]
+        by_speaker = np.argsort(speaker, kind="stable")
+        self._base = np.zeros(speaker_count, np.int64)
+        self._total = np.zeros(speaker_count, np.int64)
+        self._base[speaker] = first[which]
+        self._total[speaker] = size[which] - own[speaker]
+        sorted_speaker = speaker[by_speaker]
+        rank = np.arange(count) - self._start[sorted_speaker]
+        before = by_speaker - self._base[sorted_speaker] - rank
+        self._stride = count + 1
+        self._keys = sorted_speaker * self._stride + before
+        self._before = np.zeros(len(speakers), np.int64)
+        self._before[self.order[by_speaker]] = before
 
-    @classmethod
-    def empty(cls, m: np.ndarray) -> Found:
-        count = len(m)
-        nearest, tie = np.full(count, -1), np.full(count, NO_LIMIT)
-        return cls(m, np.full(count, np.nan), nearest, tie)
+    def total(self, speaker: np.ndarray) -> np.ndarray:
+        """How many others each speaker has (0 for a speaker without valid utterances)."""
+        return self._total[speaker]
+
+    def before(self, rows: np.ndarray) -> np.ndarray:
+        """How many others come before each (valid) row in the order."""
+        return self._before[rows]
+
+    def rows(self, speaker: np.ndarray, number: np.ndarray) -> np.ndarray:
+        """The ``number``-th other (from 0) of each speaker."""
+        found = np.searchsorted(self._keys, speaker * self._stride + number, side="right")
+        found -= self._start[speaker]
+        found += self._base[speaker]
+        found += number
+        return self.order[found]
+
+
+def spread(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For runs of the given lengths: the run of every element, and its place in the run."""
+    run = np.repeat(np.arange(len(counts)), counts)
+    starts = np.cumsum(counts) - counts
+    return run, np.arange(len(run)) - starts[run]
+
+
+def slices_by_sum(counts: np.ndarray, limit: int) -> list[tuple[int, int]]:
+    """Consecutive slices whose counts add up to at most ``limit`` (one element at least)."""
+    total = np.cumsum(counts)
+    found, start = [], 0
+    while start < len(counts):
+        before = int(total[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(total, before + limit, side="right")))
+        found.append((start, stop))
+        start = stop
+    return found
 
 
 def sorted_others(
@@ -142,7 +200,7 @@ def find_windows(
     others: Others,
     m: np.ndarray,
     advance: Callable[[int], None] = lambda n: None,
-) -> tuple[Found, np.ndarray]:
+) -> tuple[HardSets, np.ndarray]:
     """Exact hard sets of all pivots with ``m > 0``.
 
     Args:
@@ -156,7 +214,7 @@ def find_windows(
         What was found, and ``[N, 2]`` int32 windows [a, b) of numbers of others at or
         below the threshold (longer than m where the threshold parts equal distances).
     """
-    found = Found.empty(m)
+    found = HardSets.empty(m)
     windows = np.zeros((len(m), 2), np.int32)
     pivots = np.flatnonzero(m)
     pivots = pivots[np.lexsort((values[pivots], speakers[pivots]))]  # near queries in a row
@@ -167,7 +225,7 @@ def find_windows(
     return found, windows
 
 
-def _find(pivots: _Pivots, m: np.ndarray, found: Found, windows: np.ndarray) -> None:
+def _find(pivots: _Pivots, m: np.ndarray, found: HardSets, windows: np.ndarray) -> None:
     rows, before = pivots.rows, pivots.before
     low, high = np.maximum(0, before - m), np.minimum(before, pivots.total - m)
     # The window starts where its left neighbour would be no nearer than its last element.
@@ -214,22 +272,13 @@ def windows_within(
 
 
 def expand(
-    rows: np.ndarray,
-    windows: np.ndarray,
-    values: np.ndarray,
-    speakers: np.ndarray,
-    others: Others,
-    found: Found,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Explicit pairs of some pivots: (their count each, partners ascending in each)."""
+    rows: np.ndarray, windows: np.ndarray, speakers: np.ndarray, others: Others, rule: Rule
+) -> np.ndarray:
+    """The partners of some pivots, ascending in each."""
     start, stop = windows[rows].astype(np.int64).T
     which, place = spread(stop - start)
     partner = others.rows(speakers[rows].astype(np.int64)[which], start[which] + place)
-    pivot = rows[which]
-    distance = np.abs(values[pivot] - values[partner])
-    threshold = found.threshold[pivot]
-    inside = (distance < threshold) | ((distance == threshold) & (partner <= found.tie[pivot]))
-    which, partner = which[inside], partner[inside]
-    key = which * len(values) + partner
+    inside = rule.exact(rows[which], partner)
+    key = which[inside] * len(speakers) + partner[inside]
     key.sort()
-    return np.bincount(which, minlength=len(rows)), key % len(values)
+    return key % len(speakers)

@@ -13,8 +13,6 @@ from speechkit.base import schema
 from speechkit.base.errors import ConfigError, UserError, command_line, require_choice
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json
-from speechkit.mining import folder as hard_folder
-from speechkit.mining import runs
 from speechkit.mining.distance import Cosine, Difference
 from speechkit.mining.inputs import (
     COLUMN,
@@ -25,6 +23,8 @@ from speechkit.mining.inputs import (
     read_vectors,
 )
 from speechkit.mining.matrix import resolve_device
+from speechkit.mining.sampler import write_thresholds
+from speechkit.mining.search import Problem, run
 from speechkit.workdir import Output, WorkDir
 
 PARAMS = ("pitch", "energy", "xvector")
@@ -147,7 +147,7 @@ def _mine_into(
     from speechkit.mining.summary import summarise
 
     distance, valid = _read_parameter(settings, source, work, population)
-    problem = runs.Problem(
+    problem = Problem(
         distance=distance,
         population=population,
         groups=population.groups(settings.same_gender),
@@ -163,8 +163,8 @@ def _mine_into(
         and not settings.candidates
         and 4 * int(m.sum()) + 8 * (len(m) + 1) < STORE_PAIRS_BELOW
     )
-    found = runs.run(problem, m, out, pairs, device)
-    hard_folder.write_thresholds(out.path, population.utterances, found)
+    found = run(problem, m, out, pairs, device)
+    write_thresholds(out.path, population.utterances, found)
     summary = summarise(out.path, problem, found, asdict(settings), pairs)
     write_json(out.path / "summary.json", summary, ascii_only=False)
     out.counts.update(summary["counts"])

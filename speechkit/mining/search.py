@@ -1,7 +1,8 @@
-"""Mine a whole set into an output folder: by windows, or by blocks that can be resumed."""
+"""Search the hard sets of a whole set: by windows, or by blocks that a later run takes up."""
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,16 +16,16 @@ from speechkit.base.files import atomic_write
 from speechkit.base.log import progress
 from speechkit.base.parallel import cpu_count
 from speechkit.base.schema import Damaged
-from speechkit.mining.blocks import BlockFound, BlockMiner
-from speechkit.mining.distance import Cosine, Difference
-from speechkit.mining.folder import create_array, write_rejection
+from speechkit.mining.block_search import BlockFound, BlockMiner, Task
+from speechkit.mining.distance import NO_LIMIT, Cosine, Difference, HardSets, Rule
 from speechkit.mining.inputs import Population
-from speechkit.mining.others import Others, hard_counts, slices_by_sum, spread
-from speechkit.mining.windows import (
-    Found,
+from speechkit.mining.sorted_search import (
+    Others,
     expand,
     find_windows,
+    slices_by_sum,
     sorted_others,
+    spread,
     windows_within,
 )
 from speechkit.workdir import Output
@@ -59,9 +60,8 @@ class Problem:
 
     def others(self) -> Others:
         """Valid utterances of other speakers in set order."""
-        rows = np.flatnonzero(self.valid)
-        order = rows[np.lexsort((rows, self.groups[rows]))]
-        return Others(order, self.population.speakers, self.groups)
+        speakers = self.population.speakers
+        return sorted_others(np.zeros(len(speakers)), speakers, self.groups, self.valid)
 
     def totals(self) -> np.ndarray:
         """``[N]`` number of candidates of each utterance; 0 for those that take no part."""
@@ -69,11 +69,12 @@ class Problem:
         return np.where(self.valid, total, 0)
 
     def sizes(self) -> np.ndarray:
-        """``[N]`` sizes of the hard sets."""
-        return hard_counts(self.totals(), self.valid, self.pm)
+        """``[N]`` sizes of the hard sets: ``max(1, round(pm x candidates))``, 0 without any."""
+        total = self.totals()
+        return np.where(total > 0, np.maximum(1, np.rint(self.pm * total)), 0).astype(np.int64)
 
 
-def run(problem: Problem, m: np.ndarray, out: Output, pairs: bool, device: str) -> Found:
+def run(problem: Problem, m: np.ndarray, out: Output, pairs: bool, device: str) -> HardSets:
     """Find the hard sets and write everything that the sampler needs but the thresholds.
 
     Args:
@@ -84,31 +85,25 @@ def run(problem: Problem, m: np.ndarray, out: Output, pairs: bool, device: str) 
         device: ``numpy`` or a PyTorch device.
     """
     if pairs and not problem.candidates:
-        indptr = np.zeros(len(m) + 1, np.int64)
-        np.cumsum(m, out=indptr[1:])
-        np.save(out.path / "indptr.npy", indptr)
+        np.save(out.path / "indptr.npy", np.r_[0, np.cumsum(m)])
     if isinstance(problem.distance, Difference):
-        return _run_values(problem, problem.distance.values, m, out, pairs, device)
-    found = _run_blocks(problem, m, out, pairs, device)
-    if not pairs:
-        np.save(out.path / "vectors.npy", problem.distance.vectors)
-        _write_rest(problem, found, out.path)
+        found = _run_values(problem, problem.distance.values, m, out, pairs, device)
+    else:
+        found = _run_blocks(problem, m, out, pairs, device)
+        if not pairs:
+            np.save(out.path / "vectors.npy", problem.distance.vectors)
+    if not pairs:  # what rejection needs besides values or vectors
+        np.save(out.path / "speakers.npy", problem.population.speakers.astype(np.int32))
+        if problem.groups.any():
+            np.save(out.path / "groups.npy", problem.groups.astype(np.int32))
+        if (found.tie != NO_LIMIT).any():
+            np.save(out.path / "ties.npy", found.tie.astype(np.int32))
     return found
 
 
-def _write_rest(problem: Problem, found: Found, folder: Path) -> None:
-    same_gender = bool(problem.groups.any())
-    write_rejection(folder, problem.population.speakers, problem.groups, found, same_gender)
-
-
 def _run_values(
-    problem: Problem,
-    values: np.ndarray,
-    m: np.ndarray,
-    out: Output,
-    pairs: bool,
-    device: str,
-) -> Found:
+    problem: Problem, values: np.ndarray, m: np.ndarray, out: Output, pairs: bool, device: str
+) -> HardSets:
     folder, speakers = out.path, problem.population.speakers
     others = sorted_others(values, speakers, problem.groups, problem.valid)
     if problem.candidates:
@@ -117,65 +112,59 @@ def _run_values(
     else:
         with progress("mine-hard", int((m > 0).sum())) as advance:
             found, windows = find_windows(values, speakers, others, m, advance)
-    if pairs:
-        indices = create_array(folder / "indices.npy", (int(m.sum()),), "int32")
-        span = (windows[:, 1] - windows[:, 0]).astype(np.int64)
-        start = 0
-        for a, b in slices_by_sum(span, _EXPAND_AT_ONCE):
-            _, partners = expand(np.arange(a, b), windows, values, speakers, others, found)
-            indices[start : start + len(partners)] = partners
-            start += len(partners)
-        indices.flush()  # type: ignore[attr-defined]
-    else:
+    if not pairs:
         np.save(folder / "values.npy", values)
         np.save(folder / "windows.npy", windows)
-        _write_rest(problem, found, folder)
+        return found
+    indices = _create_array(folder / "indices.npy", (int(m.sum()),), "int32")
+    span = (windows[:, 1] - windows[:, 0]).astype(np.int64)
+    rule, start = Rule(problem.distance, found.threshold, found.tie), 0
+    for a, b in slices_by_sum(span, _EXPAND_AT_ONCE):
+        partners = expand(np.arange(a, b), windows, speakers, others, rule)
+        indices[start : start + len(partners)] = partners
+        start += len(partners)
+    indices.flush()  # type: ignore[attr-defined]
     return found
 
 
-def _run_blocks(problem: Problem, m: np.ndarray, out: Output, pairs: bool, device: str) -> Found:
+def _run_blocks(problem: Problem, m: np.ndarray, out: Output, pairs: bool, device: str) -> HardSets:
     """Mine block by block; blocks are kept in parts that a later run takes up."""
-    miner = BlockMiner(
-        problem.distance,
-        problem.population.speakers,
-        problem.groups,
-        m,
-        problem.valid,
-        device,
-        problem.candidates,
-        problem.pm,
-        problem.seed,
-    )
-    found = Found.empty(m)
-    starts = np.cumsum(m) - m
-    path = out.part("indices.npy")
+    speakers, groups = problem.population.speakers, problem.groups
+    sample = (problem.candidates, problem.pm, problem.seed)
+    miner = BlockMiner(problem.distance, speakers, groups, m, problem.valid, device, *sample)
+    found, starts = HardSets.empty(m), np.cumsum(m) - m
+    path, every = out.part("indices.npy"), miner.tasks()
     indices = _open_indices(path, int(m.sum())) if pairs else None
+    pivots = np.array([task.stop - task.start for task in every])
     with progress("mine-hard", len(miner.order)) as advance:
-        for tasks in _parts(miner.tasks()):
-            first, last = tasks[0][0], tasks[-1][1]
+        for a, b in slices_by_sum(pivots, PIVOTS_PER_PART):
+            first, last = every[a].start, every[b - 1].stop
             part = out.part(f"{first}-{last}.npz")
             if _load_part(part, found):
                 advance(last - first)
                 continue
-            blocks = []
-            for task, block in zip(tasks, _side_by_side(miner, tasks, pairs), strict=True):
-                if indices is not None:
-                    _store(indices, starts, block)
-                blocks.append(_short(block))
-                advance(task[1] - task[0])
+            tables = []
+            for block in _side_by_side(miner, every[a:b], pairs):
+                if indices is not None:  # where indptr says
+                    which, place = spread(block.m)
+                    indices[starts[block.table["row"]][which] + place] = block.partners
+                tables.append(block.table)
+                advance(len(block.table))
             if indices is not None:
                 indices.flush()  # type: ignore[attr-defined]
-            _save_part(part, blocks)
+            _save_part(part, tables)
             _load_part(part, found)
             note_finished(part, f"{last:,} of {len(miner.order):,} utterances")
     if indices is not None:
-        _put(path, out.path / "indices.npy")
+        final = out.path / "indices.npy"
+        try:  # it stays a part too, where links can be made
+            final.hardlink_to(path)
+        except OSError:
+            path.rename(final)
     return found
 
 
-def _side_by_side(
-    miner: BlockMiner, tasks: Sequence[tuple[int, int, int, int]], keep: bool
-) -> Iterator[BlockFound]:
+def _side_by_side(miner: BlockMiner, tasks: Sequence[Task], keep: bool) -> Iterator[BlockFound]:
     """Results of the tasks, in order; on the CPU a few blocks at a time.
 
     (The product of a block uses all cores; sorting and comparing, which take longer, use one
@@ -192,6 +181,17 @@ def _side_by_side(
             yield waiting.popleft().result()
 
 
+def _create_array(path: Path, shape: tuple[int, ...], kind: str) -> np.ndarray:
+    """A new memory-mapped ``.npy`` file whose disk space is already taken.
+
+    Writing to a sparse map on a full disk would kill the process; this raises OSError.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(kind), shape=shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
 def _open_indices(path: Path, size: int) -> np.ndarray:
     """The pairs of a run that is taken up, or a new file (then no part counts as finished)."""
     try:
@@ -199,42 +199,15 @@ def _open_indices(path: Path, size: int) -> np.ndarray:
     except (FileNotFoundError, ValueError):
         for part in path.parent.glob("*.npz"):
             part.unlink()
-    return create_array(path, (size,), "int32")
+    return _create_array(path, (size,), "int32")
 
 
-def _put(part: Path, final: Path) -> None:
-    """Give a finished part its final name; it stays a part too, where links can be made."""
-    try:
-        final.hardlink_to(part)
-    except OSError:
-        part.rename(final)
-
-
-def _parts(tasks: list[tuple[int, int, int, int]]) -> list[list[tuple[int, int, int, int]]]:
-    pivots = np.array([stop - start for start, stop, _, _ in tasks])
-    return [tasks[a:b] for a, b in slices_by_sum(pivots, PIVOTS_PER_PART)]
-
-
-def _store(indices: np.ndarray, starts: np.ndarray, block: BlockFound) -> None:
-    """Put the partners of a block where indptr says."""
-    which, place = spread(block.m)
-    indices[starts[block.rows][which] + place] = block.partners
-
-
-def _short(block: BlockFound) -> np.ndarray:
-    kinds = [("row", "i8"), ("threshold", "f8"), ("nearest", "i8"), ("tie", "i8")]
-    table = np.empty(len(block.rows), dtype=kinds)
-    table["row"], table["threshold"] = block.rows, block.threshold
-    table["nearest"], table["tie"] = block.nearest, block.tie
-    return table
-
-
-def _save_part(path: Path, blocks: list[np.ndarray]) -> None:
+def _save_part(path: Path, tables: list[np.ndarray]) -> None:
     with atomic_write(path, "wb") as file:
-        np.savez(file, found=np.concatenate(blocks))
+        np.savez(file, found=np.concatenate(tables))
 
 
-def _load_part(path: Path, found: Found) -> bool:
+def _load_part(path: Path, found: HardSets) -> bool:
     """Take over a finished part; False if there is none."""
     try:
         table = read_arrays(path, ["found"])["found"]
