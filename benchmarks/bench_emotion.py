@@ -27,9 +27,9 @@ import torch
 from torch import nn
 
 from speechkit.emotion import encoder_network
+from speechkit.emotion.config import EncoderConfig, plan
 from speechkit.emotion.data import Clips, make_loader
 from speechkit.emotion.encoder_network import EncoderNet
-from speechkit.emotion.encoder_settings import EncoderConfig, plan
 from speechkit.emotion.encoder_training import fit_config
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.finetune import Finetuning

@@ -9,8 +9,8 @@ import torch
 from tiny_encoders import make_encoder
 
 from speechkit.emotion import encoder_files, encoder_network, model_folder
+from speechkit.emotion.config import EncoderConfig
 from speechkit.emotion.encoder_network import EncoderNet
-from speechkit.emotion.encoder_settings import EncoderConfig
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.runs import Run
 

@@ -39,7 +39,7 @@ def extract_hidden(
     from speechkit.base.errors import require_choice
     from speechkit.cli.output import print_json, print_table
     from speechkit.emotion import hidden
-    from speechkit.emotion.encoder_settings import plan
+    from speechkit.emotion.config import plan
     from speechkit.emotion.hidden_states import Kind, form_of
     from speechkit.labels.emotions import load
     from speechkit.training.devices import resolve_device

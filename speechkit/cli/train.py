@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from speechkit.cli import options
+from speechkit.cli.flags import Given, command
+from speechkit.cli.shared import (
+    CheckpointMinutes,
+    Continue,
+    Device,
+    Dir,
+    Force,
+    Jobs,
+    Json,
+    OnError,
+    Seed,
+)
 from speechkit.cli.train_acoustic import train_acoustic
-from speechkit.cli.train_emotion import train_emotion
 from speechkit.cli.train_pronunciation import train_pronunciation
 from speechkit.cli.train_scoring import train_scoring
 from speechkit.cli.train_separation import train_separation
+from speechkit.emotion.config import CnnConfig, EmotionTraining, EncoderConfig, FunctionalsConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
 app.command("acoustic")(train_acoustic)
-app.command("emotion")(train_emotion)
 app.command("pronunciation")(train_pronunciation)
 app.command("scoring")(train_scoring)
 app.command("separation")(train_separation)
@@ -105,3 +119,77 @@ def train_xvector(
         other_batch_size=continue_,
     )
     print_summary(folder, as_json)
+
+
+@command(app, "emotion")
+def train_emotion(
+    training: EmotionTraining,
+    given: Annotated[
+        dict, Given(FunctionalsConfig, CnnConfig, EncoderConfig, shown="of the upstream")
+    ],
+    seed: Seed,
+    checkpoint_minutes: CheckpointMinutes,
+    on_error: OnError,
+    directory: Dir,
+    device: Device,
+    jobs: Jobs,
+    force: Force,
+    continue_: Continue,
+    as_json: Json,
+) -> None:
+    """Train a classifier of emotions, for every fold of a split and every seed.
+
+    Writes exp/emotion/NAME/foldN/seedM/. The step is chosen on validation clips, never on the
+    test clips. A killed run is taken up by the same command.
+    """
+    from speechkit.base.errors import require_choice, require_range
+    from speechkit.cli.output import print_table
+    from speechkit.emotion.runs import Resources
+    from speechkit.emotion.training import SUMMARY_COLUMNS, Plan, jobs_of, summary_rows, train
+    from speechkit.training.devices import resolve_device
+    from speechkit.training.ranks import ranks
+
+    require_choice("on_error", on_error, ("stop", "skip"))
+    good = 0 <= checkpoint_minutes < float("inf")
+    require_range("checkpoint_minutes", checkpoint_minutes, good, "0 or more")
+    planned = jobs_of(training.name, training.upstream, training.preset, given)
+    seeds = tuple(range(seed, seed + training.seeds))
+    plan = Plan(training.set_name, training.split, training.folds, seeds, training.max_seconds)
+    resources = Resources(resolve_device(device).type, jobs, checkpoint_minutes, on_error)
+    table: list[list[Any]] = []
+    with _curves("" if ranks().rank else training.wandb, directory.root) as listen:
+        for job in planned:
+            done = train(
+                directory,
+                job,
+                plan,
+                resources,
+                force=force,
+                other_batch_size=continue_,
+                listen=listen and partial(listen, job.name),
+            )
+            if ranks().rank:
+                continue
+            rows = summary_rows(done)
+            table += [[job.name, *row] for row in rows]
+            if not as_json:  # one document is printed in the end
+                print_table(f"Trained: {job.name}", SUMMARY_COLUMNS, rows)
+    if as_json and not ranks().rank:
+        print_table("", ("model", *SUMMARY_COLUMNS), table, True)
+
+
+@contextmanager
+def _curves(project: str, folder: Path) -> Iterator[Callable[..., Any] | None]:
+    """What begins a curve of Weights & Biases for a run of a model; None without a project."""
+    if not project:
+        yield None
+        return
+    from speechkit.training.tracking import Wandb
+
+    with Wandb(project, folder) as tracker:
+
+        def begin(name: str, run: Any, config: Any) -> Any:
+            parameters = {**run.as_dict(), **config.as_dict()}
+            return tracker.run(name, f"fold{run.fold}/seed{run.seed}", parameters)
+
+        yield begin

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from speechkit.base.log import logger
 from speechkit.emotion import features, model_folder
-from speechkit.emotion.cnn_settings import CnnConfig
+from speechkit.emotion.config import CnnConfig
 from speechkit.emotion.data import usable_parts
 from speechkit.emotion.fbank_cnn import FbankCnn
 from speechkit.emotion.layers import SpecAugment

@@ -16,7 +16,7 @@ import torch
 
 from speechkit.base import hub, schema
 from speechkit.base.errors import ConfigError, MissingDependency, UserError
-from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS
+from speechkit.emotion.config import PAPER_UPSTREAMS
 from speechkit.training.weights import write_weights
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.emotion import encoder_files, heads, hidden
+from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.data import broken_clips
-from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoders import Encoder, build_encoder, load_encoder
 from speechkit.emotion.hidden_states import Hidden, Kind, Vectors, form_of
 from speechkit.emotion.layers import SpecAugment

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from speechkit.base.log import logger
 from speechkit.emotion import encoder_files, encoder_network, model_folder
-from speechkit.emotion.encoder_settings import EncoderConfig
+from speechkit.emotion.config import EncoderConfig
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import measures

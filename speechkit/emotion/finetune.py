@@ -12,9 +12,9 @@ from torch import Tensor
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, encoder_network, head_training
+from speechkit.emotion.config import EncoderConfig
 from speechkit.emotion.data import Batch, Clips, broken_clips, make_loader, usable_parts
 from speechkit.emotion.encoder_network import EncoderNet
-from speechkit.emotion.encoder_settings import EncoderConfig
 from speechkit.emotion.encoder_training import (
     COMMAND,
     Training,

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, hidden
+from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.data import usable_parts
-from speechkit.emotion.encoder_settings import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.encoder_training import (
     COMMAND,
     Training,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.base.errors import require_choice
-from speechkit.emotion.encoder_settings import HEADS, POOLINGS
+from speechkit.emotion.config import HEADS, POOLINGS
 
 
 class Pooling(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.base.errors import require_choice
-from speechkit.emotion.encoder_settings import CLASS_WEIGHTS
+from speechkit.emotion.config import CLASS_WEIGHTS
 from speechkit.stats.score_classes import effective_weights
 
 

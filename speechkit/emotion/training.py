@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.emotion import model_folder
-from speechkit.emotion.cnn_settings import CnnConfig
-from speechkit.emotion.encoder_settings import PAPER_UPSTREAMS, EncoderConfig, plan
-from speechkit.emotion.functionals_settings import FunctionalsConfig
+from speechkit.emotion.config import (
+    PAPER_UPSTREAMS,
+    CnnConfig,
+    EncoderConfig,
+    FunctionalsConfig,
+    plan,
+)
 from speechkit.emotion.model_folder import CNN, kind_of
 from speechkit.emotion.runs import Resources, Run
 from speechkit.labels import splits

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from speechkit.base.errors import UserError
-from speechkit.emotion.cnn_settings import CnnConfig
+from speechkit.emotion.config import CnnConfig
 from speechkit.emotion.fbank_cnn import Block, FbankCnn, MaskedBatchNorm, inside
 
 LENGTHS = (37, 12, 64, 25, 1)

@@ -10,7 +10,7 @@ from tiny_encoders import make_encoder
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import hidden, model_folder
-from speechkit.emotion.encoder_settings import PRESETS, plan
+from speechkit.emotion.config import PRESETS, plan
 from speechkit.emotion.finetune import Finetuning, train_encoder
 from speechkit.emotion.hidden_states import Kind
 from speechkit.emotion.predict import load_predictor
@@ -241,10 +241,10 @@ def test_the_speaker_disjoint_validation_set_stops_training(place, monkeypatch):
 def test_what_cannot_be_trained_is_refused(place):
     for settings, message in (
         ({"layers": "7"}, "has 2"),
-        ({"pooling": "median"}, "--pooling 'median'"),
-        ({"dropout": 1.0}, "--dropout 1.0"),
-        ({"keep_checkpoints": 3}, "--keep-checkpoints 3"),
-        ({"learning_rate": -1.0}, "must be positive"),
+        ({"pooling": "median"}, "`pooling` 'median'"),
+        ({"dropout": 1.0}, "`dropout` 1.0"),
+        ({"keep_checkpoints": 3}, "`keep_checkpoints` 3"),
+        ({"learning_rate": -1.0}, "above 0"),
         ({"batch_sise": 3}, "Did you mean 'batch_size'"),
     ):
         with pytest.raises(UserError, match=message):

@@ -1,0 +1,223 @@
+"""Commands whose flags are the fields of dataclasses.
+
+A command is a function. The annotation of each parameter says what flags it stands for::
+
+    @command(app, "mix")
+    def mix(config: MixConfig, *, directory: Dir, jobs: Jobs = 0) -> None: ...
+
+* ``MixConfig``: a flag for every field (see :mod:`speechkit.base.config`), the fields of nested
+  configurations among them. The function gets the configuration.
+* ``Annotated[dict, Given(TrainConfig)]``: the same flags, but without defaults. The function gets
+  those that were given, by name of field. Of several classes, ``Given(A, B)``, each flag stands
+  once, and its help says which classes have it.
+* ``Annotated[int, Option(0, "--jobs", "-j", help="...")]``: one flag or argument.
+
+Every command also has ``--config FILE``, which gives defaults to its flags.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, NamedTuple, Optional, Union, get_args, get_origin
+
+import typer
+
+from speechkit.base.config import FIELD, Setting, settings_of
+from speechkit.cli import options
+from speechkit.cli.help import GroupedHelp
+from speechkit.cli.shared import CONFIG, MISSING, Option
+
+Values = Mapping[str, Any]
+
+
+class Given:
+    """Of a parameter: it takes the fields of configurations that were given, by name.
+
+    Args:
+        configs: classes whose fields are flags without defaults.
+        shown: what the help shows as their default.
+    """
+
+    def __init__(self, *configs: type, shown: str) -> None:
+        self.configs, self.shown = configs, shown
+
+
+class Part(NamedTuple):
+    """A parameter of the function: the flags that it stands for, and how they make its value."""
+
+    flags: list[inspect.Parameter]
+    build: Callable[[Values], Any]
+
+
+def command(app: typer.Typer, name: str) -> Callable[[Callable], Callable]:
+    """Add a function to an app as the command ``name``; the function itself stays as it is."""
+
+    def add(function: Callable) -> Callable:
+        app.command(name, cls=GroupedHelp)(as_command(function))
+        return function
+
+    return add
+
+
+def as_command(function: Callable) -> Callable:
+    """A function with a parameter for every flag, as Typer takes it, that calls ``function``."""
+    signature = inspect.signature(function, eval_str=True)
+    parts = {p.name: _part(p) for p in signature.parameters.values()}
+
+    def call(**values: Any) -> Any:
+        return function(**{name: part.build(values) for name, part in parts.items()})
+
+    every = {flag.name: flag for part in parts.values() for flag in part.flags}
+    every["config"] = inspect.Parameter("config", _KEYWORD, default=None, annotation=CONFIG)
+    functools.update_wrapper(call, function)
+    call.__signature__ = signature.replace(parameters=list(every.values()))  # type: ignore
+    call.__annotations__ = {name: flag.annotation for name, flag in every.items()}
+    del call.__wrapped__  # type: ignore[attr-defined]
+    return call
+
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+
+
+def _part(parameter: inspect.Parameter) -> Part:
+    kind, name = parameter.annotation, parameter.name
+    if dataclasses.is_dataclass(kind):
+        return Part(list(_flags_of(kind)), functools.partial(_build, kind))
+    extra = next(iter(getattr(kind, "__metadata__", ())), None)
+    if isinstance(extra, Option):
+        return _one(name, kind.__origin__, extra, parameter.default)
+    if isinstance(extra, Given):
+        return _optional(extra)
+    raise TypeError(
+        f"The parameter '{name}' of a command is neither a configuration nor an option."
+    )
+
+
+def _one(name: str, kind: Any, option: Option, default: Any) -> Part:
+    default = option.default if default is inspect.Parameter.empty else default
+    if option.names:
+        info = typer.Option(*option.names, **option.extra)
+    else:
+        info = typer.Argument(**option.extra)
+    flag = _parameter(name, option.kind or kind, default, info)
+    convert = option.convert or (lambda value: value)
+    return Part([flag], lambda values: convert(values[name]))
+
+
+def _parameter(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
+    default = inspect.Parameter.empty if default is MISSING else default
+    return inspect.Parameter(name, _KEYWORD, default=default, annotation=Annotated[kind, info])
+
+
+# --- configurations ---
+
+
+def _flags_of(config: Any, group: str = "") -> Iterator[inspect.Parameter]:
+    for setting in settings_of(config):
+        if dataclasses.is_dataclass(setting.kind) and not setting.flag.hidden:
+            yield from _flags_of(setting.kind, setting.group or group)
+        elif not setting.flag.hidden:
+            default = setting.default if setting.flag.default is FIELD else setting.flag.default
+            text = _as_text(setting, default)
+            yield _flag(setting, _kind(setting), text, group, setting.flag.shown or True)
+
+
+def _flag(
+    setting: Setting, kind: Any, default: Any, group: str, shown: str | bool
+) -> inspect.Parameter:
+    flag = setting.flag
+    info = typer.Option(
+        *("/".join(f"--{name}" for name in pair.split("/")) for pair in flag.names),
+        help=setting.help,
+        show_default=shown,
+        metavar=flag.metavar or None,
+        min=flag.least,
+        max=flag.most,
+        rich_help_panel=setting.group or group or None,
+    )
+    return _parameter(setting.name, kind, default, info)
+
+
+def _kind(setting: Setting) -> Any:
+    """The type on the command line: a tuple is a text with commas, or a list."""
+    if _is_list(setting.kind):
+        return list[get_args(setting.kind)[0]] if setting.flag.several else str  # type: ignore
+    if isinstance(setting.kind, types.UnionType):
+        return Union[setting.kind.__args__]  # noqa: UP007 - Typer knows this one
+    return setting.kind
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _as_text(setting: Setting, default: Any) -> Any:
+    if not _is_list(setting.kind) or default is MISSING:
+        return default
+    if setting.flag.several:
+        return list(default)
+    return "" if setting.flag.shown else ",".join(map(str, default))
+
+
+def _build(config: Any, values: Values) -> Any:
+    """The configuration that flags say."""
+    found = {}
+    for setting in settings_of(config):
+        if setting.flag.hidden:
+            continue
+        if dataclasses.is_dataclass(setting.kind):
+            found[setting.name] = _build(setting.kind, values)
+        else:
+            found[setting.name] = _value(setting, values[setting.name])
+    return config(**found)
+
+
+def _value(setting: Setting, given: Any) -> Any:
+    """A field from what was given for it."""
+    if not _is_list(setting.kind):
+        return given
+    if setting.flag.several or not isinstance(given, str):
+        return tuple(given or ())
+    default = () if setting.default is MISSING else setting.default
+    if not given:
+        return default
+    words = [word.strip() for word in given.split(",")]
+    one = _plain(get_args(setting.kind)[0])
+    if one is str:
+        return tuple(word for word in words if word or "" in default)
+    return options.numbers(setting.name, given, one)
+
+
+def _plain(kind: Any) -> Any:
+    return getattr(kind, "__origin__", kind)
+
+
+def _optional(given: Given) -> Part:
+    """Flags without defaults of all fields of some configurations."""
+    settings: dict[str, list[Setting]] = {}
+    titles: dict[str, list[str]] = {}
+    for config in given.configs:
+        for setting in settings_of(config):
+            if not (setting.flag.hidden or dataclasses.is_dataclass(setting.kind)):
+                settings.setdefault(setting.name, []).append(setting)
+                titles.setdefault(setting.name, []).append(getattr(config, "TITLE", ""))
+
+    def build(values: Values) -> dict[str, Any]:
+        found = {name: values[name] for name in settings if values[name] is not None}
+        return {name: _value(settings[name][0], value) for name, value in found.items()}
+
+    flags = []
+    for name, (setting, *others) in settings.items():
+        if others and any(setting.help != other.help for other in others):
+            texts = zip(titles[name], (setting, *others), strict=True)
+            told = (f"{title}: {one.help.rstrip('.')}" for title, one in texts)
+            setting = setting._replace(help="; ".join(told))
+        elif len(others) + 1 < len(given.configs):
+            setting = setting._replace(help=f"{', '.join(titles[name])}: {setting.help}")
+        kind: Any = Optional[_kind(setting)]  # noqa: UP045
+        flags.append(_flag(setting, kind, None, "", setting.flag.shown or given.shown))
+    return Part(flags, build)

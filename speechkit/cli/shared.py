@@ -1,0 +1,146 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from speechkit.cli import options
+
+if TYPE_CHECKING:
+    from speechkit.workdir import WorkDir
+
+MACHINE, OUTPUT = "Machine", "Output"
+MISSING = dataclasses.MISSING
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Option:
+    """One flag, or an argument where it has no option name.
+
+    Args:
+        default: what a command has that says no other; ``MISSING``: it must be given.
+        names: option names.
+        kind: its type on the command line, where the function gets another.
+        convert: makes what the function gets of what was given.
+        panel: heading of the help.
+        extra: of ``typer.Option`` and ``typer.Argument``: help, shown default, range.
+    """
+
+    default: Any
+    names: tuple[str, ...]
+    kind: Any
+    convert: Callable[[Any], Any] | None
+    extra: dict[str, Any]
+
+    def __init__(
+        self,
+        default: Any,
+        *names: str,
+        kind: Any = None,
+        convert: Callable[[Any], Any] | None = None,
+        panel: str = "",
+        **extra: Any,
+    ) -> None:
+        if panel:
+            extra["rich_help_panel"] = panel
+        values = (default, names, kind, convert, extra)
+        for field, value in zip(dataclasses.fields(self), values, strict=True):
+            object.__setattr__(self, field.name, value)
+
+
+def _workdir(path: Path) -> WorkDir:
+    from speechkit.workdir import WorkDir
+
+    return WorkDir(path)
+
+
+CONFIG = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+    typer.Option(
+        "--config",
+        callback=options.load_config,
+        is_eager=True,
+        help="YAML file with flags as keys; given flags win.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Dir = Annotated[
+    "WorkDir",
+    Option(
+        Path("."), "--dir", "-C", kind=Path, convert=_workdir, panel=OUTPUT,
+        help="Working directory, with data/ and exp/.",
+    ),
+]  # fmt: skip
+Force = Annotated[
+    bool,
+    Option(
+        False,
+        "--force",
+        panel=OUTPUT,
+        help="Replace an output that was made with other parameters.",
+    ),
+]
+Continue = Annotated[
+    bool,
+    Option(
+        False, "--continue", panel=OUTPUT,
+        help="Go on from a run that had another --batch-size.",
+    ),
+]  # fmt: skip
+Json = Annotated[
+    bool, Option(False, "--json", panel=OUTPUT, help="Print JSON to stdout instead of a table.")
+]
+OutName = Annotated[
+    str,
+    Option(
+        "", "--name", panel=OUTPUT, help="Write to a folder of its own, so that variants live on."
+    ),
+]
+Device = Annotated[str, Option("auto", "--device", panel=MACHINE, help="auto, cpu or cuda.")]
+Jobs = Annotated[
+    int,
+    Option(
+        0, "--jobs", "-j", convert=lambda jobs: options.resolve_jobs(jobs), min=0, panel=MACHINE,
+        help="Number of local processes; 0: one per CPU.",
+    ),
+]  # fmt: skip
+Executor = Annotated[
+    str,
+    Option(
+        "local", "--executor", panel=MACHINE, help="local, or dask://HOST:PORT (extra [cluster])."
+    ),
+]
+OnError = Annotated[
+    str,
+    Option(
+        "stop", "--on-error", panel=OUTPUT, help="A broken utterance: stop, or skip and list it."
+    ),
+]
+Pipes = Annotated[
+    bool,
+    Option(False, "--allow-pipes", panel=MACHINE, help="Run shell commands found in wav.scp."),
+]
+Save = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+    Option(
+        None, "--save", panel=OUTPUT, metavar="FILE.jsonl", show_default="nothing is saved",
+        help="Append each result as it comes; the same command again goes on from there.",
+    ),
+]  # fmt: skip
+CheckpointMinutes = Annotated[
+    float,
+    Option(
+        10.0, "--checkpoint-minutes", panel=MACHINE,
+        help="Minutes between saves of the state.",
+    ),
+]  # fmt: skip
+Set = Annotated[str, Option("train", "--set", help="Set to read: a folder of data/.")]
+Seed = Annotated[
+    int,
+    Option(0, "--seed", min=0, max=2**63 - 1, panel="Training", help="Seed of every random draw."),
+]
