@@ -32,7 +32,8 @@ def make_model(root: Path, size: str) -> None:
     import torch
 
     from speechkit.separation import model_folder
-    from speechkit.separation.conv_tasnet import SIZES, ConvTasNet
+    from speechkit.separation.config import SIZES
+    from speechkit.separation.conv_tasnet import ConvTasNet
 
     torch.manual_seed(0)
     net = ConvTasNet(SIZES[size])

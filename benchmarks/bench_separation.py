@@ -75,7 +75,7 @@ def print_rows(rows: dict[str, Row], value: str) -> None:
 
 
 def step_rows(args: argparse.Namespace, size: str) -> dict[str, Row]:
-    from speechkit.separation.conv_tasnet import SIZES
+    from speechkit.separation.config import SIZES
 
     model = asdict(SIZES[size])
     base = {"kind": "step", "device": args.device, "batch": BATCHES[size], "samples": 4 * RATE}
@@ -125,7 +125,8 @@ def bench_pit(args: argparse.Namespace) -> None:
 def bench_loader(args: argparse.Namespace) -> None:
     """Batches of dynamic mixing per second, beside the steps that they have to feed."""
     from speechkit.kaldi import data
-    from speechkit.separation.data import DynamicMixing, MixingConfig
+    from speechkit.separation.config import MixingConfig
+    from speechkit.separation.data import DynamicMixing
     from speechkit.training.loader import durations
     from speechkit.workdir import WorkDir
 

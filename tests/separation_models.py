@@ -8,8 +8,8 @@ from conftest import make_set
 from speechkit.kaldi import data
 from speechkit.labels.mixtures import Header, Mixture, Source, write_mixtures
 from speechkit.separation import model_folder
+from speechkit.separation.config import EvaluationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
-from speechkit.separation.evaluate import Settings
 
 RATE = 8000
 NETWORK = ConvTasNetConfig(
@@ -47,4 +47,4 @@ def make_mixtures(root, count=6, rate=RATE, name="test", samples=0, speakers=2, 
 
 
 def settings(**given):
-    return Settings(**{"name": "dm", "set": "test_2mix", "sdr": False, **given})
+    return EvaluationConfig(**{"name": "dm", "set": "test_2mix", "sdr": False, **given})

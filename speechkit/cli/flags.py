@@ -159,7 +159,7 @@ def _as_text(setting: Setting, default: Any) -> Any:
     if not _is_list(setting.kind) or default is MISSING:
         return default
     if setting.flag.several:
-        return list(default)
+        return list(default) or None
     return "" if setting.flag.shown else ",".join(map(str, default))
 
 

@@ -67,12 +67,13 @@ def _add_commands() -> None:
         validate,
         xvector,
     )
+    from speechkit.cli.flags import command
 
     app.add_typer(prepare.app, name="prepare")
     app.command("validate")(validate.validate)
     app.command("split")(split.split)
     app.command("split-folds")(split_folds.split_folds)
-    app.command("mix")(mix.mix)
+    command(app, "mix")(mix.mix)
     app.command("align")(align.align)
     app.command("extract-prosody")(prosody.extract_prosody)
     app.command("extract-xvector")(xvector.extract_xvector)
@@ -84,7 +85,7 @@ def _add_commands() -> None:
     app.add_typer(train.app, name="train")
     app.add_typer(evaluate.app, name="evaluate")
     app.add_typer(compare.app, name="compare")
-    app.command("analyze-correlation")(correlation.analyze_correlation)
+    command(app, "analyze-correlation")(correlation.analyze_correlation)
     app.add_typer(predict.app, name="predict")
     app.command("report")(report.report)
     app.command("export")(share.export_model)

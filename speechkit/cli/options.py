@@ -28,6 +28,8 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
         if parameter.name not in ("config", "help")
         for option in [parameter.name or "", *parameter.opts]
     }
+    if "set" in names:
+        names.setdefault("set_name", names["set"])  # as it could be called once
     several = {p.name for p in ctx.command.params if getattr(p, "multiple", False)}
     defaults: dict[Any, Any] = {}
     for key, value in loaded.items():

@@ -14,7 +14,7 @@ from speechkit.cli import options
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
 
-MACHINE, OUTPUT = "Machine", "Output"
+DATA, MODEL, TRAINING, MACHINE, OUTPUT = "Data", "Model", "Training", "Machine", "Output"
 MISSING = dataclasses.MISSING
 
 
@@ -95,6 +95,16 @@ Continue = Annotated[
 Json = Annotated[
     bool, Option(False, "--json", panel=OUTPUT, help="Print JSON to stdout instead of a table.")
 ]
+VariantName = Annotated[
+    str,
+    Option("", "--out-name", panel=OUTPUT, help="Write to SET-NAME, so that variants live on."),
+]
+EvaluationName = Annotated[
+    str,
+    Option(
+        "", "--out-name", panel=OUTPUT, help="Write to eval/SET-NAME, so that variants live on."
+    ),
+]
 OutName = Annotated[
     str,
     Option(
@@ -139,8 +149,9 @@ CheckpointMinutes = Annotated[
         help="Minutes between saves of the state.",
     ),
 ]  # fmt: skip
+Name = Annotated[str, Option("default", "--name", panel=OUTPUT, help="Name of the experiment.")]
 Set = Annotated[str, Option("train", "--set", help="Set to read: a folder of data/.")]
 Seed = Annotated[
     int,
-    Option(0, "--seed", min=0, max=2**63 - 1, panel="Training", help="Seed of every random draw."),
+    Option(0, "--seed", min=0, max=2**63 - 1, panel=TRAINING, help="Seed of every random draw."),
 ]

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Optional
 
 import typer
 
 from speechkit.cli import options
 from speechkit.cli.flags import Given, command
 from speechkit.cli.shared import (
+    MODEL,
     CheckpointMinutes,
     Continue,
     Device,
@@ -20,20 +21,21 @@ from speechkit.cli.shared import (
     Force,
     Jobs,
     Json,
+    Name,
     OnError,
+    Option,
     Seed,
 )
 from speechkit.cli.train_acoustic import train_acoustic
 from speechkit.cli.train_pronunciation import train_pronunciation
 from speechkit.cli.train_scoring import train_scoring
-from speechkit.cli.train_separation import train_separation
 from speechkit.emotion.config import CnnConfig, EmotionTraining, EncoderConfig, FunctionalsConfig
+from speechkit.separation.config import ConvTasNetConfig, SeparationConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
 app.command("acoustic")(train_acoustic)
 app.command("pronunciation")(train_pronunciation)
 app.command("scoring")(train_scoring)
-app.command("separation")(train_separation)
 
 
 @app.command("xvector")
@@ -147,7 +149,7 @@ def train_emotion(
     from speechkit.emotion.runs import Resources
     from speechkit.emotion.training import SUMMARY_COLUMNS, Plan, jobs_of, summary_rows, train
     from speechkit.training.devices import resolve_device
-    from speechkit.training.ranks import ranks
+    from speechkit.training.devices import ranks
 
     require_choice("on_error", on_error, ("stop", "skip"))
     good = 0 <= checkpoint_minutes < float("inf")
@@ -193,3 +195,50 @@ def _curves(project: str, folder: Path) -> Iterator[Callable[..., Any] | None]:
             return tracker.run(name, f"fold{run.fold}/seed{run.seed}", parameters)
 
         yield begin
+
+
+@command(app, "separation")
+def train_separation(
+    separation: SeparationConfig,
+    network: Annotated[dict, Given(ConvTasNetConfig, shown="of --model")],
+    name: Name,
+    size: Annotated[
+        Optional[str],  # noqa: UP045 - evaluated at run time
+        Option(
+            None,
+            "--model",
+            panel=MODEL,
+            help="Size: full, light or tiny.",
+            show_default="light, or as --init",
+        ),
+    ],
+    checkpoint_minutes: CheckpointMinutes,
+    directory: Dir,
+    device: Device,
+    force: Force,
+    continue_: Continue,
+    as_json: Json,
+    jobs: Jobs = 2,
+) -> None:
+    """Train Conv-TasNet on mixtures of a set, hard pairs among them.
+
+    Writes exp/separation/NAME/seedN/ with the plain-best and the weighted-best checkpoint. A
+    killed run is taken up by the same command; torchrun trains on several devices.
+    """
+    from speechkit.cli.output import print_summary
+    from speechkit.separation.model_folder import complete
+    from speechkit.separation.training import train
+    from speechkit.training.devices import ranks
+
+    folder = train(
+        directory,
+        name,
+        complete(directory, separation, size, network),
+        device=device,
+        jobs=jobs,
+        checkpoint_minutes=checkpoint_minutes,
+        force=force,
+        other_batch_size=continue_,
+    )
+    if not ranks().rank:
+        print_summary(folder, as_json)

@@ -7,94 +7,15 @@ in their help texts: N, L, B, Sc, H, P, X, R.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from msgspec import Meta
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechkit.base.errors import UserError, require_choice
-from speechkit.base.schema import Layers, Taps, Width, check
+from speechkit.base.errors import UserError
+from speechkit.separation.config import ConvTasNetConfig
 from speechkit.separation.layers import NORMS, Depthwise, Pointwise, PReLU, hide, pointwise
-
-MASKS = ("relu", "sigmoid", "softmax", "linear")
-PADDINGS = ("zeros", "reflect")
-
-
-@dataclass(frozen=True)
-class ConvTasNetConfig:
-    """Hyperparameters; the defaults are the full model.
-
-    Args:
-        filters: N, functions of the encoder's basis.
-        kernel: L, samples of a basis function.
-        stride: samples between frames; 0 for L / 2.
-        bottleneck: B, channels between the blocks.
-        skip: Sc, channels of the skip path; 0 for none (the last block's output is used).
-        hidden: H, channels inside a block.
-        conv_kernel: P, taps of the depthwise convolution.
-        blocks: X, blocks of a repeat, with dilations 1, 2, 4 ...
-        repeats: R.
-        norm: gLN (global), cLN (cumulative) or chLN (each frame by itself).
-        input_norm: norm before the bottleneck; empty for the same.
-        padding: of the depthwise convolutions, zeros or reflect.
-        mask: nonlinearity of the masks.
-        encoder_relu: rectify the encoder's output.
-        causal: the convolutions see no frames of the future (norms: cLN or chLN).
-        speakers: sources of a mixture.
-    """
-
-    filters: Width = 512
-    kernel: Annotated[int, Meta(ge=2, le=1 << 16)] = 16
-    stride: Annotated[int, Meta(ge=0, le=1 << 16)] = 0
-    bottleneck: Width = 128
-    skip: Annotated[int, Meta(ge=0, le=1 << 20)] = 128
-    hidden: Width = 512
-    conv_kernel: Taps = 3
-    blocks: Annotated[int, Meta(ge=1, le=30)] = 8
-    repeats: Layers = 3
-    norm: str = "gLN"
-    input_norm: str = ""
-    padding: str = "zeros"
-    mask: str = "relu"
-    encoder_relu: bool = False
-    causal: bool = False
-    speakers: Annotated[int, Meta(ge=2, le=1 << 10)] = 2
-
-    @property
-    def hop(self) -> int:
-        """Samples between frames."""
-        return self.stride or self.kernel // 2
-
-    def frames(self, samples: Any) -> Any:
-        """Frames of a signal (of each of a tensor of lengths)."""
-        return (samples - self.kernel) // self.hop + 1
-
-    def check(self) -> None:
-        """Raises UserError if no model can be built."""
-        check(asdict(self), ConvTasNetConfig, "Conv-TasNet")
-        require_choice("norm", self.norm, tuple(NORMS))
-        require_choice("input_norm", self.input_norm or self.norm, tuple(NORMS))
-        require_choice("padding", self.padding, PADDINGS)
-        require_choice("mask", self.mask, MASKS)
-        if self.hop > self.kernel:
-            raise UserError(
-                f"Conv-TasNet: the stride {self.hop} is longer than the kernel {self.kernel}.",
-                "Samples between the frames would be lost; take at most the kernel.",
-            )
-        if self.causal and self.padding == "reflect":
-            raise UserError("A causal Conv-TasNet cannot use reflect padding.", "Use zeros.")
-        if not self.causal and self.conv_kernel % 2 == 0:
-            raise UserError(f"Conv-TasNet: conv_kernel {self.conv_kernel} must be odd.")
-
-
-SIZES = {
-    "full": ConvTasNetConfig(),
-    "light": ConvTasNetConfig(blocks=6, repeats=2),
-    "tiny": ConvTasNetConfig(filters=128, bottleneck=64, skip=64, hidden=128, blocks=6, repeats=2),
-}
 
 
 class Block(nn.Module):

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_tsv
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
+from speechkit.separation.config import CorrelationConfig
 from speechkit.separation.results import TABLE, read_utterances
 from speechkit.separation.speaker_distance import Parameter, find_sources, measure
 from speechkit.stats.bootstrap import draw_speakers, mixture_weights
@@ -99,44 +100,8 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What determines an analysis.
-
-    Args:
-        set: of mixtures.
-        model: experiment whose evaluation is read.
-        evaluation: variant of the evaluation, ``eval/<set>-<evaluation>``.
-        prosody: variant of ``exp/prosody/``.
-        xvector: variant of ``exp/xvector/``.
-        param_tsv: a further table of utterances, with a column ``utt``.
-        columns: of that table.
-        samples: bootstrap samples.
-        seed: of their draws.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    set: str
-    model: str
-    evaluation: str = ""
-    prosody: str = ""
-    xvector: str = ""
-    param_tsv: str = ""
-    columns: tuple[str, ...] = ()
-    samples: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.samples < 100:
-            raise ConfigError(
-                "samples", f"{self.samples} is too few for a 95 % interval.", "Give 100 or more."
-            )
-
-
 def analyze(
-    work: WorkDir, settings: Settings, out_name: str = "", jobs: int = 1, force: bool = False
+    work: WorkDir, config: CorrelationConfig, out_name: str = "", jobs: int = 1, force: bool = False
 ) -> Path:
     """Correlate parameters with SI-SNRi; returns ``exp/correlation/<set>[-name]``.
 
@@ -145,20 +110,18 @@ def analyze(
     """
     from speechkit.separation.figures import draw
 
-    mixtures = load_mixtures(work.data(settings.set), work.root)
-    folder = work.exp("separation", settings.model, "eval", settings.set, name=settings.evaluation)
+    mixtures = load_mixtures(work.data(config.set), work.root)
+    folder = work.exp("separation", config.model, "eval", config.set, name=config.evaluation)
     work.require(
         folder / TABLE,
-        f"speechkit evaluate separation --name {settings.model} --set {settings.set}",
+        f"speechkit evaluate separation --name {config.model} --set {config.set}",
     )
-    table = Path(settings.param_tsv) if settings.param_tsv else None
-    sources = find_sources(
-        work, mixtures, settings.prosody, settings.xvector, table, settings.columns
-    )
+    table = config.param_tsv
+    sources = find_sources(work, mixtures, config.prosody, config.xvector, table, config.columns)
     with Output(
-        work.exp("correlation", settings.set, name=out_name),
+        work.exp("correlation", config.set, name=out_name),
         COMMAND,
-        asdict(settings),
+        {**asdict(config), "param_tsv": str(config.param_tsv or "")},
         [folder / TABLE, *mixtures.files(), *sources.files()],
         force=force,
         audio=mixtures.audio_files(),
@@ -169,10 +132,10 @@ def analyze(
         scores, about = read_scores(folder, mixtures)
         found = _defined(measure(sources, mixtures, work.root, jobs), about.index)
         pairs = _pairs(scores, about, found)
-        rows = correlate(scores, about, pairs, [p.name for p in found], settings)
+        rows = correlate(scores, about, pairs, [p.name for p in found], config)
         _write(out.path, pairs, rows)
         whole = {row["parameter"]: row for row in rows if row["genders"] == "all"}
-        draw(out.path, pairs, scores, found, whole, settings.model)
+        draw(out.path, pairs, scores, found, whole, config.model)
         out.counts.update(mixtures=len(pairs), seeds=scores.shape[1], parameters=len(found))
     logger.info(f"correlations: {out.final}")
     return out.final
@@ -234,7 +197,7 @@ def correlate(
     about: pd.DataFrame,
     pairs: pd.DataFrame,
     names: Sequence[str],
-    settings: Settings,
+    config: CorrelationConfig,
 ) -> list[dict[str, Any]]:
     """Rows of ``correlation.tsv``: every parameter, over all mixtures and by genders."""
     genders = sorted(g for g in about["genders"].unique() if "?" not in g)
@@ -257,16 +220,16 @@ def correlate(
             value = used[name].to_numpy(float)
             seeds = scores.loc[used.index].to_numpy(float).T
             people = used[speakers].to_numpy(str)
-            rows.append({**counted, **_with_intervals(value, seeds, people, settings)})
+            rows.append({**counted, **_with_intervals(value, seeds, people, config)})
     return rows
 
 
 def _with_intervals(
-    value: np.ndarray, seeds: np.ndarray, people: np.ndarray, settings: Settings
+    value: np.ndarray, seeds: np.ndarray, people: np.ndarray, config: CorrelationConfig
 ) -> dict[str, Any]:
     """Both correlations with the mean of the seeds ``[seeds, N]``."""
     mean = seeds.mean(axis=0)
-    weights, resampled = draw_weights(people, settings.samples, settings.seed)
+    weights, resampled = draw_weights(people, config.samples, config.seed)
     once = np.ones((1, len(value)))
     found: dict[str, Any] = {"resampled": resampled}
     for name, of in (("pearson", pearson), ("spearman", spearman)):

@@ -8,7 +8,6 @@ the middle of an epoch, or that is divided among processes, sees the same mixtur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,64 +16,19 @@ from torch.utils.data import Dataset
 
 from speechkit.base import audio
 from speechkit.base.audio import level_db
-from speechkit.base.errors import ConfigError, UserError, require_choice
+from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import MixtureSet
 from speechkit.mining.sampler import HardPairSampler
+from speechkit.separation.config import MixingConfig
 
 _MIX, _CROP = 0x31, 0x32  # streams of draws
 LEVEL_DB = -25.0  # of a crop before its gain, in dB of full scale
 SILENT_DB = -80.0  # level below which a crop is drawn again
 _TRIES = 5
-GAIN_MODES = ("each", "pair")
 
 Sample = tuple[int, int, int]  # (epoch, batch, index), of ResumableBatches
-
-
-@dataclass(frozen=True)
-class MixingConfig:
-    """How mixtures are drawn.
-
-    Args:
-        sample_rate: in Hz.
-        segment: seconds of a mixture.
-        speakers: sources of a mixture.
-        gain_min: lowest gain in dB.
-        gain_max: highest gain in dB.
-        gain_mode: ``each``: a gain for every audio; ``pair``: one signal-to-noise ratio of
-            the first against each other, in the same range.
-        speeds: factors of speed perturbation, one drawn for every audio.
-        normalize: bring every crop to the same level first, so that gains are ratios.
-        ps: probability P_S that a pair is replaced by a hard one.
-    """
-
-    sample_rate: int
-    segment: float = 4.0
-    speakers: int = 2
-    gain_min: float = -5.0
-    gain_max: float = 5.0
-    gain_mode: str = "each"
-    speeds: tuple[float, ...] = (1.0,)
-    normalize: bool = True
-    ps: float = 0.0
-
-    def check(self) -> None:
-        """Raises UserError for impossible values."""
-        require_choice("gain_mode", self.gain_mode, GAIN_MODES)
-        if not self.gain_min <= self.gain_max:
-            raise UserError(f"`gain_min` {self.gain_min} is above `gain_max` {self.gain_max}.")
-        if not 0 <= self.ps <= 1:
-            raise ConfigError("ps", f"{self.ps} is not a probability from 0 to 1.")
-        if not 0.1 <= self.segment <= 3600:
-            raise ConfigError("segment", f"{self.segment} is not a length of 0.1 s or more.")
-        if not all(0.5 <= speed <= 2 for speed in self.speeds):
-            raise ConfigError("speeds", f"{self.speeds}: each must be between 0.5 and 2.")
-
-    @property
-    def samples(self) -> int:
-        """Samples of a segment."""
-        return round(self.segment * self.sample_rate)
 
 
 class DynamicMixing(Dataset):

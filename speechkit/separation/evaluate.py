@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechkit.base.audio import power
-from speechkit.base.errors import ConfigError, UserError, require_choice
+from speechkit.base.errors import UserError, require_choice
 from speechkit.base.files import remove_tree
 from speechkit.base.log import logger
 from speechkit.base.tables import write_skipped, write_tsv
 from speechkit.base.text import shortened
 from speechkit.labels.mixtures import MixtureSet, check_rate, load_mixtures
 from speechkit.separation import model_folder, results
+from speechkit.separation.config import EvaluationConfig
 from speechkit.separation.losses import reorder
 from speechkit.separation.measurement import (
     Found,
@@ -40,42 +41,9 @@ BATCH_SECONDS = {"cpu": 0.0, "cuda": 120.0}  # at 8 kHz; on the CPU one by one i
 NAMED = 20  # mixtures named in a message
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What determines an evaluation.
-
-    Args:
-        name: of the experiment.
-        set: the set of mixtures.
-        checkpoint: plain or weighted; empty for the choice of each model.
-        sdr: measure SDR.
-        stoi: measure STOI and ESTOI.
-        hsr: thresholds of hard sample rates in dB.
-        resample: let a set of another rate be resampled to the model's.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    name: str
-    set: str
-    checkpoint: str = ""
-    sdr: bool = True
-    stoi: bool = False
-    hsr: tuple[float, ...] = (5.0, 10.0)
-    resample: bool = False
-
-    def __post_init__(self) -> None:
-        require_choice("checkpoint", self.checkpoint, ("", *model_folder.FILES))
-        if not self.hsr or not np.isfinite(self.hsr).all():
-            raise ConfigError("hsr", "needs finite thresholds in dB.", "As in `hsr` 5,10.")
-        if self.stoi:
-            require_pystoi()
-
-
 def evaluate(
     work: WorkDir,
-    settings: Settings,
+    config: EvaluationConfig,
     *,
     out_name: str = "",
     batch_seconds: float = 0.0,
@@ -88,7 +56,7 @@ def evaluate(
 
     Args:
         work: the working directory.
-        settings: all that decides the result.
+        config: all that decides the result.
         out_name: suffix of the output folder.
         batch_seconds: audio per batch with padding, counted at 8 kHz; 0 takes one mixture
             on the CPU and 120 s on CUDA.
@@ -103,12 +71,14 @@ def evaluate(
     """
     require_choice("on_error", on_error, ("stop", "skip"))
     where = resolve_device(device).type
-    dataset = load_mixtures(work.data(settings.set), work.root)
-    models, suffix = _choose(work, settings)
-    params = {**asdict(settings), "checkpoint": ", ".join(sorted({w for _, _, w in models}))}
+    if config.stoi:
+        require_pystoi()
+    dataset = load_mixtures(work.data(config.set), work.root)
+    models, suffix = _choose(work, config)
+    params = {**asdict(config), "checkpoint": ", ".join(sorted({w for _, _, w in models}))}
     del params["name"]  # it is in the path
     with Output(
-        work.exp("separation", settings.name, "eval", settings.set, name=out_name or suffix),
+        work.exp("separation", config.name, "eval", config.set, name=out_name or suffix),
         COMMAND,
         params,
         [*dataset.files(), *_files(models)],
@@ -123,33 +93,33 @@ def evaluate(
                 dataset.path.resolve(),
                 work.root.resolve(),
                 where,
-                settings.sdr,
-                settings.stoi,
+                config.sdr,
+                config.stoi,
                 on_error,
             )
             open_task.cache_clear()  # what a failed run in this process left may have changed
-            rate = _check(task, dataset, settings.resample)
+            rate = _check(task, dataset, config.resample)
             samples = round(8000 * (batch_seconds or BATCH_SECONDS[where]))
             batches = make_batches(dataset, samples, rate)
-            found = run(out, batches, task, jobs, f"evaluate {settings.name}")
-            _write(out, settings, task, dataset, found)
+            found = run(out, batches, task, jobs, f"evaluate {config.name}")
+            _write(out, config, task, dataset, found)
             open_task.cache_clear()
     return out.final
 
 
-def _choose(work: WorkDir, settings: Settings) -> tuple[list[tuple[int, Path, str]], str]:
+def _choose(work: WorkDir, config: EvaluationConfig) -> tuple[list[tuple[int, Path, str]], str]:
     """Seed, folder and weights of each model, and a suffix for the output folder.
 
     The suffix is empty for the models' own choice of weights, so that the others never take
     the place of that result.
     """
     models, suffix = [], ""
-    for seed, folder in model_folder.find_models(work, settings.name):
+    for seed, folder in model_folder.find_models(work, config.name):
         own = str(model_folder.read_card(folder).get("selection", "plain"))
         require_choice(f"{folder / 'config.yaml'}: selection", own, model_folder.FILES)
-        models.append((seed, folder, settings.checkpoint or own))
-        if settings.checkpoint not in ("", own):
-            suffix = settings.checkpoint
+        models.append((seed, folder, config.checkpoint or own))
+        if config.checkpoint not in ("", own):
+            suffix = config.checkpoint
     return models, suffix
 
 
@@ -181,12 +151,14 @@ def _check(task: Task, dataset: MixtureSet, resample: bool) -> int:
     return rate
 
 
-def _write(out: Output, settings: Settings, task: Task, dataset: MixtureSet, found: Found) -> None:
+def _write(
+    out: Output, config: EvaluationConfig, task: Task, dataset: MixtureSet, found: Found
+) -> None:
     rows = [{**_describe(dataset, row["index"]), **row} for row in found.rows]
     for row in rows:
         row.update({k: round(row[k], results.DIGITS) for k in results.MEASURES if k in row})
     silent = _silent(dataset, rows, len(found.skipped))
-    names = results.columns(dataset.header.speakers, settings.stoi)
+    names = results.columns(dataset.header.speakers, config.stoi)
     results.write_utterances(out.path, names, rows)
     counts: dict[int, dict[str, float]] = {}
     for seed, _, _ in task.models:
@@ -197,7 +169,7 @@ def _write(out: Output, settings: Settings, task: Task, dataset: MixtureSet, fou
             "mixtures_skipped": len(found.skipped),
             "silent_estimates": sum(row["silent_estimates"] for row in own),
         }
-    summary = results.summarize(results.read_utterances(out.path), settings.hsr, counts)
+    summary = results.summarize(results.read_utterances(out.path), config.hsr, counts)
     results.write_summary(out.path, summary)
     write_examples(out.path, task, rows)
     write_skipped(out.path, found.skipped)

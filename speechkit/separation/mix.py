@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from speechkit.base import audio
-from speechkit.base.errors import AudioError, UserError, require_choice, require_range
+from speechkit.base.errors import AudioError, UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
 from speechkit.base.tables import write_skipped, write_tsv
 from speechkit.kaldi import data
 from speechkit.kaldi.subset import label_files, write_subset
 from speechkit.labels.mixtures import (
-    MODES,
     TABLE,
     Header,
     Mixture,
@@ -27,6 +26,7 @@ from speechkit.labels.mixtures import (
     write_mixtures,
     write_table,
 )
+from speechkit.separation.config import MixConfig
 from speechkit.separation.mixture import Candidate, Draws, Made, Plan, make_one
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import read_manifest
@@ -34,113 +34,58 @@ from speechkit.workdir.manifest import read_manifest
 POOL_FROM = 5_000  # fewer headers are read sooner than workers would start
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What determines a set of mixtures.
-
-    Args:
-        set: the set to mix.
-        count: number of mixtures.
-        speakers: sources of each.
-        rate: sample rate in Hz.
-        mode: ``min`` (cut to the shortest source) or ``max`` (as long as the longest).
-        snr_min, snr_max: range of the level of the first source above another, in dB.
-        min_seconds: utterances shorter than this take no part.
-        seed: of all draws.
-        write_audio: store mixtures and sources as 32-bit float WAV.
-        on_error: ``stop`` at broken audio, or ``skip`` it.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    set: str
-    count: int = 500
-    speakers: int = 2
-    rate: int = 8000
-    mode: str = "min"
-    snr_min: float = -5.0
-    snr_max: float = 5.0
-    min_seconds: float = 1.0
-    seed: int = 0
-    write_audio: bool = False
-    on_error: str = "stop"
-
-    def __post_init__(self) -> None:
-        require_choice("mode", self.mode, MODES)
-        require_choice("on_error", self.on_error, ("stop", "skip"))
-        for field, value, least, most in (
-            ("count", self.count, 1, 999_999),
-            ("speakers", self.speakers, 2, 10),
-            ("rate", self.rate, 1000, 192_000),
-            ("min_seconds", self.min_seconds, 0, 3600),
-            ("seed", self.seed, 0, 2**63 - 1),
-        ):
-            require_range(field, value, least <= value <= most, f"{least} to {most}")
-        if not -60 <= self.snr_min <= self.snr_max <= 60:
-            raise UserError(
-                f"`snr_min` {self.snr_min:g} and `snr_max` {self.snr_max:g} are not a range of "
-                "levels in dB.",
-                "Give a lowest and a highest value between -60 and 60, as -5 and 5.",
-            )
-
-    def output(self, work: WorkDir, name: str = "") -> Path:
-        """``data/<set>_<speakers>mix[-name]``."""
-        folder = f"{self.set}_{self.speakers}mix" + (f"-{name}" if name else "")
-        return work.root / "data" / check_name("set", folder)
-
-
 def mix(
-    work: WorkDir, settings: Settings, name: str = "", jobs: int = 1, force: bool = False
+    work: WorkDir, config: MixConfig, name: str = "", jobs: int = 1, force: bool = False
 ) -> Path:
     """Make ``data/<set>_2mix/`` and return it; its format is described in ``mixtures.py``.
 
     Raises:
         UserError: too few speakers, or audio that cannot be mixed.
     """
-    path = work.data(settings.set)
+    path = work.data(config.set)
     if (path / TABLE).is_file():
         raise UserError(
-            f"The set '{settings.set}' is a set of mixtures already.",
+            f"The set '{config.set}' is a set of mixtures already.",
             "Give the set of single speakers that it was made of.",
         )
     source = data.load(path, work.root)
-    final = settings.output(work, name)
+    made = f"{config.set}_{config.speakers}mix" + (f"-{name}" if name else "")
+    final = work.root / "data" / check_name("set", made)
     inputs = label_files(path)
-    params = asdict(settings)
+    params = asdict(config)
     with Output(final, "mix", params, inputs, force, source.audio_files()) as out:
         if not out.up_to_date:
-            _mix_into(out, source, settings, jobs)
+            _mix_into(out, source, config, jobs)
     logger.info(f"mixtures: {final}")
     return final
 
 
-def _mix_into(out: Output, source: data.DataDir, settings: Settings, jobs: int) -> None:
-    pool, skipped = candidates(source, settings, jobs)
+def _mix_into(out: Output, source: data.DataDir, config: MixConfig, jobs: int) -> None:
+    pool, skipped = candidates(source, config, jobs)
     draws = Draws(
         pool,
-        settings.speakers,
-        settings.mode,
-        (settings.snr_min, settings.snr_max),
-        settings.seed,
+        config.speakers,
+        config.mode,
+        (config.snr_min, config.snr_max),
+        config.seed,
     )
-    folder = out.path / "audio" if settings.write_audio else None
-    plans, made, replaced = _make_all(draws, settings, folder, jobs)
+    folder = out.path / "audio" if config.write_audio else None
+    plans, made, replaced = _make_all(draws, config, folder, jobs)
     skipped.update(replaced)
     if replaced:
         logger.warning(
             f"{len(replaced)} utterances were silent or broken where they would be used, and "
             "others were chosen in their place; see skipped.tsv."
         )
-    audio_home = Path("data") / out.final.name / "audio" if settings.write_audio else None
-    header = Header(settings.rate, settings.speakers, settings.mode, settings.set)
+    audio_home = Path("data") / out.final.name / "audio" if config.write_audio else None
+    header = Header(config.rate, config.speakers, config.mode, config.set)
     write_set(out.path, source, header, plans, made, audio_home)
     write_skipped(out.path, skipped.items())
-    out.counts.update(counts(source, settings.rate, plans, made, len(pool)), skipped=len(skipped))
+    out.counts.update(counts(source, config.rate, plans, made, len(pool)), skipped=len(skipped))
 
 
 def candidates(
-    source: data.DataDir, settings: Settings, jobs: int
+    source: data.DataDir, config: MixConfig, jobs: int
 ) -> tuple[list[Candidate], dict[str, str]]:
     """Utterances that are long enough, and those whose headers are broken with the reason.
 
@@ -149,10 +94,10 @@ def candidates(
     """
     pool, skipped, short, low = [], {}, 0, 0
     for done in map_items(
-        partial(_length, rate=settings.rate),
+        partial(_length, rate=config.rate),
         source.utterances,
         jobs=jobs if len(source.utterances) > POOL_FROM else 1,
-        on_error=settings.on_error,
+        on_error=config.on_error,
         chunk=500,
         name=lambda utterance: utterance.id,
         label="reading headers",
@@ -161,23 +106,23 @@ def candidates(
             skipped[done.item.id] = done.error or ""
             continue
         samples, own_rate = done.value
-        low += own_rate < settings.rate
-        if samples >= max(1, settings.min_seconds * settings.rate):
+        low += own_rate < config.rate
+        if samples >= max(1, config.min_seconds * config.rate):
             pool.append(Candidate(done.item, samples))
         else:
             short += 1
     if short:
-        logger.warning(f"{short} utterances are shorter than {settings.min_seconds:g} s: not used.")
+        logger.warning(f"{short} utterances are shorter than {config.min_seconds:g} s: not used.")
     if low:
         logger.warning(
-            f"{low} utterances have a lower rate than {settings.rate} Hz: they are resampled, but "
+            f"{low} utterances have a lower rate than {config.rate} Hz: they are resampled, but "
             "the upper band of the mixtures stays empty. Lower `rate` avoids it."
         )
     speakers = {candidate.speaker for candidate in pool}
-    if len(speakers) < settings.speakers:
+    if len(speakers) < config.speakers:
         raise UserError(
-            f"The set '{settings.set}' has {len(speakers)} speaker(s) with utterances of at least "
-            f"{settings.min_seconds:g} s; a mixture of {settings.speakers} needs as many speakers.",
+            f"The set '{config.set}' has {len(speakers)} speaker(s) with utterances of at least "
+            f"{config.min_seconds:g} s; a mixture of {config.speakers} needs as many speakers.",
             "Take a set with more speakers, or lower `min_seconds` or `speakers`.",
         )
     return pool, skipped
@@ -200,17 +145,17 @@ def _length(utterance: data.Utterance, rate: int) -> tuple[int, int]:
 
 
 def _make_all(
-    draws: Draws, settings: Settings, folder: Path | None, jobs: int
+    draws: Draws, config: MixConfig, folder: Path | None, jobs: int
 ) -> tuple[list[Plan], list[Made], dict[str, str]]:
     """Every mixture with its gains, and utterances that others took the place of."""
-    pending = draws.plans(settings.count)
+    pending = draws.plans(config.count)
     plans, results = list(pending), [Made()] * len(pending)
     tried: dict[int, set[str]] = {}
     replaced: dict[str, str] = {}
     if folder:
-        for part in ("mix", *(f"s{k}" for k in range(1, settings.speakers + 1))):
+        for part in ("mix", *(f"s{k}" for k in range(1, config.speakers + 1))):
             (folder / part).mkdir(parents=True)
-    make = partial(make_one, rate=settings.rate, on_error=settings.on_error, folder=folder)
+    make = partial(make_one, rate=config.rate, on_error=config.on_error, folder=folder)
     while pending:
         again = []
         for done in map_items(

@@ -15,8 +15,10 @@ from speechkit.base.log import logger
 from speechkit.base.schema import Object, Rate
 from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
+from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import foreign
-from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
+from speechkit.separation.config import SIZES, ConvTasNetConfig, SeparationConfig
+from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, refuse_path, seeds_in
 from speechkit.training.weights import build, read_weights, write_weights
@@ -263,6 +265,35 @@ def choose_network(
             "Leave out `model` and the flags of the network: they come from the checkpoint.",
         )
     return start.config
+
+
+def complete(
+    workdir: WorkDir, config: SeparationConfig, size: str | None, given: Mapping[str, Any]
+) -> SeparationConfig:
+    """A configuration, completed from its validation set and its checkpoint.
+
+    Args:
+        workdir: the working directory.
+        config: of flags; its network, and rate and speakers of its mixing, are filled in.
+        size: a key of ``SIZES``; None for light, or the checkpoint's.
+        given: hyperparameters of the network that were asked for.
+
+    Raises:
+        UserError: impossible values, or another model than the checkpoint's.
+    """
+    header = load_mixtures(workdir.data(config.valid_set), workdir.root).header
+    require_choice("model", size or "light", tuple(SIZES))
+    network = replace(SIZES[size or "light"], speakers=header.speakers, **given)
+    if config.init:
+        asked = network if size or given else None
+        network = choose_network(workdir, config.init, config.seed, header.sample_rate, asked)
+    mixing = replace(
+        config.mixing,
+        sample_rate=header.sample_rate,
+        speakers=header.speakers,
+        ps=config.mixing.ps if config.hard else 0.0,
+    )
+    return replace(config, mixing=mixing, network=network)
 
 
 def first_network(config: ConvTasNetConfig, start: Start | None, seed: int) -> ConvTasNet:

@@ -16,6 +16,7 @@ from speechkit.kaldi import data
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation import model_folder
+from speechkit.separation.config import SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.data import (
     DynamicMixing,
@@ -24,7 +25,6 @@ from speechkit.separation.data import (
     hard_folder,
 )
 from speechkit.separation.losses import SISNRLoss, WeightedSISNRLoss
-from speechkit.separation.settings import SeparationConfig
 from speechkit.separation.twins import take_twin
 from speechkit.separation.validation import Validation
 from speechkit.training.batches import ResumableBatches
@@ -116,7 +116,7 @@ def train(
         force: replace a model that was trained with other parameters.
         other_batch_size: go on from an unfinished run of another batch size.
     """
-    config.check()
+    config.check(ranks().world)
     where = resolve_device(device)
     precision = resolve_precision(config.precision, where)
     if config.compiled and where.type != "cuda":

@@ -9,7 +9,7 @@ from pathlib import Path
 from speechkit.base.log import logger
 from speechkit.base.yaml_files import write_yaml
 from speechkit.separation import model_folder
-from speechkit.separation.settings import SeparationConfig
+from speechkit.separation.config import SeparationConfig
 from speechkit.task.trained import CARD
 from speechkit.training.devices import ranks
 from speechkit.workdir import Output

@@ -18,9 +18,8 @@ from separation_models import NETWORK, RATE, make_mixtures
 from speechkit.base.tables import write_json
 from speechkit.report import experiments, page, worst
 from speechkit.separation import compare, evaluate, model_folder, results
+from speechkit.separation.config import EvaluationConfig, MixingConfig, SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
-from speechkit.separation.data import MixingConfig
-from speechkit.separation.settings import SeparationConfig
 from speechkit.task.comparison import read_comparison
 from speechkit.workdir import Output, WorkDir
 
@@ -103,7 +102,7 @@ def made(tmp_path_factory) -> Path:
         for seed in (0, 1):
             train(root, name, config, seed)
     work = WorkDir(root)
-    clips = evaluate.evaluate(work, evaluate.Settings("dm", "test_2mix", sdr=False))
+    clips = evaluate.evaluate(work, EvaluationConfig("dm", "test_2mix", sdr=False))
     base = results.read_utterances(clips)
     evaluate_like(root, "dm", base, 0.0, "plain")
     for name, shift in SHIFT.items():

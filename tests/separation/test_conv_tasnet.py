@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional
 
 from speechkit.base.errors import UserError
-from speechkit.separation.conv_tasnet import SIZES, ConvTasNet, ConvTasNetConfig
+from speechkit.separation.config import SIZES, ConvTasNetConfig
+from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.layers import CumulativeNorm, Depthwise, GlobalNorm, Pointwise, PReLU
 
 SMALL = ConvTasNetConfig(filters=12, bottleneck=6, skip=5, hidden=8, blocks=3, repeats=2)

@@ -18,8 +18,9 @@ from scipy import stats
 from speechkit.base.tables import write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
+from speechkit.separation.config import MixConfig
 from speechkit.separation.correlation import draw_weights, pearson, ranks, spearman
-from speechkit.separation.mix import Settings, mix
+from speechkit.separation.mix import mix
 from speechkit.separation.speaker_distance import energy_ratio
 from speechkit.workdir import WorkDir
 
@@ -108,7 +109,7 @@ def write_parameters(root: Path, source: str) -> tuple[dict[str, float], dict[st
 
 def prepare(root: Path, speakers: int = 2) -> MixtureSet:
     make_set(root, "test", speakers=8, utterances=2, rate=8000, seconds=1.1)
-    folder = mix(WorkDir(root), Settings(set="test", count=40, speakers=speakers))
+    folder = mix(WorkDir(root), MixConfig(set="test", count=40, speakers=speakers))
     return load_mixtures(folder, root)
 
 
@@ -205,7 +206,7 @@ def test_what_is_missing_is_named(run, tmp_path: Path) -> None:
         assert said in bad.err
     # An evaluation of the mixtures as they were before they were drawn again.
     shutil.rmtree(mixtures.path)
-    mix(WorkDir(tmp_path), Settings(set="test", count=40, seed=9))
+    mix(WorkDir(tmp_path), MixConfig(set="test", count=40, seed=9))
     other = analyze(run, tmp_path, "--force")
     assert other.code == 2
     assert "of other mixtures" in other.err

@@ -17,7 +17,8 @@ from speechkit.kaldi import data
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import mixture as making
-from speechkit.separation.mix import Settings, mix
+from speechkit.separation.config import MixConfig
+from speechkit.separation.mix import mix
 from speechkit.separation.mixture import Candidate, Draws
 from speechkit.workdir import WorkDir
 
@@ -69,7 +70,7 @@ def test_a_speaker_with_most_utterances_does_not_block_the_others() -> None:
 
 
 def test_sources_stand_in_the_mixture_as_asked(workdir: Path) -> None:
-    settings = Settings("train", count=40, snr_min=-3, snr_max=4)
+    settings = MixConfig("train", count=40, snr_min=-3, snr_max=4)
     folder = mix(WorkDir(workdir), settings)
     assert folder == workdir / "data" / "train_2mix"
     found = load_mixtures(folder, workdir)
@@ -95,7 +96,7 @@ def test_sources_stand_in_the_mixture_as_asked(workdir: Path) -> None:
 
 
 def test_max_mode_keeps_whole_utterances(workdir: Path) -> None:
-    settings = Settings("train", count=12, speakers=3, mode="max", rate=16000)
+    settings = MixConfig("train", count=12, speakers=3, mode="max", rate=16000)
     found = load_mixtures(mix(WorkDir(workdir), settings), workdir)
     for mixture in found.mixtures:
         _, sources = found.read(mixture)
@@ -111,7 +112,7 @@ def test_max_mode_keeps_whole_utterances(workdir: Path) -> None:
 
 def test_a_small_set_is_the_beginning_of_a_large_one(workdir: Path) -> None:
     lists = [
-        (mix(WorkDir(workdir), Settings("train", count=count), name) / "mixtures.tsv").read_text()
+        (mix(WorkDir(workdir), MixConfig("train", count=count), name) / "mixtures.tsv").read_text()
         for count, name in ((5, "five"), (20, "twenty"))
     ]
     assert lists[1].startswith(lists[0])
@@ -120,7 +121,7 @@ def test_a_small_set_is_the_beginning_of_a_large_one(workdir: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_stored_audio_is_what_would_be_mixed(workdir: Path, mode: str, run) -> None:
-    settings = Settings("train", count=6, mode=mode)
+    settings = MixConfig("train", count=6, mode=mode)
     plain = load_mixtures(mix(WorkDir(workdir), settings), workdir)
     arguments = ("--count", 6, "--mode", mode, "--write-audio", "--name", "wav", "-j", 1)
     done = run("mix", "-C", workdir, "--set", "train", *arguments, "--json")
@@ -166,7 +167,7 @@ def loud(root: Path, peak_at: int) -> None:
 
 def test_peaks_are_turned_down_with_the_levels_between_kept(tmp_path: Path) -> None:
     loud(tmp_path, 100)
-    folder = mix(WorkDir(tmp_path), Settings("train", count=3, snr_min=3, snr_max=3))
+    folder = mix(WorkDir(tmp_path), MixConfig("train", count=3, snr_min=3, snr_max=3))
     found = load_mixtures(folder, tmp_path)
     for mixture in found.mixtures:
         mixed, sources = found.read(mixture)
@@ -203,7 +204,7 @@ def test_silent_utterances_are_replaced_and_named(workdir: Path, run) -> None:
     assert len(used) == 11
     assert "1 utterances were silent" in done.err
     assert "s1-u0\t" in (folder / "skipped.tsv").read_text()
-    small = mix(WorkDir(workdir), Settings("train", count=7), "small") / "mixtures.tsv"
+    small = mix(WorkDir(workdir), MixConfig("train", count=7), "small") / "mixtures.tsv"
     assert (folder / "mixtures.tsv").read_text().startswith(small.read_text())
 
 
@@ -278,9 +279,9 @@ def test_one_speaker_and_mixtures_of_mixtures(tmp_path: Path, run) -> None:
     assert done.code == 2
     assert "1 speaker(s)" in done.err
     make_set(tmp_path, "test", speakers=2)
-    mix(WorkDir(tmp_path), Settings("test", count=2))
+    mix(WorkDir(tmp_path), MixConfig("test", count=2))
     with pytest.raises(UserError, match="mixtures already"):
-        mix(WorkDir(tmp_path), Settings("test_2mix", count=2))
+        mix(WorkDir(tmp_path), MixConfig("test_2mix", count=2))
 
 
 def test_real_speech(real_data: Path, tmp_path: Path) -> None:
@@ -292,7 +293,7 @@ def test_real_speech(real_data: Path, tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     full = {name: str(corpus / wavs[name]) for name in chosen}
     data.write(folder, full, {name: speakers[name] for name in chosen})
-    found = load_mixtures(mix(WorkDir(tmp_path), Settings("test", count=10)), tmp_path)
+    found = load_mixtures(mix(WorkDir(tmp_path), MixConfig("test", count=10)), tmp_path)
     assert {found.genders(mixture) for mixture in found.mixtures} == {"??"}
     for mixture in found.mixtures:
         mixed, sources = found.read(mixture)
@@ -303,7 +304,7 @@ def test_real_speech(real_data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_an_offset_changes_no_level(workdir: Path, mode: str) -> None:
-    settings = Settings("train", count=24, mode=mode, seed=3)
+    settings = MixConfig("train", count=24, mode=mode, seed=3)
     wanted = load_mixtures(mix(WorkDir(workdir), settings, "plain"), workdir)
     wav = workdir / "data" / "train" / "wav"
     for path in wav.glob("s1-*.wav"):
