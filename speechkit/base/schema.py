@@ -136,6 +136,7 @@ def _unknown(found: Any, data: Any, before: str = "") -> str:
 def _explain(error: msgspec.ValidationError, data: Any) -> str:
     """What is wrong, with the field's name and value (msgspec names the types only)."""
     problem, _, place = str(error).partition(" - at `$")
+    problem = problem.replace("`", "'")  # no setting: a field of the file
     place = place.rstrip("`")
     if not place:
         return problem

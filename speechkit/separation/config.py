@@ -15,7 +15,7 @@ from speechkit.task.paper import NO_EFFECT
 
 NORM_NAMES = ("gLN", "cLN", "chLN")
 CHECKPOINTS = ("plain", "weighted")
-Decibels = Annotated[float, Meta(ge=-1e300)]  # finite
+Decibels = Annotated[float, Meta(ge=-1000, le=1000)]
 
 
 @dataclass(frozen=True)

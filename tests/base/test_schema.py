@@ -65,7 +65,7 @@ def test_wrong_values_are_named(field, value, said):
 
 
 def test_a_missing_field_is_named():
-    with pytest.raises(Damaged, match=r"network is {}; .*required field `width`"):
+    with pytest.raises(Damaged, match=r"network is {}; .*required field 'width'"):
         check({"rate": 1, "network": {}}, Card, "card.yaml")
 
 

@@ -21,7 +21,7 @@ from speechkit.cli.main import app
 
 RECORDED = Path(__file__).parent / "recorded_options.tsv"
 COLUMNS = (
-    *("command", "options", "name", "type", "default", "shown default", "range"),
+    *("command", "options", "type", "default", "shown default", "range"),
     *("kind", "environment", "metavar"),
 )
 
@@ -57,7 +57,6 @@ def row(command: str, parameter: Any) -> tuple[str, ...]:
     return (
         command,
         " ".join(names),
-        parameter.name,
         type_name(parameter.type_descriptor.annotation),
         repr(str(parameter.default) if isinstance(parameter.default, Path) else parameter.default),
         str(parameter.show_default),

@@ -215,10 +215,10 @@ def test_folds_and_seeds_are_of_one_experiment(run, made):
     [
         (
             ("--upstream", "egemaps", "--pooling", "max"),
-            "--pooling is not a flag of --upstream egemaps",
+            "--pooling is not a setting of --upstream egemaps",
         ),
         (("--preset", "paper"), "is for encoders"),
-        (("--upstream", "fbank-cnn", "--hidden", 3), "--hidden is not a flag of --upstream fbank"),
+        (("--upstream", "fbank-cnn", "--hidden", 3), "--hidden is not a setting of --upstream fbank"),
         (("--upstream", "fbank-cnn", "--channels", "4,x"), "is not a list of numbers"),
         (("--upstream", "egemaps", "--head", "paper"), "--head 'paper' is not known"),
         (("--split", "by-hand"), "has no split 'by-hand'"),
@@ -326,7 +326,7 @@ def test_names_of_experiments():
     four = training.jobs_of("x", "paper", "paper", {})
     assert four[0].name == "x-wav2vec2-base-960h" and len(four) == 4
     assert {job.config.batch_size for job in four} == {4}
-    with pytest.raises(UserError, match="not a flag"):
+    with pytest.raises(UserError, match="not a setting"):
         training.jobs_of("", "egemaps", "", {"mask_time": 0.1})
 
 
@@ -341,4 +341,4 @@ def test_a_damaged_model(run, made):
     assert done.code == 2 and "cannot be read" in done.err
     (folder / "config.yaml").write_text("kind: emotion\nmodel: functionals\n")
     done = run("evaluate", "emotion", "-C", made, "--name", "damaged")
-    assert done.code == 2 and "required field `upstream`" in done.err
+    assert done.code == 2 and "required field 'upstream'" in done.err

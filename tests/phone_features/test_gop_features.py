@@ -193,7 +193,7 @@ def test_folder(tmp_path):
     with pytest.raises(DataError, match="same utterances"):
         read_features(tmp_path)
     (tmp_path / "features.json").write_text("{}")
-    with pytest.raises(UserError, match="missing required field `blocks`"):
+    with pytest.raises(UserError, match="missing required field 'blocks'"):
         read_features(tmp_path)
 
 

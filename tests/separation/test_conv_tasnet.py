@@ -147,8 +147,8 @@ def test_output_is_the_transposed_convolution_of_the_masked_basis():
     [
         ({"norm": "bLN"}, "bLN"),
         ({"mask": "tanhh"}, "tanhh"),
-        ({"blocks": 0}, "blocks is 0"),
-        ({"kernel": 8, "stride": 9}, "longer than the kernel"),
+        ({"blocks": 0}, "`blocks` 0 is out of range"),
+        ({"kernel": 8, "stride": 9}, "longer than `kernel`"),
         ({"conv_kernel": 4}, "must be odd"),
         ({"causal": True, "padding": "reflect"}, "reflect"),
     ],

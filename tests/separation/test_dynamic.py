@@ -231,9 +231,9 @@ def test_one_speaker_cannot_be_mixed(tmp_path):
     [
         ({"gain_mode": "both"}, "both"),
         ({"gain_min": 3.0, "gain_max": -3.0}, "above"),
-        ({"ps": 1.5}, "probability"),
+        ({"ps": 1.5}, "from 0 to 1"),
         ({"segment": 0.0}, "0.0"),
-        ({"speeds": (3.0,)}, "between 0.5 and 2"),
+        ({"speeds": (3.0,)}, "from 0.5 to 2"),
     ],
 )
 def test_impossible_values(tmp_path, changes, message):

@@ -269,7 +269,7 @@ def test_a_run_killed_among_its_examples_is_taken_up(world, monkeypatch, name):
         (["--set", "test_3mix"], "no set 'test_3mix'"),
         (["--checkpoint", "best"], "'best' is not known"),
         (["--hsr", "5,x"], "not a list of numbers"),
-        (["--hsr", "nan"], "finite"),
+        (["--hsr", "nan"], "--hsr nan is out of range"),
         (["--on-error", "ignore"], "'ignore' is not known"),
     ],
 )

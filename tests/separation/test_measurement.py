@@ -72,10 +72,10 @@ def test_stoi_is_that_of_pystoi(world):
     assert {"stoi", "estoi"} < set(results.read_utterances(folder).columns)
 
 
-def test_stoi_without_pystoi(monkeypatch):
+def test_stoi_without_pystoi(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "pystoi", None)
     with pytest.raises(MissingDependency, match="pystoi"):
-        settings(stoi=True)
+        evaluate(WorkDir(tmp_path), settings(stoi=True))
 
 
 def test_audio_is_read_ahead_in_order_and_not_all_at_once():
