@@ -148,8 +148,7 @@ def train_emotion(
     from speechkit.cli.output import print_table
     from speechkit.emotion.runs import Resources
     from speechkit.emotion.training import SUMMARY_COLUMNS, Plan, jobs_of, summary_rows, train
-    from speechkit.training.devices import resolve_device
-    from speechkit.training.devices import ranks
+    from speechkit.training.devices import ranks, resolve_device
 
     require_choice("on_error", on_error, ("stop", "skip"))
     good = 0 <= checkpoint_minutes < float("inf")

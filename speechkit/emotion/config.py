@@ -227,9 +227,9 @@ class EncoderConfig(EmotionConfig):
     mask_feature_length: Count = 10
     layer_drop: OfEncoder = FROM_ENCODER
     buckets: bool = True
-    gradient_checkpointing: Annotated[
-        bool, Flag("gradient-checkpointing/no-checkpointing")
-    ] = field(default=False, metadata=NO_EFFECT)
+    gradient_checkpointing: Annotated[bool, Flag("gradient-checkpointing/no-checkpointing")] = (
+        field(default=False, metadata=NO_EFFECT)
+    )
     precision: str = "auto"
 
     def check(self) -> None:

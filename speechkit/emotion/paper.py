@@ -8,7 +8,7 @@ the step was chosen on it.
 
 from __future__ import annotations
 
-from speechkit.emotion.encoder_settings import plan
+from speechkit.emotion.config import plan
 from speechkit.task.paper import PublishedRow
 
 SOURCE = "Gavali and Verma, Table III and Figs. 1, 5, 8 and 11"

@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from speechkit.separation.conv_tasnet import SIZES
-from speechkit.separation.data import MixingConfig
-from speechkit.separation.settings import SeparationConfig
+from speechkit.separation.config import SIZES, MixingConfig, SeparationConfig
 from speechkit.task.paper import PublishedRow
 
 SOURCE = "Wang et al., Mining hard samples locally and globally for improved speech separation"

@@ -218,7 +218,10 @@ def test_folds_and_seeds_are_of_one_experiment(run, made):
             "--pooling is not a setting of --upstream egemaps",
         ),
         (("--preset", "paper"), "is for encoders"),
-        (("--upstream", "fbank-cnn", "--hidden", 3), "--hidden is not a setting of --upstream fbank"),
+        (
+            ("--upstream", "fbank-cnn", "--hidden", 3),
+            "--hidden is not a setting of",
+        ),
         (("--upstream", "fbank-cnn", "--channels", "4,x"), "is not a list of numbers"),
         (("--upstream", "egemaps", "--head", "paper"), "--head 'paper' is not known"),
         (("--split", "by-hand"), "has no split 'by-hand'"),

@@ -9,10 +9,8 @@ from speechkit.report.comparability import differences_to_paper
 from speechkit.report.experiments import Evaluation, Experiment, Seed
 from speechkit.report.separation_pictures import Line
 from speechkit.separation import model_folder, paper
-from speechkit.separation.conv_tasnet import SIZES
-from speechkit.separation.data import MixingConfig
+from speechkit.separation.config import SIZES, MixingConfig, SeparationConfig
 from speechkit.separation.paper import Recipe
-from speechkit.separation.settings import SeparationConfig
 from speechkit.workdir import WorkDir
 
 

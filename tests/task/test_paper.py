@@ -6,13 +6,13 @@ from dataclasses import asdict, replace
 import pytest
 
 from speechkit.emotion import paper as emotion
-from speechkit.emotion.encoder_settings import plan
+from speechkit.emotion.config import plan
 from speechkit.pronunciation import paper as pronunciation
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.scoring import paper as scoring
 from speechkit.scoring.settings import ScoringConfig
 from speechkit.separation import paper as separation
-from speechkit.separation.settings import SeparationConfig
+from speechkit.separation.config import SeparationConfig
 from speechkit.task.paper import deciding, differences
 
 GOPT = pronunciation.find("gopt", "mse")
