@@ -40,7 +40,8 @@ def extract_hidden(
     from speechkit.cli.output import print_json, print_table
     from speechkit.emotion import hidden
     from speechkit.emotion.config import plan
-    from speechkit.emotion.hidden_states import Kind, form_of
+    from speechkit.emotion.data import form_of
+    from speechkit.emotion.hidden import Kind
     from speechkit.labels.emotions import load
     from speechkit.training.devices import resolve_device
     from speechkit.workdir import WorkDir

@@ -19,6 +19,7 @@ from speechkit.base import parallel
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.emotion.encoders import Encoder
+from speechkit.emotion.hidden import Hidden
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import EmotionSet, read_clip
 from speechkit.labels.folds import Fold
@@ -203,3 +204,43 @@ def make_loader(
         return checked_loader(clips, batches(step), collate, workers, device)
 
     return loader
+
+
+def form_of(pooling: str) -> str:
+    """What has to be kept for a pooling."""
+    return "mean" if pooling in ("mean", "sum") else "frames"
+
+
+class Vectors:
+    """Hidden states of some clips in memory, on a device.
+
+    Args:
+        hidden: of the whole set.
+        ids: utterances.
+        pooling: of the head; a sum is the mean times the frames.
+        device: where.
+    """
+
+    def __init__(
+        self, hidden: Hidden, ids: Sequence[str], pooling: str, device: torch.device
+    ) -> None:
+        self.frames = [hidden.frames[name] for name in ids]
+        self.pooled = hidden.form == "mean"
+        clips = [torch.from_numpy(np.array(hidden.of(name))) for name in ids]
+        if self.pooled and pooling == "sum":
+            clips = [clip * count for clip, count in zip(clips, self.frames, strict=True)]
+        self.clips = clips if not self.pooled else []
+        self.table = torch.stack(clips).to(device) if self.pooled else torch.empty(0)
+        self.device = device
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def batch(self, indices: Sequence[int]) -> tuple[torch.Tensor, list[int] | None]:
+        """Vectors ``[B, ..., D]`` without counts, or frames ``[B, ..., T, D]`` with them."""
+        if self.pooled:
+            return self.table[torch.as_tensor(indices)], None
+        padded = torch.nn.utils.rnn.pad_sequence(
+            [self.clips[i] for i in indices], batch_first=True
+        ).to(self.device)
+        return torch.movedim(padded, 1, -2), [self.frames[i] for i in indices]

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.emotion import encoder_files, heads, hidden
 from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
-from speechkit.emotion.data import broken_clips
+from speechkit.emotion.data import Vectors, broken_clips, form_of
 from speechkit.emotion.encoders import Encoder, build_encoder, load_encoder
-from speechkit.emotion.hidden_states import Hidden, Kind, Vectors, form_of
+from speechkit.emotion.hidden import Hidden, Kind
 from speechkit.emotion.layers import SpecAugment
-from speechkit.emotion.predictor import Predictor
+from speechkit.emotion.predictor import Predictor, by_length
 from speechkit.labels.emotions import EmotionSet
 from speechkit.training.weights import build, read_weights
 
@@ -192,23 +192,12 @@ class EncoderPredictor(Predictor):
         found = np.zeros((len(waves), len(self.classes)), np.float32)
         with needed_by_all():
             encoder = self.net.encoder
-        short = [len(wave) for wave in waves if len(wave) < encoder.shortest]
-        if short:
-            raise UserError(
-                f"A clip of {min(short) / self.sample_rate:.3f} s is shorter than one frame of "
-                f"the encoder ({encoder.shortest / self.sample_rate:.3f} s)."
-            )
         most = BATCH_SECONDS[self.device.type] * self.sample_rate
-        order = sorted(range(len(waves)), key=lambda i: -len(waves[i]))
-        first = 0
-        while first < len(order):
-            size = max(1, int(most // len(waves[order[first]])))
-            part = order[first : first + size]
+        for part in by_length([len(wave) for wave in waves], most):
             padded, lengths = encoder.prepare([waves[i] for i in part])
             with torch.inference_mode():
                 logits = self.net(padded.to(self.device), lengths)
             found[part] = logits.softmax(-1).cpu().numpy()
-            first += size
         return found
 
     def of_utterances(

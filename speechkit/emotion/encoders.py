@@ -91,8 +91,8 @@ class Encoder(nn.Module):
         lengths = [len(wave) for wave in waves]
         if min(lengths) < self.shortest:
             raise UserError(
-                f"A clip of {min(lengths) / self.sample_rate:.3f} s is too short: the encoder "
-                f"needs {self.shortest / self.sample_rate:.3f} s.",
+                f"A clip of {min(lengths) / self.sample_rate:.3f} s is shorter than one frame of "
+                f"the encoder ({self.shortest / self.sample_rate:.3f} s).",
                 "Leave it out.",
             )
         batch = np.zeros((len(waves), max(lengths)), np.float32)

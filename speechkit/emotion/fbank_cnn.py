@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from speechkit.acoustic.features import FeatureConfig, log_mel
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.heads import Pooling
-from speechkit.emotion.model_folder import CNN
-from speechkit.emotion.predictor import Predictor
+from speechkit.emotion.predictor import FeaturePredictor, by_length
 from speechkit.labels.emotions import EmotionSet
 from speechkit.training.weights import build, read_weights
 
@@ -147,7 +146,7 @@ class FbankCnn(nn.Module):
 BATCH_FRAMES = {"cpu": 8_000, "cuda": 200_000}
 
 
-class CnnPredictor(Predictor):
+class CnnPredictor(FeaturePredictor):
     """See :class:`Predictor`; a clip gets the same result in any batch.
 
     Args:
@@ -182,34 +181,18 @@ class CnnPredictor(Predictor):
         """From the features that are kept, where they are the model's own."""
         if self.features != features.FBANK:
             return super().of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
-        kept = features.extract(
-            workdir, dataset, CNN, max_seconds=self.max_seconds, jobs=jobs, on_error="skip"
-        )
+        kept = self.kept(workdir, dataset, jobs)
         found = self._classify([torch.from_numpy(kept.table[name].copy()) for name in ids])
         advance(len(ids))
         return found
 
-    def broken(
-        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
-    ) -> dict[str, str]:
-        """Those that have no features."""
-        kept = features.extract(
-            workdir, dataset, CNN, max_seconds=self.max_seconds, jobs=jobs, on_error="skip"
-        )
-        return {name: kept.skipped[name] for name in ids if name in kept.skipped}
-
     def _classify(self, matrices: Sequence[torch.Tensor]) -> np.ndarray:
         """Probabilities ``[N, C]`` of features ``[T, n_mels]``, in batches of like length."""
         found = np.zeros((len(matrices), len(self.classes)), np.float32)
-        order = sorted(range(len(matrices)), key=lambda i: -len(matrices[i]))
-        first = 0
-        while first < len(order):
-            longest = len(matrices[order[first]])
-            size = max(1, BATCH_FRAMES[self.device.type] // longest)
-            part = order[first : first + size]
+        lengths = [len(matrix) for matrix in matrices]
+        for part in by_length(lengths, BATCH_FRAMES[self.device.type]):
             padded = torch.nn.utils.rnn.pad_sequence([matrices[i] for i in part], batch_first=True)
             with torch.inference_mode():
-                logits = self.net(padded.to(self.device), [len(matrices[i]) for i in part])
+                logits = self.net(padded.to(self.device), [lengths[i] for i in part])
             found[part] = logits.float().softmax(-1).cpu().numpy()
-            first += size
         return found

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from speechkit.base.files import atomic_write
 from speechkit.base.parallel import Done
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_skipped
+from speechkit.base.text import composed
 from speechkit.emotion.model_folder import CNN
 from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark
 from speechkit.kaldi.data import Utterance
@@ -130,40 +131,76 @@ def extract(
     final = workdir.exp("emotion_features", f"{dataset.name}-{spec}")
     if max_seconds != MAX_SECONDS:
         final = final.with_name(f"{final.name}-{max_seconds:g}s")
-    key = (final.resolve(), on_error)
-    state = _state(final, dataset)
-    if key in _read and _read[key][0] == state:
-        return _read[key][1]
-    params: dict[str, Any] = {
-        "set": dataset.name,
-        "features": spec,
-        "max_seconds": max_seconds,
-    }
+    params: dict[str, Any] = {"set": dataset.name, "features": spec, "max_seconds": max_seconds}
     if spec == CNN:
         params["fbank"] = FBANK.as_dict()
+
+    def compute(out: Output) -> None:
+        _compute(out, dataset.data.utterances, spec, max_seconds, jobs, on_error)
+
+    outdated = _outdated(final, params, on_error)
+    return keep(final, COMMAND, params, dataset, on_error, compute, read, force=outdated)
+
+
+Kept = TypeVar("Kept")
+# What this process has read: all folds and seeds of a command ask for the same.
+_read: dict[tuple[Path, str], tuple[tuple[int, ...], dict[str, Any], Any]] = {}
+
+
+def keep(
+    final: Path,
+    command: str,
+    params: dict[str, Any],
+    dataset: EmotionSet,
+    on_error: str,
+    compute: Callable[[Output], None],
+    read: Callable[[Path], Kept],
+    *,
+    force: bool = False,
+    beside: str = "",
+) -> Kept:
+    """What a folder of ``exp/`` keeps of a set: computed if it is not there, read once a process.
+
+    Args:
+        final: the folder.
+        command: that makes it.
+        params: all that decides the result.
+        dataset: the labelled set.
+        on_error: how broken clips are treated.
+        compute: fills the folder.
+        read: opens the finished folder.
+        force: compute again.
+        beside: what to do if it was made with other parameters, in words.
+    """
+
+    def state() -> tuple[int, ...]:
+        files = (final / MANIFEST, *dataset.data.files())
+        return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
+
+    key = (final.resolve(), on_error)
+    if not force and key in _read and _read[key][:2] == (state(), params):
+        return _read[key][2]
     with Output(
         final,
-        COMMAND,
+        command,
         params,
         dataset.data.files(),
-        force=_outdated(final, params, on_error),
+        force=force,
         audio=dataset.data.audio_files(),
         resume=True,
+        beside=beside,
     ) as out:
         if not out.up_to_date:
-            _compute(out, dataset.data.utterances, spec, max_seconds, jobs, on_error)
-    _read[key] = (_state(final, dataset), read(final))
-    return _read[key][1]
+            compute(out)
+    _read[key] = (state(), params, read(final))
+    return _read[key][2]
 
 
-# What this process has read: all folds and seeds of a command ask for the same.
-_read: dict[tuple[Path, str], tuple[tuple[int, ...], Features]] = {}
-
-
-def _state(final: Path, dataset: EmotionSet) -> tuple[int, ...]:
-    """When the features and the tables of the set were made, in ns; 0 for what is not there."""
-    files = (final / MANIFEST, *dataset.data.files())
-    return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
+def read_skipped(folder: Path) -> dict[str, str]:
+    """Utterance -> why it was left out, of ``skipped.tsv``."""
+    path = folder / "skipped.tsv"
+    lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.is_file() else []
+    return dict(composed(line).split("\t", 1) for line in lines)
 
 
 def _outdated(final: Path, params: Mapping[str, Any], on_error: str) -> bool:
@@ -177,13 +214,11 @@ def _outdated(final: Path, params: Mapping[str, Any], on_error: str) -> bool:
 def read(folder: Path) -> Features:
     """What :func:`extract` wrote."""
     names = folder / "names.txt"
-    skipped = folder / "skipped.tsv"
-    lines = skipped.read_text(encoding="utf-8").splitlines()[1:] if skipped.is_file() else []
     return Features(
         folder,
         ArkTable(folder / "features.scp"),
         tuple(names.read_text(encoding="utf-8").split("\n")) if names.is_file() else (),
-        dict(line.split("\t", 1) for line in lines),
+        read_skipped(folder),
     )
 
 

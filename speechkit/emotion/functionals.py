@@ -12,7 +12,7 @@ import numpy as np
 from speechkit.base.errors import UserError
 from speechkit.base.log import note_once
 from speechkit.emotion import features, model_folder
-from speechkit.emotion.predictor import Predictor
+from speechkit.emotion.predictor import FeaturePredictor
 from speechkit.labels.emotions import EmotionSet
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def softmax(values: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(-1, keepdims=True)
 
 
-class FunctionalsPredictor(Predictor):
+class FunctionalsPredictor(FeaturePredictor):
     """See :class:`Predictor`. It needs no network: the arithmetic is NumPy's.
 
     Args:
@@ -153,9 +153,7 @@ class FunctionalsPredictor(Predictor):
         advance: Callable[[int], None] = lambda count: None,
     ) -> np.ndarray:
         """From the features that are kept; a speaker's statistics are over the whole set."""
-        kept = features.extract(
-            workdir, dataset, self.spec, max_seconds=self.max_seconds, jobs=jobs, on_error="skip"
-        )
+        kept = self.kept(workdir, dataset, jobs)
         own = None
         if self.normalise.by_speaker:
             wanted = {dataset.speaker(name) for name in ids}
@@ -165,15 +163,6 @@ class FunctionalsPredictor(Predictor):
         found = self._classify(kept.table.stack(ids), speakers, own)
         advance(len(ids))
         return found
-
-    def broken(
-        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
-    ) -> dict[str, str]:
-        """Those that have no features."""
-        kept = features.extract(
-            workdir, dataset, self.spec, max_seconds=self.max_seconds, jobs=jobs, on_error="skip"
-        )
-        return {name: kept.skipped[name] for name in ids if name in kept.skipped}
 
     def _classify(
         self,

@@ -14,7 +14,7 @@ from torch import Tensor
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, hidden
 from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
-from speechkit.emotion.data import usable_parts
+from speechkit.emotion.data import Vectors, form_of, usable_parts
 from speechkit.emotion.encoder_training import (
     COMMAND,
     Training,
@@ -23,7 +23,7 @@ from speechkit.emotion.encoder_training import (
     write,
 )
 from speechkit.emotion.heads import Classifier
-from speechkit.emotion.hidden_states import Kind, Vectors, form_of
+from speechkit.emotion.hidden import Kind
 from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet

@@ -9,31 +9,114 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import torch
 
-from speechkit.base.arrays import read_arrays
+from speechkit.base.arrays import read_array, read_arrays
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.base.log import logger
+from speechkit.base.schema import read_json
 from speechkit.base.tables import write_json, write_skipped, write_tsv
+from speechkit.base.text import composed
 from speechkit.emotion import encoder_files
 from speechkit.emotion.encoders import Encoder, load_encoder
-from speechkit.emotion.hidden_states import CARD, INDEX, TABLE, Hidden, Kind, read
+from speechkit.emotion.features import keep, read_skipped
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.training.loader import durations
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.manifest import MANIFEST
 from speechkit.workdir.unfinished import map_parts, split
 
 COMMAND = "extract-hidden"
+TABLE, INDEX, CARD = "hidden.npy", "index.tsv", "hidden.json"
 BATCH_SECONDS = {"cpu": 20.0, "cuda": 300.0}
 PART = 16  # batches of a part that a resumed run keeps
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is kept.
+
+    Args:
+        spec: of the encoder.
+        layers: ``last``, ``weighted`` for all, or a number.
+        form: ``mean`` of each clip, or all ``frames``.
+        max_seconds: most seconds of a clip.
+    """
+
+    spec: str
+    layers: str = "last"
+    form: str = "mean"
+    max_seconds: float = MAX_SECONDS
+
+    def folder(self, workdir: WorkDir, set_name: str) -> Path:
+        """``exp/hidden/<set>-<encoder>[-all|-layer<N>][-frames][-<S>s]``."""
+        layers = {"last": "", "weighted": "-all"}.get(self.layers, f"-layer{self.layers}")
+        form = "" if self.form == "mean" else f"-{self.form}"
+        cut = "" if self.max_seconds == MAX_SECONDS else f"-{self.max_seconds:g}s"
+        name = encoder_files.short_name(self.spec)
+        return workdir.exp("hidden", f"{set_name}-{name}{layers}{form}{cut}")
+
+
+class Card(msgspec.Struct):
+    """What ``hidden.json`` must say."""
+
+    form: Literal["mean", "frames"]
+
+
+@dataclass
+class Hidden:
+    """Hidden states of a set.
+
+    Args:
+        folder: where they are.
+        values: float32 ``[rows, D]`` or ``[rows, L + 1, D]``, mapped from disk.
+        first: utterance -> its first row.
+        frames: utterance -> frames of the clip.
+        form: see :class:`Kind`.
+        skipped: utterance -> why it has none.
+    """
+
+    folder: Path
+    values: np.ndarray
+    first: dict[str, int]
+    frames: dict[str, int]
+    form: str
+    skipped: dict[str, str]
+
+    def of(self, utterance: str) -> np.ndarray:
+        """``[..., D]`` of a clip's mean, or ``[T, ..., D]`` of its frames."""
+        row = self.first[utterance]
+        if self.form == "mean":
+            return self.values[row]
+        return self.values[row : row + self.frames[utterance]]
+
+
+def read(folder: Path) -> Hidden:
+    """Open hidden states that were kept.
+
+    Raises:
+        UserError: a file is missing or damaged.
+    """
+    try:
+        card = read_json(folder / CARD, Card)
+        values = read_array(folder / TABLE, kinds=("float32",))
+        lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()[1:]
+        rows = [composed(line).split("\t") for line in lines]
+        skipped = read_skipped(folder)
+        first = {utt: int(row) for utt, row, _ in rows}
+        frames = {utt: int(count) for utt, _, count in rows}
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"{folder} cannot be read as hidden states ({error}).", "Remove it and run again."
+        ) from error
+    return Hidden(folder, values, first, frames, card.form, skipped)
 
 
 def extract(
@@ -70,37 +153,23 @@ def extract(
         "digest": encoder_files.origin(source),
         **{k: v for k, v in asdict(kind).items() if k != "spec"},
     }
-    state = _state(final, dataset)
-    known = _read.get((final.resolve(), on_error))
-    if known is not None and known[:2] == (state, params) and not force:
-        return known[2]
     must_stop = on_error == "stop" and (final / "skipped.tsv").is_file()
-    with Output(
+
+    def compute(out: Output) -> None:
+        _compute(out, dataset, kind, source, device, jobs, on_error)
+        out.notes["device"] = device
+
+    return keep(
         final,
         COMMAND,
         params,
-        dataset.data.files(),
+        dataset,
+        on_error,
+        compute,
+        read,
         force=force or must_stop,
-        audio=dataset.data.audio_files(),
-        resume=True,
         beside="give the other encoder's folder another name",
-    ) as out:
-        if not out.up_to_date:
-            _compute(out, dataset, kind, source, device, jobs, on_error)
-            out.notes["device"] = device
-    found = read(final)
-    _read[final.resolve(), on_error] = (_state(final, dataset), params, found)
-    return found
-
-
-# What this process has read: all folds and seeds of a command ask for the same.
-_read: dict[tuple[Path, str], tuple[tuple[int, ...], dict[str, Any], Hidden]] = {}
-
-
-def _state(final: Path, dataset: EmotionSet) -> tuple[int, ...]:
-    """When the states and the tables of the set were made, in ns; 0 for what is not there."""
-    files = (final / MANIFEST, *dataset.data.files())
-    return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
+    )
 
 
 def make_batches(utterances: Sequence[Utterance], batch_seconds: float) -> list[list[Utterance]]:
@@ -166,7 +235,7 @@ def _compute(
     parts = split(batches, PART)
     files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
     # Skipped ones may have been mended since, or the run may now have to stop at them.
-    kept = [file.exists() and not _skipped(file) for file in files]
+    kept = [f.exists() and not len(read_arrays(f, ["skipped"])["skipped"]) for f in files]
     run = partial(_states, folder=str(source.resolve()), kind=kind, device=device)
     found: Any = map_parts(
         run,
@@ -193,10 +262,6 @@ def _compute(
                 logger.warning(f"skipped {name}: {reason}")
             _write_part(file, results)
     _join(out, dataset, kind, files)
-
-
-def _skipped(file: Path) -> bool:
-    return bool(len(read_arrays(file, ["skipped"])["skipped"]))
 
 
 def _write_part(file: Path, results: Sequence[Any]) -> None:

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from speechkit.acoustic.features import FeatureConfig
 from speechkit.base import schema
-from speechkit.base.tables import write_json, write_log
+from speechkit.base.tables import plain, write_json, write_log
 from speechkit.base.yaml_files import write_yaml
 from speechkit.task import trained
 from speechkit.training.weights import write_weights
@@ -130,19 +130,8 @@ def write(
     }
     write_yaml(folder / CONFIG, config)
     write_log(folder / LOG, rows)
-    told = {"disk_bytes": (folder / WEIGHTS).stat().st_size, **plain(summary)}
+    told = {"disk_bytes": (folder / WEIGHTS).stat().st_size, **summary}
     write_json(folder / SUMMARY, told)
-
-
-def plain(value: Any) -> Any:
-    """A value of lists, dictionaries and scalars, as YAML and JSON have them."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    return value if isinstance(value, str | int | float | bool | type(None)) else str(value)
 
 
 def read_card(folder: Path) -> dict[str, Any]:

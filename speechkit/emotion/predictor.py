@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.base.errors import AudioError
-from speechkit.base.parallel import map_items
-from speechkit.kaldi.data import Utterance
+from speechkit.emotion import features
 from speechkit.labels.emotions import EmotionSet, read_clip
 
 if TYPE_CHECKING:
@@ -62,7 +59,7 @@ class Predictor(ABC):
     ) -> np.ndarray:
         """Probabilities ``[N, C]`` of utterances of a set, reading audio as needed.
 
-        Models with cached features override it.
+        Models with features that are kept override it.
         """
         utterances = dataset.utterances(ids)
         found = np.zeros((len(ids), len(self.classes)), np.float32)
@@ -75,22 +72,42 @@ class Predictor(ABC):
             advance(len(part))
         return found
 
+    @abstractmethod
     def broken(
         self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
     ) -> dict[str, str]:
-        """Utterance -> why it cannot be used, for those of a set that cannot.
-
-        Models with cached features override it.
-        """
-        read = partial(check_clip, max_seconds=self.max_seconds)
-        found = map_items(read, dataset.utterances(ids), jobs=jobs, chunk=16, name=lambda u: u.id)
-        return {done.item.id: done.value for done in found if done.value}
+        """Utterance -> why it cannot be used, for those of a set that cannot."""
 
 
-def check_clip(utterance: Utterance, max_seconds: float) -> str:
-    """Why a clip cannot be used, or an empty text."""
-    try:
-        read_clip(utterance, None, max_seconds)
-    except AudioError as error:
-        return error.problem
-    return ""
+class FeaturePredictor(Predictor):
+    """A predictor that reads the features of a set that are kept in ``exp/emotion_features/``."""
+
+    def kept(self, workdir: WorkDir, dataset: EmotionSet, jobs: int) -> features.Features:
+        """The features of a set, computed where they are not there."""
+        return features.extract(
+            workdir,
+            dataset,
+            str(self.card["upstream"]),
+            max_seconds=self.max_seconds,
+            jobs=jobs,
+            on_error="skip",
+        )
+
+    def broken(
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+    ) -> dict[str, str]:
+        """Those that have no features."""
+        skipped = self.kept(workdir, dataset, jobs).skipped
+        return {name: skipped[name] for name in ids if name in skipped}
+
+
+def by_length(lengths: Sequence[int], most: float) -> Iterator[list[int]]:
+    """Places of clips in batches of at most ``most`` samples (or frames) with padding.
+
+    The longest come first: of lengths 5, 9, 4 and ``most`` 10 there are the batches [1], [0, 2].
+    """
+    order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
+    while order:
+        size = max(1, int(most // lengths[order[0]]))
+        yield order[:size]
+        order = order[size:]

@@ -12,7 +12,7 @@ from speechkit.base.errors import UserError
 from speechkit.emotion import hidden, model_folder
 from speechkit.emotion.config import PRESETS, plan
 from speechkit.emotion.finetune import Finetuning, train_encoder
-from speechkit.emotion.hidden_states import Kind
+from speechkit.emotion.hidden import Kind
 from speechkit.emotion.predict import load_predictor
 from speechkit.emotion.runs import Resources, Run
 from speechkit.kaldi import data
