@@ -9,7 +9,7 @@ from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import ARPABET
 from speechkit.labels.score_files import write_scores
 from speechkit.labels.scores import PhoneScore, Scores, WordScores
-from speechkit.phone_features.gop_folder import Row, write_config, write_rows
+from speechkit.phone_features.feature_folder import Row, write_config, write_rows
 
 
 def make_scored(

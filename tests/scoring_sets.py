@@ -16,7 +16,7 @@ from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.score_files import write_scores
 from speechkit.labels.scores import Scores
-from speechkit.phone_features.gop_folder import Row, read_features, write_config, write_rows
+from speechkit.phone_features.feature_folder import Row, read_features, write_config, write_rows
 
 PHONES = ("AA", "IY", "S")
 SHAPE = TdnnConfig(40, (16, 16, 12), (5, 3, 3), (1, 2, 3), 12, 0.1)

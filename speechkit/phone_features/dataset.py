@@ -17,7 +17,7 @@ from speechkit.kaldi.ark import finite
 from speechkit.labels.phones import ARPABET, pure
 from speechkit.labels.score_files import read_scores, score_files
 from speechkit.labels.scores import ASPECTS, Scores, split_aspect
-from speechkit.phone_features.gop_folder import CONFIG, GopFolder, Row, read_features
+from speechkit.phone_features.feature_folder import CONFIG, GopFolder, Row, read_features
 from speechkit.workdir import WorkDir
 
 SCALE = 2.0

@@ -1,4 +1,4 @@
-"""Goodness of pronunciation of aligned phones, as Kaldi's ``compute-gop`` defines it.
+"""Goodness of pronunciation (GOP) of aligned phones, as Kaldi's ``compute-gop`` defines it.
 
 For a segment of frames and every pure phone k (Hu et al., Speech Communication 2015):
 
@@ -12,15 +12,17 @@ in the order of their ids. Every canonical phone has its own row, also beside it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.labels.phones import KALDI_ID, KALDI_PHONES, kaldi_name, pure
 
 if TYPE_CHECKING:
+    from speechkit.acoustic.align.alignment import Alignment
     from speechkit.acoustic.interface import AcousticModel, Evidence
 
 LOG_FLOOR = -100.0
@@ -28,6 +30,10 @@ LOG_FLOOR = -100.0
 
 COLUMNS = (*(f"lpp_{p}" for p in KALDI_PHONES), *(f"lpr_{p}" for p in KALDI_PHONES))
 """The 84 columns."""
+
+STP_COLUMN = "stp_gop"
+TRANSITION_FLOOR = 1e-4  # as in Sphinx: a transition that training never saw is not impossible
+_TIE = 0.02  # of a frame: times between two frames round up, whatever their last digit is
 
 
 def label_ids(labels: Sequence[str], blank: int | None = None) -> np.ndarray:
@@ -178,3 +184,99 @@ def segment_block(
     frames = phone_log_posteriors(evidence.log_posteriors, model.labels, model.blank)
     block = segment_features(frames, starts, ends, ids)
     return block, scalar_gop(block, ids)
+
+
+def frames_of(alignment: Alignment) -> tuple[np.ndarray, np.ndarray]:
+    """First frames of the segments ``[P]``, and the frames after their last ``[P]``."""
+    segments = alignment.segments
+    starts = np.array([s.start_frame for s in segments], dtype=np.int64)
+    return starts, np.array([s.end_frame for s in segments], dtype=np.int64)
+
+
+def converted(alignment: Alignment, factor: float, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same in the frames of another model: at least one frame each, inside 0..frames.
+
+    Args:
+        alignment: in frames of one model.
+        factor: its frame shift divided by that of the other.
+        frames: that the other has.
+    """
+    starts, ends = frames_of(alignment)
+    first = np.clip(np.round(starts * factor).astype(np.int64), 0, frames - 1)
+    return first, np.clip(np.round(ends * factor).astype(np.int64), first + 1, frames)
+
+
+def frames_at(
+    starts: np.ndarray, ends: np.ndarray, shift: float, frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frames of phones by their times: at least one frame each, inside 0..frames.
+
+    Args:
+        starts: in seconds ``[P]``.
+        ends: in seconds ``[P]``.
+        shift: of the frames, in seconds.
+        frames: how many there are.
+    """
+    first, last = (np.floor(t / shift + 0.5 + _TIE).astype(np.int64) for t in (starts, ends))
+    first = np.clip(first, 0, frames - 1)
+    return first, np.clip(last, first + 1, frames)
+
+
+def stp_gop(
+    state_logs: Any,
+    transitions: np.ndarray,
+    states: np.ndarray | Sequence[int],
+    starts: np.ndarray,
+    ends: np.ndarray,
+) -> np.ndarray:
+    """GOP with the transition probabilities of the HMM ("STP-GOP"), float64 ``[P]``.
+
+    Sudhakara, Ramanathi, Yarra and Ghosh, Interspeech 2019. Of a phone that is aligned to the N
+    frames o_1 ... o_N along the states s_1 ... s_N::
+
+        STP-GOP = 1/N [ sum over t = 1..N   of log P(s_t | o_t)
+                      + sum over t = 1..N-1 of log P(s_t+1 | s_t)
+                      + (N - 1) log S ]
+
+    P(s | o) is the posterior of a senone, here of a plain state ``3 * label + state`` of the
+    S = 3 C of a model with C labels; P(s_t+1 | s_t) the probability of staying in the state or
+    of leaving it for the next. The last term stands for senones that are equally likely
+    beforehand, 1/S each. How the phone is entered and left does not count. The formula is that
+    of the program which the authors published (there the frames of a phone are put in the
+    order of their transitions first, an order of Kaldi's numbering; here they stay as they
+    are). Higher is better, and it may exceed 0.
+
+    Args:
+        state_logs: log P(state | frame) ``[T, S]``, array or tensor.
+        transitions: P(stay) and P(leave) of each state ``[S, 2]``.
+        states: the state of each frame ``[T]``.
+        starts: first frame of each phone ``[P]``.
+        ends: the frame after its last ``[P]``.
+    """
+    logs = as_array(state_logs)
+    path = np.asarray(states, dtype=np.int64)
+    emitted = np.maximum(logs[np.arange(len(path)), path], LOG_FLOOR)
+    steps = np.log(np.maximum(transitions, TRANSITION_FLOOR))
+    moves = steps[path[:-1], (path[1:] != path[:-1]).astype(np.int64)]
+    emission = np.concatenate([[0.0], np.cumsum(emitted)])
+    transition = np.concatenate([[0.0], np.cumsum(moves)])
+    counts = ends - starts
+    sums = emission[ends] - emission[starts] + transition[ends - 1] - transition[starts]
+    return (sums + (counts - 1) * math.log(logs.shape[1])) / counts
+
+
+def transitions_of(model: Any) -> np.ndarray:
+    """Transition probabilities ``[S, 2]`` of an acoustic model.
+
+    Raises:
+        UserError: it has none.
+    """
+    found = model.transition_probabilities() if model.topology == "hmm" else None
+    if found is None:
+        why = "has no states" if model.topology == "ctc" else "does not know them"
+        raise ConfigError(
+            "stp",
+            f"needs transition probabilities, and the acoustic model {model.name} {why}.",
+            "Take `am` sphinx, or train the model again with `speechkit train acoustic`.",
+        )
+    return np.asarray(found, dtype=np.float64)

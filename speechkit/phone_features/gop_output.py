@@ -19,8 +19,8 @@ from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels import score_files as labels
 from speechkit.labels.phones import KALDI_PHONES
+from speechkit.phone_features.feature_folder import ROW_COLUMNS, archive, write_config
 from speechkit.phone_features.gop import label_ids
-from speechkit.phone_features.gop_folder import ROW_COLUMNS, archive, write_config
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.workdir import Output, WorkDir
 

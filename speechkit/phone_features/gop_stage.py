@@ -20,9 +20,10 @@ from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.labels import score_files as labels
 from speechkit.phone_features import gop_output
+from speechkit.phone_features.extraction import Extracted, Request
 from speechkit.phone_features.gop_output import Found
 from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline
-from speechkit.phone_features.settings import Extracted, FeatureSettings, Request
+from speechkit.phone_features.settings import FeatureSettings
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import map_parts, split

@@ -29,7 +29,7 @@ from speechkit.kaldi.ark import ArkTable
 from speechkit.labels import score_files as labels
 from speechkit.labels.phones import KALDI_ID, pure
 from speechkit.phone_features import gop, gop_output
-from speechkit.phone_features.gop_folder import Row
+from speechkit.phone_features.feature_folder import Row
 from speechkit.phone_features.gop_output import Found
 from speechkit.phone_features.settings import IMPORTED
 from speechkit.workdir import Output, WorkDir

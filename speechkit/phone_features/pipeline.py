@@ -19,17 +19,15 @@ from speechkit.acoustic.align.alignment import Alignment, align
 from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.readings import Choice, chosen
 from speechkit.base.errors import UserError, needed_by_all
-from speechkit.phone_features import ctc_gop, gop, stp_gop
+from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
-from speechkit.phone_features.evidence import hear
-from speechkit.phone_features.gop_folder import GopFolder, Row, read_features
-from speechkit.phone_features.phone_frames import converted, frames_at, frames_of
+from speechkit.phone_features.extraction import Extracted, Request, hear
+from speechkit.phone_features.feature_folder import GopFolder, Row, read_features
+from speechkit.phone_features.gop import converted, frames_at, frames_of
 from speechkit.phone_features.settings import (
     FORMAT,
-    Extracted,
     FeatureSettings,
     Pronunciation,
-    Request,
     differences,
     fingerprint,
     layout,
@@ -87,7 +85,7 @@ class FeaturePipeline:
         if settings.deep:
             self.models[0] = models[0].with_hidden()
         for model in models[: len(settings.am) if settings.stp else 0]:
-            stp_gop.transitions_of(model)  # now, not at the first recording
+            gop.transitions_of(model)  # now, not at the first recording
         known = [*settings.am, settings.align_with]
         self._reference = known.index(settings.align_with) if settings.align_with else 0
         self.sample_rate = max(model.sample_rate for model in self.models)
@@ -241,8 +239,8 @@ class FeaturePipeline:
             return
         work.blocks[number], scores = self._block(model, evidence, phones, starts, ends)
         if settings.stp:
-            logs, rates = model.state_log_posteriors(evidence), stp_gop.transitions_of(model)
-            column = stp_gop.stp_gop(logs, rates, alignment.states, starts, ends)
+            logs, rates = model.state_log_posteriors(evidence), gop.transitions_of(model)
+            column = gop.stp_gop(logs, rates, alignment.states, starts, ends)
             work.stp[number] = column[:, None]
         if number == 0:
             work.scores = scores

@@ -1,25 +1,20 @@
-"""What features of phones are made of: settings, blocks of columns, requests and results."""
+"""What features of phones are made of: settings, and blocks of columns."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from speechkit.acoustic.lexicon.readings import Choice, Reading
 from speechkit.base.errors import ConfigError, UserError, require_choice
-from speechkit.phone_features import ctc_gop, gop, stp_gop
+from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
-from speechkit.phone_features.gop_folder import Row
 
 if TYPE_CHECKING:
-    from speechkit.acoustic.align.alignment import Alignment
-    from speechkit.acoustic.interface import AcousticModel, Evidence
+    from speechkit.acoustic.interface import AcousticModel
 
 METHODS = ("segment", "ctc", "both")
 DEEP, STP = "deep", "stp"
@@ -43,7 +38,7 @@ class FeatureSettings:
         names: of the blocks, one a model; empty: made of ``am``.
         layer: of ``deep``: the hidden layer, counted from 1 at the input; 0: the last.
         level: of ``deep``: a row for each ``phone``, or for each ``frame``.
-        stp: add a column of :mod:`speechkit.phone_features.stp_gop` for each model.
+        stp: add a column of :func:`speechkit.phone_features.gop.stp_gop` for each model.
     """
 
     am: tuple[str, ...] = ("sphinx",)
@@ -82,62 +77,6 @@ class FeatureSettings:
     def deep(self) -> bool:
         """Whether the features are hidden features."""
         return self.method == DEEP
-
-
-@dataclass(frozen=True)
-class Request:
-    """One recording.
-
-    Args:
-        samples: mono float32 ``[N]`` at the pipeline's sample rate.
-        words: for each word its pronunciations (phones with or without stress); those of all
-            readings where the text has several.
-        speaker: a cross-fitted model then takes the fold that has not heard them.
-        utterance: id, for models that look posteriors up.
-        texts: the words as they are said.
-        keep_evidence: give back what the aligning model found in every frame.
-        choices: which of the words are readings of one piece of the text.
-    """
-
-    samples: np.ndarray
-    words: Sequence[Sequence[Pronunciation]]
-    speaker: str | None = None
-    utterance: str = ""
-    texts: Sequence[str] = ()
-    keep_evidence: bool = False
-    choices: Sequence[Choice] = ()
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """Features of one recording.
-
-    Args:
-        features: float32 ``[P, D]``; ``[T, D]`` of level ``frame``.
-        alignment: in frames of the aligning model.
-        rows: what each of the P rows is.
-        evidence: of the aligning model, where it was asked for.
-        readings: how what can be said in several ways was read.
-    """
-
-    features: np.ndarray
-    alignment: Alignment
-    rows: list[Row]
-    evidence: Evidence | None = None
-    readings: list[Reading] = field(default_factory=list)
-
-
-def as_read(request: Request, extracted: Extracted) -> Request:
-    """The request with the words alone that were found to be said; other models then take them."""
-    if not request.choices:
-        return request
-    said = extracted.alignment.words
-    return replace(
-        request,
-        words=[request.words[word] for word in said],
-        texts=[request.texts[word] for word in said],
-        choices=(),
-    )
 
 
 def settings_of(
@@ -204,7 +143,7 @@ def layout(
             add(name, spec, model.fingerprint, settings.method, own[settings.method])
     if settings.stp:
         for name, model in zip(names, models, strict=True):
-            add(name, "", model.fingerprint, STP, (stp_gop.COLUMN,))
+            add(name, "", model.fingerprint, STP, (gop.STP_COLUMN,))
     if settings.prosody:
         add("prosody", "", "1", "prosody", prosody_features.COLUMNS)
     return blocks, tuple(columns)

@@ -15,7 +15,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.schema import Object, check
 from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
-from speechkit.phone_features.gop_folder import Features, require_features
+from speechkit.phone_features.feature_folder import Features, require_features
 from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
 from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, WEIGHTS

@@ -16,9 +16,15 @@ from speechkit.kaldi import data
 from speechkit.labels.score_files import read_scores, score_files
 from speechkit.labels.scores import LEVELS, Scores
 from speechkit.phone_features.dataset import disagreement
-from speechkit.phone_features.gop_folder import CONFIG, GopFolder, Row, archive, read_features
-from speechkit.phone_features.phone_frames import read_phone_features
-from speechkit.phone_features.stp_gop import COLUMN as STP_COLUMN
+from speechkit.phone_features.feature_folder import (
+    CONFIG,
+    GopFolder,
+    Row,
+    archive,
+    read_features,
+    read_phone_features,
+)
+from speechkit.phone_features.gop import STP_COLUMN
 from speechkit.scoring.sets import ScoringSet
 from speechkit.workdir import WorkDir
 

@@ -19,7 +19,7 @@ from speechkit.acoustic.features import SHIFT_S, FeatureConfig, log_mel
 from speechkit.base import audio, parallel
 from speechkit.base.errors import UserError
 from speechkit.kaldi import data
-from speechkit.phone_features.phone_frames import frames_at
+from speechkit.phone_features.gop import frames_at
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:

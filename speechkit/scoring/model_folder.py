@@ -20,7 +20,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.schema import Finite, Object, check
 from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
-from speechkit.phone_features.gop_folder import Features, require_features
+from speechkit.phone_features.feature_folder import Features, require_features
 from speechkit.scoring import joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet

@@ -12,7 +12,7 @@ import torch
 
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_skipped
-from speechkit.phone_features.gop_folder import require_features
+from speechkit.phone_features.feature_folder import require_features
 from speechkit.scoring import joint_network, model_folder, trees
 from speechkit.scoring.data import ScoringSet, input_files, load
 from speechkit.scoring.models import ScorerConfig, score

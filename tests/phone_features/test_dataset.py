@@ -13,7 +13,7 @@ from pronunciation_sets import make_scored, write_gop
 from speechkit.base.errors import UserError
 from speechkit.labels.score_files import read_scores, write_scores
 from speechkit.phone_features import dataset
-from speechkit.phone_features.gop_folder import read_features
+from speechkit.phone_features.feature_folder import read_features
 from speechkit.pronunciation.data import Windows, cut
 from speechkit.pronunciation.models import ModelConfig
 from speechkit.training import normaliser as normalise

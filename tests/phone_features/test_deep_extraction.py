@@ -16,8 +16,8 @@ from tone_sets import make_tone_set, posterior_set
 from speechkit.base.errors import DataError, UserError
 from speechkit.kaldi import data
 from speechkit.phone_features import gop_stage
+from speechkit.phone_features.feature_folder import frame_means, read_phone_features
 from speechkit.phone_features.gop_stage import extract
-from speechkit.phone_features.phone_frames import frame_means, read_phone_features
 from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline, read_features
 from speechkit.phone_features.settings import FeatureSettings
 from speechkit.workdir import WorkDir

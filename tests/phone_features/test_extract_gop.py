@@ -13,9 +13,10 @@ from tone_sets import make_tone_set, posterior_set
 
 from speechkit.base.errors import UserError
 from speechkit.phone_features import gop_stage
+from speechkit.phone_features.extraction import Request
 from speechkit.phone_features.gop_stage import extract
 from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline, read_features
-from speechkit.phone_features.settings import FeatureSettings, Request
+from speechkit.phone_features.settings import FeatureSettings
 from speechkit.workdir import WorkDir
 
 TONES = FeatureSettings(am=("tones",))

@@ -12,7 +12,7 @@ from speechkit.acoustic.align.alignment import align
 from speechkit.base.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.phone_features import gop
-from speechkit.phone_features.gop_folder import write_config, write_rows
+from speechkit.phone_features.feature_folder import write_config, write_rows
 from speechkit.phone_features.pipeline import FeaturePipeline, Request, read_features
 from speechkit.phone_features.settings import FeatureSettings
 

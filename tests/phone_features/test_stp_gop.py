@@ -15,10 +15,10 @@ from tone_sets import make_tone_set
 
 from speechkit.acoustic.models import load_model
 from speechkit.base.errors import UserError
-from speechkit.phone_features.gop_folder import read_features
+from speechkit.phone_features.feature_folder import read_features
+from speechkit.phone_features.gop import stp_gop
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.settings import FeatureSettings
-from speechkit.phone_features.stp_gop import stp_gop
 from speechkit.workdir import WorkDir
 
 WORDS: list[list[tuple[str, ...]]] = [[("K", "AA1", "T")], [("B", "IY1")]]

@@ -14,7 +14,7 @@ from pronunciation_sets import make_scored, write_gop
 
 from speechkit.kaldi import data
 from speechkit.labels.scores import ASPECTS
-from speechkit.phone_features.gop_folder import read_features
+from speechkit.phone_features.feature_folder import read_features
 from speechkit.pronunciation import evaluate, paper, training
 from speechkit.pronunciation.settings import TrainConfig
 from speechkit.report import page, pronunciation, pronunciation_paper, worst_scores

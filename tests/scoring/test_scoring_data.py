@@ -11,7 +11,7 @@ from scoring_sets import make_sets, write_deep, write_synthetic
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET
 from speechkit.labels.score_files import read_scores, write_scores
-from speechkit.phone_features.gop_folder import read_features, write_config
+from speechkit.phone_features.feature_folder import read_features, write_config
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import Inputs, input_files, load, single
 from speechkit.workdir import WorkDir

@@ -12,7 +12,7 @@ from scipy import stats
 from scoring_models import write_scorers
 
 from speechkit.base.errors import UserError
-from speechkit.phone_features.gop_folder import read_features
+from speechkit.phone_features.feature_folder import read_features
 from speechkit.scoring import model_folder
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.evaluate import EvaluationConfig, evaluate

@@ -12,7 +12,7 @@ from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi import split as splitting
 from speechkit.labels.score_files import read_scores
-from speechkit.phone_features.gop_folder import Row
+from speechkit.phone_features.feature_folder import Row
 from speechkit.scoring import synthesis, trees
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.synthesis import Settings, synthesize

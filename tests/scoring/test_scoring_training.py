@@ -16,7 +16,7 @@ from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.cli.main import app
-from speechkit.phone_features.gop_folder import read_features
+from speechkit.phone_features.feature_folder import read_features
 from speechkit.scoring import joint_network, model_folder, training
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import Inputs, load

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.schema import Object, Rate, check, read_json
 from speechkit.base.tables import write_json, write_tsv
 from speechkit.base.text import composed
 from speechkit.kaldi.ark import ArkTable
+from speechkit.phone_features.gop import frames_at, segment_means
 
 ROW_COLUMNS = (
     "utt",
@@ -36,6 +38,7 @@ ROW_COLUMNS = (
     "gop",
 )
 CONFIG = "features.json"
+_OVER = 3  # frames by which an alignment may end after the last frame
 _MADE_BY = "speechkit extract-gop (or extract-deep)"
 
 
@@ -113,7 +116,7 @@ class GopFolder:
 
     Args:
         table: utterance -> float32 ``[P, D]``, read when asked for (``[T, D]`` of frames: see
-            :func:`speechkit.phone_features.phone_frames.read_phone_features`).
+            :func:`read_phone_features`).
         config: of ``features.json``.
         rows: utterance -> its P rows.
     """
@@ -152,6 +155,52 @@ def read_features(folder: Path, root: Path | None = None) -> GopFolder:
             f"Make them again with: {_MADE_BY}",
         )
     return GopFolder(table, config, rows)
+
+
+def frame_means(frames: np.ndarray, rows: Sequence[Row], shift: float) -> np.ndarray:
+    """Mean over the frames of each phone, float32 ``[P, D]``, as level ``phone`` gives it.
+
+    Args:
+        frames: features of frames ``[T, D]``.
+        rows: the P phones.
+        shift: of the frames, in seconds.
+
+    Raises:
+        DataError: phones without times, or times that go beyond the frames.
+    """
+    starts = np.array([row.start for row in rows])
+    ends = starts + np.array([row.duration for row in rows])
+    if not np.isfinite(ends).all():
+        raise DataError("The phones have no times, so their frames are not known.")
+    if ends.max() > (len(frames) + _OVER) * shift:
+        raise DataError(
+            f"The alignment ends at {ends.max():.2f} s, the frames at {len(frames) * shift:.2f} s.",
+            "The features and rows.tsv are of different recordings: extract them again.",
+        )
+    first, last = frames_at(starts, ends, shift, len(frames))
+    return segment_means(frames, first, last).astype(np.float32)
+
+
+def read_phone_features(folder: GopFolder, utterance: str) -> np.ndarray:
+    """Features of the phones of an utterance ``[P, D]``; frames are averaged by its rows.
+
+    Raises:
+        DataError: its features and its rows do not fit together.
+    """
+    features, rows = folder.table[utterance], folder.rows[utterance]
+    try:
+        if is_of_frames(folder.config):
+            return frame_means(features, rows, float(folder.config["frame_shift"]))
+    except DataError as error:
+        raise DataError(f"{utterance}: {error.problem}", error.remedy) from error
+    if len(features) != len(rows):
+        raise DataError(f"{utterance}: {len(features)} rows of features, {len(rows)} phones.")
+    return features
+
+
+def is_of_frames(config: Mapping[str, Any]) -> bool:
+    """Whether the features of a ``features.json`` are of frames rather than of phones."""
+    return config.get("level") == "frame"
 
 
 def archive(config: Mapping[str, Any]) -> str:
