@@ -31,7 +31,7 @@ from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base import audio
 from speechkit.kaldi import data
-from speechkit.phone_features.gop import gop_features
+from speechkit.phone_features.gop import frames_of, segment_block
 from speechkit.workdir import WorkDir
 
 OURS = ("likelihoods of all senones, phone posteriors", "alignment", "GOP, 84 dimensions")
@@ -79,7 +79,8 @@ def ours(items: list[Item], model: SphinxModel, lexicon: Lexicon) -> dict[str, f
         times.append(time.process_time())
         alignment = align(model, evidence, words)
         times.append(time.process_time())
-        gop_features(evidence, alignment, model.labels)
+        phones = [segment.phone for segment in alignment.segments]
+        segment_block(model, evidence, phones, *frames_of(alignment))
         times.append(time.process_time())
         spent.update(dict(zip(OURS, np.diff(times).tolist(), strict=True)))
         spent[TOTAL] += times[-1] - times[0]

@@ -55,7 +55,7 @@ def extract_deep(
     """
     from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.cli.output import print_summary
-    from speechkit.phone_features.gop_stage import extract
+    from speechkit.phone_features.extract import extract
     from speechkit.phone_features.settings import DEEP, FeatureSettings
     from speechkit.workdir import WorkDir
 

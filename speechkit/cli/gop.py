@@ -87,7 +87,7 @@ def extract_gop(
     else:
         from speechkit.acoustic.lexicon.readings import Policy
         from speechkit.base.errors import require_choice
-        from speechkit.phone_features.gop_stage import extract
+        from speechkit.phone_features.extract import extract
         from speechkit.phone_features.settings import METHODS, FeatureSettings
 
         require_choice("method", method, METHODS)  # of the others, extract-deep has its flags

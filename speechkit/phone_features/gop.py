@@ -63,17 +63,21 @@ def phone_log_posteriors(
         labels: the C labels.
         blank: see :func:`label_ids`.
     """
-    logs = as_array(log_posteriors)
-    ids = label_ids(labels, blank)
-    sums = np.zeros((len(logs), len(KALDI_PHONES)))
-    probabilities = np.exp(logs)
-    for number in np.unique(ids):
-        sums[:, number] = probabilities[:, ids == number].sum(1)
+    sums = summed_columns(log_posteriors, label_ids(labels, blank), len(KALDI_PHONES))
     if blank is not None:
         sums[:, 0] = 0
         sums /= np.maximum(sums.sum(1, keepdims=True), np.finfo(float).tiny)
     with np.errstate(divide="ignore"):
         return np.maximum(np.log(sums), LOG_FLOOR)
+
+
+def summed_columns(log_posteriors: Any, columns: np.ndarray, count: int) -> np.ndarray:
+    """Probabilities ``[T, count]``: those of the labels ``[T, C]`` summed by column ``[C]``."""
+    probabilities = np.exp(as_array(log_posteriors))
+    sums = np.zeros((len(probabilities), count))
+    for column in np.unique(columns):
+        sums[:, column] = probabilities[:, columns == column].sum(1)
+    return sums
 
 
 def as_array(values: Any) -> np.ndarray:
@@ -87,8 +91,17 @@ def segment_means(frames: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> n
     """Mean of the rows start to end (not included) of ``[T, K]`` for each segment: ``[P, K]``."""
     if not (np.all(starts >= 0) and np.all(starts < ends) and np.all(ends <= len(frames))):
         raise ValueError("segments must hold at least one frame and lie inside the frames")
-    sums = np.concatenate([np.zeros((1, frames.shape[1])), np.cumsum(frames, axis=0)])
+    sums = _running_sums(frames)
     return (sums[ends] - sums[starts]) / (ends - starts)[:, None]
+
+
+def _running_sums(values: np.ndarray) -> np.ndarray:
+    """0, then the sum of the first, the first two ... along the first axis.
+
+    The sum from start to end is a difference of two: of 3 1 4 1 they are 0 3 4 8 9, and 1 + 4 is
+    8 - 3.
+    """
+    return np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
 
 
 def segment_features(
@@ -129,29 +142,6 @@ def canonical_ids(phones: Sequence[str], labels: Sequence[str], model: str = "")
             f"It has: {' '.join(sorted(known, key=lambda p: KALDI_ID[p]))}.",
         )
     return np.array([KALDI_ID[pure(p)] for p in phones], dtype=np.int64)
-
-
-def gop_features(
-    evidence: Evidence, alignment: Any, labels: Sequence[str], blank: int | None = None
-) -> np.ndarray:
-    """Kaldi's 84 features of every aligned phone: ``[P, 84]`` float64, LPP then LPR.
-
-    Args:
-        evidence: of the recording.
-        alignment: with ``segments`` of ``phone``, ``start_frame`` and ``end_frame``.
-        labels: columns of the evidence's log posteriors.
-        blank: column of the blank of a CTC model, else None.
-
-    Raises:
-        UserError: the labels lack a canonical phone.
-    """
-    segments = alignment.segments
-    return segment_features(
-        phone_log_posteriors(evidence.log_posteriors, labels, blank),
-        np.array([s.start_frame for s in segments], dtype=np.int64),
-        np.array([s.end_frame for s in segments], dtype=np.int64),
-        canonical_ids([s.phone for s in segments], labels),
-    )
 
 
 def scalar_gop(features: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -258,8 +248,7 @@ def stp_gop(
     emitted = np.maximum(logs[np.arange(len(path)), path], LOG_FLOOR)
     steps = np.log(np.maximum(transitions, TRANSITION_FLOOR))
     moves = steps[path[:-1], (path[1:] != path[:-1]).astype(np.int64)]
-    emission = np.concatenate([[0.0], np.cumsum(emitted)])
-    transition = np.concatenate([[0.0], np.cumsum(moves)])
+    emission, transition = _running_sums(emitted), _running_sums(moves)
     counts = ends - starts
     sums = emission[ends] - emission[starts] + transition[ends - 1] - transition[starts]
     return (sums + (counts - 1) * math.log(logs.shape[1])) / counts

@@ -28,9 +28,9 @@ from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.labels import score_files as labels
 from speechkit.labels.phones import KALDI_ID, pure
-from speechkit.phone_features import gop, gop_output
+from speechkit.phone_features import gop, output
 from speechkit.phone_features.feature_folder import Row
-from speechkit.phone_features.gop_output import Found
+from speechkit.phone_features.output import UtteranceFeatures
 from speechkit.phone_features.settings import IMPORTED
 from speechkit.workdir import Output, WorkDir
 
@@ -84,10 +84,10 @@ def import_features(
                 "Prepare the set with its scores.",
             )
         table = _read(source, keys, [u.id for u in dataset.utterances])
-        found, width = _match(dataset, canonical, table, on_error)
-        config = _config(source, width)
-        gop_output.write(out, workdir, config, found)
-        gop_output.summarise(out, folder, width, found)
+        found, skipped = _match(dataset, canonical, table, on_error)
+        width = found[0].features.shape[1] if found else 0
+        output.write(out, workdir, _config(source, width), found, skipped)
+        output.summarise(out, folder, width, found, len(skipped))
     return final
 
 
@@ -198,9 +198,11 @@ def _match(
     canonical: Mapping[str, list[list[str]]],
     table: Mapping[str, Rows],
     on_error: str,
-) -> tuple[Found, int]:
-    """Rows of the set's phones, and the number of columns."""
-    found, merged, width = Found.empty(), 0, 0
+) -> tuple[list[UtteranceFeatures], list[list[str]]]:
+    """Rows of the set's phones, and (utterance, reason) of those that are left out."""
+    found: list[UtteranceFeatures] = []
+    skipped: list[list[str]] = []
+    merged = 0
     for utterance in dataset.utterances:
         words = canonical.get(utterance.id, [])
         phones = [phone for word in words for phone in word]
@@ -209,9 +211,9 @@ def _match(
             if not rows or not phones:
                 raise UserError("there are no features of it" if phones else "it has no phones")
             features = _strip_ids(_spread(rows, phones), phones)
-            width = width or features.shape[1]
-            if features.shape[1] != width:
-                raise UserError(f"it has {features.shape[1]} columns, others {width}")
+            if found and features.shape[1] != found[0].features.shape[1]:
+                widths = f"{features.shape[1]} columns, others {found[0].features.shape[1]}"
+                raise UserError(f"it has {widths}")
         except UserError as error:
             problem = f"{error.problem}."
             if on_error == "stop":
@@ -219,17 +221,16 @@ def _match(
                     f"{utterance.id}: {problem}",
                     "Check that the features are of this set, or give `on_error` skip.",
                 ) from error
-            found.skipped.append([utterance.id, problem])
+            skipped.append([utterance.id, problem])
             continue
         merged += len(rows) < len(phones)
-        found.ids.append(utterance.id)
-        found.features.append(features)
         texts = dataset.text.get(utterance.id, "").split()
         lines = _rows(words, texts if len(texts) == len(words) else [""] * len(words), features)
-        found.rows.append([row.cells(utterance.id) for row in lines])
+        cells = [row.cells(utterance.id) for row in lines]
+        found.append(UtteranceFeatures(utterance.id, features, cells))
     if merged:
         logger.info(f"{merged} utterances had equal neighbouring phones merged to one row.")
-    return found, width
+    return found, skipped
 
 
 def _spread(rows: Rows, phones: list[str]) -> np.ndarray:

@@ -21,9 +21,9 @@ from speechkit.acoustic.lexicon.readings import Choice, chosen
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
-from speechkit.phone_features.extraction import Extracted, Request, hear
-from speechkit.phone_features.feature_folder import GopFolder, Row, read_features
+from speechkit.phone_features.feature_folder import Row
 from speechkit.phone_features.gop import converted, frames_at, frames_of
+from speechkit.phone_features.request import Extracted, Request, hear
 from speechkit.phone_features.settings import (
     FORMAT,
     FeatureSettings,
@@ -35,16 +35,6 @@ from speechkit.phone_features.settings import (
 )
 from speechkit.workdir import WorkDir
 
-__all__ = [
-    "Extracted",
-    "FeaturePipeline",
-    "FeatureSettings",
-    "GopFolder",
-    "Request",
-    "Row",
-    "read_features",
-]
-
 
 @dataclass
 class _Work:
@@ -55,7 +45,7 @@ class _Work:
     choices: Sequence[Choice] = ()
     alignment: Alignment | None = None
     shift: float = 0.0
-    blocks: dict[int, np.ndarray] = field(default_factory=dict)
+    blocks: dict[int, np.ndarray] = field(default_factory=dict)  # by number of the model
     stp: dict[int, np.ndarray] = field(default_factory=dict)
     scores: tuple[np.ndarray, np.ndarray] | None = None
     evidence: Evidence | None = None
@@ -212,38 +202,41 @@ class FeaturePipeline:
             evidence: of them.
             work: so far.
         """
-        settings = self.settings
-        alignment = work.alignment
-        if alignment is None or not settings.align_with:
-            alignment = align(model, evidence, work.words, choices=work.choices)
-            starts, ends = frames_of(alignment)
-        elif settings.deep:
-            begin, end = (frames * work.shift for frames in frames_of(alignment))
-            starts, ends = frames_at(begin, end, model.frame_shift, evidence.frames)
-        else:
-            starts, ends = converted(alignment, work.shift / model.frame_shift, evidence.frames)
-        first = work.alignment is None
+        settings, first = self.settings, work.alignment is None
+        alignment, starts, ends = self._segments(model, evidence, work)
         if first:
             work.alignment, work.shift = alignment, model.frame_shift
             work.evidence = evidence if work.request.keep_evidence else None
             said = zip(alignment.words, alignment.variants, strict=True)
             work.words, work.choices = [[work.words[word][which]] for word, which in said], ()
         phones = [segment.phone for segment in alignment.segments]
-        if settings.deep:  # what aligns is asked for phones, the other model has perhaps none
-            if first:
-                work.scores = gop.segment_block(model, evidence, phones, starts, ends)[1]
-            if number < len(settings.am):
-                work.blocks[number] = self._hidden(model, evidence, starts, ends)
-            return
+        if settings.deep and first:  # the model of the hidden features has perhaps no phones
+            work.scores = gop.segment_block(model, evidence, phones, starts, ends)[1]
         if number >= len(settings.am):  # it only aligns
+            return
+        if settings.deep:
+            work.blocks[number] = self._hidden(model, evidence, starts, ends)
             return
         work.blocks[number], scores = self._block(model, evidence, phones, starts, ends)
         if settings.stp:
             logs, rates = model.state_log_posteriors(evidence), gop.transitions_of(model)
-            column = gop.stp_gop(logs, rates, alignment.states, starts, ends)
-            work.stp[number] = column[:, None]
+            work.stp[number] = gop.stp_gop(logs, rates, alignment.states, starts, ends)[:, None]
         if number == 0:
             work.scores = scores
+
+    def _segments(
+        self, model: AcousticModel, evidence: Evidence, work: _Work
+    ) -> tuple[Alignment, np.ndarray, np.ndarray]:
+        """An alignment, and the first frames of its phones and those after their last."""
+        alignment = work.alignment
+        if alignment is None or not self.settings.align_with:
+            alignment = align(model, evidence, work.words, choices=work.choices)
+            return (alignment, *frames_of(alignment))
+        if self.settings.deep:
+            begin, end = (frames * work.shift for frames in frames_of(alignment))
+            return (alignment, *frames_at(begin, end, model.frame_shift, evidence.frames))
+        factor = work.shift / model.frame_shift
+        return (alignment, *converted(alignment, factor, evidence.frames))
 
     def _block(
         self,
@@ -254,15 +247,16 @@ class FeaturePipeline:
         ends: np.ndarray,
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """Columns of one model, and log posterior and GOP of each phone (of segments if both)."""
-        logs, labels, blocks = evidence.log_posteriors, model.labels, []
-        method = self.settings.method
-        if method != "segment":
-            block, *found = ctc_gop.ctc_features(logs, phones, labels, model.blank, model.name)
-            blocks.append(block)
-            scores = (found[0], found[1])
-        if method != "ctc":
+        logs, blocks = evidence.log_posteriors, []
+        if self.settings.method != "ctc":
             block, scores = gop.segment_block(model, evidence, phones, starts, ends)
-            blocks.insert(0, block)
+            blocks.append(block)
+        if self.settings.method != "segment":
+            block, *found = ctc_gop.ctc_features(
+                logs, phones, model.labels, model.blank, model.name
+            )
+            scores = scores if blocks else (found[0], found[1])
+            blocks.append(block)
         return np.concatenate(blocks, axis=1), scores
 
     def _hidden(

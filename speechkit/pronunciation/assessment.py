@@ -12,7 +12,7 @@ from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
 from speechkit.labels.scores import LEVELS, Scales
 
 if TYPE_CHECKING:
-    from speechkit.phone_features.extraction import Extracted
+    from speechkit.phone_features.request import Extracted
     from speechkit.pronunciation.model_folder import Assessment
 
 MISSING = "-"

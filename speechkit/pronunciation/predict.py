@@ -11,9 +11,9 @@ from speechkit.acoustic.lexicon.readings import Policy, words_of_text
 from speechkit.base.errors import UserError
 from speechkit.phone_features import ctc_gop
 from speechkit.phone_features.bundle import DEFAULT, acoustic_places, find_model, seed_folders
-from speechkit.phone_features.extraction import Extracted, Request
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
+from speechkit.phone_features.request import Extracted, Request
 from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.assessment import (
     MISSING,

@@ -19,9 +19,9 @@ from speechkit.acoustic.lexicon.readings import (
 )
 from speechkit.base.errors import UserError
 from speechkit.phone_features.bundle import acoustic_places, find_model, seed_folders
-from speechkit.phone_features.extraction import Extracted, Request, as_read
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
+from speechkit.phone_features.request import Extracted, Request, as_read
 from speechkit.scoring import joint_network, model_folder
 from speechkit.scoring.data import Inputs, single
 from speechkit.scoring.model_folder import ScoringModel

@@ -15,10 +15,10 @@ from tone_sets import make_tone_set, posterior_set
 
 from speechkit.base.errors import DataError, UserError
 from speechkit.kaldi import data
-from speechkit.phone_features import gop_stage
-from speechkit.phone_features.feature_folder import frame_means, read_phone_features
-from speechkit.phone_features.gop_stage import extract
-from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline, read_features
+from speechkit.phone_features import extract as extraction_stage
+from speechkit.phone_features.extract import extract
+from speechkit.phone_features.feature_folder import frame_means, read_features, read_phone_features
+from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline
 from speechkit.phone_features.settings import FeatureSettings
 from speechkit.workdir import WorkDir
 
@@ -100,8 +100,8 @@ def test_up_to_date_and_other_settings(work: WorkDir) -> None:
 def test_a_stopped_run_goes_on(
     work: WorkDir, monkeypatch: pytest.MonkeyPatch, settings: FeatureSettings
 ) -> None:
-    monkeypatch.setattr(gop_stage, "BATCH", 1)
-    monkeypatch.setattr(gop_stage, "PART", 2)
+    monkeypatch.setattr(extraction_stage, "BATCH", 1)
+    monkeypatch.setattr(extraction_stage, "PART", 2)
     whole = extract(work, "toned", settings)
     names = ("deep.ark", "deep.scp", "rows.tsv", "phones.ctm", "features.json", "summary.json")
     kept = [(whole / name).read_bytes() for name in names]

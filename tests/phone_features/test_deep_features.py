@@ -19,9 +19,9 @@ from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.network import surrounded
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET
-from speechkit.phone_features.extraction import Extracted, Request
 from speechkit.phone_features.gop import frames_at
 from speechkit.phone_features.pipeline import FeaturePipeline
+from speechkit.phone_features.request import Extracted, Request
 from speechkit.phone_features.settings import FeatureSettings
 from speechkit.workdir import WorkDir
 

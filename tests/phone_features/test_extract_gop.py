@@ -12,10 +12,11 @@ from tone_models import RATE, ToneModel, say
 from tone_sets import make_tone_set, posterior_set
 
 from speechkit.base.errors import UserError
-from speechkit.phone_features import gop_stage
-from speechkit.phone_features.extraction import Request
-from speechkit.phone_features.gop_stage import extract
-from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline, read_features
+from speechkit.phone_features import extract as extraction_stage
+from speechkit.phone_features.extract import extract
+from speechkit.phone_features.feature_folder import read_features
+from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline
+from speechkit.phone_features.request import Request
 from speechkit.phone_features.settings import FeatureSettings
 from speechkit.workdir import WorkDir
 
@@ -33,7 +34,7 @@ def tones(monkeypatch, tmp_path):
         return made[-1]
 
     monkeypatch.setattr("speechkit.acoustic.models.load_model", load)
-    monkeypatch.setattr(gop_stage, "_model_files", lambda settings, workdir: [])
+    monkeypatch.setattr(extraction_stage, "_model_files", lambda settings, workdir: [])
     load_pipeline.cache_clear()
     yield WorkDir(tmp_path)
     load_pipeline.cache_clear()
@@ -74,8 +75,8 @@ def test_a_stopped_run_goes_on(tones, monkeypatch):
     whole = extract(tones, "toned", TONES)
     kept = (whole / "gop.ark").read_bytes(), (whole / "rows.tsv").read_text()
     shutil.rmtree(whole)
-    monkeypatch.setattr(gop_stage, "BATCH", 1)
-    monkeypatch.setattr(gop_stage, "PART", 2)
+    monkeypatch.setattr(extraction_stage, "BATCH", 1)
+    monkeypatch.setattr(extraction_stage, "PART", 2)
     heard: list[str] = []
     run = FeaturePipeline.extract_many
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,9 +15,9 @@ from speechkit.phone_features.gop import (
     COLUMNS,
     LOG_FLOOR,
     canonical_ids,
-    gop_features,
     phone_log_posteriors,
     scalar_gop,
+    segment_features,
     segment_means,
 )
 
@@ -32,13 +31,11 @@ def evidence(frames: int = 20, labels: int = len(LABELS), seed: int = 0) -> Evid
     return Evidence(logs, logs)
 
 
-def alignment(segments=SEGMENTS) -> SimpleNamespace:
-    return SimpleNamespace(
-        segments=[
-            SimpleNamespace(phone=phone, start_frame=start, end_frame=end)
-            for phone, start, end in segments
-        ]
-    )
+def features_of(found: Evidence, segments=SEGMENTS, labels=LABELS) -> np.ndarray:
+    logs = phone_log_posteriors(found.log_posteriors, labels)
+    phones, starts, ends = zip(*segments, strict=True)
+    ids = canonical_ids(phones, labels)
+    return segment_features(logs, np.array(starts), np.array(ends), ids)
 
 
 def by_loops(logs: np.ndarray) -> list[list[float]]:
@@ -62,14 +59,14 @@ def by_loops(logs: np.ndarray) -> list[list[float]]:
 
 def test_equal_to_the_loops():
     found = evidence()
-    features = gop_features(found, alignment(), LABELS)
+    features = features_of(found)
     assert features.shape == (5, len(COLUMNS)) == (5, 84)
     expected = np.array(by_loops(found.log_posteriors.double().tolist()))
     np.testing.assert_allclose(features, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_scalar_gop_is_the_distance_to_the_best_phone():
-    features = gop_features(evidence(), alignment(), LABELS)
+    features = features_of(evidence())
     ids = canonical_ids([phone for phone, *_ in SEGMENTS], LABELS)
     own, gop = scalar_gop(features, ids)
     for row, number, lpp, score in zip(features, ids, own, gop, strict=True):
@@ -82,8 +79,8 @@ def test_frames_after_the_segments_change_nothing():
     short, long = evidence(20), evidence(20)
     padded = torch.cat([long.log_posteriors, torch.randn(30, len(LABELS)).log_softmax(-1)])
     np.testing.assert_allclose(
-        gop_features(short, alignment(), LABELS),
-        gop_features(Evidence(padded, padded), alignment(), LABELS),
+        features_of(short),
+        features_of(Evidence(padded, padded)),
     )
 
 
@@ -97,7 +94,7 @@ def test_blank_is_left_out_and_the_rest_divided_by_its_sum():
 
 def test_impossible_frames_are_floored():
     logs = torch.tensor([[0.0, -math.inf], [0.0, -math.inf]])
-    features = gop_features(Evidence(logs, logs), alignment([("T", 0, 2)]), ["K", "T"])
+    features = features_of(Evidence(logs, logs), [("T", 0, 2)], ["K", "T"])
     assert np.isfinite(features).all()
     assert features[0, KALDI_PHONES.index("T")] == LOG_FLOOR
 

@@ -6,14 +6,14 @@ import json
 
 import numpy as np
 import pytest
-from tone_models import LABELS, RATE, ToneModel, say
+from tone_models import RATE, ToneModel, say
 
 from speechkit.acoustic.align.alignment import align
 from speechkit.base.errors import DataError, UserError
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.phone_features import gop
-from speechkit.phone_features.feature_folder import write_config, write_rows
-from speechkit.phone_features.pipeline import FeaturePipeline, Request, read_features
+from speechkit.phone_features.feature_folder import read_features, write_config, write_rows
+from speechkit.phone_features.pipeline import FeaturePipeline, Request
 from speechkit.phone_features.settings import FeatureSettings
 
 SAID = ["K", "AA", "T", "B", "IY"]
@@ -37,9 +37,9 @@ def test_rows_and_the_84_columns():
     assert found.features.dtype == np.float32
     evidence = model.evidence(say(SAID))
     alignment = align(model, evidence, WORDS)
-    np.testing.assert_allclose(
-        found.features, gop.gop_features(evidence, alignment, LABELS), rtol=1e-5, atol=1e-5
-    )
+    phones = [segment.phone for segment in alignment.segments]
+    block, _ = gop.segment_block(model, evidence, phones, *gop.frames_of(alignment))
+    np.testing.assert_allclose(found.features, block, rtol=1e-5, atol=1e-5)
     assert found.rows[0].gop == 0 and found.rows[0].log_posterior > -0.3
     assert found.alignment.variants == [0, 0]
 

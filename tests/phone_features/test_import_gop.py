@@ -12,8 +12,9 @@ from speechkit.base.errors import UserError
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import KALDI_ID, pure
 from speechkit.labels.score_files import canonical_phones
+from speechkit.phone_features.feature_folder import read_features
 from speechkit.phone_features.import_gop import import_features
-from speechkit.phone_features.pipeline import FeaturePipeline, read_features
+from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.workdir import WorkDir
 
 

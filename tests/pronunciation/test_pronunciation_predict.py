@@ -14,8 +14,8 @@ from tone_models import LABELS, RATE, ToneModel, say
 from speechkit.base.errors import UserError
 from speechkit.labels.scores import default_scales
 from speechkit.phone_features import recordings
-from speechkit.phone_features.extraction import Request
 from speechkit.phone_features.pipeline import FeaturePipeline
+from speechkit.phone_features.request import Request
 from speechkit.phone_features.settings import FeatureSettings
 from speechkit.pronunciation import model_folder, predict
 from speechkit.pronunciation.models import ModelConfig, build

@@ -31,8 +31,8 @@ from speechkit.acoustic.sphinx.model import SphinxModel
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_tsv
 from speechkit.kaldi import data
-from speechkit.phone_features.extraction import Request
 from speechkit.phone_features.pipeline import FeaturePipeline, FeatureSettings
+from speechkit.phone_features.request import Request
 
 YEAR = "He was born in 1984 in a small town."
 SAID = {

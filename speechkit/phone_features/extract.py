@@ -19,10 +19,10 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.labels import score_files as labels
-from speechkit.phone_features import gop_output
-from speechkit.phone_features.extraction import Extracted, Request
-from speechkit.phone_features.gop_output import Found
+from speechkit.phone_features import output
+from speechkit.phone_features.output import UtteranceFeatures, keep_part, read_part
 from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline
+from speechkit.phone_features.request import Extracted, Request
 from speechkit.phone_features.settings import FeatureSettings
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -31,6 +31,7 @@ from speechkit.workdir.unfinished import map_parts, split
 BATCH = 8  # utterances that a model hears at once
 PART = 32  # batches per part that a resumed run keeps
 Batch = list[tuple[data.Utterance, "Words | UserError"]]
+Outcome = tuple[list[UtteranceFeatures], list[list[str]]]  # features, and (utterance, reason)
 
 
 def extract(
@@ -112,11 +113,11 @@ def extract(
             device=where,
             on_error=on_error,
         )
-        label = f"{kind} {set_name}"
-        found, fresh = _run(out, batches, run, kind, jobs=jobs, executor=executor, label=label)
-        gop_output.write(out, workdir, pipeline.config(), found)
-        gop_output.write_phone_map(out.path, pipeline)
-        gop_output.summarise(out, dataset.path, len(pipeline.columns), found)
+        how = {"jobs": jobs, "executor": executor, "label": f"{kind} {set_name}"}
+        found, skipped, fresh = _run(out, batches, run, kind, **how)
+        output.write(out, workdir, pipeline.config(), found, skipped)
+        output.write_phone_map(out.path, pipeline)
+        output.summarise(out, dataset.path, len(pipeline.columns), found, len(skipped))
         _say_speed(out, fresh, time.monotonic() - started)
     return final
 
@@ -162,32 +163,31 @@ def _posterior_files(spec: str) -> list[Path]:
 
 def _extract_batch(
     batch: Batch, settings: FeatureSettings, root: Path, device: str, on_error: str
-) -> Found:
+) -> Outcome:
     """Features of a batch of utterances."""
     pipeline = load_pipeline(settings, root, device)
-    found, requests = Found.empty(), []
+    requests: list[Request] = []
     failed: dict[str, UserError] = {}
-    words_of = {utterance.id: words for utterance, words in batch}
     for utterance, words in batch:
         try:
             requests.append(_request(utterance, words, pipeline))
         except UserError as error:
             failed[utterance.id] = error
+    words_of: dict[str, Any] = {utterance.id: words for utterance, words in batch}
+    found, skipped = [], []
     for request, outcome in zip(requests, pipeline.extract_many(requests), strict=True):
         if isinstance(outcome, UserError):
             failed[request.utterance] = outcome
         elif not np.isfinite(outcome.features).all():
             failed[request.utterance] = UserError("A model gives features that are not finite.")
         else:
-            words = words_of[request.utterance]
-            assert isinstance(words, Words)
-            _add(found, request, words, outcome, pipeline)
+            found.append(_features_of(request, words_of[request.utterance], outcome, pipeline))
     for utterance, _ in batch:
         if reason := failed.get(utterance.id):
             if on_error == "stop":
                 raise UserError(f"{utterance.id}: {reason.problem}", reason.remedy) from reason
-            found.skipped.append([utterance.id, str(reason)])
-    return found
+            skipped.append([utterance.id, str(reason)])
+    return found, skipped
 
 
 def _request(
@@ -201,52 +201,55 @@ def _request(
     return Request(samples, words.variants, *named, keep_evidence=keep, choices=words.choices)
 
 
-def _add(
-    found: Found, request: Request, words: Words, extracted: Extracted, pipeline: FeaturePipeline
-) -> None:
-    found.ids.append(request.utterance)
-    found.features.append(extracted.features)
-    rows = extracted.rows
+def _features_of(
+    request: Request, words: Words, extracted: Extracted, pipeline: FeaturePipeline
+) -> UtteranceFeatures:
+    rows, alignment, ctm = extracted.rows, extracted.alignment, list[str]()
     if words.scored:  # the words of "1984" are those of one scored word
-        owners = [words.scored[word] for word in extracted.alignment.words]
+        owners = [words.scored[word] for word in alignment.words]
         rows = [
             replace(row, word_index=owners[row.word_index][0], word=owners[row.word_index][1])
             for row in rows
         ]
-    found.rows.append([row.cells(request.utterance) for row in rows])
-    found.readings.append([reading.cells() for reading in extracted.readings])
-    found.confidences.append(extracted.alignment.confidence)
-    found.matches.append(extracted.alignment.matches)
-    found.seconds += len(request.samples) / pipeline.sample_rate
     if extracted.evidence is not None:
-        lines = phone_lines(pipeline.aligner, extracted.evidence, extracted.alignment)
-        found.ctm.append(list(lines))
+        ctm = list(phone_lines(pipeline.aligner, extracted.evidence, alignment))
+    return UtteranceFeatures(
+        request.utterance,
+        extracted.features,
+        [row.cells(request.utterance) for row in rows],
+        alignment.confidence,
+        alignment.matches,
+        len(request.samples) / pipeline.sample_rate,
+        ctm,
+        [reading.cells() for reading in extracted.readings],
+    )
 
 
 def _run(
     out: Output, batches: Sequence[Batch], run: Any, kind: str, **how: Any
-) -> tuple[Found, float]:
-    """Everything found, and the seconds of audio of this run; finished parts are kept."""
+) -> tuple[list[UtteranceFeatures], list[list[str]], float]:
+    """Everything found and skipped, and the seconds of audio of this run; parts are kept."""
     parts = split(batches, PART)
-    paths = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
+    paths = [out.part(f"{number:05d}.features") for number in range(len(parts))]
     kept = [path.exists() for path in paths]
     outcomes = map_parts(
         run, parts, kept, out.scratch, size=len, name=lambda batch: f"extract-{kind}", **how
     )
-    found, fresh = Found.empty(), 0.0
+    found: list[UtteranceFeatures] = []
+    skipped: list[list[str]] = []
+    fresh = 0.0
     for path, part in zip(paths, outcomes, strict=True):
         if part is None:
-            found.extend(Found.load(path))
+            found += read_part(path)
             continue
-        of_part = Found.empty()
-        for done in part:
-            assert done.value is not None, "the map runs with on_error='stop'"
-            of_part.extend(done.value)
-        fresh += of_part.seconds
-        found.extend(of_part)
-        if of_part.ids and not of_part.skipped:  # the skipped are tried again by a resumed run
-            of_part.save(path)
-    return found, fresh
+        values: list[Any] = [done.value for done in part]  # the map runs with on_error="stop"
+        own = [one for batch, _ in values for one in batch]
+        left_out = [row for _, rows in values for row in rows]
+        fresh += sum(one.seconds for one in own)
+        found, skipped = found + own, skipped + left_out
+        if own and not left_out:  # the skipped are tried again by a resumed run
+            keep_part(path, own)
+    return found, skipped, fresh
 
 
 def _say_speed(out: Output, audio_s: float, wall_s: float) -> None:
