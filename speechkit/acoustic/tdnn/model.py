@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -67,24 +68,32 @@ class TdnnModel(AcousticModel):
     ) -> None:
         self.name, self.labels, self.fingerprint = name, tuple(labels), fingerprint
         self.features, self.sample_rate = features, features.sample_rate
-        self.networks, self.speaker_fold = networks, speaker_fold or {}
+        self.networks: Mapping[str, Tdnn] = networks
+        self.speaker_fold: Mapping[str, int] = speaker_fold or {}
         self.unseen, self.prior_scale = unseen, prior_scale
         first = next(iter(networks.values()))
         self.hidden = self.hidden_layer = first.config.layer(hidden) if hidden else 0
         self.hidden_width = first.config.widths[self.hidden - 1] if hidden else 0
         self.stay = dict(stay or {})
         folds = [key for key in networks if key != "full"]
-        by_default = ["full"] if unseen == "full" or not folds else folds
-        self.members = list(by_default if members is None else members)
-        if missing := [member for member in self.members if member not in networks]:
+        self._by_default = ["full"] if unseen == "full" or not folds else folds
+        self.members = self._known(self._by_default if members is None else members)
+        self._views: dict[str | None, TdnnModel] = {}
+        self._column = _columns(self.labels)
+
+    def _known(self, members: Sequence[str]) -> list[str]:
+        if missing := [member for member in members if member not in self.networks]:
             raise UserError(
-                f"The acoustic model {name} has no network '{missing[0]}'; it has "
-                f"{', '.join(networks)}.",
+                f"The acoustic model {self.name} has no network '{missing[0]}'; it has "
+                f"{', '.join(self.networks)}.",
                 "Train it with `full`, or take the mean of its folds.",
             )
-        self._by_default, self._views = by_default, dict[str | None, TdnnModel]()
-        self._column = _columns(self.labels)
-        self._comparable = self.members == by_default and len(by_default) == 1
+        return list(members)
+
+    @property
+    def _comparable(self) -> bool:
+        """Whether everyone's hidden features are those of one network."""
+        return self.members == self._by_default and len(self.members) == 1
 
     def for_speaker(self, speaker: str | None) -> TdnnModel:
         """The model that has not seen the speaker; the default members for a new one."""
@@ -100,23 +109,10 @@ class TdnnModel(AcousticModel):
         if wanted == self.members:
             return self
         if member not in self._views:
-            self._views[member] = self._view(member)
+            view = copy.copy(self)
+            view.members = self._known(wanted)
+            self._views[member] = view
         return self._views[member]
-
-    def _view(self, member: str | None) -> TdnnModel:
-        return TdnnModel(
-            self.name,
-            self.networks,
-            self.labels,
-            self.features,
-            self.fingerprint,
-            speaker_fold=self.speaker_fold,
-            unseen=self.unseen,
-            prior_scale=self.prior_scale,
-            hidden=self.hidden,
-            members=None if member is None else [member],
-            stay=self.stay,
-        )
 
     def with_hidden(self) -> TdnnModel:
         """The model in which one network hears everyone, also its training speakers.
@@ -133,18 +129,10 @@ class TdnnModel(AcousticModel):
                 "unrelated axes.",
                 "Train one network on speakers of its own: `folds` 0 `full`.",
             )
-        model = TdnnModel(
-            self.name,
-            {"full": self.networks["full"]},
-            self.labels,
-            self.features,
-            self.fingerprint,
-            unseen="full",
-            prior_scale=self.prior_scale,
-            hidden=self.hidden,
-            stay=self.stay,
-        )
-        model.seen = frozenset(self.speaker_fold)
+        model = copy.copy(self)
+        model.networks, model.unseen = {"full": self.networks["full"]}, "full"
+        model.members = model._by_default = ["full"]
+        model.speaker_fold, model.seen, model._views = {}, frozenset(self.speaker_fold), {}
         return model
 
     def evidence(self, samples: np.ndarray) -> Evidence:

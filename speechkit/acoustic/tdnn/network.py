@@ -3,7 +3,10 @@
 Every convolution is "valid": a stretch of T + 2 reach input frames gives T output frames.
 An utterance is preceded and followed by ``reach`` copies of its first and last frame, and
 utterances follow one another in one stream, so that nothing of a batch is padding and no
-frame of an utterance sees another utterance.
+frame of an utterance sees another utterance. Of utterances a b c and d e with a reach of 1::
+
+    stream    a a b c c d d e e
+    outputs     A B C - - D E     those at "-" belong to nobody
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import Annotated, Any
 import torch
 from torch import Tensor, nn
 
+from speechkit.acoustic.interface import layer_number
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.schema import LAYERS, Taps, Width
 
@@ -74,13 +78,7 @@ class TdnnConfig:
         Raises:
             UserError: there is none of this number.
         """
-        last = len(self.widths)
-        found = last if number is True else int(number)
-        if not 1 <= found <= last:
-            raise UserError(
-                f"The acoustic network has no hidden layer {found}.", f"It has 1 to {last}."
-            )
-        return found
+        return layer_number(number, len(self.widths), "TDNN")
 
     def beyond(self, layer: int) -> int:
         """Frames to each side that the layers after number ``layer`` take in."""

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.acoustic.tdnn import folder as tdnn_folder
-from speechkit.acoustic.tdnn import rounds as tdnn_rounds
+from speechkit.acoustic.tdnn import realign as tdnn_realign
+from speechkit.acoustic.tdnn.evaluate import Evaluator
 from speechkit.acoustic.tdnn.fit import AcousticNet, Data, Fitting, fold_of, load_data
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.inputs import Inputs, check_init, gather
 from speechkit.acoustic.tdnn.model import TdnnModel
 from speechkit.acoustic.tdnn.network import STATES, Tdnn
-from speechkit.acoustic.tdnn.results import Measuring
-from speechkit.acoustic.tdnn.rounds import LogRow
+from speechkit.acoustic.tdnn.realign import LogRow
 from speechkit.acoustic.tdnn.settings import FULL, AcousticConfig, resolve_acoustic_precision
 from speechkit.base.errors import ConfigError
 from speechkit.base.log import logger
@@ -102,13 +102,13 @@ class _Run:
 
     def train(self) -> None:
         config, given = self.config, self.inputs
-        words = [tdnn_rounds.words_of(s) for s in given.sources] if config.realign else []
+        words = [tdnn_realign.words_of(s) for s in given.sources] if config.realign else []
         for number in range(config.realign):
             kept = self.out.part(f"round{number}")
-            if not tdnn_rounds.finished(kept):
+            if not tdnn_realign.finished(kept):
                 self._round(number, kept)
-            tdnn_rounds.wait()
-            self.log += [(number, row) for row in tdnn_rounds.read_log(kept)]
+            tdnn_realign.wait()
+            self.log += [(number, row) for row in tdnn_realign.read_log(kept)]
             self._realign(number, kept, words)
         data, networks, rows = self._fit_all(config.realign)
         if ranks().rank:
@@ -116,26 +116,26 @@ class _Run:
         self.log += [(config.realign, row) for row in rows]
         self._write(data, networks, self._measure(data, networks))
         if config.realign:
-            tdnn_rounds.store(self.out, self.inputs.sources)
+            tdnn_realign.store(self.out, self.inputs.sources)
 
     def _round(self, number: int, kept: Path) -> None:
         data, networks, rows = self._fit_all(number)
         if not ranks().rank:
             states = {n: tdnn_folder.half(net.state_dict()) for n, net in networks.items()}
             folds = data.folds if self.config.folds else {}
-            tdnn_rounds.keep(kept, self._card(data), states, folds, rows)
+            tdnn_realign.keep(kept, self._card(data), states, folds, rows)
 
     def _realign(self, number: int, kept: Path, words: Sequence[Mapping]) -> None:
         """Align by the networks of a round; what follows starts from both."""
         before = self.inputs
         folders = [
-            tdnn_rounds.realign(self.out, number, source, own, self.fitting.device, self.jobs)
+            tdnn_realign.realign(self.out, number, source, own, self.fitting.device, self.jobs)
             for source, own in zip(before.sources, words, strict=True)
         ]
         self.inputs = before.after(folders, kept)
         if not ranks().rank:
             pairs = list(zip(before.sources, self.inputs.sources, strict=True))
-            changed = {s.dataset.path.name: tdnn_rounds.changed_share(s, t) for s, t in pairs}
+            changed = {s.dataset.path.name: tdnn_realign.changed_share(s, t) for s, t in pairs}
             shown = ", ".join(f"{share:.1%} of {name}" for name, share in changed.items())
             logger.info(f"Aligned again: other phones in {shown} (frames).")
             self.realigned.append(changed)
@@ -185,13 +185,13 @@ class _Run:
             unseen=self._unseen,
             prior_scale=config.prior_scale,
         )
-        measuring = Measuring(data, config)
-        summary = {**self.summary, **measuring.folds(model)}
+        evaluator = Evaluator(data, config)
+        summary = {**self.summary, **evaluator.folds(model)}
         if self.realigned:
             summary["realigned_frames_changed"] = self.realigned
         if self.inputs.held_out:
             summary["held_out_sets"] = {
-                source.dataset.path.name: measuring.set(model, source, self.jobs)
+                source.dataset.path.name: evaluator.set(model, source, self.jobs)
                 for source in self.inputs.held_out
             }
         return summary

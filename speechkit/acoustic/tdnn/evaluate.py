@@ -12,17 +12,17 @@ from torch import Tensor
 from speechkit.acoustic.align.phone_loop import PhoneErrors, PhoneLoop, bigram_counts, log_bigram
 from speechkit.acoustic.tdnn.data import Stream, build_streams
 from speechkit.acoustic.tdnn.fit import Data
+from speechkit.acoustic.tdnn.inputs import Source
 from speechkit.acoustic.tdnn.model import TdnnModel
 from speechkit.acoustic.tdnn.settings import AcousticConfig
-from speechkit.acoustic.tdnn.source import Source
 from speechkit.acoustic.tdnn.validation import Tally, groups
 from speechkit.base.log import logger
 
 Measured = tuple[Tensor, Tensor, Sequence[str]]  # features [T, M], targets [T], phones
 
 
-class Measuring:
-    """Measures of networks with the phones that they decode freely.
+class Evaluator:
+    """Measures of networks, with the phones that they decode freely.
 
     Args:
         data: of the training; its phones make the bigram.

@@ -20,7 +20,7 @@ from speechkit.acoustic.features import SHIFT_S
 from speechkit.acoustic.lexicon.readings import READINGS, Policy, Words, words_of_set
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.folder import Card
-from speechkit.acoustic.tdnn.source import ALIGNMENT, Source
+from speechkit.acoustic.tdnn.inputs import ALIGNMENT, Source
 from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.schema import read_json

@@ -14,7 +14,7 @@ import torch
 from test_tdnn_training import TINY, Killed, stream
 from tones import tone_set
 
-from speechkit.acoustic.tdnn import rounds as tdnn_rounds
+from speechkit.acoustic.tdnn import realign as tdnn_realign
 from speechkit.acoustic.tdnn import training as tdnn_training
 from speechkit.acoustic.tdnn.batches import (
     ChunkConfig,
@@ -209,7 +209,7 @@ def test_killed_again_and_again(
             if when == "measure":
                 patched.setattr(tdnn_training._Run, "_measure", _die)
             elif when == "align":
-                patched.setattr(tdnn_rounds.alignment_stage, "_summary", _die)
+                patched.setattr(tdnn_realign.alignment_stage, "_summary", _die)
             else:
                 _dying_after(patched, 20)
             assert run(*command).code == 1
