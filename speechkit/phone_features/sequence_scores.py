@@ -5,8 +5,16 @@ with label q at position i enters q after the prefix, stays, and leaves into the
 
     L(i, q) = sum over t of A(t) x(t),   A(t) = y_q(t) (A(t - 1) + e(t - 1)),
 
-where ``e`` collects the forward and ``x`` the backward probabilities beside position i. The
-recursion runs over time for all positions and labels at once, on probabilities divided by
+where ``e`` collects the forward and ``x`` the backward probabilities beside position i. Of the
+sequence K AE T with position 1 (AE), blanks being ~::
+
+    canonical     ~ K ~ AE ~ T ~      one path through K's and T's tables for all q:
+    replaced      ~ K ~ q  ~ T ~      forward up to "~ K ~", q, backward from "~ T ~"
+    left out      ~ K ~ T ~           forward up to "~ K ~", backward from "T ~"
+
+Beside q = K or q = T a blank must stand in ``ctc``: such q have tables of their own.
+
+The recursion runs over time for all positions and labels at once, on probabilities divided by
 those of the frame's best label; long recordings, and texts so unlikely that products would
 underflow, take logarithms.
 
@@ -142,10 +150,11 @@ def _scores(
     forward, backward = _tables(how, emissions, sequence, strict)
     total = how.plus(forward[-1, -1], forward[-1, -2])
     # Ways into position i, through the blank before it or from the label before; ways out.
-    blank_in, label_in = forward[:-1, 0:-1:2], _shifted(forward[:-1, 1::2], 1, how.zero)
-    blank_out, label_out = backward[1:, 2::2], _shifted(backward[1:, 1::2], -1, how.zero)
-    into = (blank_in, how.plus(blank_in, label_in))
-    out = (blank_out, how.plus(blank_out, label_out))
+    before = np.pad(forward[:-1, 1:-2:2], ((0, 0), (1, 0)), constant_values=how.zero)
+    after = np.pad(backward[1:, 3::2], ((0, 0), (0, 1)), constant_values=how.zero)
+    blank_in, blank_out = forward[:-1, 0:-1:2], backward[1:, 2::2]
+    into = (blank_in, how.plus(blank_in, before))
+    out = (blank_out, how.plus(blank_out, after))
     step = max(1, _CHUNK // (len(emissions) * emissions.shape[1]))
     parts = [
         _substitutions(how, emissions, sequence, into, out, slice(i, i + step), strict)
@@ -185,16 +194,6 @@ def _tables(
         how.plus(new, how.times(last[:, :-2], skips), out=new)
         how.times(new, score, out=new)
     return table[:, 0, 2:], table[::-1, 1, :1:-1]
-
-
-def _shifted(values: np.ndarray, by: int, zero: float) -> np.ndarray:
-    """Columns moved by one to the right (1) or left (-1), impossible where nothing comes."""
-    moved = np.full_like(values, zero)
-    if by > 0:
-        moved[:, 1:] = values[:, :-1]
-    else:
-        moved[:, :-1] = values[:, 1:]
-    return moved
 
 
 def _substitutions(
