@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from speechkit.scoring import model_folder
+from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.models import ScorerConfig, build
-from speechkit.scoring.sets import ScoringSet
 from speechkit.training.weights import write_weights
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ PHONE_IDS = {phone: number for number, phone in enumerate(ARPABET, 1)}
 
 
 @dataclass
-class ScoredSet:
-    """U utterances of N phones and W words.
+class PhoneSet:
+    """U utterances of N phones in W words, with features of every phone.
 
     Args:
         name: of the set.
@@ -40,14 +41,11 @@ class ScoredSet:
         first: row of the first phone of each utterance, and N: int64 ``[U + 1]``.
         words: word of each phone, counted over the whole set: int64 ``[N]``.
         first_word: of each utterance, and W: int64 ``[U + 1]``.
-        texts: of the words.
-        labels: aspect -> float32 ``[N]``, ``[W]`` or ``[U]`` from 0 to 2; NaN: not scored.
-        scales: of the scores as given, as in ``Scores``.
         features_of: ``features.json`` of the folders whose columns stand side by side.
         skipped: utterance and reason of what was left out.
     """
 
-    name: str
+    name: str = ""
     utterances: list[str] = field(default_factory=list)
     speakers: list[str] = field(default_factory=list)
     features: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
@@ -55,16 +53,50 @@ class ScoredSet:
     first: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
     words: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     first_word: np.ndarray = field(default_factory=lambda: np.zeros(1, np.int64))
-    texts: list[str] = field(default_factory=list)
-    labels: dict[str, np.ndarray] = field(default_factory=dict)
-    scales: dict[str, Any] = field(default_factory=dict)
     features_of: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def phone_ids(self) -> np.ndarray:
-        """Ids of the phones in the models, int64 ``[N]``."""
+        """Ids of the phones in the models, from 1: int64 ``[N]``."""
         return phone_ids(self.phones)
+
+    def fill(self, utterances: Iterable[tuple[str, str, Sequence[Row], np.ndarray]]) -> list[Row]:
+        """Take utterances: id, speaker, rows of the phones, and their features; gives all rows.
+
+        Raises:
+            UserError: phones that are not ARPAbet.
+        """
+        matrices, words, first, first_word = [], [], [0], [0]
+        every: list[Row] = []
+        for name, speaker, rows, matrix in utterances:
+            self.utterances.append(name)
+            self.speakers.append(speaker)
+            matrices.append(matrix)
+            every += rows
+            words.append(np.array([row.word_index for row in rows], np.int64) + first_word[-1])
+            first.append(first[-1] + len(rows))
+            first_word.append(first_word[-1] + rows[-1].word_index + 1)
+        self.features, self.words = np.concatenate(matrices), np.concatenate(words)
+        self.first, self.first_word = np.array(first), np.array(first_word)
+        self.phones = [row.phone for row in every]
+        self.phone_ids  # noqa: B018 (unknown phones are named here)
+        return every
+
+
+@dataclass
+class ScoredSet(PhoneSet):
+    """The same with scores of phones, words and utterances.
+
+    Args:
+        texts: of the words.
+        labels: aspect -> float32 ``[N]``, ``[W]`` or ``[U]`` from 0 to 2; NaN: not scored.
+        scales: of the scores as given, as in ``Scores``.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+    scales: dict[str, Any] = field(default_factory=dict)
 
     def of_phones(self, aspect: str) -> np.ndarray:
         """Labels of a phone or word aspect for every phone ``[N]``: a word's for each of its."""
@@ -112,8 +144,8 @@ def single(
         np.array([0, len(phones)]),
         index,
         np.array([0, count]),
-        [""] * count,
-        blank,
+        texts=[""] * count,
+        labels=blank,
     )
 
 
@@ -154,7 +186,7 @@ def load(work: WorkDir, set_name: str, names: Sequence[str]) -> ScoredSet:
     scores = read_scores(folder)
     gops = [read_features(path, work.root) for path in gop_folders(work, set_name, names)]
     found = ScoredSet(set_name, scales=scores.scales, features_of=[g.config for g in gops])
-    scored, faults = scores.names(), []
+    scored, faults, kept = scores.names(), [], []
     for name in speakers:
         if name not in scored:
             found.skipped.append((name, "no scores"))
@@ -163,30 +195,47 @@ def load(work: WorkDir, set_name: str, names: Sequence[str]) -> ScoredSet:
         elif fault := disagreement(name, scores, gops):
             faults.append(fault)
         else:
-            found.utterances.append(name)
-            found.speakers.append(speakers[name])
-    if faults:
-        listed = "".join(f"\n  {fault}" for fault in faults)
-        raise UserError(
-            f"Features and scores of '{set_name}' disagree in {len(faults)} utterances:{listed}\n",
-            "Extract the features again from the phones of the scores: speechkit extract-gop",
-        )
-    _say_skipped(found, len(speakers))
-    _fill(found, scores, gops)
+            kept.append(name)
+    check_read(found, len(kept), faults, "both scores and features")
+    found.fill(
+        (name, speakers[name], gops[0].rows[name], _matrix(name, len(gops[0].rows[name]), gops))
+        for name in kept
+    )
+    found.texts = [text for name in kept for text in _texts(name, scores, gops[0])]
+    found.labels = {aspect: _labels(found, scores, aspect) for aspect in ASPECTS}
     return found
 
 
-def _say_skipped(found: ScoredSet, of: int) -> None:
-    """Warn of utterances that are left out; UserError if none is left."""
-    if not found.utterances:
+def check_read(found: PhoneSet, kept: int, faults: Sequence[str], needed: str) -> None:
+    """Warn of utterances that are left out.
+
+    Args:
+        found: with the skipped ones.
+        kept: number of the others.
+        faults: of utterances, from :func:`disagreement`.
+        needed: what an utterance must have, for the message.
+
+    Raises:
+        UserError: there are faults (all are listed), or no utterance is left.
+    """
+    if faults:
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        of = f"{len(faults)} utterances"
         raise UserError(
-            f"No utterance of '{found.name}' has both scores and features.",
-            "Extract the features with: speechkit extract-gop",
+            f"Features and scores of '{found.name}' disagree in {of}:{listed}\n",
+            "Extract the features again from the phones of the scores.",
         )
-    if found.skipped:
+    if not kept:
+        raise UserError(
+            f"No utterance of '{found.name}' has {needed}.",
+            "Extract the features with `speechkit extract-gop` or `speechkit extract-deep`.",
+        )
+    for reason in sorted({reason for _, reason in found.skipped}):
+        names = [name for name, why in found.skipped if why == reason]
+        some = ", ".join(names[:3]) + (", ..." if names[3:] else "")
         logger.warning(
-            f"{found.name}: {len(found.skipped)} of {of} utterances are left out "
-            f"(without scores or features), {found.skipped[0][0]} first."
+            f"{found.name}: {len(names)} of {kept + len(found.skipped)} utterances are left out "
+            f"({reason}): {some}"
         )
 
 
@@ -220,29 +269,12 @@ def _of(rows: Sequence[Row], other: Sequence[Row]) -> str:
     return f"of which {which[0].index} is {which[0].phone}, in another {which[1].phone}"
 
 
-def _fill(found: ScoredSet, scores: Scores, gops: Sequence[GopFolder]) -> None:
-    """Features, phones, words and labels of the utterances."""
-    matrices, words, first, first_word = [], [], [0], [0]
-    for name in found.utterances:
-        rows = gops[0].rows[name]
-        matrices.append(_matrix(name, len(rows), gops))
-        found.phones += [row.phone for row in rows]
-        words.append(np.array([row.word_index for row in rows], np.int64) + first_word[-1])
-        first.append(first[-1] + len(rows))
-        of_scores = scores.words.get(name)
-        texts = {row.word_index: row.word for row in rows}
-        count = rows[-1].word_index + 1
-        found.texts += (
-            [word.word for word in of_scores]
-            if of_scores is not None
-            else [texts.get(index, "") for index in range(count)]
-        )
-        first_word.append(first_word[-1] + count)
-    found.features = np.concatenate(matrices)
-    found.words = np.concatenate(words)
-    found.first, found.first_word = np.array(first), np.array(first_word)
-    phone_ids(found.phones)
-    found.labels = {aspect: _labels(found, scores, aspect) for aspect in ASPECTS}
+def _texts(name: str, scores: Scores, gop: GopFolder) -> list[str]:
+    """The words of an utterance, as its scores have them, or its features."""
+    if (words := scores.words.get(name)) is not None:
+        return [word.word for word in words]
+    texts = {row.word_index: row.word for row in gop.rows[name]}
+    return [texts.get(index, "") for index in range(gop.rows[name][-1].word_index + 1)]
 
 
 def _matrix(name: str, count: int, gops: Sequence[GopFolder]) -> np.ndarray:

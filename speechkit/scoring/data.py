@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechkit.base.errors import ConfigError, UserError, closest, command_line, require_choice
-from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.labels.score_files import read_scores, score_files
 from speechkit.labels.scores import LEVELS, Scores
-from speechkit.phone_features.dataset import disagreement
+from speechkit.phone_features.dataset import PhoneSet, check_read, disagreement
 from speechkit.phone_features.feature_folder import (
     CONFIG,
     GopFolder,
@@ -25,13 +24,11 @@ from speechkit.phone_features.feature_folder import (
     read_phone_features,
 )
 from speechkit.phone_features.gop import STP_COLUMN
-from speechkit.scoring.sets import ScoringSet
 from speechkit.workdir import WorkDir
-
-__all__ = ["KINDS", "TARGETS", "Inputs", "ScoringSet", "input_files", "load", "single"]
 
 KINDS = ("deep", "gop", "stp-gop", "gop-vector")
 TARGETS = LEVELS["utterance"]
+BEGIN, MIDDLE, END, SINGLE = 1, 2, 3, 4  # position of a phone in its word
 
 
 @dataclass(frozen=True)
@@ -99,6 +96,75 @@ class Inputs:
         return found
 
 
+@dataclass
+class ScoringSet(PhoneSet):
+    """Utterances with a score each.
+
+    Args:
+        gop: scalar GOP of each phone: float32 ``[N]``.
+        starts: of each phone in seconds: float64 ``[N]`` (NaN: not known).
+        durations: the same.
+        labels: float32 ``[U]`` from 0 to 1; NaN: not scored.
+        scale: lowest and highest score as given.
+        target: which score of an utterance the labels are.
+    """
+
+    gop: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    starts: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    durations: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    scale: tuple[float, float] = (0.0, 10.0)
+    target: str = ""
+
+    def fill_phones(self, utterances: Iterable[tuple[str, str, Sequence[Row], np.ndarray]]) -> None:
+        """As :meth:`fill`, with scalar GOP and times of the phones."""
+        rows = self.fill(utterances)
+        self.gop = np.array([row.gop for row in rows], np.float32)
+        self.starts = np.array([row.start for row in rows])
+        self.durations = np.array([row.duration for row in rows])
+
+    @property
+    def positions(self) -> np.ndarray:
+        """Of each phone in its word: 1 begin, 2 middle, 3 end, 4 the only one; int64 ``[N]``."""
+        new = np.diff(self.words, prepend=-1) != 0
+        last = np.diff(self.words, append=-1) != 0
+        found = np.where(new, BEGIN, np.where(last, END, MIDDLE))
+        return np.where(new & last, SINGLE, found).astype(np.int64)
+
+    @property
+    def fingerprints(self) -> list[str | None]:
+        """Of the features."""
+        return [one.get("fingerprint") for one in self.features_of]
+
+    def with_features(self, features: np.ndarray) -> ScoringSet:
+        """The same with other features ``[N, D]``."""
+        assert len(features) == len(self.phones)
+        return replace(self, features=features)
+
+    def subset(self, chosen: np.ndarray) -> ScoringSet:
+        """Some of the utterances, int64 ``[U']``, in this order."""
+        spans = [(int(self.first[u]), int(self.first[u + 1])) for u in chosen]
+        rows = np.concatenate([np.arange(first, last) for first, last in spans])
+        counts = np.diff(self.first_word)[chosen]
+        first_word = np.concatenate([[0], np.cumsum(counts)])
+        moved = first_word[:-1] - self.first_word[:-1][chosen]
+        sizes = [last - first for first, last in spans]
+        return replace(
+            self,
+            utterances=[self.utterances[u] for u in chosen],
+            speakers=[self.speakers[u] for u in chosen],
+            features=self.features[rows],
+            phones=[self.phones[n] for n in rows],
+            first=np.concatenate([[0], np.cumsum(sizes)]),
+            words=self.words[rows] + np.repeat(moved, sizes),
+            first_word=first_word,
+            gop=self.gop[rows],
+            starts=self.starts[rows],
+            durations=self.durations[rows],
+            labels=self.labels[chosen],
+        )
+
+
 def single(
     features: np.ndarray, rows: list[Row], inputs: Inputs, config: dict[str, Any]
 ) -> ScoringSet:
@@ -112,7 +178,7 @@ def single(
     """
     found = ScoringSet(features_of=[config])
     found.labels = np.full(1, np.nan, np.float32)
-    _fill(found, [("", "", rows, _chosen(features, rows, inputs, config))])
+    found.fill_phones([("", "", rows, _chosen(features, rows, inputs, config))])
     return found
 
 
@@ -158,7 +224,7 @@ def load(
     features = read_features(inputs.folder(work, set_name), work.root)
     found = ScoringSet(set_name, target=target, features_of=[features.config])
     found.scale = scores.scales["utterance"][target]
-    labels, faults, parts = [], [], []
+    labels, faults, kept = [], [], []
     for name in speakers:
         label = scores.utterances.get(name, {}).get(target, math.nan)
         if name not in features.rows:
@@ -169,17 +235,13 @@ def load(
             faults.append(fault)
         else:
             labels.append(label)
-            parts.append((name, speakers[name], features.rows[name], None))
-    if faults:
-        listed = "".join(f"\n  {fault}" for fault in faults)
-        raise UserError(
-            f"Features and scores of '{set_name}' disagree in {len(faults)} utterances:{listed}\n",
-            "Extract the features again from the phones of the scores.",
-        )
-    _say_skipped(found, len(parts), need_scores)
+            kept.append(name)
+    check_read(found, len(kept), faults, f"{'both a score and ' if need_scores else ''}features")
     low, high = found.scale
     found.labels = ((np.array(labels, np.float64) - low) / (high - low)).astype(np.float32)
-    _fill(found, [(n, s, rows, _read(features, n, inputs)) for n, s, rows, _ in parts])
+    found.fill_phones(
+        (name, speakers[name], features.rows[name], _read(features, name, inputs)) for name in kept
+    )
     return found
 
 
@@ -217,23 +279,6 @@ def _read_scores(
     return scores
 
 
-def _say_skipped(found: ScoringSet, kept: int, need_scores: bool) -> None:
-    """Warn of utterances that are left out; UserError if none is left."""
-    if not kept:
-        raise UserError(
-            f"No utterance of '{found.name}' has {'both a score and' if need_scores else ''} "
-            "features.".replace("  ", " "),
-            "Extract the features with `speechkit extract-deep` or `speechkit extract-gop`.",
-        )
-    for reason in sorted({reason for _, reason in found.skipped}):
-        names = [name for name, why in found.skipped if why == reason]
-        some = ", ".join(names[:3]) + (", ..." if names[3:] else "")
-        logger.warning(
-            f"{found.name}: {len(names)} of {kept + len(found.skipped)} utterances are left out "
-            f"({reason}): {some}"
-        )
-
-
 def _read(folder: GopFolder, name: str, inputs: Inputs) -> np.ndarray:
     """Features of an utterance ``[P, D]``."""
     rows = folder.rows[name]
@@ -264,25 +309,3 @@ def _scalar(rows: list[Row]) -> np.ndarray:
             "The features have no scalar GOP.", "Take `input` gop-vector, or extract them again."
         )
     return values
-
-
-def _fill(found: ScoringSet, parts: list[tuple[str, str, list[Row], np.ndarray]]) -> None:
-    """Utterances with (id, speaker, rows, features)."""
-    matrices, words, first, first_word = [], [], [0], [0]
-    rows: list[Row] = []
-    for name, speaker, of_this, matrix in parts:
-        found.utterances.append(name)
-        found.speakers.append(speaker)
-        matrices.append(matrix)
-        rows += of_this
-        words.append(np.array([row.word_index for row in of_this], np.int64) + first_word[-1])
-        first.append(first[-1] + len(of_this))
-        first_word.append(first_word[-1] + of_this[-1].word_index + 1)
-    found.features = np.concatenate(matrices)
-    found.phones = [row.phone for row in rows]
-    found.words = np.concatenate(words)
-    found.first, found.first_word = np.array(first), np.array(first_word)
-    found.gop = np.array([row.gop for row in rows], np.float32)
-    found.starts = np.array([row.start for row in rows])
-    found.durations = np.array([row.duration for row in rows])
-    found.phone_ids  # noqa: B018 (unknown phones are named here)

@@ -13,8 +13,8 @@ import torch
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.scoring import joint_network
+from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.models import Scorer, ScorerConfig, build
-from speechkit.scoring.sets import ScoringSet
 from speechkit.training.normaliser import Normaliser, fit
 from speechkit.training.weights import put, stack
 from speechkit.workdir import WorkDir
