@@ -17,6 +17,7 @@ from speechkit.base.text import composed, is_header, on_disk, read_lines, spelle
 from speechkit.labels.scores import RaterScores, Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
+_SPLIT = "Example: `split` train=0.8,dev=0.1,test=0.1"
 _NOT_IN_IDS = re.compile(r"[\s/]+")
 
 
@@ -256,17 +257,11 @@ def parse_split(text: str) -> dict[str, float]:
         except ValueError:
             shares[name] = -1.0
         if not 0 < shares[name] <= 1:
-            raise ConfigError(
-                "split",
-                f"'{text}': '{part.strip()}' is not NAME=SHARE, or comes twice.",
-                "Example: `split` train=0.8,dev=0.1,test=0.1",
-            )
+            problem = f"'{text}': '{part.strip()}' is not NAME=SHARE, or comes twice."
+            raise ConfigError("split", problem, _SPLIT)
     if abs(sum(shares.values()) - 1) > 1e-6:
-        raise ConfigError(
-            "split",
-            f"'{text}': the shares sum to {sum(shares.values()):g}, not to 1.",
-            "Example: `split` train=0.8,dev=0.1,test=0.1",
-        )
+        problem = f"'{text}': the shares sum to {sum(shares.values()):g}, not to 1."
+        raise ConfigError("split", problem, _SPLIT)
     return shares
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.parallel import map_items
 from speechkit.base.tables import write_skipped
-from speechkit.corpora.write import OTHER_DIR
+from speechkit.corpora.write import OTHER_DIR, take_usable
 from speechkit.kaldi import data
 from speechkit.labels.mixtures import Header, Mixture, write_mixtures
 from speechkit.workdir import Output, WorkDir, check_name
@@ -147,7 +146,7 @@ def _write_set(
         if not out.up_to_date:
             looked, skipped = _look_at_all(planned, look, on_error, jobs)
             _write_tables(out.path, planned, looked)
-            write_skipped(out.path, skipped)
+            write_skipped(out.path, skipped.items())
             out.counts.update(_counts(planned, looked), skipped=len(skipped))
     counts = (read_manifest(final) or {}).get("counts", {})
     return {name: counts.get(name, planned.name) for name in COLUMNS}
@@ -155,37 +154,29 @@ def _write_set(
 
 def _look_at_all(
     planned: MixtureCorpusSet, look: Callable[[Planned], Looked], on_error: str, jobs: int
-) -> tuple[list[Looked], list[tuple[str, str]]]:
+) -> tuple[list[Looked], dict[str, str]]:
     """Mixtures with their lengths, and (mixture, reason) of those that were skipped."""
-    looked: list[Looked] = []
-    skipped: list[tuple[str, str]] = []
-    remarks: dict[str, list[str]] = {}
-    for done in map_items(
+    looked, skipped = take_usable(
         look,
         planned.planned,
+        lambda one: one.mixture.id,
+        f"The set '{planned.name}' has no usable mixture: all {len(planned.planned)}",
         jobs=jobs,
         on_error=on_error,
         chunk=32,
         name=lambda one: one.where,
         label=f"prepare {planned.name}",
         unit="mix",
-    ):
-        if done.value is None:
-            skipped.append((done.item.mixture.id, done.error or ""))
-            continue
-        looked.append(done.value)
-        for remark in done.value.remarks:
-            remarks.setdefault(remark, []).append(done.item.mixture.id)
-    if not looked:
-        raise UserError(
-            f"The set '{planned.name}' has no usable mixture: {len(skipped)} are broken "
-            f"({skipped[0][1]})."
-        )
+    )
+    remarks: dict[str, list[str]] = {}
+    for name, one in looked.items():
+        for remark in one.remarks:
+            remarks.setdefault(remark, []).append(name)
     for remark, names in sorted(remarks.items()):
         logger.warning(f"{planned.name}: {len(names)} mixtures {remark} (first: {names[0]}).")
     if skipped:
         logger.warning(f"{len(skipped)} broken mixtures were skipped; see skipped.tsv.")
-    return looked, skipped
+    return list(looked.values()), skipped
 
 
 def _write_tables(folder: Path, planned: MixtureCorpusSet, looked: Sequence[Looked]) -> None:

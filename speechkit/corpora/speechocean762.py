@@ -71,12 +71,8 @@ def read_corpus(path: Path, scores: str = "auto", dev_share: float = 0.2, seed: 
             part.scores = found
     if dev_share:
         sets += _divide(sets[0], dev_share, seed)
-    return Corpus(
-        command="prepare speechocean762",
-        params=params,
-        sets=sets,
-        metadata=[table for table in tables if table.is_file()],
-    )
+    there = [table for table in tables if table.is_file()]
+    return Corpus("prepare speechocean762", params, sets, there)
 
 
 def _find_root(path: Path) -> Path:

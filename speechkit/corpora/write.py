@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.parallel import map_items
+from speechkit.base.parallel import Result, map_items
 from speechkit.base.tables import write_skipped
 from speechkit.corpora.common import Corpus, CorpusSet, Item
 from speechkit.corpora.sphere import to_wav
@@ -143,28 +144,47 @@ def _measure(
     converts = any(item.sphere for item in items)
     if converts:
         (out.path / "wav").mkdir()
-    seconds: dict[str, float] = {}
-    skipped = {i.utterance: f"{i.audio}: {i.audio.suffix} is not read" for i in planned.unread}
-    for done in map_items(
+    seconds, broken = take_usable(
         partial(take, out.path / "wav"),
         items,
+        lambda item: item.utterance,
+        f"The set '{planned.name}' has no usable audio: all {len(items)} files",
         jobs=jobs if converts or len(items) > POOL_FROM else 1,
         on_error=on_error,
         chunk=16 if converts else 500,
         name=lambda item: item.utterance,
         label=f"prepare {planned.name}",
-    ):
+    )
+    unread = {i.utterance: f"{i.audio}: {i.audio.suffix} is not read" for i in planned.unread}
+    return seconds, unread | broken
+
+
+def take_usable(
+    function: Callable[[Any], Result],
+    items: Sequence[Any],
+    key: Callable[[Any], str],
+    none_left: str,
+    **how: Any,
+) -> tuple[dict[str, Result], dict[str, str]]:
+    """What a function makes of items by key, and why others were skipped.
+
+    Args:
+        none_left: begins the message where all of them "are broken".
+        how: as for :func:`map_items`.
+
+    Raises:
+        UserError: no item is left, or one is broken and is not to be skipped.
+    """
+    found: dict[str, Result] = {}
+    skipped: dict[str, str] = {}
+    for done in map_items(function, items, **how):
         if done.value is None:
-            skipped[done.item.utterance] = done.error or ""
+            skipped[key(done.item)] = done.error or ""
         else:
-            seconds[done.item.utterance] = done.value
-    if not seconds:
-        reason = skipped[items[0].utterance]
-        raise UserError(
-            f"The set '{planned.name}' has no usable audio: all {len(items)} files are broken "
-            f"({reason})."
-        )
-    return seconds, skipped
+            found[key(done.item)] = done.value
+    if not found:
+        raise UserError(f"{none_left} are broken ({skipped[key(items[0])]}).")
+    return found, skipped
 
 
 def take(wav_folder: Path, item: Item) -> float:

@@ -45,12 +45,9 @@ def _kaldi_io() -> ModuleType:
     return kaldi_io
 
 
-_LARGEST = 1e15
-
-
 def finite(values: np.ndarray) -> bool:
     """Whether all are numbers whose squares can be summed in 32 bits (up to 1e15 in size)."""
-    return bool((np.abs(values) <= _LARGEST).all())
+    return bool((np.abs(values) <= 1e15).all())
 
 
 class ArkWriter:
@@ -193,7 +190,7 @@ class ArkTable(Mapping[str, np.ndarray]):
 
     def stack(self, keys: Iterable[str] | None = None) -> np.ndarray:
         """Vectors of ``keys`` (default all) as one float32 matrix ``[N, dim]``."""
-        vectors = [self[key] for key in (self.entries if keys is None else keys)]
+        vectors = [self[key] for key in (self if keys is None else keys)]
         shapes = {vector.shape for vector in vectors}
         if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
             raise DataError(f"{self.scp}: expected vectors of one length, found shapes {shapes}.")

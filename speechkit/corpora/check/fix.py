@@ -49,11 +49,8 @@ def fix(
     folder: Path,
     root: Path,
     *,
-    with_audio: bool = True,
-    decode: bool = False,
-    allow_pipes: bool = False,
-    jobs: int = 1,
     case: str = emotions.STOP,
+    **how: Any,
 ) -> list[str]:
     """Mend what can be mended; changed files are kept in ``.backup/``.
 
@@ -65,16 +62,15 @@ def fix(
     Two different lines for one key, and bytes that are not UTF-8, are left to the user, and the
     whole set is where two different utterances would get one name.
 
-    Args: as for :func:`speechkit.corpora.check.validate.check`, and
+    Args:
         case: what becomes of emotions that differ in case only: all are written in ``lower``
             case, or the set notes to ``keep`` them apart.
+        how: as for :func:`speechkit.corpora.check.validate.check`.
 
     Raises:
         UserError: nothing would be left, a required file is missing, or another command
             is writing the set.
     """
-    how: dict[str, Any] = {"with_audio": with_audio, "decode": decode}
-    how.update(allow_pipes=allow_pipes, jobs=jobs)
     lock = files.Lock(folder.with_name(f".{folder.name}.lock"))
     lock.acquire(str(folder))
     try:

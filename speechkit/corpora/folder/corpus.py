@@ -56,12 +56,11 @@ def read_corpus(
         set_name: name of the only set, where there is no split.
         split: ``train=0.8,dev=0.1,test=0.1``, shares of the speakers.
         gender_file: table ``speaker<TAB>m|f``.
-        scores: scores of pronunciation: a folder of tables, one table, or one JSON file
-            (see :mod:`speechkit.corpora.folder.scores`).
+        scores: of pronunciation: a folder of tables, one table, or one JSON file.
         scales: between which values they lie: a JSON file, or ``word=0:5,phone=0:2``.
-        labels: table of emotions (see :mod:`speechkit.corpora.folder.labels`).
+        labels: table of emotions.
         raters: table of what each rater gave; without scores of utterances, their means are
-            these (see :mod:`speechkit.corpora.folder.scores`).
+            these.
         case: of emotions that differ in it only (see :func:`read_labels`).
 
     Raises:
@@ -81,7 +80,7 @@ def read_corpus(
         params.update(split=shares, seed=seed)
     metadata = [p for p in (path, gender_file) if p is not None and p.is_file()]
     metadata += _add_scores(whole, scores, raters, scales)
-    for what, given in (("scores", scores), ("raters", raters)):
+    for what, given in (("scores", scores), ("raters", raters), ("labels", labels)):
         if given is not None:
             params[what] = str(full_path(given))
     if scales:
@@ -89,18 +88,12 @@ def read_corpus(
     if labels is not None:
         base = path if path.is_dir() else path.parent
         whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread, case)
-        params.update(labels=str(full_path(labels)))
         if case != emotions.STOP:
             params.update(label_case=case)
         if case == emotions.KEEP:
             whole.files[emotions.CASE_FILE] = f"{case}\n"
         metadata.append(full_path(labels))
-    return Corpus(
-        command="prepare folder",
-        params=params,
-        sets=split_speakers(whole, shares, seed),
-        metadata=metadata,
-    )
+    return Corpus("prepare folder", params, split_speakers(whole, shares, seed), metadata)
 
 
 def _add_scores(
