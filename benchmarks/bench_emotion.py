@@ -28,7 +28,7 @@ from torch import nn
 
 from speechkit.emotion import encoder_network
 from speechkit.emotion.config import EncoderConfig, plan
-from speechkit.emotion.data import Clips, Vectors, make_loader
+from speechkit.emotion.data import Clips, Resources, Run, Vectors, make_loader
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoder_training import fit_config
 from speechkit.emotion.encoders import load_encoder
@@ -36,7 +36,6 @@ from speechkit.emotion.finetune import Finetuning
 from speechkit.emotion.head_training import HeadTraining
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden import Hidden
-from speechkit.emotion.runs import Resources, Run
 from speechkit.training.batches import LengthBatches
 from speechkit.training.devices import keep_memory
 from speechkit.training.loop import fit

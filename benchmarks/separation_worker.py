@@ -61,7 +61,7 @@ class SpeechBrainModel(torch.nn.Module):
 def loss_of(side: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Negative PIT SI-SNR, averaged over the batch, of estimates and targets [B, S, T]."""
     if side == "speechkit":
-        from speechkit.separation.losses import SISNRLoss
+        from speechkit.separation.loss import SISNRLoss
 
         return SISNRLoss()
     if side == "asteroid":

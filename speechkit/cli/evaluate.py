@@ -61,8 +61,8 @@ def evaluate_separation(
     worst mixtures. A killed run is taken up by the same command.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.separation import results
     from speechkit.separation.evaluate import evaluate
+    from speechkit.task.evaluation import read_summary
 
     folder = evaluate(
         directory,
@@ -74,7 +74,7 @@ def evaluate_separation(
         on_error=on_error,
         force=force,
     )
-    summary = results.read_summary(folder)
+    summary = read_summary(folder)
     if as_json:
         print_json({"output": str(folder), **summary})
         return

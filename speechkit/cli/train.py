@@ -146,7 +146,7 @@ def train_emotion(
     """
     from speechkit.base.errors import require_choice, require_range
     from speechkit.cli.output import print_table
-    from speechkit.emotion.runs import Resources
+    from speechkit.emotion.data import Resources
     from speechkit.emotion.training import SUMMARY_COLUMNS, Plan, jobs_of, summary_rows, train
     from speechkit.training.devices import ranks, resolve_device
 

@@ -12,11 +12,10 @@ from torch.utils.data import DataLoader, Dataset
 from speechkit.base.log import logger
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.config import CnnConfig
-from speechkit.emotion.data import usable_parts
+from speechkit.emotion.data import Resources, Run, usable_parts
 from speechkit.emotion.fbank_cnn import FbankCnn
 from speechkit.emotion.layers import SpecAugment
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
-from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold

@@ -1,12 +1,13 @@
-"""Clips for training: those that can be used; waves that are normalised, padded, and kept.
+"""Clips for training: what is trained, the clips that can be used, their waves and hidden states.
 
-Frozen convolutions give the same in every epoch: their output is kept in place of the waves.
+Waves are normalised, padded, and kept where they fit. Frozen convolutions give the same in every
+epoch: their output is kept in place of the waves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,7 +22,7 @@ from speechkit.base.log import logger
 from speechkit.emotion.encoders import Encoder
 from speechkit.emotion.hidden import Hidden
 from speechkit.kaldi.data import Utterance
-from speechkit.labels.emotions import EmotionSet, read_clip
+from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.labels.folds import Fold
 from speechkit.training.loader import Checked, broken, checked_loader, durations
 
@@ -244,3 +245,44 @@ class Vectors:
             [self.clips[i] for i in indices], batch_first=True
         ).to(self.device)
         return torch.movedim(padded, 1, -2), [self.frames[i] for i in indices]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. Everything in it is recorded in the model's ``config.yaml``.
+
+    Args:
+        upstream: spec of the upstream model.
+        set: name of the set.
+        split: name of its split.
+        fold: number of the fold.
+        seed: fixes every random draw.
+        max_seconds: most seconds of a clip; the middle of a longer one is taken.
+    """
+
+    upstream: str
+    set: str
+    split: str
+    fold: int
+    seed: int
+    max_seconds: float = MAX_SECONDS
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a training may use; nothing of it changes the result.
+
+    Args:
+        device: auto, cpu or cuda, as resolved.
+        jobs: processes that read audio.
+        checkpoint_minutes: how often the state is saved.
+        on_error: ``stop`` at a broken clip, or ``skip`` it.
+    """
+
+    device: str = "cpu"
+    jobs: int = 1
+    checkpoint_minutes: float = 10.0
+    on_error: str = "stop"

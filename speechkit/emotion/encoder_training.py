@@ -13,8 +13,8 @@ from torch import Tensor
 from speechkit.base.log import logger
 from speechkit.emotion import encoder_files, encoder_network, model_folder
 from speechkit.emotion.config import EncoderConfig
+from speechkit.emotion.data import Resources, Run
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
-from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import measures
 from speechkit.labels.emotions import EmotionSet
 from speechkit.training.config import FitConfig

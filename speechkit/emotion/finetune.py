@@ -13,17 +13,18 @@ from torch import Tensor
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, encoder_network, head_training
 from speechkit.emotion.config import EncoderConfig
-from speechkit.emotion.data import Batch, Clips, broken_clips, make_loader, usable_parts
-from speechkit.emotion.encoder_network import EncoderNet
-from speechkit.emotion.encoder_training import (
-    COMMAND,
-    Training,
-    fit_config,
-    say,
-    write,
+from speechkit.emotion.data import (
+    Batch,
+    Clips,
+    Resources,
+    Run,
+    broken_clips,
+    make_loader,
+    usable_parts,
 )
+from speechkit.emotion.encoder_network import EncoderNet
+from speechkit.emotion.encoder_training import COMMAND, Training, fit_config, say, write
 from speechkit.emotion.encoders import load_encoder
-from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from speechkit.base.random_draws import rng
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
-from speechkit.emotion.data import usable_parts
+from speechkit.emotion.data import Resources, Run, usable_parts
 from speechkit.emotion.functionals import Normaliser, speaker_statistics, weights_of
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
-from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold

@@ -14,17 +14,10 @@ from torch import Tensor
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, hidden
 from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
-from speechkit.emotion.data import Vectors, form_of, usable_parts
-from speechkit.emotion.encoder_training import (
-    COMMAND,
-    Training,
-    fit_config,
-    say,
-    write,
-)
+from speechkit.emotion.data import Resources, Run, Vectors, form_of, usable_parts
+from speechkit.emotion.encoder_training import COMMAND, Training, fit_config, say, write
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden import Kind
-from speechkit.emotion.runs import Resources, Run
 from speechkit.emotion.validation import Tell, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold

@@ -107,7 +107,4 @@ def bootstrap(
     one[np.arange(len(targets)), targets] = 1
     support, hits = weights @ one, (weights * right) @ one
     recall = np.divide(hits, support, out=np.full(support.shape, np.nan), where=support > 0)
-    return {
-        "accuracy": (weights @ right) / weights.sum(1),
-        "uar": np.nanmean(recall, axis=1),
-    }
+    return {"accuracy": (weights @ right) / weights.sum(1), "uar": np.nanmean(recall, axis=1)}

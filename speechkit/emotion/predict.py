@@ -176,11 +176,7 @@ def _windows(
         np.mean([each.probabilities(heard) for each in predictors], axis=0) if heard else ()
     )
     return [
-        Window(
-            start / rate,
-            (start + length) / rate,
-            None if wave is None else next(found),
-        )
+        Window(start / rate, (start + length) / rate, None if wave is None else next(found))
         for start, wave, length in batch
     ]
 

@@ -17,8 +17,8 @@ from speechkit.emotion.config import (
     FunctionalsConfig,
     plan,
 )
+from speechkit.emotion.data import Resources, Run
 from speechkit.emotion.model_folder import CNN, kind_of
-from speechkit.emotion.runs import Resources, Run
 from speechkit.labels import splits
 from speechkit.labels.emotions import EmotionSet, load
 from speechkit.labels.folds import KINDS, SplitSettings

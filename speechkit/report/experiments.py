@@ -17,6 +17,7 @@ from speechkit.report import runs
 from speechkit.report.reader import DAMAGED, read_log, readable
 from speechkit.separation import model_folder, results
 from speechkit.separation.paper import Recipe
+from speechkit.task.evaluation import SUMMARY, read_summary
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
 
@@ -117,9 +118,7 @@ class Experiment:
 
 def collect(workdir: WorkDir) -> list[Experiment]:
     """All experiments in the order of the paper's tables; damaged parts are left out."""
-    found = list(
-        runs.collect(workdir, "separation", Experiment, _seed, _evaluation, results.SUMMARY)
-    )
+    found = list(runs.collect(workdir, "separation", Experiment, _seed, _evaluation, SUMMARY))
     for one in found:
         if one.seeds and one.seeds[0].training:
             settings = readable(
@@ -156,7 +155,7 @@ def _evaluation(folder: Path) -> Evaluation:
     params = manifest.get("params", {})
     table = results.read_utterances(folder)
     seeds = tuple(sorted(int(seed) for seed in table["seed"].unique()))
-    summary = results.read_summary(folder)
+    summary = read_summary(folder)
     if not summary["si_snri_db"]["n"] == len(seeds):
         raise ValueError("summary.json and utterances.tsv are of different seeds")
     return Evaluation(
@@ -225,7 +224,7 @@ def baseline(workdir: WorkDir, set_name: str, experiments: Sequence[Experiment])
         set_name: the set of mixtures.
         experiments: evaluated on it, at least one.
     """
-    asked = read_json(workdir.exp("compare", "separation") / set_name / results.SUMMARY)
+    asked = read_json(workdir.exp("compare", "separation") / set_name / SUMMARY)
     wanted = asked.get("baseline") if isinstance(asked, dict) else None
     for name in (wanted, "dm"):
         for one in experiments:

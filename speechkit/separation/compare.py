@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ DEFAULT_MEASURES = (
 )
 CHANGE_DB = 1.0  # of SI-SNRi, from which a mixture counts as better or worse
 BLOCK = 250  # bootstrap samples at a time
+SAME_DB = 0.01  # by which the SI-SNR of a mixture before separation may differ by rounding
 COMPARISON = comparison.Comparison(
     "separation",
     (TABLE,),
@@ -80,48 +82,44 @@ def against(tables: dict[str, pd.DataFrame], name: str, config: ComparisonConfig
     """
     own, base = tables[name], tables[config.baseline]
     pair = pair_up(own, base, "si_snri_db", name, config.baseline)
-    say_left_out(own, base, pair, name, config.baseline)
-    found: dict[str, Any] = {
-        "seeds": pair.seeds,
-        "mixtures": pair.value.shape[1],
-        "speakers": len(np.unique(pair.speakers)),
-        "measures": {},
-    }
-    warn_few_speakers(name, found["speakers"])
+    _warn_left_out(own, base, pair, name, config.baseline)
+    measures = {}
     for measure in map(find_measure, config.measures):
+        other = pair
         if measure.column != "si_snri_db":
             other = pair_up(own, base, measure.column, name, config.baseline)
-        else:
-            other = pair
-        found["measures"][measure.name] = difference(other, measure, config)
+        measures[measure.name] = difference(other, measure, config)
     for what, sign in (("better", 1.0), ("worse", -1.0)):
-        found["measures"][f"{what}_by_1db_percent"] = share(pair, sign, config)
-    return found
+        measures[f"{what}_by_1db_percent"] = share(pair, sign, config)
+    speakers = len(np.unique(pair.speakers))
+    warn_few_speakers(name, speakers)
+    return {
+        "seeds": pair.seeds,
+        "mixtures": pair.value.shape[1],
+        "speakers": speakers,
+        "measures": measures,
+    }
 
 
 def difference(pair: Pair, measure: Measure, config: ComparisonConfig) -> dict[str, Any]:
     """Value minus baseline, averaged over the seeds, with its interval."""
-    one = np.ones((1, pair.value.shape[1]))
-    value, baseline = measure(pair.value, one)[0], measure(pair.baseline, one)[0]
 
     def sampled(weights: np.ndarray) -> np.ndarray:
         return measure(pair.value, weights) - measure(pair.baseline, weights)
 
-    interval = _interval(sampled, pair, config)
-    return _counted(entry(value, baseline, value - baseline, interval), pair)
+    once = np.ones((1, pair.value.shape[1]))
+    value, baseline = measure(pair.value, once)[0], measure(pair.baseline, once)[0]
+    found = entry(value, baseline, value - baseline, _interval(sampled, pair, config))
+    return {**found, "mixtures": pair.value.shape[1]}
 
 
 def share(pair: Pair, sign: float, config: ComparisonConfig) -> dict[str, Any]:
     """Percent of mixtures whose SI-SNRi changes by more than 1 dB in one direction."""
     changed = 100.0 * (sign * (pair.value - pair.baseline) > CHANGE_DB)
-    mean = Measure("", "")
-    one = mean(changed, np.ones((1, changed.shape[1])))[0]
-    interval = _interval(lambda weights: mean(changed, weights), pair, config)
-    return _counted(entry(None, None, one, interval), pair)
-
-
-def _counted(numbers: dict[str, Any], pair: Pair) -> dict[str, Any]:
-    return {**numbers, "mixtures": pair.value.shape[1]}
+    mean = partial(Measure("", ""), changed)
+    estimate = mean(np.ones((1, changed.shape[1])))[0]
+    found = entry(None, None, estimate, _interval(mean, pair, config))
+    return {**found, "mixtures": pair.value.shape[1]}
 
 
 def _interval(
@@ -144,9 +142,6 @@ def _interval(
             means.append(sampled(weights).mean(axis=1))
     low, high = np.percentile(np.concatenate(means), LEVELS)
     return float(low), float(high)
-
-
-SAME_DB = 0.01  # by which the SI-SNR of a mixture before separation may differ by rounding
 
 
 @dataclass
@@ -218,7 +213,7 @@ def _check_same(own: pd.DataFrame, base: pd.DataFrame, name: str, baseline: str)
         )
 
 
-def say_left_out(
+def _warn_left_out(
     own: pd.DataFrame, base: pd.DataFrame, pair: Pair, name: str, baseline: str
 ) -> None:
     """Warn of mixtures and seeds that only one of two experiments has."""

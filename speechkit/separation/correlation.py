@@ -22,7 +22,7 @@ from speechkit.base.tables import write_tsv
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation.config import CorrelationConfig
 from speechkit.separation.results import TABLE, read_utterances
-from speechkit.separation.speaker_distance import Parameter, find_sources, measure
+from speechkit.separation.speaker_distance import SpeakerDistance, find_sources, speaker_distances
 from speechkit.stats.bootstrap import draw_speakers, mixture_weights
 from speechkit.workdir import Output, WorkDir
 
@@ -113,8 +113,7 @@ def analyze(
     mixtures = load_mixtures(work.data(config.set), work.root)
     folder = work.exp("separation", config.model, "eval", config.set, name=config.evaluation)
     work.require(
-        folder / TABLE,
-        f"speechkit evaluate separation --name {config.model} --set {config.set}",
+        folder / TABLE, f"speechkit evaluate separation --name {config.model} --set {config.set}"
     )
     table = config.param_tsv
     sources = find_sources(work, mixtures, config.prosody, config.xvector, table, config.columns)
@@ -130,7 +129,7 @@ def analyze(
         if out.up_to_date:
             return out.final
         scores, about = read_scores(folder, mixtures)
-        found = _defined(measure(sources, mixtures, work.root, jobs), about.index)
+        found = _defined(speaker_distances(sources, mixtures, work.root, jobs), about.index)
         pairs = _pairs(scores, about, found)
         rows = correlate(scores, about, pairs, [p.name for p in found], config)
         _write(out.path, pairs, rows)
@@ -166,8 +165,8 @@ def read_scores(folder: Path, mixtures: MixtureSet) -> tuple[pd.DataFrame, pd.Da
     return scores, about.loc[scores.index]
 
 
-def _defined(found: Sequence[Parameter], mixtures: pd.Index) -> list[Parameter]:
-    """Parameters that enough mixtures have."""
+def _defined(found: Sequence[SpeakerDistance], mixtures: pd.Index) -> list[SpeakerDistance]:
+    """Distances that enough mixtures have."""
     kept = []
     for parameter in found:
         values = np.array([parameter.values[m] for m in mixtures])
@@ -183,7 +182,9 @@ def _defined(found: Sequence[Parameter], mixtures: pd.Index) -> list[Parameter]:
     return kept
 
 
-def _pairs(scores: pd.DataFrame, about: pd.DataFrame, found: Sequence[Parameter]) -> pd.DataFrame:
+def _pairs(
+    scores: pd.DataFrame, about: pd.DataFrame, found: Sequence[SpeakerDistance]
+) -> pd.DataFrame:
     """One line a mixture, the hardest first."""
     pairs = about.copy()
     pairs.insert(0, "si_snri_db", scores.mean(axis=1))

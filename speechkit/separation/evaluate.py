@@ -14,12 +14,12 @@ from speechkit.base.audio import power
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.files import remove_tree
 from speechkit.base.log import logger
-from speechkit.base.tables import write_skipped, write_tsv
+from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.base.text import shortened
 from speechkit.labels.mixtures import MixtureSet, check_rate, load_mixtures
 from speechkit.separation import model_folder, results
 from speechkit.separation.config import EvaluationConfig
-from speechkit.separation.losses import reorder
+from speechkit.separation.loss import reorder
 from speechkit.separation.measurement import (
     Found,
     Task,
@@ -33,6 +33,7 @@ from speechkit.separation.measurement import (
 from speechkit.separation.metrics import require_pystoi, score
 from speechkit.separation.mixture import store
 from speechkit.separation.model_folder import Separator
+from speechkit.task.evaluation import SUMMARY
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -170,7 +171,7 @@ def _write(
             "silent_estimates": sum(row["silent_estimates"] for row in own),
         }
     summary = results.summarize(results.read_utterances(out.path), config.hsr, counts)
-    results.write_summary(out.path, summary)
+    write_json(out.path / SUMMARY, summary, ascii_only=False)
     write_examples(out.path, task, rows)
     write_skipped(out.path, found.skipped)
     out.notes.update(device=task.device, seeds=list(counts))
@@ -224,10 +225,7 @@ def write_examples(folder: Path, task: Task, rows: Sequence[Mapping[str, Any]]) 
     own = [row for row in rows if row["seed"] == seed and np.isfinite(row["si_snri_db"])]
     ranked = list(enumerate(sorted(own, key=lambda row: row["si_snri_db"]), 1))
     first = max(0, (len(ranked) - MIDDLE) // 2)
-    for name, chosen in (
-        ("worst", ranked[:WORST]),
-        ("median", ranked[first : first + MIDDLE]),
-    ):
+    for name, chosen in (("worst", ranked[:WORST]), ("median", ranked[first : first + MIDDLE])):
         remove_tree(folder / name)  # what a dead run left of it
         (folder / name).mkdir()
         table = []

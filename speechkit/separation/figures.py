@@ -15,7 +15,7 @@ from speechkit.base.figures import HARD, OTHER, TEXT
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from speechkit.separation.speaker_distance import Parameter
+    from speechkit.separation.speaker_distance import SpeakerDistance
 
 
 _ROWS = 36  # bins of a parameter
@@ -27,7 +27,7 @@ def draw(
     folder: Path,
     pairs: pd.DataFrame,
     scores: pd.DataFrame,
-    found: Sequence[Parameter],
+    found: Sequence[SpeakerDistance],
     rows: Mapping[str, Mapping[str, Any]],
     model: str,
 ) -> None:

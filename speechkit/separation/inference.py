@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from speechkit.base.errors import ConfigError, UserError, is_out_of_memory
-from speechkit.separation.losses import pit
+from speechkit.separation.loss import pit
 from speechkit.separation.model_folder import Separator
 
 BLOCK_SECONDS, OVERLAP_SECONDS = 20.0, 5.0

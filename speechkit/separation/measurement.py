@@ -16,17 +16,12 @@ import torch
 from torch import Tensor
 
 from speechkit.base import audio, parallel
-from speechkit.base.errors import (
-    AudioError,
-    UserError,
-    is_out_of_memory,
-    needed_by_all,
-)
+from speechkit.base.errors import AudioError, UserError, is_out_of_memory, needed_by_all
 from speechkit.base.schema import Object, read_json
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation import model_folder
 from speechkit.separation.inference import separate_long
-from speechkit.separation.losses import reorder
+from speechkit.separation.loss import reorder
 from speechkit.separation.metrics import score, sdr, silent, stoi
 from speechkit.separation.model_folder import Separator
 from speechkit.workdir import Output

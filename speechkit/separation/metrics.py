@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from speechkit.base.errors import MissingDependency
-from speechkit.separation.losses import pairwise_si_snr, pit
+from speechkit.separation.loss import pairwise_si_snr, pit
 
 SILENT = 1e-10  # variance of the samples of a signal below which SI-SNR means nothing
 TAPS = 512  # of the distortion filter of BSS Eval

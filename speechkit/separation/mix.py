@@ -18,14 +18,7 @@ from speechkit.base.parallel import map_items
 from speechkit.base.tables import write_skipped, write_tsv
 from speechkit.kaldi import data
 from speechkit.kaldi.subset import label_files, write_subset
-from speechkit.labels.mixtures import (
-    TABLE,
-    Header,
-    Mixture,
-    Source,
-    write_mixtures,
-    write_table,
-)
+from speechkit.labels.mixtures import TABLE, Header, Mixture, Source, write_mixtures, write_table
 from speechkit.separation.config import MixConfig
 from speechkit.separation.mixture import Candidate, Draws, Made, Plan, make_one
 from speechkit.workdir import Output, WorkDir, check_name
@@ -62,13 +55,7 @@ def mix(
 
 def _mix_into(out: Output, source: data.DataDir, config: MixConfig, jobs: int) -> None:
     pool, skipped = candidates(source, config, jobs)
-    draws = Draws(
-        pool,
-        config.speakers,
-        config.mode,
-        (config.snr_min, config.snr_max),
-        config.seed,
-    )
+    draws = Draws(pool, config.speakers, config.mode, (config.snr_min, config.snr_max), config.seed)
     folder = out.path / "audio" if config.write_audio else None
     plans, made, replaced = _make_all(draws, config, folder, jobs)
     skipped.update(replaced)

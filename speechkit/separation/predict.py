@@ -18,12 +18,7 @@ from speechkit.base.audio import read_blocks
 from speechkit.base.audio_container import FULL_SCALE, WavWriter, check_wav_length
 from speechkit.base.log import logger, progress
 from speechkit.base.resampler import resample_blocks
-from speechkit.separation.inference import (
-    BLOCK_SECONDS,
-    OVERLAP_SECONDS,
-    cut,
-    separate_stream,
-)
+from speechkit.separation.inference import BLOCK_SECONDS, OVERLAP_SECONDS, cut, separate_stream
 from speechkit.separation.model_folder import Separator, find_separator
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Job, open_inputs

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from speechkit.base import schema
-from speechkit.base.errors import ConfigError, DataError
-from speechkit.base.tables import write_json, write_tsv
+from speechkit.base.errors import ConfigError
+from speechkit.base.tables import write_tsv
 from speechkit.separation.metrics import hsr
 from speechkit.stats.bootstrap import percentile
+from speechkit.task.evaluation import Summary, numbers, read_table
 
-TABLE, SUMMARY = "utterances.tsv", "summary.json"
+TABLE = "utterances.tsv"
 PERCENTILES = (1, 5, 10, 50)
 MEASURES = ("si_snr_db", "si_snri_db", "sdr_db", "sdri_db", "stoi", "estoi")
 DIGITS = 4  # of values in the table; the summary is that of the table
@@ -91,26 +91,23 @@ def read_utterances(folder: Path) -> pd.DataFrame:
     Raises:
         DataError: it is not there, or not such a table.
     """
-    path = folder / TABLE
-    try:
-        table = pd.read_csv(path, sep="\t", quoting=3, dtype=str, keep_default_na=False)
+
+    def convert(table: pd.DataFrame) -> pd.DataFrame:
         for name in table.columns.intersection(["seed", "samples"]):
             table[name] = table[name].astype(int)
         for name in table.columns.intersection(list(MEASURES)):
-            table[name] = pd.to_numeric(table[name].mask(table[name] == ""))
+            table[name] = numbers(table[name])
         missing = {"mixture", "seed", "genders", "speaker1", "si_snri_db"}.difference(table.columns)
         if missing:
-            raise ValueError(f"no column {sorted(missing)[0]}")
-    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
-        raise DataError(
-            f"{path} cannot be read: {error}.", "Make it again with: speechkit evaluate separation"
-        ) from error
-    return table
+            raise ValueError(f"no column {min(missing)}")
+        return table
+
+    return read_table(folder / TABLE, "evaluate separation", convert)
 
 
 def summarize(
     table: pd.DataFrame, thresholds: Sequence[float], counts: Mapping[int, Mapping[str, float]]
-) -> dict[str, dict[str, float | int | None]]:
+) -> Summary:
     """Flat measures: the mean and standard deviation over the seeds of each.
 
     Args:
@@ -122,7 +119,7 @@ def summarize(
         {**counts.get(seed, {}), **_of_seed(table[table["seed"] == seed], thresholds)}
         for seed in sorted(table["seed"].unique().tolist())
     ]
-    found: dict[str, dict[str, float | int | None]] = {}
+    found: Summary = {}
     for name in seeds[0]:
         values = [seed[name] for seed in seeds]
         std = float(np.std(values, ddof=1)) if len(values) > 1 else None
@@ -134,7 +131,8 @@ def _of_seed(table: pd.DataFrame, thresholds: Sequence[float]) -> dict[str, floa
     """Measures of one seed."""
     own = table[table["si_snri_db"].notna()]
     values = own["si_snri_db"].to_numpy()
-    found = {name: float(own[name].mean()) for name in MEASURES if _has(own, name)}
+    measured = [name for name in MEASURES if name in own and own[name].notna().any()]
+    found = {name: float(own[name].mean()) for name in measured}
     found.update({f"hsr{t:g}_percent": hsr(values, t) for t in thresholds})
     for p, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True):
         found[f"si_snri_p{p:02d}_db"] = float(value)
@@ -147,17 +145,3 @@ def _of_seed(table: pd.DataFrame, thresholds: Sequence[float]) -> dict[str, floa
         found[f"si_snri_{name}_db"] = float(inside.mean())
         found.update({f"hsr{t:g}_{name}_percent": hsr(inside, t) for t in thresholds})
     return found
-
-
-def _has(table: pd.DataFrame, name: str) -> bool:
-    return name in table and bool(table[name].notna().any())
-
-
-def read_summary(folder: Path) -> dict[str, dict[str, Any]]:
-    """``summary.json`` of an evaluation."""
-    return schema.read_json(folder / SUMMARY, schema.Object)
-
-
-def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
-    """Write ``summary.json``."""
-    write_json(folder / SUMMARY, summary, ascii_only=False)

@@ -1,4 +1,4 @@
-"""Speaker-specific parameters of mixtures: how far their sources are apart (section 2.2)."""
+"""Speaker distances of mixtures: how far their sources are apart (section 2.2 of the paper)."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _SILENT_DB = -100.0  # level of a source below which it counts as silent
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """One parameter of every mixture.
+class SpeakerDistance:
+    """How far the speakers of every mixture are apart, in one respect ("parameter" of the paper).
 
     Args:
         name: column of ``pairs.tsv``, with its unit.
@@ -40,7 +40,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Sources:
-    """Files that parameters come from, None where there is none.
+    """Files that distances come from, None where there is none.
 
     Args:
         prosody: ``prosody.tsv``.
@@ -69,7 +69,7 @@ def find_sources(
     table: Path | None = None,
     columns: Sequence[str] = (),
 ) -> Sources:
-    """Where the parameters of a mixture set are: made of the set itself, or of its source set.
+    """What the distances of a mixture set are made of: files of the set, or of its source set.
 
     What is missing is said with the command that makes it.
 
@@ -102,8 +102,10 @@ def find_sources(
     )
 
 
-def measure(sources: Sources, mixtures: MixtureSet, root: Path, jobs: int = 1) -> list[Parameter]:
-    """All parameters of all mixtures; of three speakers and more, that of the closest pair.
+def speaker_distances(
+    sources: Sources, mixtures: MixtureSet, root: Path, jobs: int = 1
+) -> list[SpeakerDistance]:
+    """All distances of all mixtures; of three speakers and more, that of the closest pair.
 
     Raises:
         UserError: a table lacks an utterance or a column, or audio is broken.
@@ -111,10 +113,10 @@ def measure(sources: Sources, mixtures: MixtureSet, root: Path, jobs: int = 1) -
     used = {s.utterance.id: None for m in mixtures.mixtures for s in m.sources}
     utterances, found = list(used), []
 
-    def of_numbers(name: str, title: str, values: np.ndarray) -> Parameter:
+    def of_numbers(name: str, title: str, values: np.ndarray) -> SpeakerDistance:
         place = dict(zip(utterances, values.tolist(), strict=True))
         apart = _of_pairs(mixtures, lambda a, b: abs(place[a] - place[b]))
-        return Parameter(name, title, apart)
+        return SpeakerDistance(name, title, apart)
 
     if sources.prosody:
         pitch = read_values(sources.prosody, utterances, "pitch", "hz")
@@ -139,24 +141,26 @@ def _of_pairs(mixtures: MixtureSet, distance: Callable[[str, str], float]) -> di
     return found
 
 
-def _cosine(mixtures: MixtureSet, utterances: Sequence[str], vectors: np.ndarray) -> Parameter:
+def _cosine(
+    mixtures: MixtureSet, utterances: Sequence[str], vectors: np.ndarray
+) -> SpeakerDistance:
     """Cosine distance of x-vectors; a vector of zeros (a skipped utterance) has none."""
     wide = vectors.astype(np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     unit = wide / np.where(norms > 0, norms, np.nan)
     row = {utterance: k for k, utterance in enumerate(utterances)}
     apart = _of_pairs(mixtures, lambda a, b: 1 - float(unit[row[a]] @ unit[row[b]]))
-    return Parameter("xvector_distance", "Cosine distance (of x-vectors)", apart)
+    return SpeakerDistance("xvector_distance", "Cosine distance (of x-vectors)", apart)
 
 
-def _energy_ratio(mixtures: MixtureSet, jobs: int) -> Parameter:
+def _energy_ratio(mixtures: MixtureSet, jobs: int) -> SpeakerDistance:
     run = partial(energy_ratio, mixtures)
     items = mixtures.mixtures
     done = parallel.map_items(
         run, items, jobs=jobs, chunk=16, name=lambda m: m.id, label="energies", unit="mixtures"
     )
     values = {d.item.id: float("nan") if d.value is None else d.value for d in done}
-    return Parameter("energy_ratio_db", "Energy ratio (dB)", values)
+    return SpeakerDistance("energy_ratio_db", "Energy ratio (dB)", values)
 
 
 def energy_ratio(mixtures: MixtureSet, mixture: Mixture) -> float:

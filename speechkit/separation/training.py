@@ -18,13 +18,8 @@ from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation import model_folder
 from speechkit.separation.config import SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
-from speechkit.separation.data import (
-    DynamicMixing,
-    StaticMixtures,
-    collate,
-    hard_folder,
-)
-from speechkit.separation.losses import SISNRLoss, WeightedSISNRLoss
+from speechkit.separation.data import DynamicMixing, StaticMixtures, collate, hard_folder
+from speechkit.separation.loss import SISNRLoss, WeightedSISNRLoss
 from speechkit.separation.twins import take_twin
 from speechkit.separation.validation import Validation
 from speechkit.training.batches import ResumableBatches

@@ -9,10 +9,10 @@ from sklearn.linear_model import LogisticRegression
 from speechkit.base.errors import UserError
 from speechkit.emotion import functionals_training as training
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
+from speechkit.emotion.data import Run
 from speechkit.emotion.functionals import Normaliser, logits, softmax, speaker_statistics
 from speechkit.emotion.functionals_training import Part, rotation
 from speechkit.emotion.loss import WeightedCrossEntropy
-from speechkit.emotion.runs import Run
 
 RUN = Run("egemaps", "set", "speaker-folds", 0, 0)
 

@@ -21,6 +21,7 @@ from speechkit.separation import compare, evaluate, model_folder, results
 from speechkit.separation.config import EvaluationConfig, MixingConfig, SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.task.comparison import read_comparison
+from speechkit.task.evaluation import read_summary
 from speechkit.workdir import Output, WorkDir
 
 PLAIN = SeparationConfig(network=NETWORK, mixing=MixingConfig(RATE), epochs=3)
@@ -78,7 +79,7 @@ def evaluate_like(root, name, base, shift, selection):
         results.write_utterances(out.path, results.columns(2, False), rows)
         found = results.read_utterances(out.path)
         counts = {seed: {"mixtures": 8, "mixtures_silent": 0} for seed in (0, 1)}
-        results.write_summary(out.path, results.summarize(found, (5.0, 10.0), counts))
+        write_json(out.path / "summary.json", results.summarize(found, (5.0, 10.0), counts))
         if (final / "worst").is_dir():
             for kind in ("worst", "median"):
                 shutil.copytree(final / kind, out.path / kind)
@@ -162,7 +163,7 @@ def minus(text):
 
 
 def summary_of(root, name):
-    return results.read_summary(root / "exp/separation" / name / "eval/test_2mix")
+    return read_summary(root / "exp/separation" / name / "eval/test_2mix")
 
 
 def test_sections(html):

@@ -20,6 +20,7 @@ from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import evaluate as stage
 from speechkit.separation import measurement, model_folder, results
 from speechkit.separation.evaluate import evaluate
+from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
 
@@ -219,7 +220,7 @@ def test_a_new_seed_is_measured_by_the_same_command(world):
     folder = evaluate(WorkDir(world), settings(), device="cpu")
     make_model(world, seed=4)
     evaluate(WorkDir(world), settings(), device="cpu")
-    assert results.read_summary(folder)["si_snri_db"]["n"] == 3
+    assert read_summary(folder)["si_snri_db"]["n"] == 3
 
 
 def test_a_killed_run_is_taken_up(world, monkeypatch):

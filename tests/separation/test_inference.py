@@ -12,7 +12,7 @@ from conftest import voice
 from speechkit.base.errors import UserError
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.separation.inference import separate_long, separate_stream
-from speechkit.separation.losses import si_snr
+from speechkit.separation.loss import si_snr
 from speechkit.separation.model_folder import Separator
 
 RATE = 8000

@@ -10,7 +10,7 @@ from torchmetrics.functional.audio import (
     scale_invariant_signal_noise_ratio,
 )
 
-from speechkit.separation.losses import (
+from speechkit.separation.loss import (
     SISNRLoss,
     WeightedSISNRLoss,
     pairwise_si_snr,
