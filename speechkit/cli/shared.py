@@ -155,3 +155,10 @@ Seed = Annotated[
     int,
     Option(0, "--seed", min=0, max=2**63 - 1, panel=TRAINING, help="Seed of every random draw."),
 ]
+Seeds = Annotated[
+    int,
+    Option(5, "--seeds", min=1, panel=TRAINING, help="Number of seeds, all trained in one run."),
+]
+FirstSeed = Annotated[
+    int, Option(0, "--seed", min=0, max=2**31, panel=TRAINING, help="First seed.")
+]

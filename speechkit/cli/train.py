@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from speechkit.cli.shared import (
     Continue,
     Device,
     Dir,
+    FirstSeed,
     Force,
     Jobs,
     Json,
@@ -25,17 +26,16 @@ from speechkit.cli.shared import (
     OnError,
     Option,
     Seed,
+    Seeds,
 )
 from speechkit.cli.train_acoustic import train_acoustic
-from speechkit.cli.train_pronunciation import train_pronunciation
-from speechkit.cli.train_scoring import train_scoring
 from speechkit.emotion.config import CnnConfig, EmotionTraining, EncoderConfig, FunctionalsConfig
+from speechkit.pronunciation.config import PronunciationConfig
+from speechkit.scoring.config import ScoringConfig
 from speechkit.separation.config import ConvTasNetConfig, SeparationConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
 app.command("acoustic")(train_acoustic)
-app.command("pronunciation")(train_pronunciation)
-app.command("scoring")(train_scoring)
 
 
 @app.command("xvector")
@@ -241,3 +241,88 @@ def train_separation(
     )
     if not ranks().rank:
         print_summary(folder, as_json)
+
+
+@command(app, "pronunciation")
+def train_pronunciation(
+    pronunciation: PronunciationConfig,
+    seeds: Seeds,
+    seed: FirstSeed,
+    name: Name,
+    directory: Dir,
+    device: Device,
+    jobs: Jobs,
+    force: Force,
+    continue_: Continue,
+    as_json: Json,
+) -> None:
+    """Train GOPT or the LSTM baseline to score pronunciation.
+
+    The defaults are the settings of Gong et al. and Do et al. All seeds are trained in one run.
+    Writes exp/pronunciation/NAME/seedN/. A killed run is taken up by the same command.
+    """
+    from speechkit.pronunciation.training import train
+
+    folders = train(
+        directory,
+        name,
+        pronunciation,
+        range(seed, seed + seeds),
+        device=device,
+        jobs=jobs,
+        force=force,
+        other_batch_size=continue_,
+    )
+    few = ("epoch", "learning_rate", "train_loss")
+    _print_models(name, folders, lambda key: key in few or key.endswith("mean_pcc"), as_json)
+
+
+@command(app, "scoring")
+def train_scoring(
+    scoring: ScoringConfig,
+    seeds: Seeds,
+    seed: FirstSeed,
+    name: Name,
+    directory: Dir,
+    device: Device,
+    jobs: Jobs,
+    force: Force,
+    continue_: Continue,
+    as_json: Json,
+) -> None:
+    """Train the scorer of an utterance: on synthetic scores, on those of people, or both.
+
+    The five rows of Tables 4 and 5 of the paper are --pretrain and --finetune: frozen frozen,
+    unfrozen unfrozen, unfrozen frozen, unfrozen none, none frozen. Writes
+    exp/scoring/NAME/seedN/. A killed run is taken up by the same command.
+    """
+    from speechkit.scoring.training import train
+
+    folders = train(
+        directory,
+        name,
+        scoring,
+        range(seed, seed + seeds),
+        device=device,
+        jobs=jobs,
+        force=force,
+        other_batch_size=continue_,
+    )
+    few = ("epoch", "utterances")
+    _print_models(name, folders, lambda key: key in few or key.endswith(("_pcc", "_mse")), as_json)
+
+
+def _print_models(
+    name: str, folders: Sequence[Path], shown: Callable[[str], bool], as_json: bool
+) -> None:
+    """Print the trained seeds of an experiment: a row each, or their summaries."""
+    from speechkit.base.schema import Object, read_json
+    from speechkit.cli.output import print_json, print_table
+
+    found = {str(folder): read_json(folder / "summary.json", Object) for folder in folders}
+    if as_json:
+        print_json(found)
+        return
+    keys = [key for key in next(iter(found.values())) if shown(key)]
+    rows = [[folder, *(one.get(key) for key in keys)] for folder, one in found.items()]
+    print_table(f"Trained: {name}", ("model", *keys), rows)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 LEVELS: dict[str, tuple[str, ...]] = {
     "phone": ("accuracy",),
@@ -74,6 +76,8 @@ class Scores:
 
     def values(self, aspect: str) -> np.ndarray:
         """All scores of an aspect of ``ASPECTS``, float64 ``[N]``, without those not given."""
+        import numpy as np  # not above: command lines read the names of scores
+
         level, name = split_aspect(aspect)
         found: Iterable[float]
         if level == "phone":
@@ -97,10 +101,9 @@ class Scores:
         for aspect in ASPECTS:
             level, name = split_aspect(aspect)
             low, high = self.scales[level][name]
-            values = self.values(aspect)
-            values = values[np.isfinite(values)]
-            if len(values) and not (low <= values.min() and values.max() <= high):
-                low, high = min(low, math.floor(values.min())), max(high, math.ceil(values.max()))
+            values = [value for value in self.values(aspect).tolist() if math.isfinite(value)]
+            if len(values) and not (low <= min(values) and max(values) <= high):
+                low, high = min(low, math.floor(min(values))), max(high, math.ceil(max(values)))
                 found.append(f"{level}.{name}={low:g}:{high:g}")
         return ",".join(found)
 

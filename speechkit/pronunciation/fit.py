@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.loss import MultiAspectMSE
 from speechkit.pronunciation.models import build
-from speechkit.pronunciation.settings import TrainConfig
 from speechkit.stats.score_metrics import mean_pcc, measure
 from speechkit.training.stacked import SeedGroup
 
@@ -29,7 +29,7 @@ class Group(SeedGroup):
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: PronunciationConfig,
         windows: Windows,
         criterion: MultiAspectMSE,
         measured: Mapping[str, Windows],

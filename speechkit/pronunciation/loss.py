@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from speechkit.pronunciation.config import RANGE, PronunciationConfig
 from speechkit.stats.score_classes import class_counts as class_counts
 from speechkit.stats.score_classes import (
     class_number,
@@ -187,3 +188,30 @@ class ScoreBalancedLoss(MultiAspectMSE):
 def _require(what: str, value: str, accepted: Sequence[str]) -> None:
     if value not in accepted:
         raise ValueError(f"{what} must be one of {', '.join(accepted)}; given '{value}'")
+
+
+def make_criterion(config: PronunciationConfig, labels: Mapping[str, Tensor]) -> MultiAspectMSE:
+    """The loss, with the class counts of the training labels.
+
+    Args:
+        config: of the training.
+        labels: aspect -> the labels that are counted.
+    """
+    if config.loss == "mse":
+        return MultiAspectMSE(config.reduction)
+    rule, variant = config.class_rule, config.variant
+    counts = {
+        aspect: class_counts(values, config.class_width, RANGE, rule, variant)
+        for aspect, values in labels.items()
+    }
+    return ScoreBalancedLoss(
+        counts,
+        weighting="rank" if config.loss == "sb-rank" else "num",
+        beta=config.beta,
+        target="label" if config.loss == "sb-label" else "prediction",
+        class_rule=rule,
+        variant=variant,
+        width=config.class_width,
+        score_range=RANGE,
+        reduction=config.reduction,
+    )

@@ -9,83 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
 
 import torch
-from msgspec import Meta
 from torch import Tensor, nn
 
-from speechkit.base.errors import ConfigError, UserError, require_choice
-from speechkit.base.schema import Layers, Share, Width
-from speechkit.labels.scores import ASPECTS
+from speechkit.pronunciation.config import ModelConfig
 from speechkit.training.masked_layers import Block, Dropout, Heads, Linear, look_up
-from speechkit.training.packing import Layout, make_layout
-
-KINDS = ("gopt", "lstm")
-MAX_PHONES = 50
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Shape of a model; the defaults are GOPT's (26,577 parameters at 84 inputs).
-
-    Args:
-        inputs: features of a phone.
-        kind: ``gopt`` or ``lstm``.
-        aspects: what is predicted, in the order of ``ASPECTS``.
-        width: of the hidden layers.
-        depth: blocks, or LSTM layers.
-        heads: of attention (``gopt``); they divide the width.
-        dropout: of the input and of what each block adds.
-        max_phones: longest sequence; longer texts go in windows.
-        symbols: different phones, one more for unknown ones (id 0).
-    """
-
-    inputs: Width
-    kind: str = "gopt"
-    aspects: tuple[str, ...] = ASPECTS
-    width: Width = 24
-    depth: Layers = 3
-    heads: Width = 1
-    dropout: Share = 0.0
-    max_phones: Annotated[int, Meta(ge=1, le=1 << 14)] = MAX_PHONES
-    symbols: Width = 40
-
-    def check(self) -> None:
-        """Raises UserError for impossible values."""
-        require_choice("model", self.kind, KINDS)
-        for aspect in self.aspects:
-            require_choice("aspects", aspect, ASPECTS)
-        if not self.aspects:
-            raise ConfigError("aspects", "names none.", f"Accepted: {', '.join(ASPECTS)}.")
-        if min(self.inputs, self.width, self.depth, self.heads, self.max_phones) < 1:
-            raise UserError(
-                f"`width` {self.width}, `depth` {self.depth} and `heads` {self.heads} must be "
-                "positive."
-            )
-        if self.width % self.heads:
-            raise UserError(f"`heads` {self.heads} does not divide `width` {self.width}.")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError("dropout", f"{self.dropout} is not from 0 to below 1.")
-
-    @property
-    def token_aspects(self) -> tuple[str, ...]:
-        """Aspects that every phone predicts: those of phones and of words."""
-        return tuple(a for a in self.aspects if not a.startswith("utterance_"))
-
-    @property
-    def utterance_aspects(self) -> tuple[str, ...]:
-        """Aspects of whole utterances."""
-        return tuple(a for a in self.aspects if a.startswith("utterance_"))
-
-    @property
-    def extra(self) -> int:
-        """Tokens of the utterance before its phones."""
-        return len(self.utterance_aspects) if self.kind == "gopt" else 0
-
-    def layout(self, lengths: Tensor) -> Layout:
-        """The layout of sequences of these lengths ``[S, B]``."""
-        return make_layout(lengths, self.extra)
+from speechkit.training.packing import Layout
 
 
 @dataclass

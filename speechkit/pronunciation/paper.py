@@ -9,7 +9,7 @@ as their authors published them, without spread.
 from __future__ import annotations
 
 from speechkit.labels.scores import ASPECTS
-from speechkit.pronunciation.settings import TrainConfig
+from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.task.paper import PublishedRow
 
 SOURCE = "Do et al., Score-balanced loss for multi-aspect pronunciation assessment"
@@ -38,7 +38,7 @@ def _row(table: str, name: str, model: str, loss: str, means: str, stds: str = "
         for measure, mean, std in zip(MEASURES, means.split(), spread, strict=True)
         if mean != "-"
     }
-    config = TrainConfig(model=model, loss=loss, beta=BETA) if model else None
+    config = PronunciationConfig(model=model, loss=loss, beta=BETA) if model else None
     return PublishedRow(table, name, config, values, FACTS)
 
 

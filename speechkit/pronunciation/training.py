@@ -17,10 +17,10 @@ from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
 from speechkit.phone_features.dataset import ScoredSet
 from speechkit.pronunciation import fit, model_folder
+from speechkit.pronunciation.config import LAST, PronunciationConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.inference import SetScorer
-from speechkit.pronunciation.loss import MultiAspectMSE, ScoreBalancedLoss
-from speechkit.pronunciation.settings import LAST, TrainConfig
+from speechkit.pronunciation.loss import MultiAspectMSE, ScoreBalancedLoss, make_criterion
 from speechkit.stats.score_metrics import LOW, low_threshold
 from speechkit.task import trained
 from speechkit.training import normaliser as normalise
@@ -35,7 +35,7 @@ TASK = "pronunciation"
 def train(
     work: WorkDir,
     name: str,
-    config: TrainConfig,
+    config: PronunciationConfig,
     seeds: Sequence[int],
     *,
     device: str = "auto",
@@ -75,7 +75,7 @@ def train(
     return folders
 
 
-def _selecting(config: TrainConfig) -> str:
+def _selecting(config: PronunciationConfig) -> str:
     """The set that chooses the epoch; empty for the last epoch."""
     return "" if config.select == LAST else config.select
 
@@ -83,7 +83,7 @@ def _selecting(config: TrainConfig) -> str:
 def _train(
     work: WorkDir,
     name: str,
-    config: TrainConfig,
+    config: PronunciationConfig,
     seeds: Sequence[int],
     outputs: Mapping[int, Output],
     device: torch.device,
@@ -96,7 +96,7 @@ def _train(
     ids = found.phone_ids
     normaliser = normalise.fit(found.features, ids, config.normalise, network.symbols)
     windows = Windows(found, normaliser, network, str(device))
-    criterion = config.criterion(counted_labels(found, config)).to(device)
+    criterion = make_criterion(config, counted_labels(found, config)).to(device)
     _say_classes(criterion)
     measured = {
         key: Windows(_other(work, config, each, found), normaliser, network, str(device))
@@ -124,7 +124,7 @@ def _train(
     _write(outputs, config, groups, windows, normaliser, criterion)
 
 
-def _with_labels(config: TrainConfig, found: ScoredSet) -> TrainConfig:
+def _with_labels(config: PronunciationConfig, found: ScoredSet) -> PronunciationConfig:
     """The configuration, after its aspects were found to be scored in the training set."""
     missing = [a for a in config.aspects if np.isnan(found.labels[a]).all()]
     if missing:
@@ -136,7 +136,7 @@ def _with_labels(config: TrainConfig, found: ScoredSet) -> TrainConfig:
     return config
 
 
-def _other(work: WorkDir, config: TrainConfig, name: str, train: ScoredSet) -> ScoredSet:
+def _other(work: WorkDir, config: PronunciationConfig, name: str, train: ScoredSet) -> ScoredSet:
     """Another set, with the features of the training set."""
     found = dataset.load(work, name, config.gop)
     prints = [[one.get("fingerprint") for one in s.features_of] for s in (found, train)]
@@ -148,7 +148,7 @@ def _other(work: WorkDir, config: TrainConfig, name: str, train: ScoredSet) -> S
     return found
 
 
-def counted_labels(found: ScoredSet, config: TrainConfig) -> dict[str, torch.Tensor]:
+def counted_labels(found: ScoredSet, config: PronunciationConfig) -> dict[str, torch.Tensor]:
     """The labels whose classes are counted: each word once, or for each of its phones as in
     the published code."""
     by_phone = config.variant == "code"
@@ -173,7 +173,7 @@ def _say_classes(criterion: MultiAspectMSE) -> None:
 
 def _write(
     outputs: Mapping[int, Output],
-    config: TrainConfig,
+    config: PronunciationConfig,
     groups: Sequence[fit.Group],
     windows: Windows,
     normaliser: Normaliser,

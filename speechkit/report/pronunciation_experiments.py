@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.pronunciation import model_folder, paper
-from speechkit.pronunciation.settings import LOSSES
+from speechkit.pronunciation.config import LOSSES
 from speechkit.report import runs
 from speechkit.report.reader import read_log
 from speechkit.report.runs import Runs

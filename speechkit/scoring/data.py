@@ -24,76 +24,10 @@ from speechkit.phone_features.feature_folder import (
     read_phone_features,
 )
 from speechkit.phone_features.gop import STP_COLUMN
+from speechkit.scoring.config import TARGETS, Inputs
 from speechkit.workdir import WorkDir
 
-KINDS = ("deep", "gop", "stp-gop", "gop-vector")
-TARGETS = LEVELS["utterance"]
 BEGIN, MIDDLE, END, SINGLE = 1, 2, 3, 4  # position of a phone in its word
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the scorer reads of a phone.
-
-    Args:
-        kind: ``deep``: the columns of ``exp/deep/<set>``; ``gop``: the scalar GOP in the rows of
-            ``exp/gop/<set>``; ``stp-gop``: its columns of STP-GOP; ``gop-vector``: all of its
-            columns.
-        name: suffix of the folder: ``exp/deep/<set>-NAME``.
-    """
-
-    kind: str = "deep"
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        require_choice("input", self.kind, KINDS)
-
-    @classmethod
-    def of(cls, card: Mapping[str, Any], features: str | None = None) -> Inputs:
-        """What a model reads.
-
-        Args:
-            card: ``config.yaml`` of it.
-            features: suffix of the folders; None: that of the training.
-        """
-        training = card.get("training") or {}
-        name = str(training.get("features") or "") if features is None else features
-        return cls(str(training["input"]), name)
-
-    def folder(self, work: WorkDir, set_name: str) -> Path:
-        """The folder of features of a set.
-
-        Raises:
-            UserError: it is not there.
-        """
-        deep = self.kind == "deep"
-        made_by = command_line(
-            "extract-deep" if deep else "extract-gop",
-            set=set_name,
-            stp=self.kind == "stp-gop",
-            name=self.name,
-        )
-        path = work.exp("deep" if deep else "gop", set_name, name=self.name)
-        return work.require(path, made_by)
-
-    def columns(self, folder: GopFolder) -> list[int]:
-        """Which columns of a folder's matrices are read; none for the scalar GOP.
-
-        Raises:
-            UserError: there are none of STP-GOP.
-        """
-        if self.kind == "gop":
-            return []
-        if self.kind != "stp-gop":
-            return list(range(len(folder.columns)))
-        ending = f":{STP_COLUMN}"
-        found = [k for k, column in enumerate(folder.columns) if column.endswith(ending)]
-        if not found:
-            raise UserError(
-                f"{folder.table.scp.parent} has no column of STP-GOP.",
-                "Extract it with: speechkit extract-gop --stp",
-            )
-        return found
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,12 +11,35 @@ from torch import Tensor
 
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.models import Scorer, score
-from speechkit.scoring.settings import Plan
 from speechkit.stats.score_metrics import mse, pcc
+from speechkit.training.config import learning_rate
 from speechkit.training.stacked import SeedGroup
 
 SELECT, TRACK = "select", "track"
 TOGETHER = 16  # seeds of a group on the CPU: one takes little of the cache
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a stage with a frozen acoustic model is trained.
+
+    Args:
+        epochs: over the utterances.
+        batch_size: utterances of a step.
+        learning_rate: the peak.
+        weight_decay: of AdamW.
+        steps: of all epochs.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    steps: int
+
+    def rate(self, epoch: int, step: int) -> float:
+        """Learning rate of a step (counted over all epochs): warm-up, then half a cosine."""
+        return learning_rate(step, self.steps, self.learning_rate)
 
 
 class Group(SeedGroup):

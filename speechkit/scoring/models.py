@@ -30,53 +30,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from speechkit.base.errors import ConfigError, UserError, require_choice
-from speechkit.base.schema import Share, Width
 from speechkit.scoring.batches import Batches, ScoringBatch
+from speechkit.scoring.config import ScorerConfig
 from speechkit.scoring.groups import Groups
 from speechkit.training.masked_layers import Dropout, Linear, Norm, look_up
 from speechkit.training.packing import Layout
 
-KINDS = ("attention", "mean", "blstm")
 CHUNK = 64  # utterances scored at once: what stays in the cache
-
-
-@dataclass(frozen=True)
-class ScorerConfig:
-    """Shape of a model; the defaults are the paper's (20,289 parameters at 256 inputs).
-
-    Args:
-        inputs: features of a phone.
-        kind: ``attention``, ``mean`` or ``blstm``.
-        width: of all layers (of each direction, for ``blstm``) and of the phone embedding.
-        heads: of attention; they divide the width.
-        dropout: of the representations of phones and of words, while training.
-        symbols: different phones, one more for filling (id 0).
-    """
-
-    inputs: Width
-    kind: str = "attention"
-    width: Width = 32
-    heads: Width = 4
-    dropout: Share = 0.0
-    symbols: Width = 40
-
-    def check(self) -> None:
-        """Raises UserError for impossible values."""
-        require_choice("model", self.kind, KINDS)
-        if min(self.inputs, self.width, self.heads) < 1:
-            raise UserError(f"`width` {self.width} and `heads` {self.heads} must be positive.")
-        if self.width % self.heads:
-            raise UserError(f"`heads` {self.heads} does not divide `width` {self.width}.")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError("dropout", f"{self.dropout} is not from 0 to below 1.")
 
 
 class Scorer(nn.Module):

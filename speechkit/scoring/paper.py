@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from speechkit.scoring.settings import ScoringConfig
+from speechkit.scoring.config import ScoringConfig
 from speechkit.task.paper import PublishedRow
 
 SOURCE = "Lin and Wang, Deep feature transfer learning for automatic pronunciation assessment"

@@ -18,7 +18,8 @@ from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.fit import SELECT, TOGETHER, TRACK, Group
 from speechkit.scoring.models import ScorerConfig
 from speechkit.scoring.seeds import Seed, draw_pool, heard, stacked
-from speechkit.scoring.settings import LAST, PRETRAIN, Plan, ScoringConfig, Stage
+from speechkit.scoring.config import LAST, PRETRAIN, ScoringConfig, Stage
+from speechkit.scoring.fit import Plan
 from speechkit.training import stacked_runs
 from speechkit.training.devices import keep_memory
 from speechkit.workdir import Output, WorkDir

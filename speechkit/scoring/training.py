@@ -14,10 +14,10 @@ from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.phone_features.feature_folder import require_features
 from speechkit.scoring import joint_network, model_folder, trees
+from speechkit.scoring.config import LAST, NONE, TREES, ScoringConfig
 from speechkit.scoring.data import ScoringSet, input_files, load
 from speechkit.scoring.models import ScorerConfig, score
 from speechkit.scoring.seeds import Seed, begin, draw_pool, stacked, statistics
-from speechkit.scoring.settings import LAST, NONE, TREES, ScoringConfig
 from speechkit.scoring.stages import Stages, copy_acoustic
 from speechkit.stats.score_metrics import mse, pcc
 from speechkit.task import trained

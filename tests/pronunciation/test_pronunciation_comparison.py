@@ -11,13 +11,13 @@ from scipy import stats
 
 from speechkit.base.errors import UserError
 from speechkit.pronunciation import training
+from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.evaluate import (
     ComparisonConfig,
     EvaluationConfig,
     compare,
     evaluate,
 )
-from speechkit.pronunciation.settings import TrainConfig
 from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
 
@@ -31,7 +31,7 @@ def root(tmp_path_factory):
     make_scored(path, "test", utterances=24, speakers=12, seed=1)
     work = WorkDir(path)
     for name, epochs, seeds in (("base", 2, [0, 1]), ("more", 4, [0, 1, 2]), ("same", 2, [0, 1])):
-        training.train(work, name, TrainConfig(epochs=epochs, **SMALL), seeds)
+        training.train(work, name, PronunciationConfig(epochs=epochs, **SMALL), seeds)
         evaluate(work, EvaluationConfig(name, "test", samples=100))
     return path
 

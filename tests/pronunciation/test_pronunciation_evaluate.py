@@ -12,8 +12,8 @@ from scipy import stats
 from speechkit.base.errors import UserError
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, training
+from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.evaluate import EvaluationConfig, evaluate, published_rows, table
-from speechkit.pronunciation.settings import TrainConfig
 from speechkit.task.evaluation import read_summary
 from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
@@ -27,7 +27,7 @@ def root(tmp_path_factory):
     make_scored(path, "train", utterances=25)
     make_scored(path, "test", utterances=12, seed=1)
     make_scored(path, "long", utterances=3, seed=2, mean_phones=120, longest=140)
-    training.train(WorkDir(path), "m", TrainConfig(**SMALL), [0, 1])
+    training.train(WorkDir(path), "m", PronunciationConfig(**SMALL), [0, 1])
     evaluate(WorkDir(path), EvaluationConfig("m", "test", samples=200))
     return path
 
@@ -121,7 +121,7 @@ def test_folders_that_cannot_be_used(root, tmp_path):
         evaluate(work, EvaluationConfig("x", "test"))
     with pytest.raises(UserError, match="too few"):
         EvaluationConfig("m", "test", samples=5)
-    training.train(work, "narrow", TrainConfig(**{**SMALL, "width": 4, "epochs": 1}), [0])
+    training.train(work, "narrow", PronunciationConfig(**{**SMALL, "width": 4, "epochs": 1}), [0])
     pair = [root / "exp/pronunciation/m/seed0", root / "exp/pronunciation/narrow/seed0"]
     with pytest.raises(UserError, match="differ in 'network'"):
         model_folder.load(pair)

@@ -16,10 +16,10 @@ from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import fit, model_folder, training
+from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.data import Windows
-from speechkit.pronunciation.loss import MultiAspectMSE
+from speechkit.pronunciation.loss import MultiAspectMSE, make_criterion
 from speechkit.pronunciation.models import build
-from speechkit.pronunciation.settings import TrainConfig
 from speechkit.training import normaliser as normalise
 from speechkit.training import stacked_runs
 from speechkit.workdir import Output, WorkDir
@@ -37,12 +37,12 @@ def root(tmp_path_factory):
 
 def group(root, seeds, **settings):
     """A group of seeds on the training set, tracking dev."""
-    work, config = WorkDir(root), TrainConfig(**{**SMALL, **settings})
+    work, config = WorkDir(root), PronunciationConfig(**{**SMALL, **settings})
     found, dev = (dataset.load(work, name, ("",)) for name in ("train", "dev"))
     shape = config.network(6)
     norm = normalise.fit(found.features, found.phone_ids, "column", 40)
     windows = Windows(found, norm, shape)
-    criterion = config.criterion(training.counted_labels(found, config))
+    criterion = make_criterion(config, training.counted_labels(found, config))
     measured = {"track": Windows(dev, norm, shape)}
     return fit.Group(config, windows, criterion, measured, seeds, torch.device("cpu"))
 
@@ -137,7 +137,7 @@ def test_groups_of_seeds(tmp_path):
 
 
 def config(**settings):
-    return TrainConfig(**{**SMALL, **settings})
+    return PronunciationConfig(**{**SMALL, **settings})
 
 
 def test_a_killed_run_is_taken_up(root, tmp_path, monkeypatch):

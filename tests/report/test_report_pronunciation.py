@@ -16,14 +16,14 @@ from speechkit.kaldi import data
 from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features.feature_folder import read_features
 from speechkit.pronunciation import evaluate, paper, training
-from speechkit.pronunciation.settings import TrainConfig
+from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.report import page, pronunciation, pronunciation_paper, worst_scores
 from speechkit.report import pronunciation_experiments as experiments
 from speechkit.task.evaluation import read_summary
 from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
 
-PLAIN = TrainConfig(epochs=2, track="test", warm_up=5)
+PLAIN = PronunciationConfig(epochs=2, track="test", warm_up=5)
 ARMS = {
     "lstm_mse": replace(PLAIN, model="lstm"),
     "gopt_mse": PLAIN,
@@ -171,7 +171,7 @@ def test_imported_features_are_all_that_a_run_as_published_has_otherwise(tmp_pat
         folder.mkdir(parents=True)
         manifest = {"command": "prepare speechocean762", "counts": {"utterances": 2500}}
         (folder / "manifest.json").write_text(json.dumps(manifest))
-    card = {"training": TrainConfig().params(), "features": [{"method": "imported"}]}
+    card = {"training": PronunciationConfig().params(), "features": [{"method": "imported"}]}
     row = paper.find("gopt", "mse")
     one = experiments.Experiment("x", [experiments.Seed(k, card, {}, {}) for k in range(5)])
     found = experiments.Evaluation(Path("test"), "test", {})

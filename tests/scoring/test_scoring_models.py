@@ -201,8 +201,8 @@ def test_attention_and_means_of_groups():
 def test_impossible_shapes():
     for config, message in (
         (ScorerConfig(6, heads=5), "5 does not divide"),
-        (ScorerConfig(6, width=0), "must be positive"),
-        (ScorerConfig(6, dropout=1.0), "1.0 is not from 0 to below 1"),
+        (ScorerConfig(6, width=0), "`width` 0 is out of range"),
+        (ScorerConfig(6, dropout=1.0), "1.0 is out of range. Accepted: from 0 to below 1"),
         (ScorerConfig(6, "atention"), "Did you mean 'attention'"),
     ):
         with pytest.raises(UserError, match=message):

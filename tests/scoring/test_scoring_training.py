@@ -19,10 +19,10 @@ from speechkit.cli.main import app
 from speechkit.phone_features.feature_folder import read_features
 from speechkit.scoring import joint_network, model_folder, training
 from speechkit.scoring.batches import Batches
+from speechkit.scoring.config import ScoringConfig
 from speechkit.scoring.data import Inputs, load
-from speechkit.scoring.fit import Group
+from speechkit.scoring.fit import Group, Plan
 from speechkit.scoring.seeds import begin, draw_pool, stacked, statistics
-from speechkit.scoring.settings import Plan, ScoringConfig
 from speechkit.stats.score_metrics import pcc
 from speechkit.training import stacked_runs
 from speechkit.training.weights import read_weights
@@ -333,9 +333,9 @@ def test_trees(work):
         ({"input": "deap"}, "Did you mean 'deep'"),
         ({"target": "totl"}, "Did you mean 'total'"),
         ({"labelled": 1}, "too few"),
-        ({"epochs": 0}, "must be 1 or more"),
-        ({"learning_rate": 0.0}, "must be positive"),
-        ({"weight_decay": -1.0}, "must not be negative"),
+        ({"epochs": 0}, "1 or more"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"weight_decay": -1.0}, "0 or more"),
         ({"heads": 3}, "does not divide"),
         ({"set_name": "nobody"}, "no set 'nobody'"),
         ({"features": "big"}, "exp/deep/sc-big does not exist"),

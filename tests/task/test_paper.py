@@ -8,9 +8,9 @@ import pytest
 from speechkit.emotion import paper as emotion
 from speechkit.emotion.config import plan
 from speechkit.pronunciation import paper as pronunciation
-from speechkit.pronunciation.settings import TrainConfig
+from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.scoring import paper as scoring
-from speechkit.scoring.settings import ScoringConfig
+from speechkit.scoring.config import ScoringConfig
 from speechkit.separation import paper as separation
 from speechkit.separation.config import SeparationConfig
 from speechkit.task.paper import deciding, differences
@@ -40,13 +40,13 @@ def test_the_published_configuration_is_comparable(row):
     ],
 )
 def test_a_gopt_trained_otherwise_is_not_comparable(changed, said):
-    found = GOPT.differences(replace(TrainConfig(), **changed).params(), GOPT.facts)
+    found = GOPT.differences(replace(PronunciationConfig(), **changed).params(), GOPT.facts)
     assert found == [said] if said else found[0].startswith("aspects: phone_accuracy, paper's ")
 
 
 def test_features_of_an_unknown_model_are_not_comparable():
     facts = {**GOPT.facts, "features": "imported, of a model that is not recorded"}
-    (found,) = GOPT.differences(TrainConfig().params(), facts)
+    (found,) = GOPT.differences(PronunciationConfig().params(), facts)
     assert found.startswith("features: imported, of a model that is not recorded, paper's of Kaldi")
 
 
@@ -85,7 +85,7 @@ def test_what_decides_nothing_is_not_compared():
 
 def test_every_other_field_is_compared():
     """No list is kept by hand: each field of a configuration that decides the result counts."""
-    for config in (TrainConfig(), SeparationConfig(), ScoringConfig(), plan("paper", {})):
+    for config in (PronunciationConfig(), SeparationConfig(), ScoringConfig(), plan("paper", {})):
         for name, value in deciding(config).items():
             changed = asdict(config)
             group, _, inner = name.rpartition(".")
