@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from speechkit.base.errors import ConfigError, UserError, closest, command_line, require_choice
+from speechkit.base.errors import ConfigError, UserError, closest, command_line
 from speechkit.kaldi import data
 from speechkit.labels.score_files import read_scores, score_files
-from speechkit.labels.scores import LEVELS, Scores
+from speechkit.labels.scores import Scores
 from speechkit.phone_features.dataset import PhoneSet, check_read, disagreement
 from speechkit.phone_features.feature_folder import (
     CONFIG,
