@@ -177,7 +177,7 @@ def find_models(workdir: WorkDir, name: str) -> list[tuple[int, int, Path]]:
     Raises:
         UserError: there is none.
     """
-    return trained.find(workdir, "emotion", name, models_in=trained.folds_in)
+    return trained.find_folds(workdir, "emotion", name)
 
 
 FUNCTIONALS = ("egemaps", "compare16")

@@ -111,7 +111,7 @@ def write(
 
     if target.exists():
         raise UserError(f"{target} exists.", "Name a folder that does not exist yet.")
-    found: dict[int, Path] = dict(trained.find(workdir, task, name))
+    found = dict(trained.find(workdir, task, name))
     if missing := sorted(set(seeds) - set(found)):
         raise UserError(f"'{name}' has no seed {missing[0]}; it has {sorted(found)}.")
     cards = [

@@ -19,7 +19,7 @@ from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
-from speechkit.task import comparison, scores
+from speechkit.task import comparison, scores, trained
 from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -72,7 +72,7 @@ def evaluate(
             nothing that is scored.
     """
     where = str(resolve_device(device))
-    models = model_folder.find_models(work, config.name)
+    models = trained.find(work, "pronunciation", config.name)
     names = config.gop
     if names is None:
         training = model_folder.read_card(models[0][1]).get("training") or {}

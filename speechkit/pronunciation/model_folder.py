@@ -21,7 +21,6 @@ from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, WEIGHTS
 from speechkit.training.normaliser import Normaliser
 from speechkit.training.weights import build, read_weights, stack, write_weights
-from speechkit.workdir import WorkDir
 
 KIND = "pronunciation"
 _MEAN, _STD = "normalise.mean", "normalise.std"
@@ -218,12 +217,3 @@ def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
     normaliser = Normaliser(mean[0].numpy(), std[0].numpy())
     seeds = [card.get("seed", 0) for card in cards]
     return Assessor(net.eval().to(device), normaliser, cards, seeds)
-
-
-def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:
-    """(seed, folder) of every trained seed of an experiment, sorted.
-
-    Raises:
-        UserError: there is none.
-    """
-    return trained.find(work, "pronunciation", name)

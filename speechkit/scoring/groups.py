@@ -1,10 +1,17 @@
 """Tokens in groups (phones in words, words in utterances): attention within them, their means.
 
 Most words have two or three phones, and few have ten: of a padded grid of phones nine tenths
-of the pairs are empty. Here only the pairs that there are are computed, all in one: for each
-token (the query) the tokens of its group (the keys) stand one after another, so that sums over
-keys are sums of adjacent pairs (bags of ``embedding_bag``). The gradients are written out: what
-a key gets is the sum over its queries, which are the same pairs in another order.
+of the pairs are empty. Here only the pairs that there are are computed, all in one. For phones
+``a b`` of one word and ``c`` of the next (lengths 2, 1) these are five, not nine::
+
+    pair      0   1   2   3   4
+    query     a   a   b   b   c
+    key       a   b   a   b   c     one after another for each query
+    mirrored  0   2   1   3   4     the place of the pair (key, query)
+
+Sums over the keys of a query are sums of adjacent pairs (bags of ``embedding_bag``), beginning at
+0, 2 and 4. The gradients are written out: what a key gets is the sum over its queries, which are
+the same pairs in the order of ``mirrored``.
 """
 
 from __future__ import annotations

@@ -204,11 +204,6 @@ def features_of_models(
     return means
 
 
-def features_of_model(work: WorkDir, found: ScoringSet, folder: Path, **options: Any) -> np.ndarray:
-    """The same for one scorer: float32 ``[N, D]`` (see :func:`features_of_models`)."""
-    return features_of_models(work, found, [folder], **options)[0]
-
-
 def pipeline(
     config: Mapping[str, Any],
     folder: Path,

@@ -193,8 +193,3 @@ def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:
         UserError: there is none.
     """
     return trained.find(work, "scoring", name, "scorer")
-
-
-def read_models(work: WorkDir, name: str, device: str = "cpu") -> list[ScoringModel]:
-    """All seeds of an experiment, sorted."""
-    return [read_model(folder, device) for _, folder in find_models(work, name)]

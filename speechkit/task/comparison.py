@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from speechkit.base import schema
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_tsv
 from speechkit.task.evaluation import SUMMARY, require_samples
@@ -168,8 +167,3 @@ def compare(
             write_json(out.path / SUMMARY, summary, ascii_only=False)
             out.counts.update(experiments=len(found), samples=config.samples)
     return out.final
-
-
-def read_comparison(folder: Path) -> dict[str, Any]:
-    """``summary.json`` of a comparison."""
-    return schema.read_json(folder / SUMMARY, schema.Object)

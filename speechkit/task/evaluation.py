@@ -37,7 +37,8 @@ def warn_few_speakers(name: str, speakers: int) -> None:
 
 
 def read_summary(folder: Path) -> Summary:
-    """``summary.json`` of an evaluation: measure -> ``mean``, ``std``, ``n`` and more."""
+    """``summary.json`` of an evaluation (measure -> ``mean``, ``std``, ``n`` and more) or of a
+    comparison."""
     return schema.read_json(folder / SUMMARY, schema.Object)
 
 

@@ -41,25 +41,29 @@ def folds_in(folder: Path) -> list[tuple[int, int, Path]]:
     return sorted(found)
 
 
-def find(
-    work: WorkDir,
-    task: str,
-    name: str,
-    what: str = "model",
-    models_in: Callable[[Path], list[Found]] = seeds_in,  # type: ignore[assignment]
-) -> list[Found]:
-    """What :func:`seeds_in` (or :func:`folds_in`) finds in ``exp/<task>/<name>``.
+def find(work: WorkDir, task: str, name: str, what: str = "model") -> list[tuple[int, Path]]:
+    """(seed, folder) of the finished seeds of ``exp/<task>/<name>``, sorted.
 
     Args:
         work: the working directory.
         task: as in ``speechkit train TASK``.
         name: of the experiment.
         what: messages call it.
-        models_in: lists the trained models of an experiment.
 
     Raises:
         UserError: there is none.
     """
+    return _find(work, task, name, what, seeds_in)
+
+
+def find_folds(work: WorkDir, task: str, name: str) -> list[tuple[int, int, Path]]:
+    """The same of a task with folds: (fold, seed, folder)."""
+    return _find(work, task, name, "model", folds_in)
+
+
+def _find(
+    work: WorkDir, task: str, name: str, what: str, models_in: Callable[[Path], list[Found]]
+) -> list[Found]:
     base = work.exp(task, name)
     found = models_in(base)
     if not found:

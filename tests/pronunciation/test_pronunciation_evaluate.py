@@ -14,6 +14,7 @@ from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, training
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.evaluate import EvaluationConfig, evaluate, published_rows, table
+from speechkit.task import trained
 from speechkit.task.evaluation import read_summary
 from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
@@ -54,7 +55,7 @@ def test_words_are_the_mean_of_their_phones(root):
     """The model's word scores by hand, from what it says of each phone of a text."""
     work = WorkDir(root)
     found = dataset.load(work, "test", ("",))
-    folders = [folder for _, folder in model_folder.find_models(work, "m")]
+    folders = [folder for _, folder in trained.find(work, "pronunciation", "m")]
     assessor = model_folder.load(folders)
     words = read_table(root / "exp/pronunciation/m/eval/test", "word")
     rows = slice(found.first[2], found.first[3])

@@ -20,7 +20,6 @@ from speechkit.report import experiments, page, worst
 from speechkit.separation import compare, evaluate, model_folder, results
 from speechkit.separation.config import EvaluationConfig, MixingConfig, SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
-from speechkit.task.comparison import read_comparison
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import Output, WorkDir
 
@@ -215,7 +214,7 @@ def test_differences_by_gender_and_correlation(made, html):
     found = tables(html)
     rows = {row[0]: row for row in found["Differences to 'dm'"][1:]}
     assert list(rows) == ["static", "dm_wvl", MINED, "mine_first"]
-    summary = read_comparison(made / "exp/compare/separation/test_2mix")
+    summary = read_summary(made / "exp/compare/separation/test_2mix")
     for name, one in summary["experiments"].items():
         values = one["measures"]["si_snri_db"]
         mark = {True: "▲ ", False: "▼ "}[values["estimate"] > 0]

@@ -269,7 +269,7 @@ def test_folder_features_and_pipeline(place: WorkDir, tmp_path: Path) -> None:
     assert joint_network.is_joint(seed) and own.fingerprint() != card.fingerprint()
     model = load_tdnn(seed / "acoustic", hidden=True)
     assert model.members == ["full"] and model.fingerprint == own.fingerprint()
-    means = joint_network.features_of_model(place, found, seed)
+    (means,) = joint_network.features_of_models(place, found, [seed])
     network, _ = joint_network.trainable(seed / "acoustic", 3)
     plain, frames = opened(place, found)
     np.testing.assert_allclose(means, joint_network.phone_means(network, frames, 3), atol=1e-6)

@@ -12,7 +12,7 @@ from scipy import stats
 
 from speechkit.base.errors import UserError
 from speechkit.scoring import evaluate, metrics, results
-from speechkit.task.comparison import read_comparison
+from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
 SAMPLES = 150
@@ -116,7 +116,7 @@ def test_comparison(tmp_path):
     for name, noise, target in (("a", 0.1, "total"), ("b", 0.2, "total"), ("f", 0.2, "fluency")):
         scored_runs.make_run(tmp_path, name, noise, 2, sets=[found], target=target)
     folder = evaluate.compare(work, evaluate.ComparisonConfig("test", "b", samples=SAMPLES))
-    summary = read_comparison(folder)
+    summary = read_summary(folder)
     assert list(summary["experiments"]) == ["a"]
     tables = {
         name: pandas.read_csv(tmp_path / f"exp/scoring/{name}/eval/test/utterances.tsv", sep="\t")

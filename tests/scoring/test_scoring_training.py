@@ -123,7 +123,7 @@ def test_against_a_plain_loop(work):
 def test_folders_hold_what_scores(work):
     folders = run(work, "plain", seeds=(0, 1), epochs=25, learning_rate=0.01, track="dev")
     found = load(work, "dev", Inputs())
-    models = model_folder.read_models(work, "plain")
+    models = [model_folder.read_model(f) for _, f in model_folder.find_models(work, "plain")]
     assert [model.card["seed"] for model in models] == [0, 1]
     for model, folder in zip(models, folders, strict=True):
         model.check_features(found.features_of, "dev")
@@ -259,7 +259,9 @@ def test_the_rows_of_table_5(spoken, pretrain, finetune, own):
     found = load(spoken, "un", Inputs())
     for folder in folders:
         assert joint_network.is_joint(folder) == own
-        heard = joint_network.features_of_model(spoken, found, folder) if own else found.features
+        heard = found.features
+        if own:
+            (heard,) = joint_network.features_of_models(spoken, found, [folder])
         scores = model_folder.read_model(folder).predict(found.with_features(heard))
         told = summary(folder)
         assert told["track_pcc"] == pytest.approx(pcc(scores, found.labels), abs=1e-3)
