@@ -47,7 +47,6 @@ class Info:
     Args:
         sample_rate: in Hz.
         frames: samples per channel.
-        channels: number of channels.
     """
 
     sample_rate: int

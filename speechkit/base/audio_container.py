@@ -227,7 +227,6 @@ class Joined(io.RawIOBase):
     """Parts of a file and bytes in memory, as one file.
 
     Args:
-        raw: the file.
         pieces: bytes, or (first, last) byte of a part of the file.
     """
 

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
+from speechkit.base.signals import environment
+
 NAME = ".digests"  # beside data/ and exp/
 _VARIABLE = "SPEECHKIT_DIGESTS"  # tells worker processes where the file is
 _TICK = 20_000_000  # ns; clocks of file systems are at least so fine
@@ -147,15 +149,8 @@ def _name(path: Path) -> str:
 @contextmanager
 def collected(digests: Digests) -> Iterator[None]:
     """Meanwhile what is decoded is digested on the way, also in worker processes."""
-    before = os.environ.get(_VARIABLE)
-    os.environ[_VARIABLE] = str(digests.file.absolute())
-    try:
+    with environment(**{_VARIABLE: str(digests.file.absolute())}):
         yield
-    finally:
-        if before is None:
-            del os.environ[_VARIABLE]
-        else:
-            os.environ[_VARIABLE] = before
 
 
 def note(path: str | Path) -> None:

@@ -142,8 +142,6 @@ class _Walk:
     """Goes from frame to frame.
 
     Args:
-        data: the file.
-        kind: of the frames.
         position: of the first frame with sound.
         most: frames that there should be; None where that is not known.
 

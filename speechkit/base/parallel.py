@@ -39,13 +39,14 @@ from speechkit.base.errors import (
     require_choice,
 )
 from speechkit.base.log import progress
+from speechkit.base.signals import environment
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 IN_FLIGHT_PER_WORKER = 3
 _LOOK_EVERY_S = 5.0
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,6 @@ class Done(Generic[Item, Result]):
     """One mapped item.
 
     Args:
-        item: what was given.
         value: what the function returned; None if it failed.
         error: the reason of the failure, or None.
     """
@@ -211,8 +211,6 @@ class _Pool:
     """An executor with its workers.
 
     Args:
-        executor: of ``concurrent.futures``.
-        workers: how many.
         look: raises UserError where no result can come any more; None: the executor says so itself.
     """
 
@@ -247,25 +245,10 @@ def _open_pool(executor: str, jobs: int) -> Iterator[_Pool]:
         )
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Workers started inside have one numerical thread each."""
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 class _QuietProcess(multiprocessing.context.SpawnProcess):
     def start(self) -> None:
         try:
-            with _one_thread_each(), signals.kept_back():
+            with environment(**_ONE_THREAD), signals.kept_back():
                 super().start()
         except BaseException:
             if self.pid is not None:  # the pool does not know it yet, and could not end it

@@ -128,6 +128,21 @@ def kept_back() -> Iterator[None]:
 
 
 @contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Inside, variables of the environment have these values, also for processes started there."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
 def _handlers_kept() -> Iterator[None]:
     """Both signals have the same handlers behind the block as before."""
     handlers = {number: signal.getsignal(number) for number in STOPS}

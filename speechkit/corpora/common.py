@@ -26,9 +26,6 @@ class Item:
     """One utterance of a corpus.
 
     Args:
-        utterance: its id in the set.
-        audio: its file.
-        speaker: speaker id.
         text: transcript, or empty where there is none.
         sphere: the file is NIST SPHERE and is converted to WAV inside the set.
     """
@@ -83,7 +80,6 @@ class Corpus:
     Args:
         command: what the manifest calls the stage.
         params: what determines the sets, beside the files.
-        sets: the sets to be written.
         metadata: tables and transcripts that were read (their content decides what is up
             to date).
     """

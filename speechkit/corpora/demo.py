@@ -46,10 +46,7 @@ class Task:
     """All sentences of one speaker.
 
     Args:
-        voice: who speaks.
-        requests: what to say, by utterance id.
         data_folder: voices for espeak-ng.
-        wav_folder: where the audio goes.
     """
 
     voice: Voice

@@ -58,7 +58,6 @@ class MixtureCorpusSet:
     Args:
         name: the folder under ``data/``.
         header: rate, speakers, mode.
-        planned: the mixtures.
         gender: speaker -> ``m`` or ``f``; other speakers may be in it too.
         metadata: tables that were read for it.
         params: what determines it, beside the files.

@@ -31,12 +31,7 @@ class SetSummary:
     """What a set holds, as the table at the end of ``prepare`` shows it.
 
     Args:
-        set: its name.
-        speakers: number of speakers.
-        female: speakers with gender ``f``.
         male: speakers with gender ``m``; the rest are of unknown gender.
-        utterances: number of utterances.
-        hours: their length.
         skipped: broken utterances that were left out.
     """
 

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from speechkit.base.errors import DataError
+from speechkit.base.signals import environment
 from speechkit.base.text import composed, read_lines
 
 _RX = re.compile(r"^(?P<file>.+?)(?::(?P<offset>\d+))?(?:\[(?P<range>[^\]]*)\])?$")
@@ -31,17 +32,10 @@ _RX = re.compile(r"^(?P<file>.+?)(?::(?P<offset>\d+))?(?:\[(?P<range>[^\]]*)\])?
 @lru_cache(maxsize=1)
 def _kaldi_io() -> ModuleType:
     """kaldi_io, imported without its banner and with PATH as it was."""
-    before = {name: os.environ.get(name) for name in ("PATH", "KALDI_ROOT")}
-    os.environ.setdefault("KALDI_ROOT", str(Path.cwd()))
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            import kaldi_io
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    as_they_are = {"PATH": os.environ.get("PATH", os.defpath)}
+    as_they_are["KALDI_ROOT"] = os.environ.get("KALDI_ROOT", str(Path.cwd()))
+    with environment(**as_they_are), contextlib.redirect_stderr(io.StringIO()):
+        import kaldi_io
     return kaldi_io
 
 
@@ -54,8 +48,6 @@ class ArkWriter:
     """Write an ark and the scp beside it.
 
     Args:
-        ark: the archive to write.
-        scp: the index to write.
         named: how the scp names the archive (default: the path given as ``ark``); a stage
             that writes into a temporary folder gives the final path.
 
@@ -135,7 +127,6 @@ class ArkTable(Mapping[str, np.ndarray]):
     """The entries of an scp file, read when asked for.
 
     Args:
-        scp: the index.
         root: folder against which relative archive names are looked up; an archive that
             is not there is looked for beside the scp.
     """

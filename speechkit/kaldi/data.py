@@ -27,9 +27,7 @@ class Utterance:
     """One utterance: the part of a recording that it takes, and who speaks.
 
     Args:
-        id: utterance id.
         wav: audio path, or a shell command (only where pipes are allowed).
-        speaker: speaker id.
         start: first second of the segment in the recording.
         end: last second of the segment, or None for the recording's end.
     """
@@ -46,9 +44,7 @@ class DataDir:
     """A set in memory.
 
     Args:
-        path: its folder.
         utterances: in file order.
-        text: utterance -> transcript.
         gender: speaker -> ``m`` or ``f``.
         age: speaker -> years.
         durations: utterance -> seconds, where ``utt2dur`` is present.

@@ -31,7 +31,6 @@ class Segment:
 
     Args:
         recording: its key in ``wav.scp``.
-        start: first second.
         end: last second; None for the recording's end, which Kaldi writes as -1.
     """
 

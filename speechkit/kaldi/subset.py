@@ -24,8 +24,6 @@ class Keys:
     """Names that a line of a table can begin with, by what they name.
 
     Args:
-        utterances: utterance ids.
-        speakers: speaker ids.
         recordings: keys of ``wav.scp`` (the utterances, where there are no segments).
     """
 
@@ -96,7 +94,6 @@ class Entries:
     """A table or JSON object of a set, as entries that each belong to a key.
 
     Args:
-        text: the file.
         keys: of its lines, or of the object.
         every: names that the set has.
         kind: what its keys name: ``utterances``, ``speakers``, ``recordings``; empty if

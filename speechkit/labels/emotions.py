@@ -30,8 +30,6 @@ class EmotionSet:
     """A set with one emotion label per utterance.
 
     Args:
-        name: of the set.
-        data: its utterances.
         labels: utterance -> class.
         classes: in the order of all tables and of the model's outputs.
         statements: utterance -> what is said, where ``utt2statement`` or ``text`` tells.

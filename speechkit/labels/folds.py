@@ -21,11 +21,9 @@ class Fold:
     """One division of the set.
 
     Args:
-        train: utterances to train on.
         valid: utterances that choose the step or the hyperparameters.
         test: utterances that are only measured.
         valid_speakers: speakers of ``valid``; empty where they are also trained on.
-        test_speakers: speakers of ``test``.
     """
 
     train: tuple[str, ...]

@@ -49,7 +49,6 @@ class Mixture:
     """One mixture.
 
     Args:
-        id: its name.
         samples: its length at the set's rate.
         sources: the speakers, at least two.
         wav: file of the mixture where it is stored; otherwise the sources are added.
@@ -83,10 +82,7 @@ class MixtureSet:
     """A mixture set in memory.
 
     Args:
-        path: its folder.
-        header: rate, number of speakers, mode.
         mixtures: in file order.
-        data: the data directory of the sources.
     """
 
     path: Path

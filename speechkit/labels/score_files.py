@@ -169,8 +169,6 @@ def examine_raters(path: Path, scales: Scales) -> tuple[RaterScores, list[Fault]
 def _take_rater(found: RaterScores, scales: Scales, row: dict[str, str]) -> str:
     """Add a line; what is wrong with it, if anything is."""
     name, rater = row["utt"], row["rater"]
-    if name.split() != [name]:
-        return f"the utterance id '{name}' is empty or holds spaces"
     if not rater:
         return f"'{name}': no rater is named"
     values, problem, readable = take_values(scales, "utterance", row)

@@ -139,19 +139,21 @@ def read_rows(
         return
     for number, line in enumerate(lines[1:], 2):
         fields = composed(line).split("\t")
-        if len(fields) == len(columns):
-            row = dict(zip(columns, (value.strip() for value in fields), strict=True))
+        if len(fields) != len(columns):
+            message = f"expected {len(columns)} columns separated by tabs, found {len(fields)}"
+            faults.append((path.name, number, message))
+            continue
+        row = dict(zip(columns, (value.strip() for value in fields), strict=True))
+        if row["utt"].split() == [row["utt"]]:
             yield number, {k: visible(v) if k in _TEXTS else v for k, v in row.items()}
         else:
-            message = f"expected {len(columns)} columns separated by tabs, found {len(fields)}"
+            message = f"the utterance id '{row['utt']}' is empty or holds spaces"
             faults.append((path.name, number, message))
 
 
 def _take(scores: Scores, level: str, row: dict[str, str]) -> str:
     """Add a line to the scores; what is wrong with it, if anything is."""
     name = row["utt"]
-    if name.split() != [name]:
-        return f"the utterance id '{name}' is empty or holds spaces"
     values, problem, readable = take_values(scores.scales, level, row)
     if not readable:
         return f"'{name}': {problem}"

@@ -34,7 +34,6 @@ class Split:
     """All folds of a split.
 
     Args:
-        name: of the file.
         kind: one of ``KINDS``.
         seed: of the draw.
         leaks_speakers: speakers are both trained on and tested.
@@ -236,7 +235,6 @@ class Leak:
     """What is both trained on (or validated with) and tested in one fold.
 
     Args:
-        fold: its number.
         sizes: clips to train, validate and test.
         speakers: in both.
         sentences: in both.

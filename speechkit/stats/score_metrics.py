@@ -67,15 +67,7 @@ def over_seeds(values: np.ndarray) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class ClassError:
-    """Errors of the items whose label is in one class.
-
-    Args:
-        score: of the class.
-        count: items.
-        mse: mean squared error ``[...]``.
-        mae: mean absolute error ``[...]``.
-        mean: mean prediction ``[...]``.
-    """
+    """Mean errors and mean prediction ``[...]`` of the items whose label is in one class."""
 
     score: float
     count: int

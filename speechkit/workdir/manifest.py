@@ -36,7 +36,6 @@ class Fingerprint:
             sizes and dates.
         key: name of the digest of the content in the manifest.
         files: name, path and state of each file.
-        digests: what is known of them.
         digest: of the content, where it was computed already.
     """
 
@@ -240,7 +239,6 @@ class Key:
     """What decides a result: the same key gives the same output.
 
     Args:
-        command: name of the stage.
         params: everything that determines the result.
         inputs: what it reads.
     """

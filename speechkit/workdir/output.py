@@ -14,7 +14,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from speechkit.base import files
@@ -48,7 +47,6 @@ class Output:
 
     Args:
         final: the folder to be made.
-        command: name of the stage.
         params: everything that determines the result (not ``jobs`` or ``device``).
         inputs: files that the stage reads; their fingerprints decide what is up to date.
         force: replace an output that other parameters made.
@@ -119,24 +117,19 @@ class Output:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stack.close()
         try:
             if self.up_to_date:
                 return
-            done = False
+            if kind is not None:
+                self._unfinished.remove(unless_kept=True)
+                return
             try:
-                if kind is None:
-                    self._commit()
-                    done = True
-            finally:
-                if not done:
-                    self._unfinished.remove(unless_kept=True)
+                self._commit()
+            except BaseException:
+                self._unfinished.remove(unless_kept=True)
+                raise
         finally:
             self._lock.release()
 

@@ -60,8 +60,6 @@ class Unfinished:
     """A hidden sibling of an output, ``.NAME.partial``.
 
     Args:
-        final: the output.
-        key: what decides its result.
         resume: the stage keeps finished parts and goes on from them.
         training: the stage is a training.
         other_batch_size: go on also from a training of another batch size.

@@ -47,7 +47,6 @@ class Table:
     """A file of ``key value`` lines.
 
     Args:
-        path: the file.
         rows: lines that have a key, in file order; bytes that are not UTF-8 are kept as
             surrogates, so that writing gives the same bytes back.
         faults: (kind, line, message) of what is wrong in single lines.

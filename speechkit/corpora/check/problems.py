@@ -83,9 +83,7 @@ class Problem:
 
     Args:
         kind: one of ``KINDS``.
-        file: where.
         line: line number from 1, or None if the whole file is meant.
-        message: what is wrong.
     """
 
     kind: str
@@ -111,9 +109,7 @@ class Report:
     """What ``check`` found.
 
     Args:
-        folder: the set.
         problems: all of them, by file and line.
-        utterances, speakers: counts.
         seconds: length of all audio whose header could be read (NaN if none was asked for).
         sample_rates: Hz -> number of recordings.
         bad_utterances: cannot be used (missing in a file, audio or segment broken).
