@@ -56,10 +56,10 @@ def evaluate_pronunciation(
 
     work = WorkDir(directory)
     if table == 3:
-        from speechkit.pronunciation.weights import COLUMNS, average_weights
+        from speechkit.pronunciation.paper import BETA_COLUMNS, average_weights
 
         rows = average_weights(work, set_name)
-        print_table(f"Mean weights of phone accuracy in {set_name}", COLUMNS, rows, as_json)
+        print_table(f"Mean weights of phone accuracy in {set_name}", BETA_COLUMNS, rows, as_json)
         return
     names = options.words(name)
     suffixes = tuple(part.strip() for part in gop.split(",")) if gop else None

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from speechkit.phone_features.dataset import ScoredSet
-from speechkit.pronunciation.models import ModelConfig
+from speechkit.pronunciation.config import ModelConfig
 from speechkit.training.normaliser import Normaliser
 from speechkit.training.packing import Layout
 

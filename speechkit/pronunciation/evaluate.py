@@ -16,8 +16,8 @@ from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, results
 from speechkit.pronunciation.data import Windows
-from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.model_folder import Assessor
+from speechkit.pronunciation.models import SetScorer
 from speechkit.pronunciation.results import Scored
 from speechkit.task import comparison, scores, trained
 from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers

@@ -8,9 +8,8 @@ import torch
 
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.data import Windows
-from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.loss import MultiAspectMSE
-from speechkit.pronunciation.models import build
+from speechkit.pronunciation.models import SetScorer, build
 from speechkit.stats.score_metrics import mean_pcc, measure
 from speechkit.training.stacked import SeedGroup
 

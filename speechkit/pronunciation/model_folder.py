@@ -104,7 +104,7 @@ class Assessor:
         """
         from speechkit.phone_features.dataset import single
         from speechkit.pronunciation.data import Windows
-        from speechkit.pronunciation.inference import SetScorer
+        from speechkit.pronunciation.models import SetScorer
 
         if not len(phones):
             raise UserError("There are no phones to score.")

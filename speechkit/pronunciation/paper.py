@@ -8,9 +8,12 @@ as their authors published them, without spread.
 
 from __future__ import annotations
 
+from speechkit.base.errors import UserError
+from speechkit.labels.score_files import read_scores
 from speechkit.labels.scores import ASPECTS
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.task.paper import PublishedRow
+from speechkit.workdir import WorkDir
 
 SOURCE = "Do et al., Score-balanced loss for multi-aspect pronunciation assessment"
 CORPUS, BETA = "speechocean762", 0.9
@@ -20,6 +23,7 @@ MEASURES = ("phone_accuracy_mse", *(f"{aspect}_pcc" for aspect in ASPECTS))
 BETA_AVERAGES = {0.5: 0.542, 0.8: 0.267, 0.9: 0.175, 0.99: 0.095, 0.999: 0.088}
 """Table 3: average weight over the classes of phone accuracy. They are (sum over 11 classes + 1)
 / 12, that is, with an empty twelfth class."""
+BETA_COLUMNS = ("beta", "mean of 11 classes", "with an empty twelfth", "paper")
 
 
 FACTS = {
@@ -91,3 +95,30 @@ def find(model: str, loss: str) -> PublishedRow | None:
     """The row that an experiment answers to: that of its model and loss (the paper's own run)."""
     found = [row for row in ROWS if (row.config.model, row.config.loss) == (model, loss)]
     return found[-1] if found else None
+
+
+def average_weights(work: WorkDir, set_name: str, aspect: str = "phone_accuracy") -> list[list]:
+    """Rows of :data:`BETA_COLUMNS` for the betas of the paper.
+
+    The published averages are those over the 11 classes and a twelfth without labels, whose
+    weight is 1.
+
+    Raises:
+        UserError: the set has no scores of the aspect.
+    """
+    import torch
+
+    from speechkit.stats.score_classes import class_counts, effective_weights
+
+    scores = read_scores(work.data(set_name))
+    low, high = scores.scales[aspect.partition("_")[0]][aspect.partition("_")[2]]
+    values = (torch.from_numpy(scores.values(aspect)) - low) / (high - low) * 2
+    if not len(values):
+        raise UserError(f"'{set_name}' has no scores of {aspect}.")
+    counts = class_counts(values)
+    rows: list[list] = []
+    for beta, paper in BETA_AVERAGES.items():
+        weights = effective_weights(counts, beta)
+        twelve = (float(weights.sum()) + 1) / (len(weights) + 1)
+        rows.append([beta, float(weights.mean()), twelve, paper])
+    return rows

@@ -19,8 +19,8 @@ from speechkit.phone_features.dataset import ScoredSet
 from speechkit.pronunciation import fit, model_folder
 from speechkit.pronunciation.config import LAST, PronunciationConfig
 from speechkit.pronunciation.data import Windows
-from speechkit.pronunciation.inference import SetScorer
 from speechkit.pronunciation.loss import MultiAspectMSE, ScoreBalancedLoss, make_criterion
+from speechkit.pronunciation.models import SetScorer
 from speechkit.stats.score_metrics import LOW, low_threshold
 from speechkit.task import trained
 from speechkit.training import normaliser as normalise

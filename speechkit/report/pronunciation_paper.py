@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from speechkit.pronunciation import paper
-from speechkit.pronunciation.paper import MEASURES
-from speechkit.pronunciation.weights import average_weights
+from speechkit.pronunciation.paper import MEASURES, average_weights
 from speechkit.report.cells import number, spread
 from speechkit.report.model import Cell, Table
 from speechkit.report.pronunciation_experiments import (
