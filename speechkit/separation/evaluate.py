@@ -21,11 +21,11 @@ from speechkit.separation import model_folder, results
 from speechkit.separation.config import EvaluationConfig
 from speechkit.separation.loss import reorder
 from speechkit.separation.measurement import (
-    Found,
+    Measured,
     Task,
-    hear,
     make_batches,
     open_task,
+    read_batch,
     run,
     separate,
     stack,
@@ -153,7 +153,7 @@ def _check(task: Task, dataset: MixtureSet, resample: bool) -> int:
 
 
 def _write(
-    out: Output, config: EvaluationConfig, task: Task, dataset: MixtureSet, found: Found
+    out: Output, config: EvaluationConfig, task: Task, dataset: MixtureSet, found: Measured
 ) -> None:
     rows = [{**_describe(dataset, row["index"]), **row} for row in found.rows]
     for row in rows:
@@ -250,12 +250,12 @@ def _line(rank: int, row: Mapping[str, Any], clip: str, dataset: MixtureSet) -> 
 
 def _write_clips(stem: Path, task: Task, separator: Separator, index: int) -> None:
     """``<stem>_{mixture,source1,...,estimate1,...}.wav``, at one scale, 16 bit."""
-    heard = hear((index,), task)
-    mixed, _ = stack(heard.mixed, task.device)
-    sources, _ = stack(heard.sources, task.device)
+    audio = read_batch((index,), task)
+    mixed, _ = stack(audio.mixed, task.device)
+    sources, _ = stack(audio.sources, task.device)
     estimates = separate(separator, mixed).float()
     ordered = reorder(estimates, score(estimates, sources, mixed).order)[0]
-    named = clips(heard.mixed[0], heard.sources[0], ordered.cpu().numpy())
+    named = clips(audio.mixed[0], audio.sources[0], ordered.cpu().numpy())
     for name, samples in named.items():
         path = stem.with_name(f"{stem.name}_{name}.wav")
         count = round(SECONDS * separator.sample_rate)

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.base import audio, parallel
+from speechkit.base import audio
 from speechkit.base.errors import AudioError, UserError, is_out_of_memory, needed_by_all
+from speechkit.base.files import atomic_write
 from speechkit.base.schema import Object, read_json
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation import model_folder
@@ -25,7 +26,7 @@ from speechkit.separation.loss import reorder
 from speechkit.separation.metrics import score, sdr, silent, stoi
 from speechkit.separation.model_folder import Separator
 from speechkit.workdir import Output
-from speechkit.workdir.unfinished import note_finished
+from speechkit.workdir.unfinished import map_parts
 
 PART = 64  # mixtures of a part
 LONG = 480_000  # samples (a minute at 8 kHz) above which a mixture is separated by blocks
@@ -59,7 +60,7 @@ class Task:
 
 
 @dataclass
-class Heard:
+class BatchAudio:
     """Audio of a batch at the rate of the models, and the mixtures that could not be used.
 
     Args:
@@ -76,7 +77,7 @@ class Heard:
 
 
 @dataclass
-class Found:
+class Measured:
     """What came of a batch: a row for every seed and mixture, and what was skipped."""
 
     rows: list[dict[str, Any]]
@@ -103,33 +104,41 @@ def make_batches(dataset: MixtureSet, most: int, rate: int) -> list[Batch]:
     return [tuple(batch) for batch in batches]
 
 
-def run(out: Output, batches: list[Batch], task: Task, jobs: int, label: str) -> Found:
+def run(out: Output, batches: list[Batch], task: Task, jobs: int, label: str) -> Measured:
     """Everything measured; finished parts are kept for a resumed run."""
     parts: list[list[Batch]] = []
     for batch in batches:  # in parts of about PART mixtures
         if not parts or sum(map(len, parts[-1])) >= PART:
             parts.append([])
         parts[-1].append(batch)
-    kept = [_read_part(out.part(f"{k:05d}.json"), part, task) for k, part in enumerate(parts)]
-    todo = [batch for part, rows in zip(parts, kept, strict=True) if not rows for batch in part]
-    done = _map(todo, task, jobs, label)
-    found = Found([], [])
-    for number, (part, rows) in enumerate(zip(parts, kept, strict=True)):
-        if not rows:
-            fresh = [one.value for one in islice(done, len(part))]
-            rows = [row for each in fresh if each for row in each.rows]
-            skipped = [line for each in fresh if each for line in each.skipped]
+    files = [out.part(f"{k:05d}.json") for k in range(len(parts))]
+    kept = [_read_part(file, part, task) for file, part in zip(files, parts, strict=True)]
+    function: Callable[[Batch], Measured] = partial(score_batch, task=task)
+    if task.device != "cpu":  # the GPU measures while threads read ahead
+        todo = [batch for part, rows in zip(parts, kept, strict=True) if not rows for batch in part]
+        ahead = read_ahead(partial(read_batch, task=task), todo, max(1, jobs))
+        function, jobs = lambda _: measure(next(ahead), task), 1
+    fresh = map_parts(
+        function,
+        parts,
+        [bool(rows) for rows in kept],
+        out.scratch,
+        jobs=jobs,
+        size=len,
+        name=lambda _: label,
+        label=label,
+        unit="mixture",
+    )
+    found = Measured([], [])
+    for file, rows, done in zip(files, kept, fresh, strict=True):
+        if done is not None:
+            rows = [row for each in done if each.value for row in each.value.rows]
+            skipped = [line for each in done if each.value for line in each.value.skipped]
             found.skipped += skipped
             if rows and not skipped:  # parts with skipped ones are tried again by a resumed run
-                path = out.part(f"{number:05d}.json")
-                path.with_suffix(".tmp").write_text(json.dumps(rows), encoding="utf-8")
-                path.with_suffix(".tmp").replace(path)
-                count = sum(len(batch) for each in parts[: number + 1] for batch in each)
-                total = sum(len(batch) for batch in batches)
-                note_finished(path, f"{count:,} of {total:,} mixtures")
+                with atomic_write(file) as handle:
+                    json.dump(rows, handle)
         found.rows += rows
-    for _ in done:  # lets the map end its progress and its workers
-        pass
     order = {seed: place for place, (seed, _, _) in enumerate(task.models)}
     found.rows.sort(key=lambda row: (order[row["seed"]], row["index"]))
     return found
@@ -137,23 +146,9 @@ def run(out: Output, batches: list[Batch], task: Task, jobs: int, label: str) ->
 
 def _read_part(path: Path, part: list[Batch], task: Task) -> list[dict[str, Any]]:
     """Rows of a finished part; none if it is not there or of other mixtures."""
-    if not path.exists():
-        return []
-    rows = read_json(path, list[Object])
+    rows = read_json(path, list[Object]) if path.exists() else []
     wanted = {(seed, index) for seed, _, _ in task.models for batch in part for index in batch}
     return rows if {(row["seed"], row["index"]) for row in rows} == wanted else []
-
-
-def _map(batches: list[Batch], task: Task, jobs: int, label: str) -> Iterator[Any]:
-    """Outcomes in order: in processes on the CPU, on CUDA with audio read ahead in threads."""
-    function: Callable[[Batch], Found] = partial(score_batch, task=task)
-    if task.device != "cpu":
-        heard = read_ahead(partial(hear, task=task), batches, max(1, jobs))
-        function = lambda _: measure(next(heard), task)  # noqa: E731
-        jobs = 1
-    return parallel.map_items(
-        function, batches, jobs=jobs, size=len, name=lambda _: label, label=label, unit="mixtures"
-    )
 
 
 @lru_cache(maxsize=1)
@@ -168,12 +163,12 @@ def open_task(task: Task) -> tuple[MixtureSet, list[tuple[int, Separator]]]:
     return load_mixtures(task.mixtures, task.root), models
 
 
-def score_batch(members: Batch, task: Task) -> Found:
+def score_batch(members: Batch, task: Task) -> Measured:
     """Read and measure the mixtures at these positions."""
-    return measure(hear(members, task), task)
+    return measure(read_batch(members, task), task)
 
 
-def hear(members: Batch, task: Task) -> Heard:
+def read_batch(members: Batch, task: Task) -> BatchAudio:
     """Read a batch.
 
     Raises:
@@ -181,7 +176,7 @@ def hear(members: Batch, task: Task) -> Heard:
     """
     dataset, models = open_task(task)
     config, rate = models[0][1].net.config, models[0][1].sample_rate
-    heard = Heard()
+    batch = BatchAudio()
     for index in members:
         mixture = dataset.mixtures[index]
         try:
@@ -199,28 +194,28 @@ def hear(members: Batch, task: Task) -> Heard:
         except UserError as error:
             if task.on_error == "stop":
                 raise type(error)(f"{mixture.id}: {error.problem}", error.remedy) from error
-            heard.skipped.append([mixture.id, str(error)])
+            batch.skipped.append([mixture.id, str(error)])
             continue
-        heard.members.append(index)
-        heard.mixed.append(mixed)
-        heard.sources.append(sources)
-    return heard
+        batch.members.append(index)
+        batch.mixed.append(mixed)
+        batch.sources.append(sources)
+    return batch
 
 
-def measure(heard: Heard, task: Task) -> Found:
+def measure(batch: BatchAudio, task: Task) -> Measured:
     """Separate a batch with every model, and measure.
 
     Raises:
         UserError: memory ran out.
     """
-    if not heard.members:
-        return Found([], heard.skipped)
+    if not batch.members:
+        return Measured([], batch.skipped)
     try:
-        return Found(_measure(heard, task), heard.skipped)
+        return Measured(_measure(batch, task), batch.skipped)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        count, longest = len(heard.mixed), max(map(len, heard.mixed))
+        count, longest = len(batch.mixed), max(map(len, batch.mixed))
         raise UserError(
             f"Memory ran out with {count} mixtures of up to {longest} samples.",
             "Give fewer `batch_seconds`, or fewer processes with -j 1."
@@ -229,10 +224,10 @@ def measure(heard: Heard, task: Task) -> Found:
         ) from error
 
 
-def _measure(heard: Heard, task: Task) -> list[dict[str, Any]]:
+def _measure(batch: BatchAudio, task: Task) -> list[dict[str, Any]]:
     _, models = open_task(task)
-    mixed, lengths = stack(heard.mixed, task.device)
-    sources, _ = stack(heard.sources, task.device)
+    mixed, lengths = stack(batch.mixed, task.device)
+    sources, _ = stack(batch.sources, task.device)
     sources, exact = sources.double(), mixed.double()
     columns: list[dict[str, Tensor]] = []
     ordered = []
@@ -255,11 +250,11 @@ def _measure(heard: Heard, task: Task) -> list[dict[str, Any]]:
     rows = []
     for (seed, _), column, estimates in zip(models, columns, ordered, strict=True):
         plain = {name: values.tolist() for name, values in column.items()}
-        for row, index in enumerate(heard.members):
+        for row, index in enumerate(batch.members):
             made = {"index": index, "seed": seed, **{n: plain[n][row] for n in plain}}
             if task.stoi and not bool(undefined[row]):
-                count = len(heard.mixed[row])
-                pair = estimates[row, :, :count].cpu().numpy(), heard.sources[row]
+                count = len(batch.mixed[row])
+                pair = estimates[row, :, :count].cpu().numpy(), batch.sources[row]
                 made["stoi"], made["estoi"] = stoi(*pair, rate, False), stoi(*pair, rate, True)
             rows.append(made)
     return rows

@@ -108,7 +108,7 @@ def test_measuring_read_ahead_gives_the_same(world):
     models = tuple((s, f, "plain") for s, f in model_folder.find_models(work, "dm"))
     task = measurement.Task(models, world / "data" / "test_2mix", world, sdr=False)
     batches = [(0, 1), (2,), (3, 4, 5)]
-    heard = measurement.read_ahead(partial(measurement.hear, task=task), batches, 2)
+    heard = measurement.read_ahead(partial(measurement.read_batch, task=task), batches, 2)
     found = [measurement.measure(each, task).rows for each in heard]
     assert found == [measurement.score_batch(batch, task).rows for batch in batches]
 
