@@ -50,14 +50,23 @@ def load_model(
         from speechkit.acoustic.sphinx.model import SphinxModel
 
         return SphinxModel(device=device)
-    if spec.startswith(_CTC):
-        return _load_ctc(spec, device, hidden, phones)
     if spec.startswith(_POSTERIORS):
         from speechkit.acoustic.posteriors import load_posteriors
 
         return load_posteriors(spec)
-    name, comma, option = spec.partition(_MAP)
-    return _load_folder(find_folder(name, workdir), comma + option, device, hidden, phones)
+    if not spec.startswith(_CTC):
+        name, comma, option = spec.partition(_MAP)
+        folder = find_folder(name, workdir)
+        if is_tdnn(folder):
+            if comma:
+                raise UserError(f"{folder} takes no 'map={option}': that is for CTC models.")
+            from speechkit.acoustic.tdnn.model import load_tdnn
+
+            return load_tdnn(folder, device, hidden=hidden)
+        spec = f"{folder}{comma}{option}"
+    from speechkit.acoustic.ctc.model import load_ctc, load_encoder
+
+    return load_ctc(spec, device, hidden=hidden) if phones else load_encoder(spec, device, hidden)
 
 
 def find_folder(spec: str, workdir: WorkDir | None) -> Path:
@@ -88,34 +97,23 @@ def trained_models(workdir: WorkDir) -> list[str]:
     return sorted(card.parent.name for card in cards if not card.parent.name.startswith("."))
 
 
-def _load_folder(
-    folder: Path, option: str, device: str, hidden: bool | int, phones: bool
-) -> AcousticModel:
-    card = folder / _CARD
-    if card.is_file():
-        if option:
-            raise UserError(f"{folder} takes no '{option[1:]}': that is for CTC models.")
-        kind = read_yaml(card, Object, "Train the model again.").get("kind")
-        if kind == "tdnn":
-            from speechkit.acoustic.tdnn.model import load_tdnn
+def is_tdnn(folder: Path) -> bool:
+    """Whether a folder is of `train acoustic`; else it is of a Hugging Face model.
 
-            return load_tdnn(folder, device, hidden=hidden)
+    Raises:
+        UserError: it is of neither.
+    """
+    card = folder / _CARD
+    if not card.is_file():
+        if (folder / _HUGGING_FACE_CARD).is_file():
+            return False
+        raise UserError(
+            f"{folder} is no acoustic model: it has neither {_CARD} nor {_HUGGING_FACE_CARD}.",
+            f"Accepted: {ACCEPTED}.",
+        )
+    kind = read_yaml(card, Object, "Train the model again.").get("kind")
+    if kind != "tdnn":
         raise UserError(
             f"{card} is of the kind '{kind}', which is no acoustic model.", f"Accepted: {ACCEPTED}."
         )
-    if (folder / _HUGGING_FACE_CARD).is_file():
-        return _load_ctc(f"{folder}{option}", device, hidden, phones)
-    raise UserError(
-        f"{folder} is no acoustic model: it has neither {_CARD} nor {_HUGGING_FACE_CARD}.",
-        f"Accepted: {ACCEPTED}.",
-    )
-
-
-def _load_ctc(spec: str, device: str, hidden: bool | int, phones: bool) -> AcousticModel:
-    if not phones:
-        from speechkit.acoustic.ctc.model import load_encoder
-
-        return load_encoder(spec, device, hidden)
-    from speechkit.acoustic.ctc.model import load_ctc
-
-    return load_ctc(spec, device, hidden=hidden)
+    return True

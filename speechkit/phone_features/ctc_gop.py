@@ -16,8 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.labels.phones import ARPABET, KALDI_ID, kaldi_name
-from speechkit.phone_features.gop import as_array, canonical_ids, label_ids, summed_columns
+from speechkit.phone_features.gop import canonical_ids, label_ids, summed_columns
 from speechkit.phone_features.sequence_scores import SequenceScores, sequence_scores
 
 RATIO_CAP = 100.0
@@ -46,36 +47,30 @@ def phone_emissions(
 
 
 def alternatives(
-    log_posteriors: object,
-    phones: Sequence[str],
-    labels: Sequence[str],
-    blank: int | None = None,
-    model: str = "",
-) -> tuple[SequenceScores, np.ndarray]:
-    """Scores of canonical phones, and which of ARPAbet the model has (``[39]``, bool).
+    model: AcousticModel, evidence: Evidence, phones: Sequence[str]
+) -> tuple[SequenceScores, np.ndarray, np.ndarray]:
+    """Scores of canonical phones, their numbers in ARPAbet, and which of ARPAbet the model has.
 
     Args:
-        log_posteriors: ``[T, C]``.
-        phones: canonical, with or without stress.
-        labels: the C labels.
-        blank: column of the blank; None takes the ``hmm`` topology and its scale.
-        model: its name, for messages.
+        model: that gave the evidence; without a blank it takes the ``hmm`` topology and its scale.
+        evidence: of the recording.
+        phones: the P canonical ones, with or without stress.
+
+    Returns:
+        The scores, numbers ``[P]``, and ``[39]`` bool.
     """
-    sequence = canonical_ids(phones, labels, model) - _FIRST + 1
-    emissions = phone_emissions(log_posteriors, labels, blank)
-    if blank is None:
+    numbers = canonical_ids(phones, model.labels, model.name) - _FIRST
+    emissions = phone_emissions(evidence.log_posteriors, model.labels, model.blank)
+    if model.blank is None:
         emissions *= HMM_SCALE
-    scores = sequence_scores(emissions, sequence, "hmm" if blank is None else "ctc")
-    names = {kaldi_name(label) for label in labels}
-    return scores, np.array([phone in names for phone in ARPABET])
+    topology = "hmm" if model.blank is None else "ctc"
+    names = {kaldi_name(label) for label in model.labels}
+    has = np.array([phone in names for phone in ARPABET])
+    return sequence_scores(emissions, numbers + 1, topology), numbers, has
 
 
 def ctc_features(
-    log_posteriors: object,
-    phones: Sequence[str],
-    labels: Sequence[str],
-    blank: int | None = None,
-    model: str = "",
+    model: AcousticModel, evidence: Evidence, phones: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features ``[P, 42]``, and for each phone log posterior and GOP ``[P]``.
 
@@ -91,16 +86,15 @@ def ctc_features(
     Raises:
         UserError: a phone that the model lacks, or too few frames.
     """
-    scores, has = alternatives(log_posteriors, phones, labels, blank, model)
+    scores, numbers, has = alternatives(model, evidence, phones)
     substitutions = np.where(has, scores.substitutions, -np.inf)
     others = np.concatenate([scores.deletions[:, None], substitutions], axis=1)
     advantage = np.minimum(scores.total - others, RATIO_CAP)
-    sequence = canonical_ids(phones, labels) - _FIRST + 1
-    advantage[np.arange(len(phones)), sequence] = 0.0  # itself, without the last digit's error
-    own = np.full((len(phones), 1), scores.total / len(as_array(log_posteriors)))
+    advantage[np.arange(len(phones)), numbers + 1] = 0.0  # itself, without the last digit's error
+    own = np.full((len(phones), 1), scores.total / evidence.frames)
     posterior = -np.logaddexp.reduce(-advantage, axis=1)
     frames = scores.occupancy[:, None]
-    columns = advantage / np.maximum(frames, 1.0) if blank is None else advantage
+    columns = advantage / np.maximum(frames, 1.0) if model.blank is None else advantage
     lacking = np.concatenate([[False], ~has])
     parts = [own, np.where(lacking, 0.0, columns), np.log(0.1 + frames)]
     features = np.concatenate(parts, axis=1)
@@ -108,19 +102,14 @@ def ctc_features(
 
 
 def rivals(
-    log_posteriors: object,
-    phones: Sequence[str],
-    labels: Sequence[str],
-    blank: int | None = None,
-    missing: str = "-",
+    model: AcousticModel, evidence: Evidence, phones: Sequence[str], missing: str = "-"
 ) -> tuple[list[str], np.ndarray]:
     """What else could stand in place of each canonical phone, and how much better it would fit.
 
     Args:
-        log_posteriors: ``[T, C]``.
+        model: that gave the evidence.
+        evidence: of the recording.
         phones: the P canonical phones, with or without stress.
-        labels: the C labels.
-        blank: column of the blank, if the model has one.
         missing: name of the deletion.
 
     Returns:
@@ -129,12 +118,12 @@ def rivals(
         the model lacks, and (without a blank) for its neighbours: a neighbour in its place
         is that neighbour drawn out, which is the deletion.
     """
-    scores, has = alternatives(log_posteriors, phones, labels, blank)
+    scores, numbers, has = alternatives(model, evidence, phones)
     substitutions = np.where(has, scores.substitutions, -np.inf)
     advantage = np.concatenate([scores.deletions[:, None], substitutions], axis=1) - scores.total
-    own = canonical_ids(phones, labels) - _FIRST + 1
+    own = numbers + 1
     advantage[np.arange(len(phones)), own] = -np.inf
-    if blank is None:
+    if model.blank is None:
         advantage /= HMM_SCALE  # each frame counted with that power only
         places = np.arange(len(phones) - 1)
         advantage[places, own[1:]] = advantage[places + 1, own[:-1]] = -np.inf

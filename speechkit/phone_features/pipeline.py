@@ -247,14 +247,12 @@ class FeaturePipeline:
         ends: np.ndarray,
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """Columns of one model, and log posterior and GOP of each phone (of segments if both)."""
-        logs, blocks = evidence.log_posteriors, []
+        blocks: list[np.ndarray] = []
         if self.settings.method != "ctc":
             block, scores = gop.segment_block(model, evidence, phones, starts, ends)
             blocks.append(block)
         if self.settings.method != "segment":
-            block, *found = ctc_gop.ctc_features(
-                logs, phones, model.labels, model.blank, model.name
-            )
+            block, *found = ctc_gop.ctc_features(model, evidence, phones)
             scores = scores if blocks else (found[0], found[1])
             blocks.append(block)
         return np.concatenate(blocks, axis=1), scores
@@ -275,9 +273,8 @@ class FeaturePipeline:
         blocks += [work.stp[number] for number in sorted(work.stp)]
         if self.settings.prosody:
             of_word = np.array([segment.word for segment in alignment.segments])
-            segments = prosody_features.Segments(starts, ends, of_word)
-            block = prosody_features.prosody_block(request.samples, self.sample_rate, segments)
-            blocks.append(block)
+            sound = (request.samples, self.sample_rate)
+            blocks.append(prosody_features.prosody_block(*sound, starts, ends, of_word))
         given = request.texts or [""] * len(request.words)
         texts = [given[word] for word in alignment.words]
         rows = [

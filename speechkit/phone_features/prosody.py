@@ -7,7 +7,6 @@ that training and prediction see the same. Means over a corpus are for the train
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -37,21 +36,6 @@ PAUSE_UNIT = 0.1  # seconds: shorter pauses count in proportion, longer ones log
 FLOOR_DB = -100.0
 
 
-@dataclass(frozen=True)
-class Segments:
-    """Aligned phones in seconds.
-
-    Args:
-        starts: of the P phones, ascending.
-        ends: of the P phones.
-        words: index of each phone's word.
-    """
-
-    starts: np.ndarray
-    ends: np.ndarray
-    words: np.ndarray
-
-
 def pitch_track(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Times in seconds and log2 of f0 in Hz, NaN where unvoiced (Praat's autocorrelation)."""
     import parselmouth
@@ -67,7 +51,9 @@ def pitch_track(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]
         return pitch.xs(), np.where(f0 > 0, np.log2(f0), np.nan)
 
 
-def prosody_block(samples: np.ndarray, rate: int, segments: Segments) -> np.ndarray:
+def prosody_block(
+    samples: np.ndarray, rate: int, starts: np.ndarray, ends: np.ndarray, words: np.ndarray
+) -> np.ndarray:
     """Rows ``[P, 13]`` (:data:`COLUMNS`) of the aligned phones of a recording.
 
     - ``log_duration``; ``relative_duration``: less the utterance's mean log duration
@@ -85,16 +71,17 @@ def prosody_block(samples: np.ndarray, rate: int, segments: Segments) -> np.ndar
     Args:
         samples: mono ``[T]`` in -1..1.
         rate: in Hz.
-        segments: the aligned phones.
+        starts: of the P aligned phones in seconds, ascending.
+        ends: of the same.
+        words: index of each phone's word.
     """
-    starts, ends = segments.starts, segments.ends
     logs = np.log(np.maximum(ends - starts, 1e-3))
     total = float((ends - starts).sum())
     span = max(float(ends[-1] - starts[0]), total, 1e-3)
     gaps = np.concatenate([[starts[0]], starts[1:] - ends[:-1], [len(samples) / rate - ends[-1]]])
     pauses = np.log1p(np.maximum(gaps, 0.0) / PAUSE_UNIT)
     count = len(starts)
-    place, length = _places(segments.words)
+    place, length = _places(words)
     columns = [
         logs,
         logs - logs.mean(),

@@ -150,9 +150,7 @@ def likeliest(ready: Ready, extracted: Extracted) -> list[Alternative]:
     assert extracted.evidence is not None
     segments = extracted.alignment.segments
     phones = [row.phone for row in extracted.rows]
-    names, advantage = ctc_gop.rivals(
-        extracted.evidence.log_posteriors, phones, model.labels, model.blank, MISSING
-    )
+    names, advantage = ctc_gop.rivals(model, extracted.evidence, phones, MISSING)
     best = advantage.argmax(axis=1)
     found = []
     for p, (k, segment) in enumerate(zip(best, segments, strict=True)):

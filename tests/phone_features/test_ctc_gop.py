@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from speechkit.acoustic.interface import Evidence
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features.ctc_gop import COLUMNS, ctc_features, phone_emissions
@@ -26,6 +28,12 @@ def ctc_log_likelihood(emissions: np.ndarray, sequence: list[int]) -> float:
         reduction="none",
     )
     return -float(loss)
+
+
+def heard(logs: np.ndarray, labels: list[str], blank: int | None = None):
+    """A model of these labels, and what it hears."""
+    model = SimpleNamespace(labels=labels, blank=blank, name="fake")
+    return model, Evidence(torch.from_numpy(logs), torch.from_numpy(logs))
 
 
 def random_emissions(frames: int, labels: int, sharpness: float, seed: int) -> np.ndarray:
@@ -134,7 +142,7 @@ def test_features_favour_what_was_said():
     for t, label in enumerate(["", "K", "", "", "EH", "EH", "", "T", ""]):
         logs[t, labels.index(label) if label else 0] = 0.0
     logs = torch.from_numpy(logs).log_softmax(-1).numpy()
-    features, posterior, gop = ctc_features(logs, said, labels, blank=0)
+    features, posterior, gop = ctc_features(*heard(logs, labels, blank=0), said)
     assert features.shape == (3, len(COLUMNS))
     assert ARPABET[features[1, 2:41].argmin()] == "EH"
     assert gop[0] == gop[2] == 0 and gop[1] < -4
@@ -146,7 +154,7 @@ def test_features_favour_what_was_said():
 def test_a_phone_that_the_model_lacks_has_a_column_of_zeros():
     labels = ["SIL", *(p for p in ARPABET if p != "ZH")]
     logs = random_emissions(20, 38, 2.0, seed=0)
-    features, _, _ = ctc_features(logs, ["K", "AE"], labels)
+    features, _, _ = ctc_features(*heard(logs, labels), ["K", "AE"])
     assert not features[:, COLUMNS.index("sub_ZH")].any()
     assert np.isfinite(features).all()
 

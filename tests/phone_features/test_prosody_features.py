@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speechkit.phone_features.prosody import COLUMNS, Segments, prosody_block
+from speechkit.phone_features.prosody import COLUMNS, prosody_block
 
 RATE = 16000
 
@@ -24,8 +24,8 @@ def noise(seconds: float, level: float = 0.01) -> np.ndarray:
 
 def block(samples, spans, words=None, rate: int = RATE) -> dict[str, np.ndarray]:
     starts, ends = np.array(spans, dtype=float).T
-    segments = Segments(starts, ends, np.array(words or [0] * len(spans)))
-    found = prosody_block(np.asarray(samples, dtype=np.float32), rate, segments)
+    words = np.array(words or [0] * len(spans))
+    found = prosody_block(np.asarray(samples, dtype=np.float32), rate, starts, ends, words)
     assert found.shape == (len(spans), len(COLUMNS)) and np.isfinite(found).all()
     return dict(zip(COLUMNS, found.T, strict=True))
 

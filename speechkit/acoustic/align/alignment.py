@@ -96,7 +96,6 @@ def align(
     model: AcousticModel,
     evidence: Evidence,
     words: Sequence[Sequence[Pronunciation]],
-    transition_scale: float = 1.0,
     choices: Sequence[Choice] = (),
 ) -> Alignment:
     """Find the likeliest segmentation of a recording into the phones of its text.
@@ -109,7 +108,6 @@ def align(
         evidence: of T frames.
         words: for every word its pronunciations (phones with or without stress); the likeliest
             is chosen. Silence may lie before, between and after the words.
-        transition_scale: factor of the model's transition log probabilities.
         choices: which of the words are readings of one piece, of which one is said.
 
     Raises:
@@ -117,7 +115,7 @@ def align(
     """
     scores = evidence.state_scores.detach().float().cpu().numpy()
     posteriors = evidence.log_posteriors.detach().float().cpu().numpy()
-    found = _search(model, scores, words, transition_scale, choices)
+    found = _search(model, scores, words, choices)
     runs = _runs(found)
     variant_of = {node.word: node.variant for node, _, _ in runs}
     said = words_of_path(len(words), choices, set(variant_of))
@@ -142,7 +140,7 @@ def align(
     ]
     ranks = _ranks(model, posteriors, [(labels[begin], begin, end) for _, begin, end in runs])
     backwards = [[phones[::-1]] for phones in reversed(chosen)]
-    other = _search(model, scores, backwards, transition_scale)
+    other = _search(model, scores, backwards)
     gain = (_likelihood(scores, found) - _likelihood(scores, other)) / len(scores)
     return Alignment(segments, silences, states, variants, said, _confidence(ranks, gain))
 
@@ -151,11 +149,10 @@ def _search(
     model: AcousticModel,
     scores: np.ndarray,
     words: Sequence[Sequence[Pronunciation]],
-    transition_scale: float,
     choices: Sequence[Choice] = (),
 ) -> _Found:
     graph = build(model, words, choices)
-    table = viterbi.flatten(graph, transition_scale)
+    table = viterbi.flatten(graph)
     path = viterbi.best_path(table, scores)
     if path is None:
         phones = sum(

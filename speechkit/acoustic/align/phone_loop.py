@@ -13,8 +13,8 @@ priors of nearly nothing would make them likely.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from speechkit.labels.phones import NOISE, SILENCE, kaldi_name
 STATES = 3  # of a label
 # Chosen on training speakers of speechocean762 that the decoding network had not seen.
 LM_SCALE, INSERTION_PENALTY = 4.0, 2.0
+_ERRORS = ("substitutions", "deletions", "insertions")
 _SMOOTH = 10.0  # pairs by the share of the second label alone, for each first one
 
 
@@ -113,37 +114,19 @@ def _loop(steps: np.ndarray, used: np.ndarray) -> viterbi.Table:
     return viterbi.Table(columns, node, before, costs, first, last)
 
 
-@dataclass
-class PhoneErrors:
-    """Errors of decoded phones, summed over utterances."""
-
-    substitutions: int = 0
-    deletions: int = 0
-    insertions: int = 0
-    phones: int = 0
+class PhoneErrors(Counter[str]):
+    """Errors of decoded phones, and the phones of the references, summed over utterances."""
 
     def add(self, reference: Sequence[str], decoded: Sequence[str]) -> None:
         """Count the fewest errors that turn one sequence into the other."""
-        found = edits(reference, decoded)
-        self.merge(PhoneErrors(*found, len(reference)))
-
-    def merge(self, other: PhoneErrors) -> None:
-        """Add the errors of others."""
-        self.substitutions += other.substitutions
-        self.deletions += other.deletions
-        self.insertions += other.insertions
-        self.phones += other.phones
+        self.update(dict(zip(_ERRORS, edits(reference, decoded), strict=True)))
+        self["phones"] += len(reference)
 
     def measures(self) -> dict[str, float]:
         """Errors as shares of the phones that there are (NaN without any)."""
-        phones = self.phones or float("nan")
-        errors = self.substitutions + self.deletions + self.insertions
-        return {
-            "phone_error_rate": errors / phones,
-            "phone_substitutions": self.substitutions / phones,
-            "phone_deletions": self.deletions / phones,
-            "phone_insertions": self.insertions / phones,
-        }
+        phones = self["phones"] or float("nan")
+        rate = {"phone_error_rate": sum(self[name] for name in _ERRORS) / phones}
+        return rate | {f"phone_{name}": self[name] / phones for name in _ERRORS}
 
 
 def edits(reference: Sequence[str], other: Sequence[str]) -> tuple[int, int, int]:

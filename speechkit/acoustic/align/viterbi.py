@@ -51,13 +51,8 @@ class Table:
     ends: np.ndarray
 
 
-def flatten(graph: Graph, scale: float = 1.0) -> Table:
-    """The table of a graph.
-
-    Args:
-        graph: nodes in topological order.
-        scale: factor of the transition costs.
-    """
+def flatten(graph: Graph) -> Table:
+    """The table of a graph."""
     sizes = [len(node.states) for node in graph.nodes]
     first = np.cumsum([0, *sizes])
     total = int(first[-1])
@@ -78,7 +73,7 @@ def flatten(graph: Graph, scale: float = 1.0) -> Table:
         columns=np.array([s for node in graph.nodes for s in node.states]),
         node=np.repeat(np.arange(len(sizes)), sizes),
         before=before,
-        costs=scale * costs if scale and costs.any() else None,
+        costs=costs if costs.any() else None,
         starts=first[graph.starts],
         ends=first[np.array(graph.ends) + 1] - 1,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -106,8 +105,8 @@ class SphinxModel(AcousticModel):
 
     @torch.inference_mode()
     def _evidence(self, cepstra: np.ndarray) -> Evidence:
-        found = self._mixtures.likelihoods(streams(cepstra))
-        return Evidence(found.phones.log_softmax(1).cpu(), found.senones.cpu())
+        senones, phones = self._mixtures.likelihoods(streams(cepstra))
+        return Evidence(phones.log_softmax(1).cpu(), senones.cpu())
 
     def _row(self, phone: PhoneInContext) -> int:
         row = self._inventory.find(phone)
@@ -201,19 +200,6 @@ def _require_fit(
         raise files.broken(folder / "mdef", "its phones do not all have three states")
 
 
-@dataclass(frozen=True)
-class Likelihoods:
-    """Natural log-likelihoods of T frames, float32.
-
-    Args:
-        senones: ``[T, senones]``.
-        phones: ``[T, codebooks]``, the senones of each codebook weighted by their priors.
-    """
-
-    senones: Tensor
-    phones: Tensor
-
-
 class TiedMixtures:
     """Every codebook (one a phone) has G Gaussians a stream; its senones weight them.
 
@@ -244,8 +230,12 @@ class TiedMixtures:
         self._ends = np.cumsum([0, *sizes]).tolist()
         self._place = torch.from_numpy(np.argsort(order)).to(device)
 
-    def likelihoods(self, features: np.ndarray) -> Likelihoods:
-        """Of features ``[stream, T, dimension]``: sum over streams of log sum_k w_k N_k(x)."""
+    def likelihoods(self, features: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Natural log-likelihoods of features ``[stream, T, dimension]``, float32.
+
+        Of senones ``[T, senones]``: the sum over streams of log sum_k w_k N_k(x). Of phones
+        ``[T, codebooks]``: the senones of each codebook weighted by their priors.
+        """
         x = torch.from_numpy(features.astype(np.float32)).to(self._linear.device)
         x = torch.cat([x, x * x, x.new_ones((*x.shape[:2], 1))], dim=2)
         senones = x.new_empty((x.shape[1], len(self._place)))
@@ -253,7 +243,7 @@ class TiedMixtures:
         for start in range(0, len(senones), _BLOCK):
             block = slice(start, start + _BLOCK)
             self._block(x[:, block], senones[block], phones[block])
-        return Likelihoods(senones, phones)
+        return senones, phones
 
     def _block(self, x: Tensor, senones: Tensor, phones: Tensor) -> None:
         """Fill in the likelihoods of some frames ``x [stream, T, 2 dimension + 1]``."""

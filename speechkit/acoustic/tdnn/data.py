@@ -99,18 +99,6 @@ def speaker_folds(speakers: Sequence[str], gender: Mapping[str, str], folds: int
     return {s: number % folds for number, s in enumerate(sorted(set(speakers), key=order))}
 
 
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Labels of an alignment's ``phones.txt``: lines of ``label id``, ids from 0 up.
-
-    Raises:
-        DataError: a line is something else, or an id is missing.
-    """
-    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
-    if not rows or any(len(row) < 2 or row[1] != str(i) for i, row in enumerate(rows)):
-        raise DataError(f"{path}: expected lines of 'label id' with ids 0, 1, 2 ...")
-    return tuple(row[0] for row in rows)
-
-
 def read_ctm(path: Path) -> dict[str, list[tuple[float, float, str]]]:
     """Utterance -> (start, duration, phone) in seconds of a Kaldi ctm file.
 

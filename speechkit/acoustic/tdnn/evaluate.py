@@ -43,7 +43,7 @@ class Evaluator:
             measures = {**own.measures(), **own_errors.measures()}
             each.update({f"fold{fold}_{key}": value for key, value in measures.items()})
             together.merge(own)
-            errors.merge(own_errors)
+            errors.update(own_errors)
         if not self.config.folds:
             return {}
         measures = {**together.measures(), **errors.measures()}
@@ -76,7 +76,7 @@ class Evaluator:
             "utterances": len(utterances),
             "speakers": len(by_speaker),
             "training_speakers": len(known),
-            "phones": errors.phones,
+            "phones": errors["phones"],
             **own.measures(),
             **errors.measures(),
         }

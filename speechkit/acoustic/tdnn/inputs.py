@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from speechkit.acoustic.posteriors import read_labels
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.data import (
     Utterance,
     mask_bad,
     mismatches,
     read_ctm,
-    read_labels,
     speaker_folds,
 )
 from speechkit.acoustic.tdnn.folder import Card
@@ -174,7 +174,7 @@ def find_source(workdir: WorkDir, set_name: str, align: str) -> Source:
     for name in ALIGNMENT:
         made_by = command_line("align", set=set_name, name=align, force=True)
         workdir.require(alignment / name, made_by)
-    return Source(dataset, workdir.root, alignment, read_labels(alignment / "phones.txt"))
+    return Source(dataset, workdir.root, alignment, tuple(read_labels(alignment / "phones.txt")))
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def test_rates() -> None:
     errors.add(["AA", "IY", "S"], ["AA", "EH"])
     more = PhoneErrors()
     more.add(["T"], ["T", "T"])
-    errors.merge(more)
+    errors.update(more)
     assert errors.measures() == {
         "phone_error_rate": 0.75,
         "phone_substitutions": 0.25,

@@ -101,10 +101,6 @@ def test_probability_of_zero_is_improbable_not_impossible():
     assert viterbi.best_path(table, scores) is not None
 
 
-def test_scale_of_transition_costs():
-    model = FakeModel(costs=True)
-    graph = build(model, TEXTS[1])
-    assert viterbi.flatten(graph, 0.0).costs is None
-    half, whole = (viterbi.flatten(graph, scale).costs for scale in (0.5, 1.0))
-    assert np.allclose(2 * half, whole)
+def test_no_costs_of_a_model_without():
+    assert viterbi.flatten(build(FakeModel(costs=True), TEXTS[1])).costs is not None
     assert viterbi.flatten(build(FakeModel(), TEXTS[1])).costs is None
