@@ -64,9 +64,13 @@ def load_model(
 
             return load_tdnn(folder, device, hidden=hidden)
         spec = f"{folder}{comma}{option}"
-    from speechkit.acoustic.ctc.model import load_ctc, load_encoder
+    if phones:
+        from speechkit.acoustic.ctc.model import load_ctc
 
-    return load_ctc(spec, device, hidden=hidden) if phones else load_encoder(spec, device, hidden)
+        return load_ctc(spec, device, hidden=hidden)
+    from speechkit.acoustic.ctc.model import load_encoder
+
+    return load_encoder(spec, device, hidden)
 
 
 def find_folder(spec: str, workdir: WorkDir | None) -> Path:

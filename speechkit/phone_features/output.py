@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +140,7 @@ def summarise(
         "mismatches": len(odd),
         "phones": len(gops),
         "dimension": dimension,
-        "audio_s": round(sum(one.seconds for one in found), 2),
+        "audio_s": round(math.fsum(one.seconds for one in found), 2),
         "gop_mean": float(gops.mean()) if np.isfinite(gops).all() else None,
     }
     confidences = [one.confidence for one in found if one.confidence is not None]

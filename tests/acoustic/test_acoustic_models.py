@@ -104,7 +104,7 @@ def test_nothing_of_that_name(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("kind: gopt\n", "kind 'gopt', which is no acoustic model"),
-        ("- tdnn\n", "got `array`"),
+        ("- tdnn\n", "got 'array'"),
         ("kind: [tdnn", "is not YAML"),
         ("kind: !!python/object:os.system {}\n", "is not YAML"),
     ],

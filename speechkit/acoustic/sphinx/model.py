@@ -54,7 +54,7 @@ class SphinxModel(AcousticModel):
     def __init__(
         self, folder: Path | None = None, device: str = "cpu", posteriors: str = "cd"
     ) -> None:
-        require_choice("Posteriors", posteriors, POSTERIORS)
+        require_choice("posteriors", posteriors, POSTERIORS)
         self.folder = files.package_folder() / "en-us" if folder is None else folder
         self.posteriors = posteriors
         self._inventory = files.read_inventory(self.folder / "mdef")

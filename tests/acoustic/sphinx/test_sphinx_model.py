@@ -237,5 +237,5 @@ def test_package_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_posteriors_by_an_unknown_name() -> None:
-    with pytest.raises(UserError, match="Posteriors 'cx' is not known"):
+    with pytest.raises(UserError, match="`posteriors` 'cx' is not known"):
         SphinxModel(posteriors="cx")
