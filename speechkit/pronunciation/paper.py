@@ -27,7 +27,7 @@ BETA_COLUMNS = ("beta", "mean of 11 classes", "with an empty twelfth", "paper")
 
 
 FACTS = {
-    "features": "of Kaldi's model of 960 h of LibriSpeech",
+    "features": "GOP of Kaldi's model of 960 h of LibriSpeech",
     "trained on": f"{CORPUS}, 2500 utterances",
     "tested on": f"{CORPUS}, 2500 utterances",
     "seeds": 5,

@@ -1,11 +1,23 @@
-"""Numbers as the tables of the report show them."""
+"""Cells of the report's tables: numbers with their spread and interval, and clips to listen to."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from speechkit.report.model import Cell
+import numpy as np
 
+from speechkit.base import audio
+from speechkit.base.audio import centred
+from speechkit.base.errors import UserError
+from speechkit.base.log import logger
+from speechkit.kaldi.data import Utterance
+from speechkit.report.elements import Cell, Player
+
+RATE = 16000
+NOTHING = Cell("-", number=True)
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -16,17 +28,44 @@ def number(value: float, digits: int = 2, sign: bool = False) -> str:
     return shown.replace("-", _MINUS)
 
 
+def figure(value: float | None, digits: int = 3) -> Cell:
+    """A number alone; '-' where there is none."""
+    return NOTHING if value is None else Cell(number(value, digits), number=True)
+
+
+def count(value: Any) -> Cell:
+    """A whole number with separators; '-' for none and zero."""
+    return Cell(f"{int(value):,}", number=True) if value else NOTHING
+
+
 def spread(found: tuple[float, float | None] | None, digits: int = 2) -> Cell:
     """Mean and standard deviation over seeds; only the mean of one seed."""
     if found is None:
-        return Cell("-", number=True)
+        return NOTHING
     mean, std = found
     under = (f"± {std:.{digits}f}",) if std is not None else ()
     return Cell(number(mean, digits), number=True, under=under)
 
 
+def interval(low: float | None, high: float | None, digits: int = 2, sign: bool = False) -> str:
+    """``[low, high]``; empty where it is not known."""
+    if low is None or high is None:
+        return ""
+    return f"[{number(low, digits, sign)}, {number(high, digits, sign)}]"
+
+
+def with_interval(measured: Mapping[str, Any], digits: int = 3, strong: bool = False) -> Cell:
+    """Mean, standard deviation over seeds and interval over speakers of a measure of
+    ``summary.json``."""
+    if measured.get("mean") is None:
+        return NOTHING
+    shown = spread((measured["mean"], measured.get("std")), digits)
+    ends = interval(measured.get("low"), measured.get("high"))
+    return Cell(shown.text, True, strong, (*shown.under, *([ends] if ends else [])))
+
+
 def difference(
-    values: dict[str, Any] | None,
+    values: Mapping[str, Any] | None,
     lower: bool = False,
     share: bool = False,
     digits: int = 2,
@@ -42,12 +81,74 @@ def difference(
         around: digits of the interval and the standard deviation.
     """
     if values is None or values["estimate"] is None:
-        return Cell("-", number=True)
+        return NOTHING
     estimate, low, high = values["estimate"], values["low"], values["high"]
-    known = low is not None and high is not None
-    sure = known and not share and (low > 0 or high < 0)
+    sure = excludes_zero(low, high) and not share
     mark = ("▲ " if (estimate > 0) != lower else "▼ ") if sure else ""
-    under = [f"[{number(low, around)}, {number(high, around)}]"] if known else []
+    ends = interval(low, high, around)
+    under = [ends] if ends else []
     if values["seed_std"] is not None:
         under.append(f"± {values['seed_std']:.{around}f}")
     return Cell(mark + number(estimate, digits, sign=not share), True, sure, under)
+
+
+def excludes_zero(low: float | None, high: float | None) -> bool:
+    """Whether an interval is known and does not hold 0."""
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def epochs(lengths: Sequence[int]) -> Cell:
+    """How many epochs the seeds were trained for: ``100``, or ``40 to 100``."""
+    ends = dict.fromkeys((min(lengths), max(lengths)))
+    return Cell(" to ".join(map(str, ends)), number=True)
+
+
+def encode(samples: np.ndarray, rate: int) -> tuple[bytes, str]:
+    """MP3 where libsndfile writes it (every browser plays it), else WAV; with its MIME type."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    if "MP3" in soundfile.available_formats():
+        soundfile.write(buffer, samples, rate, format="MP3")
+        return buffer.getvalue(), "audio/mpeg"
+    soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue(), "audio/wav"
+
+
+def clip(utterance: Utterance, seconds: float = 4.0) -> tuple[bytes, str]:
+    """The beginning of an utterance, scaled to a common level."""
+    samples, rate = audio.read(utterance.wav, RATE, utterance.start)
+    samples = centred(samples[: round(seconds * rate)]).astype(np.float32)
+    peak = float(np.abs(samples).max()) or 1.0
+    return encode(0.7 * samples / peak, rate)
+
+
+def player(utterance: Utterance | None, seconds: float = 4.0) -> Cell:
+    """A player of the beginning of an utterance; '-' where it cannot be read."""
+    if utterance is None or isinstance(utterance.wav, audio.Pipe):
+        return Cell("-")
+    try:
+        return Cell("", player=Player(*clip(utterance, seconds), utterance.id))
+    except UserError as error:
+        logger.warning(f"report: no player for {utterance.id}: {error}")
+        return Cell("-")
+
+
+def file_player(folder: Path, name: str, caption: str, seconds: float = 4.0) -> Cell:
+    """A player of a file of an output folder; '-' where it cannot be read.
+
+    Raises:
+        UserError: the file is outside of the folder.
+    """
+    import soundfile
+
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise UserError(f"{folder}: the clip '{name}' is outside of it.")
+    try:
+        with soundfile.SoundFile(path) as file:
+            samples, rate = file.read(round(seconds * file.samplerate)), file.samplerate
+        return Cell("", player=Player(*encode(samples, rate), caption))
+    except (OSError, soundfile.LibsndfileError) as error:
+        logger.warning(f"report: no player for {path}: {error}")
+        return Cell("-")

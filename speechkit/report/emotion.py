@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from statistics import mean
 
-from speechkit.base.log import logger
 from speechkit.emotion import paper
 from speechkit.emotion.tables import duration_text, protocol
 from speechkit.labels import emotions as data
 from speechkit.labels import splits
-from speechkit.report import emotion_experiments as experiments
-from speechkit.report import emotion_pictures as pictures
 from speechkit.report import emotion_tables as tables
-from speechkit.report.emotion_experiments import Evaluation, Experiment
-from speechkit.report.model import Picture, Section, Table
-from speechkit.report.reader import DAMAGED
-from speechkit.report.sections import set_order
+from speechkit.report import figures
+from speechkit.report.elements import Picture, Section, Table
+from speechkit.report.emotion_tables import Evaluation, Experiment, Found, collect
+from speechkit.report.reader import made, set_order
 from speechkit.workdir import WorkDir
 
 MOST_BARS = 5  # models in the figure of recalls
@@ -28,12 +26,9 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
     """All sections on emotion that the working directory has something for."""
     for name in sorted(workdir.sets(), key=set_order):
         if (workdir.root / "data" / name / data.LABELS).is_file():
-            try:
-                yield _labels(workdir, name)
-            except DAMAGED as error:
-                logger.warning(f"report: the labels of '{name}' are left out: {error}")
-    found = experiments.collect(workdir)
-    trained = [one for one in found if one.trained]
+            yield from made(f"what the labels of '{name}' say", partial(_labels, workdir, name))
+    found = collect(workdir)
+    trained = [one for one in found if one.seeds]
     if trained:
         yield _training(trained)
     tested = [(one, evaluation) for one in found for evaluation in one.evaluations]
@@ -89,9 +84,9 @@ def _training(trained: Sequence[Experiment]) -> Section:
     section = Section("Training of emotion")
     rows = []
     for one in trained:
-        card = one.trained[0].card
-        told = [each.summary for each in one.trained]
-        runs = f"{len({t.fold for t in one.trained})} x {len({t.seed for t in one.trained})}"
+        card = one.seeds[0].card
+        told = [each.summary for each in one.seeds]
+        runs = f"{len({t.fold for t in one.seeds})} x {len({t.number for t in one.seeds})}"
         rows.append(
             [
                 one.name,
@@ -103,12 +98,12 @@ def _training(trained: Sequence[Experiment]) -> Section:
                 duration_text(mean(s["train_seconds"] for s in told)),
             ]
         )
-        logs = [each.log for each in one.trained if "step" in each.log]
-        best = [each.summary["best_step"] for each in one.trained if "step" in each.log]
+        logs = [each.log for each in one.seeds if "step" in each.log]
+        best = [each.summary["best_step"] for each in one.seeds if "step" in each.log]
         if any(len(log["step"]) > 1 for log in logs):
             section.pictures.append(
                 Picture(
-                    pictures.curves(logs, best),
+                    figures.emotion_curves(logs, best),
                     f"Training of '{one.name}': a line for each fold and seed, a dot at the "
                     "selected step.",
                     f"Curves of loss, accuracy and UAR of {one.name} by step.",
@@ -119,16 +114,14 @@ def _training(trained: Sequence[Experiment]) -> Section:
     return section
 
 
-def _results(
-    workdir: WorkDir, name: str, found: Sequence[tuple[Experiment, Evaluation]]
-) -> Iterator[Section]:
+def _results(workdir: WorkDir, name: str, found: Found) -> Iterator[Section]:
     section = Section(f"Emotion: results on {name}")
     if any(e.about["transductive"] for _, e in found):
         section.text.append(
             "Rows with per-speaker normalisation are transductive: mean and deviation of a test "
             "speaker's own clips (without their labels) were used."
         )
-    section.tables.append(tables.results(found))
+    section.tables.append(tables.every_run(found))
     gap = tables.leaks(found)
     section.tables += [*([gap] if gap is not None else []), *tables.classes(found)]
     if any(e.about["set"] == name and e.own_folds for _, e in found) and set(paper.CLASSES) == set(
@@ -143,7 +136,7 @@ def _results(
     }
     section.pictures.append(
         Picture(
-            pictures.recalls(bars, honest[0][1].about["classes"]),
+            figures.recalls(bars, honest[0][1].about["classes"]),
             "Recall of each class; the shortest bars are the tail.",
             f"Bars of recall by class of {', '.join(bars)}.",
         )
@@ -154,19 +147,13 @@ def _results(
             section.pictures.append(Picture(evaluation.figure.read_bytes(), caption, caption))
     yield section
     heard = Section(f"Emotion: worst clips of {name}")
-    for _, evaluation in honest[:MOST_WORST]:
-        try:
-            table = tables.worst(workdir, evaluation)
-        except DAMAGED as error:
-            logger.warning(f"report: worst clips of {evaluation.folder} are left out: {error}")
-            continue
-        if table is not None:
-            heard.tables.append(table)
+    for _, e in honest[:MOST_WORST]:
+        heard.tables += made(f"the worst clips of {e.folder}", partial(tables.worst, workdir, e))
     if heard.tables:
         yield heard
 
 
-def _varied(found: Sequence[tuple[Experiment, Evaluation]]) -> list[tuple[Experiment, Evaluation]]:
+def _varied(found: Found) -> list[tuple[Experiment, Evaluation]]:
     """The best of each upstream first, then the second of each ...: what is cut off is alike."""
     seen: Counter[str] = Counter()
     places = []

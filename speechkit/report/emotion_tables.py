@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from speechkit.base.audio import Pipe
-from speechkit.emotion import paper
+from speechkit.emotion import evaluate, model_folder, paper, results, tables
 from speechkit.emotion.results import Difference, compare
-from speechkit.emotion.tables import cost_row, duration_text, protocol, size_text
-from speechkit.report import clips
-from speechkit.report.emotion_experiments import Evaluation, Experiment
-from speechkit.report.model import Cell, Player, Table
-from speechkit.report.reader import corpus
+from speechkit.labels import emotions
+from speechkit.report import experiments
+from speechkit.report.cells import NOTHING, excludes_zero, figure, interval, number, player
+from speechkit.report.elements import Cell, Table
+from speechkit.report.reader import Sources, corpus, read_rows
 from speechkit.report.tables import comparable
+from speechkit.task.evaluation import read_summary
 from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
 
-Found = Sequence[tuple[Experiment, Evaluation]]
-_MINUS = "\N{MINUS SIGN}"
 NOTE = (
     "Accuracy is the weighted accuracy (WA) of emotion papers, UAR the unweighted average recall. "
     "±: standard deviation over folds (over seeds where there is one fold); below, the 95 % "
@@ -26,25 +26,78 @@ NOTE = (
 )
 
 
-def share(value: dict[str, Any] | None) -> Cell:
-    """Percent with spread and interval."""
-    if value is None:
-        return Cell("-", number=True)
-    under = [f"± {100 * value['std']:.1f}"] if value["std"] is not None else []
-    if "low" in value:
-        under.append(f"[{100 * value['low']:.1f}, {100 * value['high']:.1f}]")
-    return Cell(f"{100 * value['mean']:.1f}", True, under=under)
+@dataclass
+class Evaluation(experiments.Evaluation):
+    """One folder ``eval/folds`` or ``eval/<set>``.
+
+    Args:
+        about: what was measured.
+    """
+
+    about: dict[str, Any]
+
+    @property
+    def own_folds(self) -> bool:
+        """Whether it is of the test parts of the model's own split."""
+        return "kind" in self.about
+
+    @property
+    def title(self) -> str:
+        return tables.title(self.about)
+
+    def predictions(self) -> results.Predictions:
+        """One row per clip, fold and seed."""
+        return results.read_predictions(self.folder)
+
+    def share(self, measure: str) -> Cell:
+        """A measure in percent, with spread and interval."""
+        value = self.summary.get(measure)
+        if value is None:
+            return NOTHING
+        under = [f"± {100 * value['std']:.1f}"] if value["std"] is not None else []
+        if "low" in value:
+            under.append(interval(100 * value["low"], 100 * value["high"], 1))
+        return Cell(f"{100 * value['mean']:.1f}", True, under=under)
+
+    @property
+    def figure(self) -> Path:
+        return self.folder / evaluate.FIGURE
 
 
-def results(found: Found) -> Table:
+Experiment = experiments.Experiment[Evaluation]
+Found = Sequence[tuple[Experiment, Evaluation]]
+
+
+def collect(workdir: WorkDir) -> list[Experiment]:
+    """All experiments by name, with the evaluation of their own folds first; damaged parts are
+    left out."""
+    found = list(experiments.collect(workdir, "emotion", Experiment, _card, _evaluation))
+    for one in found:
+        one.evaluations.sort(key=lambda e: (not e.own_folds, e.folder.name))
+    return found
+
+
+def _card(folder: Path) -> dict[str, Any]:
+    model_folder.read_summary(folder)  # raises where its numbers are none
+    return model_folder.read_card(folder)
+
+
+def _evaluation(folder: Path) -> Evaluation:
+    about = results.read_about(folder)
+    found = Evaluation(folder, str(about["set"]), read_summary(folder), about)
+    tables.cost_row(found.about, found.summary)  # raises where something is missing
+    return found
+
+
+def every_run(found: Found) -> Table:
     """One row per model and protocol, as Table III of the paper, with UAR and F1."""
     rows = []
     for one, evaluation in found:
         about = evaluation.about
-        _, _, _, _, _, size, step, time, runs = cost_row(about, evaluation.summary)
-        measured = [share(evaluation.summary.get(name)) for name in ("accuracy", "uar", "f1_macro")]
+        _, _, _, _, _, size, step, time, runs = tables.cost_row(about, evaluation.summary)
+        measured = [evaluation.share(name) for name in ("accuracy", "uar", "f1_macro")]
         cells = [Cell(str(v), number=True) for v in (size, "-" if step is None else step, time)]
-        rows.append([evaluation.title, protocol(about), *measured, *cells, runs, one.name])
+        rows.append([evaluation.title, tables.protocol(about), *measured, *cells, runs, one.name])
     columns = ["model", "protocol", "accuracy (%)", "UAR (%)", "macro F1 (%)", "model size"]
     columns += ["best step", "training time", "folds x seeds", "experiment"]
     return Table(columns, rows, NOTE, dense=True)
@@ -89,13 +142,10 @@ def leaks(found: Found) -> Table | None:
 
 
 def _gap(difference: Difference) -> Cell:
-    def signed(value: float) -> str:
-        return f"{100 * value:+.1f}".replace("-", _MINUS)
-
-    low, high = difference.low, difference.high
-    under = [] if low is None or high is None else [f"[{signed(low)}, {signed(high)}]"]
-    sure = bool(under) and (low > 0 or high < 0)  # type: ignore[operator]
-    return Cell(signed(difference.gap), True, sure, under)
+    low, high = (None if v is None else 100 * v for v in (difference.low, difference.high))
+    ends = interval(low, high, 1, sign=True)
+    shown = number(100 * difference.gap, 1, sign=True)
+    return Cell(shown, True, excludes_zero(low, high), [ends] if ends else [])
 
 
 def classes(found: Found) -> list[Table]:
@@ -107,7 +157,7 @@ def classes(found: Found) -> list[Table]:
         rows = [
             [
                 evaluation.title,
-                protocol(evaluation.about),
+                tables.protocol(evaluation.about),
                 *(Cell(f"{100 * evaluation.summary[f'{what}_{n}']['mean']:.0f}", True)
                   for n in names),
             ]
@@ -122,21 +172,23 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table:
     lines: list[tuple[PublishedRow, Evaluation | None]] = [
         (row, own) for row in paper.ROWS for own in _with_upstream(found, row) or (None,)
     ]
-    said, texts = comparable([differences(workdir, e, row) for row, e in lines if e])
-    own = iter(texts)
+    said, texts = comparable(
+        [differences_to_paper(workdir, e, row) if e else None for row, e in lines]
+    )
     rows: list[list[Any]] = []
-    for row, e in lines:
-        accuracy, uar, step, size, seconds = (
-            row.values[name][0]
-            for name in ("accuracy", "uar", "best_step", "disk_bytes", "train_seconds")
+    for (row, e), text in zip(lines, texts, strict=True):
+        value = {name: row.values[name][0] for name in ("uar", *paper.MEASURES)}
+        theirs = (
+            f"{value['accuracy']:g}",
+            f"{value['uar']:.0f}",
+            tables.size_text(value["disk_bytes"]),
+            f"{value['best_step']:g}",
+            tables.duration_text(value["train_seconds"]),
         )
-        costs = (size_text(size), f"{step:g}", duration_text(seconds))
-        theirs = [Cell(text, True) for text in (f"{accuracy:g}", f"{uar:.0f}", *costs)]
-        ours: list[Any] = [*[Cell("-", True)] * 2, "", "not run here: the encoder is a download"]
+        ours: list[Any] = [NOTHING, NOTHING, "", "not run here: the encoder is a download"]
         if e:
-            measured = [share(e.summary["accuracy"]), share(e.summary["uar"])]
-            ours = [*measured, protocol(e.about), next(own)]
-        rows.append([row.name, *theirs, *ours])
+            ours = [e.share("accuracy"), e.share("uar"), tables.protocol(e.about), text]
+        rows.append([row.name, *(Cell(cell, True) for cell in theirs), *ours])
     columns = ("model", "accuracy (%)", "UAR (%)", "model size", "best step", "training time")
     return Table(
         (*columns, "accuracy (%)", "UAR (%)", "protocol", "comparable?"),
@@ -154,7 +206,7 @@ def _with_upstream(found: Found, row: PublishedRow) -> Sequence[Evaluation]:
     return [e for _, e in found if e.about["upstream"] == row.facts["upstream"]]
 
 
-def differences(workdir: WorkDir, evaluation: Evaluation, row: PublishedRow) -> list[str]:
+def differences_to_paper(workdir: WorkDir, evaluation: Evaluation, row: PublishedRow) -> list[str]:
     """What was otherwise than in the paper: at least the clips that the step was chosen on."""
     about, longest = evaluation.about, 6.0  # seconds: longer than any clip of RAVDESS
     seconds = float(about.get("training", {}).get("max_seconds", longest))
@@ -171,32 +223,22 @@ def differences(workdir: WorkDir, evaluation: Evaluation, row: PublishedRow) -> 
 
 def worst(workdir: WorkDir, evaluation: Evaluation, count: int = 10) -> Table | None:
     """The clips most confidently wrong, with players; None where there are none."""
-    from speechkit.labels import emotions as data
-
-    rows = evaluation.worst()[:count]
+    rows = read_rows(evaluation.folder / tables.WORST)[:count]
     if not rows:
         return None
-    dataset = data.load(workdir, str(evaluation.about["set"]))
-    lines = []
-    for row in rows:
-        player = Cell("-")
-        utterance = dataset.by_id.get(row["utt"])
-        if utterance is not None and not isinstance(utterance.wav, Pipe):
-            try:
-                sound, mime = clips.clip(utterance)
-                player = Cell("", player=Player(sound, mime, row["utt"]))
-            except clips.UserError:
-                pass
-        sure = [Cell(f"{100 * float(row[name]):.0f}", True) for name in ("confidence", "p_label")]
-        said = dataset.statements.get(row["utt"], "")
-        lines.append(
-            [int(row["rank"]), row["utt"], row["speaker"], said, row["label"], row["predicted"],
-             *sure, player]
-        )  # fmt: skip
+    name = str(evaluation.about["set"])
+    sources, statements = Sources(workdir, name), emotions.load(workdir, name).statements
+
+    def line(row: Mapping[str, str]) -> list[Any]:
+        sure = [figure(100 * float(row[key]), 0) for key in ("confidence", "p_label")]
+        who = (row["utt"], row["speaker"], statements.get(row["utt"], ""))
+        labels = (row["label"], row["predicted"])
+        return [int(row["rank"]), *who, *labels, *sure, player(sources.get(row["utt"]))]
+
     columns = ("rank", "clip", "speaker", "said", "true", "taken for", "sure (%)", "true (%)", "")
     return Table(
         columns,
-        lines,
+        [line(row) for row in rows],
         "Probabilities are means over seeds; ranked by that of the wrong class minus that of the "
         "true one.",
         dense=True,

@@ -1,50 +1,44 @@
-"""What the report reads of ``exp/separation``: trained seeds and evaluations."""
+"""Experiments as the report reads them: trained seeds and evaluations of one name."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from speechkit.base import schema
-from speechkit.report import runs
-from speechkit.report.reader import DAMAGED, read_log, readable
-from speechkit.separation import model_folder, results
-from speechkit.separation.paper import Recipe
+from speechkit.base.log import logger
+from speechkit.report.reader import params_of, read_log, readable
 from speechkit.task.evaluation import SUMMARY, read_summary
+from speechkit.task.scores import read_table
+from speechkit.task.trained import folds_in, seeds_in
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-_HARD = re.compile(r"(pitch|energy|xvector)_pm(\d+(?:\.\d+)?)")  # names that mine-hard gives
-_ORDER = ("", "pitch", "energy", "xvector")
 
 
 @dataclass
 class Seed:
-    """One trained seed.
+    """One trained seed, of one fold where there are folds.
 
     Args:
         number: the seed.
         card: ``config.yaml``.
         log: columns of ``log.tsv``; empty where there is none.
-        summary: the selected epochs.
+        summary: ``summary.json``.
         manifest: of the training.
+        fold: its number.
     """
 
     number: int
     card: dict[str, Any]
-    log: dict[str, list[float]]
-    summary: dict[str, int]
-    manifest: dict[str, Any]
+    log: dict[str, list[float]] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    manifest: dict[str, Any] = field(default_factory=dict)
+    fold: int = 0
 
     @property
     def training(self) -> dict[str, Any]:
@@ -58,194 +52,144 @@ class Evaluation:
 
     Args:
         folder: where it is.
-        set: the set of mixtures.
-        weighted: it used the weights that the weighted loss selected.
-        seeds: that were evaluated.
-        summary: measure -> mean, std, n.
-        table: one line per seed and mixture.
+        set: that was evaluated.
+        summary: measure -> mean, std, n and more.
     """
 
     folder: Path
     set: str
-    weighted: bool
-    seeds: tuple[int, ...]
     summary: dict[str, dict[str, Any]]
-    table: pd.DataFrame
 
     @property
     def variant(self) -> str:
-        """What follows the name of the set."""
+        """What follows the name of the set in that of the folder."""
         return self.folder.name.removeprefix(self.set).removeprefix("-")
 
     def value(self, measure: str) -> tuple[float, float | None] | None:
         """Mean and standard deviation over the seeds; None where it was not measured."""
         found = self.summary.get(measure)
-        return None if found is None else (found["mean"], found["std"])
+        if found is None or found.get("mean") is None:
+            return None
+        return found["mean"], found.get("std")
+
+    def count(self, measure: str) -> int | None:
+        """A measure that is a number of things."""
+        found = self.value(measure)
+        return int(found[0]) if found else None
+
+    def scores(self, aspect: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labels ``[n]`` and the predictions of all seeds ``[seeds, n]``, where labels are.
+
+        Raises:
+            DataError: the table of the level is not there or broken.
+            KeyError: the aspect was not predicted.
+        """
+        table = read_table(self.folder, aspect.partition("_")[0])
+        table = table[table[aspect].notna()]
+        seeds = [name for name in table.columns if name.startswith(f"{aspect}_seed")]
+        return table[aspect].to_numpy(float), table[seeds].to_numpy(float).T
+
+
+Evaluated = TypeVar("Evaluated", bound=Evaluation)
 
 
 @dataclass
-class Experiment:
+class Experiment(Generic[Evaluated]):
     """All seeds and evaluations of one name.
 
     Args:
-        name: folder of ``exp/separation``.
+        name: folder of ``exp/<task>``.
         seeds: trained ones.
         evaluations: finished ones.
     """
 
     name: str
     seeds: list[Seed] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
-    settings: Recipe | None = None
+    evaluations: list[Evaluated] = field(default_factory=list)
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """``config.yaml`` of the first seed; empty without a model."""
+        return self.seeds[0].card if self.seeds else {}
 
     @property
     def network(self) -> dict[str, Any]:
         """Hyperparameters of the first seed; empty without a model."""
-        return dict(self.seeds[0].card["network"]) if self.seeds else {}
+        return dict(self.card.get("network") or {})
 
-    def on(self, set_name: str) -> list[Evaluation]:
+    def setting(self, name: str, default: Any = "") -> Any:
+        """A field of the configuration of the training."""
+        return (self.card.get("training") or {}).get(name, default)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Epochs of each seed."""
+        return [len(seed.log.get("epoch", ())) for seed in self.seeds]
+
+    @property
+    def seconds(self) -> list[float]:
+        """Length of the training of each seed, where it is known."""
+        return [seed.manifest["seconds"] for seed in self.seeds if "seconds" in seed.manifest]
+
+    def all_on(self, set_name: str) -> list[Evaluated]:
         """Evaluations on a set: the model's own choice first, then variants."""
         found = [e for e in self.evaluations if e.set == set_name]
         return sorted(found, key=lambda e: e.variant)
 
-    def settings_of(self, evaluation: Evaluation) -> Recipe | None:
-        """How the evaluated model was trained and selected."""
-        own = self.settings
-        if own is None:
-            return None
-        return Recipe(own.dm, own.wtl, evaluation.weighted, own.param, own.pm, own.ps)
+    def on(self, set_name: str) -> Evaluated | None:
+        """The first of them; None without any."""
+        return next(iter(self.all_on(set_name)), None)
 
 
-def collect(workdir: WorkDir) -> list[Experiment]:
-    """All experiments in the order of the paper's tables; damaged parts are left out."""
-    found = list(runs.collect(workdir, "separation", Experiment, _seed, _evaluation, SUMMARY))
-    for one in found:
-        if one.seeds and one.seeds[0].training:
-            settings = readable(
-                lambda _, o=one: settings_of(workdir, o.seeds[0]),
-                workdir.exp("separation", one.name),
-            )
-            one.settings = settings[0] if settings else None
-    return sorted(found, key=_place)
+One = TypeVar("One", bound=Experiment[Any])
 
 
-def _place(one: Experiment) -> tuple[Any, ...]:
-    s = one.settings or Recipe(False)
-    param = _ORDER.index(s.param) if s.param in _ORDER else len(_ORDER)
-    weights = (s.wtl + s.wvl, s.wvl)
-    mined = (s.pm or 0.0, s.ps or 0.0)
-    return (parameters(one.network), param, s.dm, weights, mined, one.name)
-
-
-def _seed(folder: Path) -> Seed:
-    card = model_folder.read_card(folder)
-    card["network"] = dict(card["network"])
-    log = folder / "log.tsv"
-    return Seed(
-        int(folder.name[4:]),
-        card,
-        read_log(log) if log.is_file() else {},
-        read_json(folder / "summary.json") or {},
-        read_manifest(folder) or {},
-    )
-
-
-def _evaluation(folder: Path) -> Evaluation:
-    manifest = read_manifest(folder) or {}
-    params = manifest.get("params", {})
-    table = results.read_utterances(folder)
-    seeds = tuple(sorted(int(seed) for seed in table["seed"].unique()))
-    summary = read_summary(folder)
-    if not summary["si_snri_db"]["n"] == len(seeds):
-        raise ValueError("summary.json and utterances.tsv are of different seeds")
-    return Evaluation(
-        folder,
-        str(params.get("set", folder.name)),
-        params.get("checkpoint") == "weighted",
-        seeds,
-        summary,
-        table,
-    )
-
-
-def settings_of(workdir: WorkDir, seed: Seed) -> Recipe:
-    """How a seed was trained, from its configuration and the hard pairs that it names."""
-    training = seed.training
-    param, pm, ps = "", None, None
-    if hard := str(training.get("hard") or ""):
-        param, pm = _mined(workdir, hard)
-        ps = round(100 * float(training["mixing"]["ps"]), 2)
-    return Recipe(
-        bool(training["dynamic"]),
-        training["loss"] == "wsi-snr",
-        seed.card.get("selection") == "weighted",
-        param,
-        pm,
-        ps,
-    )
-
-
-def _mined(workdir: WorkDir, hard: str) -> tuple[str, float | None]:
-    """Parameter and P_M in percent of a folder of hard pairs; from its name if it is gone."""
-    path = Path(hard)
-    for folder in (path, workdir.root / hard, workdir.root / "exp" / "hard" / hard):
-        params = (read_manifest(folder) or {}).get("params", {})
-        if "param" in params and "pm" in params:
-            return str(params["param"]), round(100 * float(params["pm"]), 4)
-    if named := _HARD.match(path.name):
-        return named[1], round(100 * float(named[2]), 4)
-    return path.name, None
-
-
-def parameters(network: dict[str, Any]) -> int:
-    """Number of parameters of a network; 0 where it is unknown."""
-    return _parameters(key(network)) if network else 0
-
-
-@cache
-def _parameters(network: str) -> int:
-    import torch
-
-    from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
-
-    try:
-        with torch.device("meta"):
-            net = ConvTasNet(schema.parse_json(network, ConvTasNetConfig, "network"))
-    except DAMAGED:
-        return 0
-    return sum(p.numel() for p in net.parameters())
-
-
-def baseline(workdir: WorkDir, set_name: str, experiments: Sequence[Experiment]) -> Experiment:
-    """The experiment that others are compared to: that of `compare`, else ``dm``, else the first.
+def collect(
+    workdir: WorkDir,
+    task: str,
+    make: Callable[[str], One],
+    read_card: Callable[[Path], dict[str, Any]],
+    evaluation: Callable[[Path], Any] | None = None,
+) -> Iterator[One]:
+    """All experiments of a task that have a seed or an evaluation; damaged parts are left out.
 
     Args:
         workdir: the working directory.
-        set_name: the set of mixtures.
-        experiments: evaluated on it, at least one.
+        task: the task.
+        make: an experiment of its name.
+        read_card: reads ``config.yaml`` of a seed.
+        evaluation: reads a folder of an evaluation; by default an :class:`Evaluation`.
     """
-    asked = read_json(workdir.exp("compare", "separation") / set_name / SUMMARY)
-    wanted = asked.get("baseline") if isinstance(asked, dict) else None
-    for name in (wanted, "dm"):
-        for one in experiments:
-            if one.name == name:
-                return one
-    return experiments[0]
+    base = workdir.exp(task)
+    for folder in sorted(p for p in base.glob("[!.]*") if p.is_dir()):
+        one = make(folder.name)
+        places = [(0, number, path) for number, path in seeds_in(folder)] or folds_in(folder)
+        for fold, number, path in places:
+            one.seeds += readable(partial(_seed, read_card, number, fold), path)
+        for path in sorted((folder / "eval").glob(f"[!.]*/{SUMMARY}")):
+            one.evaluations += readable(evaluation or read_evaluation, path.parent)
+        if one.seeds or one.evaluations:
+            yield one
 
 
-def quantiles(evaluation: Evaluation, percent: np.ndarray) -> np.ndarray:
-    """Percentiles of SI-SNRi in dB, averaged over the seeds.
-
-    Args:
-        evaluation: of an experiment.
-        percent: which, 0 to 100.
-    """
-    table = evaluation.table
-    own = table[table["si_snri_db"].notna()]
-    each = [np.percentile(part["si_snri_db"], percent) for _, part in own.groupby("seed")]
-    return np.asarray(np.mean(each, axis=0))
+def _seed(read_card: Callable[[Path], dict[str, Any]], number: int, fold: int, path: Path) -> Seed:
+    log, summary = read_log(path / "log.tsv"), schema.as_object(read_json(path / SUMMARY))
+    return Seed(number, read_card(path), log, summary, read_manifest(path) or {}, fold)
 
 
-def key(network: dict[str, Any]) -> str:
-    """The same text for the same network."""
-    return json.dumps(network, sort_keys=True)
+def read_evaluation(folder: Path) -> Evaluation:
+    """An evaluation, with its set as the manifest has it."""
+    summary = read_summary(folder)
+    if not all(isinstance(value, dict) for value in summary.values()):
+        raise ValueError(f"{SUMMARY} has another form")
+    return Evaluation(folder, str(params_of(folder).get("set", folder.name)), summary)
+
+
+def comparisons(workdir: WorkDir, task: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Folder and ``summary.json`` of every ``compare TASK``."""
+    for path in sorted(workdir.exp("compare", task).glob(f"[!.]*/{SUMMARY}")):
+        summary = read_json(path)
+        if isinstance(summary, dict) and {"experiments", "baseline"} <= set(summary):
+            yield path.parent, summary
+        else:
+            logger.warning(f"report: {path} is left out: it is no comparison.")

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import speechkit
 from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write, make_dirs
-from speechkit.base.log import progress
-from speechkit.report import emotion, pronunciation, scoring, sections, separation
-from speechkit.report.model import Section
+from speechkit.base.log import logger, progress
+from speechkit.report import emotion, overview, pronunciation, scoring, separation
+from speechkit.report.elements import Section
+from speechkit.report.reader import DAMAGED
 from speechkit.workdir import WorkDir
 
+Maker = Callable[[WorkDir], Section | Iterator[Section] | None]
 TEMPLATE = Path(__file__).with_name("template.html")
 
 
@@ -23,21 +26,21 @@ def collect(workdir: WorkDir) -> list[Section]:
         UserError: there is nothing to report.
     """
     makers = (
-        sections.sets,
-        sections.pitch,
-        sections.networks,
-        sections.vectors,
-        sections.hard_pairs,
+        overview.sets,
+        overview.pitch,
+        overview.networks,
+        overview.vectors,
+        overview.hard_pairs,
         separation.sections,
         pronunciation.sections,
         scoring.sections,
         emotion.sections,
-        sections.stages,
+        overview.stages,
     )
     present: list[Section] = []
     with progress("report", len(makers), "part") as advance:
         for maker in makers:
-            present += sections.guarded(maker, workdir)
+            present += _guarded(maker, workdir)
             advance(1)
     if not present:
         raise UserError(
@@ -45,6 +48,19 @@ def collect(workdir: WorkDir) -> list[Section]:
             "Name the working directory with -C DIR, or begin with `speechkit prepare`.",
         )
     return present
+
+
+def _guarded(make: Maker, workdir: WorkDir) -> list[Section]:
+    """The sections of a maker, up to one whose inputs are damaged, with a warning."""
+    found: list[Section] = []
+    try:
+        made = make(workdir)
+        for section in [made] if isinstance(made, Section) else made or ():
+            found.append(section)
+    except DAMAGED as error:
+        name = make.__name__ if make.__name__ != "sections" else make.__module__.split(".")[-1]
+        logger.warning(f"report: no section '{name.replace('_', ' ')}': {error}")
+    return found
 
 
 def render(found: list[Section], title: str) -> str:

@@ -10,16 +10,14 @@ import numpy as np
 from speechkit.base.log import logger
 from speechkit.labels.score_files import read_scores, table_name
 from speechkit.labels.scores import ASPECTS, LEVELS, split_aspect
-from speechkit.report import pronunciation_experiments as experiments
+from speechkit.report import pronunciation_figures as figures
 from speechkit.report import pronunciation_paper as paper
-from speechkit.report import pronunciation_pictures as pictures
 from speechkit.report import pronunciation_tables as tables
-from speechkit.report import pronunciation_tail as tail
-from speechkit.report import worst_scores
-from speechkit.report.model import Cell, Picture, Section, Table
-from speechkit.report.pronunciation_experiments import Evaluation, Experiment
-from speechkit.report.reader import DAMAGED
-from speechkit.report.sections import set_order
+from speechkit.report.cells import epochs
+from speechkit.report.elements import Picture, Section, Table
+from speechkit.report.pronunciation_runs import Experiment, Found, alike, collect
+from speechkit.report.pronunciation_runs import arms as arms_of
+from speechkit.report.reader import DAMAGED, made, set_order
 from speechkit.workdir import WorkDir
 
 SHOWN = ("word_stress", "utterance_completeness")
@@ -28,7 +26,7 @@ SHOWN = ("word_stress", "utterance_completeness")
 
 def sections(workdir: WorkDir) -> Iterator[Section]:
     """All sections on pronunciation that the working directory has something for."""
-    found = experiments.collect(workdir)
+    found = collect(workdir)
     yield from _labels(workdir, found)
     trained = [one for one in found if one.seeds]
     if trained:
@@ -55,7 +53,7 @@ def _labels(workdir: WorkDir, found: Sequence[Experiment]) -> Iterator[Section]:
         if values:
             section.pictures.append(
                 Picture(
-                    pictures.label_histograms(values),
+                    figures.label_histograms(values),
                     f"Labels of '{name}' by score, from 0 to 2 as the models learn them, with the "
                     "number of each (Fig. 1 of the paper).",
                     f"Histograms of the labels of {name}, one panel an aspect.",
@@ -72,7 +70,7 @@ def scaled_labels(workdir: WorkDir, name: str) -> dict[str, np.ndarray]:
     for aspect in scores.aspects():
         level, what = split_aspect(aspect)
         low, high = scores.scales[level][what]
-        found[aspect] = pictures.TOP * (scores.values(aspect) - low) / (high - low)
+        found[aspect] = figures.TOP * (scores.values(aspect) - low) / (high - low)
     return found
 
 
@@ -87,7 +85,7 @@ def _training(trained: Sequence[Experiment]) -> Section:
             for aspect in ASPECTS
             if (values := one.tracked(aspect)) is not None and not np.isnan(values).all()
         }
-        for one in experiments.arms(trained)
+        for one in arms_of(trained)
     }
     arms = {name: found for name, found in arms.items() if found}
     if arms:
@@ -99,7 +97,7 @@ def _training(trained: Sequence[Experiment]) -> Section:
                 continue
             section.pictures.append(
                 Picture(
-                    pictures.epochs(arms, aspects),
+                    figures.epochs(arms, aspects),
                     f"PCC on '{tracked}' by epoch{say}: mean over seeds, and their range. It was "
                     "measured for the record; no epoch was chosen by it.",
                     f"PCC by epoch of {', '.join(arms)}.",
@@ -109,80 +107,68 @@ def _training(trained: Sequence[Experiment]) -> Section:
 
 
 def _trained(one: Experiment) -> list[Any]:
-    lengths = sorted({len(seed.log.get("epoch", ())) for seed in one.seeds})
-    seconds = [seed.manifest["seconds"] for seed in one.seeds if "seconds" in seed.manifest]
     select = str(one.setting("select", "last"))
     return [
         one.name,
         one.setting("model"),
         one.loss,
         one.features,
-        (one.card.get("network") or {}).get("inputs"),
+        one.network.get("inputs"),
         one.setting("set_name"),
-        Cell(" to ".join(str(n) for n in dict.fromkeys((lengths[0], lengths[-1]))), number=True),
+        epochs(one.lengths),
         "last epoch" if select == "last" else f"best on {select}",
         len(one.seeds),
-        round(max(seconds) / 60, 1) if seconds else None,
+        round(max(one.seconds) / 60, 1) if one.seconds else None,
     ]
 
 
 def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterator[Section]:
     """Results on one set, and its worst utterances."""
     pairs = [(one, e) for one in found if (e := one.on(name)) is not None]
-    names = {one.name for one in experiments.arms([one for one, _ in pairs])}
+    names = {one.name for one in arms_of([one for one, _ in pairs])}
     arms = [(one, e) for one, e in pairs if one.name in names]
     section = Section(f"Pronunciation: {name}", text=_about(pairs))
+    shown_there = tuple(dict.fromkeys(("phone_accuracy", *shown(arms))))
     section.tables += tables.results(pairs)
-    try:
-        section.tables += tables.paired_differences(workdir, name, [one.name for one, _ in pairs])
-    except DAMAGED as error:
-        logger.warning(f"report: the differences on '{name}' are left out: {error}")
-    for make in (
+    section.tables += made(
+        f"a table of '{name}'",
+        lambda: tables.paired_differences(workdir, name, [one.name for one, _ in pairs]),
         lambda: paper.beside_paper(workdir, pairs),
         lambda: paper.ablation(pairs),
         lambda: paper.weights_by_beta(workdir, pairs),
-        lambda: tail.macro_errors(arms),
-        lambda: tail.classes(arms, tuple(dict.fromkeys(("phone_accuracy", *shown(arms))))),
-        lambda: tail.detection(arms),
-    ):
-        try:
-            section.tables += [] if (table := make()) is None else [table]
-        except DAMAGED as error:
-            logger.warning(f"report: a table of '{name}' is left out: {error}")
+        lambda: tables.macro_errors(arms),
+        lambda: tables.classes(arms, shown_there),
+        lambda: tables.detection(arms),
+    )
     section.pictures += _figures(pairs, arms)
     yield section
     if arms:
         yield from _worst(workdir, name, arms)
 
 
-def _about(pairs: Sequence[tuple[Experiment, Evaluation]]) -> list[str]:
+def _about(pairs: Found) -> list[str]:
     """What was scored."""
+    first = pairs[0][1]
     counts = {
-        what: found[0]
+        what: found
         for what in ("utterances", "words", "phones", "speakers", "utterances_skipped")
-        if (found := pairs[0][1].value(what)) is not None
+        if (found := first.count(what)) is not None
     }
-    named = [f"{int(counts[w]):,} {w}" for w in ("utterances", "words", "phones") if w in counts]
-    text = f"{', '.join(named)} of {int(counts.get('speakers', 0))} speakers. " if named else ""
+    named = [f"{counts[w]:,} {w}" for w in ("utterances", "words", "phones") if w in counts]
+    text = f"{', '.join(named)} of {counts.get('speakers', 0)} speakers. " if named else ""
     text += (
         "Scores go from 0 to 2; a word's prediction is the mean over its phones. In brackets is "
         "the 95 % interval of a bootstrap over speakers: what other speakers would change."
     )
-    skipped = int(counts.get("utterances_skipped", 0))
+    skipped = counts.get("utterances_skipped", 0)
     return [text] + ([f"{skipped} utterances could not be used and are left out."] * (skipped > 0))
 
 
-def _worst(
-    workdir: WorkDir, name: str, arms: Sequence[tuple[Experiment, Evaluation]]
-) -> Iterator[Section]:
+def _worst(workdir: WorkDir, name: str, arms: Found) -> Iterator[Section]:
     """The utterances whose scores are furthest off, with players."""
     one, evaluation = next(((o, e) for o, e in arms if o.setting("loss") == "sb-num"), arms[-1])
-    try:
-        table = worst_scores.table(workdir, evaluation)
-    except DAMAGED as error:
-        logger.warning(f"report: the worst utterances of {evaluation.folder} are left out: {error}")
-        return
-    if table is not None:
+    what = f"the worst utterances of {evaluation.folder}"
+    for table in made(what, lambda: tables.worst(workdir, evaluation)):
         text = (
             f"Utterances of '{name}' whose scores '{one.name}' (mean of its seeds) missed by most. "
             "Those of other experiments are in their worst.tsv."
@@ -191,8 +177,8 @@ def _worst(
 
 
 def _figures(
-    pairs: Sequence[tuple[Experiment, Evaluation]],
-    arms: Sequence[tuple[Experiment, Evaluation]],
+    pairs: Found,
+    arms: Found,
 ) -> Iterator[Picture]:
     """Figures 2, 4 and 5."""
     values = {
@@ -208,13 +194,13 @@ def _figures(
     }
     if values:
         yield Picture(
-            pictures.errors_and_correlations(values),
+            figures.errors_and_correlations(values),
             "Error and correlation of every aspect, with the standard deviation over seeds: a low "
             "MSE says little where nearly all labels are the same (Fig. 2 of the paper).",
             f"MSE and PCC by aspect of {', '.join(values)}.",
         )
     by_beta: dict[str, dict[float, tuple[float, float | None]]] = {}
-    swept = {one.name for one in experiments.alike([one for one, _ in pairs])}
+    swept = {one.name for one in alike([one for one, _ in pairs])}
     for one, e in pairs:
         if one.setting("loss") == "sb-num" and one.name in swept:
             for aspect in ASPECTS:
@@ -222,7 +208,7 @@ def _figures(
                     by_beta.setdefault(aspect, {})[float(one.setting("beta"))] = value
     if by_beta and max(len(points) for points in by_beta.values()) > 1:
         yield Picture(
-            pictures.by_beta(by_beta),
+            figures.by_beta(by_beta),
             "PCC of GOPT with SB_num by β, with the standard deviation over seeds (Fig. 4 of the "
             "paper).",
             "PCC by beta, one line an aspect.",
@@ -230,13 +216,13 @@ def _figures(
     yield from _distributions(arms)
 
 
-def shown(arms: Sequence[tuple[Experiment, Evaluation]]) -> list[str]:
+def shown(arms: Found) -> list[str]:
     """The aspects of Fig. 5; of a corpus that has no such scores, the last two it has."""
     there = [a for a in ASPECTS if any(f"{a}_mse" in e.summary for _, e in arms)]
     return [aspect for aspect in SHOWN if aspect in there] or there[-2:]
 
 
-def _distributions(arms: Sequence[tuple[Experiment, Evaluation]]) -> Iterator[Picture]:
+def _distributions(arms: Found) -> Iterator[Picture]:
     """Fig. 5: labels and predictions of the arms."""
     panels: dict[str, dict[str, np.ndarray]] = {}
     for one, e in arms:
@@ -250,7 +236,7 @@ def _distributions(arms: Sequence[tuple[Experiment, Evaluation]]) -> Iterator[Pi
                 rows[one.name] = np.clip(predicted.ravel(), -1.0, 3.0)
     if panels:
         yield Picture(
-            pictures.distributions(panels),
+            figures.distributions(panels),
             "Labels and predictions of all seeds: density, mean (line) and one standard deviation "
             "to either side (darker); strokes are the lowest hundredth (Fig. 5 of the paper).",
             f"Densities of labels and predictions of {', '.join(panels)}.",

@@ -6,17 +6,19 @@ from typing import Any
 
 from speechkit.pronunciation import paper
 from speechkit.pronunciation.paper import MEASURES, average_weights
-from speechkit.report.cells import number, spread
-from speechkit.report.model import Cell, Table
-from speechkit.report.pronunciation_experiments import (
-    Evaluation,
+from speechkit.report.cells import figure, spread
+from speechkit.report.elements import Cell, Table
+from speechkit.report.experiments import Evaluation
+from speechkit.report.pronunciation_runs import (
     Experiment,
+    Found,
     alike,
     arms,
+    differences_to_paper,
     reference,
 )
-from speechkit.report.pronunciation_tables import Columns, Found
-from speechkit.report.reader import contents, corpus
+from speechkit.report.pronunciation_tables import Columns
+from speechkit.report.reader import corpus
 from speechkit.report.tables import comparable
 from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
@@ -38,7 +40,7 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
             pairs.append((one, evaluation, row, one.name in names))
     if not pairs or corpus(workdir, pairs[0][1].set) != paper.CORPUS:
         return None
-    said, texts = comparable([differences(workdir, one, e, row) for one, e, row, _ in pairs])
+    said, texts = comparable([differences_to_paper(workdir, *pair[:3]) for pair in pairs])
     columns = Columns()
     rows: list[list[Any]] = []
     for (one, evaluation, row, below), text in zip(pairs, texts, strict=True):
@@ -63,34 +65,6 @@ def _published(row: PublishedRow) -> Cell:
 
 def _paper(row: PublishedRow) -> list[Cell]:
     return [spread(row.values.get(measure), 3) for measure in MEASURES]
-
-
-def differences(
-    workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
-) -> list[str]:
-    """What was otherwise than in the paper; empty if the numbers can be compared.
-
-    Args:
-        workdir: the working directory.
-        one: our experiment.
-        evaluation: of it.
-        row: the published one.
-    """
-    if not one.seeds:
-        return ["how it was trained is not known"]
-    facts = {
-        "features": _features(one),
-        "trained on": contents(workdir, str(one.setting("set_name"))),
-        "tested on": contents(workdir, evaluation.set),
-        "seeds": len(one.seeds),
-    }
-    return row.differences(one.card.get("training") or {}, facts)
-
-
-def _features(one: Experiment) -> str:
-    """Where the features come from. Imported ones do not say which model they are of."""
-    methods = {str(part.get("method", "imported")) for part in one.card.get("features", ())}
-    return "imported, of a model that is not recorded" if "imported" in methods else one.features
 
 
 def ablation(found: Found) -> Table | None:
@@ -129,7 +103,7 @@ def weights_by_beta(workdir: WorkDir, found: Found) -> Table | None:
     return Table(
         ["β", *(f"{beta:g}" for beta in betas)],
         [
-            [label, *(Cell(number(value, 4), True) for value in row)]
+            [label, *(figure(value, 4) for value in row)]
             for label, row in zip(labels, values, strict=True)
         ],
         f"As Table 3 of the paper: (1 − β) / (1 − β^n) of phone accuracy in '{name}', averaged "

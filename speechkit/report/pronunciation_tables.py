@@ -1,19 +1,20 @@
-"""Tables of pronunciation: results like the paper's, by features, and paired differences."""
+"""Tables of pronunciation: results as in the paper's Table 1, features, differences, the tail."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from speechkit.labels.scores import ASPECTS
 from speechkit.pronunciation.paper import MEASURES
-from speechkit.report import runs
-from speechkit.report.cells import number, spread
-from speechkit.report.model import Cell, Table
-from speechkit.report.pronunciation_experiments import Evaluation, Experiment, alike, reference
+from speechkit.report import tables as shared
+from speechkit.report.cells import figure, number, spread, with_interval
+from speechkit.report.elements import Cell, Table
+from speechkit.report.experiments import Evaluation
+from speechkit.report.pronunciation_runs import Experiment, Found, alike, reference
 from speechkit.workdir import WorkDir
-
-Found = Sequence[tuple[Experiment, Evaluation]]
 
 _HEADS = ("MSE", "PCC", "Acc", "Stress", "Total", "Acc", "Comp", "Fluency", "Prosody", "Total")
 _LEVELS = {"phone": "phone accuracy", "word": "word (PCC)", "utterance": "utterance (PCC)"}
@@ -55,16 +56,12 @@ class Columns:
 def _cell(evaluation: Evaluation, measure: str, base: Evaluation | None) -> Cell:
     """With its interval; bold if it is better than the baseline by the spread."""
     found = evaluation.value(measure)
-    shown = spread(found, 3)
-    low, high = (evaluation.summary.get(measure, {}).get(end) for end in ("low", "high"))
-    if low is not None and high is not None:
-        interval = f"[{number(low)}, {number(high)}]"
-        shown = Cell(shown.text, True, under=(*shown.under, interval))
     other = base.value(measure) if base is not None else None
-    if found is None or other is None or found[1] is None or other[1] is None:
-        return shown
-    gain = (other[0] - found[0]) if measure.endswith("_mse") else (found[0] - other[0])
-    return Cell(shown.text, True, gain > found[1] + other[1], shown.under)
+    better = False
+    if found and other and found[1] is not None and other[1] is not None:
+        gain = (other[0] - found[0]) if measure.endswith("_mse") else (found[0] - other[0])
+        better = gain > found[1] + other[1]
+    return with_interval(evaluation.summary.get(measure, {}), strong=better)
 
 
 def results(found: Found) -> list[Table]:
@@ -137,7 +134,7 @@ def _by_features(found: Found) -> Table:
 
 
 def _columns(one: Experiment) -> int:
-    return int((one.card.get("network") or {}).get("inputs", 0))
+    return int(one.network.get("inputs", 0))
 
 
 def _ensembles(found: Found) -> Table:
@@ -145,7 +142,7 @@ def _ensembles(found: Found) -> Table:
 
     def cells(evaluation: Evaluation) -> list[Cell]:
         values = [evaluation.value(f"{measure}_ensemble") for measure in columns.measures]
-        return [Cell("-" if v is None else number(v[0], 3), True) for v in values]
+        return [figure(v and v[0]) for v in values]
 
     return Table(
         ["experiment", *columns.heads],
@@ -165,20 +162,106 @@ def paired_differences(workdir: WorkDir, name: str, order: Sequence[str]) -> lis
         name: the set.
         order: of the experiments.
     """
-    return [_differences(one, order) for one in runs.comparisons(workdir, "pronunciation", name)]
 
+    def heads(there: list[str]) -> tuple[dict[str, str], list[tuple[str, int]]]:
+        columns = Columns(tuple(m for m in MEASURES if m in there) or MEASURES)
+        return dict(zip(columns.measures, columns.heads, strict=True)), columns.groups
 
-def _differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
-    there = summary["experiments"]
-    columns = Columns(
-        tuple(m for m in MEASURES if any(m in one for one in there.values())) or MEASURES
+    return shared.score_differences(
+        workdir, "pronunciation", name, order, heads, "item", lambda _: (3, 2)
     )
-    return runs.differences(
-        summary,
-        order,
-        columns.measures,
-        columns.heads,
-        lambda _: (3, 2),
-        "item",
-        list(columns.groups),
+
+
+def detection(found: Found) -> Table | None:
+    """How well low scores are found; None where nothing is low."""
+    aspects = [
+        aspect
+        for aspect in ("phone_accuracy", "word_accuracy", "word_stress", "utterance_accuracy")
+        if any(e.value(f"{aspect}_low_recall") is not None for _, e in found)
+    ]
+    if not aspects:
+        return None
+    kinds = ("recall", "precision", "auc")
+    rows = [
+        [one.name, *(spread(e.value(f"{a}_low_{kind}"), 3) for a in aspects for kind in kinds)]
+        for one, e in found
+    ]
+    counts = [(a, next(v for _, e in found if (v := e.value(f"{a}_low_count")))) for a in aspects]
+    listed = ", ".join(f"{aspect.replace('_', ' ')} {count[0]:g}" for aspect, count in counts)
+    return Table(
+        ["experiment", *("recall", "precision", "AUC") * len(aspects)],
+        rows,
+        "Low: phones scored 0.5 or less, words and utterances 1 or less, of 2. An item is called "
+        "low where its prediction is at most a threshold that was chosen on the training set (by "
+        f"F1). AUC needs no threshold; 0.5 is chance. Low ones here: {listed}.",
+        groups=[("", 1), *((aspect.replace("_", " "), 3) for aspect in aspects)],
+        dense=True,
+        title="Low scores found",
+    )
+
+
+def macro_errors(found: Found) -> Table:
+    """Mean absolute error averaged over the classes, so that rare scores count like others."""
+    aspects = [a for a in ASPECTS if any(e.value(f"{a}_macro_mae") is not None for _, e in found)]
+    return Table(
+        ["experiment", *(aspect.partition("_")[2] for aspect in aspects)],
+        [[one.name, *(spread(e.value(f"{a}_macro_mae"), 3) for a in aspects)] for one, e in found],
+        "Mean absolute error of each score class (0, 0.2, ... 2), averaged over the classes that "
+        "occur: the tail counts as much as the many highest scores.",
+        groups=[("", 1), *_level_groups(aspects)],
+        dense=True,
+        title="Errors by score class, averaged",
+    )
+
+
+def _level_groups(aspects: Sequence[str]) -> list[tuple[str, int]]:
+    levels = [aspect.partition("_")[0] for aspect in aspects]
+    return [(level, levels.count(level)) for level in dict.fromkeys(levels)]
+
+
+def classes(found: Found, aspects: Sequence[str]) -> Table | None:
+    """Mean absolute error of every score class, one column an experiment; None without any."""
+    places = {aspect: place for place, aspect in enumerate(ASPECTS)}
+    last = ""
+
+    def key(row: Mapping[str, str]) -> tuple[int, str, float] | None:
+        aspect, score = row["aspect"], float(row["score"])
+        return (places.get(aspect, len(places)), aspect, score) if aspect in aspects else None
+
+    def head(at: tuple[int, str, float]) -> list[Any]:
+        nonlocal last
+        title, last = "" if at[1] == last else at[1].replace("_", " "), at[1]
+        return [title, Cell(f"{at[2]:g}", True)]
+
+    return shared.score_errors(
+        {one.name: e for one, e in found},
+        key,
+        head,
+        ["aspect", "score"],
+        "Mean absolute error of the items with that label, and the mean prediction for them.",
+        "Errors by score class",
+    )
+
+
+def worst(workdir: WorkDir, evaluation: Evaluation) -> Table | None:
+    """A table with players of an evaluation's worst utterances; None where it lists none."""
+
+    def pair(row: Mapping[str, str], aspect: str) -> Cell:
+        label, prediction = row[aspect], row[f"{aspect}_mean"]
+        shown = number(float(label), 1) if label else "-"
+        return Cell(shown, True, under=(number(float(prediction)),) if prediction else ())
+
+    def heads(first: Mapping[str, str]) -> dict[str, Any]:
+        aspects = [aspect for aspect in ASPECTS if f"{aspect}_mean" in first]
+        return {
+            "error": lambda row: figure(float(row["error"]), 2),
+            **{a.partition("_")[2]: partial(pair, aspect=a) for a in aspects},
+        }
+
+    return shared.worst_scored(
+        workdir,
+        evaluation,
+        heads,
+        "Error: mean over the scores of the utterance. Of each score the label, and the prediction "
+        "below it, from 0 to 2.",
     )

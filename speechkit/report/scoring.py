@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from speechkit.base.log import logger
-from speechkit.report import scoring_experiments as experiments
+from speechkit.report import scoring_figures as figures
 from speechkit.report import scoring_paper
-from speechkit.report import scoring_pictures as pictures
 from speechkit.report import scoring_tables as tables
-from speechkit.report.model import Picture, Section, Table
-from speechkit.report.reader import DAMAGED
-from speechkit.report.scoring_experiments import FROM_OTHER, Evaluation, Experiment, Found
+from speechkit.report.elements import Picture, Section
+from speechkit.report.experiments import Evaluation
+from speechkit.report.reader import made
+from speechkit.report.scoring_runs import Experiment, Found, alike, collect, main_of
 from speechkit.scoring.paper import OURS, SOURCE
 from speechkit.scoring.results import CALIBRATION_FIGURE, SCATTER_FIGURE
 from speechkit.workdir import WorkDir
@@ -24,7 +22,7 @@ _MOST = 6  # runs in a table of errors by score
 
 def sections(workdir: WorkDir) -> Iterator[Section]:
     """All sections on transfer scoring that the working directory has something for."""
-    found = experiments.collect(workdir)
+    found = collect(workdir)
     if not found:
         return
     yield _models(workdir, found)
@@ -37,11 +35,11 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
 def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
     """Table 1, and what the acoustic models are."""
     section = Section(TITLE)
-    makers = (
+    section.tables += made(
+        "a table of the models",
         lambda: scoring_paper.parameters(workdir, found),
         lambda: tables.acoustic_models(workdir, found),
     )
-    section.tables += _made("models", makers)
     section.text.append(
         f"{len(found)} scorers, which read "
         f"{', '.join(dict.fromkeys(one.recipe.input for one in found))} features of phones. "
@@ -50,39 +48,26 @@ def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
     return section
 
 
-def _made(where: str, makers: Sequence[Callable[[], Any]]) -> Iterator[Table]:
-    """What the makers give (a table, several or None); one that meets damage is left out."""
-    for make in makers:
-        try:
-            found = make()
-        except DAMAGED as error:
-            logger.warning(f"report: a table of '{where}' is left out: {error}")
-            continue
-        yield from found if isinstance(found, list) else [found] if found is not None else []
-
-
 def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterator[Section]:
     """Results on one set, and its worst utterances."""
     pairs = [(one, e) for one in found if (e := one.on(name)) is not None]
-    main = experiments.main_of(one for one, _ in pairs)
-    chosen = experiments.alike(pairs, main)
+    main = main_of(one for one, _ in pairs)
+    chosen = alike(pairs, main)
     best = next((pair for pair in chosen if pair[0].recipe == OURS), chosen[0])
     shown = [pair for pair in chosen if pair[0].acoustic == main.acoustic][:_MOST]
     section = Section(f"{TITLE}: {name}", text=[_about(best, chosen)])
-    section.tables += _made(
-        name,
-        (
-            lambda: scoring_paper.beside_paper(workdir, pairs, main),
-            lambda: tables.differences(workdir, name, [one.name for one, _ in pairs]),
-            lambda: tables.adaptation(workdir, pairs),
-            lambda: tables.raters(workdir, name),
-            lambda: tables.classes(shown, main.scale),
-            lambda: tables.every_run(workdir, pairs),
-        ),
+    section.tables += made(
+        f"a table of '{name}'",
+        lambda: scoring_paper.beside_paper(workdir, pairs, main),
+        lambda: tables.differences(workdir, name, [one.name for one, _ in pairs]),
+        lambda: tables.adaptation(workdir, pairs),
+        lambda: tables.raters(workdir, name),
+        lambda: tables.classes(shown, main.scale),
+        lambda: tables.every_run(workdir, pairs),
     )
     section.pictures += _pictures(workdir, pairs, best)
     yield section
-    for table in _made(name, (lambda: tables.worst(workdir, best[1]),)):
+    for table in made(f"a table of '{name}'", lambda: tables.worst(workdir, best[1])):
         text = (
             f"Utterances of '{name}' whose {best[0].target} score '{best[0].name}' (mean of its "
             "seeds) missed by most. Those of other runs are in their worst.tsv."
@@ -92,8 +77,8 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
 
 def _about(best: tuple[Experiment, Evaluation], chosen: Found) -> str:
     one, evaluation = best
-    counts = {w: evaluation.value(w) for w in ("utterances", "speakers")}
-    said = [f"{int(found[0]):,} {what}" for what, found in counts.items() if found is not None]
+    counts = {what: evaluation.count(what) for what in ("utterances", "speakers")}
+    said = [f"{found:,} {what}" for what, found in counts.items() if found is not None]
     low, high = one.scale
     return (
         f"{' of '.join(said)}. The score is '{one.target}', from {low:g} to {high:g}. In a row of "
@@ -106,17 +91,7 @@ def _pictures(
     workdir: WorkDir, pairs: Found, best: tuple[Experiment, Evaluation]
 ) -> Iterator[Picture]:
     one, evaluation = best
-    try:
-        labels, _ = evaluation.scores(one.aspect)
-        low, high = one.scale
-        yield Picture(
-            pictures.distribution(low + (high - low) * labels, one.scale, one.target),
-            f"Scores given to '{evaluation.set}' (Fig. 4 of the paper, there of the authors' own "
-            "set).",
-            f"Bars: how many utterances of {evaluation.set} have each score.",
-        )
-    except DAMAGED as error:
-        logger.warning(f"report: the scores of {evaluation.folder} are left out: {error}")
+    yield from made(f"the scores of {evaluation.folder}", lambda: _distribution(one, evaluation))
     yield from _curves(workdir, pairs, one)
     for file, caption in (
         (SCATTER_FIGURE, "Score given and predicted (mean of the seeds), a dot an utterance"),
@@ -130,76 +105,30 @@ def _pictures(
             yield Picture(png, f"{caption}: '{one.name}'.", f"{Path(file).stem} of {one.name}.")
 
 
+def _distribution(one: Experiment, evaluation: Evaluation) -> Picture:
+    labels, _ = evaluation.scores(one.aspect)
+    low, high = one.scale
+    return Picture(
+        figures.distribution(low + (high - low) * labels, one.scale, one.target),
+        f"Scores given to '{evaluation.set}' (Fig. 4 of the paper, there of the authors' own set).",
+        f"Bars: how many utterances of {evaluation.set} have each score.",
+    )
+
+
 def _curves(workdir: WorkDir, pairs: Found, main: Experiment) -> Iterator[Picture]:
-    lines = by_labels(workdir, pairs, main)
+    lines = figures.lines_by_labels(workdir, pairs, main)
     if lines:
         yield Picture(
-            pictures.by_labels(lines),
+            figures.by_labels(lines),
             "PCC by the number of utterances with a human score that the scorer learned from, "
             "with the standard deviation over seeds.",
             f"Test PCC by number of labels, one line each: {', '.join(lines)}.",
         )
-    lines = by_hours(workdir, pairs, main)
+    lines = figures.lines_by_hours(workdir, pairs, main)
     if lines:
         yield Picture(
-            pictures.by_hours(lines),
+            figures.by_hours(lines),
             "PCC by hours of speech that the acoustic model learned from, with the standard "
             "deviation over seeds; otherwise the runs are alike.",
             f"Test PCC by hours of acoustic training, one line each: {', '.join(lines)}.",
         )
-
-
-def _point(one: Experiment, evaluation: Evaluation, x: float) -> pictures.Point | None:
-    found = evaluation.value(f"{one.aspect}_pcc")
-    return None if found is None else (x, *found)
-
-
-def _same_labels(one: Experiment, main: Experiment) -> bool:
-    """Whether a run was fine-tuned on the set of another, or not at all."""
-    return one.recipe.finetune == "none" or one.setting("set_name") == main.setting("set_name")
-
-
-def by_labels(workdir: WorkDir, pairs: Found, main: Experiment) -> dict[str, list[pictures.Point]]:
-    """A line for each pre-training, of runs of the scorer of the paper that differ in labels.
-
-    A pre-trained scorer that was not fine-tuned is where its line begins, without labels.
-    """
-    found: dict[str, dict[int, tuple[int, pictures.Point]]] = {}
-    for one, e in pairs:
-        recipe, labels = one.recipe, one.labelled(workdir)
-        alike = (recipe.model, recipe.input, one.target, one.acoustic) == (
-            OURS.model, OURS.input, main.target, main.acoustic
-        )  # fmt: skip
-        known = recipe.finetune in ("frozen", "none") and recipe.pretrain != FROM_OTHER
-        known = known and _same_labels(one, main)
-        if not alike or not known or labels is None or (point := _point(one, e, labels)) is None:
-            continue
-        said = {"none": "not pre-trained", "frozen": "pre-trained, acoustic model frozen"}
-        name = said.get(recipe.pretrain, "pre-trained, acoustic model updated")
-        rank = one.otherwise(main)
-        line = found.setdefault(name, {})
-        if labels not in line or rank < line[labels][0]:
-            line[labels] = rank, point
-    lines = {name: [point for _, point in line.values()] for name, line in found.items()}
-    return {name: points for name, points in lines.items() if len(points) > 1}
-
-
-def by_hours(workdir: WorkDir, pairs: Found, main: Experiment) -> dict[str, list[pictures.Point]]:
-    """A line for each recipe and size of acoustic model that there is with several trainings,
-    of runs with all labels of the same set."""
-    found: dict[str, dict[float, pictures.Point]] = {}
-    for one, e in pairs:
-        known, recipe = experiments.acoustic(workdir, one.acoustic), one.recipe
-        if known is None or known.hours is None or one.setting("labelled", 0):
-            continue
-        if not _same_labels(one, main):  # such as speakers that the acoustic model has heard
-            continue
-        if recipe.pretrain == FROM_OTHER or (point := _point(one, e, known.hours)) is None:
-            continue
-        size = int(known.summary.get("parameters") or 0) / 1e6
-        parts = [recipe.input, one.target, recipe.model, f"{size:.2g} M parameters"]
-        parts[2:2] = [] if recipe.pretrain == "none" else [f"pre-trained {recipe.pretrain}"]
-        if recipe.finetune != "frozen":
-            parts.append(f"fine-tuning {recipe.finetune}")
-        found.setdefault(", ".join(parts), {})[known.hours] = point
-    return {name: [*line.values()] for name, line in found.items() if len(line) > 1}

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speechkit.report.cells import number, spread
-from speechkit.report.model import Cell, Table
-from speechkit.report.reader import contents, utterances
-from speechkit.report.scoring_experiments import (
-    Evaluation,
+from speechkit.report.cells import NOTHING, count, figure, spread, with_interval
+from speechkit.report.elements import Cell, Table
+from speechkit.report.experiments import Evaluation
+from speechkit.report.scoring_runs import (
     Experiment,
     Found,
     acoustic,
     alike,
+    differences_to_paper,
     main_of,
 )
 from speechkit.report.tables import comparable
@@ -21,7 +21,6 @@ from speechkit.scoring import paper
 from speechkit.scoring.paper import OURS, recipe_of
 from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
-from speechkit.workdir.manifest import read_json, read_manifest
 
 _OURS = ("training", "test", "n", "seeds")
 UPDATED = "unfrozen"
@@ -47,14 +46,8 @@ def parameters(workdir: WorkDir, found: Sequence[Experiment]) -> Table | None:
         [Cell("scoring module", under=(main.name,)), scorer, paper.SCORER_PARAMETERS],
         ["share of the scoring module", Cell(share, True), Cell(f"{theirs:.2g} %", True)],
     ]
-    shown = [[a, *(_count(value) for value in rest)] for a, *rest in rows]
+    shown = [[a, *(v if isinstance(v, Cell) else count(v) for v in rest)] for a, *rest in rows]
     return Table(["model", "ours", "paper"], shown, "As Table 1 of the paper.", title="Parameters")
-
-
-def _count(value: Any) -> Cell:
-    if isinstance(value, Cell):
-        return value
-    return Cell(f"{value:,}" if value else "-", True)
 
 
 def beside_paper(workdir: WorkDir, pairs: Found, main: Experiment) -> list[Table]:
@@ -99,9 +92,9 @@ def _by_model(
     said, texts = _reasons(workdir, [(row, pair) for row, _, pair in lines])
     table: list[list[Any]] = []
     for (row, place, pair), text in zip(lines, texts, strict=True):
-        theirs = [Cell(number(row.values[key][0]), number=True) for key in _TESTED]
+        theirs = [figure(row.values[key][0], 2) for key in _TESTED]
         if pair is None:
-            table.append([row.name, "", *[Cell("-", True)] * 4, *theirs, text])
+            table.append([row.name, "", *[NOTHING] * 4, *theirs, text])
             continue
         one = pair[0]
         table.append(
@@ -131,7 +124,7 @@ _EXPLAINED = (
 def _ours(one: Experiment, evaluation: Evaluation) -> list[Any]:
     """Cells of the columns ``_OURS``."""
     measured = [spread(one.training_pcc(), 3), pcc_cell(one, evaluation)]
-    return [*measured, _of(evaluation, "utterances"), len(one.seeds)]
+    return [*measured, evaluation.count("utterances"), len(one.seeds)]
 
 
 def _reasons(
@@ -139,10 +132,7 @@ def _reasons(
     lines: Sequence[tuple[PublishedRow, tuple[Experiment, Evaluation] | None]],
 ) -> tuple[str, list[str]]:
     """Why ours cannot be compared: a sentence for all rows, and a text for each."""
-    run = [differences(workdir, *pair, row) for row, pair in lines if pair]
-    said, texts = comparable(run)
-    own = iter(texts)
-    return said, [next(own) if pair else "not run" for _, pair in lines]
+    return comparable([pair and differences_to_paper(workdir, *pair, row) for row, pair in lines])
 
 
 def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
@@ -154,9 +144,9 @@ def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
     said, texts = _reasons(workdir, lines)
     table: list[list[Any]] = []
     for (row, pair), text in zip(lines, texts, strict=True):
-        ours = _ours(*pair) if pair else [Cell("-", True)] * 4
+        ours = _ours(*pair) if pair else [NOTHING] * 4
         theirs = [
-            Cell(number(row.values[key][0]) if key in row.values else "–", True)
+            figure(row.values[key][0], 2) if key in row.values else Cell("–", True)
             for key in ("l2_training", "l2", "speechocean_training", "speechocean")
         ]
         stages = [_STAGES.get(s, s) for s in (row.config.pretrain, row.config.finetune)]
@@ -178,57 +168,4 @@ def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
 
 def pcc_cell(one: Experiment, evaluation: Evaluation) -> Cell:
     """Test PCC with its interval and spread."""
-    measure = f"{one.aspect}_pcc"
-    shown = spread(evaluation.value(measure), 3)
-    low, high = (evaluation.summary.get(measure, {}).get(end) for end in ("low", "high"))
-    if low is None or high is None:
-        return shown
-    return Cell(shown.text, True, under=(*shown.under, f"[{number(low)}, {number(high)}]"))
-
-
-def _of(evaluation: Evaluation, count: str) -> int | None:
-    found = evaluation.value(count)
-    return int(found[0]) if found else None
-
-
-def differences(
-    workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
-) -> list[str]:
-    """What was otherwise than in the paper (speechocean762); empty if the numbers can be compared.
-
-    Args:
-        workdir: the working directory.
-        one: our experiment.
-        evaluation: of it.
-        row: the published one.
-    """
-    facts = {
-        "tested on": contents(workdir, evaluation.set, _of(evaluation, "utterances")),
-        "trained on": contents(workdir, str(one.setting("set_name")), one.labelled(workdir)),
-        "acoustic model": _acoustic(workdir, one, str(row.facts["acoustic model"])),
-        "synthetic scores": synthetic_utterances(workdir, one),
-    }
-    return row.differences(one.card.get("training") or {}, facts)
-
-
-def _acoustic(workdir: WorkDir, one: Experiment, theirs: str) -> str:
-    """The acoustic model that the features are of; ``theirs`` if it is as large as the paper's and
-    has learned from as much speech."""
-    known = acoustic(workdir, one.acoustic)
-    if known is None or known.hours is None:
-        return one.acoustic or "not known"
-    count = int(known.summary.get("parameters") or 0)
-    size = paper.ACOUSTIC_PARAMETERS
-    if abs(known.hours - paper.ACOUSTIC_HOURS) < 50 and abs(count - size) <= 0.01 * size:
-        return theirs
-    return f"{one.acoustic}, {known.hours:.1f} h of speech, {count / 1e6:.2f} M parameters"
-
-
-def synthetic_utterances(workdir: WorkDir, one: Experiment) -> int | None:
-    """How many utterances with synthetic scores it was pre-trained on."""
-    set_name, name = str(one.setting("pretrain_set")), str(one.setting("synthetic") or "")
-    folder = workdir.root / "exp" / "synthetic" / (f"{set_name}-{name}" if name else set_name)
-    counts = (read_manifest(folder) or {}).get("counts", {})
-    summary = read_json(folder / "summary.json")
-    found = counts.get("utterances", summary.get("utterances") if isinstance(summary, dict) else 0)
-    return int(found) if isinstance(found, int) and found else utterances(workdir, set_name)
+    return with_interval(evaluation.summary.get(f"{one.aspect}_pcc", {}))

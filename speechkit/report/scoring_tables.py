@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from speechkit.kaldi import data
-from speechkit.report import runs, worst_scores
-from speechkit.report.cells import number, spread
-from speechkit.report.model import Cell, Table
-from speechkit.report.reader import read_rows
-from speechkit.report.scoring_experiments import (
-    FROM_OTHER,
-    Evaluation,
-    Experiment,
-    Found,
-    acoustic,
-)
+from speechkit.report import tables as shared
+from speechkit.report.cells import NOTHING, count, figure, spread
+from speechkit.report.elements import Cell, Table
+from speechkit.report.experiments import Evaluation
 from speechkit.report.scoring_paper import pcc_cell
+from speechkit.report.scoring_runs import FROM_OTHER, Experiment, Found, acoustic
 from speechkit.scoring.metrics import inter_rater
-from speechkit.task.scores import CLASSES, WORST
 from speechkit.workdir import WorkDir
 
 _MODEL = ("model", "trained on", "hours", "speakers", "parameters")
@@ -43,7 +36,7 @@ def acoustic_models(workdir: WorkDir, found: Sequence[Experiment]) -> Table | No
         parts = [*([("folds", own)] if own else []), *held.items()] or [("-", {})]
         for place, (heard, measures) in enumerate(parts):
             head = [model.name, model.sets, model.hours, model.summary.get("speakers")]
-            head.append(_thousands(model.summary.get("parameters")))
+            head.append(count(model.summary.get("parameters")))
             shown = [
                 _percent(measures.get(key))
                 for key in ("frame_accuracy", "phone_accuracy", "phone_error_rate")
@@ -63,12 +56,8 @@ def _rounded(head: list[Any]) -> list[Any]:
     return [round(value, 2) if isinstance(value, float) else value for value in head]
 
 
-def _thousands(value: Any) -> Cell:
-    return Cell(f"{int(value):,}" if value else "-", True)
-
-
 def _percent(value: Any) -> Cell:
-    return Cell("-" if value is None else number(100 * float(value), 1), True)
+    return figure(None if value is None else 100 * float(value), 1)
 
 
 def every_run(workdir: WorkDir, found: Found) -> Table:
@@ -85,7 +74,7 @@ def every_run(workdir: WorkDir, found: Found) -> Table:
                 one.labelled(workdir),
                 spread(one.training_pcc(), 3),
                 pcc_cell(one, e),
-                _single(e, f"{one.aspect}_pcc_ensemble"),
+                figure((e.value(f"{one.aspect}_pcc_ensemble") or [None])[0]),
                 spread(e.value(f"{one.aspect}_mse"), 4),
                 spread(e.value(f"{one.aspect}_macro_mae_points"), 2),
                 len(one.seeds),
@@ -109,11 +98,6 @@ def _pretrained(one: Experiment) -> str:
     return one.recipe.pretrain
 
 
-def _single(evaluation: Evaluation, measure: str) -> Cell:
-    found = evaluation.value(measure)
-    return Cell("-" if found is None else number(found[0], 3), True)
-
-
 def differences(workdir: WorkDir, name: str, order: Sequence[str]) -> list[Table]:
     """Differences to a baseline, of every comparison on a set.
 
@@ -122,18 +106,15 @@ def differences(workdir: WorkDir, name: str, order: Sequence[str]) -> list[Table
         name: the set.
         order: of the experiments.
     """
-    return [_differences(one, order) for one in runs.comparisons(workdir, "scoring", name)]
 
-
-def _differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
-    measures = list(dict.fromkeys(m for one in summary["experiments"].values() for m in one))
-    heads = [_measure(measure) for measure in measures]
+    def heads(there: list[str]) -> tuple[dict[str, str], list[tuple[str, int]]]:
+        return {measure: _measure(measure) for measure in there}, []
 
     def digits(measure: str) -> tuple[int, int]:
-        count = 4 if measure.endswith("_mse") else 3
-        return count, count
+        shown = 4 if measure.endswith("_mse") else 3
+        return shown, shown
 
-    return runs.differences(summary, order, measures, heads, digits, "utterance")
+    return shared.score_differences(workdir, "scoring", name, order, heads, "utterance", digits)
 
 
 def _measure(name: str) -> str:
@@ -165,12 +146,12 @@ def adaptation(workdir: WorkDir, found: Found) -> Table | None:
             ),
             None,
         )
-        alone = Cell("-", True) if plain is None else pcc_cell(*plain)
+        alone = NOTHING if plain is None else pcc_cell(*plain)
         named = Cell(one.name, under=(f"from '{one.setting('init')}'",))
         trained = one.parameters("scorer") if one.recipe.finetune == "frozen" else None
         rows.append(
             [
-                *(one.target, named, labels, _thousands(trained)),
+                *(one.target, named, labels, count(trained)),
                 pcc_cell(one, e),
                 alone,
                 len(one.seeds),
@@ -187,36 +168,15 @@ def adaptation(workdir: WorkDir, found: Found) -> Table | None:
 
 def classes(found: Found, scale: tuple[float, float]) -> Table | None:
     """Mean absolute error of every score, one column a run; None without any."""
-    read = [(one.name, _classes(e)) for one, e in found]
-    scores = sorted({score for _, rows in read for score in rows})
-    if not scores:
-        return None
-    table: list[list[Any]] = []
-    for score in scores:
-        own = [rows.get(score) for _, rows in read]
-        count = next(int(row["count"]) for row in own if row is not None)
-        table.append([Cell(f"{score:g}", True), count, *map(_class_cell, own)])
-    return Table(
-        ["score", "labels", *(name for name, _ in read)],
-        table,
+    return shared.score_errors(
+        {one.name: e for one, e in found},
+        lambda row: float(row["score"]),
+        lambda score: [Cell(f"{score:g}", True)],
+        ["score"],
         f"Mean absolute error in points ({scale[0]:g} to {scale[1]:g}) of the utterances with that "
         "label, and the mean prediction for them: how far the lowest scores are drawn to the mean.",
-        dense=True,
-        title="Errors by score",
+        "Errors by score",
     )
-
-
-def _classes(evaluation: Evaluation) -> dict[float, dict[str, float]]:
-    path = evaluation.folder / CLASSES
-    rows = read_rows(path) if path.is_file() else []
-    keys = ("count", "mae", "mean_prediction")
-    return {float(row["score"]): {key: float(row[key]) for key in keys} for row in rows}
-
-
-def _class_cell(row: dict[str, float] | None) -> Cell:
-    if row is None:
-        return Cell("-", number=True)
-    return Cell(number(row["mae"], 2), True, under=(f"predicted {number(row['mean_prediction'])}",))
 
 
 def raters(workdir: WorkDir, name: str) -> Table | None:
@@ -227,8 +187,7 @@ def raters(workdir: WorkDir, name: str) -> Table | None:
     names = sorted({rater for one in found.values() for rater in one.raters})
     rows = []
     for target, one in found.items():
-        each = [one.raters.get(rater) for rater in names]
-        cells = [Cell("-" if v is None else number(v, 3), True) for v in (one.mean, *each)]
+        cells = [figure(v) for v in (one.mean, *(one.raters.get(rater) for rater in names))]
         rows.append([target, one.utterances, *cells])
     return Table(
         ["score", "utterances", "mean PCC", *names],
@@ -241,31 +200,12 @@ def raters(workdir: WorkDir, name: str) -> Table | None:
 
 
 def worst(workdir: WorkDir, evaluation: Evaluation) -> Table | None:
-    """A table with players of an evaluation's worst utterances; None where it lists none.
+    """A table with players of an evaluation's worst utterances; None where it lists none."""
 
-    Raises:
-        UserError: the set is gone, or breaks its format.
-        KeyError: the list has other columns.
-    """
-    path = evaluation.folder / WORST
-    rows = read_rows(path) if path.is_file() else []
-    if not rows:
-        return None
-    found = data.load(workdir.data(evaluation.set), workdir.root, allow_pipes=True)  # none is run
-    sources = {u.id: u for u in found.utterances}
-    lines = [
-        [
-            int(row["rank"]),
-            Cell(row["text"], under=(row["utt"],)),
-            f"{row['speaker']} ({found.gender.get(row['speaker'], '?')})",
-            worst_scores.player(sources.get(row["utt"])),
-            *(Cell(number(float(row[key]), 1), True) for key in ("label", "prediction", "error")),
-        ]
-        for row in rows
-    ]
-    return Table(
-        ["rank", "text", "speaker", "recording", "given", "predicted", "error"],
-        lines,
-        f"In points of the score's own scale. Recordings: the first {worst_scores.SECONDS:g} s.",
-        dense=True,
-    )
+    def points(row: Mapping[str, str], key: str) -> Cell:
+        return figure(float(row[key]), 1)
+
+    titles = {"given": "label", "predicted": "prediction", "error": "error"}
+    columns = {title: partial(points, key=key) for title, key in titles.items()}
+    caption = "In points of the score's own scale."
+    return shared.worst_scored(workdir, evaluation, lambda _: columns, caption)

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from speechkit.report.cells import difference, number, spread
-from speechkit.report.comparability import differences_to_paper
-from speechkit.report.experiments import Evaluation, Experiment
-from speechkit.report.model import Cell, Table
-from speechkit.report.tables import comparable
+from speechkit.report.cells import difference, figure, file_player, spread
+from speechkit.report.elements import Cell, Table
+from speechkit.report.reader import read_rows
+from speechkit.report.separation_runs import Evaluation, Experiment, Found, differences_to_paper
+from speechkit.report.tables import PAIRED, comparable, difference_table
 from speechkit.separation import paper
 from speechkit.workdir import WorkDir
 
-Found = Sequence[tuple[Experiment, Evaluation]]
-
+SECONDS = 4.0  # of a clip
 _SPACE = "\N{NO-BREAK SPACE}"
 _MEANS = {"si_snri_db": "SI-SNRi", "sdri_db": "SDRi", "stoi": "STOI", "estoi": "ESTOI"}
 _PERCENTILES = (1, 5, 10)
 _HSR = re.compile(r"hsr(\d+(?:\.\d+)?)_percent")
 _HSR_GENDERS = "hsr{}_{}_percent"
 _GENDERS = re.compile(r"mixtures_([fm]+)")
-_CHANGES = {
+_NAMES = {
     "better_by_1db_percent": f"better by 1{_SPACE}dB (%)",
     "worse_by_1db_percent": f"worse by 1{_SPACE}dB (%)",
+    "si_snri_db": "SI-SNRi (dB)",
+    "sdri_db": "SDRi (dB)",
+    "si_snr_db": "SI-SNR (dB)",
 }
 
 
@@ -66,7 +69,7 @@ def results(found: Found) -> Table:
 
 def _trained(one: Experiment, evaluation: Evaluation) -> list[Any]:
     """Cells of the columns DM to P_S."""
-    training = one.settings_of(evaluation)
+    training = one.recipe_of(evaluation)
     if training is None:
         return [None] * 6
     ticks = ["✓" if tick else "" for tick in (training.dm, training.wtl, training.wvl)]
@@ -79,7 +82,7 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
     lines = [
         (one, e, row)
         for one, e in found
-        if (row := paper.find(one.name, one.settings_of(e), paper.size_of(one.network)))
+        if (row := paper.find(one.name, one.recipe_of(e), paper.size_of(one.network)))
     ]
     if not lines:
         return None
@@ -88,7 +91,7 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
     for (one, e, row), text in zip(lines, texts, strict=True):
         pairs: list[Any] = []
         for key in paper.MEASURES:
-            pairs += [spread(e.value(key)), Cell(number(row.values[key][0]), number=True)]
+            pairs += [spread(e.value(key)), figure(row.values[key][0], 2)]
         rows.append([label(one, e), *pairs, row.table.replace(" ", _SPACE), text])
     measures = ("SI-SNRi (dB)", "HSR5 (%)", "HSR10 (%)")
     return Table(
@@ -109,49 +112,36 @@ def differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
         summary: ``summary.json`` of ``compare separation``.
         order: of the experiments.
     """
-    there = summary["experiments"]
-    names = [*(name for name in order if name in there), *(n for n in there if n not in order)]
-    experiments = {name: there[name] for name in names}
-    measures = list(dict.fromkeys(m for one in experiments.values() for m in one["measures"]))
-    rows = []
-    for name, one in experiments.items():
-        found = [_difference(m, one["measures"].get(m)) for m in measures]
-        rows.append([name, *found, f"{len(one['seeds'])} x {one['mixtures']}"])
-    columns = ["experiment", *(measure_name(m) for m in measures), "seeds x mixtures"]
-    of = ""
-    if len({row[-1] for row in rows}) == 1:  # no column for what is one number
-        of, rows, columns = (
-            f"Seeds x mixtures: {rows[0][-1]}. ",
-            [r[:-1] for r in rows],
-            columns[:-1],
-        )
-    return Table(
-        columns,
-        rows,
-        of
-        + "In brackets the 95 % interval of a bootstrap over speakers (training is not resampled); "
-        "±: standard deviation of the difference over seeds. ▲ better, ▼ worse than the baseline: "
-        "the interval excludes 0, which one in twenty does by chance. HSR in percentage points.",
-        dense=True,
-        title=f"Differences to '{summary['baseline']}'",
-    )
+    every = summary["experiments"].values()
+    heads = {m: measure_name(m) for one in every for m in one["measures"]}
+    counts = {_compared(one) for one in every}
+    caption = f"{PAIRED} HSR in percentage points."
+    if len(counts) == 1:  # no column for what is one number
+        caption = f"Seeds x mixtures: {counts.pop()}. {caption}"
+    else:
+        heads["seeds"] = "seeds x mixtures"
+
+    def cell(one: dict[str, Any], measure: str) -> Any:
+        if measure == "seeds":
+            return _compared(one)
+        values = one["measures"].get(measure)
+        share = values is not None and values["baseline"] is None  # of mixtures
+        return difference(values, lower=bool(_HSR.fullmatch(measure)), share=share)
+
+    return difference_table(summary, order, heads, cell, caption)
 
 
-def _difference(measure: str, values: dict[str, Any] | None) -> Cell:
-    share = values is not None and values["baseline"] is None  # of mixtures
-    return difference(values, lower=bool(_HSR.fullmatch(measure)), share=share)
+def _compared(one: dict[str, Any]) -> str:
+    return f"{len(one['seeds'])} x {one['mixtures']}"
 
 
 def measure_name(measure: str) -> str:
     """Header of a measure of ``compare separation``."""
-    if measure in _CHANGES:
-        return _CHANGES[measure]
     if hsr := _HSR.fullmatch(measure):
         return f"HSR{hsr[1]}"
     if found := re.fullmatch(r"si_snri_p(\d+(?:\.\d+)?)_db", measure):
         return f"SI-SNRi at {float(found[1]):g}{_SPACE}% (dB)"
-    named = {"si_snri_db": "SI-SNRi (dB)", "sdri_db": "SDRi (dB)", "si_snr_db": "SI-SNR (dB)"}
-    return named.get(measure, measure)
+    return _NAMES.get(measure, measure)
 
 
 def genders(found: Found) -> Table | None:
@@ -184,3 +174,42 @@ def genders(found: Found) -> Table | None:
 def _count(found: Found, name: str) -> str:
     counts = [value for _, e in found if (value := e.value(name))]
     return f"{counts[0][0]:g}" if counts else "?"
+
+
+def worst(folder: Path) -> list[Table]:
+    """Tables with players of an evaluation: its worst mixtures, and ordinary ones to compare.
+
+    Args:
+        folder: ``exp/separation/<name>/eval/<set>``.
+    """
+    titles = {"worst": "The lowest SI-SNRi", "median": "Around the median, to compare"}
+    listed = {title: read_rows(folder / f"{name}.tsv") for name, title in titles.items()}
+    return [_clips(folder, rows, title) for title, rows in listed.items() if rows]
+
+
+def _clips(folder: Path, rows: Sequence[dict[str, str]], title: str) -> Table:
+    speakers = [name for name in rows[0] if name.startswith("speaker")]
+    numbers = range(1, len(speakers) + 1)
+    signals = ["mixture", *(f"{what}{k}" for k in numbers for what in ("source", "estimate"))]
+    lines = [
+        [
+            int(row["rank"]),
+            row["mixture"],
+            ", ".join(row[name] for name in speakers),
+            row["genders"].lower(),
+            figure(float(row["si_snri_db"]), 1),
+            *(
+                file_player(folder, f"{row['clip']}_{signal}.wav", f"{row['mixture']}, {signal}")
+                for signal in signals
+            ),
+        ]
+        for row in rows
+    ]
+    pairs = [column for _ in numbers for column in ("source", "estimate")]
+    return Table(
+        ["rank", "mixture", "speakers", "genders", "SI-SNRi", "mixture", *pairs],
+        lines,
+        groups=[("", 6), *((f"speaker {k}", 2) for k in numbers)],
+        dense=True,
+        title=title,
+    )

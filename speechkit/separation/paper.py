@@ -74,7 +74,7 @@ def _row(table: str, size: str, recipe: Recipe, *values: float) -> PublishedRow:
         weighted_validation=recipe.wvl,
         network=SIZES[size],
     )
-    facts = {"trained on": "WSJ0", "tested on": "the published mixtures of WSJ0", **recipe.facts}
+    facts = {"trained on": "WSJ0", "tested on": "published mixtures of WSJ0", **recipe.facts}
     measured = {name: (value, None) for name, value in zip(MEASURES, values, strict=True)}
     return PublishedRow(f"{table} ({size})", f"Conv-TasNet, {size}", config, measured, facts)
 

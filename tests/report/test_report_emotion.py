@@ -7,7 +7,7 @@ from browser import look
 
 from speechkit.cli.main import main
 from speechkit.emotion import paper, results
-from speechkit.report import emotion, emotion_experiments, emotion_tables, page
+from speechkit.report import emotion, emotion_tables, page
 from speechkit.workdir import WorkDir
 
 pytest.importorskip("opensmile")
@@ -90,7 +90,7 @@ def test_beside_the_paper(made):
     table = tables(made)["Beside the paper"]
     assert [row[0] for row in table.rows] == [row.name for row in paper.ROWS]
     assert all(row[-1].startswith("not run here") for row in table.rows)
-    found = emotion_experiments.collect(WorkDir(made))
+    found = emotion_tables.collect(WorkDir(made))
     evaluation = next(one for one in found if one.name == "leaky").evaluations[0]
     evaluation.about["upstream"] = "facebook/hubert-large-ls960-ft"
     own = [(found[0], evaluation)]
@@ -114,7 +114,7 @@ def test_a_damaged_evaluation_is_left_out(made, caplog):
     before = path.read_text()
     path.write_text("{}")
     try:
-        found = emotion_experiments.collect(WorkDir(made))
+        found = emotion_tables.collect(WorkDir(made))
         assert [len(one.evaluations) for one in found] == [1, 1, 0]
     finally:
         path.write_text(before)

@@ -17,8 +17,13 @@ from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features.feature_folder import read_features
 from speechkit.pronunciation import evaluate, paper, training
 from speechkit.pronunciation.config import PronunciationConfig
-from speechkit.report import page, pronunciation, pronunciation_paper, worst_scores
-from speechkit.report import pronunciation_experiments as experiments
+from speechkit.report import (
+    experiments,
+    page,
+    pronunciation,
+    pronunciation_runs,
+    pronunciation_tables,
+)
 from speechkit.task.evaluation import read_summary
 from speechkit.task.scores import read_table
 from speechkit.workdir import WorkDir
@@ -159,7 +164,7 @@ def test_the_paper_stands_beside_ours_with_the_reason(sections):
     for reason in (
         "tested on: speechocean762, 9 utterances, paper's speechocean762, 2500 utterances",
         "trained on: speechocean762, 9 utterances", "seeds: 2, paper's 5",
-        "features: default, paper's of Kaldi's model of 960 h of LibriSpeech",
+        "features: default, paper's GOP of Kaldi's model of 960 h of LibriSpeech",
     ):  # fmt: skip
         assert reason in table.caption
     assert {row[-1].text for row in rows[:8:2]} == {"no; epochs: 2, paper's 100"}
@@ -173,11 +178,11 @@ def test_imported_features_are_all_that_a_run_as_published_has_otherwise(tmp_pat
         (folder / "manifest.json").write_text(json.dumps(manifest))
     card = {"training": PronunciationConfig().params(), "features": [{"method": "imported"}]}
     row = paper.find("gopt", "mse")
-    one = experiments.Experiment("x", [experiments.Seed(k, card, {}, {}) for k in range(5)])
+    one = pronunciation_runs.Experiment("x", [experiments.Seed(k, card, {}, {}) for k in range(5)])
     found = experiments.Evaluation(Path("test"), "test", {})
-    assert pronunciation_paper.differences(WorkDir(tmp_path), one, found, row) == [
+    assert pronunciation_runs.differences_to_paper(WorkDir(tmp_path), one, found, row) == [
         "features: imported, of a model that is not recorded, "
-        "paper's of Kaldi's model of 960 h of LibriSpeech"  # noise can be imported too
+        "paper's GOP of Kaldi's model of 960 h of LibriSpeech"  # noise can be imported too
     ]
 
 
@@ -219,7 +224,7 @@ def test_worst_utterances_have_players(made, sections):
     )  # fmt: skip
     (made / "a.wav").rename(made / "b.wav")
     try:
-        broken = worst_scores.table(WorkDir(made), one)
+        broken = pronunciation_tables.worst(WorkDir(made), one)
     finally:
         (made / "b.wav").rename(made / "a.wav")
     assert broken is not None and {row[3].text for row in broken.cells()} == {"-"}

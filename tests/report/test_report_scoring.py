@@ -10,8 +10,8 @@ import scored_runs
 import soundfile
 from conftest import voice
 
-from speechkit.report import page, scoring, scoring_experiments, scoring_paper
-from speechkit.report.pronunciation_experiments import Evaluation
+from speechkit.report import page, scoring, scoring_figures, scoring_runs
+from speechkit.report.experiments import Evaluation
 from speechkit.scoring import evaluate, paper
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
@@ -137,16 +137,16 @@ def test_differences_and_curves(root, sections):
     value = summary["experiments"]["ours"]["utterance_total_pcc"]["estimate"]
     assert rows["ours"][1].text.lstrip("▲▼ ") == f"{value:+.3f}".replace("-", "−")
     work = WorkDir(root)
-    found = scoring_experiments.collect(work)
+    found = scoring_runs.collect(work)
     pairs = [(one, one.on("test")) for one in found]
-    main = scoring_experiments.main_of(found)
-    lines = scoring.by_labels(work, pairs, main)
+    main = scoring_runs.main_of(found)
+    lines = scoring_figures.lines_by_labels(work, pairs, main)
     assert {name: sorted(x for x, *_ in line) for name, line in lines.items()} == {
         "pre-trained, acoustic model frozen": [25, 50, 60, 100],
         "not pre-trained": [25, 50, 60, 100],
         "pre-trained, acoustic model updated": [0, 60],
     }
-    hours = scoring.by_hours(work, pairs, main)
+    hours = scoring_figures.lines_by_hours(work, pairs, main)
     (line,) = hours.values()
     assert np.allclose(sorted(x for x, *_ in line), [0.3, 0.6, 1.23])
 
@@ -156,15 +156,15 @@ def test_as_published_is_comparable(tmp_path):
         scored_runs.make_set(tmp_path, name, utterances=2500, speakers=5)
     scored_runs.make_acoustic(tmp_path, "big", 1960, paper.ACOUSTIC_PARAMETERS)
     scored_runs.make_run(tmp_path, "x", 0.1, seeds=1, acoustic="big")
-    (one,) = scoring_experiments.collect(WorkDir(tmp_path))
+    (one,) = scoring_runs.collect(WorkDir(tmp_path))
     counts = {"utterances": {"mean": 2500, "std": None, "n": 1}}
     found = Evaluation(tmp_path, "test", counts)
     row = paper.TABLES_4_5[-1]  # without pre-training
-    assert scoring_paper.differences(WorkDir(tmp_path), one, found, row) == [
+    assert scoring_runs.differences_to_paper(WorkDir(tmp_path), one, found, row) == [
         "epochs: 30, paper's 15"
     ]
     one.card["training"]["epochs"] = 15
-    assert scoring_paper.differences(WorkDir(tmp_path), one, found, row) == []
+    assert scoring_runs.differences_to_paper(WorkDir(tmp_path), one, found, row) == []
 
 
 def test_damaged_parts_are_left_out(root, tmp_path, caplog):

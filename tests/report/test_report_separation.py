@@ -16,7 +16,8 @@ from conftest import make_set
 from separation_models import NETWORK, RATE, make_mixtures
 
 from speechkit.base.tables import write_json
-from speechkit.report import experiments, page, worst
+from speechkit.report import page, separation_tables
+from speechkit.report.reader import read_log
 from speechkit.separation import compare, evaluate, model_folder, results
 from speechkit.separation.config import EvaluationConfig, MixingConfig, SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
@@ -244,9 +245,7 @@ def test_training(made, html):
     rows = {row[0]: row for row in tables(html)["Training of separation"][1:]}
     count = sum(p.numel() for p in ConvTasNet(NETWORK).parameters())
     assert rows["dm"][1:7] == ["train", "scratch", f"{count:,}", "2", "3", "2, 2"]
-    logs = [
-        experiments.read_log(made / f"exp/separation/dm_wvl/seed{seed}/log.tsv") for seed in (0, 1)
-    ]
+    logs = [read_log(made / f"exp/separation/dm_wvl/seed{seed}/log.tsv") for seed in (0, 1)]
     assert rows["dm_wvl"][6] == "3, 3"
     chosen = np.mean([log["valid_si_snri_db"][2] for log in logs])
     assert rows["dm_wvl"][7] == minus(f"{chosen:.2f}")
@@ -347,4 +346,4 @@ def test_a_clip_outside_of_the_evaluation_is_refused(made, tmp_path):
     clip = text.splitlines()[1].split("\t")[1]
     (folder / "worst.tsv").write_text(text.replace(clip, "../secret"))
     with pytest.raises(Exception, match="outside"):
-        worst.tables(folder)
+        separation_tables.worst(folder)

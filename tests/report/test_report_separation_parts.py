@@ -4,10 +4,10 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from speechkit.report import reader, separation_pictures, separation_tables
-from speechkit.report.comparability import differences_to_paper
-from speechkit.report.experiments import Evaluation, Experiment, Seed
-from speechkit.report.separation_pictures import Line
+from speechkit.report import reader, separation_figures, separation_tables
+from speechkit.report.experiments import Seed
+from speechkit.report.separation_figures import Line
+from speechkit.report.separation_runs import Evaluation, Experiment, differences_to_paper
 from speechkit.separation import model_folder, paper
 from speechkit.separation.config import SIZES, MixingConfig, SeparationConfig
 from speechkit.separation.paper import Recipe
@@ -19,8 +19,8 @@ def published_experiment(size="light", **changes):
     config = replace(SeparationConfig(), network=SIZES[size], set_name="train", **changes)
     card = model_folder.card(SIZES[size], 8000, "plain", config.params())
     seed = Seed(0, card, {"epoch": list(map(float, range(100)))}, {}, {})
-    one = Experiment("dm", [seed], settings=Recipe(True))
-    return one, Evaluation(Path(), "test", False, (0,), {}, None)
+    one = Experiment("dm", [seed], recipe=Recipe(True))
+    return one, Evaluation(Path(), "test", {}, False, None)
 
 
 def reasons(tmp_path, one, found):
@@ -29,7 +29,7 @@ def reasons(tmp_path, one, found):
         folder.mkdir(parents=True, exist_ok=True)
         prepared = {"command": "prepare wsj0-2mix", "params": {}}
         (folder / "manifest.json").write_text(json.dumps(prepared))
-    row = paper.find("dm", one.settings, paper.size_of(one.network))
+    row = paper.find("dm", one.recipe, paper.size_of(one.network))
     return differences_to_paper(WorkDir(tmp_path), one, found, row)
 
 
@@ -97,25 +97,25 @@ def test_marks_of_differences():
 def test_many_lines_are_divided_among_figures():
     trainings = {**paper.RECIPES, "base": Recipe(True), "?": None}
     lines = [
-        Line(name, t, {"si_snri_db": separation_pictures.PERCENT / 5})
+        Line(name, t, {"si_snri_db": separation_figures.PERCENT / 5})
         for name, t in sorted(trainings.items())
     ]
-    parts = separation_pictures.split(lines)
+    parts = separation_figures.split(lines)
     assert [len(part) for part in parts] == [7, 8, 8]
-    assert separation_pictures.split(lines[:10]) == [lines[:10]]
+    assert separation_figures.split(lines[:10]) == [lines[:10]]
     for part in parts:
-        looks = [json.dumps(style, default=str) for style in separation_pictures.styles(part)]
+        looks = [json.dumps(style, default=str) for style in separation_figures.styles(part)]
         assert len(set(looks)) == len(looks)
-        assert separation_pictures.plain_mixing(part).label == "dm"  # not base
+        assert separation_figures.plain_mixing(part).label == "dm"  # not base
 
 
 def test_any_name_is_shown_in_a_legend():
     for name in ("_hidden", "$a$", "long_" * 20, "x" * 100, ""):
-        line = Line(name, None, {"si_snri_db": separation_pictures.PERCENT})
-        assert separation_pictures.tails([line]).startswith(b"\x89PNG")
-        wrapped = separation_pictures._wrapped(name)
+        line = Line(name, None, {"si_snri_db": separation_figures.PERCENT})
+        assert separation_figures.tails([line]).startswith(b"\x89PNG")
+        wrapped = separation_figures._wrapped(name)
         assert wrapped.replace("\n", "") == name
-        assert all(len(part) <= separation_pictures.LABEL for part in wrapped.split("\n"))
+        assert all(len(part) <= separation_figures.LABEL for part in wrapped.split("\n"))
 
 
 def test_one_seed_has_no_spread():

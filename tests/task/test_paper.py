@@ -47,7 +47,7 @@ def test_a_gopt_trained_otherwise_is_not_comparable(changed, said):
 def test_features_of_an_unknown_model_are_not_comparable():
     facts = {**GOPT.facts, "features": "imported, of a model that is not recorded"}
     (found,) = GOPT.differences(PronunciationConfig().params(), facts)
-    assert found.startswith("features: imported, of a model that is not recorded, paper's of Kaldi")
+    assert found.startswith("features: imported, of a model that is not recorded, paper's GOP of")
 
 
 def test_an_emotion_run_with_another_rate_and_pooling_is_not_comparable():
@@ -105,4 +105,4 @@ def test_a_field_that_is_not_recorded_has_its_default():
 
 def test_facts_are_named():
     found = DM.differences(asdict(DM.config), {**DM.facts, "tested on": "librispeech"})
-    assert found == ["tested on: librispeech, paper's the published mixtures of WSJ0"]
+    assert found == ["tested on: librispeech, paper's published mixtures of WSJ0"]

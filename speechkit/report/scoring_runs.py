@@ -1,20 +1,20 @@
-"""What the report reads of ``exp/scoring``: trained seeds, evaluations, and what they stand on."""
+"""What the report reads of ``exp/scoring``: how each run was trained, and what it stands on."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
-from speechkit.report import runs
-from speechkit.report.pronunciation_experiments import Evaluation
-from speechkit.report.reader import utterances
-from speechkit.report.runs import Runs
-from speechkit.scoring import model_folder
+from speechkit.report import experiments
+from speechkit.report.experiments import Evaluation
+from speechkit.report.reader import contents, params_of, utterances
+from speechkit.scoring import model_folder, paper
 from speechkit.scoring.paper import OURS, Recipe
-from speechkit.task.evaluation import SUMMARY, read_summary
+from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
 
@@ -24,41 +24,14 @@ _FRAMES_AN_HOUR = 360_000
 FROM_OTHER = "other"  # pre-training of a run that starts from another experiment
 
 
-@dataclass
-class Seed:
-    """One trained seed.
-
-    Args:
-        number: the seed.
-        card: ``config.yaml``.
-        summary: measures of the training, and counts of parameters.
-    """
-
-    number: int
-    card: dict[str, Any]
-    summary: dict[str, Any]
-
-
-@dataclass
-class Experiment(Runs):
-    """All seeds and evaluations of one name.
-
-    Args:
-        name: folder of ``exp/scoring``.
-        seeds: trained ones.
-        evaluations: finished ones.
-    """
-
-    seeds: list[Seed] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
+class Experiment(experiments.Experiment[Evaluation]):
+    """All seeds and evaluations of one name."""
 
     @property
     def recipe(self) -> Recipe:
         """The row of the paper's tables that the training answers to."""
         plain = Recipe(*(str(self.setting(name)) for name in _RECIPE))
-        if self.setting("init"):
-            return Recipe(plain.model, plain.input, FROM_OTHER, plain.finetune)
-        return plain
+        return replace(plain, pretrain=FROM_OTHER) if self.setting("init") else plain
 
     @property
     def target(self) -> str:
@@ -100,7 +73,9 @@ class Experiment(Runs):
                 return found
         left = [seed.summary.get("train_pcc") for seed in self.seeds]
         values = [float(value) for value in left if value is not None]
-        return mean_std(values) if values and len(values) == len(self.seeds) else None
+        if not values or len(values) < len(self.seeds):
+            return None
+        return mean(values), stdev(values) if len(values) > 1 else None
 
     def parameters(self, part: str) -> int | None:
         """Of the ``scorer`` or the ``acoustic`` model, as the training counted them."""
@@ -113,16 +88,12 @@ class Experiment(Runs):
         return sum(own[name] != theirs.get(name) for name in own if name not in _FREE)
 
 
-def mean_std(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and standard deviation (None of one value)."""
-    mean = sum(values) / len(values)
-    squares = sum((value - mean) ** 2 for value in values)
-    return mean, (squares / (len(values) - 1)) ** 0.5 if len(values) > 1 else None
+Found = Sequence[tuple[Experiment, Evaluation]]
 
 
 def collect(workdir: WorkDir) -> list[Experiment]:
     """All experiments, the proposed recipe first; damaged parts are left out."""
-    every = runs.collect(workdir, "scoring", Experiment, _seed, _evaluation, SUMMARY)
+    every = experiments.collect(workdir, "scoring", Experiment, _card)
     found = [one for one in every if one.seeds]
     if not found:
         return []
@@ -137,23 +108,11 @@ def collect(workdir: WorkDir) -> list[Experiment]:
     return sorted(found, key=place)
 
 
-def _seed(folder: Path) -> Seed:
+def _card(folder: Path) -> dict[str, Any]:
     card = model_folder.read_card(folder)
     if not isinstance(card.get("training"), dict) or len(card["scale"]) != 2:
-        raise ValueError(f"{model_folder.CARD} has another form")
-    return Seed(
-        int(folder.name[4:]),
-        card,
-        read_json(folder / "summary.json") or {},
-    )
-
-
-def _evaluation(folder: Path) -> Evaluation:
-    params = (read_manifest(folder) or {}).get("params", {})
-    summary = read_summary(folder)
-    if not all(isinstance(value, dict) for value in summary.values()):
-        raise ValueError(f"{SUMMARY} has another form")
-    return Evaluation(folder, str(params.get("set", folder.name)), summary)
+        raise ValueError("config.yaml has another form")
+    return card
 
 
 @dataclass(frozen=True)
@@ -183,12 +142,9 @@ def acoustic(workdir: WorkDir, name: str) -> Acoustic | None:
     summary = read_json(folder / "summary.json") if name else None
     if not isinstance(summary, dict):
         return None
-    params = (read_manifest(folder) or {}).get("params", {})
+    params = params_of(folder)
     sets = params.get("sets") or params.get("set_name") or ""
     return Acoustic(name, summary, sets if isinstance(sets, str) else ", ".join(map(str, sets)))
-
-
-Found = Sequence[tuple[Experiment, Evaluation]]
 
 
 def main_of(found: Iterable[Experiment]) -> Experiment:
@@ -224,3 +180,46 @@ def alike(found: Found, main: Experiment) -> list[tuple[Experiment, Evaluation]]
         if one.recipe not in chosen or rank < chosen[one.recipe][0]:
             chosen[one.recipe] = rank, (one, evaluation)
     return [pair for _, pair in chosen.values()]
+
+
+def differences_to_paper(
+    workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
+) -> list[str]:
+    """What was otherwise than in the paper (speechocean762); empty if the numbers can be compared.
+
+    Args:
+        workdir: the working directory.
+        one: our experiment.
+        evaluation: of it.
+        row: the published one.
+    """
+    facts = {
+        "tested on": contents(workdir, evaluation.set, evaluation.count("utterances")),
+        "trained on": contents(workdir, str(one.setting("set_name")), one.labelled(workdir)),
+        "acoustic model": _acoustic(workdir, one, str(row.facts["acoustic model"])),
+        "synthetic scores": synthetic_utterances(workdir, one),
+    }
+    return row.differences(one.card.get("training") or {}, facts)
+
+
+def _acoustic(workdir: WorkDir, one: Experiment, theirs: str) -> str:
+    """The acoustic model that the features are of; ``theirs`` if it is as large as the paper's and
+    has learned from as much speech."""
+    known = acoustic(workdir, one.acoustic)
+    if known is None or known.hours is None:
+        return one.acoustic or "not known"
+    count = int(known.summary.get("parameters") or 0)
+    size = paper.ACOUSTIC_PARAMETERS
+    if abs(known.hours - paper.ACOUSTIC_HOURS) < 50 and abs(count - size) <= 0.01 * size:
+        return theirs
+    return f"{one.acoustic}, {known.hours:.1f} h of speech, {count / 1e6:.2f} M parameters"
+
+
+def synthetic_utterances(workdir: WorkDir, one: Experiment) -> int | None:
+    """How many utterances with synthetic scores it was pre-trained on."""
+    set_name, name = str(one.setting("pretrain_set")), str(one.setting("synthetic") or "")
+    folder = workdir.root / "exp" / "synthetic" / (f"{set_name}-{name}" if name else set_name)
+    counts = (read_manifest(folder) or {}).get("counts", {})
+    summary = read_json(folder / "summary.json")
+    found = counts.get("utterances", summary.get("utterances") if isinstance(summary, dict) else 0)
+    return int(found) if isinstance(found, int) and found else utterances(workdir, set_name)

@@ -1,26 +1,28 @@
-"""The sections of the report: each reads what stages wrote, and is left out where they did not."""
+"""Sections on sets, speakers and hard pairs; each is left out where no stage wrote it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechkit.base import schema
-from speechkit.base.log import logger
+from speechkit.base.audio import Pipe
+from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
-from speechkit.report import clips, pictures, reader
-from speechkit.report.model import Cell, Picture, Section, Table
+from speechkit.report import figures, reader
+from speechkit.report.cells import clip
+from speechkit.report.elements import Cell, Picture, Player, Section, Table
+from speechkit.report.reader import params_of, set_order
 from speechkit.speaker import prosody, verification
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_manifest
 
 HISTOGRAM_TRIALS = 400_000
 SHORT = 150  # characters of parameters that are shown at once
-Maker = Callable[[WorkDir], "Section | Iterator[Section] | None"]
 
 
 def sets(workdir: WorkDir) -> Section | None:
@@ -53,9 +55,8 @@ def pitch(workdir: WorkDir) -> Section | None:
     """Median pitch by gender, from ``exp/prosody``."""
     rows, panels = [], []
     for folder in _outputs(workdir, "prosody"):
-        manifest = read_manifest(folder) or {}
         table = prosody.read(folder / "prosody.tsv")
-        by_gender = _by_gender(workdir, manifest["params"]["set"], table)
+        by_gender = _by_gender(workdir, params_of(folder)["set"], table)
         panels.append((folder.name, by_gender))
         for gender, values in sorted(by_gender.items()):
             low, middle, high = np.percentile(values, (5, 50, 95))
@@ -64,7 +65,7 @@ def pitch(workdir: WorkDir) -> Section | None:
         return None
     columns = ("set", "gender", "utterances", "f0 5 % (Hz)", "f0 median (Hz)", "f0 95 % (Hz)")
     picture = Picture(
-        pictures.pitch(panels),
+        figures.pitch(panels),
         "Median pitch of each utterance, by the gender of its speaker.",
         "Histograms of median pitch in Hz for female and male speakers, one panel a set.",
     )
@@ -103,7 +104,7 @@ def networks(workdir: WorkDir) -> Section | None:
         log = reader.read_log(folder / "log.tsv")
         section.pictures.append(
             Picture(
-                pictures.training(folder.name, log, summary["best_epoch"]),
+                figures.training(log, summary["best_epoch"]),
                 f"Training of '{folder.name}': the dashed line is the selected epoch.",
                 "Curves of training and held-out loss, held-out accuracy and equal error rate.",
             )
@@ -132,7 +133,7 @@ def vectors(workdir: WorkDir) -> Section | None:
     rows, panels = [], []
     for folder in _outputs(workdir, "xvector"):
         summary = _json(folder / "summary.json")
-        params = (read_manifest(folder) or {})["params"]
+        params = params_of(folder)
         rows.append(
             [
                 folder.name,
@@ -161,7 +162,7 @@ def vectors(workdir: WorkDir) -> Section | None:
         "cosine, other speaker",
     )
     picture = Picture(
-        pictures.cosines(panels),
+        figures.cosines(panels),
         "Cosine similarity of pairs of utterances.",
         "Histograms of cosine similarity for pairs of one speaker and of two speakers.",
     )
@@ -209,8 +210,24 @@ def hard_pairs(workdir: WorkDir) -> Iterator[Section]:
             columns = [key.replace("_", " ") for key in worst[0]]
             caption = "The speaker pairs of whose utterance pairs the largest share is hard."
             section.tables.append(Table(columns, [list(row.values()) for row in worst], caption))
-            section.players = clips.of_speaker_pairs(workdir, summary["set"], worst[:3])
+            section.players = _speakers(workdir, summary["set"], worst[:3])
         yield section
+
+
+def _speakers(workdir: WorkDir, name: str, pairs: Sequence[dict[str, Any]]) -> list[Player]:
+    """One clip of each speaker of each pair; utterances that cannot be read are left out."""
+    found = data.load(workdir.data(name), workdir.root, allow_pipes=True)  # none is run
+    players = []
+    for pair in pairs:
+        both = (pair["speaker_a"], pair["speaker_b"])
+        for speaker, other in (both, both[::-1]):
+            own = (u for u in found.utterances if u.speaker == speaker)
+            try:
+                first = next(u for u in own if not isinstance(u.wav, Pipe))
+                players.append(Player(*clip(first), f"{speaker} (hard for {other})"))
+            except (UserError, StopIteration):
+                continue
+    return players
 
 
 def _shares(title: str, shares: dict[str, dict[str, float]]) -> Table:
@@ -265,24 +282,5 @@ def _outputs(workdir: WorkDir, stage: str) -> list[Path]:
     return sorted(found, key=lambda p: set_order(p.name))
 
 
-def set_order(name: str) -> tuple[int, str]:
-    """Training sets first, then development and test sets, then the rest."""
-    kinds = ("train", "dev", "test")
-    return next((i for i, kind in enumerate(kinds) if name.startswith(kind)), len(kinds)), name
-
-
 def _json(path: Path) -> dict[str, Any]:
     return schema.read_json(path, schema.Object)
-
-
-def guarded(make: Maker, workdir: WorkDir) -> list[Section]:
-    """The sections of a maker, up to one whose inputs are damaged, with a warning."""
-    found: list[Section] = []
-    try:
-        made = make(workdir)
-        for section in [made] if isinstance(made, Section) else made or ():
-            found.append(section)
-    except reader.DAMAGED as error:
-        name = make.__name__ if make.__name__ != "sections" else make.__module__.split(".")[-1]
-        logger.warning(f"report: no section '{name.replace('_', ' ')}': {error}")
-    return found

@@ -1,97 +1,27 @@
-"""What the report reads of ``exp/pronunciation``: trained seeds and evaluations."""
+"""What the report reads of ``exp/pronunciation``: how models were trained, which are alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechkit.pronunciation import model_folder, paper
 from speechkit.pronunciation.config import LOSSES
-from speechkit.report import runs
-from speechkit.report.reader import read_log
-from speechkit.report.runs import Runs
-from speechkit.task.evaluation import SUMMARY, read_summary
-from speechkit.task.scores import read_table
+from speechkit.report import experiments
+from speechkit.report.experiments import Evaluation
+from speechkit.report.reader import contents
+from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
-from speechkit.workdir.manifest import read_manifest
 
 MODELS = ("lstm", "gopt")
 MOST = 8  # arms of a figure
 _COMPARED = ("model", "loss", "beta", "gop", "track")  # what the arms may differ in
 
 
-@dataclass
-class Seed:
-    """One trained seed.
-
-    Args:
-        number: the seed.
-        card: ``config.yaml``.
-        log: columns of ``log.tsv``; empty where there is none.
-        manifest: of the training.
-    """
-
-    number: int
-    card: dict[str, Any]
-    log: dict[str, list[float]]
-    manifest: dict[str, Any]
-
-
-@dataclass
-class Evaluation:
-    """One folder ``eval/<set>``.
-
-    Args:
-        folder: where it is.
-        set: that was scored.
-        summary: measure -> mean, std, n, and of correlations low and high.
-    """
-
-    folder: Path
-    set: str
-    summary: dict[str, dict[str, Any]]
-
-    def value(self, measure: str) -> tuple[float, float | None] | None:
-        """Mean and standard deviation over the seeds; None where it was not measured."""
-        found = self.summary.get(measure)
-        if found is None or found.get("mean") is None:
-            return None
-        return found["mean"], found.get("std")
-
-    @property
-    def variant(self) -> str:
-        """What follows the name of the set in that of the folder."""
-        return self.folder.name.removeprefix(self.set).removeprefix("-")
-
-    def scores(self, aspect: str) -> tuple[np.ndarray, np.ndarray]:
-        """Labels ``[n]`` and the predictions of all seeds ``[seeds, n]``, where labels are.
-
-        Raises:
-            DataError: the table of the level is not there or broken.
-            KeyError: the aspect was not predicted.
-        """
-        table = read_table(self.folder, aspect.partition("_")[0])
-        table = table[table[aspect].notna()]
-        seeds = [name for name in table.columns if name.startswith(f"{aspect}_seed")]
-        return table[aspect].to_numpy(float), table[seeds].to_numpy(float).T
-
-
-@dataclass
-class Experiment(Runs):
-    """All seeds and evaluations of one name.
-
-    Args:
-        name: folder of ``exp/pronunciation``.
-        seeds: trained ones.
-        evaluations: finished ones.
-    """
-
-    seeds: list[Seed] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
+class Experiment(experiments.Experiment[Evaluation]):
+    """All seeds and evaluations of one name."""
 
     @property
     def features(self) -> str:
@@ -126,12 +56,15 @@ def _say(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+Found = Sequence[tuple[Experiment, Evaluation]]
+
+
 def collect(workdir: WorkDir) -> list[Experiment]:
     """All experiments: the LSTM, then GOPT by loss and beta, then those with other settings.
 
     Damaged parts are left out.
     """
-    found = list(runs.collect(workdir, "pronunciation", Experiment, _seed, _evaluation, SUMMARY))
+    found = list(experiments.collect(workdir, "pronunciation", Experiment, model_folder.read_card))
     main = reference(found)
     return sorted(found, key=lambda one: (bool(main and one.otherwise(main)), _place(one)))
 
@@ -145,24 +78,6 @@ def _place(one: Experiment) -> tuple[Any, ...]:
         one.setting("beta", 0.0) if loss == "sb-num" else 0.0,
         one.name,
     )
-
-
-def _seed(folder: Path) -> Seed:
-    log = folder / model_folder.LOG
-    return Seed(
-        int(folder.name[4:]),
-        model_folder.read_card(folder),
-        read_log(log) if log.is_file() else {},
-        read_manifest(folder) or {},
-    )
-
-
-def _evaluation(folder: Path) -> Evaluation:
-    params = (read_manifest(folder) or {}).get("params", {})
-    summary = read_summary(folder)
-    if not all(isinstance(value, dict) for value in summary.values()):
-        raise ValueError(f"{SUMMARY} has another form")
-    return Evaluation(folder, str(params.get("set", folder.name)), summary)
 
 
 def reference(found: Sequence[Experiment]) -> Experiment | None:
@@ -196,3 +111,27 @@ def arms(found: Sequence[Experiment]) -> list[Experiment]:
         if one.setting("loss") in ("mse", "sb-rank") or one.setting("beta") == paper.BETA:
             chosen.setdefault((one.setting("model"), one.setting("loss")), one)
     return list(chosen.values())[:MOST]
+
+
+def differences_to_paper(
+    workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
+) -> list[str]:
+    """What was otherwise than in the paper; empty if the numbers can be compared.
+
+    Args:
+        workdir: the working directory.
+        one: our experiment.
+        evaluation: of it.
+        row: the published one.
+    """
+    if not one.seeds:
+        return ["how it was trained is not known"]
+    methods = {str(part.get("method", "imported")) for part in one.card.get("features", ())}
+    imported = "imported, of a model that is not recorded"
+    facts = {
+        "features": imported if "imported" in methods else one.features,
+        "trained on": contents(workdir, str(one.setting("set_name"))),
+        "tested on": contents(workdir, evaluation.set),
+        "seeds": len(one.seeds),
+    }
+    return row.differences(one.card.get("training") or {}, facts)

@@ -31,35 +31,31 @@ class Line:
 
     Args:
         label: for the legend.
-        training: decides the colour.
+        recipe: decides the colour.
         values: along the axis, by panel.
     """
 
     label: str
-    training: Recipe | None
+    recipe: Recipe | None
     values: Mapping[str, Sequence[float] | np.ndarray]
 
 
-def curves(lines: Sequence[Line], panels: Mapping[str, str]) -> bytes:
+def curves(lines: Sequence[Line], titles: Mapping[str, str]) -> bytes:
     """Measures of the validation set by epoch.
 
     Args:
         lines: one or more experiments with one network.
-        panels: column of the log -> title.
+        titles: column of the log -> title of its panel.
     """
-    figure = figures.new_figure(3.5 * len(panels) + 2.4, _height(lines))
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axis, (column, title) in zip(axes, panels.items(), strict=True):
+    figure, axes = figures.panels(3.5 * len(titles) + 2.4, _height(lines), len(titles))
+    for axis, (column, title) in zip(axes, titles.items(), strict=True):
         for line, style in zip(lines, styles(lines), strict=True):
             values = np.asarray(line.values[column])
             axis.plot(np.arange(1, len(values) + 1), values, **style)
         if column.endswith("_percent"):
             axis.set_ylim(*np.clip(axis.get_ylim(), -1.0, 101.0))
-        axis.set_title(title, fontsize=10.5, color=figures.TEXT)
-        axis.set_xlabel("epoch", color=figures.TEXT)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(color=figures.GRID, linewidth=0.6)
-        figures.plain(axis, left=True)
+        figures.dress(axis, title, x="epoch", grid="both")
+        figures.whole_numbers(axis)
     _legend(figure, axes[0], lines)
     return figures.png(figure)
 
@@ -71,11 +67,10 @@ def tails(lines: Sequence[Line], thresholds: Sequence[float] = (5.0, 10.0)) -> b
         lines: with values ``si_snri_db`` at ``PERCENT``.
         thresholds: of hard sample rates, in dB.
     """
-    figure = figures.new_figure(9.4, max(3.5, _height(lines)))
-    axes = figure.subplots(1, 2)
-    for axis, end, title in (
-        (axes[0], ZOOM, f"the hardest {ZOOM:g} %"),
-        (axes[1], 100.0, "all mixtures"),
+    figure, axes = figures.panels(9.4, max(3.5, _height(lines)), 2)
+    for axis, end, title, y in (
+        (axes[0], ZOOM, f"the hardest {ZOOM:g} %", "SI-SNRi (dB)"),
+        (axes[1], 100.0, "all mixtures", ""),
     ):
         shown = np.flatnonzero(end >= PERCENT)
         for line, style in zip(lines, styles(lines), strict=True):
@@ -85,10 +80,7 @@ def tails(lines: Sequence[Line], thresholds: Sequence[float] = (5.0, 10.0)) -> b
         for threshold in (t for t in thresholds if low < t < high):
             axis.axhline(threshold, color=figures.SPINE, linewidth=0.9, linestyle=":", zorder=0)
         axis.set_xlim(0, end)
-        axis.set_title(title, fontsize=10.5, color=figures.TEXT)
-        axis.grid(color=figures.GRID, linewidth=0.6)
-        figures.plain(axis, left=True)
-    axes[0].set_ylabel("SI-SNRi (dB)", color=figures.TEXT)
+        figures.dress(axis, title, y=y, grid="both")
     figure.supxlabel("percent of mixtures, sorted by SI-SNRi", fontsize=10, color=figures.TEXT)
     _legend(figure, axes[0], lines)
     return figures.png(figure)
@@ -101,14 +93,14 @@ def split(lines: Sequence[Line]) -> list[list[Line]]:
     plain = plain_mixing(lines)
     families: dict[str, list[Line]] = {}
     for line in lines:
-        param = line.training.param if line.training else ""
+        param = line.recipe.param if line.recipe else ""
         families.setdefault(param, [plain] if param and plain else []).append(line)
     return list(families.values())
 
 
 def plain_mixing(lines: Sequence[Line]) -> Line | None:
     """The line of dynamic mixing alone: that of ``dm`` if it is there, else the first."""
-    found = [line for line in lines if line.training == Recipe(True)]
+    found = [line for line in lines if line.recipe == Recipe(True)]
     named = [n for n in found if n.label.split(",")[0].removeprefix("full_") == "dm"]
     return next(iter(named or found), None)
 
@@ -121,9 +113,9 @@ def styles(lines: Sequence[Line]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     others = 0
     for line in lines:
-        t, style = line.training, {"linewidth": 1.6, "marker": ".", "markersize": 5}
+        t, style = line.recipe, {"linewidth": 1.6, "marker": ".", "markersize": 5}
         if t is not None and t.param:
-            family = [one for one in lines if one.training and one.training.param == t.param]
+            family = [one for one in lines if one.recipe and one.recipe.param == t.param]
             place = (1 + next(i for i, one in enumerate(family) if one is line)) / len(family)
             colours = matplotlib.colormaps[_MAPS.get(t.param, "Purples")]
             style["color"] = colours(0.35 + 0.45 * place)
@@ -155,14 +147,5 @@ def _wrapped(label: str) -> str:
 
 
 def _legend(figure: Figure, axis: Axes, lines: Sequence[Line]) -> None:
-    """Names beside the panels; '$' is no formula, and a leading '_' does not hide a line."""
-    labels = [_wrapped(line.label).replace("$", r"\$") for line in lines]
-    shown = [f" {label}" if label.startswith("_") else label for label in labels]
-    figure.legend(
-        axis.get_lines()[: len(lines)],
-        shown,
-        loc="outside right upper",
-        frameon=False,
-        fontsize=8.5,
-        labelcolor=figures.TEXT,
-    )
+    labels = [figures.escape(_wrapped(line.label)) for line in lines]
+    figures.legend_beside(figure, list(zip(labels, axis.get_lines()[: len(lines)], strict=True)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from speechkit.base import figures
+from speechkit.base.figures import colours, dress, escape, panels
 from speechkit.labels.scores import ASPECTS, split_aspect
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 WIDTH = 0.2  # of a class, on the scale from 0 to 2
 TOP = 2.0
 LABELS = "#8c8c8c"
-ARMS = ("#2b2b2b", "#c8553d", "#3d6f8e", "#2a9d8f", "#b5651d", "#7a5fa8", "#8c6d31", "#c2549d")
 LEVEL_COLOUR = {"phone": "#7a5fa8", "word": "#b5651d", "utterance": "#3d6f8e"}
 Spread = tuple[float, "float | None"]
 
@@ -36,9 +36,10 @@ def label_histograms(values: Mapping[str, np.ndarray]) -> bytes:
     rows = [[a for a in shown if a.startswith(p)] for p in ("utterance", ("word", "phone"))]
     rows = [row for row in rows if row]
     columns = max(len(row) for row in rows)
-    figure = figures.new_figure(max(4.0, 2.15 * columns), 2.3 * len(rows) + 0.3)
-    grid = figure.subplots(len(rows), columns, squeeze=False, sharey=True)
-    for row, axes in zip(rows, grid, strict=True):
+    size = (max(4.0, 2.15 * columns), 2.3 * len(rows) + 0.3)
+    figure, grid = panels(*size, columns, len(rows), sharey=True)
+    for place, row in enumerate(rows):
+        axes = grid[place * columns : (place + 1) * columns]
         for aspect, axis in zip(row, axes, strict=False):
             _counts(axis, aspect, shown[aspect])
         for axis in axes[len(row) :]:
@@ -61,8 +62,7 @@ def _counts(axis: Axes, aspect: str, values: np.ndarray) -> None:
     axis.set_ylim(0, 128)
     axis.set_yticks([0, 50, 100])
     axis.set_xticks([0, 1, 2])
-    axis.set_title(title(aspect), fontsize=9.5, color=figures.TEXT)
-    figures.plain(axis, left=True)
+    dress(axis, title(aspect))
 
 
 def errors_and_correlations(arms: Mapping[str, Mapping[str, Mapping[str, Spread]]]) -> bytes:
@@ -73,8 +73,7 @@ def errors_and_correlations(arms: Mapping[str, Mapping[str, Mapping[str, Spread]
     """
     aspects = [a for a in ASPECTS if any(a in arm["pcc"] for arm in arms.values())]
     height = 0.9 + len(aspects) * max(0.3, 0.11 * len(arms))
-    figure = figures.new_figure(8.6, height)
-    axes = figure.subplots(1, 2, sharey=True)
+    figure, axes = panels(8.6, height, 2, sharey=True)
     place = -np.arange(len(aspects), dtype=float)
     offsets = np.linspace(0.3, -0.3, len(arms)) if len(arms) > 1 else np.zeros(1)
     for axis, measure, name in zip(axes, ("mse", "pcc"), ("MSE", "PCC"), strict=True):
@@ -86,29 +85,16 @@ def errors_and_correlations(arms: Mapping[str, Mapping[str, Mapping[str, Spread]
                 xerr=[std or 0.0 for _, std in pairs],
                 fmt="o", markersize=3.8, color=colour, elinewidth=1, label=escape(label),
             )  # fmt: skip
-        axis.set_title(name, fontsize=10.5, color=figures.TEXT)
         axis.locator_params(axis="x", nbins=5)
         axis.set_xlim(left=min(0.0, axis.get_xlim()[0]))
         for line in place[:-1]:
             axis.axhline(line - 0.5, color=figures.GRID, linewidth=0.8, zorder=0)
-        axis.grid(axis="x", color=figures.GRID, linewidth=0.6)
-        figures.plain(axis, left=True)
+        dress(axis, name, grid="x")
     axes[0].set_yticks(place, [title(aspect) for aspect in aspects])
     axes[0].set_ylim(place[-1] - 0.5, 0.5)
     handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=8.5)
+    figures.legend_beside(figure, list(zip(labels, handles, strict=True)))
     return figures.png(figure)
-
-
-def colours(arms: Mapping[str, Any]) -> list[str]:
-    """A colour for each arm."""
-    return [ARMS[k % len(ARMS)] for k in range(len(arms))]
-
-
-def escape(label: str) -> str:
-    """A name as Matplotlib shows it: '$' is no formula, a leading '_' hides nothing."""
-    label = label.replace("$", r"\$")
-    return f" {label}" if label.startswith("_") else label
 
 
 def epochs(arms: Mapping[str, Mapping[str, np.ndarray]], aspects: Sequence[str]) -> bytes:
@@ -120,8 +106,7 @@ def epochs(arms: Mapping[str, Mapping[str, np.ndarray]], aspects: Sequence[str])
     """
     columns = min(3, len(aspects))
     rows = -(-len(aspects) // columns)
-    figure = figures.new_figure(3.1 * columns + 1.6, 2.5 * rows + 0.2)
-    grid = figure.subplots(rows, columns, squeeze=False, sharex=True).ravel()
+    figure, grid = panels(3.1 * columns + 1.6, 2.5 * rows + 0.2, columns, rows, sharex=True)
     for axis, aspect in zip(grid, aspects, strict=False):
         for (label, arm), colour in zip(arms.items(), colours(arms), strict=True):
             values = arm.get(aspect)
@@ -134,18 +119,14 @@ def epochs(arms: Mapping[str, Mapping[str, np.ndarray]], aspects: Sequence[str])
             if len(values) > 1:
                 axis.fill_between(place[known], low, high, color=colour, alpha=0.13, linewidth=0)
             axis.plot(place[known], middle, color=colour, linewidth=1.5, label=escape(label))
-        axis.set_title(title(aspect), fontsize=10, color=figures.TEXT)
-        axis.grid(color=figures.GRID, linewidth=0.6)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        figures.plain(axis, left=True)
+        dress(axis, title(aspect), grid="both")
+        figures.whole_numbers(axis)
     for axis in grid[len(aspects) :]:
         axis.set_visible(False)
     found = {
         label: h for a in grid for h, label in zip(*a.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(
-        list(found.values()), list(found), loc="outside right upper", frameon=False, fontsize=8.5
-    )
+    figures.legend_beside(figure, found)
     figure.supxlabel("epoch", fontsize=10, color=figures.TEXT)
     figure.supylabel("PCC", fontsize=10, color=figures.TEXT)
     return figures.png(figure)
@@ -161,8 +142,7 @@ def by_beta(values: Mapping[str, Mapping[float, Spread]]) -> bytes:
     levels = [("phone", "word"), ("utterance",)]
     groups = [[a for a in ASPECTS if a in values and split_aspect(a)[0] in of] for of in levels]
     groups = [group for group in groups if group]
-    figure = figures.new_figure(4.3 * len(groups), 3.9)
-    axes = figure.subplots(1, len(groups), sharey=True, squeeze=False)[0]
+    figure, axes = panels(4.3 * len(groups), 3.9, len(groups), sharey=True)
     for axis, group in zip(axes, groups, strict=True):
         for aspect, colour in zip(group, colours(dict.fromkeys(group)), strict=True):
             pairs = [values[aspect].get(beta, (np.nan, None)) for beta in betas]
@@ -174,37 +154,33 @@ def by_beta(values: Mapping[str, Mapping[float, Spread]]) -> bytes:
                 label=title(aspect),
             )  # fmt: skip
         axis.set_xticks(range(len(betas)), [f"{beta:g}" for beta in betas])
-        axis.grid(color=figures.GRID, linewidth=0.6)
-        above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "ncols": 2}
-        axis.legend(frameon=False, fontsize=8.5, **above)
-        figures.plain(axis, left=True)
-    axes[0].set_ylabel("PCC", color=figures.TEXT)
+        dress(axis, y="" if axis is not axes[0] else "PCC", grid="both")
+        axis.legend(frameon=False, fontsize=8.5, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     figure.supxlabel("β", fontsize=10, color=figures.TEXT)
     return figures.png(figure)
 
 
-def distributions(panels: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
+def distributions(densities: Mapping[str, Mapping[str, np.ndarray]]) -> bytes:
     """Fig. 5: distributions of labels and predictions, one panel an aspect.
 
     A row is the density (each scaled to its own peak); the line is the mean, the darker part
     one standard deviation to either side, strokes the lowest hundredth of the scores.
 
     Args:
-        panels: aspect -> name (``labels`` first) -> scores from 0 to 2 ``[n]``.
+        densities: aspect -> name (``labels`` first) -> scores from 0 to 2 ``[n]``.
     """
-    names = list(dict.fromkeys(name for rows in panels.values() for name in rows))
-    figure = figures.new_figure(4.4 * len(panels) + 0.4, 0.62 * len(names) + 1.0)
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    names = list(dict.fromkeys(name for rows in densities.values() for name in rows))
+    size = (4.4 * len(densities) + 0.4, 0.62 * len(names) + 1.0)
+    figure, axes = panels(*size, len(densities), sharey=True)
     shades = dict(zip(names, [LABELS, *colours(dict.fromkeys(names[1:]))], strict=True))
-    for axis, (aspect, rows) in zip(axes, panels.items(), strict=True):
+    for axis, (aspect, rows) in zip(axes, densities.items(), strict=True):
         low = min(float(values.min()) for values in rows.values())
         high = max(float(np.quantile(values, 0.995)) for values in rows.values())
         edges = np.linspace(min(low, TOP - WIDTH) - 0.05, max(high, TOP) + 0.15, 240)
         for name, values in rows.items():
             _ridge(axis, -float(names.index(name)), values, edges, shades[name])
-        axis.set_title(title(aspect), fontsize=10, color=figures.TEXT)
         axis.set_xlim(edges[0], edges[-1])
-        figures.plain(axis)
+        dress(axis, title(aspect), left=False)
         axis.tick_params(axis="y", length=0)
     axes[0].set_yticks([-k + 0.3 for k in range(len(names))], [escape(name) for name in names])
     figure.supxlabel("score, from 0 to 2", fontsize=10, color=figures.TEXT)
