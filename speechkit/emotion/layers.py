@@ -11,6 +11,10 @@ Hugging Face's encoders is masked, but three layers before it are not:
 
 Here the first takes its statistics over each clip alone, and the others' outputs are set to
 zero beyond each clip, which is what they see at the end of a clip that is alone.
+
+An example: a clip of 3 frames in a batch of 5 is (a, b, c, 0, 0). A batch norm that adds 1 makes it
+(a', b', c', 1, 1), and a convolution of 3 taps then mixes the 1 into the frame of c, where the clip
+alone has a 0. With (a', b', c', 0, 0) both give the same.
 """
 
 from __future__ import annotations
@@ -152,7 +156,9 @@ _LEVELS = 1 << 16  # 16 random bits decide about each element
 class Dropout(nn.Dropout):
     """As :class:`torch.nn.Dropout`; on a CPU one draw of 64 bits serves four elements.
 
-    The probability is then rounded to a multiple of 1/65536, and what is kept is scaled to it, so
+    Each element has 16 of the bits, a whole number of -32768 to 32767, and is kept where that is
+    not among the lowest: with a probability of 0.1, the lowest 6,554 of 65,536 are dropped. The
+    probability is so rounded to a multiple of 1/65536, and what is kept is scaled to it, so
     that the mean stays. Draws are from torch's generator. Elsewhere it is PyTorch's own.
     """
 

@@ -70,7 +70,11 @@ def spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Mean ranks ``[B, N]`` of values ``[N]`` that come ``weights [B, N]`` times."""
+    """Mean ranks ``[B, N]`` of values ``[N]`` that come ``weights [B, N]`` times.
+
+    4, 7 and 9 that come 2, 0 and 1 times are the list 4, 4, 9 with the ranks 1.5, 1.5 and 3. A
+    group of equal values that begins after n items and has c of them gets the rank n + (c + 1) / 2.
+    """
     _, group = np.unique(values, return_inverse=True)
     order = np.argsort(group, kind="stable")
     starts = np.flatnonzero(np.diff(group[order], prepend=-1))

@@ -103,7 +103,11 @@ class DynamicMixing(Dataset):
         return chosen
 
     def _other(self, chosen: list[int], draw: np.random.Generator) -> int:
-        """An utterance of another speaker, uniformly among all of them."""
+        """An utterance of another speaker, uniformly among all of them.
+
+        Utterances lie sorted by speaker. With 3, 2 and 4 of three speakers and the second one
+        taken, a place of 0 to 6 is drawn; from 3 on it is moved by the 2 that are left out.
+        """
         taken = np.unique(self.speaker[chosen])
         sizes = self.bounds[taken + 1] - self.bounds[taken]
         place = int(draw.integers(len(self) - sizes.sum()))

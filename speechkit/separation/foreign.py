@@ -5,7 +5,7 @@ SpeechBrain's ``hyperparams.yaml`` as plain data. The forward pass on the same w
 same up to rounding. Where a layer of ours has a parameter that theirs lacks, it gets the
 value that changes nothing: SpeechBrain has no biases (zero) and no PReLU before the masks
 (slope 1), and its causal convolution never sees the present frame (a last tap of zero).
-Fine-tuning trains these like any other parameter.
+Fine-tuning trains these, too.
 """
 
 from __future__ import annotations
@@ -66,13 +66,12 @@ def load_foreign(path: Path) -> Loaded:
 
 
 ASTEROID = ("best_model.pth", "pytorch_model.bin")  # of a recipe, of the hub
-
 # Its cLN normalises each frame by itself; the paper's cLN is its cgLN.
 _ASTEROID_NORMS = {
     "gLN": "gLN", "GlobLN": "gLN", "cLN": "chLN", "ChanLN": "chLN", "cgLN": "cLN", "CumLN": "cLN",
 }  # fmt: skip
-_MASKS = {name: name for name in ("relu", "sigmoid", "softmax", "linear")}
 _ENCODERS = {None: False, "linear": False, "relu": True}
+_MASKS = {name: name for name in ("relu", "sigmoid", "softmax", "linear")}
 _ASTEROID_DEFAULTS: dict[str, Any] = {
     "n_blocks": 8, "n_repeats": 3, "bn_chan": 128, "hid_chan": 512, "skip_chan": 128,
     "conv_kernel_size": 3, "norm_type": "gLN", "mask_act": "sigmoid", "causal": False,
@@ -134,8 +133,7 @@ def load_asteroid(path: Path) -> Loaded:
     weights = tensors(path, saved["state_dict"])
     state = {_asteroid_name(path, name): value for name, value in weights.items()}
     require_fit(lambda: ConvTasNet(config), state, path)
-    rate = whole(path, args, "sample_rate")
-    return config, state, rate or None
+    return config, state, whole(path, args, "sample_rate") or None
 
 
 def _asteroid_name(path: Path, name: str) -> str:
@@ -146,7 +144,6 @@ def _asteroid_name(path: Path, name: str) -> str:
 
 
 SPEECHBRAIN = ("encoder.ckpt", "masknet.ckpt", "decoder.ckpt")
-
 _SPEECHBRAIN_NORMS = {"gLN": "gLN", "cLN": "chLN"}  # its cLN normalises each frame by itself
 _BLOCK = r"temporal_conv_net\.temporalblock_(\d+)_(\d+)\.layers\."
 _LAYERS = {
@@ -212,29 +209,29 @@ def load_speechbrain(folder: Path) -> Loaded:
 
 def _options(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """``hyperparams.yaml``, and what the weights do not tell."""
-    near = [f / HYPERPARAMS for f in (folder, folder.parent, folder.parent.parent)]
-    found = [path for path in near if path.is_file()]
-    if not found:
+    near = (f / HYPERPARAMS for f in (folder, folder.parent, folder.parent.parent))
+    found = next((path for path in near if path.is_file()), None)
+    if found is None:
         raise UserError(
             f"There is no {HYPERPARAMS} in {folder} or two folders above it.",
             "Copy it from the folder of the experiment: it says which norm the model has.",
         )
-    hyper = read_hyperpyyaml(found[0])
-    modules = hyper.get("modules")
+    hyper = read_hyperpyyaml(found)
+    modules: Any = hyper.get("modules")
     modules = modules if isinstance(modules, dict) else {}
     node, decoder = modules.get("masknet"), modules.get("decoder")
     if not isinstance(node, dict) or class_name(node) != "MaskNet":
         kind = class_name(node) or node
         raise UserError(
-            f"{found[0]}: the mask network is '{kind}'.",
+            f"{found}: the mask network is '{kind}'.",
             "Accepted: speechbrain.lobes.models.conv_tasnet.MaskNet.",
         )
     options = {"norm_type": "gLN", "causal": False, "mask_nonlinear": "relu", **node}
     return hyper, {
-        "norm": one_of(found[0], options, "norm_type", _SPEECHBRAIN_NORMS),
-        "causal": one_of(found[0], options, "causal", {True: True, False: False}),
+        "norm": one_of(found, options, "norm_type", _SPEECHBRAIN_NORMS),
+        "causal": one_of(found, options, "causal", {True: True, False: False}),
         # Its softmax runs over filters instead of speakers.
-        "mask": one_of(found[0], options, "mask_nonlinear", {"relu": "relu"}),
+        "mask": one_of(found, options, "mask_nonlinear", {"relu": "relu"}),
         "stride": decoder.get("stride") if isinstance(decoder, dict) else None,
     }
 
@@ -290,8 +287,7 @@ def load_weights(path: Path) -> Any:
                 more = torch.serialization.get_unsafe_globals_in_checkpoint(path)
             if more:
                 raise UserError(
-                    f"{path} holds Python objects besides weights ({more[0]}); they are not "
-                    "loaded.",
+                    f"{path} has Python objects besides weights ({more[0]}); they are not loaded.",
                     'If you trust the file, convert it once: python -c "import torch; '
                     f"s = torch.load('{path}', map_location='cpu', weights_only=False); "
                     "torch.save({k: s[k] for k in ('model_name', 'model_args', 'state_dict')}, "

@@ -3,6 +3,10 @@
 A network is free to give the speakers in any order, and gives them in another one for
 another block. Neighbouring blocks overlap; there the order of the new block is chosen that
 agrees best with what was given before, and the two are cross-faded.
+
+With blocks of 20 s that overlap by 5 s, a minute is separated as 0-20, 15-35, 30-50 and 40-60 s:
+the last block is a whole one, too. If the second block gives the speakers of 15-20 s in the other
+order than the first did, its outputs are exchanged before both are faded into each other.
 """
 
 from __future__ import annotations

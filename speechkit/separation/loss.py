@@ -6,6 +6,11 @@ comes from dot products: with ``<e, t>``, ``<e, e>`` and ``<t, t>`` of zero-mean
 
     SI-SNR = 10 log10( a / (<e, e> - a) ),  a = <e, t>^2 / <t, t>
 
+An example of three samples: t = (1, 0, -1) and e = (3, -1, -2) have <e, t> = 5, <t, t> = 2 and
+<e, e> = 14, so a = 12.5 is the target's part of the energy and 1.5 the rest: 9.2 dB. The same from
+the signals: e - 2.5 t = (0.5, -1, 0.5), whose energy is 1.5. Dot products of all estimates and
+targets are one matrix product; the residuals would be a signal for each pair.
+
 The difference in the denominator cancels in float32 when the estimate is very good; there
 it is computed from the residual ``e - (<e, t> / <t, t>) t`` instead.
 """
@@ -216,7 +221,10 @@ class WeightedSISNRLoss(nn.Module):
 
 
 def rank_weights(values: Tensor) -> Tensor:
-    """Weights of Eq. 4 for values ``[B]``: they sum to 1, and the lowest value weighs most."""
+    """Weights of Eq. 4 for values ``[B]``: they sum to 1, and the lowest value weighs most.
+
+    Of 10, 2 and 5 dB the ranks from the top are 1, 3 and 2: they weigh 1/6, 3/6 and 2/6.
+    """
     rank = torch.empty_like(values)
     order = torch.argsort(values.detach(), descending=True, stable=True)
     rank[order] = torch.arange(1, len(values) + 1, dtype=values.dtype, device=values.device)
