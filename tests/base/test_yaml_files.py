@@ -30,8 +30,8 @@ YAML = {
     "list as name": ("? [a]\n: b\n", "not YAML"),
     "number as name": ("1: b\n", "not text"),
     "nul": ("a: \0\n", "not YAML"),
-    "no map": ("- 1\n", "`array`"),
-    "empty": ("", "`null`"),
+    "no map": ("- 1\n", "'array'"),
+    "empty": ("", "'null'"),
     "large": ("#" * (MOST_YAML + 1), "at most"),
 }
 
