@@ -6,11 +6,12 @@ average has the power P of the voice and 1/N of the noise, so its signal-to-nois
 
     q = N^2 P / sum P_i
 
-times the mean of the channels': N for equal channels, 1 for unrelated ones, 0 where they
-cancel. Below ``CANCELLED`` averaging costs more than 10 dB, and the louder channel is taken
-as it is. For two channels q = 1 + 2 c / (P_1 + P_2) with their covariance c: they are then
-correlated by less than -0.9, which two microphones in one room are not unless one of them is
-wired the wrong way round. A file is judged whole, so that all its parts are treated alike.
+times the mean of the channels': N for equal channels (P_1 = P_2 = P = 1: q = 4 / 2), 1 for
+unrelated ones (P = 1/2), 0 where they cancel (P = 0). Below ``CANCELLED`` averaging costs more
+than 10 dB, and the louder channel is taken as it is. For two channels
+q = 1 + 2 c / (P_1 + P_2) with their covariance c: they are then correlated by less than -0.9,
+which two microphones in one room are not unless one of them is wired the wrong way round. A file
+is judged whole, so that all its parts are treated alike.
 
 The level of a signal is its power about its mean, so that a constant offset (DC) is no sound:
 every silence, level and energy of the package is measured here.

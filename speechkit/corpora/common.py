@@ -271,7 +271,8 @@ def split_speakers(
     """Divide a set by speaker, with about the same genders (or other groups) in every part.
 
     Speakers of a group follow each other in the order of a hash of seed and name; each goes
-    to the part that lacks most of its share so far.
+    to the part that lacks most of its share so far. Of shares 0.8 and 0.2 the first two speakers
+    go to the first part, the third to the second: it lacks 0.6 speakers, the first part 0.4.
 
     Args:
         shares: part -> its share of the speakers; they sum to one.

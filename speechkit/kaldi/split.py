@@ -132,7 +132,10 @@ def held_out(source: DataDir, settings: Settings) -> set[str]:
 
 
 def _quotas(sizes: dict[str, int], number: int) -> dict[str, int]:
-    """How many of each group make ``number`` in all, in proportion (largest remainders)."""
+    """How many of each group make ``number`` in all, in proportion (largest remainders).
+
+    3 of 4 women and 3 men: 12/7 and 9/7, so 1 and 1; the third goes where more is left, 5/7.
+    """
     total = sum(sizes.values())
     quotas = {name: number * size // total for name, size in sizes.items()}
     by_remainder = sorted(sizes, key=lambda name: (-(number * sizes[name] % total), name))

@@ -115,7 +115,8 @@ def check_classes(dataset: EmotionSet) -> None:
 def deal(groups: Mapping[str, Sequence[str]], parts: int, seed: int, stream: int) -> list[set[str]]:
     """Deal the shuffled members of groups to parts in turn, so that each has its share of each.
 
-    Dealing goes on from group to group, which keeps the parts equally large within one.
+    Dealing goes on from group to group, which keeps the parts equally large within one: of women
+    a, b, c and men d, e, two parts get a, c, e and b, d.
     """
     dealt: list[set[str]] = [set() for _ in range(parts)]
     position = 0

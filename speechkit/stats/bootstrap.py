@@ -23,7 +23,8 @@ _STREAM = 0xB0  # of draws
 def percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> np.ndarray:
     """Percentile, by linear interpolation, of values that come several times.
 
-    The same as ``np.percentile(np.repeat(values, w), percent)`` for each row ``w``.
+    The same as ``np.percentile(np.repeat(values, w), percent)`` for each row ``w``: the values
+    1, 5 and 9 with the row 2, 0, 1 are the list 1, 1, 9, whose median is 1.
 
     Args:
         values: ``[N]``.
@@ -57,6 +58,9 @@ def draw_speakers(speakers: int, samples: int, seed: int) -> np.ndarray:
 
 def mixture_weights(drawn: np.ndarray, members: np.ndarray) -> np.ndarray:
     """How often each mixture comes, ``[B', N]``; draws in which none comes are left out.
+
+    Where speaker a is drawn twice, b once and c not at all, a mixture of a and b comes twice, one
+    of a and c never.
 
     Args:
         drawn: how often each speaker was drawn, ``[B, speakers]``.

@@ -85,7 +85,10 @@ def effective_weights(counts: Tensor, beta: float) -> Tensor:
 
 
 def rank_weights(counts: Tensor) -> Tensor:
-    """1 / r, r being the rank of a class's size, ties averaged, over the classes (Eq. 3)."""
+    """1 / r, r being the rank of a class's size, ties averaged, over the classes (Eq. 3).
+
+    Of the sizes 90, 5 and 5 the ranks are 3, 1.5 and 1.5; over 3 classes the weights 1, 2 and 2.
+    """
     n = counts.double()
     below = (n[None, :] < n[:, None]).sum(1)
     equal = (n[None, :] == n[:, None]).sum(1)
