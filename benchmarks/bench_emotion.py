@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,11 @@ from speechkit.emotion import encoder_network
 from speechkit.emotion.config import EncoderConfig, plan
 from speechkit.emotion.data import Clips, Resources, Run, Vectors, make_loader
 from speechkit.emotion.encoder_network import EncoderNet
-from speechkit.emotion.encoder_training import fit_config
+from speechkit.emotion.encoder_training import Finetuning, HeadTraining
 from speechkit.emotion.encoders import load_encoder
-from speechkit.emotion.finetune import Finetuning
-from speechkit.emotion.head_training import HeadTraining
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden import Hidden
+from speechkit.emotion.train_encoder import fit_config
 from speechkit.training.batches import LengthBatches
 from speechkit.training.devices import keep_memory
 from speechkit.training.loop import fit
@@ -167,18 +167,24 @@ class QuietHead(Quiet, HeadTraining):
 
 
 def our_seconds(
-    model: Any, loader: Any, config: EncoderConfig, steps: int, folder: Path, plain: bool = False
+    model: Any, loader: Any, config: EncoderConfig, steps: int, folder: Path, quiet: bool = False
 ) -> float:
     """Seconds of so many steps of ours."""
     from dataclasses import replace
 
     batches = steps * config.accumulate
-    settings = fit_config(config, Run("", "", "", 0, 0), 1, CPU, Resources())
-    settings = replace(settings, batches=batches + 1, plain=plain)  # one more than is timed
+    settings = fit_config(config, Run("", "", "", 0, 0), 1, Resources())
+    settings = replace(settings, batches=batches + 1, quiet=quiet)  # one more than is timed
     times = Times(steps)
-    model.on_train_batch_end = lambda outputs, batch, index: (
-        times.step() if (index + 1) % config.accumulate == 0 else None
-    )
+    loss, number = model.loss, count()
+
+    def timed(batch: Any) -> torch.Tensor:
+        index = next(number)
+        if index and index % config.accumulate == 0:  # a step has just ended
+            times.step()
+        return loss(batch)
+
+    model.loss = timed
     (folder / "last.ckpt").unlink(missing_ok=True)
     fit(
         model, loader, settings, per_epoch=batches + 1, device=CPU,

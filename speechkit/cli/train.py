@@ -88,7 +88,7 @@ def train_xvector(
     error rate). Writes exp/xvector_nnet/NAME/. A killed run is taken up by the same command.
     """
     from speechkit.cli.output import print_summary
-    from speechkit.speaker import training
+    from speechkit.speaker import train as training
     from speechkit.speaker.chunks import XVectorConfig
     from speechkit.workdir import WorkDir
 
@@ -147,7 +147,7 @@ def train_emotion(
     from speechkit.base.errors import require_choice, require_range
     from speechkit.cli.output import print_table
     from speechkit.emotion.data import Resources
-    from speechkit.emotion.training import SUMMARY_COLUMNS, Plan, jobs_of, summary_rows, train
+    from speechkit.emotion.train import SUMMARY_COLUMNS, Plan, jobs_of, summary_rows, train
     from speechkit.training.devices import ranks, resolve_device
 
     require_choice("on_error", on_error, ("stop", "skip"))
@@ -226,7 +226,7 @@ def train_separation(
     """
     from speechkit.cli.output import print_summary
     from speechkit.separation.model_folder import complete
-    from speechkit.separation.training import train
+    from speechkit.separation.train import train
     from speechkit.training.devices import ranks
 
     folder = train(
@@ -261,7 +261,7 @@ def train_pronunciation(
     The defaults are the settings of Gong et al. and Do et al. All seeds are trained in one run.
     Writes exp/pronunciation/NAME/seedN/. A killed run is taken up by the same command.
     """
-    from speechkit.pronunciation.training import train
+    from speechkit.pronunciation.train import train
 
     folders = train(
         directory,
@@ -296,7 +296,7 @@ def train_scoring(
     unfrozen unfrozen, unfrozen frozen, unfrozen none, none frozen. Writes
     exp/scoring/NAME/seedN/. A killed run is taken up by the same command.
     """
-    from speechkit.scoring.training import train
+    from speechkit.scoring.train import train
 
     folders = train(
         directory,

@@ -131,7 +131,7 @@ def train_acoustic(
     one model under torchrun.
     """
     from speechkit.acoustic.features import FeatureConfig
-    from speechkit.acoustic.tdnn import training as tdnn_training
+    from speechkit.acoustic.tdnn import train as tdnn_training
     from speechkit.acoustic.tdnn.batches import ChunkConfig
     from speechkit.acoustic.tdnn.network import TdnnConfig
     from speechkit.acoustic.tdnn.presets import preset

@@ -1,8 +1,16 @@
-"""What training a head alone and training the encoder too have in common."""
+"""What is trained of an encoder: a head on its kept hidden states, or all of it.
+
+Data, network, loss and batches of :mod:`speechkit.emotion.train_encoder`. Hidden states of a frozen
+encoder are computed once, and a step of the head reads them; otherwise clips go through the encoder
+in every step.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +18,39 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.base.log import logger
-from speechkit.emotion import encoder_files, encoder_network, model_folder
-from speechkit.emotion.config import EncoderConfig
-from speechkit.emotion.data import Resources, Run
+from speechkit.base.errors import UserError
+from speechkit.emotion import encoder_files, encoder_network, hidden
+from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
+from speechkit.emotion.data import (
+    Clips,
+    Resources,
+    Run,
+    Vectors,
+    broken_clips,
+    form_of,
+    make_loader,
+    usable_parts,
+)
+from speechkit.emotion.encoder_network import EncoderNet
+from speechkit.emotion.encoders import load_encoder
+from speechkit.emotion.heads import Classifier
+from speechkit.emotion.hidden import Kind
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
-from speechkit.emotion.validation import measures
+from speechkit.emotion.validation import measures, seed_start
 from speechkit.labels.emotions import EmotionSet
-from speechkit.training.config import FitConfig
-from speechkit.training.devices import ranks, resolve_precision
-from speechkit.training.loop import Fitted
+from speechkit.labels.folds import Fold
+from speechkit.training.batches import LengthBatches
+from speechkit.training.config import FLOAT32
+from speechkit.training.devices import keep_memory, ranks
 from speechkit.training.state import Trainable
-from speechkit.training.weights import write_weights
-from speechkit.workdir import Output
+from speechkit.workdir import WorkDir
 
-COMMAND = "train emotion"
+_LEAST = 1e-5  # standard deviation below which a dimension is not scaled
+
+Batch = tuple[Tensor, "Sequence[int] | None", Tensor]
 
 
-class Training(Trainable):
+class EncoderTraining(Trainable):
     """A network with the loss and the measures of this task.
 
     Args:
@@ -49,6 +72,10 @@ class Training(Trainable):
         weights = class_weights(counts, config.class_weights, config.beta)
         self.criterion = WeightedCrossEntropy(weights, config.class_weights == "score-balanced")
 
+    def loss(self, batch: Batch) -> Tensor:
+        inputs, lengths, targets = batch
+        return self.criterion(self.net(inputs, lengths), targets)
+
     def new_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
             self.trained_parameters(),
@@ -66,110 +93,180 @@ class Training(Trainable):
         return measures(self.logits().float().cpu(), self.targets)
 
 
-def say(net: torch.nn.Module, clips: int, valid: int, device: torch.device) -> None:
-    """Tell what is trained."""
-    total = sum(p.numel() for p in net.parameters())
-    trained = sum(p.numel() for p in net.parameters() if p.requires_grad)
-    if not ranks().rank:
-        logger.info(
-            f"{clips} clips to train on, {valid} to validate; {trained:,} of {total:,} "
-            f"parameters are trained, on {device}"
-        )
+class Finetuning(EncoderTraining):
+    """The encoder is trained too; ``net`` is an :class:`EncoderNet`."""
+
+    def __init__(
+        self, net: EncoderNet, config: EncoderConfig, counts: Sequence[int], valid: Clips
+    ) -> None:
+        super().__init__(net, config, counts, valid.targets)
+        self.valid = valid
+
+    def logits(self) -> Tensor:
+        order = np.argsort(self.valid.seconds, kind="stable").tolist()
+        size = self.config.batch_size
+        found = [Tensor()] * len(order)
+        half = self.device.type == "cuda" and self.config.precision in ("auto", "bf16")
+        low = torch.autocast("cuda", torch.bfloat16) if half else nullcontext()
+        with low:
+            for first in range(0, len(order), size):
+                part = order[first : first + size]
+                waves, lengths, _ = self.valid.batch(part)
+                for index, row in zip(part, self.net(waves.to(self.device), lengths), strict=True):
+                    found[index] = row
+        return torch.stack(found)
 
 
-def fit_config(
-    config: EncoderConfig, run: Run, per_epoch: int, device: torch.device, resources: Resources
-) -> FitConfig:
-    """The fit loop's view: an "epoch" is what lies between two evaluations."""
-    monitor = {"loss": "valid_loss", "accuracy": "-valid_accuracy", "uar": "-valid_uar"}
-    return FitConfig(
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        clip=config.clip,
-        patience=config.patience,
-        monitor=monitor[config.select],
-        precision=resolve_precision(config.precision, device),
-        checkpoint_minutes=resources.checkpoint_minutes,
-        seed=run.seed,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        batch_size=config.batch_size,
-        accumulate=config.accumulate,
-        batches=config.epochs * per_epoch,
-        unit="step",
-        find_unused=True,
-    )
+class HeadTraining(EncoderTraining):
+    """``net`` is a :class:`Classifier`; batches are of :class:`Vectors`."""
+
+    def __init__(
+        self,
+        net: Classifier,
+        config: EncoderConfig,
+        counts: Sequence[int],
+        valid: Vectors,
+        targets: np.ndarray,
+    ) -> None:
+        super().__init__(net, config, counts, targets)
+        self.valid = valid
+
+    def logits(self) -> Tensor:
+        size = len(self.valid) if self.valid.pooled else self.config.batch_size
+        parts = [range(i, min(i + size, len(self.valid))) for i in range(0, len(self.valid), size)]
+        return torch.cat([self.net(*self.valid.batch(part)) for part in parts])
 
 
-def write(
-    out: Output,
-    model: Training,
-    fitted: Fitted,
-    dataset: EmotionSet,
-    run: Run,
-    config: EncoderConfig,
-    folder: Path,
-    batches: int,
-) -> None:
-    """Write the model folder of a finished run.
+@dataclass
+class Ready:
+    """What is to be trained.
 
     Args:
-        out: the output.
-        model: after the last step.
-        fitted: what the fit loop gave.
-        dataset: the set.
-        run: which training this was.
-        config: how it was trained.
+        model: the network, its loss and its validation.
+        loader: step -> batches from that step on.
+        per_epoch: batches of an epoch.
+        clips: to train on.
         folder: of the encoder.
-        batches: of the whole training.
+        changes: of the fit loop's configuration.
+        notes: for the manifest.
     """
-    frozen = config.freeze == "encoder"
-    net: Any = model.net
-    classifier = net if frozen else net.classifier
-    last_step = -(-batches // config.accumulate)
-    steps = [
-        min(number * config.evaluate_every, last_step) for number in range(1, len(fitted.rows) + 1)
-    ]
-    best = fitted.best_epoch - 1
-    rows = [
-        {"step": step, **row, "seconds": seconds}
-        for step, row, seconds in zip(steps, fitted.rows, fitted.seconds, strict=True)
-    ]
-    weights = {k.removeprefix("net."): v for k, v in fitted.weights.items()}
-    if config.keep_checkpoints > 1:
-        write_weights(out.path / "last.safetensors", net.state_dict())
-    encoder_network.save_description(folder, out.path)
-    network = {
-        "frozen": frozen,
-        "layers": config.layers,
-        "classifier": classifier.as_dict(),
-        "encoder_digest": encoder_files.digest(folder),
-    }
-    if frozen and encoder_files.is_local(run.upstream):
-        network["encoder_folder"] = str(folder.resolve())  # found from any present folder
-    if classifier.sum is not None:
-        network["layer_weights"] = classifier.sum.weights().tolist()
-    model_folder.write(
-        out.path,
-        model="encoder",
-        upstream=run.upstream,
-        classes=dataset.classes,
-        sample_rate=encoder_files.preprocessing(folder).sample_rate,
-        network=network,
-        training={**run.as_dict(), **config.as_dict()},
-        weights=weights,
-        rows=rows,
-        summary={
-            "best_step": steps[best],
-            "steps": steps[-1],
-            "train_seconds": fitted.seconds[best],
-            "total_seconds": fitted.seconds[-1],
-            **({"disk_bytes": _disk_bytes(folder, weights)} if frozen else {}),
-        },
+
+    model: EncoderTraining
+    loader: Callable[[int], Iterable[Any]]
+    per_epoch: int
+    clips: int
+    folder: Path
+    changes: dict[str, Any] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def finetuned(
+    workdir: WorkDir,
+    dataset: EmotionSet,
+    fold: Fold,
+    run: Run,
+    config: EncoderConfig,
+    resources: Resources,
+) -> Ready:
+    """An encoder that learns with its classifier, on clips."""
+    device, folder = torch.device(resources.device), encoder_files.find(run.upstream)
+    encoder = load_encoder(run.upstream)
+    encoder.take_layer(config.layers)
+    if resources.on_error == "skip":
+        every = (*fold.train, *fold.valid)
+        skipped = broken_clips(dataset, every, encoder, run.max_seconds, resources.jobs)
+        fold = usable_parts(fold, dataset, skipped)
+    seed_start(run.seed)
+    net = EncoderNet(
+        encoder, encoder_network.make_classifier(encoder, config, len(dataset.classes))
     )
+    encoder_network.set_up(encoder, config)
+    clips, valid = (
+        Clips(dataset, ids, encoder, run.max_seconds) for ids in (fold.train, fold.valid)
+    )
+    for each in (clips, valid):
+        each.keep(resources.jobs)
+        if config.freeze == "features":
+            each.convolve(encoder.to(device), device)
+    model = Finetuning(net, config, _counts(clips.targets, dataset), valid)
+    batches = _batches(clips.seconds, config, run, config.buckets)
+    keep_memory(device)
+    loader = make_loader(clips, lambda step: batches(start=step), resources.jobs, device)
+    return Ready(model, loader, batches().per_epoch, len(clips), folder)
 
 
-def _disk_bytes(folder: Path, weights: Mapping[str, Tensor]) -> int:
-    """Of a head together with the encoder that it cannot do without."""
-    of_encoder = sum(path.stat().st_size for path in encoder_files.weight_files(folder))
-    return of_encoder + sum(value.numel() * value.element_size() for value in weights.values())
+def frozen(
+    workdir: WorkDir,
+    dataset: EmotionSet,
+    fold: Fold,
+    run: Run,
+    config: EncoderConfig,
+    resources: Resources,
+) -> Ready:
+    """A head alone, on hidden states that are kept."""
+    if ranks().world > 1:
+        raise UserError(
+            "A head on a frozen encoder is trained by one process.", "Run it without torchrun."
+        )
+    device, folder = torch.device(resources.device), encoder_files.find(run.upstream)
+    kind = Kind(run.upstream, config.layers, form_of(config.pooling), run.max_seconds)
+    cache = hidden.extract(
+        workdir,
+        dataset,
+        kind,
+        device=resources.device,
+        jobs=resources.jobs,
+        on_error=resources.on_error,
+    )
+    fold = usable_parts(fold, dataset, cache.skipped)
+    train, valid = (Vectors(cache, ids, config.pooling, device) for ids in (fold.train, fold.valid))
+    targets = dataset.targets(fold.train)
+    labels = torch.from_numpy(targets).to(device)
+    seed_start(run.seed)
+    layers = cache.values.shape[1] if config.layers == "weighted" else 0
+    shape = (cache.values.shape[-1], layers, len(dataset.classes), config.pooling, config.head)
+    net = Classifier(*shape, _dropout(folder, config))
+    _normalise(net, train)
+    counts, held_out = _counts(targets, dataset), dataset.targets(fold.valid)
+    model = HeadTraining(net, config, counts, valid, held_out)
+    batches = _batches(train.frames, config, run, config.buckets and not train.pooled)
+
+    def loader(step: int) -> Iterator[Batch]:
+        for samples in batches(start=step):
+            indices = [index for _, _, index in samples]
+            yield *train.batch(indices), labels[torch.as_tensor(indices)]
+
+    changes = {"precision": FLOAT32, "quiet": True}  # runs of seconds, by the dozen
+    notes = {"hidden": str(cache.folder.relative_to(workdir.root))}
+    return Ready(model, loader, batches().per_epoch, len(train), folder, changes, notes)
+
+
+def _counts(targets: np.ndarray, dataset: EmotionSet) -> list[int]:
+    """Clips of each class."""
+    return np.bincount(targets, minlength=len(dataset.classes)).tolist()
+
+
+def _batches(
+    lengths: Sequence[float], config: EncoderConfig, run: Run, buckets: bool
+) -> Callable[..., LengthBatches]:
+    here = ranks()
+    shape = (lengths, config.batch_size, config.epochs, run.seed, buckets)
+    return partial(LengthBatches, *shape, rank=here.rank, world=here.world)
+
+
+def _dropout(folder: Path, config: EncoderConfig) -> float:
+    if config.dropout != FROM_ENCODER:
+        return config.dropout
+    return float(getattr(encoder_files.read_config(folder), "final_dropout", 0.1))
+
+
+def _normalise(net: Classifier, train: Vectors) -> None:
+    """Scale of the training clips' vectors, so that no dimension rules (layers alike)."""
+    if not train.pooled:
+        frames = torch.cat([clip.flatten(0, -2) for clip in train.clips])
+        mean, std = frames.mean(0), frames.std(0)
+    else:
+        table = train.table.flatten(0, -2)
+        mean, std = table.mean(0), table.std(0)
+    net.mean.copy_(mean)
+    net.std.copy_(torch.where(std > _LEAST, std, torch.ones_like(std)))

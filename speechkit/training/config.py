@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from speechkit.base.errors import ConfigError
+
 FLOAT32 = "32-true"  # the precision that needs no help
 
 
@@ -90,3 +92,13 @@ def halvings(values: Sequence[float], patience: int) -> int:
         if waited >= patience > 0:
             waited, count = 0, count + 1
     return count
+
+
+def require_minutes(minutes: float) -> None:
+    """The time between two checkpoints is one.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not 0 <= minutes < math.inf:
+        raise ConfigError("checkpoint_minutes", f"{minutes} is not a time from 0 up.")

@@ -10,7 +10,8 @@ import yaml
 from acted_speech import RATE, make_ravdess
 
 from speechkit.base.errors import UserError
-from speechkit.emotion import features, results, training
+from speechkit.emotion import features, results
+from speechkit.emotion import train as training
 from speechkit.emotion.predict import load_predictor
 from speechkit.kaldi.data import write_table
 from speechkit.labels import emotions as data
@@ -153,7 +154,7 @@ def test_fbank_cnn(run, made):
 
 def test_a_killed_training_goes_on(run, made, monkeypatch):
     """A run that dies in its second epoch ends with the same weights as one that does not."""
-    from speechkit.emotion.cnn_training import CnnTraining
+    from speechkit.emotion.train_cnn import CnnTraining
 
     flags = ("-C", made, *CNN, "--epochs", 3, "--folds", 0, *ONE)
     assert run("train", "emotion", *flags, "--name", "whole").code == 0

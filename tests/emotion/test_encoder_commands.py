@@ -117,7 +117,7 @@ def test_broken_clips_stop_or_are_left_out(place, run, tmp_path, preset):
 
 
 def test_the_papers_four_are_one_json_document(run, monkeypatch):
-    from speechkit.emotion import training
+    from speechkit.emotion import train as training
 
     monkeypatch.setattr(training, "train", lambda workdir, job, *_, **__: job)
     monkeypatch.setattr(training, "summary_rows", lambda job: [[0, 1, 5, 0.5, 0.5, 1.0, job.name]])

@@ -10,7 +10,7 @@ from pronunciation_sets import make_scored
 from scipy import stats
 
 from speechkit.base.errors import UserError
-from speechkit.pronunciation import training
+from speechkit.pronunciation import train as training
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.evaluate import (
     ComparisonConfig,

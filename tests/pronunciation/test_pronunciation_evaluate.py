@@ -11,7 +11,8 @@ from scipy import stats
 
 from speechkit.base.errors import UserError
 from speechkit.phone_features import dataset
-from speechkit.pronunciation import model_folder, training
+from speechkit.pronunciation import model_folder
+from speechkit.pronunciation import train as training
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.evaluate import EvaluationConfig, evaluate, published_rows, table
 from speechkit.task import trained

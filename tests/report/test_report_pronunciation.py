@@ -15,7 +15,8 @@ from pronunciation_sets import make_scored, write_gop
 from speechkit.kaldi import data
 from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features.feature_folder import read_features
-from speechkit.pronunciation import evaluate, paper, training
+from speechkit.pronunciation import evaluate, paper
+from speechkit.pronunciation import train as training
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.report import (
     experiments,

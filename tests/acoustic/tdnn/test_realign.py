@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_tdnn_training import TINY, Killed, stream
+from test_tdnn_train import TINY, Killed, stream
 from tones import tone_set
 
 from speechkit.acoustic.tdnn import realign as tdnn_realign
-from speechkit.acoustic.tdnn import training as tdnn_training
+from speechkit.acoustic.tdnn import train as tdnn_training
 from speechkit.acoustic.tdnn.batches import (
     ChunkConfig,
     MixedChunks,

@@ -14,7 +14,8 @@ import torch
 from conftest import make_set
 
 from speechkit.labels.mixtures import load_mixtures
-from speechkit.separation import model_folder, training
+from speechkit.separation import model_folder
+from speechkit.separation import train as training
 from speechkit.separation.validation import Validation, summarize
 from speechkit.training.config import halvings
 from speechkit.workdir import WorkDir

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 
 from speechkit.base import audio
-from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.speaker import model_folder, verification
@@ -25,7 +24,7 @@ from speechkit.speaker.chunks import (
 from speechkit.speaker.features import LogMel
 from speechkit.speaker.tdnn import TDNN, Classifier
 from speechkit.training.batches import ResumableBatches
-from speechkit.training.config import FitConfig
+from speechkit.training.config import FitConfig, require_minutes
 from speechkit.training.devices import resolve_device, resolve_precision
 from speechkit.training.loader import broken, checked_loader, durations
 from speechkit.training.loop import fit
@@ -124,8 +123,7 @@ def train(
         rate = audio.info(dataset.utterances[0].wav).sample_rate
         config = replace(config, sample_rate=min(rate, MAX_DEFAULT_RATE))
         config.check()
-    if not 0 <= checkpoint_minutes < math.inf:
-        raise ConfigError("checkpoint_minutes", f"{checkpoint_minutes} is not a time from 0 up.")
+    require_minutes(checkpoint_minutes)
     final = workdir.exp("xvector_nnet", name)
     with Output(
         final,

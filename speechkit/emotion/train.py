@@ -198,11 +198,11 @@ def _train_one(
             return
         train_kind: Callable[..., None]
         if isinstance(config, FunctionalsConfig):
-            from speechkit.emotion.functionals_training import train_functionals as train_kind
+            from speechkit.emotion.train_functionals import train_functionals as train_kind
         elif isinstance(config, CnnConfig):
-            from speechkit.emotion.cnn_training import train_cnn as train_kind
+            from speechkit.emotion.train_cnn import train_cnn as train_kind
         else:
-            from speechkit.emotion.finetune import train_encoder as train_kind
+            from speechkit.emotion.train_encoder import train_encoder as train_kind
         more = {} if tell is None else {"tell": tell}
         train_kind(out, workdir, dataset, split.fold(run.fold), run, config, resources, **more)
 

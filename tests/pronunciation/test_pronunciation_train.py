@@ -15,7 +15,8 @@ from pronunciation_sets import make_scored
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.phone_features import dataset
-from speechkit.pronunciation import fit, model_folder, training
+from speechkit.pronunciation import model_folder
+from speechkit.pronunciation import train as training
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.loss import MultiAspectMSE, make_criterion
@@ -44,7 +45,7 @@ def group(root, seeds, **settings):
     windows = Windows(found, norm, shape)
     criterion = make_criterion(config, training.counted_labels(found, config))
     measured = {"track": Windows(dev, norm, shape)}
-    return fit.Group(config, windows, criterion, measured, seeds, torch.device("cpu"))
+    return training.Group(config, windows, criterion, measured, seeds, torch.device("cpu"))
 
 
 def trained(root, seeds, epochs=3, **settings):
@@ -191,7 +192,7 @@ def test_a_run_killed_between_its_seeds(root, tmp_path, monkeypatch, kept):
             training.train(work, "killed", config(), [0, 1])
         assert [p.name for p in (base / "killed").glob("seed*")] == ["seed1"]
         monkeypatch.setattr(Output, "_commit", commit)
-        monkeypatch.setattr(fit.Group, "_train", None)  # nothing is left to be trained
+        monkeypatch.setattr(training.Group, "_train", None)  # nothing is left to be trained
     before = {path: path.stat().st_mtime_ns for path in (base / "killed").glob("seed*/*")}
     for folder in training.train(work, "killed", config(), [0, 1]):
         assert same(folder, base / "whole" / folder.name)
@@ -226,8 +227,8 @@ def test_the_epoch_is_selected_on_another_set(root):
     assessor = model_folder.load([folder])
     found = dataset.load(work, "dev", ("",))
     windows = Windows(found, assessor.normaliser, assessor.config)
-    again = fit.SetScorer(windows, 1)(assessor.net)
-    measured = fit.measure(again, found.labels)
+    again = training.SetScorer(windows, 1)(assessor.net)
+    measured = training.measure(again, found.labels)
     best = rows[summary["epoch"] - 1]
     assert measured["phone_accuracy_pcc"][0] == pytest.approx(
         float(best["select_phone_accuracy_pcc"]), abs=1e-4

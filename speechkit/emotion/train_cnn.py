@@ -118,7 +118,7 @@ def train_cnn(
 ) -> None:
     """Train one fold and seed into an open output.
 
-    Args: as for :func:`speechkit.emotion.finetune.train_encoder`.
+    Args: as for :func:`speechkit.emotion.train_encoder.train_encoder`.
 
     Raises:
         UserError: a clip cannot be read, a class has no clips left, or training failed.

@@ -1,8 +1,14 @@
-"""Train Conv-TasNet to separate (``train separation``)."""
+"""Train Conv-TasNet to separate (``train separation``).
+
+Mixtures are made anew in every epoch (or are those of a set), the network is Conv-TasNet, the loss
+SI-SNR, plain or weighted by its rank in the batch. After every epoch the validation set chooses two
+checkpoints, by its mean and by its rank-weighted mean; both are kept in the model's folder.
+"""
 
 from __future__ import annotations
 
-import math
+import os
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +18,7 @@ import torch
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json
+from speechkit.base.yaml_files import write_yaml
 from speechkit.kaldi import data
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.mining.sampler import HardPairSampler
@@ -20,10 +27,10 @@ from speechkit.separation.config import SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.data import DynamicMixing, StaticMixtures, collate, hard_folder
 from speechkit.separation.loss import SISNRLoss, WeightedSISNRLoss
-from speechkit.separation.twins import take_twin
 from speechkit.separation.validation import Validation
+from speechkit.task.trained import CARD
 from speechkit.training.batches import ResumableBatches
-from speechkit.training.config import FitConfig
+from speechkit.training.config import FitConfig, require_minutes
 from speechkit.training.devices import (
     keep_memory,
     ranks,
@@ -31,14 +38,125 @@ from speechkit.training.devices import (
     resolve_precision,
     shared_output,
 )
-from speechkit.training.loader import Checked, checked_loader, durations
+from speechkit.training.loader import checked_loader, durations
 from speechkit.training.loop import Fitted, fit
 from speechkit.training.state import Trainable
 from speechkit.training.tracking import EventFile
 from speechkit.workdir import Output, WorkDir
+from speechkit.workdir.manifest import read_manifest
 
 CRITERIA = {"si-snr": SISNRLoss, "wsi-snr": WeightedSISNRLoss}
 COMMAND = "train separation"
+
+
+def train(
+    workdir: WorkDir,
+    name: str,
+    config: SeparationConfig,
+    *,
+    device: str = "auto",
+    jobs: int = 1,
+    checkpoint_minutes: float = 10.0,
+    force: bool = False,
+    other_batch_size: bool = False,
+) -> Path:
+    """Train and write ``exp/separation/<name>/seed<N>/``; returns that folder.
+
+    A run that differs from a finished one only in ``weighted_validation`` takes that one's
+    checkpoints: the weighting selects the epoch and changes nothing else.
+
+    Args:
+        workdir: the working directory.
+        name: of the experiment.
+        config: all that decides the result.
+        device: auto, cpu or cuda.
+        jobs: processes that read audio; 0 reads in this one.
+        checkpoint_minutes: how often the state is saved inside an epoch.
+        force: replace a model that was trained with other parameters.
+        other_batch_size: go on from an unfinished run of another batch size.
+    """
+    config.check(ranks().world)
+    where = resolve_device(device)
+    precision = resolve_precision(config.precision, where)
+    if config.compiled and where.type != "cuda":
+        raise ConfigError("compile", "is for CUDA.", "Leave it out on the CPU.")
+    require_minutes(checkpoint_minutes)
+    valid = load_mixtures(workdir.data(config.valid_set), workdir.root)
+    _agree(config, valid)
+    source = _source(workdir, config)
+    inputs = [*source.files(), *valid.files()]
+    hard = hard_folder(workdir.root, config.hard) if config.hard else None
+    if hard is not None:
+        inputs += sorted(p for p in hard.iterdir() if p.suffix in (".tsv", ".npy"))
+    start = model_folder.find_start(workdir, config.init, config.seed) if config.init else None
+    if start is not None:
+        inputs += start.files
+    output = Output(
+        workdir.exp("separation", name, f"seed{config.seed}"),
+        COMMAND,
+        config.params(),
+        inputs,
+        force=force,
+        audio=sorted({*source.audio_files(), *valid.audio_files()}),
+        resume=True,
+        training=True,
+        other_batch_size=other_batch_size,
+    )
+    with shared_output(output, where) as out:
+        if not out.up_to_date and not _take_twin(out, config):
+            dataset = _dataset(config, source, hard)
+            net = model_folder.first_network(config.network, start, config.seed)
+            model = SeparationNet(config, net, Validation(valid, config.batch_size))
+            fitted = _fit(out, model, dataset, where, precision, jobs, checkpoint_minutes)
+            if not ranks().rank:
+                _write(out, config, fitted)
+            out.notes.update(device=str(where), precision=precision)
+            out.counts.update(training=len(dataset), validation=len(valid))
+    return output.final
+
+
+def _agree(config: SeparationConfig, valid: MixtureSet) -> None:
+    """The validation set has the rate and number of speakers of the training."""
+    header, mixing = valid.header, config.mixing
+    if header.speakers != config.network.speakers or header.speakers != mixing.speakers:
+        raise UserError(
+            f"{valid.path} has mixtures of {header.speakers} speakers, the model "
+            f"{config.network.speakers}.",
+            "Give `speakers`, or another `valid_set`.",
+        )
+    if header.sample_rate != mixing.sample_rate:
+        raise UserError(
+            f"{valid.path} has {header.sample_rate} Hz, the model {mixing.sample_rate} Hz.",
+            "Mix the validation set at the model's rate: speechkit mix --rate ...",
+        )
+
+
+def _source(workdir: WorkDir, config: SeparationConfig) -> data.DataDir | MixtureSet:
+    """Utterances to be mixed, or mixtures as they are."""
+    folder = workdir.data(config.set_name)
+    if config.dynamic:
+        return data.load(folder, workdir.root)
+    mixtures = load_mixtures(folder, workdir.root)
+    _agree(config, mixtures)
+    return mixtures
+
+
+def _dataset(
+    config: SeparationConfig, source: data.DataDir | MixtureSet, hard: Path | None
+) -> DynamicMixing | StaticMixtures:
+    """What batches are drawn from."""
+    if isinstance(source, MixtureSet):
+        return StaticMixtures(source, config.mixing, config.seed)
+    sampler = HardPairSampler(hard) if hard is not None else None
+    seconds = durations(source.utterances)
+    made = DynamicMixing(source.utterances, seconds, config.mixing, config.seed, sampler)
+    if made.rows is not None and not ranks().rank:
+        without = int((made.rows[0] < 0).sum())
+        logger.info(
+            f"hard pairs from {hard} with probability {config.mixing.ps:g}; {without} of "
+            f"{len(made)} utterances have none."
+        )
+    return made
 
 
 class SeparationNet(Trainable):
@@ -85,120 +203,6 @@ class SeparationNet(Trainable):
             writer.add_audio(name, clip, self.epoch_number, rate)
 
 
-def train(
-    workdir: WorkDir,
-    name: str,
-    config: SeparationConfig,
-    *,
-    device: str = "auto",
-    jobs: int = 1,
-    checkpoint_minutes: float = 10.0,
-    force: bool = False,
-    other_batch_size: bool = False,
-) -> Path:
-    """Train and write ``exp/separation/<name>/seed<N>/``; returns that folder.
-
-    A run that differs from a finished one only in ``weighted_validation`` takes that one's
-    checkpoints: the weighting selects the epoch and changes nothing else.
-
-    Args:
-        workdir: the working directory.
-        name: of the experiment.
-        config: all that decides the result.
-        device: auto, cpu or cuda.
-        jobs: processes that read audio; 0 reads in this one.
-        checkpoint_minutes: how often the state is saved inside an epoch.
-        force: replace a model that was trained with other parameters.
-        other_batch_size: go on from an unfinished run of another batch size.
-    """
-    config.check(ranks().world)
-    where = resolve_device(device)
-    precision = resolve_precision(config.precision, where)
-    if config.compiled and where.type != "cuda":
-        raise ConfigError("compile", "is for CUDA.", "Leave it out on the CPU.")
-    if not 0 <= checkpoint_minutes < math.inf:
-        raise ConfigError("checkpoint_minutes", f"{checkpoint_minutes} is not a time from 0 up.")
-    valid = load_mixtures(workdir.data(config.valid_set), workdir.root)
-    _agree(config, valid)
-    source, utterances = _training_set(workdir, config)
-    inputs = [*source.files(), *valid.files()]
-    hard = hard_folder(workdir.root, config.hard) if config.hard else None
-    if hard is not None:
-        inputs += sorted(p for p in hard.iterdir() if p.suffix in (".tsv", ".npy"))
-    start = model_folder.find_start(workdir, config.init, config.seed) if config.init else None
-    if start is not None:
-        inputs += start.files
-    output = Output(
-        workdir.exp("separation", name, f"seed{config.seed}"),
-        COMMAND,
-        config.params(),
-        inputs,
-        force=force,
-        audio=sorted({*source.audio_files(), *valid.audio_files()}),
-        resume=True,
-        training=True,
-        other_batch_size=other_batch_size,
-    )
-    with shared_output(output, where) as out:
-        if not out.up_to_date and not take_twin(out, config):
-            dataset = _dataset(config, source, utterances, hard)
-            net = model_folder.first_network(config.network, start, config.seed)
-            model = SeparationNet(config, net, Validation(valid, config.batch_size))
-            fitted = _fit(out, model, dataset, where, precision, jobs, checkpoint_minutes)
-            if not ranks().rank:
-                _write(out, config, fitted)
-            out.notes.update(device=str(where), precision=precision)
-            out.counts.update(training=len(dataset), validation=len(valid))
-    return output.final
-
-
-def _agree(config: SeparationConfig, valid: MixtureSet) -> None:
-    """The validation set has the rate and number of speakers of the training."""
-    header, mixing = valid.header, config.mixing
-    if header.speakers != config.network.speakers or header.speakers != mixing.speakers:
-        raise UserError(
-            f"{valid.path} has mixtures of {header.speakers} speakers, the model "
-            f"{config.network.speakers}.",
-            "Give `speakers`, or another `valid_set`.",
-        )
-    if header.sample_rate != mixing.sample_rate:
-        raise UserError(
-            f"{valid.path} has {header.sample_rate} Hz, the model {mixing.sample_rate} Hz.",
-            "Mix the validation set at the model's rate: speechkit mix --rate ...",
-        )
-
-
-def _training_set(
-    workdir: WorkDir, config: SeparationConfig
-) -> tuple[data.DataDir | MixtureSet, list[data.Utterance]]:
-    folder = workdir.data(config.set_name)
-    if config.dynamic:
-        loaded = data.load(folder, workdir.root)
-        return loaded, loaded.utterances
-    mixtures = load_mixtures(folder, workdir.root)
-    _agree(config, mixtures)
-    return mixtures, []
-
-
-def _dataset(
-    config: SeparationConfig,
-    source: data.DataDir | MixtureSet,
-    utterances: list[data.Utterance],
-    hard: Path | None,
-) -> DynamicMixing | StaticMixtures:
-    if isinstance(source, MixtureSet):
-        return StaticMixtures(source, config.mixing, config.seed)
-    sampler = HardPairSampler(hard) if hard is not None else None
-    made = DynamicMixing(utterances, durations(utterances), config.mixing, config.seed, sampler)
-    if made.rows is not None and not ranks().rank:
-        without = int((made.rows[0] < 0).sum())
-        logger.info(
-            f"hard pairs from {hard} with probability {config.mixing.ps:g}; {without} of "
-            f"{len(made)} utterances have none."
-        )
-    return made
-
-
 def _fit(
     out: Output,
     model: SeparationNet,
@@ -212,10 +216,7 @@ def _fit(
     size = config.epoch_size or len(dataset)
     batches = partial(
         ResumableBatches,
-        size,
-        config.batch_size,
-        config.epochs,
-        config.seed,
+        *(size, config.batch_size, config.epochs, config.seed),
         rank=here.rank,
         world=here.world,
     )
@@ -229,13 +230,9 @@ def _fit(
     if config.compiled:
         model.net.compile()
     keep_memory(device)
-
-    def loader(step: int) -> Checked:
-        return checked_loader(dataset, batches(start=step), collate, jobs, device)
-
     return fit(
         model,
-        loader,
+        lambda step: checked_loader(dataset, batches(start=step), collate, jobs, device),
         FitConfig(
             config.epochs,
             config.learning_rate,
@@ -276,3 +273,36 @@ def _write(out: Output, config: SeparationConfig, fitted: Fitted) -> None:
     )
     epochs = {f"best_epoch_{name}": epoch for name, (epoch, _) in chosen.items()}
     write_json(out.path / "summary.json", epochs)
+
+
+def _take_twin(out: Output, config: SeparationConfig) -> bool:
+    """Take over a finished run that differs in ``weighted_validation`` alone."""
+    if out.resumed or ranks().world > 1:  # several processes would have to agree
+        return False
+    for other in sorted(out.final.parent.parent.glob(f"*/{out.final.name}")):
+        manifest = read_manifest(other)
+        if manifest is None:
+            continue
+        differing = out.key.other_params(manifest)
+        only = len(differing) == 1 and differing[0].startswith("weighted_validation")
+        if not only or out.key.inputs.changed(manifest.get("inputs", {})):
+            continue
+        logger.info(f"{other} is the same run but for the selection: taking its checkpoints.")
+        for path in other.iterdir():
+            if path.suffix == ".safetensors" or path.name == "log.tsv":
+                _link(path, out.path / path.name)
+        card = model_folder.read_card(other)
+        card["selection"] = "weighted" if config.weighted_validation else "plain"
+        card["training"] = config.params()
+        write_yaml(out.path / CARD, card)
+        shutil.copy2(other / "summary.json", out.path / "summary.json")
+        out.notes["trained_as"] = other.parent.name
+        return True
+    return False
+
+
+def _link(path: Path, new: Path) -> None:
+    try:
+        os.link(path, new)
+    except OSError:
+        shutil.copy2(path, new)

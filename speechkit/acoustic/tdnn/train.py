@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,9 +18,9 @@ from speechkit.acoustic.tdnn.model import TdnnModel
 from speechkit.acoustic.tdnn.network import STATES, Tdnn
 from speechkit.acoustic.tdnn.realign import LogRow
 from speechkit.acoustic.tdnn.settings import FULL, AcousticConfig, resolve_acoustic_precision
-from speechkit.base.errors import ConfigError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json, write_log
+from speechkit.training.config import require_minutes
 from speechkit.training.devices import keep_memory, ranks, resolve_device, shared_output
 from speechkit.workdir import Output, WorkDir
 
@@ -61,8 +60,7 @@ def train(
     config.check()
     where = resolve_device(device)
     precision = resolve_acoustic_precision(config.precision, where)
-    if not 0 <= checkpoint_minutes < math.inf:
-        raise ConfigError("checkpoint_minutes", f"{checkpoint_minutes} is not a time from 0 up.")
+    require_minutes(checkpoint_minutes)
     inputs = gather(workdir, config)
     network = replace(
         config.network, n_mels=config.features.n_mels, outputs=STATES * len(inputs.labels)

@@ -7,12 +7,12 @@ from acted_speech import RATE, acted
 from sklearn.linear_model import LogisticRegression
 
 from speechkit.base.errors import UserError
-from speechkit.emotion import functionals_training as training
+from speechkit.emotion import train_functionals as training
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.data import Run
 from speechkit.emotion.functionals import Normaliser, logits, softmax, speaker_statistics
-from speechkit.emotion.functionals_training import Part, rotation
 from speechkit.emotion.loss import WeightedCrossEntropy
+from speechkit.emotion.train_functionals import Part, rotation
 
 RUN = Run("egemaps", "set", "speaker-folds", 0, 0)
 

@@ -17,7 +17,8 @@ from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.cli.main import app
 from speechkit.phone_features.feature_folder import read_features
-from speechkit.scoring import joint_network, model_folder, training
+from speechkit.scoring import joint_network, model_folder
+from speechkit.scoring import train as training
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.config import ScoringConfig
 from speechkit.scoring.data import Inputs, load

@@ -14,7 +14,7 @@ from tones import LABELS, tone_set, tones
 from speechkit.acoustic.features import FeatureConfig, log_mel
 from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.posteriors import read_labels
-from speechkit.acoustic.tdnn import training as tdnn_training
+from speechkit.acoustic.tdnn import train as tdnn_training
 from speechkit.acoustic.tdnn.batches import ChunkConfig, Chunks, counts
 from speechkit.acoustic.tdnn.data import (
     Stream,

@@ -65,7 +65,7 @@ def train_functionals(
 ) -> None:
     """Train one fold and seed into an open output.
 
-    Args: as for :func:`speechkit.emotion.finetune.train_encoder`.
+    Args: as for :func:`speechkit.emotion.train_encoder.train_encoder`.
 
     Raises:
         UserError: opensmile is not installed, a clip cannot be read, or a class has no clips

@@ -12,9 +12,10 @@ from speechkit.base.errors import UserError
 from speechkit.emotion import hidden, model_folder
 from speechkit.emotion.config import PRESETS, plan
 from speechkit.emotion.data import Resources, Run
-from speechkit.emotion.finetune import Finetuning, train_encoder
+from speechkit.emotion.encoder_training import Finetuning
 from speechkit.emotion.hidden import Kind
 from speechkit.emotion.predict import load_predictor
+from speechkit.emotion.train_encoder import train_encoder
 from speechkit.kaldi import data
 from speechkit.labels.emotions import load, read_clip
 from speechkit.labels.folds import Fold

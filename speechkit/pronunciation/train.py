@@ -1,4 +1,8 @@
-"""The stage ``train pronunciation``: scores and features of a set in, trained seeds out."""
+"""Train GOPT and the LSTM to score pronunciation (``train pronunciation``).
+
+Scores and features of a set in, trained seeds out. All seeds of a command are trained in one
+network; each has its own order of utterances, its own dropout, and its own best epoch.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +20,18 @@ from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
 from speechkit.phone_features.dataset import ScoredSet
-from speechkit.pronunciation import fit, model_folder
+from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.config import LAST, PronunciationConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.loss import MultiAspectMSE, ScoreBalancedLoss, make_criterion
-from speechkit.pronunciation.models import SetScorer
-from speechkit.stats.score_metrics import LOW, low_threshold
+from speechkit.pronunciation.models import SetScorer, build
+from speechkit.stats.score_metrics import LOW, low_threshold, mean_pcc, measure
 from speechkit.task import trained
 from speechkit.training import normaliser as normalise
 from speechkit.training import stacked_runs
 from speechkit.training.devices import keep_memory, resolve_device
 from speechkit.training.normaliser import Normaliser
+from speechkit.training.stacked import SeedGroup
 from speechkit.workdir import Output, WorkDir
 
 TASK = "pronunciation"
@@ -107,7 +112,7 @@ def _train(
     workers = 1 if device.type == "cuda" else jobs
     companies = stacked_runs.arrange(seeds, files, workers, device)
     groups = [
-        one.load(fit.Group(config, windows, criterion, measured, one.seeds, device))
+        one.load(Group(config, windows, criterion, measured, one.seeds, device))
         for one in companies
     ]
     parameters = sum(p.numel() for p in groups[0].net.parameters()) // len(groups[0].seeds)
@@ -171,10 +176,66 @@ def _say_classes(criterion: MultiAspectMSE) -> None:
             logger.info(f"labels of each class, {aspect}: {listed}")
 
 
+class Group(SeedGroup):
+    """Seeds that are trained in one.
+
+    Args:
+        config: how.
+        windows: the training set.
+        criterion: the loss.
+        measured: ``track`` and ``select`` -> sets that are measured after every epoch.
+        seeds: which.
+        device: where.
+    """
+
+    def __init__(
+        self,
+        config: PronunciationConfig,
+        windows: Windows,
+        criterion: MultiAspectMSE,
+        measured: Mapping[str, Windows],
+        seeds: Sequence[int],
+        device: torch.device,
+    ) -> None:
+        net, betas = build(windows.config, seeds), (config.beta1, config.beta2)
+        super().__init__(config, net, len(windows), seeds, device, betas)
+        self.config, self.windows, self.criterion = config, windows, criterion
+        self.scorers = {name: SetScorer(each, len(seeds)) for name, each in measured.items()}
+
+    def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Loss of each seed ``[S]`` on its windows ``[S, B]``."""
+        shape, batch = self.windows.config, self.windows.batch(chosen)
+        found = self.net(batch.features, batch.phones, batch.layout)
+        terms = [
+            self.criterion.terms(names, predicted, labels, keep=1)
+            for names, predicted, labels in (
+                (shape.token_aspects, found.tokens, batch.tokens),
+                (shape.utterance_aspects, found.utterances, batch.utterances),
+            )
+            if names
+        ]
+        names = (*shape.token_aspects, *shape.utterance_aspects)
+        return self.criterion.reduce(names, torch.cat(terms, dim=-1))
+
+    def _measure(self, losses: torch.Tensor) -> None:
+        """Add a row to the log of each seed, and keep the weights of the best epoch."""
+        self.net.eval()
+        rate = self.adam.param_groups[0]["lr"]
+        rows = [{"learning_rate": rate, "train_loss": loss} for loss in losses.tolist()]
+        for name, scorer in self.scorers.items():
+            found = measure(scorer(self.net), scorer.windows.found.labels)
+            found["mean_pcc"] = mean_pcc(found)
+            for place, row in enumerate(rows):
+                row.update({f"{name}_{key}": float(v[place]) for key, v in found.items()})
+        for place, row in enumerate(rows):
+            self.rows[place].append(row)
+            self.keep_best(place, row.get("select_mean_pcc"))
+
+
 def _write(
     outputs: Mapping[int, Output],
     config: PronunciationConfig,
-    groups: Sequence[fit.Group],
+    groups: Sequence[Group],
     windows: Windows,
     normaliser: Normaliser,
     criterion: MultiAspectMSE,
