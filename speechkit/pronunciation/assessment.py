@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
-from speechkit.labels.scores import LEVELS, Scales
-
-if TYPE_CHECKING:
-    from speechkit.phone_features.request import Extracted
-    from speechkit.pronunciation.model_folder import Assessment
+from speechkit.labels.scores import Scales
 
 MISSING = "-"
 """In place of what was heard: nothing."""
@@ -169,116 +163,3 @@ def _phone_of(row: Mapping[str, Any], scales: Scales) -> PhoneResult:
 
 def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in scores.items()}
-
-
-def to_scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Predictions from 0 to 2 on a scale of scores, clipped to it."""
-    return np.clip(low + np.asarray(values) / 2 * (high - low), low, high)
-
-
-def known_scales(card: Mapping[str, Any], aspects: Sequence[str]) -> Scales:
-    """The scales of what a model predicts, from its card."""
-    scales: Scales = {}
-    for level, names in LEVELS.items():
-        given = card["scales"].get(level, {})
-        for name in names:
-            if f"{level}_{name}" in aspects and name in given:
-                low, high = given[name]
-                scales.setdefault(level, {})[name] = (float(low), float(high))
-    return scales
-
-
-def describe(
-    assessed: Assessment,
-    extracted: Extracted,
-    scales: Scales,
-    heard: Sequence[Alternative | None],
-    guessed: set[str],
-    limit: float,
-    *,
-    file: str,
-    text: str,
-    seconds: float,
-) -> Result:
-    """Put what the models found about one recording in words and scales.
-
-    Args:
-        assessed: predictions by S models.
-        extracted: the aligned phones.
-        scales: of the scores.
-        heard: for each phone what fits best in its place.
-        guessed: words whose pronunciation was guessed.
-        limit: phones scored up to it are suspect, see :func:`suspect_limit`.
-        file: name of the recording.
-        text: as given.
-        seconds: length of the recording.
-    """
-    phones = _on_scales(assessed.phones, scales.get("phone", {}), "phone")
-    of_words = _on_scales(assessed.words, scales.get("word", {}), "word")
-    whole = _on_scales(assessed.utterance, scales.get("utterance", {}), "utterance")
-    grouped: dict[int, list[PhoneResult]] = {}
-    for row, alternative in zip(extracted.rows, heard, strict=True):
-        scores = {name: float(values[:, row.index].mean()) for name, values in phones.items()}
-        bad = "accuracy" in scores and scores["accuracy"] <= limit
-        one = PhoneResult(
-            row.phone,
-            row.start,
-            row.start + row.duration,
-            scores,
-            suspect=bad,
-            heard=alternative if bad else None,
-        )
-        grouped.setdefault(row.word_index, []).append(one)
-    texts = {row.word_index: row.word for row in extracted.rows}
-    words = [
-        WordResult(
-            texts[index],
-            members[0].start,
-            members[-1].end,
-            {name: float(values[:, index].mean()) for name, values in of_words.items()},
-            members,
-            guessed=texts[index].upper() in guessed,
-        )
-        for index, members in sorted(grouped.items())
-    ]
-    alignment = extracted.alignment
-    return Result(
-        file,
-        text,
-        seconds,
-        alignment.matches,
-        alignment.confidence,
-        scales,
-        {name: float(values.mean()) for name, values in whole.items()},
-        {name: float(values.std()) for name, values in whole.items()},
-        words,
-        extracted.readings,
-    )
-
-
-def _on_scales(
-    predictions: Mapping[str, np.ndarray], scales: Mapping[str, tuple[float, float]], level: str
-) -> dict[str, np.ndarray]:
-    """Score -> predictions on its scale, without the name of the level."""
-    return {
-        name: to_scale(predictions[f"{level}_{name}"], *ends)
-        for name, ends in scales.items()
-        if f"{level}_{name}" in predictions
-    }
-
-
-def suspect_limit(cards: Sequence[Mapping[str, Any]], scales: Scales) -> float:
-    """The phone score up to which a phone counts as badly said.
-
-    It is the threshold that `evaluate pronunciation` measures recall and precision at: the
-    best one on the training set, the mean over the models; else the middle of the scale.
-
-    Args:
-        cards: of the models.
-        scales: of the scores.
-    """
-    low, high = scales.get("phone", {}).get("accuracy", (0.0, 2.0))
-    found = [(card.get("low_thresholds") or {}).get("phone_accuracy") for card in cards]
-    known = [float(value) for value in found if value is not None]
-    middle = float(np.mean(known)) if known else 1.0
-    return float(to_scale(np.array(middle), low, high))

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features import dataset
 from speechkit.pronunciation import model_folder, results
-from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.model_folder import Assessor
-from speechkit.pronunciation.models import SetScorer
 from speechkit.pronunciation.results import Scored
 from speechkit.task import comparison, scores, trained
 from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
@@ -65,7 +61,7 @@ def evaluate(
         config: all that decides the result.
         out_name: suffix of the output folder.
         device: auto, cpu or cuda.
-        force: replace an evaluation with other config.
+        force: replace an evaluation with other settings.
 
     Raises:
         UserError: no such experiment or set, other features than the models learned from, or
@@ -95,36 +91,25 @@ def evaluate(
             assessor = model_folder.load([folder for _, folder in models], where)
             found = dataset.load(work, config.set, names)
             assessor.check_features(found.features_of, f"The set '{config.set}'")
-            scored = score(assessor, found, where)
+            scored = score(assessor, found)
             _write(out, scored, config)
     return out.final
 
 
-def score(assessor: Assessor, found: dataset.ScoredSet, device: str = "cpu") -> Scored:
+def score(assessor: Assessor, found: dataset.ScoredSet) -> Scored:
     """Score a set with S models.
 
     Raises:
         UserError: the set has no label of anything that the models predict.
     """
-    windows = Windows(found, assessor.normaliser, assessor.config, device)
-    predictions = SetScorer(windows, assessor.net.models)(assessor.net)
-    made = Scored(found, assessor.seeds, predictions, _thresholds(assessor))
+    predictions = assessor.predict(found)
+    made = Scored(found, assessor.seeds, predictions, assessor.thresholds)
     if not made.scored():
         raise UserError(
             f"'{found.name}' has no scores of {', '.join(predictions)}.",
             "Evaluate on a set that was scored in what the model predicts.",
         )
     return made
-
-
-def _thresholds(assessor: Assessor) -> dict[str, float | None]:
-    """Mean threshold of the models, by aspect."""
-    found: dict[str, float | None] = {}
-    for aspect in assessor.config.aspects:
-        given = [card.get("low_thresholds", {}).get(aspect) for card in assessor.cards]
-        kept = [float(one) for one in given if one is not None]
-        found[aspect] = float(np.mean(kept)) if kept else None
-    return found
 
 
 def _write(out: Output, scored: Scored, config: EvaluationConfig) -> None:

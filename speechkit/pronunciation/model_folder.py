@@ -15,8 +15,12 @@ from speechkit.base.errors import UserError
 from speechkit.base.schema import Object, check
 from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
+from speechkit.labels.scores import Scales, split_aspect
+from speechkit.phone_features.dataset import ScoredSet, single
 from speechkit.phone_features.feature_folder import Features, require_features
-from speechkit.pronunciation.models import CLASSES, ModelConfig, Scorer
+from speechkit.pronunciation.config import ModelConfig
+from speechkit.pronunciation.data import Windows
+from speechkit.pronunciation.models import CLASSES, Scorer, SetScorer
 from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, WEIGHTS
 from speechkit.training.normaliser import Normaliser
@@ -84,10 +88,38 @@ class Assessor:
         """``features.json`` of the features they take, side by side."""
         return list(self.card["features"])
 
+    @property
+    def scales(self) -> Scales:
+        """Lowest and highest score of what the models predict: level -> score -> ends."""
+        found: Scales = {}
+        for aspect in self.config.aspects:
+            level, name = split_aspect(aspect)
+            if name in (given := self.card["scales"].get(level, {})):
+                low, high = given[name]
+                found.setdefault(level, {})[name] = (float(low), float(high))
+        return found
+
+    @property
+    def thresholds(self) -> dict[str, float | None]:
+        """Up to which prediction an item is called low, by aspect: the best on the training set,
+        the mean over the models; None where undefined."""
+        found: dict[str, float | None] = {}
+        for aspect in self.config.aspects:
+            given = [(card.get("low_thresholds") or {}).get(aspect) for card in self.cards]
+            kept = [float(one) for one in given if one is not None]
+            found[aspect] = float(np.mean(kept)) if kept else None
+        return found
+
     def check_features(self, given: Sequence[Mapping[str, Any]], where: str) -> None:
         """Raise UserError unless features of these configurations are what they learned from."""
         remedy = "Extract them with the acoustic models that it was trained with, and name them "
         require_features(self.features_of, given, where, remedy + "with `gop`.")
+
+    def predict(self, found: ScoredSet) -> dict[str, np.ndarray]:
+        """Aspect -> predictions of a set from 0 to 2 ``[S, n]``."""
+        device = str(next(self.net.parameters()).device)
+        windows = Windows(found, self.normaliser, self.config, device)
+        return SetScorer(windows, self.net.models)(self.net)
 
     def assess(
         self, features: np.ndarray, phones: Sequence[str], words: Sequence[int]
@@ -102,20 +134,13 @@ class Assessor:
         Raises:
             UserError: no phones, phones that are not ARPAbet, or features of another size.
         """
-        from speechkit.phone_features.dataset import single
-        from speechkit.pronunciation.data import Windows
-        from speechkit.pronunciation.models import SetScorer
-
         if not len(phones):
             raise UserError("There are no phones to score.")
         if features.shape != (len(phones), self.config.inputs):
             raise UserError(
                 f"The features are {features.shape}, expected {(len(phones), self.config.inputs)}."
             )
-        one = single(features, phones, words, self.config.aspects)
-        device = str(next(self.net.parameters()).device)
-        windows = Windows(one, self.normaliser, self.config, device)
-        found = SetScorer(windows, self.net.models)(self.net)
+        found = self.predict(single(features, phones, words, self.config.aspects))
 
         def level(name: str) -> dict[str, np.ndarray]:
             return {a: v for a, v in found.items() if a.startswith(f"{name}_")}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import Policy, words_of_text
 from speechkit.base.errors import UserError
+from speechkit.labels.scores import Scales
 from speechkit.phone_features import ctc_gop
 from speechkit.phone_features.bundle import DEFAULT, acoustic_places, find_model, seed_folders
 from speechkit.phone_features.pipeline import FeaturePipeline
@@ -18,12 +21,11 @@ from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.assessment import (
     MISSING,
     Alternative,
+    PhoneResult,
     Result,
-    describe,
-    known_scales,
-    suspect_limit,
+    WordResult,
 )
-from speechkit.pronunciation.model_folder import Assessor
+from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import How, Predicted
@@ -125,18 +127,68 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None 
     assessed = assessor.assess(
         extracted.features, [row.phone for row in rows], [row.word_index for row in rows]
     )
-    scales = known_scales(assessor.card, assessor.config.aspects)
-    return describe(
-        assessed,
-        extracted,
-        scales,
-        likeliest(ready, extracted),
-        lexicon.guessed,
-        suspect_limit(assessor.cards, scales),
-        file=str(job.file),
-        text=job.text,
-        seconds=seconds,
+    whole = _on_scale(assessed.utterance, assessor.scales, "utterance")
+    return Result(
+        str(job.file),
+        job.text,
+        seconds,
+        extracted.alignment.matches,
+        extracted.alignment.confidence,
+        assessor.scales,
+        {name: float(values.mean()) for name, values in whole.items()},
+        {name: float(values.std()) for name, values in whole.items()},
+        _words(ready, extracted, assessed, lexicon.guessed),
+        extracted.readings,
     )
+
+
+def _words(
+    ready: Ready, extracted: Extracted, assessed: Assessment, guessed: set[str]
+) -> list[WordResult]:
+    """The words with their phones; ``guessed`` are those whose pronunciation is in no lexicon.
+
+    A phone is suspect up to the score that `evaluate pronunciation` measures recall and
+    precision at; where it is not known, up to the middle of the scale.
+    """
+    scales, threshold = ready.assessor.scales, ready.assessor.thresholds.get("phone_accuracy")
+    ends = scales.get("phone", {}).get("accuracy", (0.0, 2.0))
+    limit = float(_to_scale(np.array(1.0 if threshold is None else threshold), *ends))
+    of_phones = _on_scale(assessed.phones, scales, "phone")
+    of_words = _on_scale(assessed.words, scales, "word")
+    phones: dict[int, list[PhoneResult]] = {}
+    for row, alternative in zip(extracted.rows, likeliest(ready, extracted), strict=True):
+        given = {name: float(values[:, row.index].mean()) for name, values in of_phones.items()}
+        bad = "accuracy" in given and given["accuracy"] <= limit
+        end, heard = row.start + row.duration, alternative if bad else None
+        one = PhoneResult(row.phone, row.start, end, given, suspect=bad, heard=heard)
+        phones.setdefault(row.word_index, []).append(one)
+    texts = {row.word_index: row.word for row in extracted.rows}
+    return [
+        WordResult(
+            texts[index],
+            members[0].start,
+            members[-1].end,
+            {name: float(values[:, index].mean()) for name, values in of_words.items()},
+            members,
+            guessed=texts[index].upper() in guessed,
+        )
+        for index, members in sorted(phones.items())
+    ]
+
+
+def _on_scale(
+    predictions: Mapping[str, np.ndarray], scales: Scales, level: str
+) -> dict[str, np.ndarray]:
+    """Score -> predictions on its scale, without the name of the level."""
+    return {
+        name: _to_scale(predictions[f"{level}_{name}"], *ends)
+        for name, ends in scales.get(level, {}).items()
+    }
+
+
+def _to_scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Predictions from 0 to 2 on a scale of scores, clipped to it."""
+    return np.clip(low + np.asarray(values) / 2 * (high - low), low, high)
 
 
 def likeliest(ready: Ready, extracted: Extracted) -> list[Alternative]:
