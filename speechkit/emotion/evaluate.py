@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from speechkit.labels.splits import (
     read_split,
     warn_of_leaks,
 )
+from speechkit.task import trained
 from speechkit.task.evaluation import SUMMARY
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -35,26 +35,7 @@ FIGURE = "confusion.png"
 _SAME = ("upstream", "classes", "sample_rate", "set", "split", "speaker_norm")
 
 
-@dataclass(frozen=True)
-class Model:
-    """One trained fold and seed.
-
-    Args:
-        fold: its number.
-        seed: its seed.
-        folder: where it is.
-        card: its ``config.yaml``.
-    """
-
-    fold: int
-    seed: int
-    folder: Path
-    card: dict[str, Any]
-
-    def value(self, name: str) -> Any:
-        """A value of the card, wherever it is."""
-        network, training = self.card["network"], self.card["training"]
-        return self.card.get(name, network.get(name, training.get(name)))
+Model = tuple[int, int, Path]  # fold, seed, folder
 
 
 def evaluate(
@@ -84,12 +65,14 @@ def evaluate(
     """
     require_choice("on_error", on_error, ("stop", "skip"))
     where = resolve_device(device).type
-    models = find(workdir, name)
-    own = str(models[0].value("set"))
+    models = model_folder.find_models(workdir, name)
+    card = trained.read_cards([folder for *_, folder in models], _flat_card, _SAME)[0]
+    own = str(card["set"])
     foreign = bool(set_name) and set_name != own
     dataset = load(workdir, set_name if foreign else own)
-    split = None if foreign else read_split(dataset.data.path, str(models[0].value("split")))
-    files = [m.folder / n for m in models for n in (model_folder.CONFIG, model_folder.WEIGHTS)]
+    split = None if foreign else read_split(dataset.data.path, str(card["split"]))
+    names = (model_folder.CONFIG, model_folder.WEIGHTS)
+    files = [folder / file for *_, folder in models for file in names]
     inputs = [*dataset.files(), *(path for path in files if path.is_file())]
     if split is not None:
         check_fits(split, dataset)
@@ -105,17 +88,10 @@ def evaluate(
         beside="remove it",
     ) as out:
         if not out.up_to_date:
-            about = _about(models, dataset, split)
+            about = _about(models, card, dataset, split)
             found, skipped = _predict(out, workdir, models, dataset, split, where, jobs, on_error)
-            results.write_predictions(out.path, found)
-            tables.write_tables(out.path, found)
-            write_json(out.path / SUMMARY, results.summarize(found), ascii_only=False)
-            write_json(out.path / results.ABOUT, about, ascii_only=False)
+            _write(out.path, found, about, len(about["seeds"] if split is not None else models))
             write_skipped(out.path, skipped.items())
-            runs = len(about["seeds"] if split is not None else models)
-            title = tables.title(about)
-            picture = figures.draw_confusion(found.matrix(), found.classes, title, runs)
-            (out.path / FIGURE).write_bytes(picture)
             out.notes.update(device=where)
             out.counts.update(
                 models=len(models), clips=len(set(found.utterances)), skipped=len(skipped)
@@ -123,26 +99,19 @@ def evaluate(
     return out.final
 
 
-def find(workdir: WorkDir, name: str) -> list[Model]:
-    """All trained folds and seeds of a model, which must be of one experiment.
+def _write(folder: Path, found: results.Predictions, about: Mapping[str, Any], runs: int) -> None:
+    results.write_predictions(folder, found)
+    tables.write_tables(folder, found)
+    write_json(folder / SUMMARY, results.summarize(found), ascii_only=False)
+    write_json(folder / results.ABOUT, about, ascii_only=False)
+    picture = figures.draw_confusion(found.matrix(), found.classes, tables.title(about), runs)
+    (folder / FIGURE).write_bytes(picture)
 
-    Raises:
-        UserError: there are none, or they differ in more than fold and seed.
-    """
-    models = [
-        Model(fold, seed, folder, model_folder.read_card(folder))
-        for fold, seed, folder in model_folder.find_models(workdir, name)
-    ]
-    first = models[0]
-    for model in models[1:]:
-        for key in _SAME:
-            if model.value(key) != first.value(key):
-                raise UserError(
-                    f"{model.folder} and {first.folder} differ in '{key}': {model.value(key)} "
-                    f"and {first.value(key)}.",
-                    "Train all folds and seeds of a model with the same flags.",
-                )
-    return models
+
+def _flat_card(folder: Path) -> dict[str, Any]:
+    """The card with the values of its network and its training beside its own."""
+    card = model_folder.read_card(folder)
+    return {**card["training"], **card["network"], **card}
 
 
 def _predict(
@@ -156,15 +125,15 @@ def _predict(
     on_error: str,
 ) -> tuple[results.Predictions, dict[str, str]]:
     """Predictions of all models, and why clips were skipped; finished models are kept."""
-    asked = [list(split.fold(m.fold).test if split else dataset.labels) for m in models]
-    classes = models[0].card["classes"]
+    asked = [list(split.fold(fold).test if split else dataset.labels) for fold, *_ in models]
+    predictor = load_predictor(models[0][2], device)
+    classes = predictor.classes
     if unknown := [name for name in dataset.classes if name not in classes]:
         raise UserError(
-            f"The set '{dataset.name}' has the class '{unknown[0]}', which {models[0].folder} was "
+            f"The set '{dataset.name}' has the class '{unknown[0]}', which {predictor.folder} was "
             "not trained on.",
             f"Its classes: {', '.join(classes)}. Label the set with those.",
         )
-    predictor = load_predictor(models[0].folder, device)
     every = list(dict.fromkeys(name for ids in asked for name in ids))
     skipped = predictor.broken(workdir, dataset, every, jobs)
     if skipped and on_error == "stop":
@@ -177,66 +146,52 @@ def _predict(
         raise UserError("No clip is left to test.", "See the reasons above.")
     parts = []
     with progress(f"evaluate {out.final.parent.parent.name}", sum(map(len, asked))) as advance:
-        for number, (model, ids) in enumerate(zip(models, asked, strict=True)):
+        for number, ((*_, folder), ids) in enumerate(zip(models, asked, strict=True)):
             kept = out.part(f"{number:05d}.npy")
             if kept.is_file():
                 values = np.array(read_array(kept, (len(ids), None), "f"))
             else:
-                predictor = load_predictor(model.folder, device)
+                predictor = load_predictor(folder, device)
                 values = predictor.of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
                 np.save(kept, values)
                 note_finished(kept, f"{number + 1} of {len(models)} models")
             parts.append(values)
-    return _table(models, dataset, split, asked, parts), skipped
-
-
-def _table(
-    models: Sequence[Model],
-    dataset: EmotionSet,
-    split: Split | None,
-    asked: Sequence[Sequence[str]],
-    parts: Sequence[np.ndarray],
-) -> results.Predictions:
-    """All predictions; on another set each model counts as a seed of one fold."""
-    classes = tuple(models[0].card["classes"])
-    index = {name: i for i, name in enumerate(classes)}
+    # On another set each model counts as a seed of one fold.
+    of = [(fold, seed) if split else (0, number) for number, (fold, seed, _) in enumerate(models)]
+    folds, seeds = np.repeat(of, [len(ids) for ids in asked], axis=0).T
     ids = [name for part in asked for name in part]
-    numbers = [
-        (model.fold, model.seed) if split is not None else (0, number)
-        for number, (model, part) in enumerate(zip(models, asked, strict=True))
-        for _ in part
-    ]
-    folds, seeds = np.array(numbers).T
-    return results.Predictions(
+    found = results.Predictions(
         classes,
         np.array(ids, object),
         np.array([dataset.speaker(name) for name in ids], object),
         folds,
         seeds,
-        np.array([index[dataset.labels[name]] for name in ids], np.int64),
+        np.array([classes.index(dataset.labels[name]) for name in ids], np.int64),
         np.round(np.concatenate(parts).astype(np.float64), results.DIGITS),
     )
+    return found, skipped
 
 
-def _about(models: Sequence[Model], dataset: EmotionSet, split: Split | None) -> dict[str, Any]:
+def _about(
+    models: Sequence[Model], card: Mapping[str, Any], dataset: EmotionSet, split: Split | None
+) -> dict[str, Any]:
     """What was measured, for tables: models, protocol, and what the models cost."""
-    first = models[0]
-    folds, seeds = sorted({m.fold for m in models}), sorted({m.seed for m in models})
-    told = [model_folder.read_summary(m.folder) for m in models]
+    folds, seeds = sorted({fold for fold, *_ in models}), sorted({seed for _, seed, _ in models})
+    told = [model_folder.read_summary(folder) for *_, folder in models]
     about: dict[str, Any] = {
         "set": dataset.name,
-        "trained_on": first.value("set"),
-        "split": first.value("split"),
-        "upstream": first.card["upstream"],
-        "model": first.card["model"],
-        "head": first.value("head") or "",
-        "speaker_norm": bool(first.value("speaker_norm")),
-        "transductive": bool(first.value("speaker_norm")),
-        "classes": first.card["classes"],
+        "trained_on": card["set"],
+        "split": card["split"],
+        "upstream": card["upstream"],
+        "model": card["model"],
+        "head": card.get("head") or "",
+        "speaker_norm": bool(card.get("speaker_norm")),
+        "transductive": bool(card.get("speaker_norm")),
+        "classes": card["classes"],
         "folds": folds,
         "seeds": seeds,
-        "models": [[m.fold, m.seed] for m in models],
-        "training": first.card["training"],
+        "models": [[fold, seed] for fold, seed, _ in models],
+        "training": card["training"],
         "cost": {
             key: [summary.get(key) for summary in told]
             for key in ("disk_bytes", "best_step", "steps", "train_seconds")

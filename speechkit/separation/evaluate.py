@@ -89,15 +89,9 @@ def evaluate(
         beside="write beside it with `out_name`",
     ) as out:
         if not out.up_to_date:
-            task = Task(
-                tuple((seed, folder.resolve(), which) for seed, folder, which in models),
-                dataset.path.resolve(),
-                work.root.resolve(),
-                where,
-                config.sdr,
-                config.stoi,
-                on_error,
-            )
+            places = dataset.path.resolve(), work.root.resolve()
+            seeds = tuple((seed, folder.resolve(), which) for seed, folder, which in models)
+            task = Task(seeds, *places, where, config.sdr, config.stoi, on_error)
             open_task.cache_clear()  # what a failed run in this process left may have changed
             rate = _check(task, dataset, config.resample)
             samples = round(8000 * (batch_seconds or BATCH_SECONDS[where]))
