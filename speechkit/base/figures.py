@@ -28,16 +28,6 @@ SERIES = ("#2b2b2b", HARD, MALE, "#2a9d8f", FEMALE, "#7a5fa8", "#8c6d31", "#c254
 DPI = 150
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of ``width`` x ``height`` inches with constrained layout."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def panels(
     width: float, height: float, columns: int = 1, rows: int = 1, **shared: Any
 ) -> tuple[Figure, list[Axes]]:
@@ -50,7 +40,11 @@ def panels(
         rows: of axes.
         shared: what ``subplots`` takes (``sharex``, ``sharey``, ``height_ratios``).
     """
-    figure = new_figure(width, height)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
     return figure, list(figure.subplots(rows, columns, squeeze=False, **shared).ravel())
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speechkit.base.figures import GRID, TEXT, new_figure, plain, png
+from speechkit.base.figures import GRID, TEXT, dress, panels, png
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +28,7 @@ def draw_confusion(
         runs: over how many seeds the counts were summed, for the left heading.
     """
     size = 1.6 + 0.42 * len(classes)
-    figure = new_figure(2 * size, size)
-    axes = figure.subplots(1, 2, sharey=True)
+    figure, axes = panels(2 * size, size, 2, sharey=True)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     counted = "clips" if runs == 1 else f"clips, {runs} seeds together"
     _panel(axes[0], matrix, shares, classes, counted, "{:g}")
@@ -52,9 +51,7 @@ def _panel(
     places = range(len(classes))
     axis.set_xticks(places, classes, rotation=45, ha="right", rotation_mode="anchor")
     axis.set_yticks(places, classes)
-    axis.set_xlabel("predicted", color=TEXT)
-    axis.set_title(title, fontsize=10, color=TEXT)
-    plain(axis)
+    dress(axis, title, x="predicted", left=False)
     axis.tick_params(length=0, labelsize=8.5)
     for i in places:
         for j in places:
@@ -77,8 +74,7 @@ def draw_timeline(made: Prediction) -> Figure:
     Args:
         made: of one recording. Where windows overlap, each counts around its middle.
     """
-    figure = new_figure(8.0, 2.6)
-    axis = figure.add_subplot()
+    figure, (axis,) = panels(8.0, 2.6)
     edges = _edges(made)
     table = np.stack(
         [
@@ -101,12 +97,10 @@ def draw_timeline(made: Prediction) -> Figure:
         lower = lower + table[:, number]
     axis.set_xlim(edges[0], edges[-1])
     axis.set_ylim(0, 1)
-    axis.set_xlabel("time (s)", color=TEXT)
-    axis.set_ylabel("probability", color=TEXT)
     axis.set_title(f"{made.input.name}: {made.label or 'silent'}", loc="left", color=TEXT)
     axis.grid(axis="y", color=GRID)
     axis.set_axisbelow(True)
-    plain(axis, left=True)
+    dress(axis, x="time (s)", y="probability")
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
     return figure
 

@@ -61,17 +61,16 @@ def draw_distances(
     edges = _edges(np.concatenate([hard.distance, every.distance]))
     others = [every.distance[(of_all == n) & ~every.hard] for n in names]
     hards = [hard.distance[of_hard == n] for n in names]
-    panels = len(names) + (len(names) > 1)  # one combination needs no panel of shares
-    figure = figures.new_figure(2.9 * panels + 0.9 + 1.3 * (panels == 1), 3.9)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    count = len(names) + (len(names) > 1)  # one combination needs no panel of shares
+    figure, axes = figures.panels(2.9 * count + 0.9 + 1.3 * (count == 1), 3.9, count)
     heights = [_bars(o, len(every.i), edges) for o in others]
     hard_heights = [_bars(h, len(hard.i), edges) for h in hards]
     top = max(float(max(map(np.max, heights))), 1e-9)
     hard_top = max(float(max(map(np.max, hard_heights))), 1e-9)
     for axis, name, other, near in zip(axes, names, heights, hard_heights, strict=False):
         _panel(axis, edges, other / top, near / hard_top)
-        axis.set_title(_title(name), fontsize=11, color=TEXT)
-    axes[0].set_ylabel("Pairs (each kind on its own scale)", color=TEXT)
+        y = "Pairs (each kind on its own scale)" if axis is axes[0] else ""
+        figures.dress(axis, _title(name), y=y, left=False)
     axes[0].legend(frameon=False, fontsize=9, loc="upper right")
     figure.supxlabel(_AXIS[summary["distance_unit"]], fontsize=10, color=TEXT)
     if len(names) > 1:
@@ -112,7 +111,6 @@ def _panel(axis: Axes, edges: np.ndarray, other: np.ndarray, near: np.ndarray) -
     axis.set_ylim(0, 1.3)
     axis.set_xlim(edges[0], edges[-1])
     axis.set_yticks([])
-    figures.plain(axis)
 
 
 def _share_panel(axis: Axes, names: list[str], shares: dict[str, dict[str, float]]) -> None:
@@ -126,10 +124,9 @@ def _share_panel(axis: Axes, names: list[str], shares: dict[str, dict[str, float
         bars = axis.bar(place + offset, height, 0.38, color=colour, alpha=0.85, label=label)
         axis.bar_label(bars, fmt="%.0f %%", fontsize=8, padding=2, color=TEXT)
     axis.set_xticks(place, names)
-    axis.set_title("share of pairs", fontsize=11, color=TEXT)
     axis.set_ylim(
         0, 1.3 * max(max(s["hard_percent"], s["chance_percent"]) for s in shares.values())
     )
     axis.set_yticks([])
     axis.legend(frameon=False, fontsize=9, loc="upper right")
-    figures.plain(axis)
+    figures.dress(axis, "share of pairs", left=False)

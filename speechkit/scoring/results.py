@@ -102,12 +102,11 @@ def draw_scatter(
     span = scale[1] - scale[0]
     # Labels are whole numbers: the same small steps aside at every drawing.
     aside = _SMALL * span * (np.arange(len(x)) * 7 % 11 - 5)
-    figure = figures.new_figure(SIZE, SIZE)
-    axis = figure.subplots()
+    figure, (axis,) = figures.panels(SIZE, SIZE)
     _diagonal(axis, scale)
     shade = float(np.clip(60 / max(len(x), 1) ** 0.75, 0.15, 0.7))
     axis.scatter(x + aside, y, s=12, color=DOT, alpha=shade, linewidths=0)
-    _name(axis, "score given", "score predicted", title)
+    figures.dress(axis, title, "score given", "score predicted", grid="both")
     return figures.png(figure)
 
 
@@ -121,8 +120,7 @@ def draw_calibration(
         scale: lowest and highest score.
         title: above.
     """
-    figure = figures.new_figure(SIZE, SIZE)
-    axis = figure.subplots()
+    figure, (axis,) = figures.panels(SIZE, SIZE)
     _diagonal(axis, scale)
     if len(bins):
         _, x, y, std = np.asarray(bins, dtype=np.float64).T
@@ -130,7 +128,7 @@ def draw_calibration(
             *(x, y), yerr=np.nan_to_num(std), fmt="o-", color=DOT, ecolor=figures.OTHER,
             markersize=5, linewidth=1.4, elinewidth=1,
         )  # fmt: skip
-    _name(axis, "mean score predicted", "mean score given", title)
+    figures.dress(axis, title, "mean score predicted", "mean score given", grid="both")
     return figures.png(figure)
 
 
@@ -140,12 +138,3 @@ def _diagonal(axis: Axes, scale: tuple[float, float]) -> None:
     axis.set_xlim(scale[0] - room, scale[1] + room)
     axis.set_ylim(scale[0] - room, scale[1] + room)
     axis.set_aspect("equal")
-    axis.grid(color=figures.GRID, linewidth=0.6)
-
-
-def _name(axis: Axes, x: str, y: str, title: str) -> None:
-    axis.set_xlabel(x, color=figures.TEXT)
-    axis.set_ylabel(y, color=figures.TEXT)
-    if title:
-        axis.set_title(title, fontsize=10.5, color=figures.TEXT)
-    figures.plain(axis, left=True)

@@ -41,10 +41,9 @@ def draw(
         rows: correlations over all mixtures by parameter.
         model: name of the experiment.
     """
-    figure = figures.new_figure(7.5, 2.0 + 1.9 * len(found))
-    axes = figure.subplots(
-        1 + len(found), 1, sharex=True, squeeze=False, height_ratios=[1, *[1.15] * len(found)]
-    )[:, 0]
+    heights = [1, *[1.15] * len(found)]
+    size = (7.5, 2.0 + 1.9 * len(found))
+    figure, axes = figures.panels(*size, 1, len(heights), sharex=True, height_ratios=heights)
     _line(axes[0], pairs, scores.loc[pairs.index])
     for axis, parameter in zip(axes[1:], found, strict=True):
         _density(axis, pairs[parameter.name].to_numpy(float))

@@ -10,7 +10,7 @@ import scored_runs
 import soundfile
 from conftest import voice
 
-from speechkit.report import page, scoring, scoring_figures, scoring_runs
+from speechkit.report import page, scoring, scoring_runs
 from speechkit.report.experiments import Evaluation
 from speechkit.scoring import evaluate, paper
 from speechkit.task.evaluation import read_summary
@@ -140,13 +140,13 @@ def test_differences_and_curves(root, sections):
     found = scoring_runs.collect(work)
     pairs = [(one, one.on("test")) for one in found]
     main = scoring_runs.main_of(found)
-    lines = scoring_figures.lines_by_labels(work, pairs, main)
+    lines = scoring.lines_by_labels(work, pairs, main)
     assert {name: sorted(x for x, *_ in line) for name, line in lines.items()} == {
         "pre-trained, acoustic model frozen": [25, 50, 60, 100],
         "not pre-trained": [25, 50, 60, 100],
         "pre-trained, acoustic model updated": [0, 60],
     }
-    hours = scoring_figures.lines_by_hours(work, pairs, main)
+    hours = scoring.lines_by_hours(work, pairs, main)
     (line,) = hours.values()
     assert np.allclose(sorted(x for x, *_ in line), [0.3, 0.6, 1.23])
 
