@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from speechkit.speaker import model_folder
+from speechkit.speaker import embedder
 from speechkit.speaker.chunks import XVectorConfig
 from speechkit.speaker.tdnn import TDNN, TDNNConfig
 
@@ -35,5 +35,5 @@ def write_model(root: Path, name: str = "net", seed: int = 0) -> TDNN:
     )
     network = random_network(SMALL, seed)
     weights = {f"tdnn.{k}": v for k, v in network.state_dict().items()}
-    model_folder.write(folder, config, ["s0"], weights, [{"loss": 1.0}])
+    embedder.write_model(folder, config, ["s0"], weights, [{"loss": 1.0}])
     return network

@@ -28,8 +28,14 @@ from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.log import progress
 from speechkit.base.schema import Object, check, parse_json, regular_file
-from speechkit.sharing.model_search import CARD, TASKS, models_in
-from speechkit.sharing.soundness import WEIGHTS, require_model, require_weights
+from speechkit.sharing.models import (
+    CARD,
+    TASKS,
+    WEIGHTS,
+    models_in,
+    require_model,
+    require_weights,
+)
 from speechkit.workdir import check_name
 
 FORMAT = 1

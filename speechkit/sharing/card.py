@@ -10,8 +10,7 @@ import yaml
 
 from speechkit.base.schema import as_object
 from speechkit.base.tables import show
-from speechkit.sharing.contents import read_card
-from speechkit.sharing.model_search import Found
+from speechkit.sharing.models import TrainedModel, read_card
 from speechkit.workdir.manifest import read_json
 
 _PIPELINES = {
@@ -37,7 +36,7 @@ _USES = {
 }
 
 
-def write_card(found: Found, licence: str = "") -> str:
+def write_card(found: TrainedModel, licence: str = "") -> str:
     """Markdown with the hub's front matter.
 
     Args:
@@ -64,7 +63,7 @@ def write_card(found: Found, licence: str = "") -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _facts(found: Found, config: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(found: TrainedModel, config: Mapping[str, Any]) -> dict[str, Any]:
     classes = config.get("classes")
     facts: dict[str, Any] = {
         "task": found.task,
@@ -129,7 +128,7 @@ def _cautions(config: Mapping[str, Any]) -> list[str]:
     return ["## Mind\n\n" + "\n".join(f"- {line}" for line in said) + "\n"] if said else []
 
 
-def _use(found: Found) -> str:
+def _use(found: TrainedModel) -> str:
     lines = [f"speechkit import {found.name}.zip   # or hf:OWNER/NAME"]
     if found.task in _USES:
         lines.append(_USES[found.task].format(name=found.name))

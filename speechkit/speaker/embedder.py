@@ -1,12 +1,14 @@
-"""Waveforms to speaker vectors, whichever model makes them."""
+"""Waveforms to speaker vectors, whichever model makes them; the folder of a trained network."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import numpy as np
 import torch
 
@@ -18,14 +20,67 @@ from speechkit.base.errors import (
     needed_by_all,
     require_choice,
 )
-from speechkit.speaker import model_folder, speechbrain_folder
-from speechkit.speaker.features import LogMel
+from speechkit.base.schema import Object
+from speechkit.base.tables import write_log
+from speechkit.base.yaml_files import write_yaml
+from speechkit.speaker import speechbrain_folder
+from speechkit.speaker.speechbrain_folder import FbankSettings, LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
-from speechkit.task.trained import refuse_path
-from speechkit.training.weights import build, read_weights
+from speechkit.task.trained import read_card, refuse_path
+from speechkit.training.weights import build, read_weights, write_weights
 from speechkit.workdir import WorkDir
 
+if TYPE_CHECKING:
+    from speechkit.speaker.chunks import XVectorConfig
+
+KIND = "xvector-tdnn"
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Card(msgspec.Struct):
+    """What config.yaml must say."""
+
+    sample_rate: Annotated[int, msgspec.Meta(ge=1000, le=10_000_000)]
+    features: FbankSettings
+    network: TDNNConfig
+    speakers: int = 0
+    training: Object = {}
+
+
+def network_config(config: XVectorConfig) -> TDNNConfig:
+    """The network that a training is configured for."""
+    return TDNNConfig(config.n_mels, config.channels, embedding=config.embedding)
+
+
+def write_model(
+    folder: Path,
+    config: XVectorConfig,
+    speakers: Sequence[str],
+    weights: Mapping[str, torch.Tensor],
+    rows: Sequence[Mapping[str, float]],
+) -> None:
+    """Write everything that extraction needs, and the log of the training.
+
+    Args:
+        folder: an existing folder.
+        config: of the training.
+        speakers: the classes, in order (each speed is a further block of classes).
+        weights: ``tdnn.*`` and ``classifier.*``.
+        rows: measures of each epoch.
+    """
+    card = {
+        "kind": KIND,
+        "sample_rate": config.sample_rate,
+        "features": {"n_mels": config.n_mels},
+        "network": network_config(config).as_dict(),
+        "speakers": len(speakers),
+        "training": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()},
+    }
+    write_yaml(folder / "config.yaml", card)
+    (folder / "speakers.txt").write_text("".join(f"{s}\n" for s in speakers), encoding="utf-8")
+    kept = {k: v for k, v in weights.items() if k.split(".")[0] != "features"}
+    write_weights(folder / "model.safetensors", kept)
+    write_log(folder / "log.tsv", rows, number="epoch")
 
 
 class Embedder:
@@ -107,7 +162,8 @@ def read_network(folder: Path) -> tuple[TDNN, dict[str, Any]]:
     Raises:
         UserError: something is missing, damaged, or does not fit.
     """
-    card, path = model_folder.read_config(folder), folder / "model.safetensors"
+    card = read_card(folder, KIND, "an x-vector network of speechkit", Card)
+    path = folder / "model.safetensors"
     config, weights = TDNNConfig(**card["network"]), read_weights(path)
     own = {k.removeprefix("tdnn."): v for k, v in weights.items() if k.startswith("tdnn.")}
     return build(lambda: TDNN(config), own, path).eval(), card

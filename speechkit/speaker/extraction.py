@@ -14,10 +14,10 @@ from speechkit.base import audio
 from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import UserError
 from speechkit.base.log import note_once
-from speechkit.base.tables import write_skipped
+from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
-from speechkit.speaker import embedder, model_folder, verification
+from speechkit.speaker import embedder, verification
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import map_parts, split
@@ -220,7 +220,7 @@ def _write(
         "dimension": table.shape[1],
         **verification.summary_with_interval(table, speakers),
     }
-    model_folder.write_summary(out.path, found)
+    write_json(out.path / "summary.json", found)
     out.counts.update(utterances=len(order), skipped=len(skipped), speakers=len(means))
 
 

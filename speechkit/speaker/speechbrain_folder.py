@@ -1,4 +1,4 @@
-"""SpeechBrain speaker encoders (x-vector, ECAPA-TDNN) from a folder or the hub.
+"""SpeechBrain's features, and its speaker encoders (x-vector, ECAPA-TDNN) of a folder or the hub.
 
 ``hyperparams.yaml`` of such a folder is HyperPyYAML, whose tags may call any function:
 here it is read as plain data, and only the layers known below are built. Weights are
@@ -8,23 +8,90 @@ loaded with ``weights_only=True``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import torch
+from msgspec import Meta
 from torch import Tensor
 
+from speechkit.base import hub
 from speechkit.base.errors import UserError
 from speechkit.base.schema import LAYERS, Rate, Share, Taps, Width, check
 from speechkit.base.yaml_files import HYPERPARAMS, class_name, plain_settings, read_hyperpyyaml
-from speechkit.speaker.features import FbankSettings, LogMel
 from speechkit.speaker.tdnn import TDNN, TDNNConfig
 from speechkit.training.weights import build, read_state
 
 WEIGHTS = "embedding_model.ckpt"
+
+
+@dataclass(frozen=True)
+class FbankSettings:
+    """Settings of ``speechbrain.lobes.features.Fbank`` that a model may have; None: its default.
+
+    Args:
+        n_mels: filters.
+        n_fft: points of the spectrum.
+        f_min: lower edge of the first filter in Hz.
+        f_max: upper edge of the last filter in Hz.
+        win_length: of a frame in ms.
+        hop_length: from frame to frame in ms.
+        deltas: differences beside the features.
+    """
+
+    n_mels: Annotated[int, Meta(ge=1, le=1 << 10)] = 40
+    n_fft: Annotated[int, Meta(ge=16, le=1 << 16)] | None = None
+    f_min: Annotated[float, Meta(ge=0, le=1e7)] | None = None
+    f_max: Annotated[float, Meta(gt=0, le=1e7)] | None = None
+    win_length: Annotated[float, Meta(ge=1, le=1000)] | None = None
+    hop_length: Annotated[float, Meta(ge=1, le=1000)] | None = None
+    deltas: bool | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Those that are not left to the default."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class LogMel(torch.nn.Module):
+    """Log mel filterbank in dB, the mean of each utterance taken away.
+
+    Frames are centred every ``hop_ms``; an utterance of n samples has 1 + n // hop of them,
+    and the padding behind it changes none.
+
+    Args:
+        sample_rate: in Hz.
+        n_mels: filters.
+        options: further arguments of ``speechbrain.lobes.features.Fbank``.
+
+    Shape:
+        - Input: samples ``[B, N]``, optional B lengths in samples.
+        - Output: features ``[B, T, n_mels]`` and B lengths in frames.
+    """
+
+    def __init__(self, sample_rate: int, n_mels: int, **options: Any) -> None:
+        from speechbrain.lobes.features import Fbank
+
+        super().__init__()
+        window = round(sample_rate * options.get("win_length", 25) / 1000)
+        options.setdefault("n_fft", max(400, window))  # SpeechBrain's 400 fits up to 16 kHz
+        self.fbank = Fbank(sample_rate=sample_rate, n_mels=n_mels, **options)
+        self.hop = round(sample_rate * options.get("hop_length", 10) / 1000)
+
+    def forward(
+        self, samples: Tensor, lengths: Sequence[int] | None = None
+    ) -> tuple[Tensor, list[int]]:
+        with torch.autocast(samples.device.type, enabled=False):
+            features = self.fbank(samples.float())
+        frames = [1 + n // self.hop for n in lengths or [samples.shape[1]] * len(samples)]
+        for row, count in enumerate(frames):
+            features[row] -= features[row, :count].mean(0)
+            features[row, count:] = 0
+        return features, frames
+
+
 _FBANK = {field.name for field in fields(FbankSettings)}
 _XVECTOR = {
     "in_channels": "n_mels", "tdnn_channels": "channels", "tdnn_kernel_sizes": "kernels",
@@ -59,19 +126,7 @@ def download(name: str) -> Path:
     Raises:
         UserError: the hub cannot be reached or has no such model.
     """
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=[HYPERPARAMS, WEIGHTS]))
-    except Exception as error:  # any transport may fail in its own way; the reason is shown
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        if not Path(name).exists():
-            reason += f" (and there is no folder {name} here)"
-        raise UserError(
-            f"The model '{name}' could not be fetched from the Hugging Face hub: {reason}",
-            f"Where there is a network, run: hf download {name} --local-dir FOLDER ; copy the "
-            "folder here and give it as `model` FOLDER. (HF_HUB_OFFLINE=1 uses the cache only.)",
-        ) from error
+    return hub.fetch(name, [HYPERPARAMS, WEIGHTS], "model", check=WEIGHTS)
 
 
 def load(folder: Path) -> tuple[LogMel, torch.nn.Module | Network, int, int]:

@@ -12,8 +12,9 @@ import torch
 from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.base.tables import write_json
 from speechkit.kaldi import data
-from speechkit.speaker import model_folder, verification
+from speechkit.speaker import verification
 from speechkit.speaker.chunks import (
     Chunks,
     Split,
@@ -21,7 +22,8 @@ from speechkit.speaker.chunks import (
     collate,
     split,
 )
-from speechkit.speaker.features import LogMel
+from speechkit.speaker.embedder import network_config, write_model
+from speechkit.speaker.speechbrain_folder import LogMel
 from speechkit.speaker.tdnn import TDNN, Classifier
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.config import FitConfig, require_minutes
@@ -46,7 +48,7 @@ class SpeakerNet(Trainable):
         super().__init__()
         self.config, self.split = config, split
         self.features = LogMel(config.sample_rate, config.n_mels)
-        self.tdnn = TDNN(model_folder.network_config(config))
+        self.tdnn = TDNN(network_config(config))
         classes = len(split.speakers) * len(config.speeds)
         self.classifier = Classifier(config.embedding, classes)
 
@@ -182,8 +184,8 @@ def _train(
         label="train xvector",
     )
     best = fitted.rows[fitted.best_epoch - 1]
-    model_folder.write(out.path, config, parts.speakers, fitted.weights, fitted.rows)
-    model_folder.write_summary(out.path, {"best_epoch": fitted.best_epoch, **best})
+    write_model(out.path, config, parts.speakers, fitted.weights, fitted.rows)
+    write_json(out.path / "summary.json", {"best_epoch": fitted.best_epoch, **best})
     out.counts.update(
         speakers=len(parts.speakers), train=len(parts.train), held_out=len(parts.held_out)
     )

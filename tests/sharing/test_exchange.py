@@ -15,7 +15,7 @@ from speaker_models import write_model
 from speechkit.base.errors import UserError
 from speechkit.base.files import Lock
 from speechkit.sharing import archive, publish
-from speechkit.sharing.model_search import find
+from speechkit.sharing.models import find
 from speechkit.workdir import WorkDir
 
 
@@ -170,7 +170,7 @@ def test_files_that_are_not_to_be_trusted(place, run, tmp_path):
         "damaged": (damage, "is damaged"),
         "missing": (no_weights, "differ"),
         "no-weights": (truncated_header, "holds no weights"),
-        "no-card": (lambda m: add(m, "fold0/seed0/config.yaml", b"- 1"), "got `array`"),
+        "no-card": (lambda m: add(m, "fold0/seed0/config.yaml", b"- 1"), "got 'array'"),
         "newer": (lambda m: listed(m, format=9) and None, "Update speechkit"),
         "task": (lambda m: listed(m, task="chess") and None, "unknown task"),
         "name": (lambda m: listed(m, name="../x") and None, "cannot be the name"),

@@ -13,7 +13,7 @@ from test_tdnn import speechbrain_twin
 from speechkit.base.errors import UserError
 from speechkit.kaldi.ark import ArkTable, read_ark
 from speechkit.speaker import embedder, extraction
-from speechkit.speaker.features import LogMel
+from speechkit.speaker.speechbrain_folder import LogMel
 from speechkit.workdir import WorkDir
 
 HYPER = """
@@ -204,7 +204,7 @@ def test_the_hub_that_cannot_be_reached(run, workdir, monkeypatch):
     done = run("extract-xvector", "-C", workdir, "--model", "hf:speechbrain/spkrec-no-such-model")
     assert done.code == 2
     assert "hf download speechbrain/spkrec-no-such-model" in done.err
-    assert "--model FOLDER" in done.err
+    assert "--model DIR" in done.err
 
 
 def test_models_that_are_not_there(run, workdir):

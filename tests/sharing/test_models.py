@@ -19,7 +19,7 @@ from speaker_models import write_model
 from speechkit.base.errors import UserError
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.fbank_cnn import FbankCnn
-from speechkit.sharing.soundness import require_model, require_weights
+from speechkit.sharing.models import require_model, require_weights
 
 VALUES = [
     None, "x", "", -1, 0, 1, 10**9, 10**30, 1e308, float("nan"), float("inf"), [], {}, [1], ["a"],

@@ -1,12 +1,15 @@
-"""Which trained model a name means, whatever its task."""
+"""Trained models of all tasks: which one a name means, and whether its folder is whole."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from speechkit.base.errors import UserError, closest
+from speechkit.base.schema import Object, regular_file
+from speechkit.base.yaml_files import read_yaml
 from speechkit.task.trained import refuse_path
 from speechkit.workdir import WorkDir
 
@@ -19,11 +22,12 @@ TASKS = {  # task -> folder of exp/
     "acoustic": "acoustic",
     "xvector": "xvector_nnet",
 }
+WEIGHTS = ".safetensors"
 _NOT_MODELS = ("eval", "tensorboard")
 
 
 @dataclass(frozen=True)
-class Found:
+class TrainedModel:
     """A trained model.
 
     Args:
@@ -38,7 +42,7 @@ class Found:
     base: Path
     models: tuple[Path, ...]
 
-    def only(self, fold: int | None, seed: int | None) -> Found:
+    def only(self, fold: int | None, seed: int | None) -> TrainedModel:
         """Those of one fold or seed.
 
         Raises:
@@ -52,10 +56,10 @@ class Found:
                 f"'{self.task}/{self.name}' has no {' of '.join(reversed(wanted))}.",
                 f"There are: {there}.",
             )
-        return Found(self.task, self.name, self.base, kept)
+        return TrainedModel(self.task, self.name, self.base, kept)
 
 
-def find(workdir: WorkDir, given: str) -> Found:
+def find(workdir: WorkDir, given: str) -> TrainedModel:
     """A model by ``TASK/NAME``, by a name that only one task has, or by its folder.
 
     Raises:
@@ -83,13 +87,13 @@ def find(workdir: WorkDir, given: str) -> Found:
     )
 
 
-def every(workdir: WorkDir) -> Iterator[Found]:
+def every(workdir: WorkDir) -> Iterator[TrainedModel]:
     """All trained models of a working directory."""
     for task, folder in TASKS.items():
         top = workdir.root / "exp" / folder
         for base in sorted(top.iterdir()) if top.is_dir() else ():
             if not base.name.startswith(".") and (models := models_in(base)):
-                yield Found(task, base.name, base, models)
+                yield TrainedModel(task, base.name, base, models)
 
 
 def models_in(base: Path) -> tuple[Path, ...]:
@@ -102,3 +106,85 @@ def models_in(base: Path) -> tuple[Path, ...]:
             found.append(relative)
     # What lies in a model's folder, such as an acoustic model of its own, comes after it.
     return tuple(sorted(found, key=lambda path: (len(path.parts), path)))
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """``config.yaml`` of a folder."""
+    return read_yaml(folder / CARD, Object)
+
+
+def require_weights(path: Path) -> None:
+    """Raise UserError unless a file is of safetensors (it is opened, its tensors are not read)."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(regular_file(path), "np"):
+            pass
+    except (SafetensorError, OSError, LookupError, ValueError) as error:
+        raise UserError(f"{path} holds no weights ({error}).", "Train the model again.") from error
+
+
+def require_model(folder: Path) -> None:
+    """Raise UserError unless a folder holds a model: it is loaded as its task does.
+
+    An encoder with its head is the exception: its card and files are checked, but it is not
+    built, which would need the package that has it.
+    """
+    kind = read_card(folder).get("kind")
+    if not isinstance(kind, str) or kind not in _CHECKS:
+        raise UserError(f"{folder / CARD} is not that of a model of speechkit.")
+    _CHECKS[kind](folder)
+
+
+def _separation(folder: Path) -> None:
+    from speechkit.separation import model_folder
+
+    for which, name in model_folder.FILES.items():
+        if (folder / name).exists() or which == "plain":
+            model_folder.load(folder, which)
+
+
+def _pronunciation(folder: Path) -> None:
+    from speechkit.pronunciation import model_folder
+
+    model_folder.load([folder])
+
+
+def _scoring(folder: Path) -> None:
+    from speechkit.scoring import model_folder
+
+    model_folder.read_model(folder)
+
+
+def _emotion(folder: Path) -> None:
+    from speechkit.emotion import encoder_network, model_folder, predict
+
+    card = model_folder.read_card(folder)
+    if card["model"] != "encoder":
+        predict.load_predictor(folder)
+    elif card["network"]["frozen"]:
+        encoder_network.read_classifier(folder, card)
+
+
+def _acoustic(folder: Path) -> None:
+    import torch
+
+    from speechkit.acoustic.tdnn import folder as tdnn_folder
+
+    tdnn_folder.read_networks(folder, tdnn_folder.read_card(folder), torch.device("cpu"))
+
+
+def _xvector(folder: Path) -> None:
+    from speechkit.speaker import embedder
+
+    embedder.read_network(folder)
+
+
+_CHECKS: dict[str, Callable[[Path], Any]] = {
+    "conv-tasnet": _separation,
+    "pronunciation": _pronunciation,
+    "scoring": _scoring,
+    "emotion": _emotion,
+    "tdnn": _acoustic,
+    "xvector-tdnn": _xvector,
+}
