@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 
 from speechkit.base.audio import Info
@@ -90,6 +90,14 @@ class _Checker:
         problem = Problem(kind, self.report.folder / name, line, lenient.printable(message))
         self.report.problems.append(problem)
 
+    def absent(
+        self, kind: str, name: str, rows: Mapping[str, Row], known: Container[str], message: str
+    ) -> None:
+        """Add a problem for every row of a table whose key is not known; ``{}`` is the key."""
+        for key, row in rows.items():
+            if key not in known:
+                self.add(kind, name, row.number, message.format(show(key)))
+
     def bad(self, utterance: str) -> None:
         self.report.bad_utterances.add(utterance)
 
@@ -118,28 +126,19 @@ class _Checker:
 
     def agreement(self) -> None:
         """Tables by utterance against each other."""
-        if "utt2spk" in self.tables and self.heard_in.name in self.tables:
-            for there, rows, lacking in (
-                (self.heard_in.name, self.heard, self.speaker_of),
-                ("utt2spk", self.speaker_of, self.heard),
-            ):
-                other = "utt2spk" if lacking is self.speaker_of else self.heard_in.name
-                for key, row in rows.items():
-                    if key not in lacking:
-                        message = f"'{show(key)}' is not in {other}"
-                        self.add("missing-in-file", there, row.number, message)
-                        self.bad(key)
-        known = self.heard.keys() | self.speaker_of.keys()
+        speaker_of, heard, heard_in = self.speaker_of, self.heard, self.heard_in.name
+        if "utt2spk" in self.tables and heard_in in self.tables:
+            kind, message = "missing-in-file", "'{}' is not in "
+            self.absent(kind, heard_in, heard, speaker_of, f"{message}utt2spk")
+            self.absent(kind, "utt2spk", speaker_of, heard, f"{message}{heard_in}")
+            self.report.bad_utterances |= heard.keys() ^ speaker_of.keys()
+        known = heard.keys() | speaker_of.keys()
         for name, rows in self.rows.items():
             if name == "text" or (name.startswith("utt2") and name != "utt2spk"):
-                for key, row in rows.items():
-                    if key not in known:
-                        self.add("unknown-key", name, row.number, f"no utterance '{show(key)}'")
+                self.absent("unknown-key", name, rows, known, "no utterance '{}'")
         if "text" in self.rows:
-            for key, row in self.heard.items():
-                if key not in self.rows["text"]:
-                    message = f"'{show(key)}' has no line in text"
-                    self.add("no-text", self.heard_in.name, row.number, message)
+            message = "'{}' has no line in text"
+            self.absent("no-text", heard_in, heard, self.rows["text"], message)
         for key, row in self.speaker_of.items():
             if len(row.value.split()) > 1:
                 self.add("fields", "utt2spk", row.number, f"expected 'utterance speaker': {key}")
@@ -161,18 +160,15 @@ class _Checker:
             self.add("no-spk2utt", "spk2utt", None, "there is no spk2utt")
         for name, rows in self.rows.items():
             if name.startswith("spk2") and name != "spk2utt":
-                for key, row in rows.items():
-                    if key not in of_speaker:
-                        self.add("unknown-key", name, row.number, f"no speaker '{show(key)}'")
+                self.absent("unknown-key", name, rows, of_speaker, "no speaker '{}'")
         for key, row in self.rows.get("spk2gender", {}).items():
             if row.value not in ("m", "f"):
                 message = f"'{show(key)}' has the gender '{show(row.value)}'"
                 self.add("gender", "spk2gender", row.number, message)
         if "spk2gender" in self.rows:
-            for speaker in of_speaker.keys() - self.rows["spk2gender"].keys():
-                message = f"speaker '{show(speaker)}' has no gender"
-                line = self.speaker_of[of_speaker[speaker][0]].number
-                self.add("no-gender", "utt2spk", line, message)
+            given = self.rows["spk2gender"]
+            first = {speaker: self.speaker_of[keys[0]] for speaker, keys in of_speaker.items()}
+            self.absent("no-gender", "utt2spk", first, given, "speaker '{}' has no gender")
 
     def spk2utt(self, of_speaker: Mapping[str, list[str]], rows: Mapping[str, Row]) -> None:
         for speaker, row in rows.items():
@@ -189,9 +185,8 @@ class _Checker:
             else:
                 continue
             self.add("spk2utt", "spk2utt", row.number, message)
-        for speaker in of_speaker.keys() - rows.keys():
-            line = self.speaker_of[of_speaker[speaker][0]].number
-            self.add("spk2utt", "utt2spk", line, f"speaker '{show(speaker)}' is not in spk2utt")
+        first = {speaker: self.speaker_of[keys[0]] for speaker, keys in of_speaker.items()}
+        self.absent("spk2utt", "utt2spk", first, rows, "speaker '{}' is not in spk2utt")
 
     def segment_lines(self) -> dict[str, Segment]:
         """Utterance -> its part of a recording, of those that can be understood."""
