@@ -10,6 +10,7 @@ A command is a function. The annotation of each parameter says what flags it sta
 * ``Annotated[dict, Given(TrainConfig)]``: the same flags, but without defaults. The function gets
   those that were given, by name of field. Of several classes, ``Given(A, B)``, each flag stands
   once, and its help says which classes have it.
+* a :class:`Group`: several options that stand together.
 * ``Annotated[int, Option(0, "--jobs", "-j", help="...")]``: one flag or argument.
 
 Every command also has ``--config FILE``, which gives defaults to its flags.
@@ -22,14 +23,14 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, Optional, Union, get_args, get_origin
+from typing import Annotated, Any, NamedTuple, Optional, Union, get_args, get_origin, get_type_hints
 
 import typer
 
 from speechkit.base.config import FIELD, Setting, settings_of
 from speechkit.cli import options
 from speechkit.cli.help import GroupedHelp
-from speechkit.cli.shared import CONFIG, MISSING, Option
+from speechkit.cli.shared import CONFIG, MISSING, Group, Option
 
 Values = Mapping[str, Any]
 
@@ -87,6 +88,8 @@ def _part(parameter: inspect.Parameter) -> Part:
     kind, name = parameter.annotation, parameter.name
     if dataclasses.is_dataclass(kind):
         return Part(list(_flags_of(kind)), functools.partial(_build, kind))
+    if isinstance(kind, type) and issubclass(kind, Group):
+        return _group(kind)
     extra = next(iter(getattr(kind, "__metadata__", ())), None)
     if isinstance(extra, Option):
         return _one(name, kind.__origin__, extra, parameter.default)
@@ -106,6 +109,17 @@ def _one(name: str, kind: Any, option: Option, default: Any) -> Part:
     flag = _parameter(name, option.kind or kind, default, info)
     convert = option.convert or (lambda value: value)
     return Part([flag], lambda values: convert(values[name]))
+
+
+def _group(kind: type[Group]) -> Part:
+    options = get_type_hints(kind, include_extras=True).items()
+    empty = inspect.Parameter.empty
+    parts = {
+        name: _one(name, option.__origin__, option.__metadata__[0], getattr(kind, name, empty))
+        for name, option in options
+    }
+    flags = [flag for part in parts.values() for flag in part.flags]
+    return Part(flags, lambda values: kind(**{n: part.build(values) for n, part in parts.items()}))
 
 
 def _parameter(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:

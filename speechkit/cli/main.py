@@ -45,19 +45,15 @@ def _root(
 
 def _add_commands() -> None:
     from speechkit.cli import (
-        align,
         compare,
         correlation,
-        deep,
         doctor,
         evaluate,
-        gop,
-        hidden,
+        extract,
         mine,
         mix,
         predict,
         prepare,
-        prosody,
         report,
         share,
         split,
@@ -65,7 +61,6 @@ def _add_commands() -> None:
         synthesize,
         train,
         validate,
-        xvector,
     )
     from speechkit.cli.flags import command
 
@@ -74,12 +69,7 @@ def _add_commands() -> None:
     app.command("split")(split.split)
     app.command("split-folds")(split_folds.split_folds)
     command(app, "mix")(mix.mix)
-    app.command("align")(align.align)
-    app.command("extract-prosody")(prosody.extract_prosody)
-    app.command("extract-xvector")(xvector.extract_xvector)
-    app.command("extract-gop")(gop.extract_gop)
-    app.command("extract-deep")(deep.extract_deep)
-    app.command("extract-hidden")(hidden.extract_hidden)
+    extract.add_commands(app)
     app.command("mine-hard")(mine.mine_hard)
     app.command("synthesize-scores")(synthesize.synthesize_scores)
     app.add_typer(train.app, name="train")

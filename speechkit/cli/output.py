@@ -38,6 +38,16 @@ def print_table(
     console.print(table)
 
 
+def print_pairs(title: str, values: dict[str, Any], as_json: bool = False) -> None:
+    """Print names and values: a line each, or a JSON object."""
+    if as_json:
+        print_json(values)
+        return
+    shown = {k: ", ".join(v) if v and isinstance(v, list) and isinstance(v[0], str) else str(v)
+             for k, v in values.items()}  # fmt: skip
+    print_table(title, ("", ""), list(shown.items()))
+
+
 def print_summary(folder: Path, as_json: bool = False) -> None:
     """Print the ``summary.json`` of an output folder, measure by measure."""
     summary = read_json(folder / "summary.json", Object)

@@ -53,6 +53,13 @@ class Option:
             object.__setattr__(self, field.name, value)
 
 
+class Group:
+    """Options that several commands share: its annotations say which."""
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+
 def _workdir(path: Path) -> WorkDir:
     from speechkit.workdir import WorkDir
 
@@ -162,3 +169,14 @@ Seeds = Annotated[
 FirstSeed = Annotated[
     int, Option(0, "--seed", min=0, max=2**31, panel=TRAINING, help="First seed.")
 ]
+
+
+class SetStage(Group):
+    """What all stages take that go through the utterances of a set."""
+
+    name: OutName
+    jobs: Jobs
+    executor: Executor
+    on_error: OnError
+    allow_pipes: Pipes
+    force: Force
