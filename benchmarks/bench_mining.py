@@ -72,11 +72,12 @@ def _make_vectors(
 
 def mine(root: Path, param: str, pm: float, store: str, candidates: int) -> dict[str, Any]:
     """The whole stage, as the command runs it."""
-    from speechkit.mining.mine import Settings, read_summary
+    from speechkit.mining.config import MiningConfig
     from speechkit.mining.mine import mine as run
+    from speechkit.mining.mine import read_summary
     from speechkit.workdir import WorkDir
 
-    settings = Settings(param, pm, store=store, candidates=candidates)
+    settings = MiningConfig(param, pm, store=store, candidates=candidates)
     started = time.perf_counter()
     name = store + str(candidates or "")
     folder = run(WorkDir(root), settings, name, device="cpu", force=True)

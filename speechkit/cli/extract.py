@@ -1,4 +1,4 @@
-"""``speechkit align`` and ``speechkit extract-...``: what is measured of the recordings of a set."""
+"""``speechkit align`` and ``speechkit extract-...``: what is measured of a set's recordings."""
 
 from __future__ import annotations
 

@@ -46,36 +46,25 @@ def _root(
 def _add_commands() -> None:
     from speechkit.cli import (
         compare,
-        correlation,
         doctor,
         evaluate,
         extract,
         mine,
-        mix,
         predict,
         prepare,
         report,
+        sets,
         share,
-        split,
-        split_folds,
-        synthesize,
         train,
-        validate,
     )
-    from speechkit.cli.flags import command
 
     app.add_typer(prepare.app, name="prepare")
-    app.command("validate")(validate.validate)
-    app.command("split")(split.split)
-    app.command("split-folds")(split_folds.split_folds)
-    command(app, "mix")(mix.mix)
+    sets.add_commands(app)
     extract.add_commands(app)
-    app.command("mine-hard")(mine.mine_hard)
-    app.command("synthesize-scores")(synthesize.synthesize_scores)
+    mine.add_commands(app)
     app.add_typer(train.app, name="train")
     app.add_typer(evaluate.app, name="evaluate")
     app.add_typer(compare.app, name="compare")
-    command(app, "analyze-correlation")(correlation.analyze_correlation)
     app.add_typer(predict.app, name="predict")
     app.command("report")(report.report)
     app.command("export")(share.export_model)

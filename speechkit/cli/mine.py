@@ -1,70 +1,33 @@
-"""``speechkit mine-hard``."""
+"""``speechkit mine-hard``, ``analyze-correlation`` and ``synthesize-scores``."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Optional
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
-from speechkit.cli.options import Config, Device, Dir, Force, Json, OutName, Seed, Set
+from speechkit.base.config import Flag
+from speechkit.cli.flags import command
+from speechkit.cli.shared import Device, Dir, Force, Jobs, Json, OutName, Seed, VariantName
+from speechkit.mining.config import MiningConfig
+from speechkit.separation.config import CorrelationConfig
 
-Param = Annotated[
-    str, typer.Option("--param", help="What makes pairs hard: pitch, energy or xvector.")
-]
-Pm = Annotated[
-    Optional[float],  # noqa: UP045 - Typer evaluates this at run time
-    typer.Option(
-        "--pm",
-        help="P_M, the proportion of each utterance's pairs that is hard, above 0 and at most 1.",
-        show_default="0.02 for pitch and energy, 0.04 for xvector",
-    ),
-]
-SameGender = Annotated[
-    bool, typer.Option("--same-gender", help="Only partners of the same gender (spk2gender).")
-]
-Store = Annotated[
-    str,
-    typer.Option(
-        "--store", help="pairs, thresholds (O(N) files), or auto: pairs if they take under 1 GiB."
-    ),
-]
-Candidates = Annotated[
-    int,
-    typer.Option(
-        "--candidates",
-        min=0,
-        help="Estimate thresholds from this many random partners (for millions); 0: exact.",
-    ),
-]
-PitchUnit = Annotated[
-    str, typer.Option("--pitch-unit", help="Unit of pitch differences: hz or semitones.")
-]
-Prosody = Annotated[
-    str, typer.Option("--prosody", help="Read exp/prosody/SET-NAME (extract-prosody --name).")
-]
-Xvector = Annotated[
-    str, typer.Option("--xvector", help="Read exp/xvector/SET-NAME (extract-xvector --name).")
-]
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "mine-hard")(mine_hard)
+    command(app, "synthesize-scores")(synthesize_scores)
+    command(app, "analyze-correlation")(analyze_correlation)
 
 
 def mine_hard(
-    param: Param,
-    pm: Pm = None,
-    set_name: Set = "train",
-    same_gender: SameGender = False,
-    store: Store = "auto",
-    candidates: Candidates = 0,
-    pitch_unit: PitchUnit = "hz",
-    prosody: Prosody = "",
-    xvector: Xvector = "",
-    name: OutName = "",
-    seed: Seed = 0,
-    device: Device = "auto",
-    directory: Dir = Path(),
-    force: Force = False,
-    as_json: Json = False,
-    config: Config = None,
+    mining: MiningConfig,
+    name: OutName,
+    device: Device,
+    directory: Dir,
+    force: Force,
+    as_json: Json,
 ) -> None:
     """Find the hard pairs of each utterance: the closest utterances of other speakers.
 
@@ -72,22 +35,9 @@ def mine_hard(
     pairs, a summary and a figure, for HardPairSampler and `train separation`.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.mining.mine import Settings, default_pm, mine, read_summary
-    from speechkit.workdir import WorkDir
+    from speechkit.mining.mine import mine, read_summary
 
-    settings = Settings(
-        param=param,
-        pm=default_pm(param) if pm is None else pm,
-        set=set_name,
-        same_gender=same_gender,
-        store=store,
-        candidates=candidates,
-        pitch_unit=pitch_unit,
-        prosody=prosody,
-        xvector=xvector,
-        seed=seed,
-    )
-    folder = mine(WorkDir(directory), settings, name, device, force)
+    folder = mine(directory, mining, name, device, force)
     summary = read_summary(folder)
     if as_json:
         print_json({"output": str(folder), **summary})
@@ -95,3 +45,86 @@ def mine_hard(
     rows = [list(row.values()) for row in summary["hardest_speaker_pairs"]]
     columns = ("speaker A", "speaker B", "genders", "hard %", "mean distance")
     print_table(f"Hardest speaker pairs ({summary['distance_unit']})", columns, rows)
+
+
+def analyze_correlation(
+    correlation: CorrelationConfig,
+    out_name: VariantName,
+    directory: Dir,
+    force: Force,
+    as_json: Json,
+    jobs: Jobs = 1,
+) -> None:
+    """Which parameters of the speakers go with SI-SNRi: pitch, energy, x-vectors, any column.
+
+    Reads `evaluate separation`, `extract-prosody` and `extract-xvector`; writes
+    exp/correlation/SET/: correlation.tsv, pairs.tsv and fig2.png.
+    """
+    from speechkit.cli.output import print_json, print_table
+    from speechkit.separation.correlation import analyze, read_correlations, short
+
+    folder = analyze(directory, correlation, out_name, jobs, force)
+    rows = read_correlations(folder)
+    if as_json:
+        print_json(rows)
+        return
+    columns = ("parameter", "genders", "n", "Pearson", "Spearman")
+    print_table(f"{folder} (95 % intervals)", columns, [short(row) for row in rows])
+
+
+@dataclass(frozen=True)
+class SynthesisFlags:
+    """Which scores are made, and of what.
+
+    Data:
+        train: Scored set to train the regressor on.
+        set_name: Set that gets scores.
+        gop: Suffix of both sets' folders: exp/gop/SET-GOP.
+        targets: Scores of an utterance, separated by commas.
+        allow_shared: Let the two sets have speakers in common.
+        mean_gop: The average GOP of all phones as a feature, beside the paper's.
+        folds: Number of folds of speakers to measure the regressor.
+    """
+
+    train: str
+    set_name: Annotated[str, Flag("set")]
+    gop: str = ""
+    targets: Annotated[tuple[str, ...], Flag(shown="all of --train")] = ()
+    allow_shared: Annotated[bool, Flag("allow-shared")] = False
+    mean_gop: bool = True
+    folds: int = 5
+
+
+def synthesize_scores(
+    flags: SynthesisFlags,
+    seed: Seed,
+    name: OutName,
+    directory: Dir,
+    force: Force,
+    as_json: Json,
+) -> None:
+    """Scores of utterances that nobody scored, by boosted trees on GOP, for pre-training.
+
+    Writes exp/synthetic/SET/. The regressor learns from the scored set --train.
+    """
+    from speechkit.cli.output import print_json, print_table
+    from speechkit.scoring import synthesis
+    from speechkit.scoring.trees import TreeConfig
+
+    config = synthesis.SynthesisConfig(
+        flags.set_name,
+        flags.train,
+        flags.gop,
+        flags.targets,
+        flags.allow_shared,
+        flags.folds,
+        seed,
+        TreeConfig(mean_gop=flags.mean_gop),
+    )
+    folder = synthesis.synthesize(directory, config, name, force)
+    summary = synthesis.read_summary(folder)
+    if as_json:
+        print_json({"output": str(folder), **summary})
+        return
+    rows = synthesis.rows(summary)
+    print_table(f"Synthetic scores in {folder}", synthesis.COLUMNS, rows)

@@ -20,8 +20,8 @@ from speechkit.emotion.config import (
 from speechkit.emotion.data import Resources, Run
 from speechkit.emotion.model_folder import CNN, kind_of
 from speechkit.labels import splits
+from speechkit.labels.config import KINDS, FoldsConfig
 from speechkit.labels.emotions import EmotionSet, load
-from speechkit.labels.folds import KINDS, SplitSettings
 from speechkit.labels.splits import Split, leak_check, warn_of_leaks
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import changed
@@ -211,7 +211,7 @@ def get_split(dataset: EmotionSet, name: str, jobs: int = 1) -> Split:
     """A split by name; one that is named as a kind of split is made if it is not there."""
     path = splits.path_of(dataset.data.path, check_name("split", name))
     if not path.is_file() and name in KINDS:
-        return splits.ensure_split(dataset, SplitSettings(name), jobs=jobs)
+        return splits.ensure_split(dataset, FoldsConfig(name), jobs=jobs)
     found = splits.read_split(dataset.data.path, name)
     splits.check_fits(found, dataset)
     return found

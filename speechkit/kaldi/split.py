@@ -18,7 +18,7 @@ COLUMNS = ("set", "speakers", "female", "male", "utterances", "hours")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SplitConfig:
     """What determines a division.
 
     Args:
@@ -60,7 +60,7 @@ class Settings:
             )
 
 
-def split(work: WorkDir, settings: Settings, force: bool = False) -> tuple[Path, Path]:
+def split(work: WorkDir, config: SplitConfig, force: bool = False) -> tuple[Path, Path]:
     """Divide a set by speaker and return the two folders, ``data/<rest>`` and ``data/<held>``.
 
     Both are written before either is put in place. A run that is killed between the two
@@ -69,22 +69,22 @@ def split(work: WorkDir, settings: Settings, force: bool = False) -> tuple[Path,
     Raises:
         UserError: the set has fewer than two speakers, or one side would be empty.
     """
-    path = work.data(settings.set)
+    path = work.data(config.set)
     if (path / "mixtures.tsv").is_file():
         raise UserError(
-            f"The set '{settings.set}' is a list of mixtures, whose speakers cannot be parted.",
+            f"The set '{config.set}' is a list of mixtures, whose speakers cannot be parted.",
             "Split the set that they were made of, and mix each part with `speechkit mix`.",
         )
     source = load(path, work.root, allow_pipes=True)  # they are copied, not run
-    held = held_out(source, settings)
-    folders = tuple(work.root / "data" / name for name in settings.into)
+    held = held_out(source, config)
+    folders = tuple(work.root / "data" / name for name in config.into)
     with ExitStack() as stack:
         outs = [
             stack.enter_context(
                 Output(
                     folder,
                     "split",
-                    {**asdict(settings), "part": part},
+                    {**asdict(config), "part": part},
                     label_files(path),
                     force,
                     beside="choose other names with `into`",
@@ -100,7 +100,7 @@ def split(work: WorkDir, settings: Settings, force: bool = False) -> tuple[Path,
     return folders[0], folders[1]
 
 
-def held_out(source: DataDir, settings: Settings) -> set[str]:
+def held_out(source: DataDir, config: SplitConfig) -> set[str]:
     """Speakers of the held-out part, drawn with the gender proportions of the whole.
 
     Raises:
@@ -109,15 +109,15 @@ def held_out(source: DataDir, settings: Settings) -> set[str]:
     total = len(source.speakers)
     if total < 2:
         raise UserError(
-            f"The set '{settings.set}' has {total} speaker, which cannot be divided.",
+            f"The set '{config.set}' has {total} speaker, which cannot be divided.",
             "Check utt2spk, or take a set with two speakers or more.",
         )
-    number = settings.speakers or round(settings.share * total)
+    number = config.speakers or round(config.share * total)
     if not 0 < number < total:
         side = "would have no speakers" if number <= 0 else "would have all of them"
         raise UserError(
-            f"Holding out {number} of the {total} speakers of '{settings.set}': the set "
-            f"'{settings.into[1]}' {side}.",
+            f"Holding out {number} of the {total} speakers of '{config.set}': the set "
+            f"'{config.into[1]}' {side}.",
             f"Hold out 1 to {total - 1} speakers.",
         )
     groups: dict[str, list[str]] = {}
@@ -126,7 +126,7 @@ def held_out(source: DataDir, settings: Settings) -> set[str]:
     quotas = _quotas({gender: len(group) for gender, group in groups.items()}, number)
     held: set[str] = set()
     for stream, (gender, group) in enumerate(sorted(groups.items())):
-        order = rng(settings.seed, stream).permutation(len(group))
+        order = rng(config.seed, stream).permutation(len(group))
         held.update(group[k] for k in order[: quotas[gender]])
     return held
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from speechkit.base.errors import ConfigError, UserError, require_choice, require_range
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.random_draws import rng
+from speechkit.labels.config import (
+    PARTS,
+    RANDOM_80_20,
+    SPEAKER_FOLDS,
+    STATEMENT,
+    FoldsConfig,
+)
 from speechkit.labels.emotions import EmotionSet, class_counts
-
-SPEAKER_FOLDS, SPEAKER_80_20 = "speaker-folds", "speaker-80-20"
-RANDOM_80_20, STATEMENT = "random-80-20", "statement"
-KINDS = (SPEAKER_FOLDS, SPEAKER_80_20, RANDOM_80_20, STATEMENT)
-PARTS = 5  # an 80/20 split tests one of so many
 
 
 @dataclass(frozen=True)
@@ -33,60 +34,11 @@ class Fold:
     test_speakers: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class SplitSettings:
-    """How a split is drawn.
-
-    Args:
-        kind: ``speaker-folds``: every speaker is tested once; ``speaker-80-20``: a fifth of
-            the speakers is tested; ``random-80-20``: a fifth of the clips of each class is
-            tested, whoever speaks (speakers leak); ``statement``: each sentence is tested
-            once, the others are trained on (speakers leak).
-        fold_size: speakers tested in a fold of ``speaker-folds``.
-        folds: of the 80/20 splits: how many different fifths are tested, 1 to 5.
-        valid_speakers: of each fold that parts speakers, and of ``statement``: speakers taken
-            out of the training part to validate.
-        valid_share: of ``random-80-20``: share of the training clips that validates.
-        seed: of the draw.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    kind: str = SPEAKER_FOLDS
-    fold_size: int = 4
-    folds: int = 1
-    valid_speakers: int = 2
-    valid_share: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_choice("split", self.kind, KINDS)
-        for checked in (
-            ("fold_size", self.fold_size, self.fold_size >= 1, "from 1"),
-            ("folds", self.folds, 1 <= self.folds <= PARTS, f"1 to {PARTS}"),
-            ("valid_speakers", self.valid_speakers, self.valid_speakers >= 1, "from 1"),
-            ("valid_share", self.valid_share, 0 < self.valid_share <= 0.5, "above 0, up to 0.5"),
-            ("split_seed", self.seed, self.seed >= 0, "from 0"),
-        ):
-            require_range(*checked)
-
-    def params(self) -> dict[str, Any]:
-        """What decides this kind of split."""
-        of_kind = {
-            SPEAKER_FOLDS: ("fold_size", "valid_speakers"),
-            SPEAKER_80_20: ("folds", "valid_speakers"),
-            RANDOM_80_20: ("folds", "valid_share"),
-            STATEMENT: ("valid_speakers",),
-        }[self.kind]
-        return {name: getattr(self, name) for name in of_kind}
-
-
 MAX_SENTENCES = 20
 _SPEAKERS, _CLIPS, _SENTENCES, _VALID = 0x5A, 0x5B, 0x5C, 0x100  # streams of draws
 
 
-def draw_folds(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
+def draw_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """The folds of a split; the same for the same set and settings.
 
     Raises:
@@ -127,7 +79,7 @@ def deal(groups: Mapping[str, Sequence[str]], parts: int, seed: int, stream: int
     return dealt
 
 
-def speaker_parts(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
+def speaker_parts(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """Divisions that part speakers, genders in proportion.
 
     In ``speaker-folds`` every speaker is tested once; where their number is no multiple of
@@ -158,7 +110,7 @@ def speaker_parts(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
     return found
 
 
-def _validating(dataset: EmotionSet, speakers: Sequence[str], settings: SplitSettings) -> set[str]:
+def _validating(dataset: EmotionSet, speakers: Sequence[str], settings: FoldsConfig) -> set[str]:
     """Validation speakers out of those of the training part, genders in turn.
 
     ``speakers`` begins with those of the next fold, so that another two validate in each.
@@ -186,7 +138,7 @@ def _genders(dataset: EmotionSet, speakers: Iterable[str]) -> dict[str, list[str
     return dict(sorted(found.items()))
 
 
-def random_parts(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
+def random_parts(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """Divisions that test a part of the clips of every class, whoever speaks."""
     dealt = deal(_classes(dataset, dataset.labels), PARTS, settings.seed, _CLIPS)
     found = []
@@ -209,7 +161,7 @@ def _classes(dataset: EmotionSet, names: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def statements(dataset: EmotionSet, settings: SplitSettings) -> list[Fold]:
+def statements(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """One fold per sentence: tested on it, trained on the others.
 
     Validation is on speakers that are taken out of the training part; in the test part they

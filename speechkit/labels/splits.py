@@ -22,7 +22,7 @@ from speechkit.labels.folds import (
     SPEAKER_FOLDS,
     STATEMENT,
     Fold,
-    SplitSettings,
+    FoldsConfig,
     draw_folds,
 )
 from speechkit.workdir import check_name
@@ -62,7 +62,7 @@ class Split:
 
 def make_split(
     dataset: EmotionSet,
-    settings: SplitSettings,
+    settings: FoldsConfig,
     name: str = "",
     identical_audio: Iterable[tuple[str, ...]] = (),
 ) -> Split:
@@ -90,7 +90,7 @@ def make_split(
 
 def ensure_split(
     dataset: EmotionSet,
-    settings: SplitSettings,
+    settings: FoldsConfig,
     name: str = "",
     *,
     jobs: int = 1,

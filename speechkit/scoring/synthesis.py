@@ -23,7 +23,7 @@ from speechkit.labels.score_files import read_scores, score_files, write_scores
 from speechkit.labels.scores import LEVELS, Scores, default_scales
 from speechkit.scoring import trees
 from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
-from speechkit.scoring.trees import TreeSettings
+from speechkit.scoring.trees import TreeConfig
 from speechkit.stats.score_metrics import mse, pcc
 from speechkit.workdir import Output, WorkDir
 
@@ -46,7 +46,7 @@ _FOLDS = 7  # stream of the draw of folds
 
 
 @dataclass(frozen=True)
-class Settings:
+class SynthesisConfig:
     """What determines synthetic scores.
 
     Args:
@@ -70,7 +70,7 @@ class Settings:
     allow_shared: bool = False
     folds: int = 5
     seed: int = 0
-    trees: TreeSettings = field(default_factory=lambda: TreeSettings(mean_gop=True))
+    trees: TreeConfig = field(default_factory=lambda: TreeConfig(mean_gop=True))
 
     def __post_init__(self) -> None:
         accepted = LEVELS["utterance"]
@@ -84,7 +84,7 @@ class Settings:
             raise ConfigError("folds", f"{self.folds} is too few.", "Give 2 or more.")
 
 
-def synthesize(work: WorkDir, settings: Settings, name: str = "", force: bool = False) -> Path:
+def synthesize(work: WorkDir, config: SynthesisConfig, name: str = "", force: bool = False) -> Path:
     """Write ``exp/synthetic/<set>[-name]/`` and return it.
 
     It holds ``utterance_scores.tsv`` and ``score_scales.json`` as a set does, and
@@ -95,17 +95,17 @@ def synthesize(work: WorkDir, settings: Settings, name: str = "", force: bool = 
         UserError: the sets share speakers, ``train`` lacks the scores, the features are of
             different acoustic models.
     """
-    read = Inputs("gop", settings.gop)
-    inputs = [*input_files(work, settings.set, read), *input_files(work, settings.train, read)]
+    read = Inputs("gop", config.gop)
+    inputs = [*input_files(work, config.set, read), *input_files(work, config.train, read)]
     with Output(
-        work.exp("synthetic", settings.set, name=name),
+        work.exp("synthetic", config.set, name=name),
         COMMAND,
-        asdict(settings),
+        asdict(config),
         dict.fromkeys(inputs),
         force,
     ) as out:
         if not out.up_to_date:
-            found = _Synthesis(work, settings)
+            found = _Synthesis(work, config)
             found.write(out.path)
             out.counts.update(utterances=len(found.blank.utterances), targets=len(found.targets))
     return out.final
@@ -114,13 +114,13 @@ def synthesize(work: WorkDir, settings: Settings, name: str = "", force: bool = 
 class _Synthesis:
     """A set without scores, and the regressor of each target."""
 
-    def __init__(self, work: WorkDir, settings: Settings) -> None:
-        self.work, self.settings = work, settings
-        self.targets = settings.targets or _targets(work, settings.train)
-        self.inputs = Inputs("gop", settings.gop)
-        self.blank = load(work, settings.set, self.inputs, self.targets[0], need_scores=False)
+    def __init__(self, work: WorkDir, config: SynthesisConfig) -> None:
+        self.work, self.settings = work, config
+        self.targets = config.targets or _targets(work, config.train)
+        self.inputs = Inputs("gop", config.gop)
+        self.blank = load(work, config.set, self.inputs, self.targets[0], need_scores=False)
         self.columns = trees.features_of(self.blank)
-        self.own = _own_scores(work.data(settings.set))
+        self.own = _own_scores(work.data(config.set))
         self.shared = 0
 
     def write(self, folder: Path) -> None:
@@ -155,7 +155,7 @@ class _Synthesis:
         if self.blank.fingerprints != scored.fingerprints:
             raise UserError(
                 f"The features of '{self.settings.set}' and '{self.settings.train}' are of "
-                "different acoustic models or settings.",
+                "different acoustic models or config.",
                 "Extract both with the same options of `speechkit extract-gop`.",
             )
         shared = sorted(set(self.blank.speakers) & set(scored.speakers))
@@ -192,27 +192,25 @@ class _Synthesis:
         return {"pcc": _number(pcc(values, given)), "utterances": count} if count > 1 else None
 
 
-def cross_validate(scored: ScoringSet, settings: Settings) -> dict[str, Any]:
+def cross_validate(scored: ScoringSet, config: SynthesisConfig) -> dict[str, Any]:
     """PCC and MSE (of scores in 0..1) of the regressor on speakers that it was not trained on.
 
     The speakers are dealt to folds at random; what each fold's regressor says is put together.
     """
     names, places = np.unique(scored.speakers, return_inverse=True)
-    folds = min(settings.folds, len(names))
+    folds = min(config.folds, len(names))
     told = {"pcc": None, "mse": None, "folds": folds, "speakers": len(names)}
     if folds < 2:
         logger.warning(f"'{scored.name}' has one speaker: no cross-validation.")
         return told
-    fold = rng(settings.seed, _FOLDS).permutation(len(names))[places] % folds
+    fold = rng(config.seed, _FOLDS).permutation(len(names))[places] % folds
     columns, given = trees.features_of(scored), ~np.isnan(scored.labels)
     predicted = np.full(len(fold), np.nan)
     for k in range(folds):
         inside = fold != k
         if (inside & given).sum() < 2:
             return told
-        model = trees.fit_columns(
-            columns[inside], scored.labels[inside], settings.seed, settings.trees
-        )
+        model = trees.fit_columns(columns[inside], scored.labels[inside], config.seed, config.trees)
         predicted[~inside] = model.evaluate(columns[~inside]).clip(0, 1)
     value, error = pcc(predicted, scored.labels), mse(predicted, scored.labels)
     return {**told, "pcc": _number(value), "mse": _number(error)}

@@ -39,7 +39,7 @@ _TREES = 6  # stream of the draws
 
 
 @dataclass(frozen=True)
-class TreeSettings:
+class TreeConfig:
     """How trees are grown.
 
     Args:
@@ -203,7 +203,7 @@ class TreeModel:
                 raise ValueError(f"{name} leads out of the arrays")
 
 
-def fit(found: ScoringSet, seed: int, settings: TreeSettings | None = None) -> TreeModel:
+def fit(found: ScoringSet, seed: int, settings: TreeConfig | None = None) -> TreeModel:
     """Trees for the labels of a set; utterances without a label are left out.
 
     Seeds differ in the features that splits may choose from (``column_share``).
@@ -215,12 +215,12 @@ def fit(found: ScoringSet, seed: int, settings: TreeSettings | None = None) -> T
 
 
 def fit_columns(
-    columns: np.ndarray, labels: np.ndarray, seed: int, settings: TreeSettings | None = None
+    columns: np.ndarray, labels: np.ndarray, seed: int, settings: TreeConfig | None = None
 ) -> TreeModel:
     """As :func:`fit`, of features ``[U, 80]`` and labels ``[U]``."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    settings = settings or TreeSettings()
+    settings = settings or TreeConfig()
     if not settings.mean_gop:
         columns = columns[:, :PAPER]  # the trees that result never ask for the other
     given = ~np.isnan(labels)

@@ -60,7 +60,7 @@ def test_neither_part_is_left_when_writing_fails(workdir: Path, monkeypatch) -> 
 
     monkeypatch.setattr(split, "write_subset", fail_second)
     with pytest.raises(OSError):
-        split.split(WorkDir(workdir), split.Settings("train", ("fit", "dev"), speakers=1))
+        split.split(WorkDir(workdir), split.SplitConfig("train", ("fit", "dev"), speakers=1))
     assert {p.name for p in (workdir / "data").iterdir()} == {"train"}
 
 
@@ -71,7 +71,7 @@ def test_gender_proportions_and_seed(tmp_path: Path) -> None:
     source = data.DataDir(tmp_path, utterances, gender=known)
 
     def draw(number: int, seed: int = 0) -> set[str]:
-        settings = split.Settings("train", ("fit", "dev"), speakers=number, seed=seed)
+        settings = split.SplitConfig("train", ("fit", "dev"), speakers=number, seed=seed)
         return split.held_out(source, settings)
 
     assert Counter(genders[name] for name in draw(10)) == {"f": 6, "m": 3, "?": 1}
@@ -86,7 +86,7 @@ def test_gender_proportions_and_seed(tmp_path: Path) -> None:
 
 
 def test_share_is_rounded_to_speakers(workdir: Path) -> None:
-    settings = split.Settings("train", ("fit", "dev"), share=0.3)
+    settings = split.SplitConfig("train", ("fit", "dev"), share=0.3)
     _, dev = split.split(WorkDir(workdir), settings)
     assert len(data.load(dev, workdir).speakers) == 1
 
@@ -104,7 +104,7 @@ def test_segments_and_label_files(tmp_path: Path) -> None:
     (folder / "spk.csv").write_text("speaker,mother tongue\ns0,x\ns1,y\ns2,z\n")
     (folder / "notes.txt").write_text("recorded at home\n")
     (folder / "feats.ark").write_bytes(b"\xff\xfe\x00")
-    settings = split.Settings("train", ("fit", "dev"), speakers=1)
+    settings = split.SplitConfig("train", ("fit", "dev"), speakers=1)
     fit, dev = split.split(WorkDir(tmp_path), settings)
     (held,) = data.load(dev, tmp_path).speakers
     names = [u.id for u in data.load(dev, tmp_path).utterances]
@@ -167,7 +167,9 @@ def test_scores_follow_their_utterances(workdir: Path) -> None:
         phones={name: [PhoneScore("AA1", 0, 1.5)] for name in names},
     )
     write_scores(folder, scores)
-    for part in split.split(WorkDir(workdir), split.Settings("train", ("fit", "dev"), speakers=1)):
+    for part in split.split(
+        WorkDir(workdir), split.SplitConfig("train", ("fit", "dev"), speakers=1)
+    ):
         there = read_scores(part)
         assert there.names() == set(data.read_table(part / "utt2spk"))
         assert there.utterances == {name: {"total": 5.0} for name in there.names()}

@@ -10,7 +10,7 @@ from acted_speech import labelled, make_ravdess
 from speechkit.base.errors import UserError
 from speechkit.labels import emotions as data
 from speechkit.labels import splits
-from speechkit.labels.folds import Fold, SplitSettings
+from speechkit.labels.folds import Fold, FoldsConfig
 from speechkit.labels.splits import Split, check_fits, ensure_split, make_split, path_of, read_split
 from speechkit.workdir import WorkDir
 
@@ -33,7 +33,7 @@ def without(dataset, *names):
 @pytest.mark.parametrize(("actors", "folds"), [(24, 6), (16, 4), (26, 6), (8, 2)])
 def test_speaker_folds(actors, folds):
     dataset = labelled(actors)
-    split = make_split(dataset, SplitSettings("speaker-folds"))
+    split = make_split(dataset, FoldsConfig("speaker-folds"))
     assert len(split.folds) == folds and not split.leaks_speakers
     tested = [name for fold in split.folds for name in fold.test]
     assert sorted(tested) == sorted(dataset.labels)  # every clip is tested once
@@ -52,20 +52,20 @@ def test_speaker_folds(actors, folds):
 def test_the_seed_decides_and_nothing_else():
     dataset = labelled(16)
     one, again, other = (
-        make_split(dataset, SplitSettings("speaker-folds", seed=seed)) for seed in (0, 0, 1)
+        make_split(dataset, FoldsConfig("speaker-folds", seed=seed)) for seed in (0, 0, 1)
     )
     assert one == again and one.folds != other.folds
 
 
 @pytest.mark.parametrize(("size", "count"), [(1, 8), (2, 4), (3, 3)])
 def test_fold_size(size, count):
-    split = make_split(labelled(8), SplitSettings("speaker-folds", fold_size=size))
+    split = make_split(labelled(8), FoldsConfig("speaker-folds", fold_size=size))
     assert len(split.folds) == count
 
 
 def test_random_80_20_has_the_papers_supports():
     dataset = labelled(24)
-    split = make_split(dataset, SplitSettings("random-80-20", folds=5))
+    split = make_split(dataset, FoldsConfig("random-80-20", folds=5))
     assert split.leaks_speakers
     assert sorted(n for fold in split.folds for n in fold.test) == sorted(dataset.labels)
     for fold in split.folds:
@@ -74,19 +74,19 @@ def test_random_80_20_has_the_papers_supports():
         assert support.pop("neutral") in (19, 20) and set(support.values()) <= {38, 39}
         assert set(fold.train).isdisjoint(fold.valid) and 115 <= len(fold.valid) <= 116
         assert speakers(dataset, fold.test) == speakers(dataset, fold.train)
-    assert len(make_split(dataset, SplitSettings("random-80-20")).folds) == 1
+    assert len(make_split(dataset, FoldsConfig("random-80-20")).folds) == 1
 
 
 def test_speaker_80_20():
     dataset = labelled(20)
-    (fold,) = make_split(dataset, SplitSettings("speaker-80-20")).folds
+    (fold,) = make_split(dataset, FoldsConfig("speaker-80-20")).folds
     assert Counter(dataset.data.gender[s] for s in fold.test_speakers) == {"m": 2, "f": 2}
     assert speakers(dataset, fold.test).isdisjoint(speakers(dataset, (*fold.train, *fold.valid)))
 
 
 def test_statement():
     dataset = labelled(6)
-    split = make_split(dataset, SplitSettings("statement"))
+    split = make_split(dataset, FoldsConfig("statement"))
     assert split.leaks_speakers and len(split.folds) == 2
     for fold, sentence in zip(split.folds, ("dogs", "kids"), strict=True):
         assert {dataset.statements[n] for n in fold.test} == {sentence}
@@ -98,7 +98,7 @@ def test_statement():
 def test_unknown_genders_are_a_group_of_their_own():
     dataset = labelled(8)
     plain = replace(dataset, data=replace(dataset.data, gender={}))
-    assert len(make_split(plain, SplitSettings("speaker-folds")).folds) == 2
+    assert len(make_split(plain, FoldsConfig("speaker-folds")).folds) == 2
 
 
 def test_leaks(caplog):
@@ -109,7 +109,7 @@ def test_leaks(caplog):
     (leak,) = splits.leak_check(split, dataset)
     assert leak.speakers == () and leak.sentences == ("dogs", "kids")
     assert leak.identical == ((ids[0], ids[200]), (ids[1], ids[200]))
-    random = make_split(dataset, SplitSettings("random-80-20"))
+    random = make_split(dataset, FoldsConfig("random-80-20"))
     (leak,) = splits.leak_check(random, dataset)
     assert len(leak.speakers) == 8 and leak.row()[6:] == [8, 2, 0]
 
@@ -120,13 +120,13 @@ def test_a_class_with_a_single_clip(kind):
     one = next(n for n, label in dataset.labels.items() if label == "calm")
     rest = [n for n, label in dataset.labels.items() if label == "calm" and n != one]
     with pytest.raises(UserError, match=f"'calm' .* has a single clip \\({one}\\)"):
-        make_split(without(dataset, *rest), SplitSettings(kind))
+        make_split(without(dataset, *rest), FoldsConfig(kind))
 
 
 def test_a_fold_without_a_class_to_train_on():
     dataset = labelled(8)
     keep = {"actor01", "actor03"}
-    split = make_split(dataset, SplitSettings("speaker-folds"))
+    split = make_split(dataset, FoldsConfig("speaker-folds"))
     number = next(i for i, fold in enumerate(split.folds) if "actor01" in fold.test_speakers)
     if "actor03" not in split.folds[number].test_speakers:
         keep = set(split.folds[number].test_speakers)
@@ -135,12 +135,12 @@ def test_a_fold_without_a_class_to_train_on():
         if label == "sad" and dataset.speaker(n) not in keep
     ]  # fmt: skip
     with pytest.raises(UserError, match="no clip of the class 'sad' is left to train on"):
-        make_split(without(dataset, *gone), SplitSettings("speaker-folds"))
+        make_split(without(dataset, *gone), FoldsConfig("speaker-folds"))
 
 
 def test_a_test_part_without_a_class_is_said(run, tmp_path, capsys):
     dataset = labelled(8)
-    split = make_split(dataset, SplitSettings("speaker-folds"))
+    split = make_split(dataset, FoldsConfig("speaker-folds"))
     tested = set(split.folds[0].test)
     gone = [n for n, label in dataset.labels.items() if label == "sad" and n in tested]
     smaller = without(dataset, *gone)
@@ -167,7 +167,7 @@ def test_a_test_part_without_a_class_is_said(run, tmp_path, capsys):
 )
 def test_too_few_speakers(actors, settings, said):
     with pytest.raises(UserError, match=said):
-        make_split(labelled(actors), SplitSettings(**settings))
+        make_split(labelled(actors), FoldsConfig(**settings))
 
 
 @pytest.mark.parametrize(
@@ -176,16 +176,16 @@ def test_too_few_speakers(actors, settings, said):
 )
 def test_settings_out_of_range(settings):
     with pytest.raises(UserError):
-        SplitSettings(**settings)
+        FoldsConfig(**settings)
 
 
 def test_statements_are_needed_and_few():
     dataset = labelled(6)
     with pytest.raises(UserError, match="have no statement"):
-        make_split(replace(dataset, statements={}), SplitSettings("statement"))
+        make_split(replace(dataset, statements={}), FoldsConfig("statement"))
     many = {name: name for name in dataset.labels}
     with pytest.raises(UserError, match="different sentences"):
-        make_split(replace(dataset, statements=many), SplitSettings("statement"))
+        make_split(replace(dataset, statements=many), FoldsConfig("statement"))
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_reading_what_is_no_split(work):
     folder = dataset.data.path
     with pytest.raises(UserError, match=r"has no split 'other'. It has none yet"):
         read_split(folder, "other")
-    settings = SplitSettings("speaker-folds", fold_size=1, valid_speakers=1)
+    settings = FoldsConfig("speaker-folds", fold_size=1, valid_speakers=1)
     made = ensure_split(dataset, settings)
     assert read_split(folder, "speaker-folds") == made
     with pytest.raises(UserError, match="has no fold 4"):
@@ -248,7 +248,7 @@ def test_reading_what_is_no_split(work):
 
 def test_a_split_of_another_set():
     dataset = labelled(8)
-    split = make_split(dataset, SplitSettings("speaker-folds"))
+    split = make_split(dataset, FoldsConfig("speaker-folds"))
     with pytest.raises(UserError, match="are not in the set"):
         check_fits(split, without(dataset, split.folds[0].test[0]))
     fold = split.folds[0]

@@ -15,7 +15,8 @@ from scipy.stats import chisquare
 
 from speechkit.base.errors import UserError
 from speechkit.mining import HardPairSampler
-from speechkit.mining.mine import Settings, mine
+from speechkit.mining.config import MiningConfig
+from speechkit.mining.mine import mine
 from speechkit.workdir import WorkDir
 
 MODES = ("pairs", "windows", "rejection")
@@ -36,7 +37,7 @@ def folders(tmp_path_factory):
     work = WorkDir(root)
 
     def run(param, store):
-        return mine(work, Settings(param, 0.15, store=store), name=store, device="cpu")
+        return mine(work, MiningConfig(param, 0.15, store=store), name=store, device="cpu")
 
     return {
         "pairs": run("xvector", "pairs"),

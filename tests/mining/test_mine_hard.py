@@ -17,15 +17,16 @@ from hardref import (
 )
 
 from speechkit.mining import HardPairSampler, block_search, search, sorted_search
+from speechkit.mining.config import MiningConfig
 from speechkit.mining.distance import Cosine
-from speechkit.mining.mine import Settings, mine
+from speechkit.mining.mine import mine
 from speechkit.workdir import WorkDir
 
 MODES = ("pairs", "thresholds")
 
 
 def mined(root: Path, store: str, param: str, pm: float, **more) -> HardPairSampler:
-    settings = Settings(param, pm, store=store, **more)
+    settings = MiningConfig(param, pm, store=store, **more)
     return HardPairSampler(mine(WorkDir(root), settings, name=store, device="cpu"))
 
 

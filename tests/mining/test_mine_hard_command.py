@@ -14,7 +14,7 @@ import pytest
 from hardref import speech_like, write_prosody, write_set, write_vectors
 
 from speechkit.mining import block_search, search
-from speechkit.mining.mine import Settings
+from speechkit.mining.config import MiningConfig
 from speechkit.workdir import WorkDir
 
 
@@ -69,7 +69,7 @@ def test_json_is_the_summary(root, run):
     [(0.04, "pm0.04"), (1.0, "pm1"), (1e-5, "pm0.00001"), (0.123456789, "pm0.123456789")],
 )
 def test_folder_names(pm, name):
-    path = Settings("energy", pm).output(WorkDir(Path("w")), "x")
+    path = MiningConfig("energy", pm).output(WorkDir(Path("w")), "x")
     assert path == Path(f"w/exp/hard/energy_{name}-x")
 
 
@@ -282,5 +282,5 @@ def test_bad_input(root, run, case):
 def test_help_shows_every_default(run):
     done = run("mine-hard", "--help")
     assert done.code == 0
-    for text in ("0.02 for pitch and energy", "[default: auto]", "[default: hz]", "--same-gender"):
+    for text in ("0.02 for pitch and energy", "[auto]", "[hz]", "--same-gender"):
         assert text in " ".join(done.out.replace("│", " ").split())

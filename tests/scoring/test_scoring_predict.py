@@ -107,7 +107,7 @@ def test_trees_read_the_scalar_gop(run, work, tones):
         first=np.arange(0, 201, 5),
         labels=np.array([gop.mean() for gop in many], np.float32).clip(-9, 0) / 9 + 1,
     )
-    model = trees.fit(found, 0, trees.TreeSettings(trees=20, leaf_samples=3))
+    model = trees.fit(found, 0, trees.TreeConfig(trees=20, leaf_samples=3))
     model.save(folder / "seed0")
     done = score(run, work, work / "good.wav", "--text", "cat bee", "--json")
     assert done.code == 0, done.err

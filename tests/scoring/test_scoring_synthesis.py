@@ -15,10 +15,10 @@ from speechkit.labels.score_files import read_scores
 from speechkit.phone_features.feature_folder import Row
 from speechkit.scoring import synthesis, trees
 from speechkit.scoring.data import Inputs, load
-from speechkit.scoring.synthesis import Settings, synthesize
+from speechkit.scoring.synthesis import SynthesisConfig, synthesize
 from speechkit.workdir import WorkDir
 
-SMALL = trees.TreeSettings(trees=30, leaf_samples=4, learning_rate=0.2)
+SMALL = trees.TreeConfig(trees=30, leaf_samples=4, learning_rate=0.2)
 UNSCORED = ("utterance_scores.tsv", "word_scores.tsv", "score_scales.json")
 
 
@@ -27,7 +27,7 @@ def work(tmp_path):
     """Sets ``scored`` (6 speakers) and ``plain`` (3 others), with a GOP that tells the score."""
     make_scored(tmp_path, "all", utterances=240, speakers=9)
     work = WorkDir(tmp_path)
-    splitting.split(work, splitting.Settings("all", ("scored", "plain"), speakers=3))
+    splitting.split(work, splitting.SynthesisConfig("all", ("scored", "plain"), speakers=3))
     for name in ("all", "scored", "plain"):
         scores, rng, rows = read_scores(work.data(name)), np.random.default_rng(2), {}
         for utterance, phones in scores.phones.items():
@@ -44,7 +44,7 @@ def work(tmp_path):
 def test_scores_of_a_set_that_has_none(work):
     for name in UNSCORED:
         (work.data("plain") / name).unlink()
-    folder = synthesize(work, Settings("plain", "scored", targets=("total",), trees=SMALL))
+    folder = synthesize(work, SynthesisConfig("plain", "scored", targets=("total",), trees=SMALL))
     found = read_scores(folder)
     assert set(found.utterances) == set(data.read_table(work.data("plain") / "utt2spk"))
     assert found.aspects() == ("utterance_total",)
@@ -64,7 +64,7 @@ def test_scores_of_a_set_that_has_none(work):
 
 
 def test_summary_and_agreement(work):
-    folder = synthesize(work, Settings("plain", "scored", folds=3, seed=5, trees=SMALL), "x")
+    folder = synthesize(work, SynthesisConfig("plain", "scored", folds=3, seed=5, trees=SMALL), "x")
     assert folder.name == "plain-x"
     summary = synthesis.read_summary(folder)
     assert list(summary["targets"]) == ["accuracy", "completeness", "fluency", "prosodic", "total"]
@@ -83,12 +83,16 @@ def test_summary_and_agreement(work):
 
 
 def test_own_scores_of_the_set_are_not_learned(work):
-    first = synthesize(work, Settings("plain", "scored", targets=("total",), trees=SMALL), "a")
+    first = synthesize(
+        work, SynthesisConfig("plain", "scored", targets=("total",), trees=SMALL), "a"
+    )
     path = work.data("plain") / "utterance_scores.tsv"
     lines = path.read_text().splitlines()
     turned = ["\t".join([*line.split("\t")[:-1], "0"]) for line in lines[1:]]
     path.write_text("\n".join([lines[0], *turned]) + "\n")
-    second = synthesize(work, Settings("plain", "scored", targets=("total",), trees=SMALL), "b")
+    second = synthesize(
+        work, SynthesisConfig("plain", "scored", targets=("total",), trees=SMALL), "b"
+    )
     tables = [(folder / "utterance_scores.tsv").read_text() for folder in (first, second)]
     assert tables[0] == tables[1]
 
@@ -107,29 +111,29 @@ def test_folds_keep_speakers_together(work, monkeypatch):
         return fit(x, y, seed, settings)
 
     monkeypatch.setattr(trees, "fit_columns", spy)
-    synthesis.cross_validate(scored, Settings("plain", "scored", folds=3, trees=SMALL))
+    synthesis.cross_validate(scored, SynthesisConfig("plain", "scored", folds=3, trees=SMALL))
     assert [len(held) for held in seen] == [2, 2, 2] and set().union(*seen) == set(speakers)
 
 
 def test_what_is_refused(work):
     with pytest.raises(UserError, match="share 6 speakers"):
-        synthesize(work, Settings("all", "scored", trees=SMALL))
+        synthesize(work, SynthesisConfig("all", "scored", trees=SMALL))
     folder = synthesize(
-        work, Settings("all", "scored", targets=("total",), allow_shared=True, trees=SMALL)
+        work, SynthesisConfig("all", "scored", targets=("total",), allow_shared=True, trees=SMALL)
     )
     assert synthesis.read_summary(folder)["shared_speakers"] == 6
     config = work.exp("gop", "plain") / "features.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "fingerprint": "other"}))
     with pytest.raises(UserError, match="different acoustic models"):
-        synthesize(work, Settings("plain", "scored", trees=SMALL))
+        synthesize(work, SynthesisConfig("plain", "scored", trees=SMALL))
     for name in UNSCORED:
         (work.data("scored") / name).unlink()
     with pytest.raises(UserError, match="has no scores of utterances"):
-        synthesize(work, Settings("plain", "scored", trees=SMALL))
+        synthesize(work, SynthesisConfig("plain", "scored", trees=SMALL))
     with pytest.raises(UserError, match=r"'fluent' is no score .* Did you mean 'fluency'"):
-        Settings("a", "b", targets=("fluent",))
+        SynthesisConfig("a", "b", targets=("fluent",))
     with pytest.raises(UserError, match="`folds` 1"):
-        Settings("a", "b", folds=1)
+        SynthesisConfig("a", "b", folds=1)
 
 
 def test_command(work, run):

@@ -14,7 +14,7 @@ from speechkit.base.errors import DataError, UserError
 from speechkit.labels.phones import ARPABET
 from speechkit.scoring import trees
 
-SMALL = trees.TreeSettings(trees=30, leaf_samples=3, leaves=6, learning_rate=0.2)
+SMALL = trees.TreeConfig(trees=30, leaf_samples=3, leaves=6, learning_rate=0.2)
 
 
 def draw(utterances, seed=0):
@@ -80,7 +80,7 @@ def test_evaluation_is_that_of_scikit_learn(found, tmp_path):
 def test_seeds_differ_and_repeat(found):
     one, same, other = (trees.fit(found, seed, SMALL).predict(found) for seed in (0, 0, 1))
     assert (one == same).all() and (one != other).any()
-    whole = trees.TreeSettings(trees=5, column_share=1.0)
+    whole = trees.TreeConfig(trees=5, column_share=1.0)
     one, other = (trees.fit(found, seed, whole).predict(found) for seed in (0, 1))
     assert (one == other).all()  # without the draw of columns there is nothing to differ in
 
@@ -108,7 +108,7 @@ def test_bad_input(found, tmp_path):
     with pytest.raises(UserError, match="no scalar GOP"):
         trees.fit(SimpleNamespace(name="x", gop=np.full(3, np.nan)), 0)
     with pytest.raises(UserError, match="settings of trees"):
-        trees.TreeSettings(leaves=1)
+        trees.TreeConfig(leaves=1)
     with pytest.raises(DataError, match=r"trees\.npz cannot be read"):
         trees.TreeModel.load(tmp_path)
     model = trees.fit(found, 0, SMALL)

@@ -1,0 +1,175 @@
+"""``speechkit validate``, ``split``, ``split-folds``, ``mix``: sets of data/, checked and made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import typer
+
+from speechkit.base.config import Flag
+from speechkit.cli.flags import command
+from speechkit.cli.shared import DATA, Dir, Force, Jobs, Json, Option, OutName, Pipes, Seed, Set
+from speechkit.labels.config import FoldsConfig
+from speechkit.separation.config import MixConfig
+
+LabelledSet = Annotated[
+    str, Option("ravdess", "--set", panel=DATA, help="Labelled set: a folder of data/.")
+]
+SplitName = Annotated[
+    str,
+    Option(
+        "", "--split-name", panel=DATA, help="Name of the file.", show_default="the kind of split"
+    ),
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "validate")(validate)
+    command(app, "split")(split)
+    command(app, "split-folds")(split_folds)
+    command(app, "mix")(mix)
+
+
+@dataclass(frozen=True)
+class ValidateFlags:
+    """What is checked, and what is done about it.
+
+    Data:
+        sets: Set to check: a folder of data/; may be given again.
+        fix: Mend what can be mended; originals go to .backup/.
+        label_case: With `fix`, emotions that differ in case only: stop (leave them), lower or
+            keep.
+        with_audio: Read the header of every audio file.
+        decode: Read every sample too: finds NaN and cut FLAC.
+        limit: Problems shown of a kind in a file; 0: all.
+    """
+
+    sets: Annotated[tuple[str, ...], Flag("set", several=True)] = ()
+    fix: Annotated[bool, Flag("fix")] = False
+    label_case: str = "stop"
+    with_audio: Annotated[bool, Flag("audio/no-audio")] = True
+    decode: Annotated[bool, Flag("decode")] = False
+    limit: Annotated[int, Flag(least=0)] = 3
+
+
+def validate(
+    flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipes, as_json: Json
+) -> None:
+    """List every problem of the sets in data/, with file, line and remedy.
+
+    Checks all sets unless --set names some. Exit code 2 if there are errors, 0 if there
+    are none or only warnings.
+    """
+    from speechkit.base.errors import UserError, require_choice
+    from speechkit.base.log import logger, worded
+    from speechkit.base.tables import json_text
+    from speechkit.cli.output import print_table
+    from speechkit.corpora.check import fix as fixing
+    from speechkit.corpora.check import problems, validate
+    from speechkit.labels import emotions
+
+    case = flags.label_case
+    require_choice(emotions.CASE_FIELD, case, emotions.CASE_MODES)
+    if case != emotions.STOP and not flags.fix:
+        raise UserError(f"--label-case {case} changes sets.", "Give --fix with it.")
+    how: dict[str, Any] = {
+        "with_audio": flags.with_audio or flags.decode,
+        "decode": flags.decode,
+        "allow_pipes": allow_pipes,
+        "jobs": jobs,
+    }
+    root = directory.root
+    folders = validate.find_sets(root, flags.sets)
+    actions = {f.name: fixing.fix(f, root, case=case, **how) if flags.fix else [] for f in folders}
+    reports = [validate.check(folder, root, **how) for folder in folders]
+    if as_json:
+        print(worded(json_text(problems.as_json(reports, actions), indent=2)))
+    else:
+        for name, done in actions.items():
+            for action in done:
+                logger.info(f"{name}/{action}")
+        print_table("Sets", problems.SET_COLUMNS, [problems.set_row(r) for r in reports])
+        rows = problems.grouped([p for report in reports for p in report.problems], flags.limit)
+        if rows:
+            shown = [[worded(cell) for cell in row] for row in rows]
+            print_table("Problems", ("level", "where", "problem", "remedy"), shown)
+    if any(report.count("error") for report in reports):
+        raise typer.Exit(2)
+
+
+@dataclass(frozen=True)
+class SplitFlags:
+    """How a set is divided.
+
+    Data:
+        into: Names of the two sets: the rest, the held-out speakers.
+        speakers: Number of speakers to hold out (or give `share`).
+        share: Share of the speakers to hold out, as 0.15.
+    """
+
+    into: str = "fit,dev"
+    speakers: Annotated[int, Flag(least=0)] = 0
+    share: float = 0.0
+
+
+def split(
+    set_name: Set, flags: SplitFlags, seed: Seed, directory: Dir, force: Force, as_json: Json
+) -> None:
+    """Divide a set into two sets with different speakers.
+
+    The held-out speakers are drawn at random with the gender proportions of the whole.
+    All tables and label files are divided; the audio stays where it is.
+    """
+    from speechkit.cli.output import print_table
+    from speechkit.kaldi import split as stage
+
+    names: Any = tuple(name.strip() for name in flags.into.split(","))
+    config = stage.SplitConfig(set_name, names, flags.speakers, flags.share, seed)
+    folders = stage.split(directory, config, force)
+    rows = [stage.summary(folder) for folder in folders]
+    print_table(f"Sets in {directory.root / 'data'}", stage.COLUMNS, rows, as_json)
+
+
+def split_folds(
+    set_name: LabelledSet,
+    folds: FoldsConfig,
+    name: SplitName,
+    directory: Dir,
+    jobs: Jobs,
+    force: Force,
+    as_json: Json,
+) -> None:
+    """Divide a labelled set into folds to train, validate and test; check what they share.
+
+    Writes data/SET/splits/NAME.json, once: later commands read it. Speakers are parted unless
+    the kind of split says otherwise, which is warned of.
+    """
+    from speechkit.cli.output import print_table
+    from speechkit.labels import emotions, splits
+
+    dataset = emotions.load(directory, set_name)
+    made = splits.ensure_split(dataset, folds, name, jobs=jobs, force=force)
+    found = splits.leak_check(made, dataset)
+    splits.warn_of_leaks(made, found)
+    path = splits.path_of(dataset.data.path, made.name)
+    print_table(str(path), splits.LEAK_COLUMNS, [leak.row() for leak in found], as_json)
+
+
+def mix(
+    mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, force: Force, as_json: Json
+) -> None:
+    """Make a fixed set of mixtures of different speakers: data/SET_2mix/.
+
+    It is a list of utterances, gains and offsets: audio is mixed when it is read.
+    """
+    from speechkit.cli.output import print_json, print_table
+    from speechkit.separation import mix as stage
+
+    folder = stage.mix(directory, mixing, name, jobs, force)
+    summary = stage.summary(folder)
+    if as_json:
+        print_json({"output": str(folder), **summary})
+    else:
+        print_table(str(folder), ("measure", "value"), list(summary.items()))

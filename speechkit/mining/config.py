@@ -1,0 +1,95 @@
+"""What determines hard pairs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+from speechkit.base.config import Flag, OneOf, check_fields
+from speechkit.base.errors import ConfigError, UserError, command_line, require_choice
+
+if TYPE_CHECKING:
+    from speechkit.workdir import WorkDir
+
+# P_M of the paper's best results (table 2); energy has none there and takes that of pitch.
+DEFAULT_PM = {"pitch": 0.02, "energy": 0.02, "xvector": 0.04}
+
+
+@dataclass(frozen=True)
+class MiningConfig:
+    """What determines a result of mine-hard; raises UserError for a value that is not accepted.
+
+    Data:
+        param: What makes pairs hard: pitch, energy or xvector.
+        pm: P_M, the proportion of each utterance's pairs that is hard, above 0 and at most 1.
+        set: Set to read: a folder of data/.
+        same_gender: Only partners of the same gender (spk2gender).
+        candidates: Estimate thresholds from this many random partners (for millions); 0: exact.
+        pitch_unit: Unit of pitch differences: hz or semitones.
+        prosody: Read exp/prosody/SET-NAME (extract-prosody --name).
+        xvector: Read exp/xvector/SET-NAME (extract-xvector --name).
+        seed: Seed of every random draw.
+    Output:
+        store: pairs, thresholds (O(N) files), or auto: pairs if they take under 1 GiB.
+    """
+
+    param: str
+    pm: Annotated[float, Flag(shown="0.02 for pitch and energy, 0.04 for xvector")] = cast(
+        float,
+        None,  # that of the parameter
+    )
+    set: Annotated[str, Flag("set")] = "train"
+    same_gender: Annotated[bool, Flag("same-gender")] = False
+    store: Annotated[str, OneOf("auto", "thresholds", "pairs")] = "auto"
+    candidates: Annotated[int, Flag(least=0)] = 0
+    pitch_unit: Annotated[str, OneOf("hz", "semitones")] = "hz"
+    prosody: str = ""
+    xvector: str = ""
+    seed: Annotated[int, Flag(least=0, most=2**63 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        require_choice("param", self.param, DEFAULT_PM)
+        check_fields(self)
+        if self.pm is None:
+            object.__setattr__(self, "pm", DEFAULT_PM[self.param])
+        if not 0 < self.pm <= 1:
+            raise ConfigError(
+                "pm",
+                f"{self.pm:g} is not a proportion.",
+                "Give the share of pairs that is hard, above 0 and at most 1 (0.04 is 4 %).",
+            )
+        if self.seed < 0:
+            raise ConfigError("seed", f"{self.seed} is negative.", "Give 0 or a positive number.")
+        if self.candidates and self.store == "pairs":
+            raise UserError(
+                "`candidates` estimates thresholds and finds no pairs, so `store` pairs "
+                "cannot be had with it.",
+                "Leave out one of the two.",
+            )
+        if self.candidates < 0 or 0 < self.candidates * self.pm < 1:
+            least = math.ceil(1 / self.pm)
+            raise ConfigError(
+                "candidates",
+                f"{self.candidates} is too few to find the nearest {self.pm:g}.",
+                f"Give at least {least} (better {100 * least}), or 0 for exact mining.",
+            )
+
+    def output(self, work: WorkDir, name: str = "") -> Path:
+        """``exp/hard/<param>_pm<P_M>[-name]``; 0.04, .04 and 4e-2 are the same folder."""
+        pm = format(Decimal(repr(float(self.pm))), "f")
+        pm = pm.rstrip("0").rstrip(".") if "." in pm else pm
+        return work.exp("hard", f"{self.param}_pm{pm}", name=name)
+
+    def source(self, work: WorkDir) -> Path:
+        """The parameter file that is read; UserError if it is not there."""
+        data = work.data(self.set)
+        if self.param == "xvector":
+            path = work.exp("xvector", self.set, name=self.xvector) / "xvector.scp"
+            stage, name = "extract-xvector", self.xvector
+        else:
+            path = work.exp("prosody", self.set, name=self.prosody) / "prosody.tsv"
+            stage, name = "extract-prosody", self.prosody
+        return work.require(path, command_line(stage, set=data.name, name=name))
