@@ -27,7 +27,7 @@ def work(tmp_path):
     """Sets ``scored`` (6 speakers) and ``plain`` (3 others), with a GOP that tells the score."""
     make_scored(tmp_path, "all", utterances=240, speakers=9)
     work = WorkDir(tmp_path)
-    splitting.split(work, splitting.SynthesisConfig("all", ("scored", "plain"), speakers=3))
+    splitting.split(work, splitting.SplitConfig("all", ("scored", "plain"), speakers=3))
     for name in ("all", "scored", "plain"):
         scores, rng, rows = read_scores(work.data(name)), np.random.default_rng(2), {}
         for utterance, phones in scores.phones.items():
