@@ -35,8 +35,7 @@ from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden import Kind
-from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
-from speechkit.emotion.validation import measures, seed_start
+from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.batches import LengthBatches

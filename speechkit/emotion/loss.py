@@ -1,13 +1,15 @@
-"""Losses of unbalanced classes."""
+"""The loss, with weights for unbalanced classes, and what is measured on the validation clips."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from speechkit.base.errors import require_choice
+from speechkit.base.random_draws import rng
 from speechkit.emotion.config import CLASS_WEIGHTS
 from speechkit.stats.score_classes import effective_weights
 
@@ -68,3 +70,25 @@ class WeightedCrossEntropy(nn.Module):
         )
         decides = logits.detach().argmax(-1) if self.by_prediction else targets
         return (losses * self.weights[decides]).mean()
+
+
+_START = 0x51  # stream of draws of the first weights
+
+Tell = Callable[[int, dict[str, float]], None]
+
+
+def seed_start(seed: int) -> None:
+    """Seed torch's generator for the first weights of a run."""
+    torch.manual_seed(int(rng(seed, _START).integers(2**31)))
+
+
+def measures(logits: Tensor, targets: np.ndarray) -> dict[str, float]:
+    """Loss, accuracy and UAR (mean recall of the classes that occur) of logits ``[N, C]``."""
+    wanted = torch.from_numpy(targets)
+    right = (logits.argmax(1) == wanted).numpy()
+    recalls = [right[targets == label].mean() for label in np.unique(targets)]
+    return {
+        "valid_loss": float(torch.nn.functional.cross_entropy(logits, wanted)),
+        "valid_accuracy": float(right.mean()),
+        "valid_uar": float(np.mean(recalls)),
+    }

@@ -27,7 +27,7 @@ from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import changed
 
 if TYPE_CHECKING:
-    from speechkit.emotion.validation import Tell
+    from speechkit.emotion.loss import Tell
 
 COMMAND = "train emotion"
 PAPER = "paper"

@@ -15,8 +15,7 @@ from speechkit.emotion.config import CnnConfig
 from speechkit.emotion.data import Resources, Run, usable_parts
 from speechkit.emotion.fbank_cnn import FbankCnn
 from speechkit.emotion.layers import SpecAugment
-from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
-from speechkit.emotion.validation import Tell, measures, seed_start
+from speechkit.emotion.loss import Tell, WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.batches import ResumableBatches

@@ -21,7 +21,7 @@ from speechkit.emotion import encoder_files, encoder_network, model_folder
 from speechkit.emotion.config import EncoderConfig
 from speechkit.emotion.data import Resources, Run
 from speechkit.emotion.encoder_training import Ready, finetuned, frozen
-from speechkit.emotion.validation import Tell
+from speechkit.emotion.loss import Tell
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.config import FitConfig

@@ -15,8 +15,7 @@ from speechkit.emotion import features, model_folder
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.data import Resources, Run, usable_parts
 from speechkit.emotion.functionals import Normaliser, speaker_statistics, weights_of
-from speechkit.emotion.loss import WeightedCrossEntropy, class_weights
-from speechkit.emotion.validation import Tell, measures, seed_start
+from speechkit.emotion.loss import Tell, WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.loop import minimise, steps

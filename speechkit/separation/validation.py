@@ -9,6 +9,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.labels.mixtures import MixtureSet
 from speechkit.separation.conv_tasnet import ConvTasNet
+from speechkit.separation.loss import rank_weights
 from speechkit.separation.measurement import stack
 from speechkit.separation.metrics import hsr, score
 from speechkit.training.devices import ranks
@@ -80,11 +81,10 @@ class Validation:
 
 def summarize(si_snr_db: np.ndarray, si_snri_db: np.ndarray) -> dict[str, float]:
     """Validation measures of all mixtures ``[N]``; the weighted loss ranks them all (Eq. 3)."""
-    rank = np.empty(len(si_snr_db))
-    rank[np.argsort(-si_snr_db, kind="stable")] = np.arange(1, len(si_snr_db) + 1)
+    values = torch.from_numpy(si_snr_db)
     return {
         "valid_loss": -float(si_snr_db.mean()),
-        "valid_weighted_loss": -float((rank / rank.sum() * si_snr_db).sum()),
+        "valid_weighted_loss": -float((rank_weights(values) * values).sum()),
         "valid_si_snri_db": float(si_snri_db.mean()),
         "valid_hsr5_percent": hsr(si_snri_db, 5.0),
         "valid_hsr10_percent": hsr(si_snri_db, 10.0),
