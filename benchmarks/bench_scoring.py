@@ -35,9 +35,8 @@ from speechkit.labels.scores import Scores
 from speechkit.phone_features.feature_folder import Row, write_config, write_rows
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
-from speechkit.scoring.fit import Group, Plan
 from speechkit.scoring.models import ScorerConfig
-from speechkit.scoring.seeds import begin, stacked, statistics
+from speechkit.scoring.seeds import Group, Plan, begin, stacked, statistics
 from speechkit.training.devices import keep_memory
 
 COLUMNS, BATCH, SEEDS = 256, 16, 5

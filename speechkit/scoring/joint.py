@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -200,41 +201,29 @@ def train_joint(
         examples: utterances, all with a score.
         config: how.
         seed: of the order of utterances and of dropout.
-        device: where.
-        checkpoint: file of the state; training goes on from it if it is there.
-        tensorboard: folder of the event files.
-        label: what the progress line says.
+        device, checkpoint, tensorboard, label: as for :func:`speechkit.training.loop.fit`.
         measured: further utterances to measure after every epoch, by name; those named
             ``select`` choose the epoch (highest PCC), otherwise it is the last.
 
-    Raises:
-        UserError: the loss is not finite, or memory ran out.
-        KeyboardInterrupt: after Ctrl-C or SIGTERM; the state was saved.
+    Raises: as :func:`speechkit.training.loop.fit`.
     """
     assert np.isfinite(examples.labels).all()
     keep_memory(device)
     net = JointNet(network, scorer, layer, config, examples, measured or {})
     lengths = examples.data.lengths.tolist()
-    size = min(config.batch_size, len(lengths))
-    selecting = SELECT in net.measured
-    order = LengthBatches(lengths, size, config.epochs, seed, buckets=False)
+    size, selecting = min(config.batch_size, len(lengths)), SELECT in net.measured
+    order = partial(LengthBatches, lengths, size, config.epochs, seed, buckets=False)
+    monitor = f"-{SELECT}_pcc" if selecting else "train_loss"
+    precision = resolve_acoustic_precision(config.precision, device)
     fitted = fit(
         net,
-        lambda step: _batches(
-            examples, LengthBatches(lengths, size, config.epochs, seed, buckets=False, start=step)
-        ),
+        lambda step: _batches(examples, order(start=step)),
         FitConfig(
-            config.epochs,
-            config.learning_rate,
-            config.clip,
-            0,
-            f"-{SELECT}_pcc" if selecting else "train_loss",
-            resolve_acoustic_precision(config.precision, device),
-            config.checkpoint_minutes,
-            seed,
+            *(config.epochs, config.learning_rate, config.clip, 0, monitor, precision),
+            *(config.checkpoint_minutes, seed),
             batch_size=size,
         ),
-        per_epoch=order.per_epoch,
+        per_epoch=order().per_epoch,
         device=device,
         checkpoint=checkpoint,
         tensorboard=tensorboard,
@@ -246,12 +235,9 @@ def train_joint(
     scorer.dropout.generators = ()
     _round(network)
     rows = [{"train_mse": row.pop("train_loss"), **row} for row in map(dict, fitted.rows)]
-    return Joined(
-        {key: value.detach().clone() for key, value in scorer.state_dict().items()},
-        tdnn_folder.half(network.state_dict()),
-        rows,
-        fitted.best_epoch if selecting else len(rows),
-    )
+    weights = {key: value.detach().clone() for key, value in scorer.state_dict().items()}
+    epoch = fitted.best_epoch if selecting else len(rows)
+    return Joined(weights, tdnn_folder.half(network.state_dict()), rows, epoch)
 
 
 def _generator(device: torch.device) -> torch.Generator:

@@ -1,4 +1,4 @@
-"""What a seed of ``train scoring`` has become so far, and what it hears."""
+"""Seeds of a scorer: what one has become so far, what it hears, and several trained in one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.scoring import joint_network
+from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
-from speechkit.scoring.models import Scorer, ScorerConfig, build
+from speechkit.scoring.models import Scorer, ScorerConfig, build, score
+from speechkit.stats.score_metrics import mse, pcc
+from speechkit.training.config import learning_rate
 from speechkit.training.normaliser import Normaliser, fit
+from speechkit.training.stacked import SeedGroup
 from speechkit.training.weights import put, stack
 from speechkit.workdir import WorkDir
 
+SELECT, TRACK = "select", "track"
+TOGETHER = 16  # seeds of a group on the CPU: one takes little of the cache
 _LABELLED = 0x60  # stream of the draw of labelled utterances
 
 Weights = dict[str, torch.Tensor]
@@ -115,3 +122,92 @@ def heard(
     made = joint_network.features_of_models(work, found, own, device=device, jobs=jobs)
     by_folder = {folder: found.with_features(x) for folder, x in zip(own, made, strict=True)}
     return [found if seed.acoustic is None else by_folder[seed.acoustic] for seed in seeds]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a stage with a frozen acoustic model is trained.
+
+    Args:
+        epochs: over the utterances.
+        batch_size: utterances of a step.
+        learning_rate: the peak.
+        weight_decay: of AdamW.
+        steps: of all epochs.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    steps: int
+
+    def rate(self, epoch: int, step: int) -> float:
+        """Learning rate of a step (counted over all epochs): warm-up, then half a cosine."""
+        return learning_rate(step, self.steps, self.learning_rate)
+
+
+class Group(SeedGroup):
+    """Seeds that are trained in one, with the mean squared error (Eq. 3).
+
+    Args:
+        plan: how.
+        net: the S models.
+        batches: the training set.
+        pools: utterances that each seed learns from, int64 ``[S, n]``.
+        measured: ``track`` and ``select`` -> sets that are measured after every epoch.
+        seeds: which.
+        device: where.
+        streams: of the draws of order and dropout: others in each stage.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        net: Scorer,
+        batches: Batches,
+        pools: Tensor,
+        measured: Mapping[str, Batches],
+        seeds: Sequence[int],
+        device: torch.device,
+        streams: tuple[int, int],
+    ) -> None:
+        super().__init__(plan, net, pools.shape[1], seeds, device, decoupled=True)
+        self.batches, self.pools, self.measured = batches, pools, dict(measured)
+        self.streams = streams
+        self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def _order(self) -> Tensor:
+        return self.pools.gather(1, super()._order())
+
+    def _loss(self, chosen: Tensor) -> Tensor:
+        batch = self.batches.batch(chosen)
+        scores = self.net(batch)
+        self._seen.append((scores.detach(), batch.labels))
+        return (scores - batch.labels).square().mean(1)
+
+    def _measure(self, losses: Tensor) -> None:
+        """``train_pcc`` is of the scores in the course of the epoch, with dropout."""
+        rate = self.adam.param_groups[0]["lr"]
+        scores, labels = (
+            torch.cat(part, 1).cpu().numpy() for part in zip(*self._seen, strict=True)
+        )
+        self._seen = []
+        rows = [
+            {
+                "learning_rate": rate,
+                "train_mse": float(mse(one, given)),
+                "train_pcc": float(pcc(one, given)),
+            }
+            for one, given in zip(scores, labels, strict=True)
+        ]
+        for name, batches in self.measured.items():
+            found, given = score(self.net, batches), batches.found.labels
+            for row, one in zip(rows, found, strict=True):
+                row[f"{name}_pcc"] = float(pcc(one, given))
+                row[f"{name}_mse"] = float(mse(one, given))
+        for place, row in enumerate(rows):
+            self.rows[place].append(row)
+            chosen = row.get(f"{SELECT}_pcc")
+            # Where scores do not vary there is no correlation, and any other epoch is better.
+            self.keep_best(place, -2.0 if chosen is not None and np.isnan(chosen) else chosen)

@@ -16,9 +16,18 @@ from speechkit.scoring import joint_data, joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.config import LAST, PRETRAIN, ScoringConfig, Stage
 from speechkit.scoring.data import ScoringSet
-from speechkit.scoring.fit import SELECT, TOGETHER, TRACK, Group, Plan
 from speechkit.scoring.models import ScorerConfig
-from speechkit.scoring.seeds import Seed, draw_pool, heard, stacked
+from speechkit.scoring.seeds import (
+    SELECT,
+    TOGETHER,
+    TRACK,
+    Group,
+    Plan,
+    Seed,
+    draw_pool,
+    heard,
+    stacked,
+)
 from speechkit.training import stacked_runs
 from speechkit.training.devices import keep_memory
 from speechkit.workdir import Output, WorkDir

@@ -75,12 +75,7 @@ def train(
         force: replace a model that was trained with other parameters.
         other_batch_size: go on from an unfinished run of another batch size.
     """
-    config.check(ranks().world)
-    where = resolve_device(device)
-    precision = resolve_precision(config.precision, where)
-    if config.compiled and where.type != "cuda":
-        raise ConfigError("compile", "is for CUDA.", "Leave it out on the CPU.")
-    require_minutes(checkpoint_minutes)
+    where, precision = _resources(config, device, checkpoint_minutes)
     valid = load_mixtures(workdir.data(config.valid_set), workdir.root)
     _agree(config, valid)
     source = _source(workdir, config)
@@ -108,11 +103,20 @@ def train(
             net = model_folder.first_network(config.network, start, config.seed)
             model = SeparationNet(config, net, Validation(valid, config.batch_size))
             fitted = _fit(out, model, dataset, where, precision, jobs, checkpoint_minutes)
-            if not ranks().rank:
-                _write(out, config, fitted)
+            _write(out, config, fitted)
             out.notes.update(device=str(where), precision=precision)
             out.counts.update(training=len(dataset), validation=len(valid))
     return output.final
+
+
+def _resources(config: SeparationConfig, device: str, minutes: float) -> tuple[torch.device, str]:
+    """Device and precision, for a configuration that is possible there."""
+    config.check(ranks().world)
+    where = resolve_device(device)
+    if config.compiled and where.type != "cuda":
+        raise ConfigError("compile", "is for CUDA.", "Leave it out on the CPU.")
+    require_minutes(minutes)
+    return where, resolve_precision(config.precision, where)
 
 
 def _agree(config: SeparationConfig, valid: MixtureSet) -> None:
@@ -256,6 +260,9 @@ def _fit(
 
 
 def _write(out: Output, config: SeparationConfig, fitted: Fitted) -> None:
+    """Fill the model's folder, in the first process."""
+    if ranks().rank:
+        return
     chosen = {"plain": fitted.best["valid_loss"], "weighted": fitted.best["valid_weighted_loss"]}
     weights = {
         name: {k.removeprefix("net."): v for k, v in tensors.items()}

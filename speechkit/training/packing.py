@@ -5,6 +5,16 @@ one after the other (*packed*), and so does all that works phone by phone; atten
 recurrence see them as rows of a *grid*, padded to the longest. Batches of S models that are
 trained together have the same B, but other sequences: the packed rows of each are filled up
 to the longest.
+
+Worked example, S = 1: sequences of 1, 3 and 2 phones (six tokens: a, bcd, ef), no tokens of their
+own. Packed they are ``a b c d e f .`` with one filling; the grid has 3 rows of 3 columns::
+
+    a . .        ``grid``: the packed token of each cell    0 6 6 | 1 2 3 | 4 5 6
+    b c d        ``cells``: the cell of each packed token   0 3 4 5 6 7 1
+    e f .
+
+Empty cells hold the filling (6), and the filling the first empty cell (1). Layers that work phone
+by phone multiply 7 rows in place of 9; attention sees the grid with a mask over the empty cells.
 """
 
 from __future__ import annotations

@@ -1,5 +1,11 @@
 """Several seeds of a small model trained in one, every parameter with a leading dimension S.
 
+Worked example: a linear layer of 3 inputs and 2 outputs, seeds 7 and 8. Its weight is
+``[2, 2, 3]``, a batch of 4 items of each seed ``[2, 4, 3]``, and one ``bmm`` gives the outputs
+``[2, 4, 2]``. The losses are two numbers. The gradient of their sum is, in the first slice of the
+weight, that of the loss of seed 7 alone: the loss of seed 8 does not depend on that slice. Adam
+works number by number, so that its step is that of each seed too.
+
 Seeds never touch each other: each has its own order of items, its own slice of every
 parameter and of Adam's averages, and its own loss. What a seed becomes is the same alone or
 in any company, but for rounding; in the same company it is the same to the byte (see

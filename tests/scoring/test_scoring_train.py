@@ -22,8 +22,7 @@ from speechkit.scoring import train as training
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.config import ScoringConfig
 from speechkit.scoring.data import Inputs, load
-from speechkit.scoring.fit import Group, Plan
-from speechkit.scoring.seeds import begin, draw_pool, stacked, statistics
+from speechkit.scoring.seeds import Group, Plan, begin, draw_pool, stacked, statistics
 from speechkit.stats.score_metrics import pcc
 from speechkit.training import stacked_runs
 from speechkit.training.weights import read_weights
