@@ -52,15 +52,15 @@ class Card:
     training: dict[str, Any] = field(default_factory=dict)
     stay: dict[str, list[float]] = field(default_factory=dict)
 
-    def fingerprint(self, unseen: str = "", prior_scale: float | None = None) -> str:
+    def fingerprint(self) -> str:
         """Changes with everything that decides the evidence."""
         decisive = {
             "kind": KIND,
             "labels": self.labels,
             "features": self.features.as_dict(),
             "network": self.network.as_dict(),
-            "unseen": unseen or self.unseen,
-            "prior_scale": self.prior_scale if prior_scale is None else prior_scale,
+            "unseen": self.unseen,
+            "prior_scale": self.prior_scale,
             "weights": self.weights,
         }
         if self.stay:

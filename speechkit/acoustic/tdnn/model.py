@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.acoustic.features import SHIFT_S, FeatureConfig, log_mel
+from speechkit.acoustic.features import SHIFT_S, log_mel
 from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.network import STATES, Tdnn, run_stream
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import NOISE, kaldi_name, pure
@@ -31,18 +33,13 @@ class TdnnModel(AcousticModel):
     Args:
         name: of the model.
         networks: ``fold0``, ``fold1`` ..., ``full``: networks in eval mode.
-        labels: phones of the aligning model; state s of label l is output 3 l + s.
-        features: what the networks read.
-        fingerprint: of weights and settings.
+        card: labels, features, weights of the priors, and who scores a new speaker.
         speaker_fold: training speaker -> number of the fold that has not seen it.
-        unseen: for other speakers: ``mean`` of all folds, or ``full``.
-        prior_scale: weight of the prior.
         hidden: whether evidence has hidden features: True for those of the last layer, or the
             number of a layer from 1.
-        members: the networks of this view; default those for an unseen speaker.
-        stay: network -> probability of each state that the next frame has it too.
 
     Attributes:
+        members: the networks of this view; at first those for an unseen speaker.
         seen: of a view :meth:`with_hidden`: speakers of the folds whom its network has heard.
 
     Raises:
@@ -55,29 +52,20 @@ class TdnnModel(AcousticModel):
         self,
         name: str,
         networks: Mapping[str, Tdnn],
-        labels: Sequence[str],
-        features: FeatureConfig,
-        fingerprint: str,
-        *,
+        card: Card,
         speaker_fold: Mapping[str, int] | None = None,
-        unseen: str = "mean",
-        prior_scale: float = 1.0,
         hidden: bool | int = False,
-        members: Sequence[str] | None = None,
-        stay: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
-        self.name, self.labels, self.fingerprint = name, tuple(labels), fingerprint
-        self.features, self.sample_rate = features, features.sample_rate
+        self.name, self.labels, self.fingerprint = name, card.labels, card.fingerprint()
+        self.card, self.sample_rate = card, card.features.sample_rate
         self.networks: Mapping[str, Tdnn] = networks
         self.speaker_fold: Mapping[str, int] = speaker_fold or {}
-        self.unseen, self.prior_scale = unseen, prior_scale
         first = next(iter(networks.values()))
         self.hidden = self.hidden_layer = first.config.layer(hidden) if hidden else 0
         self.hidden_width = first.config.widths[self.hidden - 1] if hidden else 0
-        self.stay = dict(stay or {})
         folds = [key for key in networks if key != "full"]
-        self._by_default = ["full"] if unseen == "full" or not folds else folds
-        self.members = self._known(self._by_default if members is None else members)
+        self._by_default = ["full"] if card.unseen == "full" or not folds else folds
+        self.members = self._known(self._by_default)
         self._views: dict[str | None, TdnnModel] = {}
         self._column = _columns(self.labels)
 
@@ -130,8 +118,8 @@ class TdnnModel(AcousticModel):
                 "Train one network on speakers of its own: `folds` 0 `full`.",
             )
         model = copy.copy(self)
-        model.networks, model.unseen = {"full": self.networks["full"]}, "full"
-        model.members = model._by_default = ["full"]
+        model.networks, model.members = {"full": self.networks["full"]}, ["full"]
+        model._by_default = model.members
         model.speaker_fold, model.seen, model._views = {}, frozenset(self.speaker_fold), {}
         return model
 
@@ -140,7 +128,7 @@ class TdnnModel(AcousticModel):
 
     def evidence_many(self, waves: Sequence[np.ndarray]) -> list[Evidence]:
         with torch.inference_mode():
-            return self.evidence_of([log_mel(wave, self.features) for wave in waves])
+            return self.evidence_of([log_mel(wave, self.card.features) for wave in waves])
 
     def evidence_of(self, features: Sequence[Tensor]) -> list[Evidence]:
         """Evidence of feature matrices ``[T, M]`` (see ``log_mel``)."""
@@ -158,11 +146,11 @@ class TdnnModel(AcousticModel):
         if len(members) > 1:
             states = torch.log_softmax(torch.stack([m[0] for m in members]).mean(0), -1)
         labels = states.unflatten(1, (len(self.labels), STATES)).logsumexp(-1)
-        return Evidence(labels, states - self.prior_scale * prior, members[0][1])
+        return Evidence(labels, states - self.card.prior_scale * prior, members[0][1])
 
     def transition_probabilities(self) -> np.ndarray | None:
         """Of the training alignment, the mean of the members; None of models without them."""
-        found = [self.stay[member] for member in self.members if member in self.stay]
+        found = [self.card.stay[member] for member in self.members if member in self.card.stay]
         if not found:
             return None
         stay = np.mean(found, axis=0, dtype=np.float64)
@@ -171,7 +159,7 @@ class TdnnModel(AcousticModel):
     def state_log_posteriors(self, evidence: Evidence) -> Tensor:
         """As the networks give them: with the priors of the states."""
         priors = [self.networks[member].log_prior.cpu() for member in self.members]
-        return evidence.state_scores + self.prior_scale * torch.stack(priors).mean(0)
+        return evidence.state_scores + self.card.prior_scale * torch.stack(priors).mean(0)
 
     def hidden_error(self) -> UserError:
         if self._comparable:
@@ -221,15 +209,7 @@ def load_tdnn(
             hidden layer.
     """
     card = tdnn_folder.read_card(folder)
-    return TdnnModel(
-        folder.resolve().name,
-        tdnn_folder.read_networks(folder, card, torch.device(device)),
-        card.labels,
-        card.features,
-        card.fingerprint(unseen=unseen, prior_scale=prior_scale),
-        speaker_fold=tdnn_folder.read_folds(folder),
-        unseen=unseen or card.unseen,
-        prior_scale=card.prior_scale if prior_scale is None else prior_scale,
-        hidden=hidden,
-        stay=card.stay,
-    )
+    networks = tdnn_folder.read_networks(folder, card, torch.device(device))
+    scale = card.prior_scale if prior_scale is None else prior_scale
+    card = replace(card, unseen=unseen or card.unseen, prior_scale=scale)
+    return TdnnModel(folder.resolve().name, networks, card, tdnn_folder.read_folds(folder), hidden)

@@ -173,16 +173,9 @@ class _Run:
 
     def _measure(self, data: Data, networks: Mapping[str, Tdnn]) -> dict[str, Any]:
         config = self.config
-        model = TdnnModel(
-            self.out.final.name,
-            {name: network.folded() for name, network in networks.items()},
-            data.labels,
-            config.features,
-            "",
-            speaker_fold=data.folds if config.folds else {},
-            unseen=self._unseen,
-            prior_scale=config.prior_scale,
-        )
+        folded = {name: network.folded() for name, network in networks.items()}
+        folds = data.folds if config.folds else {}
+        model = TdnnModel(self.out.final.name, folded, self._card(data), folds)
         evaluator = Evaluator(data, config)
         summary = {**self.summary, **evaluator.folds(model)}
         if self.realigned:
@@ -194,17 +187,13 @@ class _Run:
             }
         return summary
 
-    @property
-    def _unseen(self) -> str:
-        return self.config.unseen if self.config.folds else FULL
-
     def _card(self, data: Data) -> Card:
         config, states = self.config, self.config.network.outputs
         return Card(
             data.labels,
             config.features,
             config.network,
-            self._unseen,
+            config.unseen if config.folds else FULL,
             config.prior_scale,
             training=json.loads(json.dumps(config.params())),
             stay={name: data.stay(fold_of(name), states) for name in config.names},

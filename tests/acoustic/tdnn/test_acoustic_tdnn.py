@@ -294,4 +294,4 @@ def test_light_imports() -> None:
 
 def test_model_needs_its_members() -> None:
     with pytest.raises(UserError, match="no network 'fold3'"):
-        TdnnModel("m", {"fold0": network(0)}, LABELS, FeatureConfig(), "f", members=["fold3"])
+        TdnnModel("m", {"fold0": network(0)}, Card(LABELS, FeatureConfig(), SMALL)).of("fold3")
