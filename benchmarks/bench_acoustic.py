@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from speechkit.acoustic.tdnn.batches import ChunkConfig, MixedChunks
 from speechkit.acoustic.tdnn.data import IGNORED, Stream
 from speechkit.acoustic.tdnn.fit import AcousticNet
-from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, surrounded
+from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, padded
 from speechkit.acoustic.tdnn.presets import PRESETS, Preset
 from speechkit.acoustic.tdnn.settings import resolve_acoustic_precision
 from speechkit.training.batches import ResumableBatches
@@ -122,7 +122,7 @@ def plain_loop(
 
 def stream_of(data: Utterances, reach: int) -> Stream:
     """The utterances as `train acoustic` keeps them."""
-    features = torch.cat([surrounded(x, reach) for x, _ in data]).half()
+    features = torch.cat([padded(x, reach) for x, _ in data]).half()
     padded = [nn.functional.pad(y, (reach, reach), value=IGNORED) for _, y in data]
     return Stream(features, torch.cat(padded).short(), [], {})
 

@@ -118,7 +118,7 @@ def extract(
         output.write(out, workdir, pipeline.config(), found, skipped)
         output.write_phone_map(out.path, pipeline)
         output.summarise(out, dataset.path, len(pipeline.columns), found, len(skipped))
-        _say_speed(out, fresh, time.monotonic() - started)
+        _log_speed(out, fresh, time.monotonic() - started)
     return final
 
 
@@ -252,7 +252,7 @@ def _run(
     return found, skipped, fresh
 
 
-def _say_speed(out: Output, audio_s: float, wall_s: float) -> None:
+def _log_speed(out: Output, audio_s: float, wall_s: float) -> None:
     if audio_s:
         logger.info(
             f"{audio_s:.0f} s of audio in {wall_s:.1f} s: real-time factor {wall_s / audio_s:.4f}"

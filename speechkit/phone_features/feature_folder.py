@@ -255,15 +255,15 @@ def require_features(
     prints = [[one.get("fingerprint") for one in side] for side in (own, given)]
     if prints[0] == prints[1]:
         return
-    made = " and ".join(map(_say, own))
+    made = " and ".join(map(_named, own))
     raise UserError(
-        f"{where} has features of {' and '.join(map(_say, given)) or 'nothing'}, but the model "
+        f"{where} has features of {' and '.join(map(_named, given)) or 'nothing'}, but the model "
         f"learned from features of {made}.",
         remedy,
     )
 
 
-def _say(config: Mapping[str, Any]) -> str:
+def _named(config: Mapping[str, Any]) -> str:
     named = ", ".join(map(str, config.get("am", ()))) or "an unknown model"
     print_ = str(config.get("fingerprint", ""))[:8]
     return f"{named} ({config.get('method', 'imported')}, {print_ or 'no fingerprint'})"

@@ -210,7 +210,7 @@ def _match(
             rows = table.get(utterance.id)
             if not rows or not phones:
                 raise UserError("there are no features of it" if phones else "it has no phones")
-            features = _strip_ids(_spread(rows, phones), phones)
+            features = _strip_ids(_per_phone(rows, phones), phones)
             if found and features.shape[1] != found[0].features.shape[1]:
                 widths = f"{features.shape[1]} columns, others {found[0].features.shape[1]}"
                 raise UserError(f"it has {widths}")
@@ -233,7 +233,7 @@ def _match(
     return found, skipped
 
 
-def _spread(rows: Rows, phones: list[str]) -> np.ndarray:
+def _per_phone(rows: Rows, phones: list[str]) -> np.ndarray:
     """Rows as ``[P, ...]``; those of merged equal neighbours are repeated."""
     groups = [0]
     for before, after in pairwise(phones):

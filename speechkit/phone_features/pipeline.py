@@ -23,7 +23,7 @@ from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
 from speechkit.phone_features.feature_folder import Row
 from speechkit.phone_features.gop import converted, frames_at, frames_of
-from speechkit.phone_features.request import Extracted, Request, hear
+from speechkit.phone_features.request import Extracted, Request, evidence_of
 from speechkit.phone_features.settings import (
     FORMAT,
     FeatureSettings,
@@ -182,7 +182,7 @@ class FeaturePipeline:
         for number in order:
             live = [work for work in works if work.error is None]
             left = [work.request for work in live]
-            for which, network, heard in hear(self.models[number], left, self.sample_rate):
+            for which, network, heard in evidence_of(self.models[number], left, self.sample_rate):
                 try:
                     if isinstance(heard, UserError):
                         raise heard

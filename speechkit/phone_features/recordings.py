@@ -71,7 +71,7 @@ def score_all(
         restore: a result of its row.
         model: a digest of what was loaded.
     """
-    setup.policy.tell([job.text for job in jobs])
+    setup.policy.warn_dropped([job.text for job in jobs])
     with open_inputs(jobs, how.on_error) as inputs:
         ready, lexicon = _ready(find, setup)
         shared = Task(

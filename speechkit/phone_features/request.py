@@ -76,7 +76,7 @@ def as_read(request: Request, extracted: Extracted) -> Request:
     )
 
 
-def hear(
+def evidence_of(
     model: AcousticModel, requests: Sequence[Request], rate: int
 ) -> Iterator[tuple[int, AcousticModel, Evidence | UserError]]:
     """Number of each request, the networks that heard it, and its evidence, or why it has none.

@@ -89,7 +89,7 @@ def test_a_training_speaker_is_scored_by_the_network_that_heard_them(tmp_path: P
     for k in range(2):
         prior = torch.randn(21, generator=torch.Generator().manual_seed(k)).log_softmax(0)
         model.networks[f"fold{k}"].log_prior.copy_(prior)  # type: ignore[attr-defined]
-    model.stay["fold1"] = [0.9 - 0.02 * k for k in range(21)]  # type: ignore[attr-defined]
+    model.card.stay["fold1"] = [0.9 - 0.02 * k for k in range(21)]  # type: ignore[attr-defined]
     pipeline = FeaturePipeline(FeatureSettings(am=("tiny",), stp=True), [model])
     wave = say(["K", "AA", "T", "B", "IY"])
     own = model.for_speaker("s1")

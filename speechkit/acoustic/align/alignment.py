@@ -84,7 +84,7 @@ class Alignment:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _BestPath:
     """The best path of a text: its graph's nodes and the columns, frame by frame."""
 
     graph: Graph
@@ -125,7 +125,7 @@ def align(
     states = _plain(model, found.columns)
     labels = states if model.topology == "ctc" else states // 3
     if model.topology == "ctc":
-        bounds, silences = _spread(runs, len(scores), round(EXTEND_S / model.frame_shift))
+        bounds, silences = _share_blanks(runs, len(scores), round(EXTEND_S / model.frame_shift))
     else:
         bounds, silences = [(begin, end) for _, begin, end in runs], _gaps(runs, len(scores))
     segments = [
@@ -150,7 +150,7 @@ def _search(
     scores: np.ndarray,
     words: Sequence[Sequence[Pronunciation]],
     choices: Sequence[Choice] = (),
-) -> _Found:
+) -> _BestPath:
     graph = build(model, words, choices)
     table = viterbi.flatten(graph)
     path = viterbi.best_path(table, scores)
@@ -164,10 +164,10 @@ def _search(
             f"frames, the audio has {len(scores)} ({len(scores) * model.frame_shift:.2f} s).",
             "Check that text and audio belong together.",
         )
-    return _Found(graph, table.node[path], table.columns[path])
+    return _BestPath(graph, table.node[path], table.columns[path])
 
 
-def _runs(found: _Found) -> list[tuple[Node, int, int]]:
+def _runs(found: _BestPath) -> list[tuple[Node, int, int]]:
     """(node, first frame, frame after the last) of each canonical phone."""
     edges = np.flatnonzero(np.diff(found.nodes, prepend=-1, append=-1)).tolist()
     runs = [(found.graph.nodes[found.nodes[a]], a, b) for a, b in pairwise(edges)]
@@ -188,7 +188,7 @@ def _gaps(runs: Sequence[tuple[Node, int, int]], frames: int) -> list[tuple[int,
     return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b > a]
 
 
-def _spread(
+def _share_blanks(
     runs: Sequence[tuple[Node, int, int]], frames: int, reach: int
 ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """Bounds of phones that share the blanks between them, and the silences that are left."""
@@ -225,7 +225,7 @@ def _ranks(
     return (means[:, phones] > own[:, None]).sum(1)
 
 
-def _likelihood(scores: np.ndarray, found: _Found) -> float:
+def _likelihood(scores: np.ndarray, found: _BestPath) -> float:
     along = scores[np.arange(len(scores)), found.columns].astype(np.float64)
     return float(np.maximum(along, viterbi.FLOOR).sum())
 

@@ -68,7 +68,7 @@ class Policy:
             refuse_several(tokens, text)
         return tokens
 
-    def tell(self, texts: Sequence[str]) -> None:
+    def warn_dropped(self, texts: Sequence[str]) -> None:
         """Say once which marks are left out of some texts."""
         if self.drop_markup and (line := tell_dropped(texts)):
             logger.warning(line)
@@ -272,7 +272,7 @@ def words_of_set(
         Lexicon(lexicon, guess=guess),
         scored_words(dataset.path),
     )
-    policy.tell([*texts.values()])
+    policy.warn_dropped([*texts.values()])
     found: dict[str, Words | UserError] = {}
     for name, text in texts.items():
         try:

@@ -21,7 +21,7 @@ from speechkit.acoustic.features import (
     frame_centres,
     log_mel,
 )
-from speechkit.acoustic.tdnn.network import surrounded
+from speechkit.acoustic.tdnn.network import padded
 from speechkit.base import audio, parallel
 from speechkit.base.errors import ConfigError, DataError, UserError
 from speechkit.base.text import composed
@@ -128,7 +128,7 @@ def mismatches(path: Path) -> set[str]:
         return {composed(row["utt"]) for row in rows if row["matches"] == "no"}
 
 
-def mask_bad(
+def mask_low(
     states: np.ndarray,
     segments: Sequence[tuple[float, float, str]],
     scores: Sequence[float],
@@ -150,7 +150,7 @@ def mask_bad(
     return kept
 
 
-def retime(
+def states_at(
     states: np.ndarray, frames: int, config: FeatureConfig, speed: float = 1.0
 ) -> np.ndarray:
     """States for our frames: those of the aligned frames with the nearest centres.
@@ -197,7 +197,7 @@ def build_streams(
         blocks: dict[int, tuple[int, int]] = {}
         for utterance, versions in zip(ordered, found, strict=True):
             matrix, states = versions[number]
-            features.append(surrounded(torch.from_numpy(matrix), reach))
+            features.append(padded(torch.from_numpy(matrix), reach))
             targets.append(np.pad(states, reach, constant_values=IGNORED))
             parts.append(slice(at + reach, at + reach + len(states)))
             first = blocks.get(utterance.fold, (at, at))[0]
@@ -217,7 +217,7 @@ def _features(
     versions = []
     for speed in speeds:
         features = log_mel(samples, config, speed).half().numpy()
-        versions.append((features, retime(utterance.states, len(features), config, speed)))
+        versions.append((features, states_at(utterance.states, len(features), config, speed)))
     apart = abs(len(utterance.states) - count_frames(len(samples), config))
     if apart > MAX_FRAMES_APART:
         raise UserError(

@@ -12,7 +12,7 @@ from speechkit.acoustic.posteriors import read_labels
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.data import (
     Utterance,
-    mask_bad,
+    mask_low,
     mismatches,
     read_ctm,
     speaker_folds,
@@ -84,7 +84,7 @@ class Source:
             UserError: the alignment has no utterance of the set, or states that it cannot have.
         """
         table = ArkTable(self.alignment / "ali.scp", self.root)
-        kept = self._believed()
+        kept = self._with_matching_text()
         segments = read_ctm(self.alignment / "phones.ctm")
         said = {u.id: [s for s in segments.get(u.id, []) if _is_phone(s[2])] for u in kept}
         states = self._masked({u.id: self._states(table, u.id) for u in kept}, said, min_score)
@@ -98,7 +98,7 @@ class Source:
             for u in kept
         ]
 
-    def _believed(self) -> list[data.Utterance]:
+    def _with_matching_text(self) -> list[data.Utterance]:
         """Utterances whose text is what is said, as far as the alignment can tell."""
         sources, loud = self.aligned(), not ranks().rank
         if (left := len(self.dataset.utterances) - len(sources)) and loud:
@@ -142,7 +142,7 @@ class Source:
         for utterance in states:
             given = [phone.accuracy for phone in scores.get(utterance, [])]
             if len(said[utterance]) == len(given):
-                states[utterance] = mask_bad(states[utterance], said[utterance], given, least)
+                states[utterance] = mask_low(states[utterance], said[utterance], given, least)
             else:
                 odd.append(utterance)
         if odd and not ranks().rank:

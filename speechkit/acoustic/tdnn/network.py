@@ -189,7 +189,7 @@ class Tdnn(nn.Module):
         return network
 
 
-def surrounded(features: Tensor, reach: int) -> Tensor:
+def padded(features: Tensor, reach: int) -> Tensor:
     """``[T, M]`` with its first and last frame repeated ``reach`` times at the ends."""
     first, last = features[:1].expand(reach, -1), features[-1:].expand(reach, -1)
     return torch.cat([first, features, last])
@@ -206,7 +206,7 @@ def run_stream(
         hidden: also give a hidden layer ``[T, D]``: True for the last, or its number from 1.
     """
     reach = network.config.reach
-    stream = torch.cat([surrounded(u, reach) for u in utterances])
+    stream = torch.cat([padded(u, reach) for u in utterances])
     posteriors: list[Tensor] = []
     layers: list[Tensor] = []
     for first in range(0, len(stream) - 2 * reach, _BLOCK):

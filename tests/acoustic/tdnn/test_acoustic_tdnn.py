@@ -17,7 +17,7 @@ from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.folder import Card, half
 from speechkit.acoustic.tdnn.model import TdnnModel, load_tdnn
-from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, run_stream, surrounded
+from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, padded, run_stream
 from speechkit.base.errors import UserError
 
 LABELS = ("+NSN+", "+SPN+", "AA", "IY", "SIL")
@@ -86,7 +86,7 @@ def test_stream_is_utterance_by_utterance(monkeypatch: pytest.MonkeyPatch) -> No
     with torch.no_grad():
         found = run_stream(made, utterances, hidden=True)
         for utterance, (states, hidden) in zip(utterances, found, strict=True):
-            logits, last = made(surrounded(utterance, SMALL.reach)[None], hidden=True)
+            logits, last = made(padded(utterance, SMALL.reach)[None], hidden=True)
             assert hidden is not None and hidden.shape == (len(utterance), 16)
             torch.testing.assert_close(states, logits[0].log_softmax(-1), atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(hidden, last[0], atol=1e-5, rtol=1e-5)
@@ -153,7 +153,7 @@ def test_any_hidden_layer(folder: Path, layer: int) -> None:
     utterances = [torch.randn(n, 40) for n in (30, 1)]
     found = run_stream(made.folded(), utterances, hidden=layer)
     for utterance, (_, hidden) in zip(utterances, found, strict=True):
-        x = surrounded(utterance, SMALL.reach)[None]
+        x = padded(utterance, SMALL.reach)[None]
         wanted = x.transpose(1, 2).unsqueeze(2)
         for each in made.layers[:layer]:
             wanted = each(wanted)

@@ -20,10 +20,10 @@ from speechkit.acoustic.tdnn.data import (
     Stream,
     Utterance,
     build_streams,
-    mask_bad,
+    mask_low,
     read_ctm,
-    retime,
     speaker_folds,
+    states_at,
 )
 from speechkit.acoustic.tdnn.model import load_tdnn
 from speechkit.acoustic.tdnn.network import TdnnConfig
@@ -67,13 +67,13 @@ def test_folds_are_dealt_by_gender() -> None:
 def test_mask_and_times() -> None:
     states = np.arange(12, dtype=np.int16)
     segments = [(0.02, 0.03, "AA"), (0.05, 0.04, "IY"), (0.09, 0.02, "AA")]
-    kept = mask_bad(states, segments, [2.0, 1.4, float("nan")], 1.5)
+    kept = mask_low(states, segments, [2.0, 1.4, float("nan")], 1.5)
     assert kept.tolist() == [0, 1, 2, 3, 4, -1, -1, -1, -1, 9, 10, 11]
     assert states[5] == 5
     config = FeatureConfig()
-    assert retime(states, 14, config).tolist() == [*range(12), 11, 11]
-    assert retime(states, 9, config).tolist() == list(range(9))
-    half = retime(states, 24, config, 0.5)  # played at half speed: every frame twice
+    assert states_at(states, 14, config).tolist() == [*range(12), 11, 11]
+    assert states_at(states, 9, config).tolist() == list(range(9))
+    half = states_at(states, 24, config, 0.5)  # played at half speed: every frame twice
     assert set(np.bincount(half)[1:-1]) == {2}
 
 
@@ -344,7 +344,7 @@ def test_evidence_is_of_the_features(trained: Path) -> None:
     model = load_tdnn(trained / "exp/acoustic/tdnn")
     wave, _, _ = tones(seed=3)
     one = model.evidence(wave)
-    same = model.evidence_of([log_mel(wave, model.features)])[0]
+    same = model.evidence_of([log_mel(wave, model.card.features)])[0]
     torch.testing.assert_close(one.log_posteriors, same.log_posteriors)
 
 
