@@ -16,7 +16,7 @@ from tone_models import ToneModel, say
 from speechkit.acoustic.features import log_mel
 from speechkit.acoustic.models import load_model
 from speechkit.acoustic.tdnn import folder as tdnn_folder
-from speechkit.acoustic.tdnn.network import surrounded
+from speechkit.acoustic.tdnn.network import padded
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features.gop import frames_at
@@ -48,7 +48,7 @@ def test_means_of_a_layer(tmp_path: Path, layer: int) -> None:
     card = tdnn_folder.read_card(folder)
     network = tdnn_folder.read_networks(folder, card, torch.device("cpu"))["full"]
     number = layer or 3
-    x = surrounded(log_mel(samples(), card.features), card.network.reach)
+    x = padded(log_mel(samples(), card.features), card.network.reach)
     y = x.T[None, :, None]
     with torch.no_grad():
         for each in network.layers[:number]:
