@@ -42,7 +42,7 @@ _NOISE_DB = -75.0  # background: log energies of digital silence would be infini
 
 
 @dataclass(frozen=True)
-class Task:
+class SpeakerTask:
     """All sentences of one speaker.
 
     Args:
@@ -176,7 +176,7 @@ def _tasks(
     voices: Sequence[Voice],
     requests: dict[str, espeak.Request],
     folder: Path,
-) -> list[Task]:
+) -> list[SpeakerTask]:
     by_speaker = {voice.speaker: voice for voice in voices}
     tasks = []
     for out, made in pending:
@@ -185,11 +185,11 @@ def _tasks(
         for speaker in made.gender:
             ids = [item.utterance for item in made.items if item.speaker == speaker]
             asked = {utterance: requests[utterance] for utterance in ids}
-            tasks.append(Task(by_speaker[speaker], asked, folder, wav_folder))
+            tasks.append(SpeakerTask(by_speaker[speaker], asked, folder, wav_folder))
     return tasks
 
 
-def speak_all(task: Task) -> dict[str, float]:
+def speak_all(task: SpeakerTask) -> dict[str, float]:
     """Speak and store all sentences of a speaker; utterance -> seconds."""
     spoken = espeak.speak(list(task.requests.values()), task.data_folder)
     seconds = {}

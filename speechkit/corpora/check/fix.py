@@ -15,7 +15,7 @@ from speechkit.base import files
 from speechkit.base.errors import UserError
 from speechkit.base.text import byte_order, composed
 from speechkit.corpora.check import lenient, validate
-from speechkit.corpora.check.lenient import Row, show
+from speechkit.corpora.check.lenient import TableRow, show
 from speechkit.corpora.common import GENDERS
 from speechkit.kaldi import subset
 from speechkit.labels import emotions
@@ -96,7 +96,7 @@ def fix(
         lock.release()
 
 
-def _require(folder: Path, tables: dict[str, list[Row]], found: validate.Report) -> None:
+def _require(folder: Path, tables: dict[str, list[TableRow]], found: validate.Report) -> None:
     for problem in found.problems:
         if problem.kind == "one-name":
             raise UserError(
@@ -110,7 +110,7 @@ def _require(folder: Path, tables: dict[str, list[Row]], found: validate.Report)
             )
 
 
-def _clean(table: lenient.Table, log: _Log) -> list[Row]:
+def _clean(table: lenient.Table, log: _Log) -> list[TableRow]:
     """Rows in byte order, each once; the reader has taken white space off already."""
     for kind, what in (
         ("crlf", "took the CR off line ends"),
@@ -124,7 +124,7 @@ def _clean(table: lenient.Table, log: _Log) -> list[Row]:
     ):
         for _ in range(Counter(fault[0] for fault in table.faults)[kind]):
             log.add(table.name, what, "")
-    kept: dict[tuple[str, str], Row] = {}
+    kept: dict[tuple[str, str], TableRow] = {}
     for row in table.rows:
         value = row.value.replace("\t", " ").replace("\r", " ")
         if not value and table.name != "text":
@@ -132,7 +132,7 @@ def _clean(table: lenient.Table, log: _Log) -> list[Row]:
         elif (row.key, value) in kept:
             log.add(table.name, "dropped repeated lines", row.key)
         else:
-            kept[row.key, value] = Row(row.number, row.key, value)
+            kept[row.key, value] = TableRow(row.number, row.key, value)
     rows = list(kept.values())
     ordered = sorted(rows, key=lambda row: byte_order(row.key))
     if ordered != rows:
@@ -141,7 +141,7 @@ def _clean(table: lenient.Table, log: _Log) -> list[Row]:
 
 
 def _keep(
-    tables: dict[str, list[Row]], name: str, what: str, keep: Callable[[str], bool], log: _Log
+    tables: dict[str, list[TableRow]], name: str, what: str, keep: Callable[[str], bool], log: _Log
 ) -> None:
     for row in tables[name]:
         if not keep(row.key):
@@ -149,7 +149,9 @@ def _keep(
     tables[name] = [row for row in tables[name] if keep(row.key)]
 
 
-def _drop(folder: Path, tables: dict[str, list[Row]], found: validate.Report, log: _Log) -> None:
+def _drop(
+    folder: Path, tables: dict[str, list[TableRow]], found: validate.Report, log: _Log
+) -> None:
     """Take out utterances that cannot be used, and what is said of unknown ones."""
     heard_in = "segments" if "segments" in tables else "wav.scp"
     heard = {row.key for row in tables[heard_in]} & {row.key for row in tables["utt2spk"]}
@@ -172,7 +174,7 @@ def _drop(folder: Path, tables: dict[str, list[Row]], found: validate.Report, lo
             _keep(tables, name, "dropped lines of unknown speakers", speakers.__contains__, log)
 
 
-def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) -> None:
+def _correct(tables: dict[str, list[TableRow]], found: validate.Report, log: _Log) -> None:
     """Values that follow from other files, or are another spelling of the same."""
     of_speaker: dict[str, list[str]] = {}
     for row in tables["utt2spk"]:
@@ -182,10 +184,10 @@ def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) ->
     if before != made:
         log.add("spk2utt", "made again from utt2spk", "")
     ordered = sorted(made, key=byte_order)
-    tables["spk2utt"] = [Row(0, speaker, made[speaker]) for speaker in ordered]
+    tables["spk2utt"] = [TableRow(0, speaker, made[speaker]) for speaker in ordered]
     wrong = {problem.line for problem in found.problems if problem.kind == "duration"}
 
-    def duration(row: Row) -> str:
+    def duration(row: TableRow) -> str:
         known = row.number in wrong and row.key in found.durations
         return f"{found.durations[row.key]:.3f}" if known else row.value
 
@@ -193,7 +195,7 @@ def _correct(tables: dict[str, list[Row]], found: validate.Report, log: _Log) ->
     _change(tables, "spk2gender", lambda row: GENDERS.get(row.value.lower(), row.value), log)
 
 
-def _label_case(tables: dict[str, list[Row]], case: str, log: _Log) -> dict[str, bytes]:
+def _label_case(tables: dict[str, list[TableRow]], case: str, log: _Log) -> dict[str, bytes]:
     name, rows = emotions.LABELS, tables.get(emotions.LABELS, [])
     if case == emotions.LOWER:
         _change(tables, name, lambda row: row.value.lower(), log)
@@ -204,16 +206,16 @@ def _label_case(tables: dict[str, list[Row]], case: str, log: _Log) -> dict[str,
 
 
 def _change(
-    tables: dict[str, list[Row]], name: str, value: Callable[[Row], str], log: _Log
+    tables: dict[str, list[TableRow]], name: str, value: Callable[[TableRow], str], log: _Log
 ) -> None:
     """Give the rows of a table, where there is one, other values."""
     for at, row in enumerate(tables.get(name, ())):
         if (new := value(row)) != row.value:
             log.add(name, "corrected", row.key)
-            tables[name][at] = Row(row.number, row.key, new)
+            tables[name][at] = TableRow(row.number, row.key, new)
 
 
-def _names(tables: Mapping[str, Sequence[Row]]) -> subset.Keys:
+def _names(tables: Mapping[str, Sequence[TableRow]]) -> subset.Keys:
     """Names of utterances, speakers and recordings in some tables."""
     speaker_of, wavs = tables.get("utt2spk", ()), tables.get("wav.scp", ())
     heard = tables.get("segments", wavs)
@@ -225,7 +227,7 @@ def _names(tables: Mapping[str, Sequence[Row]]) -> subset.Keys:
 
 
 def _label_files(
-    folder: Path, before: subset.Keys, tables: Mapping[str, list[Row]], log: _Log
+    folder: Path, before: subset.Keys, tables: Mapping[str, list[TableRow]], log: _Log
 ) -> dict[str, bytes]:
     """Label files without what belongs to utterances, speakers and recordings that are gone."""
     kept = _names(tables)

@@ -31,7 +31,7 @@ _WHITE = " \t\r\f\v"  # what Kaldi splits at; other Unicode spaces belong to the
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """One line: its number (from 1), its key, and the rest of it, both in the composed form.
 
     (Only paths keep the form that they have.)
@@ -53,16 +53,16 @@ class Table:
     """
 
     path: Path
-    rows: list[Row] = field(default_factory=list)
+    rows: list[TableRow] = field(default_factory=list)
     faults: list[tuple[str, int, str]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return self.path.name
 
-    def by_key(self) -> dict[str, Row]:
+    def by_key(self) -> dict[str, TableRow]:
         """First row of every key."""
-        found: dict[str, Row] = {}
+        found: dict[str, TableRow] = {}
         for row in self.rows:
             found.setdefault(row.key, row)
         return found
@@ -105,7 +105,7 @@ def read(path: Path) -> Table:
         del lines[-1]
     else:
         table.faults.append(("no-newline", len(lines), "the last line has no line end"))
-    seen: dict[str, tuple[Row, str]] = {}
+    seen: dict[str, tuple[TableRow, str]] = {}
     forms, order = _Forms(), list[tuple[int, str]]()
     for number, line in enumerate(lines, 1):
         table.faults.extend((kind, number, message) for kind, message in _faults(line))
@@ -113,7 +113,7 @@ def read(path: Path) -> Table:
         if not given:
             continue
         is_path = path.suffix == ".scp"
-        row = Row(number, composed(given), value if is_path else composed(value))
+        row = TableRow(number, composed(given), value if is_path else composed(value))
         table.rows.append(row)
         order.append((number, given))
         names = [given] if is_path or line.isascii() else [given, *value.split()]
@@ -144,7 +144,7 @@ def _decoded(content: bytes, table: Table) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
-def _twice(first: Row, first_given: str, row: Row, given: str) -> tuple[str, int, str]:
+def _twice(first: TableRow, first_given: str, row: TableRow, given: str) -> tuple[str, int, str]:
     """What is wrong with a key that another line has, in its form or in another one."""
     same = first.value == row.value
     what = "the same line" if same else "another value"
@@ -218,7 +218,7 @@ def _unsorted(keys: list[tuple[int, str]]) -> list[tuple[str, int, str]]:
     return [("unsorted", number, f"'{show(key)}' comes after '{show(before)}'{more}")]
 
 
-def text_faults(rows: Mapping[str, Row]) -> Iterator[tuple[str, int, str]]:
+def text_faults(rows: Mapping[str, TableRow]) -> Iterator[tuple[str, int, str]]:
     """(kind of problem, line, message) of marks like ``[noise]`` and of invisible characters."""
     for key, row in rows.items():
         if marks := find_marks(row.value):
@@ -243,7 +243,7 @@ class AudioFacts:
 
 
 def look_at(
-    rows: Iterable[Row], root: Path, decode: bool, allow_pipes: bool, jobs: int
+    rows: Iterable[TableRow], root: Path, decode: bool, allow_pipes: bool, jobs: int
 ) -> dict[str, AudioFacts]:
     """Recording -> what its audio is like; every file is opened once, in parallel."""
     every = {row.key: parse_source(row.value, root) for row in rows}

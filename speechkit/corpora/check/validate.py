@@ -11,7 +11,7 @@ from speechkit.base.audio_file import Pipe
 from speechkit.base.errors import UserError
 from speechkit.base.text import check_path
 from speechkit.corpora.check import lenient
-from speechkit.corpora.check.lenient import Row, Table, look_at, show
+from speechkit.corpora.check.lenient import Table, TableRow, look_at, show
 from speechkit.corpora.check.problems import Problem, Report
 from speechkit.kaldi import subset
 from speechkit.kaldi.data import order_clashes, parse_source
@@ -91,7 +91,12 @@ class _Checker:
         self.report.problems.append(problem)
 
     def absent(
-        self, kind: str, name: str, rows: Mapping[str, Row], known: Container[str], message: str
+        self,
+        kind: str,
+        name: str,
+        rows: Mapping[str, TableRow],
+        known: Container[str],
+        message: str,
     ) -> None:
         """Add a problem for every row of a table whose key is not known; ``{}`` is the key."""
         for key, row in rows.items():
@@ -170,7 +175,7 @@ class _Checker:
             first = {speaker: self.speaker_of[keys[0]] for speaker, keys in of_speaker.items()}
             self.absent("no-gender", "utt2spk", first, given, "speaker '{}' has no gender")
 
-    def spk2utt(self, of_speaker: Mapping[str, list[str]], rows: Mapping[str, Row]) -> None:
+    def spk2utt(self, of_speaker: Mapping[str, list[str]], rows: Mapping[str, TableRow]) -> None:
         for speaker, row in rows.items():
             listed = row.value.split()
             want, got = set(of_speaker.get(speaker, ())), set(listed)
