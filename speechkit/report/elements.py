@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,17 @@ class Table:
     groups: Sequence[tuple[str, int]] = ()
     dense: bool = False
     title: str = ""
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], caption: str = "", **more: Any) -> Table:
+        """A table of rows that name their columns, at least one.
+
+        Args:
+            rows: title of a column -> value; the same titles in all.
+            caption: shown below it.
+            more: other fields.
+        """
+        return cls(list(rows[0]), [list(row.values()) for row in rows], caption, **more)
 
     def cells(self) -> list[list[Cell]]:
         """All rows as cells."""

@@ -88,15 +88,15 @@ def _training(trained: Sequence[Experiment]) -> Section:
         told = [each.summary for each in one.seeds]
         runs = f"{len({t.fold for t in one.seeds})} x {len({t.number for t in one.seeds})}"
         rows.append(
-            [
-                one.name,
-                card["upstream"],
-                str(card["network"].get("head", card["training"].get("head", ""))),
-                f"{card['training'].get('set')}, {card['training'].get('split')}",
-                runs,
-                round(mean(s["best_step"] for s in told)),
-                duration_text(mean(s["train_seconds"] for s in told)),
-            ]
+            {
+                "experiment": one.name,
+                "upstream": card["upstream"],
+                "head": str(card["network"].get("head", card["training"].get("head", ""))),
+                "set and split": f"{card['training'].get('set')}, {card['training'].get('split')}",
+                "folds x seeds": runs,
+                "best step": round(mean(s["best_step"] for s in told)),
+                "time to it": duration_text(mean(s["train_seconds"] for s in told)),
+            }
         )
         logs = [each.log for each in one.seeds if "step" in each.log]
         best = [each.summary["best_step"] for each in one.seeds if "step" in each.log]
@@ -109,8 +109,7 @@ def _training(trained: Sequence[Experiment]) -> Section:
                     f"Curves of loss, accuracy and UAR of {one.name} by step.",
                 )
             )
-    columns = ("experiment", "upstream", "head", "set and split", "folds x seeds", "best step")
-    section.tables.append(Table((*columns, "time to it"), rows, dense=True))
+    section.tables.append(Table.of(rows, dense=True))
     return section
 
 

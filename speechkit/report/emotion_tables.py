@@ -95,12 +95,21 @@ def every_run(found: Found) -> Table:
     for one, evaluation in found:
         about = evaluation.about
         _, _, _, _, _, size, step, time, runs = tables.cost_row(about, evaluation.summary)
-        measured = [evaluation.share(name) for name in ("accuracy", "uar", "f1_macro")]
-        cells = [Cell(str(v), number=True) for v in (size, "-" if step is None else step, time)]
-        rows.append([evaluation.title, tables.protocol(about), *measured, *cells, runs, one.name])
-    columns = ["model", "protocol", "accuracy (%)", "UAR (%)", "macro F1 (%)", "model size"]
-    columns += ["best step", "training time", "folds x seeds", "experiment"]
-    return Table(columns, rows, NOTE, dense=True)
+        rows.append(
+            {
+                "model": evaluation.title,
+                "protocol": tables.protocol(about),
+                "accuracy (%)": evaluation.share("accuracy"),
+                "UAR (%)": evaluation.share("uar"),
+                "macro F1 (%)": evaluation.share("f1_macro"),
+                "model size": Cell(size, number=True),
+                "best step": NOTHING if step is None else step,
+                "training time": Cell(time, number=True),
+                "folds x seeds": runs,
+                "experiment": one.name,
+            }
+        )
+    return Table.of(rows, NOTE, dense=True)
 
 
 def leaks(found: Found) -> Table | None:

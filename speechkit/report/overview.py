@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from speechkit.base.audio import Pipe
 from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
-from speechkit.report import figures, reader
+from speechkit.report import figures
 from speechkit.report.cells import clip
 from speechkit.report.elements import Cell, Picture, Player, Section, Table
-from speechkit.report.reader import params_of, set_order
+from speechkit.report.reader import params_of, read_log, set_order
 from speechkit.speaker import prosody, verification
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_manifest
@@ -30,25 +31,21 @@ def sets(workdir: WorkDir) -> Section | None:
     rows, notices = [], []
     for name in sorted(workdir.sets(), key=set_order):
         found = data.load(workdir.data(name), workdir.root, allow_pipes=True)
-        of = found.speakers
+        genders = Counter(found.gender.get(speaker) for speaker in found.speakers)
         hours = sum(found.durations.values()) / 3600 if found.durations else None
         rows.append(
-            [
-                name,
-                len(of),
-                sum(found.gender.get(s) == "f" for s in of),
-                sum(found.gender.get(s) == "m" for s in of),
-                len(found.utterances),
-                round(hours, 2) if hours is not None else None,
-            ]
+            {
+                "set": name,
+                "speakers": len(found.speakers),
+                "female": genders["f"],
+                "male": genders["m"],
+                "utterances": len(found.utterances),
+                "hours": None if hours is None else round(hours, 2),
+            }
         )
-        notice = (read_manifest(found.path) or {}).get("notice")
-        if notice and notice not in notices:
+        if notice := (read_manifest(found.path) or {}).get("notice"):
             notices.append(notice)
-    if not rows:
-        return None
-    columns = ("set", "speakers", "female", "male", "utterances", "hours")
-    return Section("Sets", text=notices, tables=[Table(columns, rows)])
+    return Section("Sets", list(dict.fromkeys(notices)), [Table.of(rows)]) if rows else None
 
 
 def pitch(workdir: WorkDir) -> Section | None:
@@ -84,93 +81,65 @@ def _by_gender(workdir: WorkDir, name: str, table: dict[str, Any]) -> dict[str, 
 
 def networks(workdir: WorkDir) -> Section | None:
     """Training of x-vector networks."""
-    section = Section("X-vector networks")
-    rows = []
+    rows, pictures = [], []
     for folder in _outputs(workdir, "xvector_nnet"):
-        summary = _json(folder / "summary.json")
-        manifest = read_manifest(folder) or {}
-        counts = manifest["counts"]
+        summary, manifest = _json(folder / "summary.json"), read_manifest(folder) or {}
         rows.append(
-            [
-                folder.name,
-                counts["speakers"],
-                counts["train"],
-                summary["best_epoch"],
-                summary["held_out_accuracy"],
-                summary["held_out_eer_percent"],
-                round(manifest["seconds"] / 60, 1),
-            ]
+            {
+                "model": folder.name,
+                "speakers": manifest["counts"]["speakers"],
+                "training utterances": manifest["counts"]["train"],
+                "best epoch": summary["best_epoch"],
+                "held-out accuracy": summary["held_out_accuracy"],
+                "held-out EER (%)": summary["held_out_eer_percent"],
+                "minutes": round(manifest["seconds"] / 60, 1),
+            }
         )
-        log = reader.read_log(folder / "log.tsv")
-        section.pictures.append(
+        pictures.append(
             Picture(
-                figures.training(log, summary["best_epoch"]),
+                figures.training(read_log(folder / "log.tsv"), summary["best_epoch"]),
                 f"Training of '{folder.name}': the dashed line is the selected epoch.",
                 "Curves of training and held-out loss, held-out accuracy and equal error rate.",
             )
         )
-    if not rows:
-        return None
-    columns = (
-        "model",
-        "speakers",
-        "training utterances",
-        "best epoch",
-        "held-out accuracy",
-        "held-out EER (%)",
-        "minutes",
-    )
-    section.tables.append(Table(columns, rows))
-    section.text.append(
+    text = (
         "Held-out utterances are of the training speakers; the equal error rate (EER) is over "
         "all pairs of them."
     )
-    return section
+    return Section("X-vector networks", [text], [Table.of(rows)], pictures) if rows else None
 
 
 def vectors(workdir: WorkDir) -> Section | None:
     """How well x-vectors tell speakers apart, per set."""
     rows, panels = [], []
     for folder in _outputs(workdir, "xvector"):
-        summary = _json(folder / "summary.json")
-        params = params_of(folder)
+        summary, params = _json(folder / "summary.json"), params_of(folder)
         rows.append(
-            [
-                folder.name,
-                params["model"],
-                summary["speakers"],
-                summary["utterances"],
-                summary["trials"],
-                summary["eer_percent"],
-                _interval(summary),
-                summary["cosine_same_speaker_mean"],
-                summary["cosine_other_speaker_mean"],
-            ]
+            {
+                "set": folder.name,
+                "model": params["model"],
+                "speakers": summary["speakers"],
+                "utterances": summary["utterances"],
+                "trials": summary["trials"],
+                "EER (%)": summary["eer_percent"],
+                "95 % interval": _interval(summary),
+                "cosine, same speaker": summary["cosine_same_speaker_mean"],
+                "cosine, other speaker": summary["cosine_other_speaker_mean"],
+            }
         )
         panels.append((folder.name, *_scores(workdir, folder, params["set"])))
     if not rows:
         return None
-    columns = (
-        "set",
-        "model",
-        "speakers",
-        "utterances",
-        "trials",
-        "EER (%)",
-        "95 % interval",
-        "cosine, same speaker",
-        "cosine, other speaker",
-    )
     picture = Picture(
         figures.cosines(panels),
         "Cosine similarity of pairs of utterances.",
         "Histograms of cosine similarity for pairs of one speaker and of two speakers.",
     )
-    text = [
+    text = (
         "Trials are all pairs of utterances of a set. Intervals are a bootstrap over speakers, "
         "for sets of up to some 750 utterances."
-    ]
-    return Section("X-vectors", text=text, tables=[Table(columns, rows)], pictures=[picture])
+    )
+    return Section("X-vectors", [text], [Table.of(rows)], [picture])
 
 
 def _interval(summary: dict[str, Any]) -> str | None:
@@ -205,11 +174,10 @@ def hard_pairs(workdir: WorkDir) -> Iterator[Section]:
         for key, title in (("gender_pairs", "genders"), ("age_pairs", "age")):
             if key in summary:
                 section.tables.append(_shares(title, summary[key]))
-        worst = summary["hardest_speaker_pairs"]
-        if worst:
-            columns = [key.replace("_", " ") for key in worst[0]]
+        if worst := summary["hardest_speaker_pairs"]:
+            rows = [{key.replace("_", " "): v for key, v in pair.items()} for pair in worst]
             caption = "The speaker pairs of whose utterance pairs the largest share is hard."
-            section.tables.append(Table(columns, [list(row.values()) for row in worst], caption))
+            section.tables.append(Table.of(rows, caption))
             section.players = _speakers(workdir, summary["set"], worst[:3])
         yield section
 
@@ -237,25 +205,25 @@ def _shares(title: str, shares: dict[str, dict[str, float]]) -> Table:
 
 def stages(workdir: WorkDir) -> Section | None:
     """What was run, with which parameters, and how long it took."""
-    timed: list[tuple[str, list[Any]]] = []
+    rows: list[tuple[str, dict[str, Any]]] = []
     manifests = sorted((workdir.root / "data").glob("*/manifest.json"))
     manifests += sorted((workdir.root / "exp").glob("**/manifest.json"))
     for path in manifests:
-        relative = path.parent.relative_to(workdir.root)
-        if any(part.startswith(".") for part in relative.parts):
-            continue
-        found = read_manifest(path.parent)
+        folder = path.parent.relative_to(workdir.root)
+        hidden = any(part.startswith(".") for part in folder.parts)
+        found = None if hidden else read_manifest(path.parent)
         if found is not None:
-            params = _parameters(found["params"])
-            seconds = round(found["seconds"], 1)
-            finished = Cell(str(found["finished"])[:16].replace("T", " "), number=True)
-            row = [str(relative), found["command"], params, seconds, finished]
-            timed.append((str(found["finished"]), row))
-    if not timed:
-        return None
-    rows = [row for _, row in sorted(timed, key=lambda pair: pair[0])]
-    columns = ("output", "command", "parameters", "seconds", "finished (UTC)")
-    return Section("Stages", tables=[Table(columns, rows, dense=True)])
+            finished = str(found["finished"])
+            row = {
+                "output": str(folder),
+                "command": found["command"],
+                "parameters": _parameters(found["params"]),
+                "seconds": round(found["seconds"], 1),
+                "finished (UTC)": Cell(finished[:16].replace("T", " "), number=True),
+            }
+            rows.append((finished, row))
+    rows.sort(key=lambda pair: pair[0])
+    return Section("Stages", tables=[Table.of([r for _, r in rows], dense=True)]) if rows else None
 
 
 def _parameters(params: dict[str, Any]) -> Cell:

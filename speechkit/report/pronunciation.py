@@ -76,9 +76,7 @@ def scaled_labels(workdir: WorkDir, name: str) -> dict[str, np.ndarray]:
 
 def _training(trained: Sequence[Experiment]) -> Section:
     section = Section("Training of pronunciation")
-    rows = [_trained(one) for one in trained]
-    columns = ["experiment", "model", "loss", "features", "columns", "set", "epochs", "selected"]
-    section.tables.append(Table([*columns, "seeds", "minutes"], rows, dense=True))
+    section.tables.append(Table.of([_trained(one) for one in trained], dense=True))
     arms = {
         one.name: {
             aspect: values
@@ -106,20 +104,20 @@ def _training(trained: Sequence[Experiment]) -> Section:
     return section
 
 
-def _trained(one: Experiment) -> list[Any]:
+def _trained(one: Experiment) -> dict[str, Any]:
     select = str(one.setting("select", "last"))
-    return [
-        one.name,
-        one.setting("model"),
-        one.loss,
-        one.features,
-        one.network.get("inputs"),
-        one.setting("set_name"),
-        epochs(one.lengths),
-        "last epoch" if select == "last" else f"best on {select}",
-        len(one.seeds),
-        round(max(one.seconds) / 60, 1) if one.seconds else None,
-    ]
+    return {
+        "experiment": one.name,
+        "model": one.setting("model"),
+        "loss": one.loss,
+        "features": one.features,
+        "columns": one.network.get("inputs"),
+        "set": one.setting("set_name"),
+        "epochs": epochs(one.lengths),
+        "selected": "last epoch" if select == "last" else f"best on {select}",
+        "seeds": len(one.seeds),
+        "minutes": round(max(one.seconds) / 60, 1) if one.seconds else None,
+    }
 
 
 def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterator[Section]:

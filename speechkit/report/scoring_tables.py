@@ -16,7 +16,6 @@ from speechkit.scoring.metrics import inter_rater
 from speechkit.workdir import WorkDir
 
 _MODEL = ("model", "trained on", "hours", "speakers", "parameters")
-_RUN = ("experiment", "score", "pre-training", "fine-tuning", "labels")
 
 
 def acoustic_models(workdir: WorkDir, found: Sequence[Experiment]) -> Table | None:
@@ -66,22 +65,23 @@ def every_run(workdir: WorkDir, found: Found) -> Table:
     for one, e in found:
         recipe = one.recipe
         rows.append(
-            [
-                Cell(one.name, under=(f"{recipe.model}, {recipe.input}", one.acoustic)),
-                one.target,
-                _pretrained(one),
-                recipe.finetune,
-                one.labelled(workdir),
-                spread(one.training_pcc(), 3),
-                pcc_cell(one, e),
-                figure((e.value(f"{one.aspect}_pcc_ensemble") or [None])[0]),
-                spread(e.value(f"{one.aspect}_mse"), 4),
-                spread(e.value(f"{one.aspect}_macro_mae_points"), 2),
-                len(one.seeds),
-            ]
+            {
+                "experiment": Cell(
+                    one.name, under=(f"{recipe.model}, {recipe.input}", one.acoustic)
+                ),
+                "score": one.target,
+                "pre-training": _pretrained(one),
+                "fine-tuning": recipe.finetune,
+                "labels": one.labelled(workdir),
+                "training PCC": spread(one.training_pcc(), 3),
+                "PCC": pcc_cell(one, e),
+                "seeds averaged": figure((e.value(f"{one.aspect}_pcc_ensemble") or [None])[0]),
+                "MSE": spread(e.value(f"{one.aspect}_mse"), 4),
+                "MAE by score": spread(e.value(f"{one.aspect}_macro_mae_points"), 2),
+                "seeds": len(one.seeds),
+            }
         )
-    return Table(
-        [*_RUN, "training PCC", "PCC", "seeds averaged", "MSE", "MAE by score", "seeds"],
+    return Table.of(
         rows,
         "±: standard deviation over seeds; in brackets the 95 % interval of a bootstrap over "
         "speakers. Seeds averaged: PCC of the mean of their predictions. MSE is of scores from 0 "
@@ -146,19 +146,20 @@ def adaptation(workdir: WorkDir, found: Found) -> Table | None:
             ),
             None,
         )
-        alone = NOTHING if plain is None else pcc_cell(*plain)
-        named = Cell(one.name, under=(f"from '{one.setting('init')}'",))
-        trained = one.parameters("scorer") if one.recipe.finetune == "frozen" else None
         rows.append(
-            [
-                *(one.target, named, labels, count(trained)),
-                pcc_cell(one, e),
-                alone,
-                len(one.seeds),
-            ]
+            {
+                "score": one.target,
+                "run": Cell(one.name, under=(f"from '{one.setting('init')}'",)),
+                "labels": labels,
+                "parameters that learn": count(
+                    one.parameters("scorer") if one.recipe.finetune == "frozen" else None
+                ),
+                "PCC": pcc_cell(one, e),
+                "without pre-training": NOTHING if plain is None else pcc_cell(*plain),
+                "seeds": len(one.seeds),
+            }
         )
-    return Table(
-        ["score", "run", "labels", "parameters that learn", "PCC", "without pre-training", "seeds"],
+    return Table.of(
         rows,
         "One pre-trained scorer, fine-tuned for each score.",
         dense=True,

@@ -10,7 +10,7 @@ import numpy as np
 
 from speechkit.base.tables import show
 from speechkit.report import separation_figures, separation_tables
-from speechkit.report.cells import epochs, excludes_zero, figure, interval, number
+from speechkit.report.cells import count, epochs, excludes_zero, figure, interval, number
 from speechkit.report.elements import Cell, Picture, Section, Table
 from speechkit.report.experiments import Seed, comparisons
 from speechkit.report.reader import corpus, made, params_of
@@ -52,13 +52,9 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
 def _training(trained: Sequence[Experiment]) -> Section:
     """What was trained, and curves of each network."""
     section = Section("Training of separation")
-    columns = ["experiment", "training set", "begins with", "parameters", "seeds", "epochs"]
-    columns += ["selected epoch", "SI-SNRi there (dB)", "HSR5 there (%)", "minutes a seed"]
-    rows = [_trained(one) for one in trained]
     section.tables.append(
-        Table(
-            columns,
-            rows,
+        Table.of(
+            [_trained(one) for one in trained],
             "SI-SNRi and HSR5 are of the validation set at the selected epoch, mean over seeds. A "
             "run that differs from a finished one in its selection alone takes that one's weights.",
             dense=True,
@@ -80,23 +76,24 @@ def _complete(seed: Seed) -> bool:
     return all(seed.log.get(column) for column in PANELS)
 
 
-def _trained(one: Experiment) -> list[Any]:
+def _trained(one: Experiment) -> dict[str, Any]:
     """A row of the table of trainings."""
     first = one.seeds[0]
     selected = [_selected(seed) for seed in one.seeds]
     twins = [seed.manifest["trained_as"] for seed in one.seeds if "trained_as" in seed.manifest]
     minutes = round(float(np.mean(one.seconds)) / 60, 1) if one.seconds else None
-    return [
-        one.name,
-        first.training.get("set_name"),
-        first.training.get("init") or "scratch",
-        Cell(f"{parameters(one.network):,}", number=True),
-        len(one.seeds),
-        epochs(one.lengths),
-        Cell(", ".join("-" if e is None else str(e) for e in selected), number=True),
-        *(_there(one, selected, f"valid_{name}") for name in ("si_snri_db", "hsr5_percent")),
-        Cell(f"as {twins[0]}", number=True) if len(twins) == len(one.seeds) else minutes,
-    ]
+    return {
+        "experiment": one.name,
+        "training set": first.training.get("set_name"),
+        "begins with": first.training.get("init") or "scratch",
+        "parameters": count(parameters(one.network)),
+        "seeds": len(one.seeds),
+        "epochs": epochs(one.lengths),
+        "selected epoch": Cell(", ".join("-" if e is None else str(e) for e in selected), True),
+        "SI-SNRi there (dB)": _there(one, selected, "valid_si_snri_db"),
+        "HSR5 there (%)": _there(one, selected, "valid_hsr5_percent"),
+        "minutes a seed": Cell(f"as {twins[0]}", True) if len(twins) == len(one.seeds) else minutes,
+    }
 
 
 def _selected(seed: Seed) -> int | None:
@@ -255,15 +252,20 @@ def _correlation(workdir: WorkDir, name: str) -> Section:
     rows = []
     for row in read_correlations(folder):
         theirs = paper.CORRELATION.get(row["parameter"]) if row["genders"] == "all" else None
-        counts = [int(row[column]) for column in ("mixtures", "left_out", "seeds")]
-        coefficients = [_coefficient(row, kind) for kind in ("pearson", "spearman")]
         rows.append(
-            [row["parameter"], row["genders"], *counts, *coefficients, Cell(show(theirs), True)]
+            {
+                "parameter": row["parameter"],
+                "genders": row["genders"],
+                "mixtures": int(row["mixtures"]),
+                "left out": int(row["left_out"]),
+                "seeds": int(row["seeds"]),
+                "Pearson": _coefficient(row, "pearson"),
+                "Spearman": _coefficient(row, "spearman"),
+                "Pearson in the paper": Cell(show(theirs), True),
+            }
         )
-    columns = ["parameter", "genders", "mixtures", "left out", "seeds", "Pearson", "Spearman"]
     section.tables.append(
-        Table(
-            [*columns, "Pearson in the paper"],
+        Table.of(
             rows,
             "In brackets the 95 % interval of a bootstrap over speakers. Female and male voices "
             "differ in pitch and are easier to separate, which alone makes a correlation over all.",
