@@ -44,7 +44,7 @@ def write_encoder_model(
         network={
             "frozen": frozen,
             "layers": "last",
-            "classifier": classifier.as_dict(),
+            "classifier": classifier.arguments,
             "encoder_digest": encoder_files.digest(source),
             **({"encoder_folder": str(source.resolve())} if frozen else {}),
         },

@@ -290,9 +290,3 @@ def plan(preset: str, given: Mapping[str, Any]) -> EncoderConfig:
     config = replace(EncoderConfig(), **{**PRESETS[preset], **chosen})
     config.check()
     return config
-
-
-def from_dict(values: Mapping[str, Any]) -> EncoderConfig:
-    """The configuration that :meth:`EncoderConfig.as_dict` gave; unknown fields are ignored."""
-    known = {one.name for one in fields(EncoderConfig)}
-    return EncoderConfig(**{k: v for k, v in values.items() if k in known})

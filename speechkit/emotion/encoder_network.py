@@ -26,9 +26,9 @@ from speechkit.training.weights import build, read_weights
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
 
-
 FILES = ("config.json", "preprocessor_config.json")  # of the encoder, beside a trained model
 FOLDER = "encoder"
+BATCH_SECONDS = {"cpu": 20.0, "cuda": 240.0}
 
 
 class EncoderNet(nn.Module):
@@ -124,7 +124,7 @@ def read_net(folder: Path, card: Mapping[str, Any], device: torch.device | str) 
     def make() -> EncoderNet:
         encoder = build_encoder(folder / FOLDER)
         encoder.take_layer(network["layers"])
-        return EncoderNet(encoder, heads.from_dict(network["classifier"]))
+        return EncoderNet(encoder, heads.Classifier(**network["classifier"]))
 
     path = folder / "model.safetensors"
     return build(make, read_weights(path), path).eval().to(device)
@@ -134,7 +134,7 @@ def read_classifier(folder: Path, card: Mapping[str, Any]) -> heads.Classifier:
     """The head of a model with a frozen encoder, in eval mode."""
     path = folder / "model.safetensors"
     described = card["network"]["classifier"]
-    return build(lambda: heads.from_dict(described), read_weights(path), path).eval()
+    return build(lambda: heads.Classifier(**described), read_weights(path), path).eval()
 
 
 def find_frozen(
@@ -159,9 +159,6 @@ def find_frozen(
             f"Put the files of '{card['upstream']}' of that time into {folder / FOLDER}.",
         )
     return found
-
-
-BATCH_SECONDS = {"cpu": 20.0, "cuda": 240.0}
 
 
 class EncoderPredictor(Predictor):

@@ -34,7 +34,6 @@ FOLDS = "folds"  # the output of the test parts of the model's own split
 FIGURE = "confusion.png"
 _SAME = ("upstream", "classes", "sample_rate", "set", "split", "speaker_norm")
 
-
 Model = tuple[int, int, Path]  # fold, seed, folder
 
 

@@ -20,6 +20,8 @@ from speechkit.training.weights import build, read_weights
 if TYPE_CHECKING:
     from speechkit.workdir import WorkDir
 
+BATCH_FRAMES = {"cpu": 8_000, "cuda": 200_000}
+
 
 class MaskedBatchNorm(nn.Module):
     """Batch normalisation whose statistics leave the padding out; what is there becomes zero
@@ -141,9 +143,6 @@ class FbankCnn(nn.Module):
             values, left = block(values, left)
         frames = values.transpose(1, 2).flatten(2)
         return self.head(self.pool(frames, left.tolist()))
-
-
-BATCH_FRAMES = {"cpu": 8_000, "cuda": 200_000}
 
 
 class CnnPredictor(FeaturePredictor):

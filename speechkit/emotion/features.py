@@ -34,6 +34,10 @@ from speechkit.workdir.unfinished import map_parts, split
 
 SETS = {"egemaps": "eGeMAPSv02", "compare16": "ComParE_2016"}
 SAMPLE_RATE = 16_000
+COMMAND = "emotion features"
+PART = 256  # clips per part that a resumed run keeps
+FBANK = FeatureConfig(SAMPLE_RATE, n_mels=64, normalise="none")  # loudness tells emotions apart
+Kept = TypeVar("Kept")
 
 
 class Functionals:
@@ -82,11 +86,6 @@ def open_smile(spec: str) -> Any:
         feature_set=getattr(opensmile.FeatureSet, SETS[spec]),
         feature_level=opensmile.FeatureLevel.Functionals,
     )
-
-
-COMMAND = "emotion features"
-PART = 256  # clips per part that a resumed run keeps
-FBANK = FeatureConfig(SAMPLE_RATE, n_mels=64, normalise="none")  # loudness tells emotions apart
 
 
 @dataclass
@@ -142,7 +141,6 @@ def extract(
     return keep(final, COMMAND, params, dataset, on_error, compute, read, force=outdated)
 
 
-Kept = TypeVar("Kept")
 # What this process has read: all folds and seeds of a command ask for the same.
 _read: dict[tuple[Path, str], tuple[tuple[int, ...], dict[str, Any], Any]] = {}
 

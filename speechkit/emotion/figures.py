@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 
     from speechkit.emotion.windows import Prediction
 
+# One hue per class, told apart also in grey and by people who do not see red and green alike.
+COLOURS = (
+    "#8c8c8c", "#7fb7be", "#e6b33d", "#3d6f8e", "#c8553d", "#7a5c99", "#6b8e4e", "#e08fb0",
+    "#b5651d", "#2b2b2b",
+)  # fmt: skip
+
 
 def draw_confusion(
     matrix: np.ndarray, classes: Sequence[str], title: str = "", runs: int = 1
@@ -59,13 +65,6 @@ def _panel(
                 shade = "white" if shares[i, j] > 0.55 else TEXT
                 shown = form.format(values[i, j]).replace("0.", ".", 1)
                 axis.text(j, i, shown, ha="center", va="center", fontsize=8, color=shade)
-
-
-# One hue per class, told apart also in grey and by people who do not see red and green alike.
-COLOURS = (
-    "#8c8c8c", "#7fb7be", "#e6b33d", "#3d6f8e", "#c8553d", "#7a5c99", "#6b8e4e", "#e08fb0",
-    "#b5651d", "#2b2b2b",
-)  # fmt: skip
 
 
 def draw_timeline(made: Prediction) -> Figure:

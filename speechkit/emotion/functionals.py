@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from speechkit.workdir import WorkDir
 
-
 LIMIT = 5.0  # standard deviations; beyond, openSMILE's ratios are outliers
 _CONSTANT = 1e-6  # of the mean: a smaller deviation is rounding
 _FLOOR = 1e-3  # of the deviation of all: a speaker's own is taken to be no smaller

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -62,24 +61,17 @@ class LayerSum(nn.Module):
         return torch.einsum("bl...,l->b...", layers, self.weights().to(layers.dtype))
 
 
-class PaperHead(nn.Sequential):
-    """Dropout, dense, tanh, dropout, projection, as the paper's models have it."""
-
-    def __init__(self, size: int, classes: int, dropout: float) -> None:
-        super().__init__(
-            nn.Dropout(dropout),
-            nn.Linear(size, size),
-            nn.Tanh(),
-            nn.Dropout(dropout),
-            nn.Linear(size, classes),
-        )
-
-
-class LinearHead(nn.Sequential):
-    """Dropout and one projection."""
-
-    def __init__(self, size: int, classes: int, dropout: float) -> None:
-        super().__init__(nn.Dropout(dropout), nn.Linear(size, classes))
+def make_head(kind: str, size: int, classes: int, dropout: float) -> nn.Sequential:
+    """``paper``: dropout, dense, tanh, dropout, projection; ``linear``: dropout and projection."""
+    if kind == "linear":
+        return nn.Sequential(nn.Dropout(dropout), nn.Linear(size, classes))
+    return nn.Sequential(
+        nn.Dropout(dropout),
+        nn.Linear(size, size),
+        nn.Tanh(),
+        nn.Dropout(dropout),
+        nn.Linear(size, classes),
+    )
 
 
 class Classifier(nn.Module):
@@ -92,8 +84,11 @@ class Classifier(nn.Module):
         pooling: see :class:`Pooling`.
         head: ``paper`` or ``linear``.
         dropout: of the head.
-        scale: mean and standard deviation that vectors are normalised with (for a frozen
-            encoder, whose dimensions differ in size); none by default.
+
+    Attributes:
+        arguments: with which the same network can be made again.
+        mean, std: with which vectors are normalised (for a frozen encoder, whose dimensions differ
+            in size); 0 and 1 at first.
 
     Shape:
         frames ``[B, T, D]`` or ``[B, L + 1, T, D]`` with counts, or vectors that were pooled
@@ -122,19 +117,10 @@ class Classifier(nn.Module):
         self.pool = Pooling(pooling, size)
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("std", torch.ones(size))
-        self.head = (PaperHead if head == "paper" else LinearHead)(size, classes, dropout)
+        self.head = make_head(head, size, classes, dropout)
 
     def forward(self, frames: Tensor, counts: Sequence[int] | None) -> Tensor:
         if self.sum is not None:
             frames = self.sum(frames)
         vectors = frames if counts is None else self.pool(frames, counts)
         return self.head((vectors - self.mean) / self.std)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Arguments that make the same network."""
-        return dict(self.arguments)
-
-
-def from_dict(arguments: Mapping[str, Any]) -> Classifier:
-    """The network that :meth:`Classifier.as_dict` describes."""
-    return Classifier(**arguments)

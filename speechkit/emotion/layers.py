@@ -26,6 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+_LEVELS = 1 << 16  # 16 random bits decide about each element
+
 
 class Lengths:
     """Lengths of the present batch, shared by the layers that need them.
@@ -148,9 +150,6 @@ def spans(total: int, share: float, length: int, least: int = 0) -> Tensor:
     for start in torch.randperm(places)[:count].tolist():
         mask[start : start + length] = True
     return mask
-
-
-_LEVELS = 1 << 16  # 16 random bits decide about each element
 
 
 class Dropout(nn.Dropout):

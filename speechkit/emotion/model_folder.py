@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
     from speechkit.workdir import WorkDir
 
-
 KIND = "emotion"
 CONFIG, WEIGHTS, LOG, SUMMARY = "config.yaml", "model.safetensors", "log.tsv", "summary.json"
+FUNCTIONALS = ("egemaps", "compare16")
+CNN = "fbank-cnn"
+KINDS = ("functionals", CNN, "encoder")
 
 
 class Training(msgspec.Struct):
@@ -178,11 +180,6 @@ def find_models(workdir: WorkDir, name: str) -> list[tuple[int, int, Path]]:
         UserError: there is none.
     """
     return trained.find_folds(workdir, "emotion", name)
-
-
-FUNCTIONALS = ("egemaps", "compare16")
-CNN = "fbank-cnn"
-KINDS = ("functionals", CNN, "encoder")
 
 
 def kind_of(spec: str) -> str:

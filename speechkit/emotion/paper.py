@@ -18,7 +18,6 @@ CLASSES = ("angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "su
 SUPPORT = (38, 39, 38, 39, 38, 19, 38, 39)
 MEASURES = ("accuracy", "best_step", "disk_bytes", "train_seconds")
 
-
 FACTS = {
     "corpus": CORPUS,
     "split": SPLIT,

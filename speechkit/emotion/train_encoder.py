@@ -142,7 +142,7 @@ def _write(
     network = {
         "frozen": frozen,
         "layers": config.layers,
-        "classifier": classifier.as_dict(),
+        "classifier": classifier.arguments,
         "encoder_digest": encoder_files.digest(folder),
     }
     if frozen and encoder_files.is_local(run.upstream):

@@ -27,6 +27,25 @@ from speechkit.stats.bootstrap import draw_speakers, mixture_weights
 from speechkit.workdir import Output, WorkDir
 
 FEWEST_SPEAKERS = 5  # to draw speakers; with fewer, mixtures are drawn
+COMMAND = "analyze-correlation"
+BLOCK = 250  # bootstrap samples at a time
+FEWEST_MIXTURES = 3
+COLUMNS = (
+    "parameter",
+    "genders",
+    "mixtures",
+    "left_out",
+    "pearson",
+    "pearson_low",
+    "pearson_high",
+    "pearson_seed_std",
+    "spearman",
+    "spearman_low",
+    "spearman_high",
+    "spearman_seed_std",
+    "seeds",
+    "resampled",
+)
 
 
 def draw_weights(people: np.ndarray, samples: int, seed: int) -> tuple[np.ndarray, str]:
@@ -81,27 +100,6 @@ def ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     counts = np.add.reduceat(weights[:, order], starts, axis=1)
     middle = np.cumsum(counts, axis=1) - counts / 2 + 0.5
     return middle[:, group]
-
-
-COMMAND = "analyze-correlation"
-BLOCK = 250  # bootstrap samples at a time
-FEWEST_MIXTURES = 3
-COLUMNS = (
-    "parameter",
-    "genders",
-    "mixtures",
-    "left_out",
-    "pearson",
-    "pearson_low",
-    "pearson_high",
-    "pearson_seed_std",
-    "spearman",
-    "spearman_low",
-    "spearman_high",
-    "spearman_seed_std",
-    "seeds",
-    "resampled",
-)
 
 
 def analyze(

@@ -40,6 +40,9 @@ from speechkit.workdir import Output, WorkDir
 COMMAND = "evaluate separation"
 BATCH_SECONDS = {"cpu": 0.0, "cuda": 120.0}  # at 8 kHz; on the CPU one by one is fastest
 NAMED = 20  # mixtures named in a message
+WORST, MIDDLE = 20, 3
+SECONDS = 6.0
+PEAK = 0.9
 
 
 def evaluate(
@@ -199,11 +202,6 @@ def _describe(dataset: MixtureSet, index: int) -> dict[str, Any]:
     speakers = {f"speaker{k}": s.utterance.speaker for k, s in enumerate(mixture.sources, 1)}
     described = {"mixture": mixture.id, "genders": dataset.genders(mixture), **speakers}
     return {**described, "samples": mixture.samples}
-
-
-WORST, MIDDLE = 20, 3
-SECONDS = 6.0
-PEAK = 0.9
 
 
 def write_examples(folder: Path, task: Task, rows: Sequence[Mapping[str, Any]]) -> None:

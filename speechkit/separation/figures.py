@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from speechkit.separation.speaker_distance import SpeakerDistance
 
-
 _ROWS = 36  # bins of a parameter
 _PER_BIN = 12  # mixtures in a column of the density, on average
 _HSR_DB = (5.0, 10.0)

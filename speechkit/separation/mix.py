@@ -20,11 +20,18 @@ from speechkit.kaldi import data
 from speechkit.kaldi.subset import label_files, write_subset
 from speechkit.labels.mixtures import TABLE, Header, Mixture, Source, write_mixtures, write_table
 from speechkit.separation.config import MixConfig
-from speechkit.separation.mixture import Candidate, Draws, Made, Plan, make_one
+from speechkit.separation.mixture import (
+    Candidate,
+    DrawnMixture,
+    MixtureDraws,
+    MixtureLevels,
+    mix_one,
+)
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import read_manifest
 
 POOL_FROM = 5_000  # fewer headers are read sooner than workers would start
+DRAWN, LEVELS = "drawn.tsv", "levels.tsv"
 
 
 def mix(
@@ -55,9 +62,11 @@ def mix(
 
 def _mix_into(out: Output, source: data.DataDir, config: MixConfig, jobs: int) -> None:
     pool, skipped = candidates(source, config, jobs)
-    draws = Draws(pool, config.speakers, config.mode, (config.snr_min, config.snr_max), config.seed)
+    draws = MixtureDraws(
+        pool, config.speakers, config.mode, (config.snr_min, config.snr_max), config.seed
+    )
     folder = out.path / "audio" if config.write_audio else None
-    plans, made, replaced = _make_all(draws, config, folder, jobs)
+    plans, made, replaced = _mix_all(draws, config, folder, jobs)
     skipped.update(replaced)
     if replaced:
         logger.warning(
@@ -131,18 +140,18 @@ def _length(utterance: data.Utterance, rate: int) -> tuple[int, int]:
     return -(-(last - first) * rate // found.sample_rate), found.sample_rate
 
 
-def _make_all(
-    draws: Draws, config: MixConfig, folder: Path | None, jobs: int
-) -> tuple[list[Plan], list[Made], dict[str, str]]:
+def _mix_all(
+    draws: MixtureDraws, config: MixConfig, folder: Path | None, jobs: int
+) -> tuple[list[DrawnMixture], list[MixtureLevels], dict[str, str]]:
     """Every mixture with its gains, and utterances that others took the place of."""
     pending = draws.plans(config.count)
-    plans, results = list(pending), [Made()] * len(pending)
+    plans, results = list(pending), [MixtureLevels()] * len(pending)
     tried: dict[int, set[str]] = {}
     replaced: dict[str, str] = {}
     if folder:
         for part in ("mix", *(f"s{k}" for k in range(1, config.speakers + 1))):
             (folder / part).mkdir(parents=True)
-    make = partial(make_one, rate=config.rate, on_error=config.on_error, folder=folder)
+    make = partial(mix_one, rate=config.rate, on_error=config.on_error, folder=folder)
     while pending:
         again = []
         for done in map_items(
@@ -166,15 +175,12 @@ def summary(folder: Path) -> dict[str, Any]:
     return dict((read_manifest(folder) or {}).get("counts", {}))
 
 
-DRAWN, LEVELS = "drawn.tsv", "levels.tsv"
-
-
 def write_set(
     folder: Path,
     source: data.DataDir,
     header: Header,
-    plans: Sequence[Plan],
-    made: Sequence[Made],
+    plans: Sequence[DrawnMixture],
+    made: Sequence[MixtureLevels],
     audio: Path | None,
 ) -> None:
     """Write a mixture set.
@@ -200,14 +206,14 @@ def write_set(
     _write_levels(folder / LEVELS, plans, made)
 
 
-def _drawn(plan: Plan, made: Made) -> Mixture:
+def _drawn(plan: DrawnMixture, made: MixtureLevels) -> Mixture:
     sources = zip(plan.sources, made.gains_db, plan.offsets, strict=True)
     return Mixture(
         plan.id, plan.samples, tuple(Source(c.utterance, gain, at) for c, gain, at in sources)
     )
 
 
-def _stored(plan: Plan, audio: Path) -> Mixture:
+def _stored(plan: DrawnMixture, audio: Path) -> Mixture:
     """The mixture with its stored sources, whose ids are ``<speaker>-<mixture>``."""
     sources = tuple(
         Source(
@@ -224,7 +230,7 @@ def _write_sources(
     folder: Path,
     source: data.DataDir,
     header: Header,
-    plans: Sequence[Plan],
+    plans: Sequence[DrawnMixture],
     stored: Sequence[Mixture],
 ) -> None:
     """The data directory of stored sources; those that may be cut have no transcript."""
@@ -246,7 +252,7 @@ def _write_sources(
     data.write(folder, wavs, speakers, **tables)
 
 
-def _write_levels(path: Path, plans: Sequence[Plan], made: Sequence[Made]) -> None:
+def _write_levels(path: Path, plans: Sequence[DrawnMixture], made: Sequence[MixtureLevels]) -> None:
     """RMS of each source over the mixture, and peak of the mixture, in dBFS."""
     speakers = len(plans[0].sources)
     names = ["mixture", *(f"level{k}_db" for k in range(1, speakers + 1)), "peak_db"]
@@ -258,7 +264,11 @@ def _write_levels(path: Path, plans: Sequence[Plan], made: Sequence[Made]) -> No
 
 
 def counts(
-    source: data.DataDir, rate: int, plans: Sequence[Plan], made: Sequence[Made], pool: int
+    source: data.DataDir,
+    rate: int,
+    plans: Sequence[DrawnMixture],
+    made: Sequence[MixtureLevels],
+    pool: int,
 ) -> dict[str, Any]:
     """What the set holds, for the manifest and the table at the end.
 

@@ -24,6 +24,9 @@ from speechkit.labels.mixtures import place, read_source
 
 _PASS, _SNR, _OFFSET, _AGAIN = 0x51, 0x52, 0x53, 0x54  # streams of draws
 ATTEMPTS = 100  # of one mixture, until its sources are sound
+LEVEL_DB = -25.0  # mean RMS level of the sources of a mixture
+SILENT_DB = -90.3  # RMS below one step of 16-bit audio
+PEAK = 0.99  # of the mixture and its sources
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DrawnMixture:
     """One mixture as it was drawn.
 
     Args:
@@ -70,7 +73,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Draws:
+class MixtureDraws:
     """How mixtures are drawn.
 
     Args:
@@ -87,12 +90,14 @@ class Draws:
     snr_db: tuple[float, float]
     seed: int
 
-    def plans(self, count: int) -> list[Plan]:
+    def plans(self, count: int) -> list[DrawnMixture]:
         """The first ``count`` mixtures."""
         chosen = self._chosen(count)
         return [self._place(index, sources) for index, sources in enumerate(chosen)]
 
-    def again(self, plan: Plan, bad: Collection[int], tried: Collection[str]) -> Plan:
+    def again(
+        self, plan: DrawnMixture, bad: Collection[int], tried: Collection[str]
+    ) -> DrawnMixture:
         """The mixture with other utterances in place of bad ones.
 
         Args:
@@ -145,7 +150,7 @@ class Draws:
                 del waiting[at]
             yield tuple(sources)
 
-    def _place(self, index: int, sources: tuple[Candidate, ...], attempt: int = 0) -> Plan:
+    def _place(self, index: int, sources: tuple[Candidate, ...], attempt: int = 0) -> DrawnMixture:
         lengths = [source.samples for source in sources]
         samples = min(lengths) if self.mode == "min" else max(lengths)
         draw = rng(self.seed, _OFFSET, index, attempt)
@@ -157,16 +162,11 @@ class Draws:
             for length in lengths
         )
         snr = rng(self.seed, _SNR, index).uniform(*self.snr_db, self.speakers - 1)
-        return Plan(index, sources, (0.0, *map(float, snr)), offsets, samples, attempt)
-
-
-LEVEL_DB = -25.0  # mean RMS level of the sources of a mixture
-SILENT_DB = -90.3  # RMS below one step of 16-bit audio
-PEAK = 0.99  # of the mixture and its sources
+        return DrawnMixture(index, sources, (0.0, *map(float, snr)), offsets, samples, attempt)
 
 
 @dataclass(frozen=True)
-class Made:
+class MixtureLevels:
     """What came of a plan.
 
     Args:
@@ -184,7 +184,9 @@ class Made:
     bad: Mapping[int, str] = field(default_factory=dict)
 
 
-def make_one(plan: Plan, rate: int, on_error: str = "stop", folder: Path | None = None) -> Made:
+def mix_one(
+    plan: DrawnMixture, rate: int, on_error: str = "stop", folder: Path | None = None
+) -> MixtureLevels:
     """Measure the sources of a mixture as they stand in it, and find their gains.
 
     Args:
@@ -219,20 +221,20 @@ def make_one(plan: Plan, rate: int, on_error: str = "stop", folder: Path | None 
         if min(level_db(heard), level_db(row)) < SILENT_DB:
             bad[k] = "silent in the part that is mixed"
     if bad:
-        return Made(bad=bad)
+        return MixtureLevels(bad=bad)
     levels = np.array([level_db(row) for row in sources])
     gains = LEVEL_DB + np.mean(plan.snr_db) - np.array(plan.snr_db) - levels
     return _scale(plan, sources, levels, gains, rate, folder)
 
 
 def _scale(
-    plan: Plan,
+    plan: DrawnMixture,
     sources: np.ndarray,
     levels: np.ndarray,
     gains: np.ndarray,
     rate: int,
     folder: Path | None,
-) -> Made:
+) -> MixtureLevels:
     """Apply the gains, turned down together where a sample would exceed ``PEAK``."""
     scaled = _amplify(sources, gains)
     peak = max(float(np.abs(scaled.sum(axis=0)).max()), float(np.abs(scaled).max()))
@@ -244,7 +246,7 @@ def _scale(
         store(folder / "mix" / f"{plan.id}.wav", mixture, rate)
         for k, row in enumerate(scaled, 1):
             store(folder / f"s{k}" / f"{plan.id}.wav", row, rate)
-    return Made(
+    return MixtureLevels(
         tuple(map(float, gains)),
         tuple(map(float, levels + gains)),
         float(np.abs(mixture).max()),

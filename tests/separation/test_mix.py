@@ -16,10 +16,10 @@ from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import load_mixtures
-from speechkit.separation import mixture as making
+from speechkit.separation import mixture as mixtures
 from speechkit.separation.config import MixConfig
 from speechkit.separation.mix import mix
-from speechkit.separation.mixture import Candidate, Draws
+from speechkit.separation.mixture import Candidate, MixtureDraws
 from speechkit.workdir import WorkDir
 
 
@@ -41,10 +41,10 @@ def levels(sources: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_draws(speakers: int, mode: str) -> None:
     candidates = pool(6, 5)
-    draws = Draws(candidates, speakers, mode, (-5, 5), 1)
+    draws = MixtureDraws(candidates, speakers, mode, (-5, 5), 1)
     plans = draws.plans(300)
     assert draws.plans(100) == plans[:100]
-    assert Draws(candidates, speakers, mode, (-5, 5), 2).plans(1) != plans[:1]
+    assert MixtureDraws(candidates, speakers, mode, (-5, 5), 2).plans(1) != plans[:1]
     for plan in plans:
         assert len({source.speaker for source in plan.sources}) == speakers
         lengths = [source.samples for source in plan.sources]
@@ -62,7 +62,7 @@ def test_draws(speakers: int, mode: str) -> None:
 
 def test_a_speaker_with_most_utterances_does_not_block_the_others() -> None:
     candidates = [*pool(1, 200), Candidate(Utterance("t-u0", "", "t"), 9000)]
-    plans = Draws(candidates, 2, "min", (0, 0), 0).plans(300)
+    plans = MixtureDraws(candidates, 2, "min", (0, 0), 0).plans(300)
     uses = Counter(s.utterance.id for plan in plans for s in plan.sources)
     assert uses.pop("t-u0") == 300
     assert len(uses) == 200
@@ -147,9 +147,9 @@ def test_stored_audio_is_what_would_be_mixed(workdir: Path, mode: str, run) -> N
 
 def test_stored_audio_is_equal_to_the_byte_at_any_time(tmp_path: Path) -> None:
     samples = np.random.default_rng(0).uniform(-1, 1, 1000).astype(np.float32)
-    making.store(tmp_path / "a.wav", samples, 8000)
+    mixtures.store(tmp_path / "a.wav", samples, 8000)
     time.sleep(1.05)  # the header of libsndfile's float files holds the second
-    making.store(tmp_path / "b.wav", samples, 8000)
+    mixtures.store(tmp_path / "b.wav", samples, 8000)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
     found, rate = soundfile.read(tmp_path / "a.wav", dtype="float32")
     assert rate == 8000
