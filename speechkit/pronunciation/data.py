@@ -41,7 +41,7 @@ class Windows:
     """The windows of a set in memory.
 
     Args:
-        found: the set.
+        data: the set.
         normaliser: of the features.
         config: of the model: aspects and longest window.
         device: where batches are.
@@ -51,13 +51,13 @@ class Windows:
     """
 
     def __init__(
-        self, found: ScoredSet, normaliser: Normaliser, config: ModelConfig, device: str = "cpu"
+        self, data: ScoredSet, normaliser: Normaliser, config: ModelConfig, device: str = "cpu"
     ) -> None:
-        self.found, self.config = found, config
-        ids = found.phone_ids
-        features = normaliser(found.features, ids)
-        tokens = [found.of_phones(a) for a in config.token_aspects]
-        utterances = [found.labels[a] for a in config.utterance_aspects]
+        self.data, self.config = data, config
+        ids = data.phone_ids
+        features = normaliser(data.features, ids)
+        tokens = [data.of_phones(a) for a in config.token_aspects]
+        utterances = [data.labels[a] for a in config.utterance_aspects]
         # One more row, for filling.
         self.features = torch.from_numpy(np.pad(features, ((0, 1), (0, 0)))).to(device)
         self.phones = torch.from_numpy(np.pad(ids, (0, 1))).to(device)
@@ -65,11 +65,11 @@ class Windows:
         self.tokens = torch.from_numpy(np.pad(labels, ((0, 1), (0, 0)), constant_values=np.nan)).to(
             device
         )
-        self.labels = torch.from_numpy(_columns(utterances, len(found.utterances))).to(device)
+        self.labels = torch.from_numpy(_columns(utterances, len(data.utterances))).to(device)
         spans = [
             (first + start, end - start, u)
-            for u, (first, last) in enumerate(zip(found.first[:-1], found.first[1:], strict=True))
-            for start, end in cut(found.words[first:last].tolist(), config.max_phones)
+            for u, (first, last) in enumerate(zip(data.first[:-1], data.first[1:], strict=True))
+            for start, end in cut(data.words[first:last].tolist(), config.max_phones)
         ]
         table = torch.tensor(spans, dtype=torch.int64, device=device)
         self.start, self.length, self.utterance = table.unbind(1)
@@ -116,20 +116,20 @@ def cut(words: Sequence[int], limit: int) -> list[tuple[int, int]]:
     fewest = _greedy(words, limit)
     smallest = -(-len(words) // len(fewest))
     for size in range(smallest, limit):
-        if len(found := _greedy(words, size)) == len(fewest):
-            return found
+        if len(spans := _greedy(words, size)) == len(fewest):
+            return spans
     return fewest
 
 
 def _greedy(words: Sequence[int], limit: int) -> list[tuple[int, int]]:
     """Windows that are each as long as they can be."""
-    found, start, total = [], 0, len(words)
+    spans, start, total = [], 0, len(words)
     while start < total:
         end = min(start + limit, total)
         between = end
         while end < total and between > start and words[between] == words[between - 1]:
             between -= 1
         end = between if between > start else end
-        found.append((start, end))
+        spans.append((start, end))
         start = end
-    return found
+    return spans

@@ -113,16 +113,16 @@ def score(assessor: Assessor, found: dataset.ScoredSet) -> Scored:
 
 
 def _write(out: Output, scored: Scored, config: EvaluationConfig) -> None:
-    warn_few_speakers(config.set, len(set(scored.found.speakers)))
+    warn_few_speakers(config.set, len(set(scored.data.speakers)))
     results.write_tables(out.path, scored)
     summary = results.summarize(scored, config.samples)
     scores.warn_constant(summary, scored.scored(), len(scored.seeds))
     write_json(out.path / SUMMARY, summary)
-    write_skipped(out.path, scored.found.skipped)
+    write_skipped(out.path, scored.data.skipped)
     out.counts.update(
         seeds=len(scored.seeds),
-        utterances=len(scored.found.utterances),
-        skipped=len(scored.found.skipped),
+        utterances=len(scored.data.utterances),
+        skipped=len(scored.data.skipped),
     )
 
 

@@ -203,7 +203,7 @@ class SetScorer:
             wide = chosen.expand(models, -1)
             layout = windows.config.layout(windows.length[wide])
             self.chunks.append(_Chunk(chosen, windows.rows(wide, layout)[0], layout))
-        found = windows.found
+        found = windows.data
         places, self._starts = np.unique(found.words, return_index=True)
         self._words, self._counts = places, np.diff(np.append(self._starts, len(found.words)))
 
@@ -235,7 +235,7 @@ class SetScorer:
         for k, aspect in enumerate(self.windows.config.token_aspects):
             values = tokens[..., k].astype(np.float64)
             if aspect.startswith("word_"):
-                means = np.full((len(values), len(self.windows.found.texts)), np.nan)
+                means = np.full((len(values), len(self.windows.data.texts)), np.nan)
                 sums = np.add.reduceat(values, self._starts, axis=1)
                 means[:, self._words] = sums / self._counts
                 values = means

@@ -38,29 +38,29 @@ class Scored:
     """A set and what the models say of it.
 
     Args:
-        found: the set.
+        data: the set.
         seeds: of the S models.
         predictions: aspect -> ``[S, n]``, from 0 to 2.
         thresholds: aspect -> up to which prediction an item is called low (mean of the
             models'); None where undefined.
     """
 
-    found: ScoredSet
+    data: ScoredSet
     seeds: list[int]
     predictions: dict[str, np.ndarray]
     thresholds: dict[str, float | None]
 
     def scored(self, level: str = "") -> list[str]:
         """Aspects (of a level) that are predicted and that the set has labels of."""
-        labels = self.found.labels
+        labels = self.data.labels
         of_level = [a for a in self.predictions if a.startswith(level)]
         return [a for a in of_level if not np.isnan(labels[a]).all()]
 
     def first(self, level: str) -> np.ndarray:
         """First item of each utterance at a level, and the number of items ``[U + 1]``."""
-        found = self.found
-        whole = np.arange(len(found.utterances) + 1)
-        return {"phone": found.first, "word": found.first_word}.get(level, whole)
+        data = self.data
+        whole = np.arange(len(data.utterances) + 1)
+        return {"phone": data.first, "word": data.first_word}.get(level, whole)
 
 
 def write_tables(folder: Path, scored: Scored) -> None:
@@ -71,35 +71,35 @@ def write_tables(folder: Path, scored: Scored) -> None:
         columns, cells = [*_FIXED[level]], []
         for aspect in (a for a in scored.predictions if a.startswith(f"{level}_")):
             columns += scores.aspect_columns(aspect, scored.seeds)
-            cells += scores.aspect_cells(scored.found.labels[aspect], scored.predictions[aspect])
+            cells += scores.aspect_cells(scored.data.labels[aspect], scored.predictions[aspect])
         if cells:
-            rows = zip(_items(scored.found, level), zip(*cells, strict=True), strict=True)
+            rows = zip(_items(scored.data, level), zip(*cells, strict=True), strict=True)
             write_tsv(folder / name, columns, [[*item, *row] for item, row in rows])
     by_class = [
         [aspect, *row]
         for aspect in scored.scored()
         for row in scores.class_rows(
-            class_errors(scored.predictions[aspect], scored.found.labels[aspect])
+            class_errors(scored.predictions[aspect], scored.data.labels[aspect])
         )
     ]
     write_tsv(folder / CLASSES, ("aspect", *scores.CLASS_COLUMNS), by_class)
     _write_worst(folder, scored)
 
 
-def _items(found: ScoredSet, level: str) -> Iterator[list[str]]:
+def _items(data: ScoredSet, level: str) -> Iterator[list[str]]:
     """The first columns of each line."""
-    for u, (name, speaker) in enumerate(zip(found.utterances, found.speakers, strict=True)):
-        first, last = int(found.first[u]), int(found.first[u + 1])
-        word, end = int(found.first_word[u]), int(found.first_word[u + 1])
+    for u, (name, speaker) in enumerate(zip(data.utterances, data.speakers, strict=True)):
+        first, last = int(data.first[u]), int(data.first[u + 1])
+        word, end = int(data.first_word[u]), int(data.first_word[u + 1])
         if level == "utterance":
             yield [name, speaker, str(last - first)]
         elif level == "word":
             for k in range(word, end):
-                yield [name, speaker, str(k - word), found.texts[k]]
+                yield [name, speaker, str(k - word), data.texts[k]]
         else:
             for k in range(first, last):
-                of_word = str(int(found.words[k]) - word)
-                yield [name, speaker, str(k - first), of_word, found.phones[k]]
+                of_word = str(int(data.words[k]) - word)
+                yield [name, speaker, str(k - first), of_word, data.phones[k]]
 
 
 def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
@@ -108,27 +108,27 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
     Correlations also have ``low`` and ``high``, the 95 % interval of their mean over the
     speakers; names that end in ``_ensemble`` are of the mean prediction of all seeds.
     """
-    found: dict[str, dict[str, Any]] = {}
-    labels = scored.found.labels
+    summary: dict[str, dict[str, Any]] = {}
+    labels = scored.data.labels
     for aspect in scored.scored():
         level = aspect.partition("_")[0]
         predicted, wanted = scored.predictions[aspect], labels[aspect].astype(np.float64)
-        speakers = np.repeat(scored.found.speakers, np.diff(scored.first(level)))
+        speakers = np.repeat(scored.data.speakers, np.diff(scored.first(level)))
         for name, values in measure({aspect: predicted}, labels).items():
-            found[name] = over_seeds(values)
-        found[f"{aspect}_pcc"].update(
+            summary[name] = over_seeds(values)
+        summary[f"{aspect}_pcc"].update(
             scores.interval(bootstrap.pcc_of, predicted, labels[aspect], speakers, samples)
         )
-        found[f"{aspect}_macro_mae"] = over_seeds(macro_mae(class_errors(predicted, wanted)))
+        summary[f"{aspect}_macro_mae"] = over_seeds(macro_mae(class_errors(predicted, wanted)))
         limit = scored.thresholds.get(aspect)
         each = [detection(row, wanted, LOW[level], limit) for row in predicted]
         for name in each[0]:
-            found[f"{aspect}_low_{name}"] = over_seeds(np.array([one[name] for one in each]))
+            summary[f"{aspect}_low_{name}"] = over_seeds(np.array([one[name] for one in each]))
         together = predicted.mean(axis=0)
-        found[f"{aspect}_pcc_ensemble"] = over_seeds(pcc(together, wanted)[None])
-        found[f"{aspect}_mse_ensemble"] = over_seeds(mse(together, wanted)[None])
-    one = scored.found
-    return found | scores.count_rows(
+        summary[f"{aspect}_pcc_ensemble"] = over_seeds(pcc(together, wanted)[None])
+        summary[f"{aspect}_mse_ensemble"] = over_seeds(mse(together, wanted)[None])
+    one = scored.data
+    return summary | scores.count_rows(
         len(scored.seeds),
         utterances=len(one.utterances),
         words=len(one.texts),
@@ -144,15 +144,15 @@ def _write_worst(folder: Path, scored: Scored) -> None:
     By the mean absolute error of all utterance scores (of words or phones where utterances
     are not scored) of the mean prediction.
     """
-    found, overall = scored.found, utterance_errors(scored)
+    data, overall = scored.data, utterance_errors(scored)
     aspects = scored.scored("utterance_")
     rows = []
     for rank, u in enumerate(scores.furthest(overall), 1):
-        words = " ".join(found.texts[int(found.first_word[u]) : int(found.first_word[u + 1])])
-        row = [str(rank), found.utterances[u], found.speakers[u], cell(overall[u]), words]
+        words = " ".join(data.texts[int(data.first_word[u]) : int(data.first_word[u + 1])])
+        row = [str(rank), data.utterances[u], data.speakers[u], cell(overall[u]), words]
         for aspect in aspects:
             mean = scored.predictions[aspect].mean(axis=0)[u]
-            row += [cell(found.labels[aspect][u]), cell(mean)]
+            row += [cell(data.labels[aspect][u]), cell(mean)]
         rows.append(row)
     pairs = [name for a in aspects for name in (a, f"{a}_mean")]
     write_tsv(folder / WORST, ("rank", "utt", "speaker", "error", "text", *pairs), rows)
@@ -164,11 +164,11 @@ def utterance_errors(scored: Scored) -> np.ndarray:
         if aspects := scored.scored(f"{level}_"):
             errors = np.abs(
                 np.stack(
-                    [scored.predictions[a].mean(axis=0) - scored.found.labels[a] for a in aspects]
+                    [scored.predictions[a].mean(axis=0) - scored.data.labels[a] for a in aspects]
                 )
             )
             return np.array([_mean(errors[:, a:b]) for a, b in pairwise(scored.first(level))])
-    return np.full(len(scored.found.utterances), np.nan)
+    return np.full(len(scored.data.utterances), np.nan)
 
 
 def _mean(values: np.ndarray) -> float:

@@ -223,7 +223,7 @@ class Group(SeedGroup):
         rate = self.adam.param_groups[0]["lr"]
         rows = [{"learning_rate": rate, "train_loss": loss} for loss in losses.tolist()]
         for name, scorer in self.scorers.items():
-            found = measure(scorer(self.net), scorer.windows.found.labels)
+            found = measure(scorer(self.net), scorer.windows.data.labels)
             found["mean_pcc"] = mean_pcc(found)
             for place, row in enumerate(rows):
                 row.update({f"{name}_{key}": float(v[place]) for key, v in found.items()})
@@ -240,7 +240,7 @@ def _write(
     normaliser: Normaliser,
     criterion: MultiAspectMSE,
 ) -> None:
-    found = windows.found
+    found = windows.data
     for group in groups:
         chosen = [group.chosen(place) for place in range(len(group.seeds))]
         names = list(chosen[0][1])

@@ -54,29 +54,29 @@ class Batches:
     """A set in memory.
 
     Args:
-        found: the set.
+        data: the set.
         recurrent: batches for a BLSTM, which reads an utterance as one sequence.
         device: where batches are.
     """
 
     def __init__(
-        self, found: ScoringSet, recurrent: bool = False, device: torch.device | str = "cpu"
+        self, data: ScoringSet, recurrent: bool = False, device: torch.device | str = "cpu"
     ) -> None:
-        self.found, self.recurrent = found, recurrent
+        self.data, self.recurrent = data, recurrent
 
         def put(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array)).to(device)
 
         # One more row, for filling.
-        self.features = put(np.pad(found.features, ((0, 1), (0, 0))))
-        self.phones = put(np.pad(found.phone_ids, (0, 1)))
-        self.labels = put(found.labels)
-        self.start, self.length = put(found.first[:-1]), put(np.diff(found.first))
+        self.features = put(np.pad(data.features, ((0, 1), (0, 0))))
+        self.phones = put(np.pad(data.phone_ids, (0, 1)))
+        self.labels = put(data.labels)
+        self.start, self.length = put(data.first[:-1]), put(np.diff(data.first))
         # Words that have phones; the last, without any, is filling.
-        starts = np.flatnonzero(np.diff(found.words, prepend=-1))
-        lengths = np.diff(np.append(starts, len(found.words)))
+        starts = np.flatnonzero(np.diff(data.words, prepend=-1))
+        lengths = np.diff(np.append(starts, len(data.words)))
         self.word_length = put(np.append(lengths, 0))
-        first_word = np.searchsorted(starts, found.first)
+        first_word = np.searchsorted(starts, data.first)
         self.first_word, self.words = put(first_word[:-1]), put(np.diff(first_word))
 
     def __len__(self) -> int:
@@ -110,6 +110,6 @@ def _places(first: Tensor, lengths: Tensor, filling: int) -> Tensor:
     """The numbers from ``first`` on, ``lengths`` of them, of each of ``[S, B]``: ``[S, N]``."""
     groups = Groups(lengths)
     moved = (first.flatten() - groups.starts)[groups.group]
-    found = first.new_full((groups.models * groups.tokens,), filling)
-    found[groups.token] = torch.arange(len(moved), device=first.device) + moved
-    return found.view(groups.models, -1)
+    places = first.new_full((groups.models * groups.tokens,), filling)
+    places[groups.token] = torch.arange(len(moved), device=first.device) + moved
+    return places.view(groups.models, -1)

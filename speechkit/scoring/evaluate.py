@@ -145,17 +145,17 @@ def score(
 
 
 def _write(out: Output, scored: Scored, config: EvaluationConfig, texts: dict[str, str]) -> None:
-    warn_few_speakers(config.set, len(set(scored.found.speakers)))
+    warn_few_speakers(config.set, len(set(scored.data.speakers)))
     results.write_tables(out.path, scored, texts)
     summary = metrics.summarize(scored, config.samples)
     scores.warn_constant(summary, [scored.aspect], len(scored.seeds))
     write_json(out.path / SUMMARY, summary)
-    write_skipped(out.path, scored.found.skipped)
+    write_skipped(out.path, scored.data.skipped)
     results.write_figures(out.path, scored, config.name)
     out.counts.update(
         seeds=len(scored.seeds),
-        utterances=len(scored.found.utterances),
-        skipped=len(scored.found.skipped),
+        utterances=len(scored.data.utterances),
+        skipped=len(scored.data.skipped),
     )
 
 

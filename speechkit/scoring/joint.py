@@ -78,7 +78,7 @@ class Examples:
     @property
     def labels(self) -> np.ndarray:
         """From 0 to 1, float32 ``[U]``; NaN: not scored (only where they are measured)."""
-        return self.batches.found.labels
+        return self.batches.data.labels
 
     def batch(self, chosen: Sequence[int], features: Tensor) -> ScoringBatch:
         """Some utterances with these features ``[P, D]`` of their phones, for one seed."""

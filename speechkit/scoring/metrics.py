@@ -28,24 +28,24 @@ class Scored:
     """A set and what the seeds of a model say of it.
 
     Args:
-        found: the set.
+        data: the set.
         seeds: of the S models.
         predictions: float64 ``[S, U]`` from 0 to 1.
     """
 
-    found: ScoringSet
+    data: ScoringSet
     seeds: list[int]
     predictions: np.ndarray
 
     @property
     def aspect(self) -> str:
         """``utterance_<target>``, as in the tables of pronunciation."""
-        return f"utterance_{self.found.target}"
+        return f"utterance_{self.data.target}"
 
     @property
     def labels(self) -> np.ndarray:
         """From 0 to 1, float64 ``[U]``; NaN: not scored."""
-        return np.asarray(self.found.labels, dtype=np.float64)
+        return np.asarray(self.data.labels, dtype=np.float64)
 
     @property
     def ensemble(self) -> np.ndarray:
@@ -55,12 +55,12 @@ class Scored:
     @property
     def span(self) -> float:
         """Points from the lowest to the highest score."""
-        low, high = self.found.scale
+        low, high = self.data.scale
         return float(high - low)
 
     def points(self, values: np.ndarray) -> np.ndarray:
         """Values from 0 to 1 on the label's own scale."""
-        return self.found.scale[0] + self.span * np.asarray(values, dtype=np.float64)
+        return self.data.scale[0] + self.span * np.asarray(values, dtype=np.float64)
 
 
 def class_width(span: float) -> float:
@@ -75,27 +75,27 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
     their mean over the speakers; names that end in ``_ensemble`` are of the mean prediction
     of all seeds.
     """
-    labels, found = scored.labels, {}
+    labels, summary = scored.labels, {}
     for ending, predicted in (("", scored.predictions), ("_ensemble", scored.ensemble[None])):
         for kind, measure, statistic in (
             ("pcc", pcc, bootstrap.pcc_of),
             ("mse", mse, bootstrap.mse_of),
         ):
-            ends = scores.interval(statistic, predicted, labels, scored.found.speakers, samples)
-            found[f"{scored.aspect}_{kind}{ending}"] = {
+            ends = scores.interval(statistic, predicted, labels, scored.data.speakers, samples)
+            summary[f"{scored.aspect}_{kind}{ending}"] = {
                 **over_seeds(measure(predicted, labels)),
                 **ends,
             }
         errors = mse(predicted, labels) * scored.span**2
-        found[f"{scored.aspect}_mse_points{ending}"] = over_seeds(errors)
+        summary[f"{scored.aspect}_mse_points{ending}"] = over_seeds(errors)
     by_class = class_errors(
         scored.points(scored.predictions), scored.points(labels), class_width(scored.span)
     )
-    found[f"{scored.aspect}_macro_mae_points"] = over_seeds(macro_mae(by_class))
+    summary[f"{scored.aspect}_macro_mae_points"] = over_seeds(macro_mae(by_class))
     slope = np.array([_slope(row, labels) for row in scored.predictions])
-    found[f"{scored.aspect}_calibration_slope"] = over_seeds(slope)
-    one, given = scored.found, np.isfinite(labels)
-    return found | scores.count_rows(
+    summary[f"{scored.aspect}_calibration_slope"] = over_seeds(slope)
+    one, given = scored.data, np.isfinite(labels)
+    return summary | scores.count_rows(
         len(scored.seeds),
         utterances=int(given.sum()),
         words=int(one.first_word[-1]),
@@ -166,13 +166,13 @@ def inter_rater(folder: Path) -> dict[str, InterRater]:
     """
     scores = read_raters(folder)
     names = sorted({rater for of in scores.values() for rater in of})
-    found = {}
+    agreement = {}
     for target in rated(scores):
         matrix = np.array(
             [[of.get(n, {}).get(target, np.nan) for of in scores.values()] for n in names]
         )
-        found[target] = _agreement(names, matrix)
-    return found
+        agreement[target] = _agreement(names, matrix)
+    return agreement
 
 
 def _agreement(names: list[str], scores: np.ndarray) -> InterRater:

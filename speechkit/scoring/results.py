@@ -34,12 +34,12 @@ def write_tables(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
         scored: the predictions.
         texts: utterance -> what is read.
     """
-    found, aspect = scored.found, scored.aspect
-    sizes = (np.diff(found.first), np.diff(found.first_word))
+    data, aspect = scored.data, scored.aspect
+    sizes = (np.diff(data.first), np.diff(data.first_word))
     rows = [
         [name, speaker, str(phones), str(words), *cells]
         for name, speaker, phones, words, *cells in zip(
-            *(found.utterances, found.speakers, *sizes),
+            *(data.utterances, data.speakers, *sizes),
             *scores.aspect_cells(scored.labels, scored.predictions),
             strict=True,
         )
@@ -62,14 +62,14 @@ def write_tables(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
 
 def _write_worst(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None:
     """The utterances whose mean prediction is furthest from the label, in points."""
-    found = scored.found
+    data = scored.data
     labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
     off = np.abs(mean - labels)
     rows = [
         [
-            *(str(rank), found.utterances[u], found.speakers[u]),
+            *(str(rank), data.utterances[u], data.speakers[u]),
             *map(cell, (off[u], labels[u], mean[u])),
-            texts.get(found.utterances[u], ""),
+            texts.get(data.utterances[u], ""),
         ]
         for rank, u in enumerate(scores.furthest(off), 1)
     ]
@@ -80,7 +80,7 @@ def _write_worst(folder: Path, scored: Scored, texts: Mapping[str, str]) -> None
 def write_figures(folder: Path, scored: Scored, name: str) -> None:
     """Write ``scatter.png`` and ``calibration.png`` of the experiment ``name``."""
     labels, mean = scored.points(scored.labels), scored.points(scored.ensemble)
-    scale, title = scored.found.scale, f"{name}: {scored.found.target}"
+    scale, title = scored.data.scale, f"{name}: {scored.data.target}"
     (folder / SCATTER_FIGURE).write_bytes(draw_scatter(labels, mean, scale, title))
     bins = calibration(mean, labels)
     (folder / CALIBRATION_FIGURE).write_bytes(draw_calibration(bins, scale, title))

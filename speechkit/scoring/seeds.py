@@ -202,7 +202,7 @@ class Group(SeedGroup):
             for one, given in zip(scores, labels, strict=True)
         ]
         for name, batches in self.measured.items():
-            found, given = score(self.net, batches), batches.found.labels
+            found, given = score(self.net, batches), batches.data.labels
             for row, one in zip(rows, found, strict=True):
                 row[f"{name}_pcc"] = float(pcc(one, given))
                 row[f"{name}_mse"] = float(mse(one, given))

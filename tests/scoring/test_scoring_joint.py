@@ -197,7 +197,7 @@ def test_a_batch_scores_as_its_utterances_alone(place: WorkDir) -> None:
     network, scorer, examples = prepared(place)
     net = joint.JointNet(network, scorer, 3, CONFIG, examples, {}).eval()
     together = net.predict(examples)
-    found = examples.batches.found
+    found = examples.batches.data
     means = joint_network.phone_means(network, examples.data, 3)
     stored = Batches(found.with_features(means))
     index = torch.arange(len(found.utterances))[None]

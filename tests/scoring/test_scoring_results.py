@@ -34,8 +34,8 @@ def interval_by_hand(scored, statistic, predictions):
     """Utterances of drawn speakers one after another, as often as they are drawn."""
     from speechkit.stats.bootstrap import draw_speakers
 
-    names = np.unique(scored.found.speakers)
-    groups = [np.flatnonzero(np.array(scored.found.speakers) == name) for name in names]
+    names = np.unique(scored.data.speakers)
+    groups = [np.flatnonzero(np.array(scored.data.speakers) == name) for name in names]
     values = []
     for counts in draw_speakers(len(names), SAMPLES, 0):
         chosen = np.concatenate([np.tile(g, int(n)) for g, n in zip(groups, counts, strict=True)])
@@ -74,7 +74,7 @@ def test_tables(scored, tmp_path):
     table = pandas.read_csv(tmp_path / "utterances.tsv", sep="\t")
     assert np.allclose(table["utterance_total"], scored.labels, atol=1e-5)
     assert np.allclose(table["utterance_total_mean"], scored.ensemble, atol=1e-5)
-    assert table["phones"].sum() == scored.found.first[-1]
+    assert table["phones"].sum() == scored.data.first[-1]
     classes = pandas.read_csv(tmp_path / "classes.tsv", sep="\t")
     given = np.rint(10 * scored.labels)
     assert dict(zip(classes["score"], classes["count"], strict=True)) == {
