@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor
 from speechkit.acoustic.tdnn.data import Stream
 from speechkit.base.errors import UserError, require_range
 from speechkit.base.random_draws import rng
+from speechkit.labels.phones import ARPABET, kaldi_name
 from speechkit.training.batches import ResumableBatches
 
 _CHUNK, _SET = 0xAC, 0xA5  # streams of random draws
+PRIOR_FLOOR = 1e-4  # a state hardly seen must not gain from its small prior
 _SMOOTH = 10.0  # transitions of the mean state that each has besides its own
 
 
@@ -209,3 +212,62 @@ def stay_probabilities(found: Tensor) -> list[float]:
     mean = float(total[0] / total.sum()) if total.sum() else 0.5
     stay = (found[:, 0].double() + _SMOOTH * mean) / (found.sum(1).double() + _SMOOTH)
     return [round(float(value), 6) for value in stay]
+
+
+@dataclass
+class Data:
+    """What a round is trained on.
+
+    Args:
+        sets: streams of each set, at each speed.
+        weights: of the sets.
+        folds: speaker -> fold.
+        labels: of the states.
+        normal: which of the streams has the speed 1.
+    """
+
+    sets: list[list[Stream]]
+    weights: list[float]
+    folds: dict[str, int]
+    labels: tuple[str, ...]
+    normal: int
+
+    @property
+    def plain(self) -> list[Stream]:
+        """The stream of each set at its own speed."""
+        return [streams[self.normal] for streams in self.sets]
+
+    @cached_property
+    def speech(self) -> list[bool]:
+        """For each label, whether it is a phone."""
+        return [kaldi_name(label) in ARPABET for label in self.labels]
+
+    def parts(self, fold: int | None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Features and targets of the utterances of a fold (None: of all)."""
+        for stream in self.plain:
+            for number in stream.inside(fold):
+                part = stream.parts[number]
+                yield stream.features[part], stream.targets[part]
+
+    def prior(self, without: int | None, states: int) -> Tensor:
+        """Log share of each state in what is trained on ``[states]``."""
+        seen = sum(
+            counts(stream, without, states) * weight
+            for stream, weight in zip(self.plain, self._weights(), strict=True)
+        )
+        assert isinstance(seen, Tensor)
+        prior = (seen / seen.sum().clamp(min=1)).clamp(min=PRIOR_FLOOR)
+        return (prior / prior.sum()).log()
+
+    def stay(self, without: int | None, states: int) -> list[float]:
+        """P(stay) of each state."""
+        found = sum(
+            stay_counts(stream, without, states) * weight
+            for stream, weight in zip(self.plain, self._weights(), strict=True)
+        )
+        assert isinstance(found, Tensor)
+        return stay_probabilities(found)
+
+    def _weights(self) -> list[float]:
+        """Those of the sets; a whole 1 keeps counts integers, and so exact and as they were."""
+        return [weight if weight != 1 else 1 for weight in self.weights]

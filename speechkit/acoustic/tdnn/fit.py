@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from speechkit.acoustic.tdnn import folder as tdnn_folder
-from speechkit.acoustic.tdnn.batches import MixedChunks, counts, stay_counts, stay_probabilities
-from speechkit.acoustic.tdnn.data import Stream, build_streams
+from speechkit.acoustic.tdnn.batches import Data, MixedChunks
+from speechkit.acoustic.tdnn.data import build_streams
+from speechkit.acoustic.tdnn.evaluate import Tally, tally
 from speechkit.acoustic.tdnn.inputs import Inputs
 from speechkit.acoustic.tdnn.network import Tdnn
 from speechkit.acoustic.tdnn.settings import FULL, AcousticConfig
-from speechkit.acoustic.tdnn.validation import Tally, tally
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
-from speechkit.labels.phones import ARPABET, kaldi_name
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.config import FitConfig
 from speechkit.training.devices import ranks
@@ -27,7 +26,6 @@ from speechkit.training.state import Trainable
 from speechkit.training.synced_norm import synced
 from speechkit.workdir import Output
 
-PRIOR_FLOOR = 1e-4  # a state hardly seen must not gain from its small prior
 MEASURED = 300  # utterances measured after each epoch
 _SAMPLE, _WEIGHTS = 0xA1, 0xA2  # streams of random draws
 
@@ -72,65 +70,6 @@ class AcousticNet(Trainable):
 
     def new_optimizer(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.trained_parameters(), lr=1e-3, weight_decay=self.weight_decay)
-
-
-@dataclass
-class Data:
-    """What a round is trained on.
-
-    Args:
-        sets: streams of each set, at each speed.
-        weights: of the sets.
-        folds: speaker -> fold.
-        labels: of the states.
-        normal: which of the streams has the speed 1.
-    """
-
-    sets: list[list[Stream]]
-    weights: list[float]
-    folds: dict[str, int]
-    labels: tuple[str, ...]
-    normal: int
-
-    @property
-    def plain(self) -> list[Stream]:
-        """The stream of each set at its own speed."""
-        return [streams[self.normal] for streams in self.sets]
-
-    @cached_property
-    def speech(self) -> list[bool]:
-        """For each label, whether it is a phone."""
-        return [kaldi_name(label) in ARPABET for label in self.labels]
-
-    def parts(self, fold: int | None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Features and targets of the utterances of a fold (None: of all)."""
-        for stream in self.plain:
-            for number in stream.inside(fold):
-                part = stream.parts[number]
-                yield stream.features[part], stream.targets[part]
-
-    def prior(self, without: int | None, states: int) -> Tensor:
-        """Log share of each state in what is trained on ``[states]``."""
-        seen = sum(
-            counts(stream, without, states) * weight
-            for stream, weight in zip(self.plain, self._weights(), strict=True)
-        )
-        assert isinstance(seen, Tensor)
-        prior = (seen / seen.sum().clamp(min=1)).clamp(min=PRIOR_FLOOR)
-        return (prior / prior.sum()).log()
-
-    def stay(self, without: int | None, states: int) -> list[float]:
-        """P(stay) of each state."""
-        found = sum(
-            stay_counts(stream, without, states) * weight
-            for stream, weight in zip(self.plain, self._weights(), strict=True)
-        )
-        assert isinstance(found, Tensor)
-        return stay_probabilities(found)
-
-    def _weights(self) -> list[float]:
-        """Those of the sets; a whole 1 keeps counts integers, and so exact and as they were."""
-        return [weight if weight != 1 else 1 for weight in self.weights]
 
 
 def load_data(inputs: Inputs, config: AcousticConfig, jobs: int) -> Data:

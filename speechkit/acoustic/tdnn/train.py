@@ -10,8 +10,9 @@ from typing import Any
 
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn import realign as tdnn_realign
+from speechkit.acoustic.tdnn.batches import Data
 from speechkit.acoustic.tdnn.evaluate import Evaluator
-from speechkit.acoustic.tdnn.fit import AcousticNet, Data, Fitting, fold_of, load_data
+from speechkit.acoustic.tdnn.fit import AcousticNet, Fitting, fold_of, load_data
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.inputs import Inputs, check_init, gather
 from speechkit.acoustic.tdnn.model import TdnnModel

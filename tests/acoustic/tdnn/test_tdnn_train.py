@@ -25,10 +25,10 @@ from speechkit.acoustic.tdnn.data import (
     speaker_folds,
     states_at,
 )
+from speechkit.acoustic.tdnn.evaluate import Tally
 from speechkit.acoustic.tdnn.model import load_tdnn
 from speechkit.acoustic.tdnn.network import TdnnConfig
 from speechkit.acoustic.tdnn.settings import AcousticConfig
-from speechkit.acoustic.tdnn.validation import Tally
 from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable, ArkWriter
