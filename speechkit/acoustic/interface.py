@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from speechkit.base.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 
@@ -185,3 +186,17 @@ def layer_number(wanted: bool | int, last: int, model: str) -> int:
             f"It has {last}, counted from the input: `layer` 1 to {last}.",
         )
     return number
+
+
+def summed_columns(probabilities: np.ndarray, columns: np.ndarray, count: int) -> np.ndarray:
+    """Probabilities ``[T, C]`` of labels, those of one column summed: ``[T, count]``.
+
+    Args:
+        probabilities: of the C labels.
+        columns: of each label ``[C]``.
+        count: how many columns there are.
+    """
+    sums = np.zeros((len(probabilities), count))
+    for column in np.unique(columns):
+        sums[:, column] = probabilities[:, columns == column].sum(1)
+    return sums

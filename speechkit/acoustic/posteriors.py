@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
+from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext, summed_columns
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.text import read_text
 from speechkit.kaldi.ark import ArkTable
@@ -93,16 +93,12 @@ class PosteriorModel(AcousticModel):
                 f"{self.frame_shift:g} s; the audio has {seconds:.2f} s.",
                 f"Give the frame shift: {_HOW}",
             )
-        logs = torch.from_numpy(self._phones(_normalised(matrix.astype(np.float64), name)))
+        labels = np.exp(_normalised(matrix.astype(np.float64), name))
+        sums = np.maximum(summed_columns(labels, self._of_column, len(self.labels)), 1e-45)
+        logs = torch.from_numpy(np.log(sums).astype(np.float32))
         if self.topology == "ctc":
             return Evidence(logs, logs)
         return Evidence(logs, logs.repeat_interleave(self._states, dim=1))
-
-    def _phones(self, logs: np.ndarray) -> np.ndarray:
-        sums = np.zeros((len(logs), len(self.labels)))
-        for number in range(len(self.labels)):
-            sums[:, number] = np.exp(logs[:, self._of_column == number]).sum(1)
-        return np.log(np.maximum(sums, 1e-45)).astype(np.float32)
 
     @property
     def _states(self) -> int:

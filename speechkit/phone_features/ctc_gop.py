@@ -16,9 +16,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from speechkit.acoustic.interface import AcousticModel, Evidence
+from speechkit.acoustic.interface import AcousticModel, Evidence, summed_columns
 from speechkit.labels.phones import ARPABET, KALDI_ID, kaldi_name
-from speechkit.phone_features.gop import canonical_ids, label_ids, summed_columns
+from speechkit.phone_features.gop import as_array, canonical_ids, label_ids
 from speechkit.phone_features.sequence_scores import SequenceScores, sequence_scores
 
 RATIO_CAP = 100.0
@@ -42,7 +42,7 @@ def phone_emissions(
     """
     ids = label_ids(labels, blank)
     columns = np.where(ids < _FIRST, 0, ids - _FIRST + 1)
-    sums = summed_columns(log_posteriors, columns, 1 + len(ARPABET))
+    sums = summed_columns(np.exp(as_array(log_posteriors)), columns, 1 + len(ARPABET))
     return np.log(np.maximum(sums, np.finfo(float).tiny))
 
 

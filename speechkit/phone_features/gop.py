@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechkit.acoustic.interface import summed_columns
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.labels.phones import KALDI_ID, KALDI_PHONES, kaldi_name, pure
 
@@ -63,21 +64,14 @@ def phone_log_posteriors(
         labels: the C labels.
         blank: see :func:`label_ids`.
     """
-    sums = summed_columns(log_posteriors, label_ids(labels, blank), len(KALDI_PHONES))
+    sums = summed_columns(
+        np.exp(as_array(log_posteriors)), label_ids(labels, blank), len(KALDI_PHONES)
+    )
     if blank is not None:
         sums[:, 0] = 0
         sums /= np.maximum(sums.sum(1, keepdims=True), np.finfo(float).tiny)
     with np.errstate(divide="ignore"):
         return np.maximum(np.log(sums), LOG_FLOOR)
-
-
-def summed_columns(log_posteriors: Any, columns: np.ndarray, count: int) -> np.ndarray:
-    """Probabilities ``[T, count]``: those of the labels ``[T, C]`` summed by column ``[C]``."""
-    probabilities = np.exp(as_array(log_posteriors))
-    sums = np.zeros((len(probabilities), count))
-    for column in np.unique(columns):
-        sums[:, column] = probabilities[:, columns == column].sum(1)
-    return sums
 
 
 def as_array(values: Any) -> np.ndarray:
