@@ -74,7 +74,9 @@ class Words:
 
     def options(self) -> dict[str, Any]:
         """As the stages take them."""
-        return {"lexicon": self.lexicon, "guess": self.g2p, "policy": self.policy}
+        from speechkit.acoustic.lexicon.readings import TextConfig
+
+        return {"texts": TextConfig(self.lexicon, self.g2p, self.policy)}
 
 
 def add_commands(app: typer.Typer) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.align.stage import phone_lines
-from speechkit.acoustic.lexicon.readings import Policy, Words, words_of_set
+from speechkit.acoustic.lexicon.readings import TextConfig, Words, words_of_set
 from speechkit.acoustic.models import SPHINX, find_folder
 from speechkit.base import audio
 from speechkit.base.errors import UserError
@@ -39,9 +39,7 @@ def extract(
     set_name: str,
     settings: FeatureSettings | None = None,
     *,
-    lexicon: Path | None = None,
-    guess: bool = True,
-    policy: Policy | None = None,
+    texts: TextConfig | None = None,
     name: str = "",
     device: str = "auto",
     jobs: int = 1,
@@ -57,9 +55,7 @@ def extract(
         set_name: the set to read; its ``phone_scores.tsv`` says the canonical phones, else
             they are looked up for the words of ``text``.
         settings: what to compute; default: 84 columns of ``sphinx``.
-        lexicon: pronunciations that go before the built-in ones (Kaldi's lexicon.txt).
-        guess: let espeak-ng pronounce words that no lexicon has.
-        policy: for numbers and marks in texts.
+        texts: how they are said.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
         jobs: processes.
@@ -71,7 +67,7 @@ def extract(
     Raises:
         UserError: bad flags, a bad set, or a broken utterance (with ``on_error="stop"``).
     """
-    settings = settings or FeatureSettings()
+    settings, texts = settings or FeatureSettings(), texts or TextConfig()
     where = resolve_device(device).type
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
     kind = "deep" if settings.deep else "gop"
@@ -79,47 +75,46 @@ def extract(
     params = {
         "set": set_name,
         **_parameters(settings),
-        "lexicon": str(lexicon) if lexicon else "",
-        "guess": guess,
-        **(policy.params() if policy else {}),
+        **texts.params(),
     }
     inputs = [
         *dataset.files(),
         *labels.score_files(dataset.path),
-        *([lexicon] if lexicon else []),
+        *texts.files(),
         *_model_files(settings, workdir),
     ]
-    with Output(
-        final,
-        f"extract-{kind}",
-        params,
-        inputs,
-        force=force,
-        audio=dataset.audio_files(),
-        resume=True,
-    ) as out:
+    sounds, command = dataset.audio_files(), f"extract-{kind}"
+    with Output(final, command, params, inputs, force=force, audio=sounds, resume=True) as out:
         if out.up_to_date:
             return final
-        started = time.monotonic()
-        pipeline = load_pipeline(settings, workdir.root.resolve(), where)
-        _warn_of_seen(pipeline, dataset)
-        words = words_of_set(dataset, lexicon, guess, policy)
+        words = words_of_set(dataset, texts)
         items = [(utterance, words[utterance.id]) for utterance in dataset.utterances]
-        batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
-        run = partial(
-            _extract_batch,
-            settings=settings,
-            root=workdir.root.resolve(),
-            device=where,
-            on_error=on_error,
-        )
-        how = {"jobs": jobs, "executor": executor, "label": f"{kind} {set_name}"}
-        found, skipped, fresh = _run(out, batches, run, kind, **how)
-        output.write(out, workdir, pipeline.config(), found, skipped)
-        output.write_phone_map(out.path, pipeline)
-        output.summarise(out, dataset.path, len(pipeline.columns), found, len(skipped))
-        _log_speed(out, fresh, time.monotonic() - started)
+        how: dict[str, Any] = {"jobs": jobs, "executor": executor, "label": f"{kind} {set_name}"}
+        how["name"] = lambda batch: command
+        _write(out, workdir, dataset, items, settings, where, on_error, how)
     return final
+
+
+def _write(
+    out: Output,
+    workdir: WorkDir,
+    dataset: data.DataDir,
+    items: Batch,
+    settings: FeatureSettings,
+    device: str,
+    on_error: str,
+    how: Mapping[str, Any],
+) -> None:
+    started, root = time.monotonic(), workdir.root.resolve()
+    pipeline = load_pipeline(settings, root, device)
+    _warn_of_seen(pipeline, dataset)
+    batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
+    run = partial(_extract_batch, settings=settings, root=root, device=device, on_error=on_error)
+    found, skipped, fresh = _run(out, batches, run, **how)
+    output.write(out, workdir, pipeline.config(), found, skipped)
+    output.write_phone_map(out.path, pipeline)
+    output.summarise(out, dataset.path, len(pipeline.columns), found, len(skipped))
+    _log_speed(out, fresh, time.monotonic() - started)
 
 
 def _parameters(settings: FeatureSettings) -> dict[str, Any]:
@@ -226,15 +221,13 @@ def _features_of(
 
 
 def _run(
-    out: Output, batches: Sequence[Batch], run: Any, kind: str, **how: Any
+    out: Output, batches: Sequence[Batch], run: Any, **how: Any
 ) -> tuple[list[UtteranceFeatures], list[list[str]], float]:
     """Everything found and skipped, and the seconds of audio of this run; parts are kept."""
     parts = split(batches, PART)
     paths = [out.part(f"{number:05d}.features") for number in range(len(parts))]
     kept = [path.exists() for path in paths]
-    outcomes = map_parts(
-        run, parts, kept, out.scratch, size=len, name=lambda batch: f"extract-{kind}", **how
-    )
+    outcomes = map_parts(run, parts, kept, out.scratch, size=len, **how)
     found: list[UtteranceFeatures] = []
     skipped: list[list[str]] = []
     fresh = 0.0

@@ -11,6 +11,7 @@ import soundfile
 from tone_models import RATE, ToneModel, say
 from tone_sets import make_tone_set, posterior_set
 
+from speechkit.acoustic.lexicon.readings import TextConfig
 from speechkit.base.errors import UserError
 from speechkit.phone_features import extract as extraction_stage
 from speechkit.phone_features.extract import extract
@@ -128,14 +129,16 @@ def test_words_are_looked_up_without_scores(tones, tmp_path):
     make_tone_set(tmp_path, "plain", scored=False)
     lexicon = tmp_path / "lexicon.txt"
     lexicon.write_text("CAT K AA1 T\nBEE B AA1\nBEE B IY1\nSEA S IY1\n")
-    folder = read_features(extract(tones, "plain", TONES, lexicon=lexicon))
+    folder = read_features(extract(tones, "plain", TONES, texts=TextConfig(lexicon)))
     assert [r.phone for r in folder.rows["s0-u0"]] == ["K", "AA1", "T", "B", "IY1"]
     assert [r.word for r in folder.rows["s0-u0"]] == ["CAT"] * 3 + ["BEE"] * 2
     lexicon.write_text("CAT K AA1 T\nBEE B IY1\n")
     (tmp_path / "data/plain/text").write_text(
         "s0-u0 cat bee\ns0-u1\ns1-u2 xqzzv\ns1-u3 ?!\n", encoding="utf-8"
     )
-    found = extract(tones, "plain", TONES, lexicon=lexicon, guess=False, on_error="skip", name="x")
+    found = extract(
+        tones, "plain", TONES, texts=TextConfig(lexicon, False), on_error="skip", name="x"
+    )
     assert list(read_features(found).rows) == ["s0-u0"]
     skipped = (found / "skipped.tsv").read_text()
     assert "The text is empty" in skipped and "has no words" in skipped and "XQZZV" in skipped

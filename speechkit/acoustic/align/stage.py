@@ -20,8 +20,8 @@ import numpy as np
 from speechkit.acoustic.align.alignment import Alignment, Segment, align
 from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.readings import (
-    Policy,
     Reading,
+    TextConfig,
     Words,
     chosen,
     words_of_set,
@@ -53,9 +53,7 @@ def align_set(
     set_name: str,
     *,
     am: str = "sphinx",
-    lexicon: Path | None = None,
-    guess: bool = True,
-    policy: Policy | None = None,
+    texts: TextConfig | None = None,
     name: str = "",
     device: str = "auto",
     jobs: int = 1,
@@ -71,9 +69,7 @@ def align_set(
         set_name: the set; its ``phone_scores.tsv`` gives the canonical phones, otherwise they
             are looked up for its ``text``.
         am: acoustic model, see :func:`speechkit.acoustic.models.load_model`.
-        lexicon: pronunciations that go before the built-in ones.
-        guess: let espeak-ng pronounce words that no lexicon has.
-        policy: for numbers and marks in texts.
+        texts: how they are said.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
         jobs: processes; 1 works in this process.
@@ -86,7 +82,7 @@ def align_set(
         UserError: bad flags, a bad set, or an utterance that cannot be aligned (with
             ``on_error="stop"``).
     """
-    where = resolve_device(device).type
+    where, texts = resolve_device(device).type, texts or TextConfig()
     root = workdir.root.resolve()
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
     model = load_model(am, workdir, where)
@@ -94,24 +90,15 @@ def align_set(
         "set": set_name,
         "am": am,
         "model": model.fingerprint,
-        "lexicon": str(lexicon) if lexicon else "",
-        "guess": guess,
-        **(policy.params() if policy else {}),
+        **texts.params(),
     }
-    inputs = [*dataset.files(), *score_files(dataset.path), *([lexicon] if lexicon else [])]
+    inputs = [*dataset.files(), *score_files(dataset.path), *texts.files()]
     final = workdir.exp("align", set_name, name=name)
-    with Output(
-        final,
-        "align",
-        params,
-        inputs,
-        force=force,
-        audio=dataset.audio_files(),
-        resume=True,
-    ) as out:
+    sounds = dataset.audio_files()
+    with Output(final, "align", params, inputs, force=force, audio=sounds, resume=True) as out:
         if out.up_to_date:
             return final
-        words = words_of_set(dataset, lexicon, guess, policy)
+        words = words_of_set(dataset, texts)
         items: list[Item] = [(u, words[u.id]) for u in dataset.utterances]
         run = partial(align_utterance, am=am, root=root, device=where)
         rows, skipped = align_all(
@@ -119,14 +106,20 @@ def align_set(
         )
         if not rows:
             raise UserError("No utterance could be aligned.", "See the reasons above.")
-        ark = str((final / "ali.ark").relative_to(workdir.root))
-        summary = write_alignment(out.path, ark, model.labels, model.frame_shift, rows, skipped)
-        odd = [row["utt"] for row in rows if not row["matches"]]
-        warn_of_mismatches(odd, "matches = no in utterances.tsv")
-        counts = ("utterances", "skipped", "mismatches", "phones")
-        out.counts.update({name: summary[name] for name in counts})
-        out.notes.update(topology=model.topology)
+        _write(out, workdir, model, rows, skipped)
     return final
+
+
+def _write(
+    out: Output, workdir: WorkDir, model: AcousticModel, rows: list[Row], skipped: list[list[str]]
+) -> None:
+    ark = str((out.final / "ali.ark").relative_to(workdir.root))
+    summary = write_alignment(out.path, ark, model.labels, model.frame_shift, rows, skipped)
+    odd = [row["utt"] for row in rows if not row["matches"]]
+    warn_of_mismatches(odd, "matches = no in utterances.tsv")
+    counts = ("utterances", "skipped", "mismatches", "phones")
+    out.counts.update({name: summary[name] for name in counts})
+    out.notes.update(topology=model.topology)
 
 
 @lru_cache(maxsize=1)

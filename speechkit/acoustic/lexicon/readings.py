@@ -14,7 +14,7 @@ A path of the alignment through 0, 3, 4, 5 says IN TWO FOUR MAY.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,7 @@ class Policy:
         return {name: value for name, value in asdict(self).items() if value != default[name]}
 
     def tokens(self, text: str) -> list[Token]:
-        """The pieces of a text.
-
-        Raises:
-            UserError: as :func:`speechkit.acoustic.lexicon.text.tokens_of`, or what the policy
-                refuses.
-        """
+        """As :func:`speechkit.acoustic.lexicon.text.tokens_of`; UserError for what it refuses."""
         tokens = tokens_of(without_marks(text) if self.drop_markup else text)
         if self.readings == "error":
             refuse_several(tokens, text)
@@ -72,6 +67,30 @@ class Policy:
         """Say once which marks are left out of some texts."""
         if self.drop_markup and (line := tell_dropped(texts)):
             logger.warning(line)
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """How the texts of a set are said.
+
+    Args:
+        lexicon: pronunciations that go before the built-in ones (Kaldi's lexicon.txt).
+        guess: let espeak-ng pronounce words that no lexicon has.
+        policy: for numbers and marks in texts.
+    """
+
+    lexicon: Path | None = None
+    guess: bool = True
+    policy: Policy = field(default_factory=Policy)
+
+    def params(self) -> dict[str, Any]:
+        """For a manifest."""
+        lexicon = str(self.lexicon or "")
+        return {"lexicon": lexicon, "guess": self.guess, **self.policy.params()}
+
+    def files(self) -> list[Path]:
+        """Files whose change makes an output out of date."""
+        return [self.lexicon] if self.lexicon else []
 
 
 @dataclass(frozen=True)
@@ -246,37 +265,22 @@ def _known(token: Token, lexicon: Lexicon) -> Token:
     return replace(token, readings=known or token.readings[:1])
 
 
-def words_of_set(
-    dataset: DataDir,
-    lexicon: Path | None = None,
-    guess: bool = True,
-    policy: Policy | None = None,
-) -> dict[str, Words | UserError]:
+def words_of_set(dataset: DataDir, config: TextConfig) -> dict[str, Words | UserError]:
     """Words of every utterance, or what is wrong with its text.
 
     With ``phone_scores.tsv`` the canonical phones are those that were scored; without it they
     are looked up, and words whose pronunciation is a guess are reported.
-
-    Args:
-        dataset: the set.
-        lexicon: pronunciations that go before the built-in ones.
-        guess: let espeak-ng pronounce words that no lexicon has.
-        policy: for numbers and marks in texts.
     """
     texts = {u.id: dataset.text.get(u.id, "") for u in dataset.utterances}
     canonical = canonical_phones(dataset.path)
     if canonical is not None:
         return {name: _as_scored(canonical.get(name), text) for name, text in texts.items()}
-    policy, table, scores = (
-        policy or Policy(),
-        Lexicon(lexicon, guess=guess),
-        scored_words(dataset.path),
-    )
-    policy.warn_dropped([*texts.values()])
+    table, scores = Lexicon(config.lexicon, guess=config.guess), scored_words(dataset.path)
+    config.policy.warn_dropped([*texts.values()])
     found: dict[str, Words | UserError] = {}
     for name, text in texts.items():
         try:
-            words, tokens = _words(text, table, policy)
+            words, tokens = _words(text, table, config.policy)
             found[name] = replace(words, scored=_scored(tokens, scores.get(name, ())))
         except UserError as error:
             found[name] = error

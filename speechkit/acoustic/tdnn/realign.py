@@ -17,7 +17,7 @@ import torch
 
 from speechkit.acoustic.align import stage as alignment_stage
 from speechkit.acoustic.features import SHIFT_S
-from speechkit.acoustic.lexicon.readings import READINGS, Policy, Words, words_of_set
+from speechkit.acoustic.lexicon.readings import READINGS, Policy, TextConfig, Words, words_of_set
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.inputs import ALIGNMENT, Source
@@ -67,9 +67,9 @@ def words_of(source: Source) -> dict[str, Words | UserError]:
     flags: Mapping[str, Any] = manifest.get("params", {})
     lexicon = flags.get("lexicon")
     policy = Policy(flags.get("readings", READINGS[0]), bool(flags.get("drop_markup", False)))
-    found = words_of_set(
-        source.dataset, Path(lexicon) if lexicon else None, bool(flags.get("guess", True)), policy
-    )
+    guess = bool(flags.get("guess", True))
+    texts = TextConfig(Path(lexicon) if lexicon else None, guess, policy)
+    found = words_of_set(source.dataset, texts)
     words = {utterance.id: found[utterance.id] for utterance in source.aligned()}
     wrong = [error for error in words.values() if isinstance(error, UserError)]
     if len(wrong) == len(words):
