@@ -7,6 +7,14 @@ costs nothing, as in alignment; the step from label a to label b is worth
     lm_scale * log P(b | a) - insertion_penalty
 
 with P a bigram of the labels (silences and noises among them) of the training alignment.
+The table of a loop of two labels a b (states 0 1 2 and 3 4 5) has these predecessors; ``-`` is
+none, and row 0 is staying::
+
+    state     0  1  2  3  4  5
+    row 0     0  1  2  3  4  5
+    row 1     2  0  1  2  3  4     from the end of a, or inside a label
+    row 2     5  -  -  5  -  -     from the end of b
+
 Labels that never occur there are left out: dividing what a network says of their states by
 priors of nearly nothing would make them likely.
 """

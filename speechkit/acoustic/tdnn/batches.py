@@ -109,7 +109,10 @@ class Chunks:
         return features, targets[self.reach : width - self.reach].long()
 
     def _cut(self, number: int, start: int, end: int) -> tuple[Tensor, Tensor]:
-        """A part of the stream as if the fold that is left out were not in it."""
+        """A part of the stream as if the fold that is left out were not in it.
+
+        Without the fold 2 3 the frames 0 1 2 3 4 5 are 0 1 4 5, and the part from 1 to 3 is 1 4.
+        """
         stream, (hole, size) = self.streams[number], self._holes[number]
         before, after = slice(start, min(end, hole)), slice(max(start, hole) + size, end + size)
         if end <= hole:
