@@ -39,6 +39,10 @@ __all__ = [
 ]  # fmt: skip
 READ_SECONDS = 10.0
 LOUDEST = 1e10  # samples of 32-bit integers kept as floats are below
+CANCELLED = 0.1
+_BLOCK = 65536  # frames that are measured at a time
+_LEAST = 2.0**-32  # power of the louder channel, of one step of 16-bit audio: else it is silent
+FLOOR_DB = -200.0  # of digital silence: far below one step of 24-bit audio
 
 
 @dataclass(frozen=True)
@@ -136,11 +140,6 @@ def is_usable(samples: np.ndarray) -> np.ndarray:
     return usable
 
 
-CANCELLED = 0.1
-_BLOCK = 65536  # frames that are measured at a time
-_LEAST = 2.0**-32  # power of the louder channel, of one step of 16-bit audio: else it is silent
-
-
 def louder(blocks: Iterable[np.ndarray]) -> int | None:
     """The channel to take alone; None where all are to be averaged.
 
@@ -230,9 +229,6 @@ def to_mono(samples: np.ndarray, channel: int | None, path: Source) -> np.ndarra
         "`speechkit validate --decode` names every file).",
     )
     return samples[:, channel]
-
-
-FLOOR_DB = -200.0  # of digital silence: far below one step of 24-bit audio
 
 
 def centred(samples: np.ndarray) -> np.ndarray:

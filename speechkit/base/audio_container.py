@@ -32,6 +32,7 @@ _WORTH_SAYING_S = 0.01
 FULL_SCALE = 32767 / 32768  # the largest 16-bit sample
 _WIDEST = 2**31  # bytes of samples of a WAV file that is written here
 _GSM, _GSM_BYTES, _GSM_SAMPLES = 0x31, 65, 320  # format tag, and a block
+_W64 = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,6 @@ class _Layout:
     own: bool = False
 
 
-_W64 = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 _LAYOUTS = {
     (b"RIFF", b"WAVE"): _Layout(12, 4, "<I", b"data"),
     (b"RF64", b"WAVE"): _Layout(12, 4, "<I", b"data"),

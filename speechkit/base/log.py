@@ -19,6 +19,7 @@ logger = logging.getLogger("speechkit")
 _said: set[str] = set()
 _collected: list[tuple[str, str]] | None = None
 _wording: Callable[[str], str] = str
+LOG_EVERY_S = 10.0
 
 
 @lru_cache(maxsize=1)
@@ -90,9 +91,6 @@ def take_notes() -> list[tuple[str, str]]:
 def forget_notes() -> None:
     """Forget what has been said (a new command in the same process says it again)."""
     _said.clear()
-
-
-LOG_EVERY_S = 10.0
 
 
 def format_seconds(seconds: float) -> str:

@@ -24,6 +24,27 @@ from pathlib import Path
 from speechkit.base.errors import DataError, UserError
 
 MOST_BYTES = 255  # of a file name, on all common file systems
+BOM = "\ufeff"
+_HYPHENS = "\u2010\u2011"
+# Without a glyph, though their category is not "format".
+_UNSEEN = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
+_UNSEEN |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+_UTF_16_32 = {
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+_MARK = re.compile(
+    r"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}"
+    r"|<(?!\s)[^<>]*>"  # "a < b" is mathematics
+    r"|(?<!\S)\*(?!\s)[^*]*[^*\s]\*(?!\w)|(?<!\S)\+\+\w+\+\+"
+    r"|(?<!\S)!SIL\b"
+)
+_REMEDY = (
+    "Give `drop_markup` to leave such marks out with what is inside them; where the words inside "
+    "are said, take the brackets away."
+)
 
 
 def composed(name: str) -> str:
@@ -117,19 +138,6 @@ def size(name: str) -> int:
     return len(os.fsencode(name))
 
 
-BOM = "\ufeff"
-_HYPHENS = "\u2010\u2011"
-# Without a glyph, though their category is not "format".
-_UNSEEN = {0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B, 0x180C, 0x180D, 0x180F, 0x3164, 0xFFA0}
-_UNSEEN |= {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
-_UTF_16_32 = {
-    codecs.BOM_UTF32_LE: "UTF-32",
-    codecs.BOM_UTF32_BE: "UTF-32",
-    codecs.BOM_UTF16_LE: "UTF-16",
-    codecs.BOM_UTF16_BE: "UTF-16",
-}
-
-
 def visible(text: str) -> str:
     """The text as it looks: without invisible characters, with plain spaces and hyphens.
 
@@ -218,18 +226,6 @@ def read_lines(path: Path) -> list[str]:
 def is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
     """Whether a first line begins with the names of columns, in any case."""
     return [cell.lower() for cell in cells[: len(names)]] == list(names)
-
-
-_MARK = re.compile(
-    r"\[[^\[\]]*\]|\([^()]*\)|\{[^{}]*\}"
-    r"|<(?!\s)[^<>]*>"  # "a < b" is mathematics
-    r"|(?<!\S)\*(?!\s)[^*]*[^*\s]\*(?!\w)|(?<!\S)\+\+\w+\+\+"
-    r"|(?<!\S)!SIL\b"
-)
-_REMEDY = (
-    "Give `drop_markup` to leave such marks out with what is inside them; where the words inside "
-    "are said, take the brackets away."
-)
 
 
 def find_marks(text: str) -> list[str]:

@@ -27,6 +27,9 @@ _INVENTORY = frozenset(ARPABET)
 _WORDS, _PHONES = "words that disagree with the text", "phones outside ARPAbet"
 SHOWN = 20  # of each kind of problem
 _NOT_IN_WORDS = re.compile(r"[^\w']+")
+_POSITION = re.compile(r"_[BIES]$")
+_FORM, _RANGE = "entries of another form", "scores that are not in their range"
+_COUNTS = "phone counts that disagree"
 
 
 class Problems:
@@ -115,11 +118,6 @@ def find_faults(
 def _words(text: str) -> list[str]:
     found = (_NOT_IN_WORDS.sub("", word) for word in visible(text).upper().split())
     return [word for word in found if word]
-
-
-_POSITION = re.compile(r"_[BIES]$")
-_FORM, _RANGE = "entries of another form", "scores that are not in their range"
-_COUNTS = "phone counts that disagree"
 
 
 def read_json(path: Path, wanted: Collection[str], scales: Scales, problems: Problems) -> Scores:

@@ -46,6 +46,12 @@ LAYOUT = (
 SETS = {"train": ("si_tr_s", "s_tr_s"), "dev": ("si_dt_05",), "test": ("si_et_05",)}
 # Both microphones have the same names but for the ending; .wv1 is the close one.
 SUFFIXES = (".wav", ".flac", ".wv1")
+MIX_LAYOUT = "WSJ0-2mix as generated: .../wav8k/min/{tr,cv,tt}/{mix,s1,s2}/*.wav"
+MIXES = ("mix", "mix_clean")  # the second is LibriMix's
+DEPTH = 5  # folders between PATH and one with mix/, s1/ and s2/
+NOT_THE_SUM_DB = -40.0  # of the mixture minus the sum of its sources, to the mixture
+# WSJ0 names: 01to030v_0.76421_20ga010m_-0.76421; a speaker is three characters.
+_WSJ = re.compile(r"([0-9a-z]{3})[0-9a-z]{5}_-?[0-9.]+(?:e-?[0-9]+)?(?:_|$)", re.IGNORECASE)
 
 
 def read_corpus(path: Path, gender_file: Path | None = None) -> Corpus:
@@ -121,14 +127,6 @@ def _read_part(folders: Sequence[Path]) -> list[Item]:
         for file in decoded or files:
             items.append(Item(utterance, file, speaker, sphere=not decoded))
     return items
-
-
-MIX_LAYOUT = "WSJ0-2mix as generated: .../wav8k/min/{tr,cv,tt}/{mix,s1,s2}/*.wav"
-MIXES = ("mix", "mix_clean")  # the second is LibriMix's
-DEPTH = 5  # folders between PATH and one with mix/, s1/ and s2/
-NOT_THE_SUM_DB = -40.0  # of the mixture minus the sum of its sources, to the mixture
-# WSJ0 names: 01to030v_0.76421_20ga010m_-0.76421; a speaker is three characters.
-_WSJ = re.compile(r"([0-9a-z]{3})[0-9a-z]{5}_-?[0-9.]+(?:e-?[0-9]+)?(?:_|$)", re.IGNORECASE)
 
 
 def prepare_mixtures(

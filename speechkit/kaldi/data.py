@@ -20,6 +20,7 @@ from speechkit.base.text import byte_order, check_path, composed, on_disk, read_
 from speechkit.kaldi.segments import Segment, SegmentError
 
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")
+_SEE = "`speechkit validate` lists every problem of a set, `fix` mends what can be mended."
 
 
 @dataclass(frozen=True)
@@ -92,9 +93,6 @@ def read_table(path: Path) -> dict[str, str]:
             value = composed(visible(value) if path.name == "text" else value)
         table[key] = value
     return table
-
-
-_SEE = "`speechkit validate` lists every problem of a set, `fix` mends what can be mended."
 
 
 def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:

@@ -16,6 +16,9 @@ from speechkit.labels.config import (
 )
 from speechkit.labels.emotions import EmotionSet, class_counts
 
+MAX_SENTENCES = 20
+_SPEAKERS, _CLIPS, _SENTENCES, _VALID = 0x5A, 0x5B, 0x5C, 0x100  # streams of draws
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -32,10 +35,6 @@ class Fold:
     test: tuple[str, ...]
     valid_speakers: tuple[str, ...] = ()
     test_speakers: tuple[str, ...] = ()
-
-
-MAX_SENTENCES = 20
-_SPEAKERS, _CLIPS, _SENTENCES, _VALID = 0x5A, 0x5B, 0x5C, 0x100  # streams of draws
 
 
 def draw_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:

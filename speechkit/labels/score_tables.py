@@ -26,15 +26,14 @@ FIXED = {
     "utterance": ("utt",),
 }
 """Columns that are not scores, by level."""
+Fault = tuple[str, "int | None", str]
+"""File, line, and what is wrong."""
+_TEXTS = ("word", "phone")
 
 
 def table_name(level: str) -> str:
     """File of a level: ``word_scores.tsv``."""
     return f"{level}_scores.tsv"
-
-
-Fault = tuple[str, "int | None", str]
-"""File, line, and what is wrong."""
 
 
 def examine(folder: Path) -> tuple[Scores, list[Fault]]:
@@ -105,9 +104,6 @@ def parse_scales(loaded: Any) -> Scales:
                 )
             scales[level][name] = (low, high)
     return scales
-
-
-_TEXTS = ("word", "phone")
 
 
 def read_rows(

@@ -28,6 +28,20 @@ from speechkit.labels.folds import (
 from speechkit.workdir import check_name
 from speechkit.workdir.manifest import changed, read_json
 
+LEAK_COLUMNS = (
+    "fold",
+    "train",
+    "valid",
+    "test",
+    "test speakers",
+    "valid speakers",
+    "speakers in both",
+    "sentences in both",
+    "identical audio in both",
+)
+_NAMED = 3  # speakers or clips named in a message
+_LISTED = 6  # speakers named in a table
+
 
 @dataclass(frozen=True)
 class Split:
@@ -213,21 +227,6 @@ def check_fits(split: Split, dataset: EmotionSet) -> None:
                 )
             if lacking:
                 logger.warning(f"{where}: {part} has no clip of {', '.join(lacking)}.")
-
-
-LEAK_COLUMNS = (
-    "fold",
-    "train",
-    "valid",
-    "test",
-    "test speakers",
-    "valid speakers",
-    "speakers in both",
-    "sentences in both",
-    "identical audio in both",
-)
-_NAMED = 3  # speakers or clips named in a message
-_LISTED = 6  # speakers named in a table
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ import numpy as np
 from speechkit.base.random_draws import rng
 
 _STREAM = 0xB0  # of draws
+LEVELS = (2.5, 97.5)
+Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> np.ndarray:
@@ -68,10 +70,6 @@ def mixture_weights(drawn: np.ndarray, members: np.ndarray) -> np.ndarray:
     """
     weights = drawn[:, members].prod(axis=2).astype(np.float64)
     return weights[weights.sum(axis=1) > 0]
-
-
-LEVELS = (2.5, 97.5)
-Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def moments(

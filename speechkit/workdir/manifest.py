@@ -25,6 +25,7 @@ from speechkit.base.digests import NAME, Digests, State, resolve_folder, sha256,
 from speechkit.base.errors import UserError
 
 READ_UP_TO = 1 << 20  # bytes; single files up to this size are read whenever they are compared
+MANIFEST = "manifest.json"
 
 
 @dataclass
@@ -199,9 +200,6 @@ def of_many(
         files.append((name(path), path, state))
     found = {"files": len(files), "size": size, "sha256": dated.hexdigest()}
     return Fingerprint(found, "content", files, digests)
-
-
-MANIFEST = "manifest.json"
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

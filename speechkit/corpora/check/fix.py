@@ -22,6 +22,7 @@ from speechkit.labels import emotions
 from speechkit.workdir.manifest import MANIFEST, manifest_text, read_manifest
 
 FORM = "wrote names in the composed form"
+BACKUP = ".backup"
 
 
 class _Log:
@@ -249,9 +250,6 @@ def _label_files(
         if text != entries.text:
             contents[path.name] = text.encode()
     return contents
-
-
-BACKUP = ".backup"
 
 
 def replace_files(folder: Path, contents: Mapping[str, bytes], said: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from speechkit.base.text import (
 from speechkit.kaldi.data import TABLES, parse_source
 
 _WHITE = " \t\r\f\v"  # what Kaldi splits at; other Unicode spaces belong to the word
+_AUDIO_KINDS = {"missing", "empty", "cut", "nan"}
 
 
 @dataclass(frozen=True)
@@ -227,9 +228,6 @@ def text_faults(rows: Mapping[str, TableRow]) -> Iterator[tuple[str, int, str]]:
         if (seen := visible(row.value)) != row.value:
             odd = sorted({f"U+{ord(c):04X}" for c in row.value if visible(c) != c})
             yield "invisible", row.number, f"'{show(key)}' has {', '.join(odd)} in '{show(seen)}'"
-
-
-_AUDIO_KINDS = {"missing", "empty", "cut", "nan"}
 
 
 @dataclass(frozen=True)

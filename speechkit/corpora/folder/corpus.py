@@ -36,6 +36,8 @@ LAYOUT = (
     "a folder with one subfolder of audio per speaker, or a table 'path<TAB>speaker[<TAB>text]'."
 )
 
+_CONVERT = "Convert them, as with: ffmpeg -i FILE FILE.wav"
+
 
 def read_corpus(
     path: Path,
@@ -147,9 +149,6 @@ def read_folder(path: Path, names: Names) -> CorpusSet:
             item = Item(utterance_id(speaker, *parts), file, speaker)
             (whole.items if read else whole.unread).append(item)
     return whole
-
-
-_CONVERT = "Convert them, as with: ffmpeg -i FILE FILE.wav"
 
 
 def _not_read(files: Sequence[Path]) -> str:

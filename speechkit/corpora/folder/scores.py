@@ -32,6 +32,8 @@ FORM = (
     + " (any of them), one such table, or a JSON file in the format of speechocean762's scores.json"
 )
 
+RATERS_FORM = f"a table with the columns utt, rater, and any of {', '.join(RATED)}"
+
 
 def read_scores(
     path: Path, texts: Mapping[str, str], scales: str = ""
@@ -155,9 +157,6 @@ def parse_scales_option(text: str) -> Scales:
         return parse_scales(json.loads(json.dumps(found)))
     except DataError as error:
         raise ConfigError("score_scales", f"'{text}': {error.problem}", error.remedy) from None
-
-
-RATERS_FORM = f"a table with the columns utt, rater, and any of {', '.join(RATED)}"
 
 
 def read_raters(
