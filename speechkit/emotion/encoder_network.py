@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +22,7 @@ from speechkit.emotion.layers import SpecAugment
 from speechkit.emotion.predictor import Predictor, by_length
 from speechkit.labels.emotions import EmotionSet
 from speechkit.training.weights import build, read_weights
-
-if TYPE_CHECKING:
-    from speechkit.workdir import WorkDir
+from speechkit.workdir import WorkDir
 
 FILES = ("config.json", "preprocessor_config.json")  # of the encoder, beside a trained model
 FOLDER = "encoder"

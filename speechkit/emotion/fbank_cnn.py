@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +16,7 @@ from speechkit.emotion.heads import Pooling
 from speechkit.emotion.predictor import FeaturePredictor, by_length
 from speechkit.labels.emotions import EmotionSet
 from speechkit.training.weights import build, read_weights
-
-if TYPE_CHECKING:
-    from speechkit.workdir import WorkDir
+from speechkit.workdir import WorkDir
 
 BATCH_FRAMES = {"cpu": 8_000, "cuda": 200_000}
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from speechkit.emotion import features
 from speechkit.labels.emotions import EmotionSet, read_clip
-
-if TYPE_CHECKING:
-    from speechkit.workdir import WorkDir
+from speechkit.workdir import WorkDir
 
 
 class Predictor(ABC):
