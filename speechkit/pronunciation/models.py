@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from speechkit.pronunciation.config import ModelConfig
 from speechkit.pronunciation.data import Windows
-from speechkit.training.masked_layers import Block, Dropout, Heads, Linear, look_up
+from speechkit.training.layers import Block, Dropout, Heads, Linear, look_up
 from speechkit.training.packing import Layout
 
 CHUNK = 64  # windows scored at once: what stays in the cache

@@ -39,7 +39,7 @@ from torch.nn import functional
 from speechkit.scoring.batches import Batches, ScoringBatch
 from speechkit.scoring.config import ScorerConfig
 from speechkit.scoring.groups import Groups
-from speechkit.training.masked_layers import Dropout, Linear, Norm, look_up
+from speechkit.training.layers import Dropout, Linear, Norm, look_up
 from speechkit.training.packing import Layout
 
 CHUNK = 64  # utterances scored at once: what stays in the cache

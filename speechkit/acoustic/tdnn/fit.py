@@ -21,9 +21,9 @@ from speechkit.base.random_draws import rng
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.config import FitConfig
 from speechkit.training.devices import ranks
+from speechkit.training.layers import synced
 from speechkit.training.loop import fit
 from speechkit.training.state import Trainable
-from speechkit.training.synced_norm import synced
 from speechkit.workdir import Output
 
 MEASURED = 300  # utterances measured after each epoch
