@@ -26,7 +26,7 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
     """All sections on emotion that the working directory has something for."""
     for name in sorted(workdir.sets(), key=set_order):
         if (workdir.root / "data" / name / data.LABELS).is_file():
-            yield from made(f"what the labels of '{name}' say", partial(_labels, workdir, name))
+            yield from made(f"the labels of '{name}'", partial(_labels, workdir, name))
     found = collect(workdir)
     trained = [one for one in found if one.seeds]
     if trained:

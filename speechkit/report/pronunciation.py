@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from speechkit.base.log import logger
 from speechkit.labels.score_files import read_scores, table_name
 from speechkit.labels.scores import ASPECTS, LEVELS, split_aspect
 from speechkit.report import pronunciation_figures as figures
-from speechkit.report import pronunciation_paper as paper
 from speechkit.report import pronunciation_tables as tables
-from speechkit.report.cells import epochs
-from speechkit.report.elements import Picture, Section, Table
+from speechkit.report.cells import epochs, figure, number
+from speechkit.report.elements import Cell, Picture, Section, Table
+from speechkit.report.experiments import Evaluation
 from speechkit.report.pronunciation_runs import Experiment, Found, alike, collect
 from speechkit.report.pronunciation_runs import arms as arms_of
 from speechkit.report.reader import DAMAGED, made, set_order
+from speechkit.report.tables import worst_scored
 from speechkit.workdir import WorkDir
 
 SHOWN = ("word_stress", "utterance_completeness")
@@ -45,22 +46,22 @@ def _labels(workdir: WorkDir, found: Sequence[Experiment]) -> Iterator[Section]:
     trained = {str(one.setting("set_name")) for one in found if one.seeds}
     section = Section("Scores of pronunciation")
     for name in [name for name in scored if name in trained] or scored[:1]:
-        try:
-            values = scaled_labels(workdir, name)
-        except DAMAGED as error:
-            logger.warning(f"report: the scores of '{name}' are left out: {error}")
-            continue
-        if values:
-            section.pictures.append(
-                Picture(
-                    figures.label_histograms(values),
-                    f"Labels of '{name}' by score, from 0 to 2 as the models learn them, with the "
-                    "number of each (Fig. 1 of the paper).",
-                    f"Histograms of the labels of {name}, one panel an aspect.",
-                )
-            )
+        what = f"the scores of '{name}'"
+        section.pictures += made(what, partial(_label_histograms, workdir, name))
     if section.pictures:
         yield section
+
+
+def _label_histograms(workdir: WorkDir, name: str) -> Picture | None:
+    values = scaled_labels(workdir, name)
+    if not values:
+        return None
+    return Picture(
+        figures.label_histograms(values),
+        f"Labels of '{name}' by score, from 0 to 2 as the models learn them, with the number of "
+        "each (Fig. 1 of the paper).",
+        f"Histograms of the labels of {name}, one panel an aspect.",
+    )
 
 
 def scaled_labels(workdir: WorkDir, name: str) -> dict[str, np.ndarray]:
@@ -131,9 +132,9 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     section.tables += made(
         f"a table of '{name}'",
         lambda: tables.paired_differences(workdir, name, [one.name for one, _ in pairs]),
-        lambda: paper.beside_paper(workdir, pairs),
-        lambda: paper.ablation(pairs),
-        lambda: paper.weights_by_beta(workdir, pairs),
+        lambda: tables.beside_paper(workdir, pairs),
+        lambda: tables.ablation(pairs),
+        lambda: tables.weights_by_beta(workdir, pairs),
         lambda: tables.macro_errors(arms),
         lambda: tables.classes(arms, shown_there),
         lambda: tables.detection(arms),
@@ -166,7 +167,7 @@ def _worst(workdir: WorkDir, name: str, arms: Found) -> Iterator[Section]:
     """The utterances whose scores are furthest off, with players."""
     one, evaluation = next(((o, e) for o, e in arms if o.setting("loss") == "sb-num"), arms[-1])
     what = f"the worst utterances of {evaluation.folder}"
-    for table in made(what, lambda: tables.worst(workdir, evaluation)):
+    for table in made(what, lambda: worst(workdir, evaluation)):
         text = (
             f"Utterances of '{name}' whose scores '{one.name}' (mean of its seeds) missed by most. "
             "Those of other experiments are in their worst.tsv."
@@ -174,10 +175,31 @@ def _worst(workdir: WorkDir, name: str, arms: Found) -> Iterator[Section]:
         yield Section(f"Worst scored: {name}", text=[text], tables=[table])
 
 
-def _figures(
-    pairs: Found,
-    arms: Found,
-) -> Iterator[Picture]:
+def worst(workdir: WorkDir, evaluation: Evaluation) -> Table | None:
+    """A table with players of an evaluation's worst utterances; None where it lists none."""
+
+    def pair(row: Mapping[str, str], aspect: str) -> Cell:
+        label, prediction = row[aspect], row[f"{aspect}_mean"]
+        shown = number(float(label), 1) if label else "-"
+        return Cell(shown, True, under=(number(float(prediction)),) if prediction else ())
+
+    def heads(first: Mapping[str, str]) -> dict[str, Any]:
+        aspects = [aspect for aspect in ASPECTS if f"{aspect}_mean" in first]
+        return {
+            "error": lambda row: figure(float(row["error"]), 2),
+            **{a.partition("_")[2]: partial(pair, aspect=a) for a in aspects},
+        }
+
+    return worst_scored(
+        workdir,
+        evaluation,
+        heads,
+        "Error: mean over the scores of the utterance. Of each score the label, and the prediction "
+        "below it, from 0 to 2.",
+    )
+
+
+def _figures(pairs: Found, arms: Found) -> Iterator[Picture]:
     """Figures 2, 4 and 5."""
     values = {
         one.name: {

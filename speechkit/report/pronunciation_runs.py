@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from speechkit.pronunciation import model_folder, paper
 from speechkit.pronunciation.config import LOSSES
+from speechkit.pronunciation.paper import MEASURES
 from speechkit.report import experiments
+from speechkit.report.cells import spread
+from speechkit.report.elements import Cell
 from speechkit.report.experiments import Evaluation
 from speechkit.report.reader import contents
 from speechkit.task.paper import PublishedRow
@@ -17,6 +21,8 @@ from speechkit.workdir import WorkDir
 
 MODELS = ("lstm", "gopt")
 MOST = 8  # arms of a figure
+_HEADS = ("MSE", "PCC", "Acc", "Stress", "Total", "Acc", "Comp", "Fluency", "Prosody", "Total")
+_LEVELS = {"phone": "phone accuracy", "word": "word (PCC)", "utterance": "utterance (PCC)"}
 _COMPARED = ("model", "loss", "beta", "gop", "track")  # what the arms may differ in
 
 
@@ -57,6 +63,34 @@ def _say(value: Any) -> str:
 
 
 Found = Sequence[tuple[Experiment, Evaluation]]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of Table 1, or those of them that a corpus has scores for."""
+
+    measures: tuple[str, ...] = MEASURES
+
+    @classmethod
+    def of(cls, found: Found) -> Columns:
+        """What was measured in any evaluation."""
+        there = [m for m in MEASURES if any(m in e.summary for _, e in found)]
+        return cls(tuple(there) or MEASURES)
+
+    @property
+    def heads(self) -> list[str]:
+        """Titles, as short as the paper's."""
+        return [_HEADS[MEASURES.index(measure)] for measure in self.measures]
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Of the header above."""
+        levels = [measure.partition("_")[0] for measure in self.measures]
+        return [(_LEVELS[level], levels.count(level)) for level in dict.fromkeys(levels)]
+
+    def cells(self, evaluation: Evaluation) -> list[Cell]:
+        """Mean and standard deviation of each."""
+        return [spread(evaluation.value(measure), 3) for measure in self.measures]
 
 
 def collect(workdir: WorkDir) -> list[Experiment]:

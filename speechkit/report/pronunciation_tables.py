@@ -1,56 +1,35 @@
-"""Tables of pronunciation: results as in the paper's Table 1, features, differences, the tail."""
+"""Tables of pronunciation: results as in the paper, beside the paper's own, and the tail."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from speechkit.labels.scores import ASPECTS
-from speechkit.pronunciation.paper import MEASURES
+from speechkit.pronunciation import paper
+from speechkit.pronunciation.paper import MEASURES, average_weights
 from speechkit.report import tables as shared
-from speechkit.report.cells import figure, number, spread, with_interval
+from speechkit.report.cells import figure, spread, with_interval
 from speechkit.report.elements import Cell, Table
 from speechkit.report.experiments import Evaluation
-from speechkit.report.pronunciation_runs import Experiment, Found, alike, reference
+from speechkit.report.pronunciation_runs import (
+    Columns,
+    Experiment,
+    Found,
+    alike,
+    arms,
+    differences_to_paper,
+    reference,
+)
+from speechkit.report.reader import corpus
+from speechkit.task.paper import PublishedRow
 from speechkit.workdir import WorkDir
 
-_HEADS = ("MSE", "PCC", "Acc", "Stress", "Total", "Acc", "Comp", "Fluency", "Prosody", "Total")
-_LEVELS = {"phone": "phone accuracy", "word": "word (PCC)", "utterance": "utterance (PCC)"}
 _ABBREVIATIONS = "Acc is accuracy, Comp completeness."
 _CONSTANT = (
     " Completeness hardly varies (nearly all labels are the highest): its PCC rests on a handful "
     "of utterances."
 )
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The columns of Table 1, or those of them that a corpus has scores for."""
-
-    measures: tuple[str, ...] = MEASURES
-
-    @classmethod
-    def of(cls, found: Found) -> Columns:
-        """What was measured in any evaluation."""
-        there = [m for m in MEASURES if any(m in e.summary for _, e in found)]
-        return cls(tuple(there) or MEASURES)
-
-    @property
-    def heads(self) -> list[str]:
-        """Titles, as short as the paper's."""
-        return [_HEADS[MEASURES.index(measure)] for measure in self.measures]
-
-    @property
-    def groups(self) -> list[tuple[str, int]]:
-        """Of the header above."""
-        levels = [measure.partition("_")[0] for measure in self.measures]
-        return [(_LEVELS[level], levels.count(level)) for level in dict.fromkeys(levels)]
-
-    def cells(self, evaluation: Evaluation) -> list[Cell]:
-        """Mean and standard deviation of each."""
-        return [spread(evaluation.value(measure), 3) for measure in self.measures]
 
 
 def _cell(evaluation: Evaluation, measure: str, base: Evaluation | None) -> Cell:
@@ -172,6 +151,95 @@ def paired_differences(workdir: WorkDir, name: str, order: Sequence[str]) -> lis
     )
 
 
+def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
+    """Each experiment with a counterpart in Tables 1 and 2, the published row below it, and
+    experiments with other settings.
+
+    None for other corpora, or without a counterpart.
+    """
+    every = [one for one, _ in found]
+    main, names = reference(every), {one.name for one in arms(every)}
+    pairs: list[tuple[Experiment, Evaluation, PublishedRow, bool]] = []
+    for one, evaluation in found:
+        row = paper.find(one.setting("model"), one.setting("loss"))
+        alone = main is not None and bool(one.otherwise(main)) and one.features == main.features
+        if row is not None and (one.name in names or alone):
+            pairs.append((one, evaluation, row, one.name in names))
+    if not pairs or corpus(workdir, pairs[0][1].set) != paper.CORPUS:
+        return None
+    said, texts = shared.comparable([differences_to_paper(workdir, *pair[:3]) for pair in pairs])
+    columns = Columns()
+    rows: list[list[Any]] = []
+    for (one, evaluation, row, below), text in zip(pairs, texts, strict=True):
+        rows.append([one.name, *columns.cells(evaluation), text])
+        rows += [[_published(row), *_paper(row), ""]] if below else []
+    rows += [[_published(row), *_paper(row), ""] for row in paper.OTHERS]
+    return Table(
+        ["experiment", *columns.heads, "comparable?"],
+        rows,
+        f"{said}Paper: {paper.SOURCE}; five runs, 2,500 training and 2,500 test utterances. Below: "
+        "other systems as their authors published them, on the same official test set.",
+        groups=[("", 1), *columns.groups, ("", 1)],
+        dense=True,
+        title="Beside the paper",
+    )
+
+
+def _published(row: PublishedRow) -> Cell:
+    where = f"published, Table{'s' * (',' in row.table)} {row.table}" if row.table else "published"
+    return Cell(row.name, under=(where,))
+
+
+def _paper(row: PublishedRow) -> list[Cell]:
+    return [spread(row.values.get(measure), 3) for measure in MEASURES]
+
+
+def ablation(found: Found) -> Table | None:
+    """Table 2: the class of the prediction against that of the label; None without both."""
+    names = {one.name for one in alike([one for one, _ in found])}
+    kinds = {"sb-num": "of the prediction (SB_num)", "sb-label": "of the label"}
+    columns = Columns.of(found)
+    of_label = {one.setting("beta") for one, _ in found if one.setting("loss") == "sb-label"}
+    rows = [
+        [kinds[loss], Cell(f"{one.setting('beta'):g}", True), *columns.cells(evaluation)]
+        for loss in ("sb-label", "sb-num")
+        for one, evaluation in found
+        if one.setting("loss") == loss and one.name in names and one.setting("beta") in of_label
+    ]
+    if len({row[0] for row in rows}) < 2:
+        return None
+    return Table(
+        ["weight by the class", "β", *columns.heads],
+        rows,
+        "As Table 2 of the paper.",
+        groups=[("", 2), *columns.groups],
+        dense=True,
+        title="Class of the prediction or of the label",
+    )
+
+
+def weights_by_beta(workdir: WorkDir, found: Found) -> Table | None:
+    """Table 3: average weight over the classes of phone accuracy; None without such a loss."""
+    trained = [one for one, _ in found if str(one.setting("loss")) in ("sb-num", "sb-label")]
+    if not trained:
+        return None
+    name = str(trained[0].setting("set_name"))
+    rows = zip(*average_weights(workdir, name), strict=True)
+    betas, *values = rows
+    labels = ("average over the classes", "and an empty class more", "paper")
+    return Table(
+        ["β", *(f"{beta:g}" for beta in betas)],
+        [
+            [label, *(figure(value, 4) for value in row)]
+            for label, row in zip(labels, values, strict=True)
+        ],
+        f"As Table 3 of the paper: (1 − β) / (1 − β^n) of phone accuracy in '{name}', averaged "
+        "over its 11 classes. The published values are those with a twelfth, empty class, whose "
+        "weight is 1.",
+        title="Weights by β",
+    )
+
+
 def detection(found: Found) -> Table | None:
     """How well low scores are found; None where nothing is low."""
     aspects = [
@@ -240,28 +308,4 @@ def classes(found: Found, aspects: Sequence[str]) -> Table | None:
         ["aspect", "score"],
         "Mean absolute error of the items with that label, and the mean prediction for them.",
         "Errors by score class",
-    )
-
-
-def worst(workdir: WorkDir, evaluation: Evaluation) -> Table | None:
-    """A table with players of an evaluation's worst utterances; None where it lists none."""
-
-    def pair(row: Mapping[str, str], aspect: str) -> Cell:
-        label, prediction = row[aspect], row[f"{aspect}_mean"]
-        shown = number(float(label), 1) if label else "-"
-        return Cell(shown, True, under=(number(float(prediction)),) if prediction else ())
-
-    def heads(first: Mapping[str, str]) -> dict[str, Any]:
-        aspects = [aspect for aspect in ASPECTS if f"{aspect}_mean" in first]
-        return {
-            "error": lambda row: figure(float(row["error"]), 2),
-            **{a.partition("_")[2]: partial(pair, aspect=a) for a in aspects},
-        }
-
-    return shared.worst_scored(
-        workdir,
-        evaluation,
-        heads,
-        "Error: mean over the scores of the utterance. Of each score the label, and the prediction "
-        "below it, from 0 to 2.",
     )

@@ -40,7 +40,7 @@ def made(what: str, *makers: Callable[[], Any]) -> list[Any]:
         try:
             one = make()
         except DAMAGED as error:
-            logger.warning(f"report: {what} is left out: {error}")
+            logger.warning(f"report: left out: {what}: {error}")
             continue
         found += one if isinstance(one, list) else [one] if one is not None else []
     return found

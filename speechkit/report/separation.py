@@ -159,13 +159,15 @@ def _of_set(
     section = Section(f"Separation: {name}", text=_about(workdir, name, main))
     if every:
         section.tables.append(separation_tables.results(every))
-        section.tables += made(name, lambda: separation_tables.beside_paper(workdir, every))
+        section.tables += made(
+            f"a table of '{name}'", lambda: separation_tables.beside_paper(workdir, every)
+        )
     for summary in compared:
         section.tables += made(
             f"a comparison on '{name}'", partial(separation_tables.differences, summary, names)
         )
     if main:
-        section.tables += made(name, lambda: separation_tables.genders(main))
+        section.tables += made(f"a table of '{name}'", lambda: separation_tables.genders(main))
         section.pictures += _tails(main)
     yield section
     if main:

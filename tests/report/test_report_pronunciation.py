@@ -23,7 +23,6 @@ from speechkit.report import (
     page,
     pronunciation,
     pronunciation_runs,
-    pronunciation_tables,
 )
 from speechkit.task.evaluation import read_summary
 from speechkit.task.scores import read_table
@@ -225,7 +224,7 @@ def test_worst_utterances_have_players(made, sections):
     )  # fmt: skip
     (made / "a.wav").rename(made / "b.wav")
     try:
-        broken = pronunciation_tables.worst(WorkDir(made), one)
+        broken = pronunciation.worst(WorkDir(made), one)
     finally:
         (made / "b.wav").rename(made / "a.wav")
     assert broken is not None and {row[3].text for row in broken.cells()} == {"-"}
@@ -249,7 +248,7 @@ def test_damaged_parts_are_left_out(made, tmp_path, caplog):
     for said in (
         "gopt_mse/eval/test is left out",
         "seed0 is left out",
-        "scores of 'train' are left",
+        "left out: the scores of 'train'",
     ):
         assert said in caplog.text
 
