@@ -16,6 +16,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pylint speechkit
 
 docs: $(INSTALLED)
 	$(BIN)/mkdocs build --strict
