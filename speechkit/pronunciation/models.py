@@ -124,7 +124,12 @@ class LstmBaseline(Scorer):
     def run(self, x: Tensor) -> Tensor:
         """Outputs of the last layer, ``[L, S, B, width]`` -> the same shape.
 
-        Layer l is at time t - l in step t, so that all layers (and seeds) take one product.
+        Layer l is at time t - l in step t, so that all layers (and seeds) take one product. Three
+        phones and two layers take four steps::
+
+            step      0   1   2   3
+            layer 0   0   1   2   -     the phone that it reads
+            layer 1   -   0   1   2
         """
         length, models, batch, width = x.shape
         depth = self.config.depth

@@ -1,0 +1,39 @@
+"""What all evaluations share: tables that are read again, warnings, numbers of a bootstrap."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from speechkit.base.errors import DataError, UserError
+from speechkit.task.evaluation import numbers, read_table, require_samples, warn_few_speakers
+
+
+def test_table_of_text_and_numbers(tmp_path):
+    (tmp_path / "t.tsv").write_text('utt\tscore\na\t1.5\n"b\t\n')
+    table = read_table(
+        tmp_path / "t.tsv", "evaluate it", lambda t: t.assign(score=numbers(t["score"]))
+    )
+    assert list(table["utt"]) == ["a", '"b']  # quotes are text
+    np.testing.assert_array_equal(table["score"], [1.5, np.nan])
+
+
+def test_damaged_tables_name_the_file_and_what_makes_it(tmp_path):
+    path = tmp_path / "t.tsv"
+    with pytest.raises(DataError, match="cannot be read") as error:
+        read_table(path, "evaluate it", lambda table: table)
+    assert str(path) in error.value.problem and "speechkit evaluate it" in error.value.remedy
+    path.write_text("utt\tscore\na\tmany\n")
+    with pytest.raises(DataError, match="many"):
+        read_table(path, "evaluate it", lambda table: numbers(table["score"]))
+
+
+def test_few_samples_and_speakers(caplog):
+    require_samples(100)
+    with pytest.raises(UserError, match="too few"):
+        require_samples(99)
+    with caplog.at_level(logging.WARNING):
+        warn_few_speakers("dev", 10)
+        assert not caplog.text
+        warn_few_speakers("dev", 9)
+    assert "dev: an interval from 9 speakers is rough" in caplog.text
