@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 
 from speechkit.acoustic.lexicon import g2p
-from speechkit.acoustic.sphinx.files import package_folder
+from speechkit.acoustic.sphinx.files import package_folder, read
 from speechkit.base.errors import UserError, closest
 from speechkit.base.log import logger
 from speechkit.base.text import composed, read_text, visible
@@ -207,4 +207,4 @@ def _initial(letter: bytes) -> tuple[int, int]:
 @lru_cache(maxsize=1)
 def _dictionary() -> bytes:
     """The file's bytes: searching them is 100 times faster than parsing them (3 MB)."""
-    return b"\n" + dictionary_file().read_bytes().replace(b"\r", b"").rstrip(b"\n") + b"\n"
+    return b"\n" + read(dictionary_file()).replace(b"\r", b"").rstrip(b"\n") + b"\n"
