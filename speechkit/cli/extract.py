@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -21,12 +21,10 @@ from speechkit.cli.shared import (
     Json,
     OnError,
     Option,
+    Readings,
     Set,
     SetStage,
 )
-
-if TYPE_CHECKING:
-    from speechkit.acoustic.lexicon.readings import Policy
 
 _MODELS = "a name in exp/acoustic, a folder, hf:OWNER/NAME, torchaudio:BUNDLE"
 _POSTERIORS = f"sphinx, {_MODELS} or posteriors:SCP[,labels=FILE]"
@@ -49,28 +47,16 @@ DeepModel = Annotated[
 
 
 @dataclass(frozen=True)
-class Words:
+class Words(Readings):
     """How the texts of a set are said.
 
     Data:
         lexicon: Pronunciations that go before the built-in ones, as Kaldi's lexicon.
         g2p: Let espeak-ng pronounce words that are in no lexicon.
-        readings: What can be said in several ways (1984, 3-4, $5): likeliest aligns all readings
-            and takes the likeliest, error stops and shows them.
-        drop_markup: Leave marks in texts that are not said, as [laughter], (laughs), <noise>, out.
     """
 
     lexicon: Path | None = None
     g2p: bool = True
-    readings: str = "likeliest"
-    drop_markup: Annotated[bool, Flag("drop-markup")] = False
-
-    @property
-    def policy(self) -> Policy:
-        """What is done about texts that can be said in several ways."""
-        from speechkit.acoustic.lexicon.readings import Policy
-
-        return Policy(self.readings, self.drop_markup)
 
     def options(self) -> dict[str, Any]:
         """As the stages take them."""

@@ -2,23 +2,288 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from speechkit.cli.predict_emotion import predict_emotion
-from speechkit.cli.predict_pronunciation import predict_pronunciation
-from speechkit.cli.predict_scoring import predict_scoring
-from speechkit.cli.predict_separation import predict_separation
+from speechkit.base.config import Flag
+from speechkit.cli import options
+from speechkit.cli.flags import command
+from speechkit.cli.shared import (
+    MISSING,
+    OUTPUT,
+    Device,
+    Dir,
+    Group,
+    Jobs,
+    Json,
+    Option,
+    Readings,
+    Save,
+)
+
+if TYPE_CHECKING:
+    from speechkit.phone_features.recordings import Setup
+    from speechkit.task.prediction.jobs import Job
+    from speechkit.task.prediction.stream import How
 
 app = typer.Typer(
     no_args_is_help=True, help="Use a trained model on anyone's audio; a task is a subcommand."
 )
 
-app.command("emotion")(predict_emotion)
-app.command("pronunciation")(predict_pronunciation)
-app.command("scoring")(predict_scoring)
-app.command("separation")(predict_separation)
-
 
 @app.callback()
 def _tasks() -> None:
     """Use a trained model on anyone's audio; a task is a subcommand."""
+
+
+_FORMATS = "WAV, FLAC, OGG, MP3, AIFF ...; - is standard input"
+Recordings = Annotated[
+    list[Path],
+    Option(MISSING, metavar="FILE...", callback=options.as_on_disk, help=f"{_FORMATS}."),
+]
+ListedRecordings = Annotated[
+    list[Path],
+    Option(
+        None,
+        metavar="[FILE...]",
+        callback=options.as_on_disk,
+        show_default=False,
+        help=f"{_FORMATS}; none where --trans lists them.",
+    ),
+]
+Skip = Annotated[
+    str,
+    Option(
+        "stop", "--on-error", panel=OUTPUT, help="A broken recording: stop, or skip and name it."
+    ),
+]
+Anew = Annotated[
+    bool, Option(False, "--force", panel=OUTPUT, help="Start the file of --save anew.")
+]
+Replace = Annotated[
+    bool,
+    Option(
+        False,
+        "--force",
+        panel=OUTPUT,
+        help="Replace files that exist; start that of --save anew.",
+    ),
+]
+
+
+class Run(Group):
+    """How recordings are gone through."""
+
+    on_error: Skip
+    save: Save
+    jobs: Jobs = 1
+    force: Anew
+
+    @property
+    def how(self) -> How:
+        """As the library takes it."""
+        from speechkit.task.prediction.stream import How
+
+        return How(self.on_error, self.jobs, self.save, self.force)
+
+
+class ReplacingRun(Run):
+    """Of a task that writes files beside recordings."""
+
+    force: Replace
+
+
+@dataclass(frozen=True)
+class EmotionFlags:
+    """How long recordings are cut, and what is written.
+
+    Data:
+        window: Seconds of a window of a long recording.
+        hop: Seconds from one window to the next.
+        whole: Recordings up to so many seconds are not cut.
+    Model:
+        model: Name under exp/emotion/, or a folder of a trained one.
+        ensemble: The mean of all folds and seeds of the model.
+    Output:
+        timeline: Write STEM_emotion.png and .tsv: the course over time.
+        out: Folder of these files.
+    """
+
+    model: str
+    ensemble: Annotated[bool, Flag("ensemble")] = False
+    window: float = 4.0
+    hop: float = 2.0
+    whole: float = 10.0
+    timeline: Annotated[bool, Flag("timeline")] = False
+    out: Annotated[Path | None, Flag(shown="of each recording")] = None
+
+
+@command(app, "emotion")
+def predict_emotion(
+    recordings: Recordings,
+    flags: EmotionFlags,
+    run: ReplacingRun,
+    device: Device,
+    directory: Dir,
+    as_json: Json,
+) -> None:
+    """Tell the emotion of recordings: a label and the probability of each class.
+
+    Any rate, length and number of channels (they are averaged, or the louder is taken where
+    they would cancel). Long recordings are judged by windows; their label is that of the mean
+    over the windows that are not silent.
+    """
+    from speechkit.cli.prediction_output import print_predictions
+    from speechkit.cli.prediction_views import EmotionView
+    from speechkit.emotion.predict import Options, predict
+    from speechkit.emotion.windows import Cut
+
+    cut = Cut(flags.window, flags.hop, flags.whole)
+    wanted = Options(cut, flags.ensemble, flags.timeline, flags.out, device)
+    found = predict(directory, flags.model, recordings, wanted, run.how)
+    print_predictions(found, as_json, lambda: EmotionView(recordings))
+
+
+@dataclass(frozen=True)
+class SeparationFlags:
+    """How long recordings are separated.
+
+    Data:
+        block_seconds: Seconds that the network sees at a time.
+        overlap_seconds: Shortest overlap of blocks in seconds.
+        sample_rate: Sample rate in Hz, of a model that does not state it.
+    Model:
+        model: Name under exp/separation/, a folder, or a Conv-TasNet of Asteroid or SpeechBrain
+            (file or folder).
+        checkpoint: Weights that the plain or the weighted validation selected.
+    Output:
+        out: Folder of the outputs.
+    """
+
+    model: str
+    checkpoint: Annotated[str, Flag(shown="the model's own choice")] = ""
+    out: Annotated[Path | None, Flag(shown="that of each recording")] = None
+    block_seconds: float = 20.0
+    overlap_seconds: float = 5.0
+    sample_rate: Annotated[int, Flag(shown="what the model states", least=0)] = 0
+
+
+@command(app, "separation")
+def predict_separation(
+    recordings: Recordings,
+    flags: SeparationFlags,
+    run: ReplacingRun,
+    device: Device,
+    directory: Dir,
+    as_json: Json,
+) -> None:
+    """Separate the speakers of recordings into STEM_s1.wav, STEM_s2.wav ...
+
+    Any length, rate and number of channels (they are averaged, or the louder is taken where
+    they would cancel). Outputs are 16-bit WAV files of the recording's own rate and length.
+    """
+    from speechkit.cli.prediction_output import print_predictions
+    from speechkit.cli.prediction_views import SeparationView
+    from speechkit.separation.predict import Options, predict
+
+    wanted = Options(
+        checkpoint=flags.checkpoint,
+        sample_rate=flags.sample_rate,
+        block_seconds=flags.block_seconds,
+        overlap_seconds=flags.overlap_seconds,
+        device=device,
+    )
+    found = predict(directory, flags.model, recordings, flags.out, wanted, run.how)
+    print_predictions(found, as_json, lambda: SeparationView(recordings, flags.out))
+
+
+@dataclass(frozen=True)
+class Texts(Readings):
+    """What is said in recordings, and the model that scores it.
+
+    Model:
+        model: A name under exp/scoring, or a folder.
+    Data:
+        text: What is read in the recordings.
+        trans: Table 'path<TAB>text' of many.
+        lexicon: Pronunciations that go first: lines 'WORD PHONE PHONE ...' (ARPAbet).
+        guess: Let espeak-ng pronounce words that no lexicon has, or refuse.
+    """
+
+    model: str = "default"
+    text: str = ""
+    trans: Annotated[Path | None, Flag(shown="none")] = None
+    lexicon: Annotated[Path | None, Flag(shown="the CMU dictionary")] = None
+    guess: Annotated[bool, Flag("g2p/no-g2p")] = True
+
+    def jobs(self, recordings: list[Path] | None) -> list[Job]:
+        """The recordings with their texts."""
+        from speechkit.phone_features import recordings as given
+
+        found = given.jobs_of(recordings or [], self.text, self.trans)
+        given.require_text(self.text, self.trans)
+        return found
+
+    def setup(self, directory: Dir, device: str) -> Setup:
+        """What scores them."""
+        from speechkit.phone_features import recordings as given
+
+        policy = self.policy
+        return given.Setup(self.model, directory.root, device, self.lexicon, self.guess, policy)
+
+
+@dataclass(frozen=True)
+class AssessedTexts(Texts):
+    """As :class:`Texts`, with models of pronunciation.
+
+    Model:
+        model: default (comes with speechkit), a name under exp/pronunciation, or a folder.
+    """
+
+
+@command(app, "pronunciation")
+def predict_pronunciation(
+    recordings: ListedRecordings,
+    texts: AssessedTexts,
+    run: Run,
+    device: Device,
+    directory: Dir,
+    as_json: Json,
+) -> None:
+    """Score the pronunciation of recordings whose text is known: phones, words and the whole.
+
+    Prints each recording with its words and phones coloured by score, and for badly said
+    phones what was probably said instead; --json gives everything as data.
+    """
+    from speechkit.cli.prediction_output import print_predictions
+    from speechkit.cli.prediction_views import PronunciationView
+    from speechkit.pronunciation.predict import predict
+
+    jobs = texts.jobs(recordings)
+    setup = texts.setup(directory, device)
+    print_predictions(predict(setup, jobs, run.how), as_json, PronunciationView)
+
+
+@command(app, "scoring")
+def predict_scoring(
+    recordings: ListedRecordings,
+    texts: Texts,
+    run: Run,
+    device: Device,
+    directory: Dir,
+    as_json: Json,
+) -> None:
+    """Score recordings whose text is known with a model of `train scoring`: one score of each.
+
+    On the scale of the scores that the model learned from, the mean of its seeds.
+    """
+    from speechkit.cli.prediction_output import print_predictions
+    from speechkit.cli.prediction_views import ScoringView
+    from speechkit.scoring.predict import predict
+
+    jobs = texts.jobs(recordings)
+    setup = texts.setup(directory, device)
+    print_predictions(predict(setup, jobs, run.how), as_json, lambda: ScoringView(jobs))

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from speechkit.base.config import Flag
 from speechkit.cli import options
 
 if TYPE_CHECKING:
+    from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.workdir import WorkDir
 
 DATA, MODEL, TRAINING, MACHINE, OUTPUT = "Data", "Model", "Training", "Machine", "Output"
@@ -169,6 +171,27 @@ Seeds = Annotated[
 FirstSeed = Annotated[
     int, Option(0, "--seed", min=0, max=2**31, panel=TRAINING, help="First seed.")
 ]
+
+
+@dataclasses.dataclass(frozen=True)
+class Readings:
+    """What is done about texts that can be said in several ways.
+
+    Data:
+        readings: What can be said in several ways (1984, 3-4, $5): likeliest aligns all readings
+            and takes the likeliest, error stops and shows them.
+        drop_markup: Leave marks in texts that are not said, as [laughter], (laughs), <noise>, out.
+    """
+
+    readings: str = "likeliest"
+    drop_markup: Annotated[bool, Flag("drop-markup")] = False
+
+    @property
+    def policy(self) -> Policy:
+        """As the library takes it."""
+        from speechkit.acoustic.lexicon.readings import Policy
+
+        return Policy(self.readings, self.drop_markup)
 
 
 class SetStage(Group):
