@@ -60,7 +60,7 @@ class Flag:
 
     names: tuple[str, ...]
     default: Any
-    shown: str
+    shown: str | bool
     metavar: str
     several: bool
     hidden: bool
@@ -71,7 +71,7 @@ class Flag:
         self,
         *names: str,
         default: Any = FIELD,
-        shown: str = "",
+        shown: str | bool = "",
         metavar: str = "",
         several: bool = False,
         hidden: bool = False,

@@ -137,7 +137,8 @@ def _flags_of(config: Any, group: str = "") -> Iterator[inspect.Parameter]:
         elif not setting.flag.hidden:
             default = setting.default if setting.flag.default is FIELD else setting.flag.default
             text = _as_text(setting, default)
-            yield _flag(setting, _kind(setting), text, group, setting.flag.shown or True)
+            shown = True if setting.flag.shown == "" else setting.flag.shown
+            yield _flag(setting, _kind(setting), text, group, shown)
 
 
 def _flag(
