@@ -66,6 +66,28 @@ def test_nothing_is_left_out(title: str, equations: int, figures: int, tables: i
         assert all(f"Table {number}," in text for number in ("I", "II", "III"))
 
 
+def test_the_files_of_the_journeys_are_there() -> None:
+    """docs/architecture.md: files, and the names in brackets behind them."""
+    text = (PAGE.parent / "architecture.md").read_text(encoding="utf-8")
+    text = text[text.index("## Four journeys") : text.index("## Why some things")]
+    cited = re.findall(r"`([a-z0-9_/]+\.py)`(?: \(((?:`[\w.]+`(?:, )?)+)\))?", text)
+    assert len(cited) > 50
+    missing = []
+    for file, names in cited:
+        if not (PAGE.parents[1] / "speechkit" / file).is_file():
+            missing += (
+                [file] if "/" in file and not file.startswith(("corpora/NAME", "tests/")) else []
+            )
+            continue
+        module: Any = importlib.import_module("speechkit." + file[:-3].replace("/", "."))
+        for name in re.findall(r"`([\w.]+)`", names):
+            owner = module
+            for part in name.split("."):
+                missing += [] if has(owner, part) else [f"{file} {name}"]
+                owner = getattr(owner, part, None)
+    assert missing == []
+
+
 def test_recipes_are_there() -> None:
     root = PAGE.parents[1]
     named = re.findall(r"`(recipes/[^`]+)`", MATTER)
