@@ -195,18 +195,12 @@ class EncoderPredictor(Predictor):
             found[part] = logits.softmax(-1).cpu().numpy()
         return found
 
-    def of_utterances(
-        self,
-        workdir: WorkDir,
-        dataset: EmotionSet,
-        ids: Sequence[str],
-        *,
-        jobs: int = 1,
-        advance: Callable[[int], None] = lambda count: None,
-    ) -> np.ndarray:
+    def from_kept(
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+    ) -> np.ndarray | None:
         """With a frozen encoder from the hidden states that are kept, made where they are not."""
         if not self.network["frozen"]:
-            return super().of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
+            return None
         cache = self._hidden(workdir, dataset, jobs)
         for name in ids:
             if name in cache.skipped:
@@ -218,7 +212,6 @@ class EncoderPredictor(Predictor):
             with torch.inference_mode():
                 logits = classifier(*values.batch(range(len(values))))
             found.append(logits.softmax(-1).cpu().numpy())
-            advance(len(values))
         return np.concatenate(found)
 
     def broken(

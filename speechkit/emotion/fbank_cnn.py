@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -166,22 +166,14 @@ class CnnPredictor(FeaturePredictor):
     ) -> np.ndarray:
         return self._classify([log_mel(wave, self.features) for wave in waves])
 
-    def of_utterances(
-        self,
-        workdir: WorkDir,
-        dataset: EmotionSet,
-        ids: Sequence[str],
-        *,
-        jobs: int = 1,
-        advance: Callable[[int], None] = lambda count: None,
-    ) -> np.ndarray:
+    def from_kept(
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+    ) -> np.ndarray | None:
         """From the features that are kept, where they are the model's own."""
         if self.features != features.FBANK:
-            return super().of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
+            return None
         kept = self.kept(workdir, dataset, jobs)
-        found = self._classify([torch.from_numpy(kept.table[name].copy()) for name in ids])
-        advance(len(ids))
-        return found
+        return self._classify([torch.from_numpy(kept.table[name].copy()) for name in ids])
 
     def _classify(self, matrices: Sequence[torch.Tensor]) -> np.ndarray:
         """Probabilities ``[N, C]`` of features ``[T, n_mels]``, in batches of like length."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,15 +142,9 @@ class FunctionalsPredictor(FeaturePredictor):
                 own = speaker_statistics(vectors, speakers)
         return self._classify(vectors, speakers, own)
 
-    def of_utterances(
-        self,
-        workdir: WorkDir,
-        dataset: EmotionSet,
-        ids: Sequence[str],
-        *,
-        jobs: int = 1,
-        advance: Callable[[int], None] = lambda count: None,
-    ) -> np.ndarray:
+    def from_kept(
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+    ) -> np.ndarray | None:
         """From the features that are kept; a speaker's statistics are over the whole set."""
         kept = self.kept(workdir, dataset, jobs)
         own = None
@@ -159,9 +153,7 @@ class FunctionalsPredictor(FeaturePredictor):
             every = [name for name in kept.table if dataset.speaker(name) in wanted]
             own = speaker_statistics(kept.table.stack(every), [dataset.speaker(n) for n in every])
         speakers = [dataset.speaker(name) for name in ids]
-        found = self._classify(kept.table.stack(ids), speakers, own)
-        advance(len(ids))
-        return found
+        return self._classify(kept.table.stack(ids), speakers, own)
 
     def _classify(
         self,
