@@ -47,13 +47,14 @@ def made(what: str, *makers: Callable[[], Any]) -> list[Any]:
 
 
 def read_log(path: Path) -> dict[str, list[float]]:
-    """Columns of numbers by name; empty where there is no such file."""
+    """Columns of numbers by name, without the stage of scoring; empty where there is no file."""
     import pandas
 
     if not path.is_file():
         return {}
     table = pandas.read_csv(path, sep="\t")
-    return {str(name): table[name].astype(float).tolist() for name in table.columns}
+    columns = [name for name in table.columns if name != "stage"]
+    return {str(name): table[name].astype(float).tolist() for name in columns}
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
