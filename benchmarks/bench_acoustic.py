@@ -25,11 +25,10 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.acoustic.tdnn.batches import ChunkConfig, MixedChunks
+from speechkit.acoustic.tdnn.config import PRESETS, Preset
 from speechkit.acoustic.tdnn.data import IGNORED, Stream
 from speechkit.acoustic.tdnn.fit import AcousticNet
-from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, padded
-from speechkit.acoustic.tdnn.presets import PRESETS, Preset
-from speechkit.acoustic.tdnn.settings import resolve_acoustic_precision
+from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, padded, resolve_acoustic_precision
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.config import FitConfig
 from speechkit.training.devices import keep_memory

@@ -3,67 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.base.errors import UserError, require_choice, require_range
+from speechkit.acoustic.config import SHIFT_S as SHIFT_S
+from speechkit.acoustic.config import WINDOW_S as WINDOW_S
+from speechkit.acoustic.config import FeatureConfig as FeatureConfig
+from speechkit.base.errors import UserError
 
-WINDOW_S, SHIFT_S = 0.025, 0.010
-NORMALISATIONS = ("mean", "mean-variance", "none")
 _BLOCK = 8192  # frames whose spectra are in memory together
-
-
-@dataclass(frozen=True)
-class FeatureConfig:
-    """What the features are.
-
-    Args:
-        sample_rate: of the audio in Hz.
-        n_mels: filters.
-        low_hz: lower edge of the first filter.
-        high_hz: upper edge of the last filter; 0 for 0.475 times the sample rate.
-        normalise: per utterance and filter: ``mean`` (taken away), ``mean-variance`` (and
-            divided by the standard deviation, but never by less than a tenth), ``none`` (the
-            level stays in).
-    """
-
-    sample_rate: int = 16_000
-    n_mels: int = 40
-    low_hz: float = 20.0
-    high_hz: float = 0.0
-    normalise: str = "mean"
-
-    def __post_init__(self) -> None:
-        require_choice("normalise", self.normalise, NORMALISATIONS)
-        for checked in (
-            ("sample_rate", self.sample_rate, 4000 <= self.sample_rate <= 192_000, "4000-192000"),
-            ("n_mels", self.n_mels, 4 <= self.n_mels <= 128, "from 4 to 128"),
-            ("low_hz", self.low_hz, 0 <= self.low_hz < self.top_hz, "below the upper edge"),
-            ("high_hz", self.high_hz, self.top_hz <= self.sample_rate / 2, "up to half the rate"),
-        ):
-            require_range(*checked)
-
-    @property
-    def top_hz(self) -> float:
-        return self.high_hz or 0.475 * self.sample_rate
-
-    @property
-    def window(self) -> int:
-        """Samples of a frame."""
-        return round(WINDOW_S * self.sample_rate)
-
-    @property
-    def shift(self) -> int:
-        """Samples from frame to frame."""
-        return round(SHIFT_S * self.sample_rate)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class _Tables(NamedTuple):

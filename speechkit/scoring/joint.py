@@ -20,8 +20,7 @@ import torch
 from torch import Tensor
 
 from speechkit.acoustic.tdnn import folder as tdnn_folder
-from speechkit.acoustic.tdnn.network import Tdnn
-from speechkit.acoustic.tdnn.settings import resolve_acoustic_precision
+from speechkit.acoustic.tdnn.network import Tdnn, resolve_acoustic_precision
 from speechkit.scoring.batches import Batches, ScoringBatch
 from speechkit.scoring.joint_data import JointData, Stream
 from speechkit.scoring.joint_network import phone_means, stream_means

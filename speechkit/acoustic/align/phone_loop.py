@@ -27,11 +27,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from speechkit.acoustic.align import viterbi
+from speechkit.acoustic.tdnn.config import INSERTION_PENALTY, LM_SCALE
 from speechkit.labels.phones import NOISE, SILENCE, kaldi_name
 
 STATES = 3  # of a label
 # Chosen on training speakers of speechocean762 that the decoding network had not seen.
-LM_SCALE, INSERTION_PENALTY = 4.0, 2.0
 _ERRORS = ("substitutions", "deletions", "insertions")
 _SMOOTH = 10.0  # pairs by the share of the second label alone, for each first one
 

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from speechkit.acoustic.tdnn.config import ChunkConfig
 from speechkit.acoustic.tdnn.data import Stream
-from speechkit.base.errors import UserError, require_range
+from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.labels.phones import ARPABET, kaldi_name
 from speechkit.training.batches import ResumableBatches
@@ -19,38 +20,6 @@ from speechkit.training.batches import ResumableBatches
 _CHUNK, _SET = 0xAC, 0xA5  # streams of random draws
 PRIOR_FLOOR = 1e-4  # a state hardly seen must not gain from its small prior
 _SMOOTH = 10.0  # transitions of the mean state that each has besides its own
-
-
-@dataclass(frozen=True)
-class ChunkConfig:
-    """How chunks are cut and spoilt.
-
-    Args:
-        frames: targets of a chunk.
-        batch_size: chunks of a batch.
-        freq_masks: masks over neighbouring filters in each chunk (SpecAugment, Park et al. 2019).
-        freq_width: most filters of a mask.
-        time_masks: masks over neighbouring frames in each chunk.
-        time_width: most frames of a mask.
-    """
-
-    frames: int = 200
-    batch_size: int = 16
-    freq_masks: int = 2
-    freq_width: int = 6
-    time_masks: int = 1
-    time_width: int = 12
-
-    def __post_init__(self) -> None:
-        for field, value, least in (
-            ("chunk", self.frames, 8),
-            ("batch_size", self.batch_size, 1),
-            ("freq_masks", self.freq_masks, 0),
-            ("freq_width", self.freq_width, 0),
-            ("time_masks", self.time_masks, 0),
-            ("time_width", self.time_width, 0),
-        ):
-            require_range(field, value, value >= least, f"{least} or more")
 
 
 class Chunks:

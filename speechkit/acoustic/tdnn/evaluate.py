@@ -12,11 +12,11 @@ from torch import Tensor
 
 from speechkit.acoustic.align.phone_loop import PhoneErrors, PhoneLoop, bigram_counts, log_bigram
 from speechkit.acoustic.tdnn.batches import Data
+from speechkit.acoustic.tdnn.config import AcousticConfig
 from speechkit.acoustic.tdnn.data import Stream, build_streams
 from speechkit.acoustic.tdnn.inputs import Source
 from speechkit.acoustic.tdnn.model import TdnnModel
 from speechkit.acoustic.tdnn.network import STATES, Tdnn, run_stream
-from speechkit.acoustic.tdnn.settings import AcousticConfig
 from speechkit.base.log import logger
 
 Measured = tuple[Tensor, Tensor, Sequence[str]]  # features [T, M], targets [T], phones

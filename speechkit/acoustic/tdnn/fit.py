@@ -11,11 +11,11 @@ from torch import Tensor
 
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.batches import Data, MixedChunks
+from speechkit.acoustic.tdnn.config import FULL, AcousticConfig
 from speechkit.acoustic.tdnn.data import build_streams
 from speechkit.acoustic.tdnn.evaluate import Tally, tally
 from speechkit.acoustic.tdnn.inputs import Inputs
 from speechkit.acoustic.tdnn.network import Tdnn
-from speechkit.acoustic.tdnn.settings import FULL, AcousticConfig
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.training.batches import ResumableBatches

@@ -22,7 +22,6 @@ from speechkit.task import trained
 from speechkit.training.weights import build, put, read_weights, single, write_weights
 
 KIND = "tdnn"
-UNSEEN = ("mean", "full")
 CARD, FOLDS_FILE = "config.yaml", "spk2fold"
 
 

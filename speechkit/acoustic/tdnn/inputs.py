@@ -10,6 +10,7 @@ import numpy as np
 
 from speechkit.acoustic.posteriors import read_labels
 from speechkit.acoustic.tdnn import folder as tdnn_folder
+from speechkit.acoustic.tdnn.config import AcousticConfig
 from speechkit.acoustic.tdnn.data import (
     Utterance,
     mask_low,
@@ -19,7 +20,6 @@ from speechkit.acoustic.tdnn.data import (
 )
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.network import STATES
-from speechkit.acoustic.tdnn.settings import AcousticConfig
 from speechkit.base.errors import ConfigError, UserError, command_line
 from speechkit.base.log import logger
 from speechkit.kaldi import data

@@ -13,80 +13,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from speechkit.acoustic.interface import layer_number
-from speechkit.base.errors import ConfigError, UserError
-from speechkit.base.schema import LAYERS, Taps, Width
+from speechkit.acoustic.tdnn.config import TdnnConfig
+from speechkit.training.devices import resolve_precision
 
 STATES = 3  # of a phone
 _BLOCK = 16_384  # frames computed together
-
-
-@dataclass(frozen=True)
-class TdnnConfig:
-    """Widths and contexts of the network; the defaults have 946,686 parameters.
-
-    Args:
-        n_mels: features per frame.
-        widths: outputs of each layer.
-        kernels: taps of each layer (odd).
-        dilations: frames between the taps of each layer.
-        outputs: HMM states.
-        dropout: share of each layer's channels left out of a chunk in training.
-        residual: add a layer's input to its output where they are equally wide.
-    """
-
-    n_mels: Width = 40
-    widths: Annotated[tuple[Width, ...], LAYERS] = (240, 240, 240, 240, 240, 240)
-    kernels: Annotated[tuple[Taps, ...], LAYERS] = (5, 3, 3, 3, 3, 3)
-    dilations: Annotated[tuple[Taps, ...], LAYERS] = (1, 1, 2, 3, 3, 6)
-    outputs: Width = 126
-    dropout: float = 0.1
-    residual: bool = True
-
-    def __post_init__(self) -> None:
-        lists = ("widths", "kernels", "dilations")
-        for name in lists:
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if len({len(getattr(self, name)) for name in lists}) > 1 or not self.kernels:
-            raise UserError(
-                f"`widths` {self.widths}, `kernels` {self.kernels} and `dilations` "
-                f"{self.dilations} must have one number for each layer."
-            )
-        if min(self.widths) < 1 or min(self.dilations) < 1:
-            raise UserError("`widths` and `dilations` must be 1 or more.")
-        if min(self.kernels) < 1 or any(kernel % 2 == 0 for kernel in self.kernels):
-            raise ConfigError("kernels", f"{self.kernels} must be odd numbers.")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(
-                "dropout", f"{self.dropout} is out of range.", "Accepted: 0 to below 1."
-            )
-
-    @property
-    def reach(self) -> int:
-        """Frames to each side that an output depends on."""
-        return sum((k - 1) * d // 2 for k, d in zip(self.kernels, self.dilations, strict=True))
-
-    def layer(self, number: bool | int) -> int:
-        """A hidden layer by its number from 1; True is the last.
-
-        Raises:
-            UserError: there is none of this number.
-        """
-        return layer_number(number, len(self.widths), "TDNN")
-
-    def beyond(self, layer: int) -> int:
-        """Frames to each side that the layers after number ``layer`` take in."""
-        after = zip(self.kernels[layer:], self.dilations[layer:], strict=True)
-        return sum((k - 1) * d // 2 for k, d in after)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
 class TdnnLayer(nn.Module):
@@ -223,3 +159,15 @@ def run_stream(
         parts.append((states[part], None if last is None else last[part]))
         start += len(u) + 2 * reach
     return parts
+
+
+def resolve_acoustic_precision(precision: str, device: torch.device) -> str:
+    """Lightning's name; ``auto`` is bf16 also on a CPU that multiplies bf16 by itself."""
+    if precision == "auto" and device.type == "cpu" and _native_bf16():
+        precision = "bf16"
+    return resolve_precision(precision, device)
+
+
+def _native_bf16() -> bool:
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)

@@ -11,14 +11,14 @@ from typing import Any
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn import realign as tdnn_realign
 from speechkit.acoustic.tdnn.batches import Data
+from speechkit.acoustic.tdnn.config import FULL, AcousticConfig
 from speechkit.acoustic.tdnn.evaluate import Evaluator
 from speechkit.acoustic.tdnn.fit import AcousticNet, Fitting, fold_of, load_data
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.inputs import Inputs, check_init, gather
 from speechkit.acoustic.tdnn.model import TdnnModel
-from speechkit.acoustic.tdnn.network import STATES, Tdnn
+from speechkit.acoustic.tdnn.network import STATES, Tdnn, resolve_acoustic_precision
 from speechkit.acoustic.tdnn.realign import LogRow
-from speechkit.acoustic.tdnn.settings import FULL, AcousticConfig, resolve_acoustic_precision
 from speechkit.base.log import logger
 from speechkit.base.tables import write_json, write_log
 from speechkit.training.config import require_minutes
@@ -58,7 +58,7 @@ def train(
     Raises:
         UserError: bad flags, no alignment, or data that does not fit it.
     """
-    config.check()
+    config.check(ranks().world)
     where = resolve_device(device)
     precision = resolve_acoustic_precision(config.precision, where)
     require_minutes(checkpoint_minutes)

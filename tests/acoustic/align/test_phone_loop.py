@@ -17,6 +17,8 @@ from speechkit.acoustic.align.phone_loop import (
     label_starts,
     log_bigram,
 )
+from speechkit.acoustic.tdnn.config import AcousticConfig
+from speechkit.base.config import settings_of
 
 LABELS = ("SIL", "AA", "IY")
 
@@ -111,10 +113,6 @@ def test_rates() -> None:
 
 
 def test_flags_show_the_defaults() -> None:
-    import inspect
-
-    from speechkit.cli.train_acoustic import train_acoustic
-
-    flags = inspect.signature(train_acoustic).parameters
-    assert flags["lm_scale"].default == LM_SCALE
-    assert flags["insertion_penalty"].default == INSERTION_PENALTY
+    settings = {one.name: one.default for one in settings_of(AcousticConfig)}
+    assert settings["lm_scale"] == LM_SCALE
+    assert settings["insertion_penalty"] == INSERTION_PENALTY

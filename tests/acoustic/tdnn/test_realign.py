@@ -22,10 +22,9 @@ from speechkit.acoustic.tdnn.batches import (
     stay_counts,
     stay_probabilities,
 )
+from speechkit.acoustic.tdnn.config import PRESETS, AcousticConfig
 from speechkit.acoustic.tdnn.model import load_tdnn
 from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
-from speechkit.acoustic.tdnn.presets import PRESETS
-from speechkit.acoustic.tdnn.settings import AcousticConfig
 from speechkit.kaldi.ark import ArkTable
 
 TRAIN = ("train", "acoustic", *TINY, "--checkpoint-minutes", 0)

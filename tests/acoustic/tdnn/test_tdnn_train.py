@@ -16,6 +16,7 @@ from speechkit.acoustic.interface import PhoneInContext
 from speechkit.acoustic.posteriors import read_labels
 from speechkit.acoustic.tdnn import train as tdnn_training
 from speechkit.acoustic.tdnn.batches import ChunkConfig, Chunks, counts
+from speechkit.acoustic.tdnn.config import AcousticConfig
 from speechkit.acoustic.tdnn.data import (
     Stream,
     Utterance,
@@ -28,7 +29,6 @@ from speechkit.acoustic.tdnn.data import (
 from speechkit.acoustic.tdnn.evaluate import Tally
 from speechkit.acoustic.tdnn.model import load_tdnn
 from speechkit.acoustic.tdnn.network import TdnnConfig
-from speechkit.acoustic.tdnn.settings import AcousticConfig
 from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable, ArkWriter
