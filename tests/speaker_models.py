@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from speechkit.speaker import embedder
-from speechkit.speaker.chunks import XVectorConfig
+from speechkit.speaker.config import XVectorConfig
 from speechkit.speaker.tdnn import TDNN, TDNNConfig
 
 SMALL = TDNNConfig(8, (16, 16, 16, 16, 24), embedding=12)

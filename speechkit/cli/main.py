@@ -67,8 +67,7 @@ def _add_commands() -> None:
     app.add_typer(compare.app, name="compare")
     app.add_typer(predict.app, name="predict")
     app.command("report")(report.report)
-    app.command("export")(share.export_model)
-    app.command("import")(share.import_model)
+    share.add_commands(app)
     app.command("doctor")(doctor.doctor)
 
 

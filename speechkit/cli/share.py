@@ -1,115 +1,116 @@
-"""``speechkit export`` and ``speechkit import``."""
+"""``speechkit export``, ``import`` and ``report``: what others get to see."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from speechkit.cli import options
+from speechkit.base.config import Flag
+from speechkit.cli.flags import command
+from speechkit.cli.shared import MISSING, OUTPUT, Dir, Json, Option
+
+ExportForce = Annotated[bool, Option(False, "--force", panel=OUTPUT, help="Replace the file.")]
+ImportForce = Annotated[
+    bool, Option(False, "--force", panel=OUTPUT, help="Replace a model that has the name.")
+]
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    command(app, "export")(export_model)
+    command(app, "import")(import_model)
+
+
+@dataclass(frozen=True)
+class ExportFlags:
+    """What is exported, and where to.
+
+    Data:
+        fold: Only this fold.
+        seed: Only this seed.
+        licence: Licence in the model card, e.g. cc-by-4.0.
+    Output:
+        push_to_hub: Also push it to OWNER/NAME on Hugging Face.
+        private: Make that repository private.
+    """
+
+    fold: Annotated[int | None, Flag(shown="all", least=0)] = None
+    seed: Annotated[int | None, Flag(shown="all", least=0)] = None
+    push_to_hub: str = ""
+    private: Annotated[bool, Flag("private")] = False
+    licence: str = ""
 
 
 def export_model(
-    name: Annotated[str, typer.Argument(help="TASK/NAME, NAME, or a folder of exp/.")],
+    name: Annotated[str, Option(MISSING, help="TASK/NAME, NAME, or a folder of exp/.")],
     file: Annotated[
         Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-        typer.Argument(help="The file to write.", show_default="NAME.zip"),
-    ] = None,
-    fold: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--fold", min=0, help="Only this fold.", show_default="all"),
-    ] = None,
-    seed: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option("--seed", min=0, help="Only this seed.", show_default="all"),
-    ] = None,
-    push_to_hub: Annotated[
-        str, typer.Option("--push-to-hub", help="Also push it to OWNER/NAME on Hugging Face.")
-    ] = "",
-    private: Annotated[
-        bool, typer.Option("--private", help="Make that repository private.")
-    ] = False,
-    licence: Annotated[
-        str, typer.Option("--licence", help="For the model card, e.g. cc-by-4.0.")
-    ] = "",
-    directory: options.Dir = Path("."),
-    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
-    as_json: options.Json = False,
-    config: options.Config = None,
+        Option(None, help="The file to write.", show_default="NAME.zip"),
+    ],
+    flags: ExportFlags,
+    directory: Dir,
+    force: ExportForce,
+    as_json: Json,
 ) -> None:
     """Write a trained model into one file: weights, configuration and card.
 
     Of any task; every seed and fold, or one. Nothing about machines or training speakers is in
     it. `speechkit import` takes it in again.
     """
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.cli.output import print_json, print_pairs
     from speechkit.sharing.exchange import export
-    from speechkit.workdir import WorkDir
 
     done = export(
-        WorkDir(directory),
+        directory,
         name,
         file,
-        fold=fold,
-        seed=seed,
-        licence=licence,
-        repository=push_to_hub,
-        private=private,
+        fold=flags.fold,
+        seed=flags.seed,
+        licence=flags.licence,
+        repository=flags.push_to_hub,
+        private=flags.private,
         force=force,
     )
-    size = done.file.stat().st_size
+    size, made = done.file.stat().st_size, done.contents
     if as_json:
-        print_json(
-            {
-                "file": str(done.file),
-                "bytes": size,
-                "task": done.contents.task,
-                "name": done.contents.name,
-                "models": list(done.contents.models),
-                "url": done.url,
-            }
-        )
+        told = {"task": made.task, "name": made.name, "models": list(made.models)}
+        print_json({"file": str(done.file), "bytes": size, **told, "url": done.url})
         return
-    rows = [
-        ("file", str(done.file)),
-        ("size (MB)", f"{size / 1e6:.1f}"),
-        ("model", f"{done.contents.task}/{done.contents.name}"),
-        ("seeds and folds", str(len(done.contents.models))),
-        *([("pushed", done.url)] if done.url else []),
-    ]
-    print_table("Exported", ("", ""), rows)
+    shown = {
+        "file": done.file,
+        "size (MB)": f"{size / 1e6:.1f}",
+        "model": f"{made.task}/{made.name}",
+        "seeds and folds": len(made.models),
+    }
+    print_pairs("Exported", {**shown, "pushed": done.url} if done.url else shown)
 
 
 def import_model(
-    file: Annotated[str, typer.Argument(help="A file that export wrote, or hf:OWNER/NAME.")],
+    file: Annotated[str, Option(MISSING, help="A file that export wrote, or hf:OWNER/NAME.")],
     name: Annotated[
-        str, typer.Option("--name", help="To give it.", show_default="the one it has")
-    ] = "",
-    directory: options.Dir = Path("."),
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a model that has the name.")
-    ] = False,
-    as_json: options.Json = False,
-    config: options.Config = None,
+        str,
+        Option(
+            "",
+            "--name",
+            panel=OUTPUT,
+            help="Name to give it.",
+            show_default="the one it has",
+        ),
+    ],
+    directory: Dir,
+    force: ImportForce,
+    as_json: Json,
 ) -> None:
     """Put a model that somebody exported into exp/, ready for predict and evaluate.
 
     Runs nothing of the file: only weights (safetensors), configuration and text, each checked.
     """
-    from speechkit.cli.output import print_json, print_table
+    from speechkit.cli.output import print_pairs
     from speechkit.sharing.exchange import import_model as take_in
-    from speechkit.workdir import WorkDir
 
-    folder, contents = take_in(WorkDir(directory), file, name=name, force=force)
-    told = {
-        "folder": str(folder),
-        "task": contents.task,
-        "name": folder.name,
-        "models": list(contents.models),
-    }
-    if as_json:
-        print_json(told)
-        return
-    rows = [(key, ", ".join(v) if isinstance(v, list) else str(v)) for key, v in told.items()]
-    print_table("Imported", ("", ""), rows)
+    folder, made = take_in(directory, file, name=name, force=force)
+    told = {"folder": str(folder), "task": made.task, "name": folder.name}
+    print_pairs("Imported", {**told, "models": list(made.models)}, as_json)

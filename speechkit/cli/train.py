@@ -35,53 +35,28 @@ from speechkit.emotion.config import CnnConfig, EmotionTraining, EncoderConfig, 
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.scoring.config import ScoringConfig
 from speechkit.separation.config import ConvTasNetConfig, SeparationConfig
+from speechkit.speaker.config import XVectorConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
 
 
-@app.command("xvector")
+XVectorName = Annotated[
+    str,
+    Option("default", "--name", panel=OUTPUT, help="Name of the model: exp/xvector_nnet/NAME."),
+]
+
+
+@command(app, "xvector")
 def train_xvector(
-    name: Annotated[str, typer.Option(help="Of the model: exp/xvector_nnet/NAME.")] = "default",
-    set_name: options.Set = "train",
-    sample_rate: Annotated[
-        int, typer.Option(min=0, help="In Hz; 0: that of the first recording, at most 16000.")
-    ] = 0,
-    n_mels: Annotated[int, typer.Option(min=4, help="Log mel features per frame.")] = 24,
-    channels: Annotated[
-        str, typer.Option(help="Widths of the five frame layers.")
-    ] = "512,512,512,512,1500",
-    embedding: Annotated[int, typer.Option(min=2, help="Dimension of the x-vector.")] = 512,
-    epochs: Annotated[int, typer.Option(help="Most epochs.")] = 20,
-    batch_size: Annotated[int, typer.Option(help="Chunks per step.")] = 32,
-    learning_rate: Annotated[
-        float, typer.Option(help="Peak of warm-up and cosine decay (Adam).")
-    ] = 1e-3,
-    clip: Annotated[float, typer.Option(help="Largest L2 norm of the gradient.")] = 5.0,
-    patience: Annotated[
-        int, typer.Option(min=0, help="Epochs without a better held-out loss; 0: never stop.")
-    ] = 5,
-    chunk_min: Annotated[float, typer.Option(help="Shortest chunk in seconds.")] = 2.0,
-    chunk_max: Annotated[float, typer.Option(help="Longest chunk in seconds.")] = 4.0,
-    speeds: Annotated[
-        str, typer.Option(help="Speed perturbation: each factor makes new speakers; 1.0: none.")
-    ] = "0.9,1.0,1.1",
-    held_out: Annotated[
-        float, typer.Option(help="Share of each speaker's utterances kept for validation.")
-    ] = 0.1,
-    precision: Annotated[
-        str, typer.Option(help="auto (bf16 on CUDA, 32 on CPU), 32, bf16, or 16 (CUDA only).")
-    ] = "auto",
-    checkpoint_minutes: Annotated[
-        float, typer.Option(help="Save the state this often, besides every epoch.")
-    ] = 5.0,
-    seed: options.Seed = 0,
-    directory: options.Dir = Path("."),
-    device: options.Device = "auto",
-    jobs: options.Jobs = 2,
-    force: options.Force = False,
-    continue_: options.Continue = False,
-    as_json: options.Json = False,
-    config: options.Config = None,
+    xvector: XVectorConfig,
+    name: XVectorName,
+    directory: Dir,
+    device: Device,
+    force: Force,
+    continue_: Continue,
+    as_json: Json,
+    jobs: Jobs = 2,
+    checkpoint_minutes: CheckpointMinutes = 5.0,
 ) -> None:
     """Train an x-vector TDNN to classify the speakers of a set.
 
@@ -89,34 +64,14 @@ def train_xvector(
     error rate). Writes exp/xvector_nnet/NAME/. A killed run is taken up by the same command.
     """
     from speechkit.cli.output import print_summary
-    from speechkit.speaker import train as training
-    from speechkit.speaker.chunks import XVectorConfig
-    from speechkit.workdir import WorkDir
+    from speechkit.speaker.train import train
 
-    wanted = XVectorConfig(
-        set_name=set_name,
-        sample_rate=sample_rate,
-        n_mels=n_mels,
-        channels=options.numbers("channels", channels, int),
-        embedding=embedding,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        clip=clip,
-        patience=patience,
-        chunk_min=chunk_min,
-        chunk_max=chunk_max,
-        speeds=options.numbers("speeds", speeds, float),
-        held_out=held_out,
-        precision=precision,
-        seed=seed,
-    )
-    folder = training.train(
-        WorkDir(directory),
+    folder = train(
+        directory,
         name,
-        wanted,
+        xvector,
         device=device,
-        jobs=options.resolve_jobs(jobs),
+        jobs=jobs,
         checkpoint_minutes=checkpoint_minutes,
         force=force,
         other_batch_size=continue_,

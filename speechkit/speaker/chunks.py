@@ -11,72 +11,12 @@ import torch
 from torch.utils.data import Dataset
 
 from speechkit.base import audio
-from speechkit.base.errors import UserError, require_range
+from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.kaldi import data
-from speechkit.speaker.tdnn import TDNNConfig
+from speechkit.speaker.config import XVectorConfig
 
 _HELD_OUT, _LENGTH, _POSITION = 1, 2, 3  # streams of random draws
-
-
-@dataclass(frozen=True)
-class XVectorConfig:
-    """Everything that decides which network comes out; the flags of ``train xvector``."""
-
-    set_name: str = "train"
-    sample_rate: int = 0
-    n_mels: int = 24
-    channels: tuple[int, ...] = TDNNConfig.channels
-    embedding: int = 512
-    epochs: int = 20
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    clip: float = 5.0
-    patience: int = 5
-    chunk_min: float = 2.0
-    chunk_max: float = 4.0
-    speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
-    held_out: float = 0.1
-    precision: str = "auto"
-    seed: int = 0
-
-    def check(self) -> None:
-        """Raise UserError for values outside their range."""
-        for checked in (
-            (
-                "chunk_min`/`chunk_max",
-                (self.chunk_min, self.chunk_max),
-                0.2 <= self.chunk_min <= self.chunk_max <= 60,
-                "seconds, from 0.2 to 60, the second not smaller",
-            ),
-            (
-                "sample_rate",
-                self.sample_rate,
-                self.sample_rate == 0 or 4000 <= self.sample_rate <= 192_000,
-                "Hz, from 4000 to 192000, or 0",
-            ),
-            ("n_mels", self.n_mels, 4 <= self.n_mels <= 128, "from 4 to 128"),
-            ("channels", self.channels, min(self.channels) >= 1, "whole numbers above 0"),
-            ("clip", self.clip, 0 < self.clip < math.inf, "a number above 0"),
-            ("held_out", self.held_out, 0 < self.held_out < 0.5, "a share above 0 and below 0.5"),
-            ("epochs", self.epochs, self.epochs >= 1, "1 or more"),
-            ("batch_size", self.batch_size, self.batch_size >= 2, "2 or more"),
-            (
-                "learning_rate",
-                self.learning_rate,
-                0 < self.learning_rate <= 1,
-                "above 0, up to 1",
-            ),
-            (
-                "speeds",
-                self.speeds,
-                1.0 in self.speeds
-                and 0.5 <= min(self.speeds) <= max(self.speeds) <= 2
-                and len(set(self.speeds)) == len(self.speeds),
-                "different factors from 0.5 to 2, with 1.0 among them",
-            ),
-        ):
-            require_range(*checked)
 
 
 @dataclass

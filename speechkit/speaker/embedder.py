@@ -31,7 +31,7 @@ from speechkit.training.weights import build, read_weights, write_weights
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from speechkit.speaker.chunks import XVectorConfig
+    from speechkit.speaker.config import XVectorConfig
 
 KIND = "xvector-tdnn"
 DTYPES = {"32": torch.float32, "bf16": torch.bfloat16}

@@ -11,51 +11,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from speechkit.base.errors import UserError
-from speechkit.base.schema import LAYERS, Taps, Width
-
-
-@dataclass(frozen=True)
-class TDNNConfig:
-    """Widths and contexts; the defaults are those of the x-vector paper.
-
-    Args:
-        n_mels: features per frame.
-        channels: width of each frame-level layer.
-        kernels: taps of each layer.
-        dilations: frames between taps of each layer.
-        embedding: dimension of the x-vector.
-    """
-
-    n_mels: Width = 24
-    channels: Annotated[tuple[Width, ...], LAYERS] = (512, 512, 512, 512, 1500)
-    kernels: Annotated[tuple[Taps, ...], LAYERS] = (5, 3, 3, 1, 1)
-    dilations: Annotated[tuple[Taps, ...], LAYERS] = (1, 2, 3, 1, 1)
-    embedding: Width = 512
-
-    def __post_init__(self) -> None:
-        for name in ("channels", "kernels", "dilations"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not len(self.channels) == len(self.kernels) == len(self.dilations) > 0:
-            raise UserError(
-                f"channels {self.channels}, kernels {self.kernels} and dilations "
-                f"{self.dilations} of the x-vector network must be lists of one length."
-            )
-
-    @property
-    def min_frames(self) -> int:
-        """Fewest frames that can be reflected at the ends."""
-        reach = zip(self.kernels, self.dilations, strict=True)
-        return 1 + max((k - 1) * d // 2 for k, d in reach)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+from speechkit.speaker.config import TDNNConfig
 
 
 class TDNNLayer(nn.Module):

@@ -1,0 +1,113 @@
+"""Configurations of the x-vector network: its shape, and its training."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+from speechkit.base.config import Count, Flag, Positive, check_fields
+from speechkit.base.errors import UserError, require_range
+from speechkit.base.schema import LAYERS, Taps, Width
+
+
+@dataclass(frozen=True)
+class TDNNConfig:
+    """Widths and contexts; the defaults are those of the x-vector paper.
+
+    Args:
+        n_mels: features per frame.
+        channels: width of each frame-level layer.
+        kernels: taps of each layer.
+        dilations: frames between taps of each layer.
+        embedding: dimension of the x-vector.
+    """
+
+    n_mels: Width = 24
+    channels: Annotated[tuple[Width, ...], LAYERS] = (512, 512, 512, 512, 1500)
+    kernels: Annotated[tuple[Taps, ...], LAYERS] = (5, 3, 3, 1, 1)
+    dilations: Annotated[tuple[Taps, ...], LAYERS] = (1, 2, 3, 1, 1)
+    embedding: Width = 512
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernels", "dilations"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if not len(self.channels) == len(self.kernels) == len(self.dilations) > 0:
+            raise UserError(
+                f"channels {self.channels}, kernels {self.kernels} and dilations "
+                f"{self.dilations} of the x-vector network must be lists of one length."
+            )
+
+    @property
+    def min_frames(self) -> int:
+        """Fewest frames that can be reflected at the ends."""
+        reach = zip(self.kernels, self.dilations, strict=True)
+        return 1 + max((k - 1) * d // 2 for k, d in reach)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+@dataclass(frozen=True)
+class XVectorConfig:
+    """Everything that decides which network comes out; the flags of ``train xvector``.
+
+    Data:
+        set_name: Set to read: a folder of data/.
+        sample_rate: Sample rate in Hz; 0: that of the first recording, at most 16000.
+        chunk_min: Shortest chunk in seconds.
+        chunk_max: Longest chunk in seconds.
+        speeds: Factors of speed perturbation: each makes new speakers; 1.0: none.
+        held_out: Share of each speaker's utterances kept for validation.
+    Model:
+        n_mels: Number of log mel features per frame.
+        channels: Widths of the five frame layers.
+        embedding: Dimension of the x-vector.
+    Training:
+        epochs: Number of epochs at most.
+        batch_size: Number of chunks of a step.
+        learning_rate: Peak of warm-up and cosine decay (Adam).
+        clip: Largest L2 norm of the gradient.
+        patience: Epochs without a better held-out loss; 0: never stop.
+        seed: Seed of every random draw.
+    Machine:
+        precision: auto (bf16 on CUDA, 32 on CPU), 32, bf16, or 16 (CUDA only).
+    """
+
+    set_name: Annotated[str, Flag("set")] = "train"
+    sample_rate: Annotated[int, Flag(least=0)] = 0
+    n_mels: Annotated[int, Meta(ge=4, le=128), Flag(least=4)] = 24
+    channels: tuple[Count, ...] = TDNNConfig.channels
+    embedding: Annotated[int, Flag(least=2)] = 512
+    epochs: Count = 20
+    batch_size: Annotated[int, Meta(ge=2)] = 32
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 1e-3
+    clip: Positive = 5.0
+    patience: Annotated[int, Flag(least=0)] = 5
+    chunk_min: float = 2.0
+    chunk_max: float = 4.0
+    speeds: tuple[Annotated[float, Meta(ge=0.5, le=2)], ...] = (0.9, 1.0, 1.1)
+    held_out: Annotated[float, Meta(gt=0, lt=0.5)] = 0.1
+    precision: str = "auto"
+    seed: Annotated[int, Flag(least=0, most=2**63 - 1)] = 0
+
+    def check(self) -> None:
+        """Raise UserError for values outside their range."""
+        check_fields(self)
+        rate, speeds = self.sample_rate, self.speeds
+        if not 0.2 <= self.chunk_min <= self.chunk_max <= 60:
+            raise UserError(
+                f"`chunk_min` {self.chunk_min} and `chunk_max` {self.chunk_max} are out of range.",
+                "Accepted: seconds, from 0.2 to 60, the second not smaller.",
+            )
+        for checked in (
+            ("sample_rate", rate, rate == 0 or 4000 <= rate <= 192_000, "4000 to 192000, or 0"),
+            (
+                "speeds",
+                speeds,
+                1.0 in speeds and len(set(speeds)) == len(speeds),
+                "different factors from 0.5 to 2, with 1.0 among them",
+            ),
+        ):
+            require_range(*checked)
