@@ -9,7 +9,7 @@ import typer
 
 from speechkit.base.config import Flag
 from speechkit.cli.flags import command
-from speechkit.cli.shared import Dir, Force, Json, Seed, VariantName
+from speechkit.cli.options import Dir, Force, Json, Seed, VariantName
 
 app = typer.Typer(no_args_is_help=True, help="Compare experiments; a task is a subcommand.")
 

@@ -9,7 +9,7 @@ import typer
 
 from speechkit.base.config import Flag
 from speechkit.cli.flags import command
-from speechkit.cli.shared import (
+from speechkit.cli.options import (
     DATA,
     MACHINE,
     Device,

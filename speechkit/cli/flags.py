@@ -30,7 +30,7 @@ import typer
 from speechkit.base.config import FIELD, Setting, settings_of
 from speechkit.cli import options
 from speechkit.cli.help import GroupedHelp
-from speechkit.cli.shared import CONFIG, MISSING, Group, Option
+from speechkit.cli.options import CONFIG, MISSING, Group, Option
 
 Values = Mapping[str, Any]
 

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 from speechkit.base.log import worded
 
 _ORDER = ("Arguments", "Options", "Data", "Model", "Training", "Machine", "Output")
-_NAMES = 26  # columns that the names of flags take at most
+_NAMES = 29  # columns that the names of flags take at most
 _SAME = 4  # flags with the same words as default: the heading has them instead
 
 
@@ -35,6 +35,7 @@ class GroupedHelp(TyperCommand):
             kind = "Arguments" if parameter.param_type_name == "argument" else "Options"
             kind = "Output" if parameter.name == "help" else kind
             groups.setdefault(parameter.rich_help_panel or kind, []).append(parameter)
+        console.print()
         for name in sorted(groups, key=_ORDER.index):
             _print_group(console, name, groups[name], ctx)
 
@@ -46,7 +47,6 @@ def _print_group(console: Any, name: str, parameters: Sequence[Any], ctx: Any) -
     defaults = Counter(p.show_default for p in parameters if isinstance(p.show_default, str))
     ((most, count),) = defaults.most_common(1) or [("", 0)]
     common = most if count >= _SAME else ""
-    console.print()
     console.print(Text.assemble((name, "bold"), (f" [{common}]" if common else "", "dim")))
     names = [_names(parameter) for parameter in parameters]
     table = Table.grid(padding=(0, 1))

@@ -46,17 +46,17 @@ def _root(
 def _add_commands() -> None:
     from speechkit.cli import (
         compare,
-        doctor,
         evaluate,
         extract,
+        installation,
         mine,
         predict,
         prepare,
-        report,
         sets,
         share,
         train,
     )
+    from speechkit.cli.flags import command
 
     app.add_typer(prepare.app, name="prepare")
     sets.add_commands(app)
@@ -66,9 +66,8 @@ def _add_commands() -> None:
     app.add_typer(evaluate.app, name="evaluate")
     app.add_typer(compare.app, name="compare")
     app.add_typer(predict.app, name="predict")
-    app.command("report")(report.report)
     share.add_commands(app)
-    app.command("doctor")(doctor.doctor)
+    command(app, "doctor")(installation.doctor)
 
 
 _add_commands()

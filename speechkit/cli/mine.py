@@ -9,7 +9,7 @@ import typer
 
 from speechkit.base.config import Flag
 from speechkit.cli.flags import command
-from speechkit.cli.shared import Device, Dir, Force, Jobs, Json, OutName, Seed, VariantName
+from speechkit.cli.options import Device, Dir, Force, Jobs, Json, OutName, Seed, VariantName
 from speechkit.mining.config import MiningConfig
 from speechkit.separation.config import CorrelationConfig
 

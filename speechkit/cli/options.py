@@ -2,13 +2,58 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from speechkit.base.config import Flag
 from speechkit.base.errors import ConfigError, UserError, closest
 from speechkit.base.text import on_disk
+
+if TYPE_CHECKING:
+    from speechkit.acoustic.lexicon.readings import Policy
+    from speechkit.workdir import WorkDir
+
+DATA, MODEL, TRAINING, MACHINE, OUTPUT = "Data", "Model", "Training", "Machine", "Output"
+MISSING = dataclasses.MISSING
+
+
+@dataclasses.dataclass(frozen=True, init=False)
+class Option:
+    """One flag, or an argument where it has no option name.
+
+    Args:
+        default: what a command has that says no other; ``MISSING``: it must be given.
+        names: option names.
+        kind: its type on the command line, where the function gets another.
+        convert: makes what the function gets of what was given.
+        panel: heading of the help.
+        extra: of ``typer.Option`` and ``typer.Argument``: help, shown default, range.
+    """
+
+    default: Any
+    names: tuple[str, ...]
+    kind: Any
+    convert: Callable[[Any], Any] | None
+    extra: dict[str, Any]
+
+    def __init__(
+        self,
+        default: Any,
+        *names: str,
+        kind: Any = None,
+        convert: Callable[[Any], Any] | None = None,
+        panel: str = "",
+        **extra: Any,
+    ) -> None:
+        if panel:
+            extra["rich_help_panel"] = panel
+        values = (default, names, kind, convert, extra)
+        for field, value in zip(dataclasses.fields(self), values, strict=True):
+            object.__setattr__(self, field.name, value)
 
 
 def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | None:
@@ -56,64 +101,6 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
     return path
 
 
-Dir = Annotated[Path, typer.Option("--dir", "-C", help="Working directory, with data/ and exp/.")]
-Force = Annotated[
-    bool, typer.Option("--force", help="Replace an output that was made with other parameters.")
-]
-Continue = Annotated[
-    bool,
-    typer.Option("--continue", help="Go on from an unfinished run that had another --batch-size."),
-]
-Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Local processes; 0: one per CPU.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="Fixes every random draw.")]
-Readings = Annotated[
-    str,
-    typer.Option(
-        "--readings",
-        help="What can be said in several ways (1984, 3-4, $5): likeliest aligns all readings and "
-        "takes the likeliest, error stops and shows them.",
-    ),
-]
-DropMarkup = Annotated[
-    bool,
-    typer.Option(
-        "--drop-markup",
-        help="Leave marks in texts that are not said, as [laughter], (laughs), <noise>, out.",
-    ),
-]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON to stdout instead of a table.")]
-Set = Annotated[str, typer.Option("--set", help="The set to read: a folder of data/.")]
-OutName = Annotated[
-    str, typer.Option("--name", help="Write to a folder of its own, so that variants live on.")
-]
-OnError = Annotated[
-    str, typer.Option("--on-error", help="A broken utterance: stop, or skip and list it.")
-]
-Executor = Annotated[
-    str, typer.Option("--executor", help="local, or dask://HOST:PORT (extra [cluster]).")
-]
-Pipes = Annotated[bool, typer.Option("--allow-pipes", help="Run shell commands found in wav.scp.")]
-Save = Annotated[
-    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-    typer.Option(
-        "--save",
-        metavar="FILE.jsonl",
-        help="Append each result as it comes; the same command again goes on from there.",
-        show_default="nothing is saved",
-    ),
-]
-Config = Annotated[
-    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-    typer.Option(
-        "--config",
-        callback=load_config,
-        is_eager=True,
-        help="YAML file with flags as keys; flags on the command line win.",
-    ),
-]
-
-
 def as_on_disk(paths: list[Path] | None) -> list[Path] | None:
     """Files as the disk spells their names, which may be typed in another form of Unicode."""
     return None if paths is None else [on_disk(path) for path in paths]
@@ -139,3 +126,153 @@ def numbers(field: str, text: str, kind: type) -> tuple:
 def words(text: str) -> tuple[str, ...]:
     """A comma-separated list of words; none for an empty text."""
     return tuple(part.strip() for part in str(text).split(",") if part.strip())
+
+
+class Group:
+    """Options that several commands share: its annotations say which."""
+
+    def __init__(self, **values: Any) -> None:
+        vars(self).update(values)
+
+
+def _workdir(path: Path) -> WorkDir:
+    from speechkit.workdir import WorkDir
+
+    return WorkDir(path)
+
+
+CONFIG = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+    typer.Option(
+        "--config",
+        callback=load_config,
+        is_eager=True,
+        help="YAML file with flags as keys; given flags win.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Dir = Annotated[
+    "WorkDir",
+    Option(
+        Path("."), "--dir", "-C", kind=Path, convert=_workdir, panel=OUTPUT,
+        help="Working directory, with data/ and exp/.",
+    ),
+]  # fmt: skip
+Force = Annotated[
+    bool,
+    Option(
+        False,
+        "--force",
+        panel=OUTPUT,
+        help="Replace an output that was made with other parameters.",
+    ),
+]
+Continue = Annotated[
+    bool,
+    Option(
+        False, "--continue", panel=OUTPUT,
+        help="Go on from a run that had another --batch-size.",
+    ),
+]  # fmt: skip
+Json = Annotated[
+    bool, Option(False, "--json", panel=OUTPUT, help="Print JSON to stdout instead of a table.")
+]
+VariantName = Annotated[
+    str,
+    Option("", "--out-name", panel=OUTPUT, help="Write to SET-NAME, so that variants live on."),
+]
+EvaluationName = Annotated[
+    str,
+    Option(
+        "", "--out-name", panel=OUTPUT, help="Write to eval/SET-NAME, so that variants live on."
+    ),
+]
+OutName = Annotated[
+    str,
+    Option(
+        "", "--name", panel=OUTPUT, help="Write to a folder of its own, so that variants live on."
+    ),
+]
+Device = Annotated[str, Option("auto", "--device", panel=MACHINE, help="auto, cpu or cuda.")]
+Jobs = Annotated[
+    int,
+    Option(
+        0, "--jobs", "-j", convert=lambda jobs: resolve_jobs(jobs), min=0, panel=MACHINE,
+        help="Number of local processes; 0: one per CPU.",
+    ),
+]  # fmt: skip
+Executor = Annotated[
+    str,
+    Option(
+        "local", "--executor", panel=MACHINE, help="local, or dask://HOST:PORT (extra [cluster])."
+    ),
+]
+OnError = Annotated[
+    str,
+    Option(
+        "stop", "--on-error", panel=OUTPUT, help="A broken utterance: stop, or skip and list it."
+    ),
+]
+Pipes = Annotated[
+    bool,
+    Option(False, "--allow-pipes", panel=MACHINE, help="Run shell commands found in wav.scp."),
+]
+Save = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+    Option(
+        None, "--save", panel=OUTPUT, metavar="FILE.jsonl", show_default="nothing is saved",
+        help="Append each result as it comes; the same command again goes on from there.",
+    ),
+]  # fmt: skip
+CheckpointMinutes = Annotated[
+    float,
+    Option(
+        10.0, "--checkpoint-minutes", panel=MACHINE,
+        help="Minutes between saves of the state.",
+    ),
+]  # fmt: skip
+Name = Annotated[str, Option("default", "--name", panel=OUTPUT, help="Name of the experiment.")]
+Set = Annotated[str, Option("train", "--set", help="Set to read: a folder of data/.")]
+Seed = Annotated[
+    int,
+    Option(0, "--seed", min=0, max=2**63 - 1, panel=TRAINING, help="Seed of every random draw."),
+]
+Seeds = Annotated[
+    int,
+    Option(5, "--seeds", min=1, panel=TRAINING, help="Number of seeds, all trained in one run."),
+]
+FirstSeed = Annotated[
+    int, Option(0, "--seed", min=0, max=2**31, panel=TRAINING, help="First seed.")
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Readings:
+    """What is done about texts that can be said in several ways.
+
+    Data:
+        readings: What can be said in several ways (1984, 3-4, $5): likeliest aligns all readings
+            and takes the likeliest, error stops and shows them.
+        drop_markup: Leave marks in texts that are not said, as [laughter], (laughs), <noise>, out.
+    """
+
+    readings: str = "likeliest"
+    drop_markup: Annotated[bool, Flag("drop-markup")] = False
+
+    @property
+    def policy(self) -> Policy:
+        """As the library takes it."""
+        from speechkit.acoustic.lexicon.readings import Policy
+
+        return Policy(self.readings, self.drop_markup)
+
+
+class SetStage(Group):
+    """What all stages take that go through the utterances of a set."""
+
+    name: OutName
+    jobs: Jobs
+    executor: Executor
+    on_error: OnError
+    allow_pipes: Pipes
+    force: Force

@@ -11,7 +11,7 @@ import typer
 from speechkit.base.config import Flag
 from speechkit.cli import options
 from speechkit.cli.flags import command
-from speechkit.cli.shared import (
+from speechkit.cli.options import (
     MISSING,
     OUTPUT,
     Device,

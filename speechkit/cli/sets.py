@@ -9,7 +9,7 @@ import typer
 
 from speechkit.base.config import Flag
 from speechkit.cli.flags import command
-from speechkit.cli.shared import DATA, Dir, Force, Jobs, Json, Option, OutName, Pipes, Seed, Set
+from speechkit.cli.options import DATA, Dir, Force, Jobs, Json, Option, OutName, Pipes, Seed, Set
 from speechkit.labels.config import FoldsConfig
 from speechkit.separation.config import MixConfig
 

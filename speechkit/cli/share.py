@@ -10,7 +10,7 @@ import typer
 
 from speechkit.base.config import Flag
 from speechkit.cli.flags import command
-from speechkit.cli.shared import MISSING, OUTPUT, Dir, Json, Option
+from speechkit.cli.options import MISSING, OUTPUT, Dir, Json, Option
 
 ExportForce = Annotated[bool, Option(False, "--force", panel=OUTPUT, help="Replace the file.")]
 ImportForce = Annotated[
@@ -20,6 +20,7 @@ ImportForce = Annotated[
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the program."""
+    command(app, "report")(report)
     command(app, "export")(export_model)
     command(app, "import")(import_model)
 
@@ -114,3 +115,18 @@ def import_model(
     folder, made = take_in(directory, file, name=name, force=force)
     told = {"folder": str(folder), "task": made.task, "name": folder.name}
     print_pairs("Imported", {**told, "models": list(made.models)}, as_json)
+
+
+def report(
+    directory: Dir,
+    title: Annotated[
+        str, Option("", "--title", panel=OUTPUT, help="Heading (default: the folder's name).")
+    ],
+) -> None:
+    """Put tables, figures and players of all stages on one self-contained HTML page.
+
+    Writes report/index.html in the working directory and prints its path.
+    """
+    from speechkit.report import page
+
+    print(page.write(directory, title))

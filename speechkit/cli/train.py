@@ -14,7 +14,7 @@ import typer
 from speechkit.acoustic.tdnn.config import AcousticConfig, preset
 from speechkit.cli import options
 from speechkit.cli.flags import Given, command
-from speechkit.cli.shared import (
+from speechkit.cli.options import (
     MODEL,
     OUTPUT,
     CheckpointMinutes,

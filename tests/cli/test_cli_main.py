@@ -21,6 +21,8 @@ import speechkit
 from speechkit.base.errors import UserError
 from speechkit.cli import main as program
 from speechkit.cli import options
+from speechkit.cli.flags import command
+from speechkit.cli.options import Option
 from speechkit.cli.output import print_json, print_table
 
 HEAVY = {
@@ -118,17 +120,16 @@ def failing(monkeypatch: pytest.MonkeyPatch):
     raised: list[BaseException | None] = [None]
 
     def fail(
-        pm: Annotated[float, typer.Option(help="A number.")] = 0.04,
-        same_gender: Annotated[bool, typer.Option("--same-gender", help="A switch.")] = False,
-        param: Annotated[str, typer.Option(help="A word.")] = "pitch",
-        jobs: options.Jobs = 0,
-        config: options.Config = None,
+        pm: Annotated[float, Option(0.04, "--pm", help="A number.")],
+        same_gender: Annotated[bool, Option(False, "--same-gender", help="A switch.")],
+        param: Annotated[str, Option("pitch", "--param", help="A word.")],
+        jobs: options.Jobs,
     ) -> None:
         print_json({"pm": pm, "same_gender": same_gender, "param": param, "jobs": jobs})
         if raised[0] is not None:
             raise raised[0]
 
-    program.app.command("fail")(fail)
+    command(program.app, "fail")(fail)
     yield lambda error: raised.__setitem__(0, error)
     program.app.registered_commands.pop()
 
