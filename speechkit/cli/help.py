@@ -71,7 +71,8 @@ def _description(parameter: Any, ctx: Any, common: str) -> Any:
     """Help and default."""
     from rich.text import Text
 
-    text = Text(worded((parameter.help or "").replace("``", "")).removesuffix("."))
+    words = worded((parameter.help or "").replace("``", ""))
+    text = Text(words if words.endswith("...") else words.removesuffix("."))
     if parameter.required:
         return text.append(" (required)", "red")
     default = parameter.show_default

@@ -184,7 +184,7 @@ class EncoderConfig(EmotionConfig):
     hidden states that are kept in ``exp/hidden/``.
 
     Model:
-        pooling: Pooling over frames: mean, sum, max or attentive; padding never counts.
+        pooling: Pooling over frames: mean, sum, max or attentive.
         head: paper or linear.
         layers: last, weighted (their learned sum), or the number of a layer.
         freeze: none, features (the convolutions) or encoder (all but the head).

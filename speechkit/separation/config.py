@@ -27,7 +27,7 @@ class ConvTasNetConfig:
         kernel: L: samples of a basis function.
         stride: Hop: samples between frames, 0 for L / 2.
         bottleneck: B: channels between blocks.
-        skip: Sc: channels of the skip path, 0 for none (the last block's output is used).
+        skip: Sc: channels of the skip path, 0 for none.
         hidden: H: channels in a block.
         conv_kernel: P: taps of the depthwise convolution.
         blocks: X: blocks of a repeat, with dilations 1, 2, 4 ...
@@ -99,8 +99,8 @@ class MixingConfig:
         gain_mode: each: a gain for every audio; pair: one SNR for the pair.
         gain_min: Lowest gain in dB.
         gain_max: Highest gain in dB.
-        normalize: Equal levels before the gains, so that gains are ratios.
-        speeds: Factors of speed perturbation, one drawn for every audio, as 0.95,1.0,1.05.
+        normalize: Equal levels before the gains.
+        speeds: Factors of speed perturbation, as 0.95,1.0,1.05.
         sample_rate: Sample rate in Hz: that of the validation set.
         speakers: Sources of a mixture: those of the validation set.
     """

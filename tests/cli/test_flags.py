@@ -152,3 +152,10 @@ def test_every_flag_has_a_help_that_is_a_phrase() -> None:
         and (not parameter.help or parameter.help.startswith("Of "))
     ]
     assert bad == []
+
+
+@pytest.mark.parametrize("task", ["acoustic", "emotion", "pronunciation", "scoring", "separation"])
+def test_help_of_a_training_fits_two_screens(task: str, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = CliRunner().invoke(program, ["train", task, "--help"]).output
+    assert len(text.splitlines()) <= 80

@@ -162,7 +162,7 @@ class AcousticConfig:
 
     Data:
         set_name: Set to train on, or several: A,B.
-        weights: How often each set is drawn, relative to its size; default 1,1 ...
+        weights: How often each set is drawn (1,1 ...).
         align: Alignment exp/align/SET-ALIGN (one name for all sets, or one for each); default
             exp/align/SET.
         held_out: Sets to measure in the end: A,B (aligned before).
@@ -176,8 +176,8 @@ class AcousticConfig:
         init: Start from the networks of this acoustic model, fold by fold.
         network: Its shape.
         prior_scale: Weight of the states' prior in their scores.
-        lm_scale: Weight of the phone bigram in free phone decoding (measures).
-        insertion_penalty: Penalty of each phone in free phone decoding (measures), in nats.
+        lm_scale: Weight of the phone bigram in free decoding.
+        insertion_penalty: Penalty of each phone in free decoding, in nats.
     Training:
         epochs: Number of passes over the data.
         chunks: Batches.
