@@ -13,10 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from speechkit.base import distribution
-from speechkit.cli.options import Dir, Json
 
 OK, MISSING, BROKEN, OPTIONAL = "ok", "missing", "broken", "optional"
 COLUMNS = ("check", "status", "detail", "remedy")
@@ -311,17 +308,3 @@ def _extras() -> Iterator[Check]:
             yield Check(name, OPTIONAL, "; ".join(lacking), mend)
         else:
             yield Check(name, OK, ", ".join(f"{c.name} {c.detail}" for c in checks))
-
-
-def doctor(directory: Dir, as_json: Json) -> None:
-    """Check this machine: versions, devices, audio, the working directory, optional extras.
-
-    Says what is missing and the command that mends it. Exit code 2 if something required
-    is missing or broken.
-    """
-    from speechkit.cli.output import print_table
-
-    checks = examine(directory.root)
-    print_table("Doctor", COLUMNS, [check.row for check in checks], as_json)
-    if not healthy(checks):
-        raise typer.Exit(2)

@@ -48,7 +48,6 @@ def _add_commands() -> None:
         compare,
         evaluate,
         extract,
-        installation,
         mine,
         predict,
         prepare,
@@ -56,7 +55,6 @@ def _add_commands() -> None:
         share,
         train,
     )
-    from speechkit.cli.flags import command
 
     app.add_typer(prepare.app, name="prepare")
     sets.add_commands(app)
@@ -67,7 +65,6 @@ def _add_commands() -> None:
     app.add_typer(compare.app, name="compare")
     app.add_typer(predict.app, name="predict")
     share.add_commands(app)
-    command(app, "doctor")(installation.doctor)
 
 
 _add_commands()

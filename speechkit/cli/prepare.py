@@ -58,7 +58,7 @@ def _show(summaries: list[SetSummary], directory: Dir, as_json: bool) -> None:
     from speechkit.cli.output import print_table
     from speechkit.corpora.write import COLUMNS
 
-    rows = [[getattr(summary, column) for column in COLUMNS] for summary in summaries]
+    rows = [[getattr(one, column) for column in COLUMNS] for one in summaries]
     print_table(f"Sets in {directory.root / 'data'}", COLUMNS, rows, as_json)
 
 
@@ -119,18 +119,9 @@ def folder(
     """Own data: audio in one subfolder per speaker, or listed in a table."""
     from speechkit.corpora.folder.corpus import read_corpus
 
-    corpus = read_corpus(
-        path,
-        flags.set_name,
-        flags.split,
-        seed,
-        gender,
-        flags.scores,
-        flags.scales,
-        flags.labels,
-        flags.raters,
-        flags.case,
-    )
+    own = flags
+    labels = (own.scores, own.scales, own.labels, own.raters, own.case)
+    corpus = read_corpus(path, own.set_name, own.split, seed, gender, *labels)
     _write(corpus, directory, writing, as_json)
 
 
@@ -269,14 +260,8 @@ def librimix(
     """
     from speechkit.corpora.librimix import prepare
 
-    rows = prepare(
-        directory,
-        tables,
-        flags.librispeech_path,
-        rate=flags.rate,
-        mode=flags.mode,
-        **vars(writing),
-    )
+    how = {"rate": flags.rate, "mode": flags.mode, **vars(writing)}
+    rows = prepare(directory, tables, flags.librispeech_path, **how)
     _show_mixtures(rows, directory, as_json)
 
 

@@ -1,4 +1,4 @@
-"""``speechkit export``, ``import`` and ``report``: what others get to see."""
+"""``speechkit report``, ``export``, ``import`` and ``doctor``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def add_commands(app: typer.Typer) -> None:
     command(app, "report")(report)
     command(app, "export")(export_model)
     command(app, "import")(import_model)
+    command(app, "doctor")(doctor)
 
 
 @dataclass(frozen=True)
@@ -130,3 +131,18 @@ def report(
     from speechkit.report import page
 
     print(page.write(directory, title))
+
+
+def doctor(directory: Dir, as_json: Json) -> None:
+    """Check this machine: versions, devices, audio, the working directory, optional extras.
+
+    Says what is missing and the command that mends it. Exit code 2 if something required
+    is missing or broken.
+    """
+    from speechkit.cli.installation import COLUMNS, examine, healthy
+    from speechkit.cli.output import print_table
+
+    checks = examine(directory.root)
+    print_table("Doctor", COLUMNS, [check.row for check in checks], as_json)
+    if not healthy(checks):
+        raise typer.Exit(2)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
-from speechkit.acoustic.tdnn.config import AcousticConfig, preset
-from speechkit.cli import options
 from speechkit.cli.flags import Given, command
 from speechkit.cli.options import (
     MODEL,
@@ -31,6 +28,7 @@ from speechkit.cli.options import (
     Seed,
     Seeds,
 )
+from speechkit.cli.train_acoustic import train_acoustic
 from speechkit.emotion.config import CnnConfig, EmotionTraining, EncoderConfig, FunctionalsConfig
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.scoring.config import ScoringConfig
@@ -38,6 +36,7 @@ from speechkit.separation.config import ConvTasNetConfig, SeparationConfig
 from speechkit.speaker.config import XVectorConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
+command(app, "acoustic")(train_acoustic)
 
 
 XVectorName = Annotated[
@@ -282,79 +281,3 @@ def _print_models(
     keys = [key for key in next(iter(found.values())) if shown(key)]
     rows = [[folder, *(one.get(key) for key in keys)] for folder, one in found.items()]
     print_table(f"Trained: {name}", ("model", *keys), rows)
-
-
-@dataclass(frozen=True)
-class LayerFlags:
-    """Size of the acoustic network, by name or layer by layer.
-
-    Model:
-        model: Size: tdnn-small (6 layers, 0.95 M parameters) or tdnn (11 layers, 8.2 M).
-        widths: Outputs of each layer, one number for all; default of the model: 240 (tdnn: ten of
-            540, one of 256).
-        kernels: Taps of each layer; default of the model: 5,3,3,3,3,3 (tdnn:
-            5,3,3,3,3,3,3,3,3,3,1).
-        dilations: Frames between the taps of each layer; default of the model: 1,1,2,3,3,6 (tdnn:
-            1,1,2,3,3,3,3,3,3,3,1).
-    """
-
-    model: str = "tdnn-small"
-    widths: str = ""
-    kernels: str = ""
-    dilations: str = ""
-
-    def apply(self, config: AcousticConfig) -> AcousticConfig:
-        """The configuration with these layers."""
-        size = preset(self.model)
-        kernels = options.numbers("kernels", self.kernels or size.kernels, int)
-        widths = options.numbers("widths", self.widths or size.widths, int)
-        network = replace(
-            config.network,
-            n_mels=config.features.n_mels,
-            widths=widths * len(kernels) if len(widths) == 1 else widths,
-            kernels=kernels,
-            dilations=options.numbers("dilations", self.dilations or size.dilations, int),
-        )
-        return replace(config, network=network)
-
-
-ModelName = Annotated[
-    str, Option("tdnn", "--name", panel=OUTPUT, help="Name of the model: exp/acoustic/NAME.")
-]
-
-
-@command(app, "acoustic")
-def train_acoustic(
-    acoustic: AcousticConfig,
-    layers: LayerFlags,
-    name: ModelName,
-    directory: Dir,
-    device: Device,
-    jobs: Jobs,
-    force: Force,
-    continue_: Continue,
-    as_json: Json,
-    checkpoint_minutes: CheckpointMinutes = 5.0,
-) -> None:
-    """Train a TDNN to tell the states of an alignment apart, cross-fitted over speakers.
-
-    Network k never meets the speakers of fold k, whom it scores later. Writes
-    exp/acoustic/NAME/. A killed run is taken up by the same command. Several processes train
-    one model under torchrun.
-    """
-    from speechkit.acoustic.tdnn.train import train
-    from speechkit.cli.output import print_summary
-    from speechkit.training.devices import ranks
-
-    folder = train(
-        directory,
-        name,
-        layers.apply(acoustic),
-        device=device,
-        jobs=jobs,
-        checkpoint_minutes=checkpoint_minutes,
-        force=force,
-        other_batch_size=continue_,
-    )
-    if not ranks().rank:
-        print_summary(folder, as_json)
