@@ -23,7 +23,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, Optional, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Optional, Union, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -102,11 +102,9 @@ def _part(parameter: inspect.Parameter) -> Part:
 
 def _one(name: str, kind: Any, option: Option, default: Any) -> Part:
     default = option.default if default is inspect.Parameter.empty else default
-    if option.names:
-        info = typer.Option(*option.names, **option.extra)
-    else:
-        info = typer.Argument(**option.extra)
-    flag = _parameter(name, option.kind or kind, default, info)
+    make = typer.Option if option.names else typer.Argument
+    info = make(... if default is MISSING else default, *option.names, **option.extra)
+    flag = _parameter(name, option.kind or kind, info)
     convert = option.convert or (lambda value: value)
     return Part([flag], lambda values: convert(values[name]))
 
@@ -122,9 +120,8 @@ def _group(kind: type[Group]) -> Part:
     return Part(flags, lambda values: kind(**{n: part.build(values) for n, part in parts.items()}))
 
 
-def _parameter(name: str, kind: Any, default: Any, info: Any) -> inspect.Parameter:
-    default = inspect.Parameter.empty if default is MISSING else default
-    return inspect.Parameter(name, _KEYWORD, default=default, annotation=Annotated[kind, info])
+def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, _KEYWORD, default=info, annotation=kind)
 
 
 # --- configurations ---
@@ -146,6 +143,7 @@ def _flag(
 ) -> inspect.Parameter:
     flag = setting.flag
     info = typer.Option(
+        ... if default is MISSING else default,
         *("/".join(f"--{name}" for name in pair.split("/")) for pair in flag.names),
         help=setting.help,
         show_default=shown,
@@ -154,7 +152,7 @@ def _flag(
         max=flag.most,
         rich_help_panel=setting.group or group or None,
     )
-    return _parameter(setting.name, kind, default, info)
+    return _parameter(setting.name, kind, info)
 
 
 def _kind(setting: Setting) -> Any:
