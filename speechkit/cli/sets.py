@@ -165,7 +165,7 @@ def mix(
     It is a list of utterances, gains and offsets: audio is mixed when it is read.
     """
     from speechkit.cli.output import print_json, print_table
-    from speechkit.separation import mix as stage
+    from speechkit.separation import mixture_set as stage
 
     folder = stage.mix(directory, mixing, name, jobs, force)
     summary = stage.summary(folder)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from speechkit.base.errors import require_choice
 from speechkit.base.random_draws import rng
 from speechkit.emotion.config import CLASS_WEIGHTS
-from speechkit.stats.score_classes import effective_weights
+from speechkit.stats.class_weights import effective_weights
 
 
 def class_weights(counts: Sequence[int], kind: str, beta: float = 0.99) -> Tensor:

@@ -155,7 +155,7 @@ class PronunciationConfig:
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
-        from speechkit.stats.score_classes import class_number
+        from speechkit.stats.class_weights import class_number
 
         check_fields(self)
         self.network(1).check()

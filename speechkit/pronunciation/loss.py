@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.pronunciation.config import RANGE, PronunciationConfig
-from speechkit.stats.score_classes import class_counts as class_counts
-from speechkit.stats.score_classes import (
+from speechkit.stats.class_weights import class_counts as class_counts
+from speechkit.stats.class_weights import (
     class_number,
     effective_weights,
     rank_weights,

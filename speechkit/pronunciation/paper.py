@@ -108,7 +108,7 @@ def average_weights(work: WorkDir, set_name: str, aspect: str = "phone_accuracy"
     """
     import torch
 
-    from speechkit.stats.score_classes import class_counts, effective_weights
+    from speechkit.stats.class_weights import class_counts, effective_weights
 
     scores = read_scores(work.data(set_name))
     low, high = scores.scales[aspect.partition("_")[0]][aspect.partition("_")[2]]

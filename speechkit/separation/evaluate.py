@@ -31,7 +31,7 @@ from speechkit.separation.measurement import (
     stack,
 )
 from speechkit.separation.metrics import require_pystoi, score
-from speechkit.separation.mixture import store
+from speechkit.separation.mixture_draws import store
 from speechkit.separation.model_folder import Separator
 from speechkit.task.evaluation import SUMMARY
 from speechkit.training.devices import resolve_device

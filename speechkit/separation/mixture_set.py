@@ -20,7 +20,7 @@ from speechkit.kaldi import data
 from speechkit.kaldi.subset import label_files, write_subset
 from speechkit.labels.mixtures import TABLE, Header, Mixture, Source, write_mixtures, write_table
 from speechkit.separation.config import MixConfig
-from speechkit.separation.mixture import (
+from speechkit.separation.mixture_draws import (
     Candidate,
     DrawnMixture,
     MixtureDraws,
