@@ -137,14 +137,13 @@ def predict_emotion(
     over the windows that are not silent.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.cli.prediction_views import EmotionView
     from speechkit.emotion.predict import Options, predict
     from speechkit.emotion.windows import Cut
 
     cut = Cut(flags.window, flags.hop, flags.whole)
     wanted = Options(cut, flags.ensemble, flags.timeline, flags.out, device)
     found = predict(directory, flags.model, recordings, wanted, run.how)
-    print_predictions(found, as_json, lambda: EmotionView(recordings))
+    print_predictions(found, as_json, [str(path) for path in recordings])
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,6 @@ def predict_separation(
     they would cancel). Outputs are 16-bit WAV files of the recording's own rate and length.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.cli.prediction_views import SeparationView
     from speechkit.separation.predict import Options, predict
 
     wanted = Options(
@@ -197,7 +195,8 @@ def predict_separation(
         device=device,
     )
     found = predict(directory, flags.model, recordings, flags.out, wanted, run.how)
-    print_predictions(found, as_json, lambda: SeparationView(recordings, flags.out))
+    files = [str((flags.out or path.parent) / f"{path.stem}_s1.wav") for path in recordings]
+    print_predictions(found, as_json, files)
 
 
 @dataclass(frozen=True)
@@ -259,12 +258,11 @@ def predict_pronunciation(
     phones what was probably said instead; --json gives everything as data.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.cli.prediction_views import PronunciationView
     from speechkit.pronunciation.predict import predict
 
     jobs = texts.jobs(recordings)
     setup = texts.setup(directory, device)
-    print_predictions(predict(setup, jobs, run.how), as_json, PronunciationView)
+    print_predictions(predict(setup, jobs, run.how), as_json)
 
 
 @command(app, "scoring")
@@ -281,9 +279,9 @@ def predict_scoring(
     On the scale of the scores that the model learned from, the mean of its seeds.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.cli.prediction_views import ScoringView
     from speechkit.scoring.predict import predict
 
     jobs = texts.jobs(recordings)
     setup = texts.setup(directory, device)
-    print_predictions(predict(setup, jobs, run.how), as_json, lambda: ScoringView(jobs))
+    found = predict(setup, jobs, run.how)
+    print_predictions(found, as_json, [str(job.file) for job in jobs], [job.text for job in jobs])

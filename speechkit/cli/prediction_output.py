@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from speechkit.base.log import worded
 from speechkit.base.tables import json_text, show
@@ -14,45 +14,79 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from speechkit.task.prediction.stream import Predicted
+    from speechkit.task.prediction.stream import Head, Predicted
 
 _NO_WIDTH = 10_000
-Made = TypeVar("Made")
-Shown = TypeVar("Shown", contravariant=True)
-
-
-class View(Protocol[Shown]):
-    """What shows results to people."""
-
-    def add(self, made: Shown) -> None:
-        """Show one."""
-
-    def close(self) -> None:
-        """Show what stands below all; also after a stop."""
 
 
 def print_predictions(
-    found: Iterator[Predicted[Made]], as_json: bool, view: Callable[[], View[Made]]
+    found: Iterator[Predicted[Any]], as_json: bool, *expected: Sequence[str]
 ) -> None:
     """Print predictions as they come.
 
     Args:
         found: the predictions.
         as_json: print a list of JSON, which is closed also after a stop.
-        view: makes what shows them otherwise.
+        expected: of a table with several recordings: cells of the first column, and of the last.
     """
-    shown = JsonList() if as_json else view()
+    shown: JsonList | Shown = JsonList() if as_json else Shown(*expected)
     stopped_pipe = False
     with closing(found):  # type: ignore[type-var]
         try:
             for one in found:
-                shown.add(one.row if as_json else one.made)  # type: ignore[arg-type]
+                shown.add(one.row if as_json else one.made)
         except BrokenPipeError:
             stopped_pipe = True
             raise
         finally:
             if not stopped_pipe:
                 shown.close()
+
+
+class Shown:
+    """Results for people: what Rich can show as it is, others as rows of a table.
+
+    Such a result has ``head()``, ``rows()``, and where it has something to add ``notes()``, lines
+    below the table. What ``legend()`` gives stands below all.
+
+    Args:
+        files: widest cells that the first column may get.
+        texts: those of the last.
+    """
+
+    def __init__(self, files: Sequence[str] = (), texts: Sequence[str] = ()) -> None:
+        self._files, self._texts = files, texts
+        self._table: RowTable | None = None
+        self._notes: list[str] = []
+        self._legend: Any = ""
+
+    def add(self, made: Any) -> None:
+        """Show one."""
+        if hasattr(made, "__rich__"):
+            _console().print(made)
+        else:
+            self._table = self._table or self._begin(made.head())
+            self._table.add(made.rows())
+        self._notes += made.notes() if hasattr(made, "notes") else ()
+        self._legend = (hasattr(made, "legend") and made.legend()) or self._legend
+
+    def _begin(self, head: Head) -> RowTable:
+        if len(self._files) < 2:
+            return RowTable(head.title, head.columns)
+        first, *others, last = head.widest
+        ends = (max((one, *cells), key=len)
+                for one, cells in ((first, self._files), (last, self._texts)))  # fmt: skip
+        widest = (next(ends), *others, next(ends))
+        return RowTable(head.title, head.columns, widest)
+
+    def close(self) -> None:
+        """Show what stands below all; also after a stop."""
+        if self._table is not None:
+            self._table.close()
+        for line in self._notes:
+            print(line)
+        if self._legend:
+            _console().print(self._legend)
 
 
 class JsonList:
@@ -89,13 +123,11 @@ class RowTable:
     """
 
     def __init__(self, title: str, columns: Sequence[str], widest: Sequence[str] = ()) -> None:
-        from rich.console import Console
-
         self._title, self._columns = title, columns
         self._widths = [max(len(c), len(w)) for c, w in zip(columns, widest, strict=False)]
         self._numbers: list[bool] = []
         self._bottom = ""
-        self._console: Console = Console(file=sys.stdout)
+        self._console = _console()
         if not self._console.is_terminal:  # a pipe has no width to fold long paths to
             self._console.width = _NO_WIDTH
 
@@ -164,3 +196,9 @@ class RowTable:
         out = self._console.file
         out.write("".join(f"{line}\n" for line in lines))
         out.flush()
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(file=sys.stdout)

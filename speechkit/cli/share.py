@@ -139,7 +139,7 @@ def doctor(directory: Dir, as_json: Json) -> None:
     Says what is missing and the command that mends it. Exit code 2 if something required
     is missing or broken.
     """
-    from speechkit.cli.installation import COLUMNS, examine, healthy
+    from speechkit.base.installation import COLUMNS, examine, healthy
     from speechkit.cli.output import print_table
 
     checks = examine(directory.root)

@@ -11,7 +11,9 @@ import numpy as np
 
 from speechkit.base.audio import level_db
 from speechkit.base.errors import ConfigError
+from speechkit.task.prediction.stream import Head
 
+_SILENT = "(silent)"  # in place of a label
 SILENT_DB = -80.0  # level below which a window says nothing
 
 
@@ -131,6 +133,19 @@ class Prediction:
         if probabilities is None:
             return None
         return {c: round(float(p), 6) for c, p in zip(self.classes, probabilities, strict=True)}
+
+    def head(self) -> Head:
+        """Of the table that :meth:`rows` are of."""
+        columns = ("file", "seconds", "windows", "label", *self.classes)
+        label = max((_SILENT, *self.classes), key=len)
+        return Head("Emotion", columns, ("", "0000.0", "0000", label, *["0.00000"] * len(columns)))
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """For a terminal."""
+        found = self.probabilities
+        cells = [None] * len(self.classes) if found is None else found.tolist()
+        label = self.label or _SILENT
+        return [(str(self.input), round(self.seconds, 1), len(self.windows), label, *cells)]
 
     def row(self) -> dict[str, Any]:
         """For JSON."""

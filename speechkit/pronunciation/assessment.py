@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
 from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
 from speechkit.labels.scores import Scales
 
 MISSING = "-"
 """In place of what was heard: nothing."""
+_COLOURS = ((0.5, "bold red"), (0.8, "yellow"), (1.01, "green"))
+"""Colour of the share of a scale that a score stays below."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,11 @@ class WordResult:
     scores: dict[str, float]
     phones: list[PhoneResult]
     guessed: bool = False
+
+    @property
+    def heard(self) -> str:
+        """What was probably said instead of its suspect phones, in words."""
+        return ", ".join(_heard(phone) for phone in self.phones if phone.suspect)
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,92 @@ class Result:
             [_word_of(word, scales) for word in row["words"]],
             readings_of(row),
         )
+
+    def __rich__(self) -> RenderableType:
+        """For a terminal: the scores of the whole, then a line for each word."""
+        parts: list[RenderableType] = [
+            Text.assemble((self.file, "bold"), f"  {self.seconds:.2f} s")
+        ]
+        if not self.matches:
+            sure = f"(confidence {self.confidence:.2f})"
+            text = f"The text is probably not what is said {sure}: these scores mean little."
+            parts.append(Text(text, "bold red"))
+        if self.utterance:
+            ends = self.scales["utterance"]
+            scores = (
+                (f"{name} ", _coloured(value, ends[name]), "   ")
+                for name, value in self.utterance.items()
+            )
+            parts.append(Text.assemble("  ", *(part for score in scores for part in score)))
+        parts.append(self._table())
+        for reading in self.readings:
+            count = len(reading.others)
+            others = f"{count} other readings fit" if count > 1 else "another reading fits"
+            told = f"  '{reading.written}' read as: {reading.said} ({others} less)"
+            parts.append(Text(told, "dim"))
+        return Group(*parts, "")
+
+    def _table(self) -> Table:
+        ends = self.scales.get("word", {})
+        of_phones = self.scales.get("phone", {}).get("accuracy", (0.0, 2.0))
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        for name in ("word", *ends, "phones", "heard"):
+            table.add_column(name, justify="right" if name in ends else "left")
+        for word in self.words:
+            main = next((n for n in ("total", "accuracy") if n in word.scores), "")
+            style = colour(word.scores[main], ends[main]) if main else ""
+            scores = [
+                Text.assemble(
+                    _coloured(word.scores[name], ends[name]) if name in word.scores else "-"
+                )
+                for name in ends
+            ]
+            table.add_row(
+                Text.assemble((word.word, style), ("*" if word.guessed else "", "dim")),
+                *scores,
+                Text.assemble(
+                    *(part for phone in word.phones for part in _shown(phone, of_phones))
+                ),
+                Text(word.heard, "red"),
+            )
+        return table
+
+    def legend(self) -> Text:
+        """What the numbers and colours mean."""
+        of = {level: next(iter(ends.values())) for level, ends in self.scales.items() if ends}
+        ranges = ", ".join(f"{level}s {low:g} to {high:g}" for level, (low, high) in of.items())
+        return Text.assemble(
+            (f"Scales: {ranges}; higher is better. ", "dim"),
+            *(("red", "bold red"), (": lower half, ", "dim")),
+            *(("yellow", "yellow"), (": to 80 %, ", "dim")),
+            *(("green", "green"), (": above. *: pronunciation guessed.", "dim")),
+        )
+
+
+def colour(value: float, ends: tuple[float, float]) -> str:
+    """Style of a score: red in the lower half of its scale, yellow to 80 %, then green."""
+    low, high = ends
+    share = (value - low) / (high - low) if high > low else 1.0
+    return next((style for limit, style in _COLOURS if share < limit), _COLOURS[-1][1])
+
+
+def _coloured(value: float, ends: tuple[float, float]) -> tuple[str, str]:
+    return f"{value:.1f}", colour(value, ends)
+
+
+def _shown(phone: PhoneResult, ends: tuple[float, float]) -> tuple[tuple[str, str], ...]:
+    value = phone.scores.get("accuracy")
+    if value is None:
+        return (phone.phone, ""), (" ", "dim")
+    return (phone.phone, colour(value, ends)), (f":{value:.1f}  ", "dim")
+
+
+def _heard(phone: PhoneResult) -> str:
+    if phone.heard is not None and phone.heard.heard == MISSING:
+        return f"{phone.phone} left out"
+    if phone.heard is None or phone.heard.advantage <= 0:
+        return f"{phone.phone} unclear"
+    return f"{phone.phone} like {phone.heard.heard}"
 
 
 def _word(word: WordResult) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from speechkit.scoring.data import Inputs, single
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import How, Predicted
+from speechkit.task.prediction.stream import Head, How, Predicted
 from speechkit.workdir import WorkDir
 
 
@@ -120,6 +120,29 @@ class Result:
             ],
             readings_of(row),
         )
+
+    def head(self) -> Head:
+        """Of the table that :meth:`rows` are of."""
+        low, high = self.scale
+        title = f"{self.target}, from {low:g} to {high:g} (± over {len(self.seeds)} seeds)"
+        columns = ("file", "seconds", "score", "text matches", "words")
+        return Head(title, columns, ("", "000.00", "00.0 ±0.0", "probably not (0.00)", ""))
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """For a terminal."""
+        several = f" ±{self.spread:.1f}" if len(self.seeds) > 1 else ""
+        matches = "yes" if self.matches else f"probably not ({self.confidence:.2f})"
+        words = " ".join(word.word + "*" * word.guessed for word in self.words)
+        score = f"{self.score:.1f}{several}"
+        return [(self.file, round(self.seconds, 2), score, matches, words)]
+
+    def notes(self) -> list[str]:
+        """What stands below the table."""
+        return [f"{self.file}: {r.written} read as {r.said}" for r in self.readings]
+
+    def legend(self) -> str:
+        """What the signs in the table mean."""
+        return "*: pronunciation guessed" if any(word.guessed for word in self.words) else ""
 
 
 @dataclass

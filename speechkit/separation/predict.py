@@ -23,7 +23,7 @@ from speechkit.separation.model_folder import Separator, find_separator
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import How, Predicted, Task
+from speechkit.task.prediction.stream import Head, How, Predicted, Task
 from speechkit.task.prediction.stream import predict as stream
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
@@ -48,6 +48,14 @@ class Separated:
     seconds: float
     sample_rate: int
     gain_db: float
+
+    def head(self) -> Head:
+        """Of the table that :meth:`rows` are of."""
+        return Head("Separated", ("file", "seconds", "gain (dB)"), ("", "", ""))
+
+    def rows(self) -> list[tuple[Any, ...]]:
+        """For a terminal."""
+        return [(str(path), self.seconds, self.gain_db) for path in self.outputs]
 
     def row(self) -> dict[str, object]:
         """For JSON."""

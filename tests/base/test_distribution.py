@@ -15,8 +15,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from speechkit.base import distribution
+from speechkit.base import installation as doctor
 from speechkit.base.errors import MissingDependency
-from speechkit.cli import installation as doctor
 
 ROOT = Path(__file__).parents[2]
 

@@ -72,6 +72,6 @@ def test_a_list_is_whole_after_a_stop(
 
     for count in (0, 2):
         with pytest.raises(type(stop)):
-            print_predictions(some(count), True, JsonList)
+            print_predictions(some(count), True)
         printed = capsys.readouterr().out
         assert json.loads(printed or "[]") == [{"k": k} for k in range(count)]

@@ -8,7 +8,7 @@ from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from speechkit.base.digests import sha256
 from speechkit.base.errors import SharedError, UserError
@@ -80,6 +80,20 @@ class Task(Generic[Made]):
     made_with: Callable[[], Mapping[str, Any]]
     named: str = "file"
     shows_itself: bool = False
+
+
+class Head(NamedTuple):
+    """Of a table of predictions.
+
+    Args:
+        title: above it.
+        columns: their names.
+        widest: the widest cells that are expected; empty where nothing is.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    widest: tuple[str, ...]
 
 
 @dataclass(frozen=True)

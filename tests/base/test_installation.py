@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from speechkit.base import audio
+from speechkit.base import installation as doctor
 from speechkit.base.errors import AudioError
-from speechkit.cli import installation as doctor
-from speechkit.cli.installation import BROKEN, MISSING, OK, OPTIONAL, Check
+from speechkit.base.installation import BROKEN, MISSING, OK, OPTIONAL, Check
 
 
 def rows(checks) -> dict[str, Check]:
