@@ -92,7 +92,7 @@ class AudioFile(AbstractContextManager["AudioFile"]):
             found, self._run_up = audio_container.repaired(raw, str(source)), 0
             if found is None and (found := mp3.look(raw, str(source))) is not None:
                 # Frames borrow bits from those before them; after a jump the first are wrong.
-                self._quiet, self._run_up = partial(_heard, str(source)), mp3.RUN_UP
+                self._quiet, self._run_up = partial(_decoder_warnings, str(source)), mp3.RUN_UP
             given: Any = raw if isinstance(source, Pipe) else str(source)
             if found is not None:
                 given = audio_container.Joined(raw, found.pieces)
@@ -221,7 +221,7 @@ def _run(pipe: Pipe) -> bytes:
 
 
 @contextmanager
-def _heard(name: str) -> Iterator[None]:
+def _decoder_warnings(name: str) -> Iterator[None]:
     """Say once, in our words, that the MP3 decoder warned about a file."""
     with quiet() as warned:
         yield

@@ -97,7 +97,7 @@ class OneOf:
         self.choices = choices
 
 
-class Setting(NamedTuple):
+class ConfigField(NamedTuple):
     """A field of a configuration.
 
     Args:
@@ -120,7 +120,7 @@ class Setting(NamedTuple):
 
 
 @cache
-def settings_of(config: Any) -> tuple[Setting, ...]:
+def settings_of(config: Any) -> tuple[ConfigField, ...]:
     """The fields of a configuration, in the order of its docstring."""
     kinds, described = get_type_hints(config, include_extras=True), descriptions(config)
     order = {name: place for place, name in enumerate(described)}
@@ -134,7 +134,7 @@ def settings_of(config: Any) -> tuple[Setting, ...]:
         help_, group = described.get(field.name, ("", ""))
         kind = kind.__origin__ if extras else kind
         limits = tuple(extra for extra in extras if isinstance(extra, Meta | OneOf))
-        found.append(Setting(field.name, kind, limits, default, flag, help_, group))
+        found.append(ConfigField(field.name, kind, limits, default, flag, help_, group))
     return tuple(sorted(found, key=lambda one: order.get(one.name, len(order))))
 
 

@@ -79,7 +79,7 @@ def collect_notes() -> None:
     _collected = []
 
 
-def take_notes() -> list[tuple[str, str]]:
+def pop_notes() -> list[tuple[str, str]]:
     """Notes kept since the last call."""
     global _collected
     if not _collected:

@@ -50,7 +50,7 @@ _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPEN
 
 
 @dataclass(frozen=True)
-class Done(Generic[Item, Result]):
+class MapResult(Generic[Item, Result]):
     """One mapped item.
 
     Args:
@@ -92,7 +92,7 @@ def map_items(
     size: Callable[[Item], int] = lambda item: 1,
     label: str = "",
     unit: str = "utt",
-) -> Iterator[Done[Item, Result]]:
+) -> Iterator[MapResult[Item, Result]]:
     """Apply ``function`` to every item, in parallel, and yield the results in order.
 
     Args:
@@ -116,9 +116,9 @@ def map_items(
         for item, outcome in _outcomes(function, items, jobs, executor, chunk, name):
             if isinstance(outcome, _Failure):
                 _report(item, outcome, on_error, name)
-                yield Done(item, None, f"{outcome.reason} {outcome.remedy}".strip())
+                yield MapResult(item, None, f"{outcome.reason} {outcome.remedy}".strip())
             else:
-                yield Done(item, outcome)
+                yield MapResult(item, outcome)
             advance(size(item))
 
 
@@ -191,7 +191,7 @@ def _run_one(function: Callable[[Item], Result], item: Item) -> Result | _Failur
 def _run_chunk(
     function: Callable[[Item], Result], part: Sequence[Item]
 ) -> tuple[list[Result | _Failure], list[tuple[str, str]]]:
-    return [_run_one(function, item) for item in part], log.take_notes()
+    return [_run_one(function, item) for item in part], log.pop_notes()
 
 
 def _report(item: Item, failure: _Failure, on_error: str, name: Callable[[Item], str]) -> None:

@@ -71,11 +71,11 @@ def on_disk(path: Path) -> Path:
     Args:
         path: with each name in either form.
     """
-    if str(path).isascii() or _there(path):
+    if str(path).isascii() or _exists(path):
         return path
     found = Path(path.anchor)
     for part in path.parts[len(found.parts) :]:
-        if not _there(found / part):
+        if not _exists(found / part):
             part = "" if part.isascii() else _entry(found, part)
         if not part:
             return path
@@ -97,7 +97,7 @@ def _entries(folder: Path, _changed: int) -> dict[str, str]:
     return {composed(path.name): path.name for path in folder.iterdir()}
 
 
-def _there(path: Path) -> bool:
+def _exists(path: Path) -> bool:
     try:
         return os.path.lexists(path)
     except ValueError:  # a NUL character, which no name has
@@ -251,7 +251,7 @@ def refuse_marks(text: str) -> None:
         )
 
 
-def tell_dropped(texts: Iterable[str]) -> str:
+def dropped_marks(texts: Iterable[str]) -> str:
     """What dropping the marks of some texts leaves out, in one line; empty if nothing."""
     count = Counter(mark for text in texts for mark in find_marks(text))
     if not count:

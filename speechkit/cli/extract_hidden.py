@@ -45,17 +45,20 @@ def extract_hidden(
     from speechkit.base.errors import require_choice
     from speechkit.cli.output import print_pairs
     from speechkit.emotion import hidden
-    from speechkit.emotion.config import plan
+    from speechkit.emotion.config import encoder_config
     from speechkit.emotion.data import form_of
     from speechkit.labels.emotions import load
     from speechkit.training.devices import resolve_device
 
     require_choice("on_error", on_error, ("stop", "skip"))
-    plan("frozen", {"layers": flags.layers, "pooling": flags.pooling})  # what no head can use
+    # refuses what no head can use
+    encoder_config("frozen", {"layers": flags.layers, "pooling": flags.pooling})
     found = hidden.extract(
         directory,
         load(directory, flags.set_name),
-        hidden.Kind(flags.upstream, flags.layers, form_of(flags.pooling), flags.max_seconds),
+        hidden.HiddenConfig(
+            flags.upstream, flags.layers, form_of(flags.pooling), flags.max_seconds
+        ),
         device=resolve_device(device).type,
         jobs=jobs,
         on_error=on_error,

@@ -7,9 +7,9 @@ A command is a function. The annotation of each parameter says what flags it sta
 
 * ``MixConfig``: a flag for every field (see :mod:`speechkit.base.config`), the fields of nested
   configurations among them. The function gets the configuration.
-* ``Annotated[dict, Given(TrainConfig)]``: the same flags, but without defaults. The function gets
-  those that were given, by name of field. Of several classes, ``Given(A, B)``, each flag stands
-  once, and its help says which classes have it.
+* ``Annotated[dict, GivenFields(TrainConfig)]``: the same flags, but without defaults. The function
+  gets those that were given, by name of field. Of several classes, ``GivenFields(A, B)``, each flag
+  stands once, and its help says which classes have it.
 * a :class:`Group`: several options that stand together.
 * ``Annotated[int, Option(0, "--jobs", "-j", help="...")]``: one flag or argument.
 
@@ -27,7 +27,7 @@ from typing import Any, NamedTuple, Optional, Union, get_args, get_origin, get_t
 
 import typer
 
-from speechkit.base.config import FIELD, Setting, settings_of
+from speechkit.base.config import FIELD, ConfigField, settings_of
 from speechkit.cli import options
 from speechkit.cli.help import GroupedHelp
 from speechkit.cli.options import CONFIG, MISSING, Group, Option
@@ -35,7 +35,7 @@ from speechkit.cli.options import CONFIG, MISSING, Group, Option
 Values = Mapping[str, Any]
 
 
-class Given:
+class GivenFields:
     """Of a parameter: it takes the fields of configurations that were given, by name.
 
     Args:
@@ -93,7 +93,7 @@ def _part(parameter: inspect.Parameter) -> Part:
     extra = next(iter(getattr(kind, "__metadata__", ())), None)
     if isinstance(extra, Option):
         return _one(name, kind.__origin__, extra, parameter.default)
-    if isinstance(extra, Given):
+    if isinstance(extra, GivenFields):
         return _optional(extra)
     raise TypeError(
         f"The parameter '{name}' of a command is neither a configuration nor an option."
@@ -139,7 +139,7 @@ def _flags_of(config: Any, group: str = "") -> Iterator[inspect.Parameter]:
 
 
 def _flag(
-    setting: Setting, kind: Any, default: Any, group: str, shown: str | bool
+    setting: ConfigField, kind: Any, default: Any, group: str, shown: str | bool
 ) -> inspect.Parameter:
     flag = setting.flag
     info = typer.Option(
@@ -155,7 +155,7 @@ def _flag(
     return _parameter(setting.name, kind, info)
 
 
-def _kind(setting: Setting) -> Any:
+def _kind(setting: ConfigField) -> Any:
     """The type on the command line: a tuple is a text with commas, or a list."""
     if _is_list(setting.kind):
         return list[get_args(setting.kind)[0]] if setting.flag.several else str  # type: ignore
@@ -168,7 +168,7 @@ def _is_list(kind: Any) -> bool:
     return get_origin(kind) is tuple
 
 
-def _as_text(setting: Setting, default: Any) -> Any:
+def _as_text(setting: ConfigField, default: Any) -> Any:
     if not _is_list(setting.kind) or default is MISSING:
         return default
     if setting.flag.several:
@@ -189,7 +189,7 @@ def _build(config: Any, values: Values) -> Any:
     return config(**found)
 
 
-def _value(setting: Setting, given: Any) -> Any:
+def _value(setting: ConfigField, given: Any) -> Any:
     """A field from what was given for it."""
     if not _is_list(setting.kind):
         return given
@@ -209,9 +209,9 @@ def _plain(kind: Any) -> Any:
     return getattr(kind, "__origin__", kind)
 
 
-def _optional(given: Given) -> Part:
+def _optional(given: GivenFields) -> Part:
     """Flags without defaults of all fields of some configurations."""
-    settings: dict[str, list[Setting]] = {}
+    settings: dict[str, list[ConfigField]] = {}
     titles: dict[str, list[str]] = {}
     for config in given.configs:
         for setting in settings_of(config):

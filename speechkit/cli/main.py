@@ -11,7 +11,7 @@ import typer
 import speechkit
 from speechkit.base import log, signals
 from speechkit.base.errors import UserError, of_the_machine
-from speechkit.cli.messages import Wording
+from speechkit.cli.messages import FlagNames
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     given = sys.argv[1:] if arguments is None else arguments
     log.setup()
-    log.word_with(Wording(app, given))
+    log.word_with(FlagNames(app, given))
     log.forget_notes()
     signals.forget()
     try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FIELD = re.compile(r"`([a-z][a-z0-9_]*)`")
 
 
-class Wording:
+class FlagNames:
     """Puts flags into messages.
 
     Args:

@@ -27,7 +27,7 @@ from speechkit.cli.options import (
 if TYPE_CHECKING:
     from speechkit.phone_features.recordings import Setup
     from speechkit.task.prediction.jobs import Job
-    from speechkit.task.prediction.stream import How
+    from speechkit.task.prediction.stream import StreamConfig
 
 app = typer.Typer(
     no_args_is_help=True, help="Use a trained model on anyone's audio; a task is a subcommand."
@@ -83,11 +83,11 @@ class Run(Group):
     force: Anew
 
     @property
-    def how(self) -> How:
+    def stream_config(self) -> StreamConfig:
         """As the library takes it."""
-        from speechkit.task.prediction.stream import How
+        from speechkit.task.prediction.stream import StreamConfig
 
-        return How(self.on_error, self.jobs, self.save, self.force)
+        return StreamConfig(self.on_error, self.jobs, self.save, self.force)
 
 
 class ReplacingRun(Run):
@@ -137,12 +137,12 @@ def predict_emotion(
     over the windows that are not silent.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.emotion.predict import Options, predict
-    from speechkit.emotion.windows import Cut
+    from speechkit.emotion.predict import PredictConfig, predict
+    from speechkit.emotion.windows import WindowConfig
 
-    cut = Cut(flags.window, flags.hop, flags.whole)
-    wanted = Options(cut, flags.ensemble, flags.timeline, flags.out, device)
-    found = predict(directory, flags.model, recordings, wanted, run.how)
+    cut = WindowConfig(flags.window, flags.hop, flags.whole)
+    wanted = PredictConfig(cut, flags.ensemble, flags.timeline, flags.out, device)
+    found = predict(directory, flags.model, recordings, wanted, run.stream_config)
     print_predictions(found, as_json, [str(path) for path in recordings])
 
 
@@ -185,16 +185,16 @@ def predict_separation(
     they would cancel). Outputs are 16-bit WAV files of the recording's own rate and length.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.separation.predict import Options, predict
+    from speechkit.separation.predict import PredictConfig, predict
 
-    wanted = Options(
+    wanted = PredictConfig(
         checkpoint=flags.checkpoint,
         sample_rate=flags.sample_rate,
         block_seconds=flags.block_seconds,
         overlap_seconds=flags.overlap_seconds,
         device=device,
     )
-    found = predict(directory, flags.model, recordings, flags.out, wanted, run.how)
+    found = predict(directory, flags.model, recordings, flags.out, wanted, run.stream_config)
     files = [str((flags.out or path.parent) / f"{path.stem}_s1.wav") for path in recordings]
     print_predictions(found, as_json, files)
 
@@ -262,7 +262,7 @@ def predict_pronunciation(
 
     jobs = texts.jobs(recordings)
     setup = texts.setup(directory, device)
-    print_predictions(predict(setup, jobs, run.how), as_json)
+    print_predictions(predict(setup, jobs, run.stream_config), as_json)
 
 
 @command(app, "scoring")
@@ -283,5 +283,5 @@ def predict_scoring(
 
     jobs = texts.jobs(recordings)
     setup = texts.setup(directory, device)
-    found = predict(setup, jobs, run.how)
+    found = predict(setup, jobs, run.stream_config)
     print_predictions(found, as_json, [str(job.file) for job in jobs], [job.text for job in jobs])

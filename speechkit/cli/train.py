@@ -10,7 +10,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from speechkit.cli.flags import Given, command
+from speechkit.cli.flags import GivenFields, command
 from speechkit.cli.options import (
     MODEL,
     OUTPUT,
@@ -82,7 +82,7 @@ def train_xvector(
 def train_emotion(
     training: EmotionTraining,
     given: Annotated[
-        dict, Given(FunctionalsConfig, CnnConfig, EncoderConfig, shown="of the upstream")
+        dict, GivenFields(FunctionalsConfig, CnnConfig, EncoderConfig, shown="of the upstream")
     ],
     seed: Seed,
     checkpoint_minutes: CheckpointMinutes,
@@ -102,7 +102,7 @@ def train_emotion(
     from speechkit.base.errors import require_choice, require_range
     from speechkit.cli.output import print_table
     from speechkit.emotion.data import Resources
-    from speechkit.emotion.train import SUMMARY_COLUMNS, Plan, jobs_of, summary_rows, train
+    from speechkit.emotion.train import SUMMARY_COLUMNS, DataSelection, jobs_of, summary_rows, train
     from speechkit.training.devices import ranks, resolve_device
 
     require_choice("on_error", on_error, ("stop", "skip"))
@@ -110,7 +110,9 @@ def train_emotion(
     require_range("checkpoint_minutes", checkpoint_minutes, good, "0 or more")
     planned = jobs_of(training.name, training.upstream, training.preset, given)
     seeds = tuple(range(seed, seed + training.seeds))
-    plan = Plan(training.set_name, training.split, training.folds, seeds, training.max_seconds)
+    selection = DataSelection(
+        training.set_name, training.split, training.folds, seeds, training.max_seconds
+    )
     resources = Resources(resolve_device(device).type, jobs, checkpoint_minutes, on_error)
     table: list[list[Any]] = []
     with _curves("" if ranks().rank else training.wandb, directory.root) as listen:
@@ -118,7 +120,7 @@ def train_emotion(
             done = train(
                 directory,
                 job,
-                plan,
+                selection,
                 resources,
                 force=force,
                 other_batch_size=continue_,
@@ -154,7 +156,7 @@ def _curves(project: str, folder: Path) -> Iterator[Callable[..., Any] | None]:
 @command(app, "separation")
 def train_separation(
     separation: SeparationConfig,
-    network: Annotated[dict, Given(ConvTasNetConfig, shown="of --model")],
+    network: Annotated[dict, GivenFields(ConvTasNetConfig, shown="of --model")],
     name: Name,
     size: Annotated[
         Optional[str],  # noqa: UP045 - evaluated at run time

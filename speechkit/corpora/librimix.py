@@ -20,7 +20,12 @@ from speechkit.base.log import logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import full_path, require_folder
 from speechkit.corpora.librispeech import LAYOUT, read_speakers
-from speechkit.corpora.mixture_sets import Looked, MixtureCorpusSet, Planned, write_sets
+from speechkit.corpora.mixture_sets import (
+    CheckedMixture,
+    MixtureCorpusSet,
+    UncheckedMixture,
+    write_sets,
+)
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import MODES, Header, Mixture, Source
 from speechkit.workdir import WorkDir
@@ -114,7 +119,7 @@ def _read_set(
             raise UserError(f"{where}: expected {len(names)} columns, found {len(fields)}.")
         row = dict(zip(names, fields, strict=True))
         sources = tuple(_source(row, k, root, where) for k in range(1, count + 1))
-        planned.append(Planned(Mixture(row["mixture_ID"], 0, sources), where, rate))
+        planned.append(UncheckedMixture(Mixture(row["mixture_ID"], 0, sources), where, rate))
     name = table.stem.lower().replace("-", "_")
     return MixtureCorpusSet(name, Header(rate, count, mode), planned, gender)
 
@@ -150,7 +155,7 @@ def _find(root: Path, name: Path) -> Path:
     return here if inner and not given.exists() and here.exists() else given
 
 
-def look(planned: Planned, mode: str) -> Looked:
+def look(planned: UncheckedMixture, mode: str) -> CheckedMixture:
     """Length of a mixture, from the headers of its sources.
 
     Raises:
@@ -160,4 +165,4 @@ def look(planned: Planned, mode: str) -> Looked:
     lengths = [-(-found.frames * planned.rate // found.sample_rate) for found in headers]
     samples = min(lengths) if mode == "min" else max(lengths)
     mixture = Mixture(planned.mixture.id, samples, planned.mixture.sources)
-    return Looked(mixture, tuple(found.seconds for found in headers))
+    return CheckedMixture(mixture, tuple(found.seconds for found in headers))

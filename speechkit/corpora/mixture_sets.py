@@ -22,7 +22,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Planned:
+class UncheckedMixture:
     """A published mixture before its audio was looked at.
 
     Args:
@@ -37,7 +37,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Looked:
+class CheckedMixture:
     """What a look at the audio of a mixture found.
 
     Args:
@@ -65,7 +65,7 @@ class MixtureCorpusSet:
 
     name: str
     header: Header
-    planned: list[Planned]
+    planned: list[UncheckedMixture]
     gender: dict[str, str]
     metadata: list[Path] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
@@ -75,7 +75,7 @@ def write_sets(
     work: WorkDir,
     command: str,
     sets: Sequence[MixtureCorpusSet],
-    look: Callable[[Planned], Looked],
+    look: Callable[[UncheckedMixture], CheckedMixture],
     *,
     on_error: str = "stop",
     jobs: int = 1,
@@ -132,7 +132,7 @@ def _write_set(
     work: WorkDir,
     command: str,
     planned: MixtureCorpusSet,
-    look: Callable[[Planned], Looked],
+    look: Callable[[UncheckedMixture], CheckedMixture],
     on_error: str,
     jobs: int,
     force: bool,
@@ -152,8 +152,11 @@ def _write_set(
 
 
 def _look_at_all(
-    planned: MixtureCorpusSet, look: Callable[[Planned], Looked], on_error: str, jobs: int
-) -> tuple[list[Looked], dict[str, str]]:
+    planned: MixtureCorpusSet,
+    look: Callable[[UncheckedMixture], CheckedMixture],
+    on_error: str,
+    jobs: int,
+) -> tuple[list[CheckedMixture], dict[str, str]]:
     """Mixtures with their lengths, and (mixture, reason) of those that were skipped."""
     looked, skipped = take_usable(
         look,
@@ -178,7 +181,9 @@ def _look_at_all(
     return list(looked.values()), skipped
 
 
-def _write_tables(folder: Path, planned: MixtureCorpusSet, looked: Sequence[Looked]) -> None:
+def _write_tables(
+    folder: Path, planned: MixtureCorpusSet, looked: Sequence[CheckedMixture]
+) -> None:
     wavs, speakers, seconds = {}, {}, {}
     for one in looked:
         for source, length in zip(one.mixture.sources, one.seconds, strict=True):
@@ -193,7 +198,7 @@ def _write_tables(folder: Path, planned: MixtureCorpusSet, looked: Sequence[Look
     write_mixtures(folder, planned.header, [one.mixture for one in looked])
 
 
-def _counts(planned: MixtureCorpusSet, looked: Sequence[Looked]) -> dict[str, Any]:
+def _counts(planned: MixtureCorpusSet, looked: Sequence[CheckedMixture]) -> dict[str, Any]:
     sources = {s.utterance.id: s.utterance.speaker for one in looked for s in one.mixture.sources}
     gender = [planned.gender.get(speaker) for speaker in set(sources.values())]
     samples = sum(one.mixture.samples for one in looked)

@@ -34,7 +34,12 @@ from speechkit.corpora.common import (
     require_folder,
     subfolders,
 )
-from speechkit.corpora.mixture_sets import Looked, MixtureCorpusSet, Planned, write_sets
+from speechkit.corpora.mixture_sets import (
+    CheckedMixture,
+    MixtureCorpusSet,
+    UncheckedMixture,
+    write_sets,
+)
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import MODES, Header, Mixture, Source
 from speechkit.workdir import WorkDir
@@ -233,7 +238,9 @@ def _read_set(
         for k, speaker in enumerate(_speakers(file, count, pattern), 1):
             wav = folder / f"s{k}" / file.relative_to(mixed)
             sources.append(Source(Utterance(f"{speaker}-{name}-s{k}", str(wav), speaker)))
-        planned.append(Planned(Mixture(name, 0, tuple(sources), str(file)), str(file), rate))
+        planned.append(
+            UncheckedMixture(Mixture(name, 0, tuple(sources), str(file)), str(file), rate)
+        )
     title = f"{prefix or f'wsj0_{count}mix'}_{folder.name}".lower().replace("-", "_")
     return MixtureCorpusSet(title, Header(rate, count, mode or "min"), planned, gender)
 
@@ -258,7 +265,7 @@ def _speakers(file: Path, count: int, pattern: re.Pattern[str] | None) -> list[s
     return found
 
 
-def look(planned: Planned) -> Looked:
+def look(planned: UncheckedMixture) -> CheckedMixture:
     """Length of a stored mixture, and whether it is the sum of its sources.
 
     Raises:
@@ -289,4 +296,4 @@ def look(planned: Planned) -> Looked:
         remarks.append(f"differ from the sum of their sources by more than {NOT_THE_SUM_DB:g} dB")
     seconds = (len(mixed) / rate,) * len(mixture.sources)
     whole = Mixture(mixture.id, len(mixed), mixture.sources, mixture.wav)
-    return Looked(whole, seconds, tuple(remarks))
+    return CheckedMixture(whole, seconds, tuple(remarks))

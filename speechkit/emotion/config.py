@@ -271,7 +271,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def plan(preset: str, given: Mapping[str, Any]) -> EncoderConfig:
+def encoder_config(preset: str, given: Mapping[str, Any]) -> EncoderConfig:
     """The configuration of a preset with the flags that were given.
 
     Args:

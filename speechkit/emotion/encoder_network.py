@@ -17,7 +17,7 @@ from speechkit.emotion import encoder_files, heads, hidden
 from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
 from speechkit.emotion.data import Vectors, broken_clips, form_of
 from speechkit.emotion.encoders import Encoder, build_encoder, load_encoder
-from speechkit.emotion.hidden import Hidden, Kind
+from speechkit.emotion.hidden import Hidden, HiddenConfig
 from speechkit.emotion.layers import SpecAugment
 from speechkit.emotion.predictor import Predictor, by_length
 from speechkit.labels.emotions import EmotionSet
@@ -223,7 +223,7 @@ class EncoderPredictor(Predictor):
         return broken_clips(dataset, ids, self.net.encoder, self.max_seconds, jobs)
 
     def _hidden(self, workdir: WorkDir, dataset: EmotionSet, jobs: int) -> Hidden:
-        kind = Kind(
+        kind = HiddenConfig(
             str(self.card["upstream"]),
             str(self.network["layers"]),
             form_of(self.pooling),

@@ -34,7 +34,7 @@ from speechkit.emotion.data import (
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.heads import Classifier
-from speechkit.emotion.hidden import Kind
+from speechkit.emotion.hidden import HiddenConfig
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
@@ -137,7 +137,7 @@ class HeadTraining(EncoderTraining):
 
 
 @dataclass
-class Ready:
+class TrainingSetup:
     """What is to be trained.
 
     Args:
@@ -166,7 +166,7 @@ def finetuned(
     run: Run,
     config: EncoderConfig,
     resources: Resources,
-) -> Ready:
+) -> TrainingSetup:
     """An encoder that learns with its classifier, on clips."""
     device, folder = torch.device(resources.device), encoder_files.find(run.upstream)
     encoder = load_encoder(run.upstream)
@@ -191,7 +191,7 @@ def finetuned(
     batches = _batches(clips.seconds, config, run, config.buckets)
     keep_memory(device)
     loader = make_loader(clips, lambda step: batches(start=step), resources.jobs, device)
-    return Ready(model, loader, batches().per_epoch, len(clips), folder)
+    return TrainingSetup(model, loader, batches().per_epoch, len(clips), folder)
 
 
 def frozen(
@@ -201,14 +201,14 @@ def frozen(
     run: Run,
     config: EncoderConfig,
     resources: Resources,
-) -> Ready:
+) -> TrainingSetup:
     """A head alone, on hidden states that are kept."""
     if ranks().world > 1:
         raise UserError(
             "A head on a frozen encoder is trained by one process.", "Run it without torchrun."
         )
     device, folder = torch.device(resources.device), encoder_files.find(run.upstream)
-    kind = Kind(run.upstream, config.layers, form_of(config.pooling), run.max_seconds)
+    kind = HiddenConfig(run.upstream, config.layers, form_of(config.pooling), run.max_seconds)
     cache = hidden.extract(
         workdir,
         dataset,
@@ -237,7 +237,7 @@ def frozen(
 
     changes = {"precision": FLOAT32, "quiet": True}  # runs of seconds, by the dozen
     notes = {"hidden": str(cache.folder.relative_to(workdir.root))}
-    return Ready(model, loader, batches().per_epoch, len(train), folder, changes, notes)
+    return TrainingSetup(model, loader, batches().per_epoch, len(train), folder, changes, notes)
 
 
 def _counts(targets: np.ndarray, dataset: EmotionSet) -> list[int]:

@@ -20,7 +20,7 @@ import numpy as np
 from speechkit.acoustic.features import FeatureConfig, log_mel
 from speechkit.base.errors import AudioError, MissingDependency, UserError, require_choice
 from speechkit.base.files import atomic_write
-from speechkit.base.parallel import Done
+from speechkit.base.parallel import MapResult
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_skipped
 from speechkit.base.text import composed
@@ -255,7 +255,7 @@ def _compute(
     out.counts.update(utterances=count, skipped=len(skipped))
 
 
-def _part(out: Output, number: int, found: Iterable[Done[Utterance, np.ndarray]]) -> None:
+def _part(out: Output, number: int, found: Iterable[MapResult[Utterance, np.ndarray]]) -> None:
     """Keep one part; the list of skipped clips is written last."""
     skipped = {}
     scp = out.part(f"{number:05d}.scp")

@@ -40,7 +40,7 @@ PART = 16  # batches of a part that a resumed run keeps
 
 
 @dataclass(frozen=True)
-class Kind:
+class HiddenConfig:
     """What is kept.
 
     Args:
@@ -79,7 +79,7 @@ class Hidden:
         values: float32 ``[rows, D]`` or ``[rows, L + 1, D]``, mapped from disk.
         first: utterance -> its first row.
         frames: utterance -> frames of the clip.
-        form: see :class:`Kind`.
+        form: see :class:`HiddenConfig`.
         skipped: utterance -> why it has none.
     """
 
@@ -122,7 +122,7 @@ def read(folder: Path) -> Hidden:
 def extract(
     workdir: WorkDir,
     dataset: EmotionSet,
-    kind: Kind,
+    kind: HiddenConfig,
     *,
     source: Path | None = None,
     device: str = "cpu",
@@ -195,7 +195,7 @@ def _encoder(folder: str, layers: str, device: str) -> Encoder:
 
 
 def _states(
-    batch: Sequence[Utterance], folder: str, kind: Kind, device: str
+    batch: Sequence[Utterance], folder: str, kind: HiddenConfig, device: str
 ) -> tuple[list[tuple[str, np.ndarray, int]], list[tuple[str, str]]]:
     """(id, states, frames) of each clip of a batch, and (id, reason) of those that have none."""
     encoder = _encoder(folder, kind.layers, device)
@@ -225,7 +225,7 @@ def _states(
 def _compute(
     out: Output,
     dataset: EmotionSet,
-    kind: Kind,
+    kind: HiddenConfig,
     source: Path,
     device: str,
     jobs: int,
@@ -280,7 +280,7 @@ def _write_part(file: Path, results: Sequence[Any]) -> None:
     temporary.replace(file)
 
 
-def _join(out: Output, dataset: EmotionSet, kind: Kind, files: Sequence[Path]) -> None:
+def _join(out: Output, dataset: EmotionSet, kind: HiddenConfig, files: Sequence[Path]) -> None:
     """One table of all parts, in the set's order."""
     where: dict[str, tuple[Path, str, int]] = {}
     skipped: list[list[str]] = []

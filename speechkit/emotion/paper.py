@@ -8,7 +8,7 @@ the step was chosen on it.
 
 from __future__ import annotations
 
-from speechkit.emotion.config import plan
+from speechkit.emotion.config import encoder_config
 from speechkit.task.paper import PublishedRow
 
 SOURCE = "Gavali and Verma, Table III and Figs. 1, 5, 8 and 11"
@@ -47,7 +47,7 @@ def _row(
     measured["uar"] = sum(measured[f"recall_{label}"] for label in CLASSES) / len(CLASSES)
     values = {measure: (value, None) for measure, value in measured.items()}
     facts = {"upstream": upstream, **FACTS}
-    return PublishedRow("III", name, plan("paper", {}), values, facts)
+    return PublishedRow("III", name, encoder_config("paper", {}), values, facts)
 
 
 ROWS = (

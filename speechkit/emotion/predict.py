@@ -18,11 +18,11 @@ from speechkit.base.resampler import resample_blocks
 from speechkit.base.tables import write_tsv
 from speechkit.emotion import model_folder
 from speechkit.emotion.predictor import Predictor
-from speechkit.emotion.windows import Cut, Prediction, Window, is_silent, windows
+from speechkit.emotion.windows import Prediction, Window, WindowConfig, is_silent, windows
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import How, Predicted, Task
+from speechkit.task.prediction.stream import Predicted, StreamConfig, Task
 from speechkit.task.prediction.stream import predict as stream
 from speechkit.task.trained import refuse_path
 from speechkit.training.devices import resolve_device
@@ -32,18 +32,18 @@ BATCH = 16  # windows that are judged together
 
 
 @dataclass(frozen=True)
-class Options:
+class PredictConfig:
     """How recordings are judged.
 
     Args:
-        cut: windows of long recordings.
+        window_config: windows of long recordings.
         ensemble: the mean of all folds and seeds of an experiment, not its first alone.
         timeline: write the figure and the table of the course over time.
         out: their folder; None for that of each recording.
         device: auto, cpu or cuda.
     """
 
-    cut: Cut = field(default_factory=Cut)
+    window_config: WindowConfig = field(default_factory=WindowConfig)
     ensemble: bool = False
     timeline: bool = False
     out: Path | None = None
@@ -54,8 +54,8 @@ def predict(
     workdir: WorkDir,
     model: str,
     recordings: Sequence[Path],
-    options: Options | None = None,
-    how: How | None = None,
+    config: PredictConfig | None = None,
+    stream_config: StreamConfig | None = None,
 ) -> Iterator[Predicted[Prediction]]:
     """Judge recordings, one after the other.
 
@@ -63,33 +63,33 @@ def predict(
         workdir: where a model's name is looked up.
         model: name of an experiment under ``exp/emotion/``, its folder, or that of one seed.
         recordings: audio files of any rate, length and number of channels (averaged).
-        options: see there.
-        how: see there.
+        config: see there.
+        stream_config: see there.
 
     Raises:
         UserError: no such model, a file that exists or would be written twice, or (with
             ``on_error="stop"``) a recording that is missing or cannot be used.
     """
-    options, how = options or Options(), how or How()
-    endings = ("_emotion.png", "_emotion.tsv") if options.timeline else ()
-    with open_inputs([Job(file) for file in recordings], how.on_error) as inputs:
-        device = resolve_device(options.device).type
-        folders = tuple(find_folders(workdir, model, options.ensemble))
+    config, stream_config = config or PredictConfig(), stream_config or StreamConfig()
+    endings = ("_emotion.png", "_emotion.tsv") if config.timeline else ()
+    with open_inputs([Job(file) for file in recordings], stream_config.on_error) as inputs:
+        device = resolve_device(config.device).type
+        folders = tuple(find_folders(workdir, model, config.ensemble))
         predictors = _load(folders, device)
-        options.cut.check(predictors[0].max_seconds)
-        planned = outputs.plan(inputs, endings, options.out)
+        config.window_config.check(predictors[0].max_seconds)
+        planned = outputs.plan(inputs, endings, config.out)
         classes = predictors[0].classes
         task = Task(
             name="emotion",
             verb="judged",
-            here=lambda job: _judge(predictors, job, options, len(planned.jobs) == 1),
-            there=partial(_judge_there, folders, device, options),
+            local=lambda job: _judge(predictors, job, config, len(planned.jobs) == 1),
+            in_worker=partial(_judge_in_worker, folders, device, config),
             row=Prediction.row,
             restore=lambda row: Prediction.from_row(row, classes),
-            made_with=lambda: _made_with(folders, options),
+            made_with=lambda: _made_with(folders, config),
             named="input",
         )
-        yield from stream(task, planned, how)
+        yield from stream(task, planned, stream_config)
 
 
 def _load(folders: Sequence[Path], device: str) -> list[Predictor]:
@@ -99,18 +99,20 @@ def _load(folders: Sequence[Path], device: str) -> list[Predictor]:
 _loaded = lru_cache(maxsize=1)(_load)
 
 
-def _judge_there(folders: tuple[Path, ...], device: str, options: Options, job: Job) -> Prediction:
+def _judge_in_worker(
+    folders: tuple[Path, ...], device: str, config: PredictConfig, job: Job
+) -> Prediction:
     """In a worker process, which loads the model once."""
-    return _judge(_loaded(folders, device), job, options, False)
+    return _judge(_loaded(folders, device), job, config, False)
 
 
-def _made_with(folders: Sequence[Path], options: Options) -> dict[str, Any]:
+def _made_with(folders: Sequence[Path], config: PredictConfig) -> dict[str, Any]:
     return {
         "task": "emotion",
         "model": model_digest(folders),
-        **asdict(options.cut),
-        "timeline": options.timeline,
-        "out": str(options.out) if options.timeline and options.out else None,
+        **asdict(config.window_config),
+        "timeline": config.timeline,
+        "out": str(config.out) if config.timeline and config.out else None,
     }
 
 
@@ -137,12 +139,14 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
     return found if ensemble else found[:1]
 
 
-def _judge(predictors: Sequence[Predictor], job: Job, options: Options, show: bool) -> Prediction:
+def _judge(
+    predictors: Sequence[Predictor], job: Job, config: PredictConfig, show: bool
+) -> Prediction:
     recording = job.audio
     found = audio.info(recording)
     rate = predictors[0].sample_rate
     samples = -(-found.frames * rate // found.sample_rate)
-    starts, size = options.cut.starts(samples, rate)
+    starts, size = config.window_config.starts(samples, rate)
     raw, heard = tee(read_blocks(recording))
     blocks = resample_blocks(heard, found.sample_rate, rate)
     quiet = _quiet(raw, starts, size, rate, found.sample_rate)

@@ -15,7 +15,7 @@ from speechkit.emotion.config import (
     CnnConfig,
     EncoderConfig,
     FunctionalsConfig,
-    plan,
+    encoder_config,
 )
 from speechkit.emotion.data import Resources, Run
 from speechkit.emotion.model_folder import CNN, kind_of
@@ -86,7 +86,7 @@ def configure(upstream: str, preset: str, given: Mapping[str, Any]) -> Config:
             f"Accepted: {', '.join(f'`{name}`' for name in sorted(known))}.",
         )
     if kind == "encoder":
-        return plan(preset or "default", chosen)
+        return encoder_config(preset or "default", chosen)
     if preset:
         raise UserError(
             f"`preset` {preset} is for encoders, not for `upstream` {upstream}.", "Leave it out."
@@ -97,7 +97,7 @@ def configure(upstream: str, preset: str, given: Mapping[str, Any]) -> Config:
 
 
 @dataclass(frozen=True)
-class Plan:
+class DataSelection:
     """What a command trains, beside the job.
 
     Args:
@@ -122,7 +122,7 @@ class Plan:
 def train(
     workdir: WorkDir,
     job: Job,
-    plan: Plan,
+    selection: DataSelection,
     resources: Resources,
     *,
     force: bool = False,
@@ -137,7 +137,7 @@ def train(
     Args:
         workdir: the working directory.
         job: what to train.
-        plan: on what.
+        selection: on what.
         resources: what it may use.
         force: replace models that were trained otherwise.
         other_batch_size: go on from unfinished runs of another batch size.
@@ -146,10 +146,10 @@ def train(
     Raises:
         UserError: no such set, a split that does not fit, or a training that failed.
     """
-    dataset = load(workdir, plan.set)
-    split = get_split(dataset, plan.split, resources.jobs)
+    dataset = load(workdir, selection.set)
+    split = get_split(dataset, selection.split, resources.jobs)
     warn_of_leaks(split, leak_check(split, dataset))
-    folds = plan.folds or tuple(range(len(split.folds)))
+    folds = selection.folds or tuple(range(len(split.folds)))
     for number in folds:
         split.fold(number)
     inputs = [*dataset.files(), splits.path_of(dataset.data.path, split.name)]
@@ -157,11 +157,11 @@ def train(
         from speechkit.emotion import encoder_files
 
         inputs.append(encoder_files.find(job.upstream))
-    _same_experiment(workdir, job, plan, split, force)
+    _same_experiment(workdir, job, selection, split, force)
     done = []
     for number in folds:
-        for seed in plan.seeds:
-            run = Run(job.upstream, plan.set, split.name, number, seed, plan.max_seconds)
+        for seed in selection.seeds:
+            run = Run(job.upstream, selection.set, split.name, number, seed, selection.max_seconds)
             output = Output(
                 model_folder.folder_of(workdir, job.name, number, seed),
                 COMMAND,
@@ -217,14 +217,16 @@ def get_split(dataset: EmotionSet, name: str, jobs: int = 1) -> Split:
     return found
 
 
-def _same_experiment(workdir: WorkDir, job: Job, plan: Plan, split: Split, force: bool) -> None:
+def _same_experiment(
+    workdir: WorkDir, job: Job, selection: DataSelection, split: Split, force: bool
+) -> None:
     """All folds and seeds of an experiment are of one upstream, set and split."""
     base = workdir.exp("emotion", job.name)
     if force or not base.is_dir():
         return
     for path in sorted(base.glob(f"fold*/seed*/{model_folder.CONFIG}")):
         card = model_folder.read_card(path.parent)
-        asked = {"upstream": job.upstream, "set": plan.set, "split": split.name}
+        asked = {"upstream": job.upstream, "set": selection.set, "split": split.name}
         there = {name: card["training"].get(name) for name in asked}
         if differing := changed(there, asked):
             raise UserError(

@@ -20,7 +20,7 @@ from speechkit.base.log import logger
 from speechkit.emotion import encoder_files, encoder_network, model_folder
 from speechkit.emotion.config import EncoderConfig
 from speechkit.emotion.data import Resources, Run
-from speechkit.emotion.encoder_training import Ready, finetuned, frozen
+from speechkit.emotion.encoder_training import TrainingSetup, finetuned, frozen
 from speechkit.emotion.loss import Tell
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
@@ -60,13 +60,13 @@ def train_encoder(
     if not fold.valid:
         raise UserError(f"Fold {run.fold} of '{run.split}' has no validation clips.")
     prepare = frozen if config.freeze == "encoder" else finetuned
-    ready = prepare(workdir, dataset, fold, run, config, resources)
-    _say(ready, resources)
+    setup = prepare(workdir, dataset, fold, run, config, resources)
+    _say(setup, resources)
     name = out.final.parent.parent.name
     fitted = fit(
-        ready.model,
-        ready.loader,
-        replace(fit_config(config, run, ready.per_epoch, resources), **ready.changes),
+        setup.model,
+        setup.loader,
+        replace(fit_config(config, run, setup.per_epoch, resources), **setup.changes),
         per_epoch=config.evaluate_every * config.accumulate,
         device=torch.device(resources.device),
         checkpoint=out.part("last.ckpt"),
@@ -75,19 +75,19 @@ def train_encoder(
         tell=tell,
     )
     if not ranks().rank:
-        _write(out, ready, fitted, dataset, run, config)
-    out.counts.update(training=ready.clips, validation=len(ready.model.targets))
-    out.notes.update(device=resources.device, **ready.notes)
+        _write(out, setup, fitted, dataset, run, config)
+    out.counts.update(training=setup.clips, validation=len(setup.model.targets))
+    out.notes.update(device=resources.device, **setup.notes)
 
 
-def _say(ready: Ready, resources: Resources) -> None:
+def _say(setup: TrainingSetup, resources: Resources) -> None:
     """Tell what is trained."""
-    parameters = list(ready.model.net.parameters())
+    parameters = list(setup.model.net.parameters())
     total = sum(p.numel() for p in parameters)
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     if not ranks().rank:
         logger.info(
-            f"{ready.clips} clips to train on, {len(ready.model.targets)} to validate; "
+            f"{setup.clips} clips to train on, {len(setup.model.targets)} to validate; "
             f"{trained:,} of {total:,} parameters are trained, on {resources.device}"
         )
 
@@ -116,17 +116,17 @@ def fit_config(config: EncoderConfig, run: Run, per_epoch: int, resources: Resou
 
 def _write(
     out: Output,
-    ready: Ready,
+    setup: TrainingSetup,
     fitted: Fitted,
     dataset: EmotionSet,
     run: Run,
     config: EncoderConfig,
 ) -> None:
     """Write the model folder of a finished run; the network is as after the last step."""
-    folder, frozen = ready.folder, config.freeze == "encoder"
-    net: Any = ready.model.net
+    folder, frozen = setup.folder, config.freeze == "encoder"
+    net: Any = setup.model.net
     classifier = net if frozen else net.classifier
-    last_step = -(-config.epochs * ready.per_epoch // config.accumulate)
+    last_step = -(-config.epochs * setup.per_epoch // config.accumulate)
     steps = [
         min(number * config.evaluate_every, last_step) for number in range(1, len(fitted.rows) + 1)
     ]

@@ -36,7 +36,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Found:
+class SelectedModel:
     """The chosen model of a training.
 
     Args:
@@ -163,7 +163,7 @@ def _fit_logreg(
     run: Run,
     config: FunctionalsConfig,
     tell: Tell,
-) -> Found:
+) -> SelectedModel:
     """One fit for each strength, each from the last one's solution; validation chooses.
 
     The objective is scikit-learn's: C times the sum of the losses + |W|^2 / 2.
@@ -189,7 +189,7 @@ def _fit_logreg(
             chosen = {"output.weight": full.clone(), "output.bias": bias.detach().clone()}
         rows.append(row)
         tell(count, row)
-    return Found(chosen, rows, best, {"c": rows[best]["c"]})
+    return SelectedModel(chosen, rows, best, {"c": rows[best]["c"]})
 
 
 def _minimise(
@@ -216,7 +216,7 @@ def _fit_mlp(
     run: Run,
     config: FunctionalsConfig,
     tell: Tell,
-) -> Found:
+) -> SelectedModel:
     """Minibatches until the validation clips get no better."""
     axes = rotation(train.inputs)
     inputs, held_out, stretch = train.inputs, valid.inputs, 1.0
@@ -264,7 +264,7 @@ def _fit_mlp(
         tell(count, row)
         if 0 < config.patience <= len(rows) - 1 - best:
             break
-    return Found(chosen, rows, best, {"hidden": config.hidden})
+    return SelectedModel(chosen, rows, best, {"hidden": config.hidden})
 
 
 def _layers(

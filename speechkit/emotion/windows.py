@@ -18,7 +18,7 @@ SILENT_DB = -80.0  # level below which a window says nothing
 
 
 @dataclass(frozen=True)
-class Cut:
+class WindowConfig:
     """How recordings are cut.
 
     Args:

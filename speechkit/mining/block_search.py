@@ -38,7 +38,7 @@ class Task(NamedTuple):
 
 
 @dataclass
-class BlockFound:
+class BlockResult:
     """What one block found.
 
     Args:
@@ -105,11 +105,11 @@ class BlockMiner:
                 found.append(Task(start, min(start + step, high), low, high))
         return found
 
-    def run(self, task: Task, keep: bool = False) -> BlockFound:
+    def run(self, task: Task, keep: bool = False) -> BlockResult:
         """Mine the pivots of one task; ``keep`` also returns the pairs."""
         columns, m = self._columns(task)
         parts = self._mine(task, columns, m, keep, False)
-        found = BlockFound(
+        found = BlockResult(
             np.concatenate([part.table for part in parts]),
             m,
             np.concatenate([part.partners for part in parts]),
@@ -120,7 +120,7 @@ class BlockMiner:
 
     def _mine(
         self, task: Task, columns: Columns, m: np.ndarray, keep: bool, precise: bool
-    ) -> list[BlockFound]:
+    ) -> list[BlockResult]:
         """Mine a task, or the half of one.
 
         Where vectors are so close to each other that float32 leaves very many pairs
@@ -227,7 +227,7 @@ def divide(
     m: np.ndarray,
     distance: Distance,
     keep: bool,
-) -> BlockFound:
+) -> BlockResult:
     """Divide each row of a block after its m-th nearest column, exactly.
 
     Args:
@@ -259,7 +259,7 @@ def divide(
         key = np.concatenate([surely, row[inside] * stride + partner[inside]])
         key.sort()
         partners = key % stride
-    return BlockFound(table, m, partners)
+    return BlockResult(table, m, partners)
 
 
 def _sorted_exactly(

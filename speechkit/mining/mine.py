@@ -24,7 +24,7 @@ from speechkit.mining.inputs import (
 )
 from speechkit.mining.matrix import resolve_device
 from speechkit.mining.sampler import write_thresholds
-from speechkit.mining.search import Problem, run
+from speechkit.mining.search import MiningProblem, find_hard_sets
 from speechkit.workdir import Output, WorkDir
 
 STORE_PAIRS_BELOW = 1 << 30  # bytes
@@ -70,7 +70,7 @@ def _mine_into(
     from speechkit.mining.summary import summarise
 
     distance, valid = _read_parameter(config, source, work, population)
-    problem = Problem(
+    problem = MiningProblem(
         distance=distance,
         population=population,
         groups=population.groups(config.same_gender),
@@ -79,14 +79,14 @@ def _mine_into(
         seed=config.seed,
         candidates=config.candidates,
     )
-    m = problem.sizes()
+    m = problem.hard_set_sizes()
     _warn_of_left_out(config, m, valid)
     pairs = config.store == "pairs" or (
         config.store == "auto"
         and not config.candidates
         and 4 * int(m.sum()) + 8 * (len(m) + 1) < STORE_PAIRS_BELOW
     )
-    found = run(problem, m, out, pairs, device)
+    found = find_hard_sets(problem, m, out, pairs, device)
     write_thresholds(out.path, population.utterances, found)
     summary = summarise(out.path, problem, found, asdict(config), pairs)
     write_json(out.path / "summary.json", summary, ascii_only=False)

@@ -16,7 +16,7 @@ from speechkit.base.files import atomic_write
 from speechkit.base.log import progress
 from speechkit.base.parallel import cpu_count
 from speechkit.base.schema import Damaged
-from speechkit.mining.block_search import BlockFound, BlockMiner, Task
+from speechkit.mining.block_search import BlockMiner, BlockResult, Task
 from speechkit.mining.distance import NO_LIMIT, Cosine, Difference, HardSets, Rule
 from speechkit.mining.inputs import Population
 from speechkit.mining.sorted_search import (
@@ -37,7 +37,7 @@ _EXPAND_AT_ONCE = 1 << 22
 
 
 @dataclass
-class Problem:
+class MiningProblem:
     """What is to be mined.
 
     Args:
@@ -68,13 +68,15 @@ class Problem:
         total = self.others().total(self.population.speakers)
         return np.where(self.valid, total, 0)
 
-    def sizes(self) -> np.ndarray:
+    def hard_set_sizes(self) -> np.ndarray:
         """``[N]`` sizes of the hard sets: ``max(1, round(pm x candidates))``, 0 without any."""
         total = self.totals()
         return np.where(total > 0, np.maximum(1, np.rint(self.pm * total)), 0).astype(np.int64)
 
 
-def run(problem: Problem, m: np.ndarray, out: Output, pairs: bool, device: str) -> HardSets:
+def find_hard_sets(
+    problem: MiningProblem, m: np.ndarray, out: Output, pairs: bool, device: str
+) -> HardSets:
     """Find the hard sets and write everything that the sampler needs but the thresholds.
 
     Args:
@@ -102,7 +104,7 @@ def run(problem: Problem, m: np.ndarray, out: Output, pairs: bool, device: str) 
 
 
 def _run_values(
-    problem: Problem, values: np.ndarray, m: np.ndarray, out: Output, pairs: bool, device: str
+    problem: MiningProblem, values: np.ndarray, m: np.ndarray, out: Output, pairs: bool, device: str
 ) -> HardSets:
     folder, speakers = out.path, problem.population.speakers
     others = sorted_others(values, speakers, problem.groups, problem.valid)
@@ -127,7 +129,9 @@ def _run_values(
     return found
 
 
-def _run_blocks(problem: Problem, m: np.ndarray, out: Output, pairs: bool, device: str) -> HardSets:
+def _run_blocks(
+    problem: MiningProblem, m: np.ndarray, out: Output, pairs: bool, device: str
+) -> HardSets:
     """Mine block by block; blocks are kept in parts that a later run takes up."""
     speakers, groups = problem.population.speakers, problem.groups
     sample = (problem.candidates, problem.pm, problem.seed)
@@ -164,7 +168,7 @@ def _run_blocks(problem: Problem, m: np.ndarray, out: Output, pairs: bool, devic
     return found
 
 
-def _side_by_side(miner: BlockMiner, tasks: Sequence[Task], keep: bool) -> Iterator[BlockFound]:
+def _side_by_side(miner: BlockMiner, tasks: Sequence[Task], keep: bool) -> Iterator[BlockResult]:
     """Results of the tasks, in order; on the CPU a few blocks at a time.
 
     (The product of a block uses all cores; sorting and comparing, which take longer, use one
@@ -172,7 +176,7 @@ def _side_by_side(miner: BlockMiner, tasks: Sequence[Task], keep: bool) -> Itera
     """
     workers = min(MOST_THREADS, cpu_count()) if miner.on_cpu else 1
     with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[BlockFound]] = deque()
+        waiting: deque[Future[BlockResult]] = deque()
         for task in tasks:
             waiting.append(pool.submit(miner.run, task, keep))
             if len(waiting) > workers:

@@ -10,7 +10,7 @@ import numpy as np
 from speechkit.mining.distance import HardSets, Rule
 from speechkit.mining.figure import DrawnPairs, combination_names, draw_distances
 from speechkit.mining.sampler import HardPairSampler, read_array
-from speechkit.mining.search import Problem
+from speechkit.mining.search import MiningProblem
 from speechkit.mining.sorted_search import slices_by_sum
 
 PAIRS_DRAWN = 50_000  # pairs of each kind behind percentiles and shares
@@ -24,7 +24,7 @@ UNITS = {"energy": "dB", "xvector": "cosine distance", "hz": "Hz", "semitones": 
 
 
 def summarise(
-    folder: Path, problem: Problem, found: HardSets, settings: dict[str, Any], pairs: bool
+    folder: Path, problem: MiningProblem, found: HardSets, settings: dict[str, Any], pairs: bool
 ) -> dict[str, Any]:
     """The contents of ``summary.json``; also draws ``distances.png`` into the folder.
 
@@ -65,7 +65,7 @@ def summarise(
     return summary
 
 
-def _counts(problem: Problem, found: HardSets, pairs: bool) -> dict[str, int]:
+def _counts(problem: MiningProblem, found: HardSets, pairs: bool) -> dict[str, int]:
     m = found.m
     return {
         "utterances": len(m),
@@ -79,14 +79,16 @@ def _counts(problem: Problem, found: HardSets, pairs: bool) -> dict[str, int]:
     }
 
 
-def _draw_hard(problem: Problem, sampler: HardPairSampler, rng: np.random.Generator) -> DrawnPairs:
+def _draw_hard(
+    problem: MiningProblem, sampler: HardPairSampler, rng: np.random.Generator
+) -> DrawnPairs:
     """Pairs drawn uniformly from all hard pairs."""
     i = _draw_pivots(sampler.m, rng)
     j = sampler.sample(i, rng)
     return DrawnPairs(i, j, problem.distance.exact(i, j), np.ones(len(i), bool))
 
 
-def _draw_all(problem: Problem, rule: Rule, rng: np.random.Generator) -> DrawnPairs:
+def _draw_all(problem: MiningProblem, rule: Rule, rng: np.random.Generator) -> DrawnPairs:
     """Pairs drawn uniformly from all pairs of a pivot and a candidate."""
     others, speakers = problem.others(), problem.population.speakers.astype(np.int64)
     i = _draw_pivots(problem.totals(), rng)
@@ -130,14 +132,14 @@ def combinations(
     }
 
 
-def _age_bands(problem: Problem) -> np.ndarray:
+def _age_bands(problem: MiningProblem) -> np.ndarray:
     age = problem.population.age
     bands = np.where(np.isnan(age), "?", np.where(age < ADULT, "child", "adult"))
     return bands[problem.population.speakers]
 
 
 def hardest_speakers(
-    problem: Problem, sampler: HardPairSampler, rule: Rule, rng: np.random.Generator
+    problem: MiningProblem, sampler: HardPairSampler, rule: Rule, rng: np.random.Generator
 ) -> tuple[int, list[dict[str, Any]]]:
     """The speaker pairs of whose utterance pairs the largest share is hard.
 
@@ -166,7 +168,7 @@ def hardest_speakers(
     return len(chosen), rows
 
 
-def _describe(problem: Problem, a: int, b: int, share: float) -> dict[str, Any]:
+def _describe(problem: MiningProblem, a: int, b: int, share: float) -> dict[str, Any]:
     population = problem.population
     rows = [np.flatnonzero(problem.valid & (population.speakers == s)) for s in (a, b)]
     distance = problem.distance.matrix(rows[0], rows[1]).mean(dtype=np.float64)
@@ -192,7 +194,7 @@ def _count_stored(sampler: HardPairSampler, speakers: np.ndarray, count: int) ->
     return table.reshape(count, count)
 
 
-def _some_speakers(problem: Problem, rng: np.random.Generator) -> np.ndarray:
+def _some_speakers(problem: MiningProblem, rng: np.random.Generator) -> np.ndarray:
     speakers = problem.population.speakers
     size = np.bincount(speakers[problem.valid], minlength=len(problem.population.names))
     order = rng.permutation(len(size))
@@ -201,7 +203,7 @@ def _some_speakers(problem: Problem, rng: np.random.Generator) -> np.ndarray:
 
 
 def _count_compared(
-    problem: Problem, sampler: HardPairSampler, rule: Rule, chosen: np.ndarray
+    problem: MiningProblem, sampler: HardPairSampler, rule: Rule, chosen: np.ndarray
 ) -> np.ndarray:
     """``[S, S]`` hard pairs among the chosen speakers, by comparing all their utterances."""
     number = np.full(len(problem.population.names), -1)
@@ -220,7 +222,7 @@ def _count_compared(
 
 
 def measure_error(
-    problem: Problem, rule: Rule, found: HardSets, rng: np.random.Generator
+    problem: MiningProblem, rule: Rule, found: HardSets, rng: np.random.Generator
 ) -> dict[str, float]:
     """Error of the proportion of hard pairs when thresholds come from K candidates.
 

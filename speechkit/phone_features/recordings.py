@@ -19,7 +19,7 @@ from speechkit.base.log import logger
 from speechkit.base.text import check_path, composed, is_header, on_disk, read_lines
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import How, Predicted, Task, predict
+from speechkit.task.prediction.stream import Predicted, StreamConfig, Task, predict
 from speechkit.workdir import WorkDir
 
 SILENT_DB = -60.0
@@ -52,7 +52,7 @@ def score_all(
     task: str,
     setup: Setup,
     jobs: Sequence[Job],
-    how: How,
+    stream_config: StreamConfig,
     *,
     find: Callable[[str, WorkDir, str], Any],
     score: Callable[[Any, Job, Lexicon, Policy], Made],
@@ -65,20 +65,20 @@ def score_all(
         task: pronunciation or scoring.
         setup: the model.
         jobs: recordings with their texts.
-        how: see there.
+        stream_config: see there.
         find: loads the model; importable, as is ``score``.
         score: one recording.
         restore: a result of its row.
         model: a digest of what was loaded.
     """
     setup.policy.warn_dropped([job.text for job in jobs])
-    with open_inputs(jobs, how.on_error) as inputs:
-        ready, lexicon = _ready(find, setup)
+    with open_inputs(jobs, stream_config.on_error) as inputs:
+        ready, lexicon = _load_model(find, setup)
         shared = Task(
             name=task,
             verb="scored",
-            here=lambda job: score(ready, job, lexicon, setup.policy),
-            there=partial(_score_there, find, score, setup),
+            local=lambda job: score(ready, job, lexicon, setup.policy),
+            in_worker=partial(_score_in_worker, find, score, setup),
             row=lambda made: {"model": ready.name, **cast(Any, made).as_dict()},
             restore=restore,
             made_with=lambda: {
@@ -90,7 +90,7 @@ def score_all(
             },
         )
         guessed: set[str] = set()
-        for one in predict(shared, inputs, how):
+        for one in predict(shared, inputs, stream_config):
             words = cast(Any, one.made).words
             guessed |= {word.word.upper() for word in words if word.guessed}
             yield one
@@ -98,24 +98,24 @@ def score_all(
         lexicon.report()
 
 
-def _ready(find: Callable[[str, WorkDir, str], Any], setup: Setup) -> tuple[Any, Lexicon]:
+def _load_model(find: Callable[[str, WorkDir, str], Any], setup: Setup) -> tuple[Any, Lexicon]:
     from speechkit.training.devices import resolve_device
 
     model = find(setup.model, WorkDir(setup.root), str(resolve_device(setup.device)))
     return model, Lexicon(setup.lexicon, guess=setup.guess)
 
 
-_ready_there = lru_cache(maxsize=1)(_ready)
+_model_in_worker = lru_cache(maxsize=1)(_load_model)
 
 
-def _score_there(
+def _score_in_worker(
     find: Callable[[str, WorkDir, str], Any],
     score: Callable[[Any, Job, Lexicon, Policy], Made],
     setup: Setup,
     job: Job,
 ) -> Made:
     """In a worker process, which loads the model once."""
-    ready, lexicon = _ready_there(find, setup)
+    ready, lexicon = _model_in_worker(find, setup)
     return score(ready, job, lexicon, setup.policy)
 
 

@@ -28,7 +28,7 @@ from speechkit.pronunciation.assessment import (
 from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import How, Predicted
+from speechkit.task.prediction.stream import Predicted, StreamConfig
 from speechkit.workdir import WorkDir
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the default model
@@ -37,7 +37,7 @@ _CLEAR_NATS = 1.0
 
 
 @dataclass
-class Ready:
+class LoadedModel:
     """Everything that scores a recording.
 
     Args:
@@ -53,7 +53,7 @@ class Ready:
     seeds: Sequence[Path] = ()
 
 
-def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
+def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
     """Find and load a model.
 
     Args:
@@ -78,18 +78,18 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
         )
     places = acoustic_places(folder, configs[0])
     pipeline = FeaturePipeline.from_config(configs[0], workdir, device, places)
-    return Ready(spec or DEFAULT, assessor, pipeline, seeds)
+    return LoadedModel(spec or DEFAULT, assessor, pipeline, seeds)
 
 
 def predict(
-    setup: Setup, jobs: Sequence[Job], how: How | None = None
+    setup: Setup, jobs: Sequence[Job], stream_config: StreamConfig | None = None
 ) -> Iterator[Predicted[Result]]:
     """Score recordings, one after the other.
 
     Args:
         setup: the model.
         jobs: recordings with their texts.
-        how: see there.
+        stream_config: see there.
 
     Raises:
         UserError: a recording is missing or cannot be scored (``stop``), or none can.
@@ -98,7 +98,7 @@ def predict(
         "pronunciation",
         setup,
         jobs,
-        how or How(),
+        stream_config or StreamConfig(),
         find=load_model,
         score=predict_one,
         restore=Result.from_dict,
@@ -106,7 +106,9 @@ def predict(
     )
 
 
-def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None = None) -> Result:
+def predict_one(
+    ready: LoadedModel, job: Job, lexicon: Lexicon, policy: Policy | None = None
+) -> Result:
     """Score one recording.
 
     Raises:
@@ -143,7 +145,7 @@ def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None 
 
 
 def _words(
-    ready: Ready, extracted: Extracted, assessed: Assessment, guessed: set[str]
+    ready: LoadedModel, extracted: Extracted, assessed: Assessment, guessed: set[str]
 ) -> list[WordResult]:
     """The words with their phones; ``guessed`` are those whose pronunciation is in no lexicon.
 
@@ -191,7 +193,7 @@ def _to_scale(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip(low + np.asarray(values) / 2 * (high - low), low, high)
 
 
-def likeliest(ready: Ready, extracted: Extracted) -> list[Alternative]:
+def likeliest(ready: LoadedModel, extracted: Extracted) -> list[Alternative]:
     """For every canonical phone, what fits best in its place: another phone, or nothing.
 
     Without fixed boundaries, see :mod:`speechkit.phone_features.ctc_gop`; by the model that

@@ -15,7 +15,7 @@ from speechkit.report import emotion_tables as tables
 from speechkit.report import figures
 from speechkit.report.elements import Picture, Section, Table
 from speechkit.report.emotion_tables import Evaluation, Experiment, Found, collect
-from speechkit.report.reader import made, set_order
+from speechkit.report.reader import set_order, undamaged
 from speechkit.workdir import WorkDir
 
 MOST_BARS = 5  # models in the figure of recalls
@@ -26,7 +26,7 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
     """All sections on emotion that the working directory has something for."""
     for name in sorted(workdir.sets(), key=set_order):
         if (workdir.root / "data" / name / data.LABELS).is_file():
-            yield from made(f"the labels of '{name}'", partial(_labels, workdir, name))
+            yield from undamaged(f"the labels of '{name}'", partial(_labels, workdir, name))
     found = collect(workdir)
     trained = [one for one in found if one.seeds]
     if trained:
@@ -145,11 +145,13 @@ def _results(workdir: WorkDir, name: str, found: Found) -> Iterator[Section]:
             caption = f"Confusion of {_label(one, evaluation)}."
             section.pictures.append(Picture(evaluation.figure.read_bytes(), caption, caption))
     yield section
-    heard = Section(f"Emotion: worst clips of {name}")
+    clips = Section(f"Emotion: worst clips of {name}")
     for _, e in honest[:MOST_WORST]:
-        heard.tables += made(f"the worst clips of {e.folder}", partial(tables.worst, workdir, e))
-    if heard.tables:
-        yield heard
+        clips.tables += undamaged(
+            f"the worst clips of {e.folder}", partial(tables.worst, workdir, e)
+        )
+    if clips.tables:
+        yield clips
 
 
 def _varied(found: Found) -> list[tuple[Experiment, Evaluation]]:

@@ -17,7 +17,7 @@ from speechkit.report.elements import Cell, Picture, Section, Table
 from speechkit.report.experiments import Evaluation
 from speechkit.report.pronunciation_runs import Experiment, Found, alike, collect
 from speechkit.report.pronunciation_runs import arms as arms_of
-from speechkit.report.reader import DAMAGED, made, set_order
+from speechkit.report.reader import DAMAGED, set_order, undamaged
 from speechkit.report.tables import worst_scored
 from speechkit.workdir import WorkDir
 
@@ -47,7 +47,7 @@ def _labels(workdir: WorkDir, found: Sequence[Experiment]) -> Iterator[Section]:
     section = Section("Scores of pronunciation")
     for name in [name for name in scored if name in trained] or scored[:1]:
         what = f"the scores of '{name}'"
-        section.pictures += made(what, partial(_label_histograms, workdir, name))
+        section.pictures += undamaged(what, partial(_label_histograms, workdir, name))
     if section.pictures:
         yield section
 
@@ -129,7 +129,7 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     section = Section(f"Pronunciation: {name}", text=_about(pairs))
     shown_there = tuple(dict.fromkeys(("phone_accuracy", *shown(arms))))
     section.tables += tables.results(pairs)
-    section.tables += made(
+    section.tables += undamaged(
         f"a table of '{name}'",
         lambda: tables.paired_differences(workdir, name, [one.name for one, _ in pairs]),
         lambda: tables.beside_paper(workdir, pairs),
@@ -167,7 +167,7 @@ def _worst(workdir: WorkDir, name: str, arms: Found) -> Iterator[Section]:
     """The utterances whose scores are furthest off, with players."""
     one, evaluation = next(((o, e) for o, e in arms if o.setting("loss") == "sb-num"), arms[-1])
     what = f"the worst utterances of {evaluation.folder}"
-    for table in made(what, lambda: worst(workdir, evaluation)):
+    for table in undamaged(what, lambda: worst(workdir, evaluation)):
         text = (
             f"Utterances of '{name}' whose scores '{one.name}' (mean of its seeds) missed by most. "
             "Those of other experiments are in their worst.tsv."

@@ -28,7 +28,7 @@ def readable(read: Callable[[Path], Read], folder: Path) -> list[Read]:
         return []
 
 
-def made(what: str, *makers: Callable[[], Any]) -> list[Any]:
+def undamaged(what: str, *makers: Callable[[], Any]) -> list[Any]:
     """What the makers give: something, several, or None; one that meets damage is left out.
 
     Args:

@@ -13,7 +13,7 @@ from speechkit.report import scoring_paper
 from speechkit.report import scoring_tables as tables
 from speechkit.report.elements import Picture, Section
 from speechkit.report.experiments import Evaluation
-from speechkit.report.reader import made
+from speechkit.report.reader import undamaged
 from speechkit.report.scoring_runs import (
     FROM_OTHER,
     Experiment,
@@ -21,7 +21,7 @@ from speechkit.report.scoring_runs import (
     acoustic,
     alike,
     collect,
-    main_of,
+    main_experiment,
 )
 from speechkit.scoring.metrics import class_width
 from speechkit.scoring.paper import OURS, SOURCE
@@ -48,7 +48,7 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
 def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
     """Table 1, and what the acoustic models are."""
     section = Section(TITLE)
-    section.tables += made(
+    section.tables += undamaged(
         "a table of the models",
         lambda: scoring_paper.parameters(workdir, found),
         lambda: tables.acoustic_models(workdir, found),
@@ -64,12 +64,12 @@ def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
 def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterator[Section]:
     """Results on one set, and its worst utterances."""
     pairs = [(one, e) for one in found if (e := one.on(name)) is not None]
-    main = main_of(one for one, _ in pairs)
+    main = main_experiment(one for one, _ in pairs)
     chosen = alike(pairs, main)
     best = next((pair for pair in chosen if pair[0].recipe == OURS), chosen[0])
     shown = [pair for pair in chosen if pair[0].acoustic == main.acoustic][:_MOST]
     section = Section(f"{TITLE}: {name}", text=[_about(best, chosen)])
-    section.tables += made(
+    section.tables += undamaged(
         f"a table of '{name}'",
         lambda: scoring_paper.beside_paper(workdir, pairs, main),
         lambda: tables.differences(workdir, name, [one.name for one, _ in pairs]),
@@ -80,7 +80,7 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     )
     section.pictures += _pictures(workdir, pairs, best)
     yield section
-    for table in made(f"a table of '{name}'", lambda: tables.worst(workdir, best[1])):
+    for table in undamaged(f"a table of '{name}'", lambda: tables.worst(workdir, best[1])):
         text = (
             f"Utterances of '{name}' whose {best[0].target} score '{best[0].name}' (mean of its "
             "seeds) missed by most. Those of other runs are in their worst.tsv."
@@ -104,7 +104,9 @@ def _pictures(
     workdir: WorkDir, pairs: Found, best: tuple[Experiment, Evaluation]
 ) -> Iterator[Picture]:
     one, evaluation = best
-    yield from made(f"the scores of {evaluation.folder}", lambda: _distribution(one, evaluation))
+    yield from undamaged(
+        f"the scores of {evaluation.folder}", lambda: _distribution(one, evaluation)
+    )
     yield from _curves(workdir, pairs, one)
     for file, caption in (
         (SCATTER_FIGURE, "Score given and predicted (mean of the seeds), a dot an utterance"),

@@ -14,7 +14,7 @@ from speechkit.report.scoring_runs import (
     acoustic,
     alike,
     differences_to_paper,
-    main_of,
+    main_experiment,
 )
 from speechkit.report.tables import comparable
 from speechkit.scoring import paper
@@ -61,7 +61,7 @@ def beside_paper(workdir: WorkDir, pairs: Found, main: Experiment) -> list[Table
     """
     chosen = alike(pairs, main)
     updated = [one for one, _ in pairs if UPDATED in (one.recipe.pretrain, one.recipe.finetune)]
-    staged = alike(pairs, main_of(updated)) if updated else chosen
+    staged = alike(pairs, main_experiment(updated)) if updated else chosen
     parts = (
         ("Deep features and GOP baselines", paper.TABLE_2),
         ("Inputs of the scoring module", paper.TABLE_3),

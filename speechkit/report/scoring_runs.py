@@ -97,7 +97,7 @@ def collect(workdir: WorkDir) -> list[Experiment]:
     found = [one for one in every if one.seeds]
     if not found:
         return []
-    main = main_of(found)
+    main = main_experiment(found)
 
     def place(one: Experiment) -> tuple[Any, ...]:
         recipe = one.recipe
@@ -147,7 +147,7 @@ def acoustic(workdir: WorkDir, name: str) -> Acoustic | None:
     return Acoustic(name, summary, sets if isinstance(sets, str) else ", ".join(map(str, sets)))
 
 
-def main_of(found: Iterable[Experiment]) -> Experiment:
+def main_experiment(found: Iterable[Experiment]) -> Experiment:
     """One of the experiments whose target, acoustic model and labelled set are the commonest.
 
     Args:

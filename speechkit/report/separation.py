@@ -13,7 +13,7 @@ from speechkit.report import separation_figures, separation_tables
 from speechkit.report.cells import count, epochs, excludes_zero, figure, interval, number
 from speechkit.report.elements import Cell, Picture, Section, Table
 from speechkit.report.experiments import Seed, comparisons
-from speechkit.report.reader import corpus, made, params_of
+from speechkit.report.reader import corpus, params_of, undamaged
 from speechkit.report.separation_figures import Line
 from speechkit.report.separation_runs import (
     Evaluation,
@@ -46,7 +46,7 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
     for name in sorted(sets):
         yield from _of_set(workdir, name, found, compared.get(name, []))
     for path in sorted(workdir.exp("correlation").glob("[!.]*/correlation.tsv")):
-        yield from made(str(path.parent), partial(_correlation, workdir, path.parent.name))
+        yield from undamaged(str(path.parent), partial(_correlation, workdir, path.parent.name))
 
 
 def _training(trained: Sequence[Experiment]) -> Section:
@@ -159,15 +159,15 @@ def _of_set(
     section = Section(f"Separation: {name}", text=_about(workdir, name, main))
     if every:
         section.tables.append(separation_tables.results(every))
-        section.tables += made(
+        section.tables += undamaged(
             f"a table of '{name}'", lambda: separation_tables.beside_paper(workdir, every)
         )
     for summary in compared:
-        section.tables += made(
+        section.tables += undamaged(
             f"a comparison on '{name}'", partial(separation_tables.differences, summary, names)
         )
     if main:
-        section.tables += made(f"a table of '{name}'", lambda: separation_tables.genders(main))
+        section.tables += undamaged(f"a table of '{name}'", lambda: separation_tables.genders(main))
         section.pictures += _tails(main)
     yield section
     if main:
@@ -224,7 +224,7 @@ def _worst(workdir: WorkDir, name: str, main: Found) -> Iterator[Section]:
     """Players of one experiment: all of them would make the page too large."""
     reference, evaluation = _baseline(workdir, name, main)
     folder = evaluation.folder
-    tables = made(f"the clips of {folder}", lambda: separation_tables.worst(folder))
+    tables = undamaged(f"the clips of {folder}", lambda: separation_tables.worst(folder))
     if tables:
         text = f"Mixtures of '{name}' separated by '{reference.name}' (first seed): the first "
         text += f"{separation_tables.SECONDS:g} s, estimates at the level of their sources."

@@ -27,7 +27,7 @@ from speechkit.scoring.data import Inputs, single
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import Head, How, Predicted
+from speechkit.task.prediction.stream import Head, Predicted, StreamConfig
 from speechkit.workdir import WorkDir
 
 
@@ -146,7 +146,7 @@ class Result:
 
 
 @dataclass
-class Ready:
+class LoadedModel:
     """Everything that scores a recording.
 
     Args:
@@ -171,7 +171,7 @@ class Ready:
         return dict(self.models[0].card)
 
 
-def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
+def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
     """Find and load a model.
 
     Args:
@@ -198,18 +198,18 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> Ready:
             continue
         shared = shared or FeaturePipeline.from_config(config, workdir, device, places)
         pipelines.append(shared)
-    return Ready(spec, models, pipelines, Inputs.of(models[0].card), config, seeds)
+    return LoadedModel(spec, models, pipelines, Inputs.of(models[0].card), config, seeds)
 
 
 def predict(
-    setup: Setup, jobs: Sequence[Job], how: How | None = None
+    setup: Setup, jobs: Sequence[Job], stream_config: StreamConfig | None = None
 ) -> Iterator[Predicted[Result]]:
     """Score recordings, one after the other.
 
     Args:
         setup: the model.
         jobs: recordings with their texts.
-        how: see there.
+        stream_config: see there.
 
     Raises:
         UserError: a recording is missing or cannot be scored (``stop``), or none can.
@@ -218,7 +218,7 @@ def predict(
         "scoring",
         setup,
         jobs,
-        how or How(),
+        stream_config or StreamConfig(),
         find=load_model,
         score=predict_one,
         restore=Result.from_dict,
@@ -228,7 +228,9 @@ def predict(
     )
 
 
-def predict_one(ready: Ready, job: Job, lexicon: Lexicon, policy: Policy | None = None) -> Result:
+def predict_one(
+    ready: LoadedModel, job: Job, lexicon: Lexicon, policy: Policy | None = None
+) -> Result:
     """Score one recording.
 
     Raises:

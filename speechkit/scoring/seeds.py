@@ -111,7 +111,7 @@ def draw_pool(found: ScoringSet, labelled: int, seed: int) -> np.ndarray:
     return np.sort(rng(seed, _LABELLED).permutation(count)[:labelled])
 
 
-def heard(
+def sets_by_seed(
     work: WorkDir, found: ScoringSet, seeds: Sequence[Seed], device: torch.device, jobs: int
 ) -> list[ScoringSet]:
     """The set with the features that each seed reads: those of its own acoustic model, if it
@@ -125,7 +125,7 @@ def heard(
 
 
 @dataclass(frozen=True)
-class Plan:
+class StageSchedule:
     """How a stage with a frozen acoustic model is trained.
 
     Args:
@@ -163,7 +163,7 @@ class Group(SeedGroup):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: StageSchedule,
         net: Scorer,
         batches: Batches,
         pools: Tensor,

@@ -22,10 +22,10 @@ from speechkit.scoring.seeds import (
     TOGETHER,
     TRACK,
     Group,
-    Plan,
     Seed,
+    StageSchedule,
     draw_pool,
-    heard,
+    sets_by_seed,
     stacked,
 )
 from speechkit.training import stacked_runs
@@ -87,9 +87,9 @@ class Stages:
         run = self._unfrozen if stage.joint else self._frozen
         run(stage, seeds, found)
 
-    def hear(self, found: ScoringSet, seeds: Sequence[Seed]) -> list[ScoringSet]:
+    def sets_by_seed(self, found: ScoringSet, seeds: Sequence[Seed]) -> list[ScoringSet]:
         """The set as each seed hears it."""
-        return heard(self.work, found, seeds, self.device, self.jobs)
+        return sets_by_seed(self.work, found, seeds, self.device, self.jobs)
 
     def batches(self, found: ScoringSet) -> Batches:
         """A set on the device."""
@@ -102,9 +102,9 @@ class Stages:
         """
         files = {n: out.part(f"{stage.name}.pt") for n, out in self.outputs.items()}
         by_number = {seed.number: seed for seed in seeds}
-        others = {key: self.hear(one, seeds) for key, one in self.measured.items()}
+        others = {key: self.sets_by_seed(one, seeds) for key, one in self.measured.items()}
         groups = []
-        for same, places in _alike(self.hear(found, seeds)):
+        for same, places in _same_objects(self.sets_by_seed(found, seeds)):
             batches = self.batches(same)
             measured = {key: self.batches(sets[places[0]]) for key, sets in others.items()}
             numbers = [seeds[place].number for place in places]
@@ -130,7 +130,7 @@ class Stages:
     ) -> Group:
         config, count = self.config, len(seeds[0].pool)
         steps = stage.epochs * -(-count // config.batch_size)
-        plan = Plan(
+        plan = StageSchedule(
             stage.epochs, config.batch_size, stage.learning_rate, config.weight_decay, steps
         )
         pools = torch.from_numpy(np.stack([seed.pool for seed in seeds]))
@@ -210,7 +210,7 @@ class Stages:
         )
 
 
-def _alike(sets: Sequence[ScoringSet]) -> list[tuple[ScoringSet, list[int]]]:
+def _same_objects(sets: Sequence[ScoringSet]) -> list[tuple[ScoringSet, list[int]]]:
     """Each object among the sets, and its places."""
     found: dict[int, tuple[ScoringSet, list[int]]] = {}
     for place, one in enumerate(sets):

@@ -208,9 +208,9 @@ def _train_trees(config: ScoringConfig, sets: Sets, outputs: Mapping[int, Output
 
 def _write(run: Stages, seeds: Sequence[Seed], found: ScoringSet, acoustic: int | None) -> None:
     """Fill the folders of the seeds."""
-    for seed, heard in zip(seeds, run.hear(found, seeds), strict=True):
+    for seed, own_set in zip(seeds, run.sets_by_seed(found, seeds), strict=True):
         out, net = run.outputs[seed.number], stacked(run.network, [seed]).to(run.device)
-        predicted = score(net, run.batches(heard))[0]
+        predicted = score(net, run.batches(own_set))[0]
         write_weights(out.path / model_folder.WEIGHTS, seed.weights)
         if seed.acoustic is not None:
             copy_acoustic(seed.acoustic, out.path)

@@ -110,10 +110,10 @@ def load_asteroid(path: Path) -> Loaded:
     args = {**_ASTEROID_DEFAULTS, **saved["model_args"]}
     filters = whole(path, args, "n_filters")
     causal = bool(args["causal"])
-    norm = one_of(path, args, "norm_type", _ASTEROID_NORMS)
-    one_of(path, args, "fb_name", {"free": "", "FreeFB": ""})
+    norm = known_value(path, args, "norm_type", _ASTEROID_NORMS)
+    known_value(path, args, "fb_name", {"free": "", "FreeFB": ""})
     for name in ("in_chan", "out_chan"):
-        one_of(path, {name: args[name] or filters}, name, {filters: ""})
+        known_value(path, {name: args[name] or filters}, name, {filters: ""})
     config = ConvTasNetConfig(
         filters=filters,
         kernel=whole(path, args, "kernel_size"),
@@ -125,8 +125,8 @@ def load_asteroid(path: Path) -> Loaded:
         blocks=whole(path, args, "n_blocks"),
         repeats=whole(path, args, "n_repeats"),
         norm="chLN" if causal and norm == "gLN" else norm,  # as Asteroid does, with a warning
-        mask=one_of(path, args, "mask_act", _MASKS),
-        encoder_relu=one_of(path, args, "encoder_activation", _ENCODERS),
+        mask=known_value(path, args, "mask_act", _MASKS),
+        encoder_relu=known_value(path, args, "encoder_activation", _ENCODERS),
         causal=causal,
         speakers=whole(path, args, "n_src"),
     )
@@ -179,7 +179,7 @@ def load_speechbrain(folder: Path) -> Loaded:
             )
         coders[part] = weights[name]
     kernel = coders["encoder"].shape[2]
-    one_of(folder, options, "stride", {None: 0, kernel // 2: 0})
+    known_value(folder, options, "stride", {None: 0, kernel // 2: 0})
     blocks, repeats, masknet = _masknet(folder / "masknet.ckpt", options["causal"])
     state = {**coders, **masknet}
     filters = len(coders["encoder"])
@@ -228,10 +228,10 @@ def _options(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     options = {"norm_type": "gLN", "causal": False, "mask_nonlinear": "relu", **node}
     return hyper, {
-        "norm": one_of(found, options, "norm_type", _SPEECHBRAIN_NORMS),
-        "causal": one_of(found, options, "causal", {True: True, False: False}),
+        "norm": known_value(found, options, "norm_type", _SPEECHBRAIN_NORMS),
+        "causal": known_value(found, options, "causal", {True: True, False: False}),
         # Its softmax runs over filters instead of speakers.
-        "mask": one_of(found, options, "mask_nonlinear", {"relu": "relu"}),
+        "mask": known_value(found, options, "mask_nonlinear", {"relu": "relu"}),
         "stride": decoder.get("stride") if isinstance(decoder, dict) else None,
     }
 
@@ -303,7 +303,7 @@ def tensors(path: Path, found: Any) -> dict[str, Tensor]:
     return found
 
 
-def one_of(path: Path, args: Mapping[str, Any], name: str, known: Mapping[Any, Any]) -> Any:
+def known_value(path: Path, args: Mapping[str, Any], name: str, known: Mapping[Any, Any]) -> Any:
     """What a setting means in our terms; UserError if it is not among ``known``."""
     value = args[name]
     if isinstance(value, dict | list) or value not in known:

@@ -42,7 +42,7 @@ class Blocks:
     step: int
 
 
-def cut(separator: Separator, block_seconds: float, overlap_seconds: float) -> Blocks:
+def block_layout(separator: Separator, block_seconds: float, overlap_seconds: float) -> Blocks:
     """Blocks in samples of the model's rate.
 
     Raises:
@@ -120,7 +120,7 @@ def separate_stream(
     Raises:
         UserError: a mixture shorter than the encoder's window, or impossible lengths.
     """
-    blocks = cut(separator, block_seconds, overlap_seconds)
+    blocks = block_layout(separator, block_seconds, overlap_seconds)
     separator.net.to(device)
     signal, joiner = _Signal(read_blocks), _Joiner(blocks, separator.speakers)
     start = 0

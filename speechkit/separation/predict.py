@@ -18,12 +18,17 @@ from speechkit.base.audio import read_blocks
 from speechkit.base.audio_container import FULL_SCALE, WavWriter, check_wav_length
 from speechkit.base.log import logger, progress
 from speechkit.base.resampler import resample_blocks
-from speechkit.separation.inference import BLOCK_SECONDS, OVERLAP_SECONDS, cut, separate_stream
+from speechkit.separation.inference import (
+    BLOCK_SECONDS,
+    OVERLAP_SECONDS,
+    block_layout,
+    separate_stream,
+)
 from speechkit.separation.model_folder import Separator, find_separator
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import Head, How, Predicted, Task
+from speechkit.task.prediction.stream import Head, Predicted, StreamConfig, Task
 from speechkit.task.prediction.stream import predict as stream
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
@@ -70,7 +75,7 @@ class Separated:
 
 
 @dataclass(frozen=True)
-class Options:
+class PredictConfig:
     """How recordings are separated.
 
     Args:
@@ -93,8 +98,8 @@ def predict(
     model: str,
     recordings: Sequence[Path],
     out: Path | None = None,
-    options: Options | None = None,
-    how: How | None = None,
+    config: PredictConfig | None = None,
+    stream_config: StreamConfig | None = None,
 ) -> Iterator[Predicted[Separated]]:
     """Separate recordings into ``<stem>_s1.wav``, ``<stem>_s2.wav`` ..., one after the other.
 
@@ -103,63 +108,63 @@ def predict(
         model: name or folder of a model, see :mod:`speechkit.separation.model_folder`.
         recordings: audio files of any rate and number of channels (averaged).
         out: folder of the outputs; None for that of each recording.
-        options: see there.
-        how: see there.
+        config: see there.
+        stream_config: see there.
 
     Raises:
         UserError: no such model, a file that exists or would be written twice, or (with
             ``on_error="stop"``) a recording that is missing or cannot be used.
     """
-    options, how = options or Options(), how or How()
-    with open_inputs([Job(file) for file in recordings], how.on_error) as inputs:
-        device = resolve_device(options.device)
-        separator = find_separator(workdir, model, options.checkpoint, options.sample_rate)
-        cut(separator, options.block_seconds, options.overlap_seconds)  # refuses bad lengths
+    config, stream_config = config or PredictConfig(), stream_config or StreamConfig()
+    with open_inputs([Job(file) for file in recordings], stream_config.on_error) as inputs:
+        device = resolve_device(config.device)
+        separator = find_separator(workdir, model, config.checkpoint, config.sample_rate)
+        block_layout(separator, config.block_seconds, config.overlap_seconds)  # refuses bad lengths
         endings = [f"_s{k}.wav" for k in range(1, separator.speakers + 1)]
         planned = outputs.plan(inputs, endings, out)
         place = {job: number for number, job in enumerate(planned.jobs, 1)}
 
-        def here(job: Job) -> Separated:
+        def local(job: Job) -> Separated:
             of = f" ({place[job]} of {len(place)})" if len(place) > 1 else ""
             label = f"separate {job.file.name}{of}"
-            return _separate_file(separator, job, options, device, label)
+            return _separate_file(separator, job, config, device, label)
 
         task = Task(
             name="separation",
             verb="separated",
-            here=here,
-            there=partial(_separate_there, workdir.root, separator.folder, options, device),
+            local=local,
+            in_worker=partial(_separate_in_worker, workdir.root, separator.folder, config, device),
             row=Separated.row,
             restore=Separated.from_row,
             made_with=lambda: {
                 "task": "separation",
                 "model": model_digest([separator.folder], separator.selection),
-                "block_seconds": options.block_seconds,
-                "overlap_seconds": options.overlap_seconds,
+                "block_seconds": config.block_seconds,
+                "overlap_seconds": config.overlap_seconds,
                 "sample_rate": separator.sample_rate,
                 "out": str(out) if out else None,
             },
             named="input",
             shows_itself=True,
         )
-        yield from stream(task, planned, how)
+        yield from stream(task, planned, stream_config)
 
 
 @lru_cache(maxsize=1)
-def _separator_there(root: Path, folder: Path, checkpoint: str, sample_rate: int) -> Separator:
+def _separator_in_worker(root: Path, folder: Path, checkpoint: str, sample_rate: int) -> Separator:
     return find_separator(WorkDir(root), str(folder), checkpoint, sample_rate)
 
 
-def _separate_there(
-    root: Path, folder: Path, options: Options, device: torch.device, job: Job
+def _separate_in_worker(
+    root: Path, folder: Path, config: PredictConfig, device: torch.device, job: Job
 ) -> Separated:
     """In a worker process, which loads the model once."""
-    separator = _separator_there(root, folder, options.checkpoint, options.sample_rate)
-    return _separate_file(separator, job, options, device, "")
+    separator = _separator_in_worker(root, folder, config.checkpoint, config.sample_rate)
+    return _separate_file(separator, job, config, device, "")
 
 
 def _separate_file(
-    separator: Separator, job: Job, options: Options, device: torch.device, label: str
+    separator: Separator, job: Job, config: PredictConfig, device: torch.device, label: str
 ) -> Separated:
     """Separate one recording into the parts of its outputs; ``label`` is of the progress."""
     recording, parts = job.audio, outputs.parts(job)
@@ -175,8 +180,8 @@ def _separate_file(
             for sources in separate_stream(
                 separator,
                 mixture,
-                block_seconds=options.block_seconds,
-                overlap_seconds=options.overlap_seconds,
+                block_seconds=config.block_seconds,
+                overlap_seconds=config.overlap_seconds,
                 device=device,
             ):
                 level.add(sources)

@@ -98,7 +98,7 @@ def train(
         other_batch_size=other_batch_size,
     )
     with shared_output(output, where) as out:
-        if not out.up_to_date and not _take_twin(out, config):
+        if not out.up_to_date and not _reuse_checkpoints(out, config):
             dataset = _dataset(config, source, hard)
             net = model_folder.first_network(config.network, start, config.seed)
             model = SeparationNet(config, net, Validation(valid, config.batch_size))
@@ -282,7 +282,7 @@ def _write(out: Output, config: SeparationConfig, fitted: Fitted) -> None:
     write_json(out.path / "summary.json", epochs)
 
 
-def _take_twin(out: Output, config: SeparationConfig) -> bool:
+def _reuse_checkpoints(out: Output, config: SeparationConfig) -> bool:
     """Take over a finished run that differs in ``weighted_validation`` alone."""
     if out.resumed or ranks().world > 1:  # several processes would have to agree
         return False

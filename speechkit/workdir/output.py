@@ -104,7 +104,7 @@ class Output:
         try:
             self._recover()
             self._read_key()
-            if not self.force and self._unfinished.is_whole_of(self.key):
+            if not self.force and self._unfinished.is_complete_for(self.key):
                 self._put_in_place()
             self.up_to_date = self._check_existing()
             if not self.up_to_date:

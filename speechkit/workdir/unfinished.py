@@ -14,7 +14,7 @@ from typing import Any
 from speechkit.base import files
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.parallel import Done, Item, Result, map_items
+from speechkit.base.parallel import Item, MapResult, Result, map_items
 from speechkit.workdir.manifest import Key, changed, damaged_outputs, read_json, read_manifest
 
 SCRATCH = ".scratch"  # folder of finished parts
@@ -124,7 +124,7 @@ class Unfinished:
         self._begin()
         return False
 
-    def is_whole_of(self, key: Key) -> bool:
+    def is_complete_for(self, key: Key) -> bool:
         """Whether a dead run of this key has finished all but putting its output in place."""
         found = self._manifest()
         if found is None or key.other_params(found):
@@ -199,7 +199,7 @@ def map_parts(
     kept: Sequence[bool],
     kept_in: Path | None = None,
     **how: Any,
-) -> Iterator[list[Done[Item, Result]] | None]:
+) -> Iterator[list[MapResult[Item, Result]] | None]:
     """Map the items of the parts that are not kept yet, and yield what became of each part.
 
     It is one map: processes start once, and go on with the next part while the caller

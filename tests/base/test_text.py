@@ -12,12 +12,12 @@ from conftest import make_set, voice
 from speechkit.base.errors import AudioError, DataError, UserError
 from speechkit.base.text import (
     composed,
+    dropped_marks,
     find_marks,
     on_disk,
     read_lines,
     read_text,
     spelled,
-    tell_dropped,
     visible,
     without_marks,
 )
@@ -343,8 +343,8 @@ def test_what_is_no_mark(text):
 
 
 def test_what_is_dropped_is_counted():
-    assert tell_dropped(["a [x] b", "[x] (y)", "c"]) == (
+    assert dropped_marks(["a [x] b", "[x] (y)", "c"]) == (
         "Marks that are not said are left out: [x] (2), (y) (1)."
     )
-    assert tell_dropped(["a b"]) == ""
-    assert tell_dropped(f"[{n}]" for n in range(12)).endswith("and 2 more kinds.")
+    assert dropped_marks(["a b"]) == ""
+    assert dropped_marks(f"[{n}]" for n in range(12)).endswith("and 2 more kinds.")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from speechkit.base.config import NO_FLAG, Count, Flag, OneOf, check_fields, settings_of
 from speechkit.base.errors import ConfigError
-from speechkit.cli.flags import Given, command
+from speechkit.cli.flags import GivenFields, command
 from speechkit.cli.main import app as program
 from speechkit.cli.options import MISSING, Dir, Jobs, Option
 
@@ -74,7 +74,7 @@ def run():
         CALLS.append((config, need, directory.root, jobs))
 
     @command(app, "some")
-    def some(given: Annotated[dict, Given(Mixing, Config, shown="of --model")]) -> None:
+    def some(given: Annotated[dict, GivenFields(Mixing, Config, shown="of --model")]) -> None:
         """Some of it."""
         CALLS.append(given)
 

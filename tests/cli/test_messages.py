@@ -19,7 +19,7 @@ from speechkit.base.errors import (
     require_range,
 )
 from speechkit.cli.main import app, main
-from speechkit.cli.messages import Wording
+from speechkit.cli.messages import FlagNames
 
 ROOT = Path(speechkit.__file__).parent
 COMMAND = re.compile(r"(?:speechkit|prepare wsj0-2mix|pip install|hf download)[ `][^`]*")
@@ -45,7 +45,7 @@ FLAG = re.compile(r"(?<![\w-])--[a-z]")
     ],
 )
 def test_fields_become_flags(arguments: str, said: str, printed: str | None) -> None:
-    assert Wording(app, arguments.split())(said) == (said if printed is None else printed)
+    assert FlagNames(app, arguments.split())(said) == (said if printed is None else printed)
 
 
 def test_config_errors_begin_with_the_field() -> None:

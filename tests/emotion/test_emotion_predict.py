@@ -9,7 +9,7 @@ from emotion_models import CLASSES, sound, write_encoder_model
 
 from speechkit.base.errors import UserError
 from speechkit.emotion.predict import load_predictor
-from speechkit.emotion.windows import Cut, is_silent, windows
+from speechkit.emotion.windows import WindowConfig, is_silent, windows
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,7 @@ def place(tmp_path_factory):
 
 
 def test_windows_cover_everything_and_end_at_the_end():
-    cut = Cut(window=4.0, hop=2.0, whole=10.0)
+    cut = WindowConfig(window=4.0, hop=2.0, whole=10.0)
     assert cut.starts(160_000, 16000) == ([0], 160_000)
     starts, size = cut.starts(200_000, 16000)
     assert size == 64000
@@ -38,7 +38,13 @@ def test_windows_cover_everything_and_end_at_the_end():
     short = list(windows([wave[:90]], [0, 40], 60))  # the signal is shorter than promised
     assert [len(part) for _, part in short] == [60, 50]
     assert is_silent(np.zeros(10)) and not is_silent(wave[:10])
-    for bad in (Cut(window=0.01), Cut(hop=0.0), Cut(hop=5.0), Cut(whole=99.0), Cut(window=40.0)):
+    for bad in (
+        WindowConfig(window=0.01),
+        WindowConfig(hop=0.0),
+        WindowConfig(hop=5.0),
+        WindowConfig(whole=99.0),
+        WindowConfig(window=40.0),
+    ):
         with pytest.raises(UserError):
             bad.check(30.0)
 

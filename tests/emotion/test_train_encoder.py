@@ -10,10 +10,10 @@ from tiny_encoders import make_encoder
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import hidden, model_folder
-from speechkit.emotion.config import PRESETS, plan
+from speechkit.emotion.config import PRESETS, encoder_config
 from speechkit.emotion.data import Resources, Run
 from speechkit.emotion.encoder_training import Finetuning
-from speechkit.emotion.hidden import Kind
+from speechkit.emotion.hidden import HiddenConfig
 from speechkit.emotion.predict import load_predictor
 from speechkit.emotion.train_encoder import train_encoder
 from speechkit.kaldi import data
@@ -67,7 +67,7 @@ def train(place, name, seed=0, minutes=60.0, **settings):
     dataset = load(workdir, "set")
     preset = settings.pop("preset", "default")
     values = {"learning_rate": 3e-3, "epochs": 6, "evaluate_every": 6, "batch_size": 4}
-    config = plan(preset, settings if preset != "default" else {**values, **settings})
+    config = encoder_config(preset, settings if preset != "default" else {**values, **settings})
     run = Run(str(place / "tiny"), "set", "folds", 0, seed)
     final = model_folder.folder_of(workdir, name, 0, seed)
     with Output(final, "train emotion", config.as_dict(), resume=True) as out:
@@ -161,7 +161,7 @@ def test_a_killed_run_continues_the_same_curve(place, monkeypatch, freeze, stop_
 
 
 def test_the_papers_preset_is_table_two(place):
-    config = plan("paper", {})
+    config = encoder_config("paper", {})
     assert (config.batch_size, config.accumulate, config.epochs) == (4, 2, 10)
     assert (config.learning_rate, config.evaluate_every, config.keep_checkpoints) == (1e-4, 100, 2)
     assert (config.pooling, config.head, config.patience, config.buckets) == ("mean", "paper", 0, 0)
@@ -187,7 +187,7 @@ def test_heads_on_kept_states_are_those_of_the_live_encoder(place, monkeypatch):
     assert {"set-tiny-all", "set-tiny-layer1", "set-tiny-frames"} <= set(names)
     monkeypatch.chdir(place)
     run = Run("tiny", "set", "folds", 0, 0)  # by a relative path ...
-    config = plan("frozen", {"epochs": 2})
+    config = encoder_config("frozen", {"epochs": 2})
     final = model_folder.folder_of(workdir, "relative", 0, 0)
     with Output(final, "train emotion", config.as_dict(), resume=True) as out:
         train_encoder(out, workdir, dataset, fold_of(dataset), run, config, Resources())
@@ -203,7 +203,7 @@ def test_hidden_states_resume_and_skip(place, monkeypatch):
     workdir, dataset = WorkDir(place), load(WorkDir(place), "set")
     monkeypatch.setattr(hidden, "PART", 1)
     monkeypatch.setattr(hidden, "BATCH_SECONDS", {"cpu": 2.0})
-    kind = Kind(str(place / "tiny"), "last", "frames", 29.0)
+    kind = HiddenConfig(str(place / "tiny"), "last", "frames", 29.0)
     calls = []
     states = hidden._states
 
@@ -221,7 +221,9 @@ def test_hidden_states_resume_and_skip(place, monkeypatch):
         found = hidden.extract(workdir, dataset, kind)
     batches = len(hidden.make_batches(dataset.data.utterances, 2.0))
     assert len(calls) - 10 == batches - 3
-    whole = hidden.extract(workdir, dataset, Kind(str(place / "tiny"), "last", "frames", 28.0))
+    whole = hidden.extract(
+        workdir, dataset, HiddenConfig(str(place / "tiny"), "last", "frames", 28.0)
+    )
     assert np.array_equal(found.values, whole.values)
     assert found.first == whole.first
     assert sum(found.frames.values()) == len(found.values)

@@ -142,7 +142,7 @@ def test_the_likeliest_alternative_is_what_was_said(said: list[str], heard: str)
     model = pipeline()
     words = [[("K", "AA", "T")]]
     (found,) = model.extract_many([Request(say(said), words, keep_evidence=True)])
-    ready = predict.Ready("", None, model)  # type: ignore[arg-type]
+    ready = predict.LoadedModel("", None, model)  # type: ignore[arg-type]
     alternatives = predict.likeliest(ready, found)
     place = 2 if heard == "B" else 0
     assert alternatives[place].heard == heard

@@ -139,7 +139,7 @@ def test_differences_and_curves(root, sections):
     work = WorkDir(root)
     found = scoring_runs.collect(work)
     pairs = [(one, one.on("test")) for one in found]
-    main = scoring_runs.main_of(found)
+    main = scoring_runs.main_experiment(found)
     lines = scoring.lines_by_labels(work, pairs, main)
     assert {name: sorted(x for x, *_ in line) for name, line in lines.items()} == {
         "pre-trained, acoustic model frozen": [25, 50, 60, 100],

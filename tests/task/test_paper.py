@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from speechkit.emotion import paper as emotion
-from speechkit.emotion.config import plan
+from speechkit.emotion.config import encoder_config
 from speechkit.pronunciation import paper as pronunciation
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.scoring import paper as scoring
@@ -51,7 +51,7 @@ def test_features_of_an_unknown_model_are_not_comparable():
 
 
 def test_an_emotion_run_with_another_rate_and_pooling_is_not_comparable():
-    config = plan("paper", {"learning_rate": 1e-2, "pooling": "max"})
+    config = encoder_config("paper", {"learning_rate": 1e-2, "pooling": "max"})
     assert HUBERT.differences(config.as_dict(), HUBERT.facts) == [
         "pooling: max, paper's mean",
         "learning_rate: 0.01, paper's 0.0001",
@@ -80,12 +80,17 @@ def test_what_decides_nothing_is_not_compared():
     renamed = {"set_name": "x", "features": "y", "pretrain_set": "z", "synthetic": "s"}
     assert differences(replace(OURS.config, **renamed).params(), OURS.config) == []
     given = {"keep_checkpoints": 1, "gradient_checkpointing": True}
-    assert differences(plan("paper", given).as_dict(), HUBERT.config) == []
+    assert differences(encoder_config("paper", given).as_dict(), HUBERT.config) == []
 
 
 def test_every_other_field_is_compared():
     """No list is kept by hand: each field of a configuration that decides the result counts."""
-    for config in (PronunciationConfig(), SeparationConfig(), ScoringConfig(), plan("paper", {})):
+    for config in (
+        PronunciationConfig(),
+        SeparationConfig(),
+        ScoringConfig(),
+        encoder_config("paper", {}),
+    ):
         for name, value in deciding(config).items():
             changed = asdict(config)
             group, _, inner = name.rpartition(".")

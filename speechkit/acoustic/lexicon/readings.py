@@ -26,7 +26,7 @@ from speechkit.acoustic.lexicon.text import Token, refuse_several, tokens_of
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.tables import write_tsv
-from speechkit.base.text import tell_dropped, visible, without_marks
+from speechkit.base.text import dropped_marks, visible, without_marks
 from speechkit.kaldi.data import DataDir
 from speechkit.labels.score_files import canonical_phones, scored_words
 from speechkit.labels.scores import WordScores
@@ -65,7 +65,7 @@ class Policy:
 
     def warn_dropped(self, texts: Sequence[str]) -> None:
         """Say once which marks are left out of some texts."""
-        if self.drop_markup and (line := tell_dropped(texts)):
+        if self.drop_markup and (line := dropped_marks(texts)):
             logger.warning(line)
 
 

@@ -99,7 +99,7 @@ def fold_of(name: str) -> int | None:
 
 
 @dataclass
-class Fitting:
+class NetworkTrainer:
     """How networks are trained: the same for all of a training.
 
     Args:

@@ -13,7 +13,7 @@ from speechkit.acoustic.tdnn import realign as tdnn_realign
 from speechkit.acoustic.tdnn.batches import Data
 from speechkit.acoustic.tdnn.config import FULL, AcousticConfig
 from speechkit.acoustic.tdnn.evaluate import Evaluator
-from speechkit.acoustic.tdnn.fit import AcousticNet, Fitting, fold_of, load_data
+from speechkit.acoustic.tdnn.fit import AcousticNet, NetworkTrainer, fold_of, load_data
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.inputs import Inputs, check_init, gather
 from speechkit.acoustic.tdnn.model import TdnnModel
@@ -81,9 +81,9 @@ def train(
     )
     with shared_output(output, where) as out:
         if not out.up_to_date:
-            fitting = Fitting(config, out, where, precision, checkpoint_minutes)
+            trainer = NetworkTrainer(config, out, where, precision, checkpoint_minutes)
             keep_memory(where)
-            _Run(out, config, inputs, fitting, jobs).train()
+            _Run(out, config, inputs, trainer, jobs).train()
     return output.final
 
 
@@ -94,7 +94,7 @@ class _Run:
     out: Output
     config: AcousticConfig
     inputs: Inputs
-    fitting: Fitting
+    trainer: NetworkTrainer
     jobs: int
     log: list[tuple[int, LogRow]] = field(default_factory=list)
     realigned: list[dict[str, float]] = field(default_factory=list)
@@ -128,7 +128,7 @@ class _Run:
         """Align by the networks of a round; what follows starts from both."""
         before = self.inputs
         folders = [
-            tdnn_realign.realign(self.out, number, source, own, self.fitting.device, self.jobs)
+            tdnn_realign.realign(self.out, number, source, own, self.trainer.device, self.jobs)
             for source, own in zip(before.sources, words, strict=True)
         ]
         self.inputs = before.after(folders, kept)
@@ -145,7 +145,7 @@ class _Run:
         self._describe(data)
         networks, log = {}, []
         for name in self.config.names:
-            networks[name], rows = self.fitting.fit(name, data, self.inputs, number)
+            networks[name], rows = self.trainer.fit(name, data, self.inputs, number)
             log += [(name, epoch, row) for epoch, row in enumerate(rows, 1)]
         return data, networks, log
 
@@ -160,17 +160,17 @@ class _Run:
             "masked_share": 1 - kept / frames,
             "parameters": parameters,
         }
-        fitting, found = self.fitting, self.summary
+        trainer, found = self.trainer, self.summary
         if not ranks().rank:
             logger.info(
                 f"{found['utterances']:,} utterances of {found['speakers']} speakers, {frames:,} "
                 f"frames, {found['masked_share']:.1%} of them masked; {parameters:,} parameters "
-                f"for each of {', '.join(self.config.names)} on {fitting.device} "
-                f"({fitting.precision})"
+                f"for each of {', '.join(self.config.names)} on {trainer.device} "
+                f"({trainer.precision})"
             )
         counted = ("utterances", "speakers", "frames")
         self.out.counts.update({name: found[name] for name in counted})
-        self.out.notes.update(device=str(fitting.device), precision=fitting.precision)
+        self.out.notes.update(device=str(trainer.device), precision=trainer.precision)
 
     def _measure(self, data: Data, networks: Mapping[str, Tdnn]) -> dict[str, Any]:
         config = self.config

@@ -31,7 +31,7 @@ Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
-class How:
+class StreamConfig:
     """How recordings are gone through.
 
     Args:
@@ -61,20 +61,20 @@ class Task(Generic[Made]):
     Args:
         name: ``pronunciation`` ...
         verb: what is done to recordings: "scored" ...
-        here: makes one in this process.
-        there: the same in another process: importable, so that it can travel there.
+        local: makes one in this process.
+        in_worker: the same in another process: importable, so that it can travel there.
         row: of what was made, for JSON.
         restore: the reverse, from a saved row.
         made_with: the model and the parameters that results depend on; asked for only where
             results are saved.
         named: what a row calls the recording.
-        shows_itself: ``here`` has a progress line of its own.
+        shows_itself: ``local`` has a progress line of its own.
     """
 
     name: str
     verb: str
-    here: Callable[[Job], Made]
-    there: Callable[[Job], Made]
+    local: Callable[[Job], Made]
+    in_worker: Callable[[Job], Made]
     row: Callable[[Made], Row]
     restore: Callable[[Row], Made]
     made_with: Callable[[], Mapping[str, Any]]
@@ -111,7 +111,7 @@ class _Outcome(Generic[Made]):
     error: UserError | OSError | None = None
 
 
-def predict(task: Task[Made], inputs: Inputs, how: How) -> Iterator[Predicted[Made]]:
+def predict(task: Task[Made], inputs: Inputs, config: StreamConfig) -> Iterator[Predicted[Made]]:
     """Yield what is made of each recording, in order.
 
     A recording that an earlier run saved, with the same audio, is not computed again. Closing
@@ -120,19 +120,19 @@ def predict(task: Task[Made], inputs: Inputs, how: How) -> Iterator[Predicted[Ma
     Args:
         task: what is made.
         inputs: the recordings.
-        how: see there.
+        config: see there.
 
     Raises:
         UserError: a recording cannot be used (``stop``), or none can; the saved file is of
             another model or other parameters; an output exists.
     """
     opened: Any = nullcontext()
-    if how.save is not None:
-        opened = open_saved(how.save, plain(dict(task.made_with())), how.force)
+    if config.save is not None:
+        opened = open_saved(config.save, plain(dict(task.made_with())), config.force)
     with opened as saved:
-        if not how.force:
+        if not config.force:
             outputs.refuse_existing(inputs.jobs, saved.rows if saved else ())
-        run = _Run(task, inputs, how, saved, _kept(saved, inputs))
+        run = _Run(task, inputs, config, saved, _kept(saved, inputs))
         try:
             yield from run.results()
         finally:
@@ -183,7 +183,7 @@ def _attempt(make: Callable[[Job], Made], saves: bool, job: Job) -> _Outcome[Mad
 class _Run(Generic[Made]):
     task: Task[Made]
     inputs: Inputs
-    how: How
+    config: StreamConfig
     saved: Saved | None
     kept: dict[Job, Row]
     left: list[Job] = field(init=False)
@@ -194,15 +194,15 @@ class _Run(Generic[Made]):
         self.left = [job for job in jobs if job not in self.kept and job not in missing]
 
     def results(self) -> Iterator[Predicted[Made]]:
-        many = self.how.processes > 1 and len(self.left) > 1
+        many = self.config.processes > 1 and len(self.left) > 1
         make = partial(
-            _attempt, self.task.there if many else self.task.here, self.saved is not None
+            _attempt, self.task.in_worker if many else self.task.local, self.saved is not None
         )
         outputs.make_folders(self.left)
         found: Any = map_items(
             make,
             self.left,
-            jobs=self.how.processes,
+            jobs=self.config.processes,
             name=lambda job: str(job.file),
             label=self._label(many),
             unit="recordings",
@@ -255,7 +255,7 @@ class _Run(Generic[Made]):
             problem = problem.replace(str(job.copy), str(job.file))
         if str(job.file) not in problem:
             problem = f"{job.file}: {problem}"
-        if self.how.on_error == "stop":
+        if self.config.on_error == "stop":
             raise UserError(problem, error.remedy or MEND) from error
         logger.warning(f"skipped {problem}")
         self.skipped += 1

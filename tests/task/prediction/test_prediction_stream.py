@@ -13,7 +13,7 @@ import pytest
 from speechkit.base.errors import UserError
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Job, open_inputs
-from speechkit.task.prediction.stream import How, Task, predict
+from speechkit.task.prediction.stream import StreamConfig, Task, predict
 
 
 def length(made: list[str] | None, job: Job) -> tuple[str, int]:
@@ -52,14 +52,14 @@ class Place:
         task = Task(
             name="length",
             verb="measured",
-            here=partial(length, self.made),
-            there=partial(length, None),
+            local=partial(length, self.made),
+            in_worker=partial(length, None),
             row=lambda made: {"input": str(self.root / made[0]), "length": made[1]},
             restore=lambda row: (Path(row["input"]).name, row["length"]),
             made_with=lambda: {"model": self.model},
             named="input",
         )
-        wanted, found = How(**how), []
+        wanted, found = StreamConfig(**how), []
         with open_inputs([Job(self.root / name) for name in names], wanted.on_error) as inputs:
             stream = predict(task, outputs.plan(inputs, self.endings, None), wanted)
             for one in stream:
@@ -188,4 +188,4 @@ def test_bugs_are_not_skipped(place: Place) -> None:
         open_inputs([Job(place.root / "0.wav")], "skip") as inputs,
         pytest.raises(RuntimeError, match="ZeroDivisionError"),
     ):
-        list(predict(task, inputs, How("skip")))
+        list(predict(task, inputs, StreamConfig("skip")))
