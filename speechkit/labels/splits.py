@@ -131,7 +131,8 @@ def ensure_split(
     same = identical.groups(dataset.data.utterances, jobs, "compare audio")
     split = make_split(dataset, settings, name, same)
     write_split(dataset.data.path, split)
-    logger.info(f"{path}: {len(split.folds)} folds.")
+    folds = len(split.folds)
+    logger.info(f"{path}: {folds} {'folds' if folds > 1 else 'fold'}.")
     return split
 
 
@@ -306,6 +307,5 @@ def warn_of_leaks(split: Split, leaks: Sequence[Leak]) -> None:
         )
     sentences = sorted({sentence for leak in leaks for sentence in leak.sentences})
     if sentences:
-        logger.info(
-            f"The split '{split.name}': {len(sentences)} sentences are both trained on and tested."
-        )
+        some = "1 sentence is" if len(sentences) == 1 else f"{len(sentences)} sentences are"
+        logger.info(f"The split '{split.name}': {some} both trained on and tested.")

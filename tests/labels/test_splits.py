@@ -204,6 +204,7 @@ def test_made_once_and_recorded(run, work):
     rows = json.loads(done.out)
     assert len(rows) == 4 and rows[0]["speakers in both"] == 0 and rows[0]["test"] == 6
     path = work / "data/ravdess/splits/speaker-folds.json"
+    assert done.err.count(": 4 folds.") == 1 and ": 2 sentences are both" in done.err
     before = path.read_bytes()
     assert run("split-folds", "-C", work, *SMALL).code == 0 and path.read_bytes() == before
     done = run("split-folds", "-C", work, *SMALL, "--split-seed", 1)
@@ -215,7 +216,7 @@ def test_made_once_and_recorded(run, work):
 
 def test_leaking_speakers_are_warned_of(run, work):
     done = run("split-folds", "-C", work, "--split", "random-80-20", "--valid-share", 0.2)
-    assert done.code == 0 and "LEAKS SPEAKERS: 2" in done.err
+    assert done.code == 0 and "LEAKS SPEAKERS: 2" in done.err and ": 1 fold." in done.err
     assert "LEAKS" not in run("split-folds", "-C", work, *SMALL).err
 
 

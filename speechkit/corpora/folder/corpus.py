@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.log import logger
 from speechkit.base.text import check_path, composed, is_header, missing, read_lines, visible
 from speechkit.corpora.common import (
@@ -102,6 +102,10 @@ def _add_scores(
     whole: CorpusSet, scores: Path | None, raters: Path | None, scales: str
 ) -> list[Path]:
     """Read scores of pronunciation into a set; the files that were read."""
+    if scales and scores is None and raters is None:
+        raise ConfigError(
+            "score_scales", f"{scales} is given, but no scores.", "Add `scores` or `raters`."
+        )
     texts = {item.utterance: item.text for item in whole.items}
     read: list[Path] = []
     if scores is not None:

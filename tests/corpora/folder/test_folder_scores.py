@@ -136,6 +136,12 @@ def test_scales_as_text() -> None:
         parse_scales_option("utterance=1:5,")
 
 
+def test_scales_need_scores(table: Path, run) -> None:
+    done = prepare(run, table, "--score-scales", "word=0:5")
+    said = "--score-scales word=0:5 is given, but no scores. Add --scores or --raters."
+    assert done.code == 2 and said in " ".join(done.err.split())
+
+
 @pytest.mark.parametrize("kind", ["tables", "json", "raters"])
 def test_scores_outside_their_scale_name_the_flag(run, table: Path, kind: str) -> None:
     path = table.parent / ("scores.json" if kind == "json" else "scores.tsv")
