@@ -1,4 +1,4 @@
-"""What acoustic models hear: the configuration of their features."""
+"""Configuration of the features that acoustic models take."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Containers of samples: how many bytes the header promises, and how many are there.
 
-libsndfile reads a cut WAV without a word, and one of a stream (a program that wrote to a pipe and
-could not go back to note the length) as empty.
+libsndfile reads a cut WAV without a warning. It reads one of a stream (a program that wrote to a
+pipe and could not go back to note the length) as empty.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Logging, notes that are said once, and progress: all on stderr."""
+"""Logging, notes that are printed once, and progress: all on stderr."""
 
 from __future__ import annotations
 

@@ -187,13 +187,13 @@ class GopFlags:
     """Which features of phones.
 
     Data:
-        import_from: Take features that others made instead: feat.scp of Kaldi's
+        import_from: Import features computed elsewhere: feat.scp of Kaldi's
             gop_speechocean762, or GOPT's features as .csv or .npy.
         keys: With `import_from` of .csv or .npy: the file of keys (UTTERANCE.PHONE).
     Model:
         method: segment: Kaldi's 84 columns of aligned phones. ctc: scores of every substitution
             and deletion without an alignment (42 columns). both: 126 columns.
-        align_with: Acoustic model whose segments all take; default: each its own.
+        align_with: Acoustic model that aligns for all of them; default: each aligns for itself.
         prosody: Add durations, pauses, energy and pitch (13 columns).
         stp: Add GOP with the transition probabilities of the HMM (1 column).
     """

@@ -55,7 +55,7 @@ def analyze_correlation(
     as_json: Json,
     jobs: Jobs = 1,
 ) -> None:
-    """Which parameters of the speakers go with SI-SNRi: pitch, energy, x-vectors, any column.
+    """Correlate speaker parameters with SI-SNRi: pitch, energy, x-vectors, any column.
 
     Reads `evaluate separation`, `extract-prosody` and `extract-xvector`; writes
     exp/correlation/SET/: correlation.tsv, pairs.tsv and fig2.png.
@@ -78,9 +78,9 @@ class SynthesisFlags:
 
     Data:
         train: Scored set to train the regressor on.
-        set_name: Set that gets scores.
+        set_name: Set to predict scores for.
         gop: Suffix of both sets' folders: exp/gop/SET-GOP.
-        targets: Scores of an utterance, separated by commas.
+        targets: Utterance scores to predict, separated by commas.
         allow_shared: Let the two sets have speakers in common.
         mean_gop: The average GOP of all phones as a feature, beside the paper's.
         folds: Number of folds of speakers to measure the regressor.
@@ -103,7 +103,7 @@ def synthesize_scores(
     force: Force,
     as_json: Json,
 ) -> None:
-    """Scores of utterances that nobody scored, by boosted trees on GOP, for pre-training.
+    """Predict scores of unscored utterances by boosted trees on GOP, for pre-training.
 
     Writes exp/synthetic/SET/. The regressor learns from the scored set --train.
     """

@@ -204,7 +204,10 @@ Jobs = Annotated[
 Executor = Annotated[
     str,
     Option(
-        "local", "--executor", panel=MACHINE, help="local, or dask://HOST:PORT (extra [cluster])."
+        "local",
+        "--executor",
+        panel=MACHINE,
+        help="Where to compute: local, or dask://HOST:PORT (extra [cluster]).",
     ),
 ]
 OnError = Annotated[
@@ -253,7 +256,7 @@ class Readings:
     Data:
         readings: What can be said in several ways (1984, 3-4, $5): likeliest aligns all readings
             and takes the likeliest, error stops and shows them.
-        drop_markup: Leave marks in texts that are not said, as [laughter], (laughs), <noise>, out.
+        drop_markup: Leave out marks that are not spoken: [laughter], (laughs), <noise>.
     """
 
     readings: str = "likeliest"

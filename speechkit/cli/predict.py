@@ -103,7 +103,7 @@ class EmotionFlags:
     Data:
         window: Seconds of a window of a long recording.
         hop: Seconds from one window to the next.
-        whole: Recordings up to so many seconds are not cut.
+        whole: Recordings of at most this many seconds are one window.
     Model:
         model: Name under exp/emotion/, or a folder of a trained one.
         ensemble: The mean of all folds and seeds of the model.
@@ -130,11 +130,11 @@ def predict_emotion(
     directory: Dir,
     as_json: Json,
 ) -> None:
-    """Tell the emotion of recordings: a label and the probability of each class.
+    """Recognise the emotion of recordings: a label and the probability of each class.
 
     Any rate, length and number of channels (they are averaged, or the louder is taken where
-    they would cancel). Long recordings are judged by windows; their label is that of the mean
-    over the windows that are not silent.
+    they would cancel). Long recordings are classified window by window; their label is that of
+    the mean over the windows that are not silent.
     """
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.emotion.predict import PredictConfig, predict

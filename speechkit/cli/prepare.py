@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from speechkit.corpora.write import SetSummary
 
 app = typer.Typer(
-    no_args_is_help=True, help="Make sets (data/SET/) of a corpus as published, or of own data."
+    no_args_is_help=True,
+    help="Make sets (data/SET/) of a published corpus, or of your own data.",
 )
 Published = Annotated[
     Path, Option(MISSING, metavar="PATH", help="The corpus as published.", show_default=False)
@@ -116,7 +117,7 @@ def folder(
     directory: Dir,
     as_json: Json,
 ) -> None:
-    """Own data: audio in one subfolder per speaker, or listed in a table."""
+    """Your own data: audio in one subfolder per speaker, or listed in a table."""
     from speechkit.corpora.folder.corpus import read_corpus
 
     own = flags

@@ -43,7 +43,7 @@ class ValidateFlags:
             keep.
         with_audio: Read the header of every audio file.
         decode: Read every sample too: finds NaN and cut FLAC.
-        limit: Problems shown of a kind in a file; 0: all.
+        limit: Number of problems shown for each kind and file; 0: all.
     """
 
     sets: Annotated[tuple[str, ...], Flag("set", several=True)] = ()
@@ -143,8 +143,8 @@ def split_folds(
 ) -> None:
     """Divide a labelled set into folds to train, validate and test; check what they share.
 
-    Writes data/SET/splits/NAME.json, once: later commands read it. Speakers are parted unless
-    the kind of split says otherwise, which is warned of.
+    Writes data/SET/splits/NAME.json, once: later commands read it. The parts have
+    different speakers; kinds of split that share speakers give a warning.
     """
     from speechkit.cli.output import print_table
     from speechkit.labels import emotions, splits

@@ -247,7 +247,7 @@ def train_scoring(
     continue_: Continue,
     as_json: Json,
 ) -> None:
-    """Train the scorer of an utterance: on synthetic scores, on those of people, or both.
+    """Train a scorer of utterances on synthetic scores, on human scores, or on both.
 
     The five rows of Tables 4 and 5 of the paper are --pretrain and --finetune: frozen frozen,
     unfrozen unfrozen, unfrozen frozen, unfrozen none, none frozen. Writes

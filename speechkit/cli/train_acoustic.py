@@ -71,9 +71,9 @@ def train_acoustic(
     as_json: Json,
     checkpoint_minutes: CheckpointMinutes = 5.0,
 ) -> None:
-    """Train a TDNN to tell the states of an alignment apart, cross-fitted over speakers.
+    """Train a TDNN to classify the states of an alignment, cross-fitted over speakers.
 
-    Network k never meets the speakers of fold k, whom it scores later. Writes
+    Network k is not trained on the speakers of fold k, and later scores only them. Writes
     exp/acoustic/NAME/. A killed run is taken up by the same command. Several processes train
     one model under torchrun.
     """

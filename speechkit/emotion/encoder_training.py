@@ -1,4 +1,4 @@
-"""What is trained of an encoder: a head on its kept hidden states, or all of it.
+"""What is trained: a head on hidden states that were kept, or encoder and head together.
 
 Data, network, loss and batches of :mod:`speechkit.emotion.train_encoder`. Hidden states of a frozen
 encoder are computed once, and a step of the head reads them; otherwise clips go through the encoder

@@ -1,4 +1,4 @@
-"""The stage ``evaluate emotion``: all folds and seeds of a model in, measures out."""
+"""Measure all folds and seeds of an emotion model (the stage ``evaluate emotion``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What anyone's recordings sound like: a label, probabilities, and their course over time."""
+"""The emotion of anyone's recordings: a label, probabilities, and their course over time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trained emotion model of any kind, ready to say what it hears."""
+"""A trained emotion model of any kind, loaded for prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Train all folds and seeds of an emotion model (``train emotion``)."""
+"""Train all folds and seeds of an emotion model (``train emotion``).
+
+The upstream decides how: acoustic functionals (``train_functionals``), a network on filterbanks
+(``train_cnn``), or a self-supervised encoder (``train_encoder``).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recording of any length as windows that are read once, and what was heard in them."""
+"""A recording of any length as windows that are read once, and what is predicted for them."""
 
 from __future__ import annotations
 

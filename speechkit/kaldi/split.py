@@ -1,4 +1,4 @@
-"""The stage ``split``: one set in, two sets with different speakers out."""
+"""Divide a set into two sets with different speakers (the stage ``split``)."""
 
 from __future__ import annotations
 

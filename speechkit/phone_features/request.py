@@ -1,4 +1,4 @@
-"""Recordings whose phones get features, and what the acoustic models hear in them."""
+"""Recordings whose phones get features, and the evidence of the acoustic models in them."""
 
 from __future__ import annotations
 

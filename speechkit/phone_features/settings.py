@@ -1,4 +1,4 @@
-"""What features of phones are made of: settings, and blocks of columns."""
+"""Settings of the features of phones, and their blocks of columns."""
 
 from __future__ import annotations
 

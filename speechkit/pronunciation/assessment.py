@@ -1,4 +1,4 @@
-"""What is said about one recording: scores of its phones, words and the whole, on their scales."""
+"""The assessment of one recording: scores of its phones, words and the whole, on their scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages ``evaluate pronunciation`` (trained seeds and a scored set in, measures out) and
+"""The stages ``evaluate pronunciation`` (all seeds of a model, measured on a scored set) and
 ``compare pronunciation`` (experiments against a baseline on the same items)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scores of anyone's own recordings: audio and text in, phones, words and the whole out."""
+"""Score anyone's own recordings by their text: phones, words and the whole."""
 
 from __future__ import annotations
 

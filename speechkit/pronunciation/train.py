@@ -1,7 +1,7 @@
 """Train GOPT and the LSTM to score pronunciation (``train pronunciation``).
 
-Scores and features of a set in, trained seeds out. All seeds of a command are trained in one
-network; each has its own order of utterances, its own dropout, and its own best epoch.
+Reads the scores and features of a set, and writes trained seeds. All seeds of a command are trained
+in one network; each has its own order of utterances, its own dropout, and its own best epoch.
 """
 
 from __future__ import annotations

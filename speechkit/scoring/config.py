@@ -134,17 +134,17 @@ class ScoringConfig:
         features: Suffix of the folders: exp/deep/SET-NAME or exp/gop/SET-NAME.
         pretrain_set: Set with synthetic scores.
         synthetic: Suffix of exp/synthetic/PRETRAIN_SET-NAME.
-        labelled: Learn from so many utterances of the set, drawn by each seed; 0: all.
+        labelled: Number of utterances to learn from, drawn for each seed; 0: all.
     Model:
         model: Model: attention, mean (without attention), blstm or trees.
         width: Width of the layers.
         heads: Number of heads of attention.
-        dropout: Dropout of what stands for phones and words.
+        dropout: Dropout of the representations of phones and words.
         init: Start from the seeds of exp/scoring/NAME instead of `pretrain`.
     Training:
-        pretrain: On synthetic scores: none, or with the acoustic model frozen or unfrozen
-            (updated too).
-        finetune: On scores of people: frozen, unfrozen or none.
+        pretrain: Pre-training on synthetic scores: none, or with the acoustic model frozen or
+            unfrozen (updated too).
+        finetune: Fine-tuning on human scores: frozen, unfrozen or none.
         epochs: Number of passes over the set.
         pretrain_epochs: Number of passes over `pretrain_set`.
         batch_size: Number of utterances of a step.

@@ -1,4 +1,4 @@
-"""The stages ``evaluate scoring`` (trained seeds and a scored set in, measures and figures out)
+"""The stages ``evaluate scoring`` (all seeds of a scorer, measured on a scored set, with figures)
 and ``compare scoring`` (experiments against a baseline on the same utterances)."""
 
 from __future__ import annotations

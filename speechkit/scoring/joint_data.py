@@ -1,4 +1,4 @@
-"""What the acoustic network and the scorer are trained on together: frames, and whose they are.
+"""Data to train the acoustic network and the scorer together: frames, and their phones.
 
 Of an utterance only the frames are kept that the hidden features of its phones depend on; the
 silence before and after costs nothing.

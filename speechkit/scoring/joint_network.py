@@ -1,8 +1,8 @@
 """The acoustic network that is trained with a scorer: its features of phones, and its folder.
 
 The folder lies beside the scorer as ``acoustic/``, as ``train acoustic`` writes it with the network
-``full``, and with a fingerprint of its own. The network only listens: which frames a phone has
-still comes from the acoustic model that training started from.
+``full``, and with a fingerprint of its own. The network gives hidden features only: which
+frames a phone has still comes from the acoustic model that training started from.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A score of anyone's own recordings: audio and text in, the score of the whole out."""
+"""Score anyone's own recordings by their text: one score of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeds of a scorer: what one has become so far, what it hears, and several trained in one."""
+"""Seeds of a scorer: their state between stages, and several trained in one by the MSE (Eq. 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""The stage ``train scoring``: scores and features of sets in, trained seeds out."""
+"""Train scorers of utterances (``train scoring``).
+
+A scorer is pre-trained on synthetic scores, fine-tuned on human scores, or both, with the acoustic
+model frozen or updated too. All seeds of a command go through these stages together.
+"""
 
 from __future__ import annotations
 

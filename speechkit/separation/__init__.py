@@ -1,1 +1,1 @@
-"""Speech separation: making mixtures, Conv-TasNet, losses that look at the tail, evaluation."""
+"""Speech separation: mixtures, Conv-TasNet, losses that weigh hard samples more, evaluation."""

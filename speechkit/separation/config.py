@@ -23,21 +23,21 @@ class ConvTasNetConfig:
     """Hyperparameters of Conv-TasNet; the defaults are the full model.
 
     Model:
-        filters: N: functions of the basis.
-        kernel: L: samples of a basis function.
+        filters: N: number of basis filters.
+        kernel: L: length of a basis filter in samples.
         stride: Hop: samples between frames, 0 for L / 2.
         bottleneck: B: channels between blocks.
         skip: Sc: channels of the skip path, 0 for none.
         hidden: H: channels in a block.
         conv_kernel: P: taps of the depthwise convolution.
-        blocks: X: blocks of a repeat, with dilations 1, 2, 4 ...
-        repeats: R: repeats.
+        blocks: X: number of blocks of a repeat, with dilations 1, 2, 4 ...
+        repeats: R: number of repeats.
         norm: gLN (global), cLN (cumulative) or chLN (each frame by itself).
-        input_norm: Norm before the bottleneck, if another.
+        input_norm: Norm before the bottleneck, if it differs from `norm`.
         padding: Padding of the depthwise convolutions: zeros or reflect.
-        encoder_relu: Rectify the basis.
+        encoder_relu: Apply a ReLU to the encoder's output.
         mask: Nonlinearity of the masks: relu, sigmoid, softmax or linear.
-        causal: See no future frames (norms: cLN or chLN).
+        causal: Use no future frames (norms: cLN or chLN).
         speakers: Sources of a mixture.
     """
 
@@ -142,14 +142,14 @@ class SeparationConfig:
         network: Hyperparameters.
     Training:
         loss: si-snr, or wsi-snr: the worst of a batch weigh most (WTL).
-        weighted_validation: Select the epoch by the rank-weighted loss (WVL); both best are kept.
+        weighted_validation: Select the epoch by the rank-weighted loss (WVL); both are kept.
         epochs: Number of epochs at most.
         epoch_size: Number of mixtures of an epoch; 0: as many as utterances.
         batch_size: Number of mixtures of a step (all processes).
         learning_rate: Learning rate of Adam.
         clip: Largest L2 norm of the gradient.
-        halve_after: Halve the rate after so many epochs without gain; 0: never.
-        patience: Stop after so many epochs without gain; 0: never.
+        halve_after: Halve the rate after this many epochs without gain; 0: never.
+        patience: Stop after this many epochs without gain; 0: never.
         seed: Seed of every random draw.
     Machine:
         precision: auto (bf16 on CUDA, 32 on CPU), 32, bf16, or 16 (CUDA only).
@@ -259,7 +259,7 @@ class EvaluationConfig:
     Data:
         name: Name of the experiment: exp/separation/NAME.
         set: Mixtures to separate: a folder of data/.
-        checkpoint: plain or weighted; by default the choice of each model.
+        checkpoint: Checkpoint to use: plain or weighted; by default the choice of each model.
         resample: Resample a set of another rate to the model's.
         hsr: Hard sample rates: thresholds of SI-SNRi in dB.
         sdr: Measure SDR and SDRi (BSS Eval, 512 taps).

@@ -1,4 +1,4 @@
-"""The stage ``analyze-correlation``: which distances of the speakers go with SI-SNRi.
+"""The stage ``analyze-correlation``: which distances of the speakers correlate with SI-SNRi.
 
 Wang et al., "Mining Hard Samples Locally and Globally for Improved Speech Separation",
 section 2.2. Their Eq. 2 divides the covariance by the roots of the standard deviations; that

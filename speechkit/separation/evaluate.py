@@ -1,4 +1,4 @@
-"""The stage ``evaluate separation``: a trained model and a set of mixtures in, measures out."""
+"""Measure a trained model on a set of mixtures (the stage ``evaluate separation``)."""
 
 from __future__ import annotations
 

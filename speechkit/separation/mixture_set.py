@@ -1,4 +1,4 @@
-"""The stage ``mix``: a set of single speakers in, a set of fixed mixtures out."""
+"""Make a set of fixed mixtures from a set of single speakers (the stage ``mix``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What x-vector training is fed: a split of each speaker's utterances, and random chunks."""
+"""Data of x-vector training: a split of each speaker's utterances, and random chunks."""
 
 from __future__ import annotations
 

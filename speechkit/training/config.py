@@ -1,4 +1,4 @@
-"""How long and how to train, and the learning rate of a step, from the step alone."""
+"""Configuration of a training, and the learning rate schedule: a rate from the step alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Align a text with what an acoustic model hears: where each canonical phone lies.
+"""Align a text with the evidence of an acoustic model: where each canonical phone lies.
 
 :func:`align` knows no model, no file and no audio: it takes the evidence of a recording and
 the pronunciations of its words.

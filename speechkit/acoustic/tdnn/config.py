@@ -165,12 +165,12 @@ class AcousticConfig:
         weights: How often each set is drawn (1,1 ...).
         align: Alignment exp/align/SET-ALIGN (one name for all sets, or one for each); default
             exp/align/SET.
-        held_out: Sets to measure in the end: A,B (aligned before).
+        held_out: Aligned sets to evaluate after the training: A,B.
         held_out_align: Alignments of the held-out sets; default as `align` of the first set.
         folds: Number of folds of speakers; 0: one network of all speakers only.
         full: Also train a network on all speakers.
-        unseen: Who scores new speakers: mean (of the folds) or full.
-        min_score: Do not learn from phones scored lower (sets with scores).
+        unseen: Networks that score new speakers: mean (of the folds) or full.
+        min_score: Do not learn from phones with a lower score (sets with scores).
         features: What the network hears.
     Model:
         init: Start from the networks of this acoustic model, fold by fold.
