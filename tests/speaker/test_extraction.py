@@ -199,7 +199,6 @@ def test_a_pickle_is_not_a_checkpoint(run, workdir, tmp_path):
 
 
 def test_the_hub_that_cannot_be_reached(run, workdir, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     done = run("extract-xvector", "-C", workdir, "--model", "hf:speechbrain/spkrec-no-such-model")
     assert done.code == 2
