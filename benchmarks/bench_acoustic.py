@@ -122,8 +122,8 @@ def plain_loop(
 def stream_of(data: Utterances, reach: int) -> Stream:
     """The utterances as `train acoustic` keeps them."""
     features = torch.cat([padded(x, reach) for x, _ in data]).half()
-    padded = [nn.functional.pad(y, (reach, reach), value=IGNORED) for _, y in data]
-    return Stream(features, torch.cat(padded).short(), [], {})
+    targets = [nn.functional.pad(y, (reach, reach), value=IGNORED) for _, y in data]
+    return Stream(features, torch.cat(targets).short(), [], {})
 
 
 def own_loop(
