@@ -28,7 +28,7 @@ import torch
 from torch import nn
 
 from speechkit.emotion import encoder_network
-from speechkit.emotion.config import EncoderConfig, plan
+from speechkit.emotion.config import EncoderConfig, encoder_config
 from speechkit.emotion.data import Clips, Resources, Run, Vectors, make_loader
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoder_training import Finetuning, HeadTraining
@@ -202,7 +202,7 @@ def finetune(folder: Path, steps: int, rounds: int) -> None:
             {"input_values": wave, "input_ids": wave, "labels": int(target)}  # ids: for lengths
             for wave, target in zip(clips.waves or (), clips.targets, strict=True)
         ]
-        config = plan("paper", {})
+        config = encoder_config("paper", {})
         times: dict[str, list[float]] = {}
         for _ in range(rounds):
             for buckets in (False, True):
@@ -241,7 +241,7 @@ def heads(folder: Path, rounds: int, steps: int) -> None:
     targets = np.arange(len(values)) % CLASSES
     cache = Hidden(folder, values, {u: k for k, u in enumerate(ids)}, dict.fromkeys(ids, 1),
                    "mean", {})  # fmt: skip
-    config = plan("frozen", {})
+    config = encoder_config("frozen", {})
     vectors = Vectors(cache, ids, "mean", CPU)
     labels = torch.from_numpy(targets)
     samples = [

@@ -94,7 +94,7 @@ def core(root: Path, pm: float) -> dict[str, Any]:
     from speechkit.mining.block_search import BlockMiner
     from speechkit.mining.distance import Cosine
     from speechkit.mining.inputs import read_population, read_vectors
-    from speechkit.mining.search import Problem
+    from speechkit.mining.search import MiningProblem
 
     population = read_population(root / "data" / "train")
     scp = root / "exp" / "xvector" / "train" / "xvector.scp"
@@ -103,7 +103,7 @@ def core(root: Path, pm: float) -> dict[str, Any]:
     distance = Cosine(vectors)
     groups = np.zeros(len(vectors), np.int32)
     valid = distance.norms > 0
-    m = Problem(distance, population, groups, valid, pm).sizes()
+    m = MiningProblem(distance, population, groups, valid, pm).hard_set_sizes()
     miner = BlockMiner(distance, population.speakers, groups, m, valid)
     pairs = [miner.run(task, keep=True).partners for task in miner.tasks()]
     seconds = time.perf_counter() - started
