@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import gc
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,7 @@ def as_command(function: Callable) -> Callable:
     parts = {p.name: _part(p) for p in signature.parameters.values()}
 
     def call(**values: Any) -> Any:
+        gc.enable()  # which the program has paused until here
         return function(**{name: part.build(values) for name, part in parts.items()})
 
     every = {flag.name: flag for part in parts.values() for flag in part.flags}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from typing import Annotated
 
@@ -81,6 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     log.word_with(FlagNames(app, given))
     log.forget_notes()
     signals.forget()
+    gc.disable()  # reading flags and printing help leaves little garbage, and searching it costs
     try:
         _no_nul(given)
         code = app(arguments, prog_name="speechkit", standalone_mode=False)
@@ -104,6 +106,8 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
             return _stopped()  # while a class was being made, which wraps it
         return _end(error)
+    finally:
+        gc.enable()
     return USER_ERROR
 
 
