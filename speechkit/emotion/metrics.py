@@ -73,15 +73,15 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
 
 
-def flat(found: Report, classes: Sequence[str]) -> dict[str, float]:
+def flat(measures: Report, classes: Sequence[str]) -> dict[str, float]:
     """Measures by name, as in ``summary.json``: ``accuracy``, ``uar``, ``recall_angry`` ..."""
     return {
-        "accuracy": found.accuracy,
-        "uar": found.uar,
-        **{f"{name}_macro": value for name, value in found.macro.items()},
-        **{f"{name}_weighted": value for name, value in found.weighted.items()},
+        "accuracy": measures.accuracy,
+        "uar": measures.uar,
+        **{f"{name}_macro": value for name, value in measures.macro.items()},
+        **{f"{name}_weighted": value for name, value in measures.weighted.items()},
         **{
-            f"{name}_{c}": float(getattr(found, name)[i])
+            f"{name}_{c}": float(getattr(measures, name)[i])
             for name in _BY_CLASS
             for i, c in enumerate(classes)
         },

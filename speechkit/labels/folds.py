@@ -45,10 +45,10 @@ def draw_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """
     check_classes(dataset)
     if settings.kind == STATEMENT:
-        return statements(dataset, settings)
+        return statement_folds(dataset, settings)
     if settings.kind == RANDOM_80_20:
-        return random_parts(dataset, settings)
-    return speaker_parts(dataset, settings)
+        return random_folds(dataset, settings)
+    return speaker_folds(dataset, settings)
 
 
 def check_classes(dataset: EmotionSet) -> None:
@@ -78,7 +78,7 @@ def deal(groups: Mapping[str, Sequence[str]], parts: int, seed: int, stream: int
     return dealt
 
 
-def speaker_parts(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
+def speaker_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """Divisions that part speakers, genders in proportion.
 
     In ``speaker-folds`` every speaker is tested once; where their number is no multiple of
@@ -137,7 +137,7 @@ def _genders(dataset: EmotionSet, speakers: Iterable[str]) -> dict[str, list[str
     return dict(sorted(found.items()))
 
 
-def random_parts(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
+def random_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """Divisions that test a part of the clips of every class, whoever speaks."""
     dealt = deal(_classes(dataset, dataset.labels), PARTS, settings.seed, _CLIPS)
     found = []
@@ -160,7 +160,7 @@ def _classes(dataset: EmotionSet, names: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def statements(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
+def statement_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """One fold per sentence: tested on it, trained on the others.
 
     Validation is on speakers that are taken out of the training part; in the test part they

@@ -82,15 +82,15 @@ class Cosine:
             self.norms[start : start + len(part)] = np.sqrt((part * part).sum(axis=1))
 
     def exact(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        found = np.empty(len(i))
+        distances = np.empty(len(i))
         for start in range(0, len(i), _PAIRS_AT_ONCE):
             a, b = i[start : start + _PAIRS_AT_ONCE], j[start : start + _PAIRS_AT_ONCE]
             product = self.vectors[a].astype(np.float64)
             product *= self.vectors[b]
             # A sum along contiguous rows adds in the same order whatever the other rows are.
             cosine = product.sum(axis=1) / (self.norms[a] * self.norms[b])
-            found[start : start + len(a)] = np.maximum(0.0, 1.0 - cosine)
-        return found
+            distances[start : start + len(a)] = np.maximum(0.0, 1.0 - cosine)
+        return distances
 
     def approx(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
         dots = np.matmul(self.vectors[j], self.vectors[i][:, :, None])[:, :, 0]

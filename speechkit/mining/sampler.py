@@ -32,10 +32,10 @@ _AT_ONCE = 4096  # proposals compared together: few enough to stay in cache
 _PATIENCE = 40  # a hard set of share p is missed by 40 / p proposals once in e^40 times
 
 
-def write_thresholds(folder: Path, utterances: Sequence[str], found: HardSets) -> None:
+def write_thresholds(folder: Path, utterances: Sequence[str], sets: HardSets) -> None:
     """``thresholds.tsv``: one row per utterance; thresholds read back as the same float64."""
-    nearest = [utterances[k] if k >= 0 else "" for k in found.nearest.tolist()]
-    columns = (utterances, found.m.tolist(), found.threshold.tolist(), nearest)
+    nearest = [utterances[k] if k >= 0 else "" for k in sets.nearest.tolist()]
+    columns = (utterances, sets.m.tolist(), sets.threshold.tolist(), nearest)
     with (folder / THRESHOLDS).open("w", encoding="utf-8", newline="\n") as file:
         file.write("\t".join(HEADER) + "\n")
         for utterance, m, threshold, near in zip(*columns, strict=True):
@@ -202,14 +202,14 @@ class HardPairSampler:
             return given.astype(np.int64)
         if self._row is None:
             self._row = {name: row for row, name in enumerate(self.utterances)}
-        found = [self._row.get(str(name), -1) for name in given.ravel().tolist()]
-        if -1 in found:
-            name = str(given.ravel()[found.index(-1)])
+        rows = [self._row.get(str(name), -1) for name in given.ravel().tolist()]
+        if -1 in rows:
+            name = str(given.ravel()[rows.index(-1)])
             raise UserError(
                 f"The utterance '{name}' is not in {self.folder}.{closest(name, self.utterances)}",
                 "Mine the set that it belongs to, or sample among the ids in thresholds.tsv.",
             )
-        return np.array(found, np.int64).reshape(given.shape)
+        return np.array(rows, np.int64).reshape(given.shape)
 
     def _named(self, rows: np.ndarray, like: Any) -> np.ndarray:
         """Rows as what ``like`` is made of: row numbers, or ids (``""`` for row -1)."""
@@ -247,12 +247,12 @@ class HardPairSampler:
         files = self._load()
         if self.mode == "pairs":
             indptr = files["indptr"]
-            found = files["indices"][indptr[row[0]] : indptr[row[0] + 1]].astype(np.int64)
+            partners = files["indices"][indptr[row[0]] : indptr[row[0] + 1]].astype(np.int64)
         elif not self.has_hard[row[0]]:
-            found = np.zeros(0, np.int64)
+            partners = np.zeros(0, np.int64)
         else:
-            found = self._inside(row)
-        return self._named(found, np.asarray(pivot))
+            partners = self._inside(row)
+        return self._named(partners, np.asarray(pivot))
 
     def _inside(self, row: np.ndarray) -> np.ndarray:
         files = self._load()
@@ -271,7 +271,7 @@ class HardPairSampler:
         """Propose until all are accepted; few proposals a round while many pivots wait."""
         start, stop = self._load()["spans"][rows].T
         share = np.minimum(1.0, self.m[rows] / np.maximum(1, stop - start))
-        found = np.full(len(rows), -1, np.int64)
+        partners = np.full(len(rows), -1, np.int64)
         waiting, tried = np.arange(len(rows)), np.zeros(len(rows))
         while waiting.size:
             need = 1 / share[waiting].min()
@@ -279,14 +279,14 @@ class HardPairSampler:
             step = max(1, _AT_ONCE // each)
             for k in range(0, waiting.size, step):
                 part = waiting[k : k + step]
-                found[part] = self._propose(rows[part], start[part], stop[part], each, rng)
+                partners[part] = self._propose(rows[part], start[part], stop[part], each, rng)
             tried[waiting] += each
-            waiting = waiting[found[waiting] < 0]
+            waiting = waiting[partners[waiting] < 0]
             late = tried[waiting] * share[waiting] > _PATIENCE
             for k in waiting[late]:
-                found[k] = rng.choice(self._required(rows[k : k + 1]))
+                partners[k] = rng.choice(self._required(rows[k : k + 1]))
             waiting = waiting[~late]
-        return found
+        return partners
 
     def _propose(
         self,
@@ -307,11 +307,11 @@ class HardPairSampler:
 
     def _required(self, row: np.ndarray) -> np.ndarray:
         """The hard set, which rejection did not hit (it is much smaller than it should be)."""
-        found = self._inside(row)
-        if not len(found):
+        partners = self._inside(row)
+        if not len(partners):
             raise DataError(
                 f"{self.folder} is damaged: nothing lies within the threshold of "
                 f"'{self.utterances[row[0]]}'.",
                 _AGAIN,
             )
-        return found
+        return partners

@@ -254,12 +254,12 @@ def transitions_of(model: Any) -> np.ndarray:
     Raises:
         UserError: it has none.
     """
-    found = model.transition_probabilities() if model.topology == "hmm" else None
-    if found is None:
+    probabilities = model.transition_probabilities() if model.topology == "hmm" else None
+    if probabilities is None:
         why = "has no states" if model.topology == "ctc" else "does not know them"
         raise ConfigError(
             "stp",
             f"needs transition probabilities, and the acoustic model {model.name} {why}.",
             "Take `am` sphinx, or train the model again with `speechkit train acoustic`.",
         )
-    return np.asarray(found, dtype=np.float64)
+    return np.asarray(probabilities, dtype=np.float64)

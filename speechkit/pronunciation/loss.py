@@ -161,11 +161,11 @@ class ScoreBalancedLoss(MultiAspectMSE):
         self.width, self.score_range = width, score_range
         self.counts = {name: torch.as_tensor(c).double() for name, c in counts.items()}
         size = class_number(width, score_range)
-        for name, found in self.counts.items():
-            if found.shape != (size,):
-                raise ValueError(f"{name}: expected {size} counts, given {tuple(found.shape)}")
+        for name, numbers in self.counts.items():
+            if numbers.shape != (size,):
+                raise ValueError(f"{name}: expected {size} counts, given {tuple(numbers.shape)}")
         weigh = rank_weights if weighting == "rank" else lambda c: effective_weights(c, beta)
-        tables = [weigh(found) for found in self.counts.values()]
+        tables = [weigh(numbers) for numbers in self.counts.values()]
         stacked = torch.stack(tables) if tables else torch.zeros(0, size)
         self.register_buffer("tables", stacked.float(), persistent=False)
 
@@ -180,9 +180,11 @@ class ScoreBalancedLoss(MultiAspectMSE):
             if name not in known:
                 raise ValueError(f"there are no class counts of '{name}'")
         decides = labels if self.target == "label" else predictions.detach()
-        found = score_classes(decides, self.width, self.score_range, self.class_rule, self.variant)
+        classes = score_classes(
+            decides, self.width, self.score_range, self.class_rule, self.variant
+        )
         first = [known.index(name) * self.tables.shape[1] for name in names]
-        return self.tables.flatten()[found + torch.tensor(first, device=found.device)]
+        return self.tables.flatten()[classes + torch.tensor(first, device=classes.device)]
 
 
 def _require(what: str, value: str, accepted: Sequence[str]) -> None:

@@ -114,8 +114,8 @@ class LstmBaseline(Scorer):
         """Scores of packed sequences; see :class:`Scorer`."""
         x = self.dropout(self.embed(features, phones), layout)
         grid = layout.to_grid(x).view(self.models, layout.batch, layout.length, -1)
-        found = self.run(grid.movedim(2, 0)).movedim(0, 2).flatten(0, 1)
-        x = self.dropout(layout.to_packed(found), layout)
+        states = self.run(grid.movedim(2, 0)).movedim(0, 2).flatten(0, 1)
+        x = self.dropout(layout.to_packed(states), layout)
         last = layout.last()[..., None].expand(-1, -1, x.shape[-1])
         count = len(self.config.utterance_aspects)
         ends = x.gather(1, last)[:, :, None].expand(-1, -1, count, -1)
@@ -139,7 +139,7 @@ class LstmBaseline(Scorer):
         h = c = x.new_zeros(depth, models, batch, width)
         ended = x.new_zeros(1, models, batch, width)
         begun = x.new_ones(depth, depth).tril()[..., None, None, None]
-        found = []
+        states = []
         for step in range(length + depth - 1):
             here = x[step][None] if step < length else ended
             both = torch.cat([torch.cat([here, h[:-1]]), h], -1).view(depth * models, batch, -1)
@@ -150,8 +150,8 @@ class LstmBaseline(Scorer):
             if step < depth - 1:  # the higher layers have not begun
                 h, c = h * begun[step], c * begun[step]
             else:
-                found.append(h[-1])
-        return torch.stack(found)
+                states.append(h[-1])
+        return torch.stack(states)
 
 
 CLASSES: dict[str, type[Scorer]] = {"gopt": Gopt, "lstm": LstmBaseline}
@@ -208,9 +208,9 @@ class SetScorer:
             wide = chosen.expand(models, -1)
             layout = windows.config.layout(windows.length[wide])
             self.chunks.append(_Chunk(chosen, windows.rows(wide, layout)[0], layout))
-        found = windows.data
-        places, self._starts = np.unique(found.words, return_index=True)
-        self._words, self._counts = places, np.diff(np.append(self._starts, len(found.words)))
+        data = windows.data
+        places, self._starts = np.unique(data.words, return_index=True)
+        self._words, self._counts = places, np.diff(np.append(self._starts, len(data.words)))
 
     def __call__(self, net: Scorer) -> dict[str, np.ndarray]:
         """Aspect -> predictions from 0 to 2 in the order of the set's labels, ``[S, n]``.

@@ -183,25 +183,25 @@ class BlstmLayer(nn.Module):
         # The backward direction reads each sequence from its own end.
         back = torch.where(step < lengths, lengths - 1 - step, step)
         index = torch.stack([step.expand_as(back), back], 1)[..., None]  # [S, 2, B, L, 1]
-        found = self.run(grid.gather(3, index.expand(grid.shape)).flatten(0, 1))
-        found = found.view(models, 2, batch, length, width)
+        states = self.run(grid.gather(3, index.expand(grid.shape)).flatten(0, 1))
+        states = states.view(models, 2, batch, length, width)
         last = (lengths - 1)[:, None, ..., None].expand(-1, 2, -1, -1, width)
-        ends = found.gather(3, last)[:, :, :, 0].transpose(1, 2).flatten(2)
-        found = found.gather(3, index.expand(found.shape))
-        packed = layout.to_packed(found.permute(0, 2, 3, 1, 4).flatten(3).flatten(0, 1))
+        ends = states.gather(3, last)[:, :, :, 0].transpose(1, 2).flatten(2)
+        states = states.gather(3, index.expand(states.shape))
+        packed = layout.to_packed(states.permute(0, 2, 3, 1, 4).flatten(3).flatten(0, 1))
         return packed, ends
 
     def run(self, gates: Tensor) -> Tensor:
         """Outputs ``[2 S, B, L, width]`` of the inputs of the gates ``[2 S, B, L, 4 * width]``."""
         weight = self.recurrent.flatten(0, 1).transpose(1, 2)
         h = c = gates.new_zeros(len(gates), gates.shape[1], weight.shape[1])
-        found = []
+        states = []
         for here in gates.unbind(2):
             i, f, g, o = torch.baddbmm(here, h, weight).chunk(4, -1)
             c = f.sigmoid() * c + i.sigmoid() * g.tanh()
             h = o.sigmoid() * c.tanh()
-            found.append(h)
-        return torch.stack(found, 2)
+            states.append(h)
+        return torch.stack(states, 2)
 
 
 CLASSES: dict[str, type[Scorer]] = {"attention": Hierarchy, "mean": Hierarchy, "blstm": Blstm}
@@ -237,9 +237,9 @@ def score(net: Scorer, batches: Batches) -> np.ndarray:
     net.eval()
     before, net.dropout.generators = net.dropout.generators, ()
     order = torch.argsort(batches.length, stable=True)
-    found = torch.empty(net.models, len(batches), device=batches.device)
+    scores = torch.empty(net.models, len(batches), device=batches.device)
     with torch.inference_mode():
         for chosen in order.split(CHUNK):
-            found[:, chosen] = net(batches.batch(chosen.expand(net.models, -1)))
+            scores[:, chosen] = net(batches.batch(chosen.expand(net.models, -1)))
     net.dropout.generators = before
-    return found.double().cpu().numpy()
+    return scores.double().cpu().numpy()

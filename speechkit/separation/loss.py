@@ -174,11 +174,11 @@ def pit(pairwise: Tensor) -> tuple[Tensor, Tensor]:
 def _assign(pairwise: Tensor) -> Tensor:
     from scipy.optimize import linear_sum_assignment
 
-    found = []
+    permutations = []
     for matrix in pairwise.detach().cpu().double().nan_to_num(nan=-1e9).numpy():
         rows, columns = linear_sum_assignment(matrix, maximize=True)
-        found.append(rows[columns.argsort()])
-    return torch.stack([torch.from_numpy(rows) for rows in found]).to(pairwise.device)
+        permutations.append(rows[columns.argsort()])
+    return torch.stack([torch.from_numpy(rows) for rows in permutations]).to(pairwise.device)
 
 
 def reorder(estimates: Tensor, order: Tensor) -> Tensor:

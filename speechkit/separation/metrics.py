@@ -84,11 +84,11 @@ def sdr(estimates: Tensor, targets: Tensor, taps: int = TAPS) -> Tensor:
     Returns:
         ``[..., E]`` in dB, within -120 and 120; NaN where target or estimate is zero.
     """
-    wanted, found = _unit(targets.double()), _unit(estimates.double())
+    wanted, estimated = _unit(targets.double()), _unit(estimates.double())
     size = _fast_length(targets.shape[-1] + taps)
     spectrum = torch.fft.rfft(wanted, size)
     auto = torch.fft.irfft(spectrum.abs().square(), size)[..., :taps]
-    across = torch.fft.rfft(found, size) * spectrum.conj()[..., None, :]
+    across = torch.fft.rfft(estimated, size) * spectrum.conj()[..., None, :]
     cross = torch.fft.irfft(across, size)[..., :taps]
     delay = torch.arange(taps, device=auto.device)
     covariance = auto[..., (delay[:, None] - delay).abs()]

@@ -39,12 +39,12 @@ def measure(
     predictions: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """``<aspect>_pcc`` and ``<aspect>_mse`` of every aspect that has labels, ``[...]``."""
-    found = {}
+    measures = {}
     for aspect, predicted in predictions.items():
         if not np.isnan(labels[aspect]).all():
-            found[f"{aspect}_pcc"] = pcc(predicted, labels[aspect])
-            found[f"{aspect}_mse"] = mse(predicted, labels[aspect])
-    return found
+            measures[f"{aspect}_pcc"] = pcc(predicted, labels[aspect])
+            measures[f"{aspect}_mse"] = mse(predicted, labels[aspect])
+    return measures
 
 
 def mean_pcc(measures: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -82,11 +82,11 @@ def class_errors(
     """Errors for each class of the label that occurs; classes lie ``width`` apart from 0."""
     x, y = _given(predictions, labels)
     classes = np.rint(y / width).astype(int)
-    found = []
+    errors = []
     for number in np.unique(classes):
         inside = classes == number
         error = x[..., inside] - y[inside]
-        found.append(
+        errors.append(
             ClassError(
                 round(float(number * width), 6),
                 int(inside.sum()),
@@ -95,7 +95,7 @@ def class_errors(
                 x[..., inside].mean(-1),
             )
         )
-    return found
+    return errors
 
 
 def macro_mae(errors: list[ClassError]) -> np.ndarray:
@@ -138,17 +138,17 @@ def detection(
     """
     x, y = _given(predictions, labels)
     bad = y <= low + 1e-6
-    found = {"recall": np.nan, "precision": np.nan, "auc": np.nan, "count": float(bad.sum())}
+    measures = {"recall": np.nan, "precision": np.nan, "auc": np.nan, "count": float(bad.sum())}
     if bad.any() and not bad.all():
         ranks = _average_ranks(x)
         n, m = int(bad.sum()), int((~bad).sum())
-        found["auc"] = float(1 - (ranks[bad].sum() - n * (n + 1) / 2) / (n * m))
+        measures["auc"] = float(1 - (ranks[bad].sum() - n * (n + 1) / 2) / (n * m))
     if threshold is not None:
         called = x <= threshold
         both = float((called & bad).sum())
-        found["recall"] = both / bad.sum() if bad.any() else np.nan
-        found["precision"] = both / called.sum() if called.any() else np.nan
-    return {name: float(value) for name, value in found.items()}
+        measures["recall"] = both / bad.sum() if bad.any() else np.nan
+        measures["precision"] = both / called.sum() if called.any() else np.nan
+    return {name: float(value) for name, value in measures.items()}
 
 
 def _average_ranks(values: np.ndarray) -> np.ndarray:
