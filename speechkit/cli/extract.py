@@ -235,10 +235,12 @@ def extract_gop(
             force=stage.force,
         )
     else:
-        from speechkit.base.errors import require_choice
+        from speechkit.base.errors import ConfigError, require_choice
         from speechkit.phone_features.extract import extract
         from speechkit.phone_features.settings import METHODS, FeatureSettings
 
+        if flags.keys is not None:
+            raise ConfigError("keys", "is for imported features.", "Add `import`, or leave it out.")
         require_choice("method", flags.method, METHODS)  # of the others, extract-deep has flags
         wanted = FeatureSettings(
             tuple(am), flags.method, flags.align_with, flags.prosody, stp=flags.stp

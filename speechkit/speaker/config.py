@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from speechkit.base.config import Count, Flag, Positive, check_fields
-from speechkit.base.errors import UserError, require_range
+from speechkit.base.errors import ConfigError, UserError, require_range
 from speechkit.base.schema import LAYERS, Taps, Width
 
 
@@ -34,9 +34,13 @@ class TDNNConfig:
         for name in ("channels", "kernels", "dilations"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not len(self.channels) == len(self.kernels) == len(self.dilations) > 0:
-            raise UserError(
-                f"channels {self.channels}, kernels {self.kernels} and dilations "
-                f"{self.dilations} of the x-vector network must be lists of one length."
+            channels, kernels, dilations = (
+                ",".join(map(str, each)) for each in (self.channels, self.kernels, self.dilations)
+            )
+            raise ConfigError(
+                "channels",
+                f"{channels}, kernels {kernels} and dilations {dilations} must be lists of one "
+                "length: a number for each layer.",
             )
 
     @property

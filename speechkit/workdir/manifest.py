@@ -260,8 +260,11 @@ class Key:
 
 
 def changed(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    def shown(params: Mapping[str, Any], name: str) -> str:
+        return str(params.get(name, "unset")) or "empty"
+
     return [
-        f"{name}: {old.get(name, 'unset')} there, {new.get(name, 'unset')} now"
+        f"{name}: {shown(old, name)} there, {shown(new, name)} now"
         for name in sorted({*old, *new})
         if old.get(name) != new.get(name)
     ]

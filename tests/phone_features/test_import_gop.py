@@ -157,3 +157,6 @@ def test_command(tmp_path, phones, run):
     ran = run("extract-gop", "--set", "toned", "-C", tmp_path, "--import", source, "--json")
     assert ran.code == 0 and json.loads(ran.out)["dimension"] == 84
     assert run("extract-gop", "--set", "toned", "-C", tmp_path, "--import", "none").code == 2
+    alone = run("extract-gop", "--set", "toned", "-C", tmp_path, "--keys", "keys.csv")
+    said = "--keys is for imported features. Add --import, or leave it out."
+    assert alone.code == 2 and said in " ".join(alone.err.split())

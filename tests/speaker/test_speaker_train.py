@@ -154,7 +154,7 @@ def test_sigkill_and_the_same_command_give_the_unbroken_result(run, tmp_path):
         (("--held-out", 0.9), "--held-out"),
         (("--speeds", "0.9,1.1"), "--speeds"),
         (("--speeds", "fast"), "--speeds"),
-        (("--channels", "8,8"), "one length"),
+        (("--channels", "8,8"), "--channels 8,8, kernels 5,3,3,1,1 and"),
         (("--precision", "64"), "--precision"),
         (("--precision", "16", "--device", "cpu"), "CUDA"),
         (("--device", "tpu"), "--device"),

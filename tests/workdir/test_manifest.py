@@ -169,3 +169,11 @@ def test_pipes_and_devices_are_not_read(tmp_path):
     found = Inputs([], [sound, tmp_path / "fifo"], tmp_path / "exp/x")
     found.read()
     assert found.as_dict()["audio"]["files"] == 1
+
+
+def test_other_parameters_are_named_also_where_they_are_empty() -> None:
+    old, new = {"track": "test", "epochs": 2}, {"track": "", "epochs": 2, "init": "a"}
+    assert manifest.changed(old, new) == [
+        "init: unset there, a now",
+        "track: test there, empty now",
+    ]

@@ -75,7 +75,7 @@ class Lexicon:
         if missing and not self.guess:
             some = ", ".join(missing[:20]) + (", ..." if len(missing) > 20 else "")
             raise UserError(
-                f"{len(missing)} words are in no lexicon: {some}.",
+                f"{_words_are(len(missing))} in no lexicon: {some}.",
                 "Give their pronunciations in a lexicon file (lines 'WORD PHONE PHONE ...'), or "
                 "let espeak-ng guess them.",
             )
@@ -96,8 +96,8 @@ class Lexicon:
         shown = "; ".join(f"{word} {' '.join(self._known[word][0])}" for word in first)
         more = len(self.guessed) - len(first)
         logger.warning(
-            f"{len(self.guessed)} words are in no lexicon, so espeak-ng guessed their "
-            f"pronunciations: {shown}{f' (and {more} more)' if more else ''}."
+            f"{_words_are(len(self.guessed))} in no lexicon; espeak-ng guessed the "
+            f"pronunciation: {shown}{f' (and {more} more)' if more else ''}."
         )
 
     def _find(self, word: str) -> list[Pronunciation]:
@@ -208,3 +208,7 @@ def _initial(letter: bytes) -> tuple[int, int]:
 def _dictionary() -> bytes:
     """The file's bytes: searching them is 100 times faster than parsing them (3 MB)."""
     return b"\n" + read(dictionary_file()).replace(b"\r", b"").rstrip(b"\n") + b"\n"
+
+
+def _words_are(count: int) -> str:
+    return "1 word is" if count == 1 else f"{count} words are"

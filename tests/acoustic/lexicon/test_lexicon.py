@@ -139,3 +139,12 @@ def test_lexicon_of_the_corpus(real_data):
     assert len(known) > 0.98 * len(own) / 5
     same = sum(bool(set(v) & set(table.pronunciations(w))) for w, v in known)
     assert same > 0.75 * len(known)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["SEE", "BLORP"], "1 word is in no lexicon: BLORP"), (["A", "FLIX", "BLORP"], "2 words are")],
+)
+def test_words_of_no_lexicon_are_counted(words: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Lexicon(guess=False).words(words)
