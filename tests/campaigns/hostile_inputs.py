@@ -33,13 +33,6 @@ def main() -> int:
     asked = parser.parse_args()
     made()
     resource.setrlimit(resource.RLIMIT_AS, (9 << 30, 9 << 30))
-    # Before any time limit can cut an import in two.
-    import matplotlib.pyplot  # noqa: F401
-    import torch
-    import torchaudio  # noqa: F401
-    import transformers  # noqa: F401
-
-    torch.set_num_threads(1)
     failed = 0
     for name in asked.only.split(","):
         tally = Tally(f"hostile_{name}")
