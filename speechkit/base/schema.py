@@ -1,4 +1,4 @@
-"""Structured files, read in one way: limited, plain data, and of a schema (YAML: plain_yaml).
+"""Structured files, read in one way: limited, plain data, and of a schema (YAML: yaml_files).
 
 A kind is anything that msgspec knows: builtin types, ``dict[str, int]``, dataclasses, and
 ``msgspec.Struct``. A Struct is open (fields of a newer version are passed over), a dataclass is

@@ -91,7 +91,7 @@ def _find_root(path: Path) -> Path:
 def _divide(train: CorpusSet, dev_share: float, seed: int) -> list[CorpusSet]:
     def group(speaker: str) -> str:
         age = train.age.get(speaker, "")
-        grown = "" if not age.isdigit() else "adult" if int(age) >= ADULT else "child"
+        grown = "" if not age.isdecimal() else "adult" if int(age) >= ADULT else "child"
         return f"{grown} {train.gender.get(speaker, '')}"
 
     shares = {"train_nodev": 1 - dev_share, "dev": dev_share}

@@ -235,7 +235,7 @@ class EncoderConfig(EmotionConfig):
     def check(self) -> None:
         """Raises ConfigError for impossible values."""
         super().check()
-        if self.layers not in ("last", "weighted") and not self.layers.isdigit():
+        if self.layers not in ("last", "weighted") and not self.layers.isdecimal():
             raise ConfigError(
                 "layers", f"'{self.layers}' is not known.", "Accepted: last, weighted, or a number."
             )

@@ -192,7 +192,7 @@ class Encoder(nn.Module):
         Raises:
             UserError: there are fewer layers.
         """
-        if not layers.isdigit():
+        if not layers.isdecimal():
             return
         number = int(layers)
         if number > self.layers:

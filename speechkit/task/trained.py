@@ -28,7 +28,7 @@ def seeds_in(folder: Path) -> list[tuple[int, Path]]:
     return sorted(
         (int(path.name[4:]), path)
         for path in folder.glob("seed*")
-        if path.name[4:].isdigit() and (path / CARD).is_file()
+        if path.name[4:].isdecimal() and (path / CARD).is_file()
     )
 
 

@@ -149,6 +149,7 @@ def test_hidden_states_by_a_command_of_their_own(place, run):
     values = np.load(place / "exp/hidden/set-wavlm-group-frames/hidden.npy")
     assert list(values.shape) == told["shape"] and np.isfinite(values).all()
     assert run(*base, "--layers", "9").code == 2
+    assert run(*base, "--layers", "²").code == 2
     assert run(*base, "--pooling", "median").code == 2
 
 

@@ -5,7 +5,7 @@ from conftest import make_set
 
 from speechkit.base.errors import UserError
 from speechkit.separation import model_folder
-from speechkit.task.trained import refuse_path
+from speechkit.task.trained import CARD, refuse_path, seeds_in
 from speechkit.workdir import WorkDir
 
 COMMANDS = {
@@ -54,3 +54,11 @@ def test_names_pass():
     refuse_path("best")
     with pytest.raises(UserError, match="is no model of this kind"):
         refuse_path("/")
+
+
+def test_folders_of_seeds_have_numbers(tmp_path):
+    for name in ("seed10", "seed2", "seed²", "seedx", "seed", "seed-1"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / CARD).touch()
+    (tmp_path / "seed3").mkdir()  # not finished
+    assert [seed for seed, _ in seeds_in(tmp_path)] == [2, 10]

@@ -198,7 +198,7 @@ def read_table(path: Path, names: Names) -> CorpusSet:
         if row.get("gender"):
             _once(whole.gender, speaker, parse_gender(row["gender"], where), where)
         if row.get("age"):
-            if not row["age"].isdigit():
+            if not row["age"].isdecimal():
                 raise UserError(f"{where}: the age '{row['age']}' is not a whole number of years.")
             _once(whole.age, speaker, row["age"], where)
     return whole

@@ -18,7 +18,7 @@ from campaign import Tally, bad_ending, fresh, in_process, remove, top, words_of
 
 PWNED = "pwned"  # every payload tries to make a file of such a name
 _PROGRAMS = ("KALDI_ROOT", "espeak", "lscpu", "uname", "fc-list")  # of libraries, and harmless
-_OF_WORKERS = ("concurrent.futures.", "speechkit.", "numpy.")  # results of our own processes
+_OF_WORKERS = ("concurrent.futures.", "speechkit.", "numpy")  # results of our own processes
 _PLACES = ("/dev/null", "/dev/shm/sem", "/proc/")
 _CHANGES = (
     "os.rename", "os.symlink", "os.link", "os.mkdir", "os.remove", "os.rmdir", "os.truncate",

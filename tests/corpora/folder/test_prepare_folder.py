@@ -105,6 +105,7 @@ def test_table_with_and_without_header(own: Path, tmp_path: Path, run) -> None:
         ("path\ttext\nanna/one.wav\tHI\n", "no column 'speaker'"),
         ("path\tspeaker\tgender\nanna/one.wav\tanna\tx\n", "the gender 'x' is not known"),
         ("path\tspeaker\tage\nanna/one.wav\tanna\tyoung\n", "the age 'young'"),
+        ("path\tspeaker\tage\nanna/one.wav\tanna\t3²\n", "the age '3²'"),
         ("anna/one.wav\tA B\nben/monday/1.wav\tA_B\n", "'A B' and 'A_B' would both be 'A_B'"),
         ("ben/monday/1.wav\tben\nben/tuesday/1.WAV\tben\n", "'ben-1' comes twice"),
         ("anna/none.wav\tanna\n", "No such file"),
