@@ -8,8 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from speechkit.base.config import Flag
+from speechkit.base.schema import Object, read_json
+from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import Dir, Force, Json, Seed, VariantName
+from speechkit.cli.options import Dir, Force, Group, VariantName
+from speechkit.cli.output import Answer
+from speechkit.task.config import ComparisonConfig
 
 app = typer.Typer(no_args_is_help=True, help="Compare experiments; a task is a subcommand.")
 
@@ -20,115 +24,72 @@ def _tasks() -> None:
 
 
 @dataclass(frozen=True)
-class Compared:
-    """What is compared.
-
-    Data:
-        baseline: Experiment that the others are compared to.
-        set_name: Evaluations to compare: folders eval/SET.
-        name: Experiments, separated by commas.
-        measure: Measures of summary.json, separated by commas.
-        samples: Number of bootstrap samples.
-    """
-
-    baseline: str
-    set_name: Annotated[str, Flag("set")] = "test"
-    name: Annotated[tuple[str, ...], Flag(shown="all evaluated on the set")] = ()
-    measure: Annotated[tuple[str, ...], Flag(shown="PCC and MSE of every aspect")] = ()
-    samples: int = 2000
-
-
-@dataclass(frozen=True)
-class ComparedScores(Compared):
+class ScoresConfig(ComparisonConfig):
     """Of ``compare scoring``."""
 
-    name: Annotated[
+    names: Annotated[
         tuple[str, ...],
-        Flag(shown="all that were evaluated on the set and predict the same score"),
+        Flag("name", shown="all that were evaluated on the set and predict the same score"),
     ] = ()
-    measure: Annotated[tuple[str, ...], Flag(shown="PCC and MSE of the score")] = ()
+    measures: Annotated[tuple[str, ...], Flag("measure", shown="PCC and MSE of the score")] = ()
 
 
 @dataclass(frozen=True)
-class ComparedSeparation(Compared):
+class SeparationConfig(ComparisonConfig):
     """Of ``compare separation``."""
 
-    set_name: Annotated[str, Flag("set")] = "test_2mix"
-    measure: Annotated[
-        tuple[str, ...], Flag(shown="mean, HSR5, HSR10 and percentiles 1, 5, 10 of SI-SNRi")
+    set: Annotated[str, Flag("set", default="test_2mix")]
+    measures: Annotated[
+        tuple[str, ...],
+        Flag("measure", shown="mean, HSR5, HSR10 and percentiles 1, 5, 10 of SI-SNRi"),
     ] = ()
+
+
+class Run(Group):
+    """Where a comparison is written."""
+
+    out_name: VariantName
+    force: Force
 
 
 @command(app, "pronunciation")
-def compare_pronunciation(
-    compared: Compared,
-    seed: Seed,
-    out_name: VariantName,
-    directory: Dir,
-    force: Force,
-    as_json: Json,
-) -> None:
+def compare_pronunciation(config: ComparisonConfig, run: Run, directory: Dir) -> Answer:
     """Differences to a baseline on the same items and seeds, with intervals over speakers.
 
     Reads evaluations of `evaluate pronunciation`, writes exp/compare/pronunciation/SET/.
     """
     from speechkit.pronunciation import evaluate
 
-    _compare(evaluate, compared, compared.measure, seed, out_name, directory, force, as_json)
+    return _compare(evaluate, config, run, directory)
 
 
 @command(app, "scoring")
-def compare_scoring(
-    compared: ComparedScores,
-    seed: Seed,
-    out_name: VariantName,
-    directory: Dir,
-    force: Force,
-    as_json: Json,
-) -> None:
+def compare_scoring(config: ScoresConfig, run: Run, directory: Dir) -> Answer:
     """Differences to a baseline on the same utterances and seeds, with intervals over speakers.
 
     Reads evaluations of `evaluate scoring`, writes exp/compare/scoring/SET/.
     """
     from speechkit.scoring import evaluate
 
-    _compare(evaluate, compared, compared.measure, seed, out_name, directory, force, as_json)
+    return _compare(evaluate, config, run, directory)
 
 
 @command(app, "separation")
-def compare_separation(
-    compared: ComparedSeparation,
-    seed: Seed,
-    out_name: VariantName,
-    directory: Dir,
-    force: Force,
-    as_json: Json,
-) -> None:
+def compare_separation(config: SeparationConfig, run: Run, directory: Dir) -> Answer:
     """Differences to a baseline on the same mixtures and seeds, with intervals over speakers.
 
     Reads evaluations of `evaluate separation`, writes exp/compare/separation/SET/.
     """
     from speechkit.separation import compare
 
-    measures = compared.measure or compare.DEFAULT_MEASURES
-    _compare(compare, compared, measures, seed, out_name, directory, force, as_json)
+    return _compare(compare, config, run, directory)
 
 
-def _compare(
-    task: Any,
-    compared: Compared,
-    measures: tuple[str, ...],
-    seed: int,
-    out_name: str,
-    directory: Dir,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Compare by the module of a task, and print the differences."""
-    from speechkit.cli.output import print_comparison
-
-    config = task.ComparisonConfig(
-        compared.set_name, compared.baseline, compared.name, measures, compared.samples, seed
-    )
-    folder = task.compare(directory, config, out_name, force)
-    print_comparison(folder, task.COMPARISON, as_json)
+def _compare(task: Any, config: ComparisonConfig, run: Run, directory: Dir) -> Answer:
+    """Compare by the module of a task: differences to the baseline, a row each."""
+    given = {name: value for name, value in vars(config).items() if value != ()}
+    folder = task.compare(directory, task.ComparisonConfig(**given), **vars(run))
+    found = read_json(folder / "summary.json", Object)
+    title = f"Differences to {found['baseline']} on {found['set']}"
+    rows = task.COMPARISON.rows(found["experiments"])
+    return output.output(folder, found, title, task.COMPARISON.columns, rows)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from speechkit.base.config import Flag
+from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import (
     DATA,
@@ -16,11 +17,12 @@ from speechkit.cli.options import (
     Dir,
     EvaluationName,
     Force,
+    Group,
     Jobs,
-    Json,
     OnError,
     Option,
 )
+from speechkit.cli.output import Answer
 from speechkit.separation.config import EvaluationConfig
 
 app = typer.Typer(no_args_is_help=True, help="Measure a trained model; a task is a subcommand.")
@@ -31,9 +33,24 @@ def _tasks() -> None:
     """Measure a trained model; a task is a subcommand."""
 
 
-@command(app, "separation")
-def evaluate_separation(
-    evaluation: EvaluationConfig,
+class Run(Group):
+    """How a model is measured."""
+
+    out_name: EvaluationName
+    device: Device
+    force: Force
+
+
+class JobsRun(Run):
+    """Of what reads audio in processes."""
+
+    jobs: Jobs = 1
+
+
+class SeparationRun(JobsRun):
+    """Of ``evaluate separation``."""
+
+    on_error: OnError
     batch_seconds: Annotated[
         float,
         Option(
@@ -43,40 +60,32 @@ def evaluate_separation(
             panel=MACHINE,
             help="Seconds of audio (at 8 kHz) per batch; 0: one mixture on the CPU, 120 s on CUDA.",
         ),
-    ],
-    out_name: EvaluationName,
-    on_error: OnError,
-    directory: Dir,
-    device: Device,
-    force: Force,
-    as_json: Json,
-    jobs: Jobs = 1,
-) -> None:
+    ]
+
+
+class EmotionRun(Group):
+    """Of ``evaluate emotion``."""
+
+    on_error: OnError
+    device: Device
+    jobs: Jobs
+    force: Force
+
+
+@command(app, "separation")
+def evaluate_separation(evaluation: EvaluationConfig, directory: Dir, run: SeparationRun) -> Answer:
     """Separate a set of mixtures with all seeds of a model, and measure means and tail.
 
     Writes exp/separation/NAME/eval/SET/: utterances.tsv, summary.json, and clips of the
     worst mixtures. A killed run is taken up by the same command.
     """
-    from speechkit.cli.output import print_json, print_table
     from speechkit.separation.evaluate import evaluate
     from speechkit.task.evaluation import read_summary
 
-    folder = evaluate(
-        directory,
-        evaluation,
-        out_name=out_name,
-        batch_seconds=batch_seconds,
-        device=device,
-        jobs=jobs,
-        on_error=on_error,
-        force=force,
-    )
-    summary = read_summary(folder)
-    if as_json:
-        print_json({"output": str(folder), **summary})
-        return
-    rows = [[key, value["mean"], value["std"], value["n"]] for key, value in summary.items()]
-    print_table(str(folder), ("measure", "mean", "std", "seeds"), rows)
+    folder = evaluate(directory, evaluation, **vars(run))
+    found = read_summary(folder)
+    rows = [[key, value["mean"], value["std"], value["n"]] for key, value in found.items()]
+    return output.output(folder, found, str(folder), ("measure", "mean", "std", "seeds"), rows)
 
 
 @dataclass(frozen=True)
@@ -101,47 +110,30 @@ class PronunciationFlags:
 
 
 @command(app, "pronunciation")
-def evaluate_pronunciation(
-    flags: PronunciationFlags,
-    out_name: EvaluationName,
-    directory: Dir,
-    device: Device,
-    force: Force,
-    as_json: Json,
-) -> None:
+def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, run: Run) -> Answer:
     """Score a set with all seeds of a model: PCC, MSE, errors by score, recall of low scores.
 
     Writes exp/pronunciation/NAME/eval/SET/: utterances.tsv, words.tsv, phones.tsv, classes.tsv,
     worst.tsv and summary.json. Prints a table laid out like the paper's Table 1.
     """
-    from speechkit.cli.output import print_evaluations, print_table
     from speechkit.pronunciation import evaluate, paper
     from speechkit.task.evaluation import read_summary
 
     set_name = flags.set_name
     if flags.table == 3:
-        from speechkit.pronunciation.paper import BETA_COLUMNS, average_weights
-
-        rows = average_weights(directory, set_name)
-        print_table(f"Mean weights of phone accuracy in {set_name}", BETA_COLUMNS, rows, as_json)
-        return
+        rows = paper.average_weights(directory, set_name)
+        title = f"Mean weights of phone accuracy in {set_name}"
+        return output.rows(title, paper.BETA_COLUMNS, rows)
     suffixes = tuple(part.strip() for part in flags.gop.split(",")) if flags.gop else None
-    folders = [
-        evaluate.evaluate(
-            directory,
-            evaluate.EvaluationConfig(each, set_name, suffixes, flags.samples),
-            out_name=out_name,
-            device=device,
-            force=force,
-        )
-        for each in flags.name
-    ]
+    folders = []
+    for name in flags.name:
+        config = evaluate.EvaluationConfig(name, set_name, suffixes, flags.samples)
+        folders.append(evaluate.evaluate(directory, config, **vars(run)))
     found = [read_summary(folder) for folder in folders]
     above = evaluate.published_rows(str(flags.table)) if flags.table else []
     rows = [*above, *evaluate.table(flags.name, found)]
     heads = ("model", *(_short(measure) for measure in paper.MEASURES))
-    title = f"{set_name}: mean ± std over seeds"
-    print_evaluations(folders, found, title, heads, rows, as_json)
+    return output.evaluations(folders, found, f"{set_name}: mean ± std over seeds", heads, rows)
 
 
 def _short(measure: str) -> str:
@@ -169,39 +161,23 @@ class ScoringFlags:
 
 
 @command(app, "scoring")
-def evaluate_scoring(
-    flags: ScoringFlags,
-    out_name: EvaluationName,
-    directory: Dir,
-    device: Device,
-    force: Force,
-    as_json: Json,
-    jobs: Jobs = 1,
-) -> None:
+def evaluate_scoring(flags: ScoringFlags, directory: Dir, run: JobsRun) -> Answer:
     """Score a set with all seeds of a scorer: PCC and MSE, errors by score, calibration.
 
     Writes exp/scoring/NAME/eval/SET/: utterances.tsv, classes.tsv, calibration.tsv, worst.tsv,
     summary.json, scatter.png and calibration.png. PCC and MSE are of scores from 0 to 1.
     """
-    from speechkit.cli.output import print_evaluations
     from speechkit.scoring import evaluate
     from speechkit.task.evaluation import read_summary
 
-    folders = [
-        evaluate.evaluate(
-            directory,
-            evaluate.EvaluationConfig(each, flags.set_name, flags.features or None, flags.samples),
-            out_name=out_name,
-            device=device,
-            jobs=jobs,
-            force=force,
-        )
-        for each in flags.name
-    ]
+    set_name, features = flags.set_name, flags.features or None
+    folders = []
+    for name in flags.name:
+        config = evaluate.EvaluationConfig(name, set_name, features, flags.samples)
+        folders.append(evaluate.evaluate(directory, config, **vars(run)))
     found = [read_summary(folder) for folder in folders]
-    title = f"{flags.set_name}: mean ± std over seeds"
-    rows = evaluate.table(flags.name, found)
-    print_evaluations(folders, found, title, evaluate.COLUMNS, rows, as_json)
+    title, rows = f"{set_name}: mean ± std over seeds", evaluate.table(flags.name, found)
+    return output.evaluations(folders, found, title, evaluate.COLUMNS, rows)
 
 
 @command(app, "emotion")
@@ -219,34 +195,24 @@ def evaluate_emotion(
             show_default="the test part of each fold",
         ),
     ],
-    on_error: OnError,
     directory: Dir,
-    device: Device,
-    jobs: Jobs,
-    force: Force,
-    as_json: Json,
-) -> None:
+    run: EmotionRun,
+) -> Answer:
     """Measure all folds and seeds of an emotion model on clips that they were not trained on.
 
     Writes exp/emotion/NAME/eval/folds/ (or eval/SET/): predictions, accuracy, UAR, measures of
     each class, confusion, intervals over speakers, and the clips most confidently wrong.
     """
-    from speechkit.cli.output import print_json, print_table
     from speechkit.emotion import evaluate, results, tables
     from speechkit.task.evaluation import read_summary
 
-    folder = evaluate.evaluate(
-        directory, name, set_name, device=device, jobs=jobs, on_error=on_error, force=force
-    )
+    folder = evaluate.evaluate(directory, name, set_name, **vars(run))
     summary, about = read_summary(folder), results.read_about(folder)
-    if as_json:
-        print_json({"output": str(folder), "about": about, **summary})
-        return
-    found = results.read_predictions(folder)
-    print_table(
-        tables.title(about),
-        ("class", "precision", "recall", "F1", "support"),
-        [[v if v is None or isinstance(v, str | int) else round(v, 3) for v in row]
-         for row in tables.class_rows(found)],
-    )  # fmt: skip
-    print_table(str(folder), tables.COST_COLUMNS, [tables.cost_row(about, summary)])
+    classes = [
+        [v if v is None or isinstance(v, str | int) else round(v, 3) for v in row]
+        for row in tables.class_rows(results.read_predictions(folder))
+    ]
+    columns = ("class", "precision", "recall", "F1", "support")
+    cost = (str(folder), tables.COST_COLUMNS, [tables.cost_row(about, summary)])
+    data = {"output": str(folder), "about": about, **summary}
+    return Answer(data, [(tables.title(about), columns, classes), cost])

@@ -8,22 +8,27 @@ from typing import Annotated, Any
 
 import typer
 
+from speechkit.acoustic.lexicon.config import TextConfig
 from speechkit.base.config import Flag
-from speechkit.cli.extract_hidden import extract_hidden
+from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import (
     DATA,
     MISSING,
     MODEL,
     Device,
+    DeviceStage,
     Dir,
+    Force,
+    Group,
     Jobs,
-    Json,
+    OnError,
     Option,
-    Readings,
     Set,
     SetStage,
 )
+from speechkit.cli.output import Answer
+from speechkit.speaker.config import VectorConfig
 
 _MODELS = "a name in exp/acoustic, a folder, hf:OWNER/NAME, torchaudio:BUNDLE"
 _POSTERIORS = f"sphinx, {_MODELS} or posteriors:SCP[,labels=FILE]"
@@ -45,25 +50,6 @@ DeepModel = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class Words(Readings):
-    """How the texts of a set are said.
-
-    Data:
-        lexicon: Pronunciations that go before the built-in ones, as Kaldi's lexicon.
-        g2p: Let espeak-ng pronounce words that are in no lexicon.
-    """
-
-    lexicon: Path | None = None
-    g2p: bool = True
-
-    def options(self) -> dict[str, Any]:
-        """As the stages take them."""
-        from speechkit.acoustic.lexicon.readings import TextConfig
-
-        return {"texts": TextConfig(self.lexicon, self.g2p, self.policy)}
-
-
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the program."""
     for name, function in (
@@ -80,29 +66,18 @@ def add_commands(app: typer.Typer) -> None:
 def align(
     set_name: Set,
     am: AcousticModel,
-    words: Words,
-    stage: SetStage,
+    texts: TextConfig,
+    stage: DeviceStage,
     directory: Dir,
-    device: Device,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Where every phone and word of a set lies in its audio.
 
     Writes exp/align/SET/phones.ctm, words.ctm, ali.{ark,scp} and utterances.tsv. Canonical
     phones are those of the set's phone_scores.tsv, or looked up for its text.
     """
     from speechkit.acoustic.align.stage import align_set
-    from speechkit.cli.output import print_summary
 
-    folder = align_set(
-        directory,
-        set_name,
-        am=am,
-        **words.options(),
-        device=device,
-        **vars(stage),
-    )
-    print_summary(folder, as_json)
+    return output.summary(align_set(directory, set_name, am=am, texts=texts, **vars(stage)))
 
 
 def extract_prosody(
@@ -111,75 +86,39 @@ def extract_prosody(
     f0_max: Annotated[float, Option(600.0, "--f0-max", panel=DATA, help="Highest pitch in Hz.")],
     stage: SetStage,
     directory: Dir,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Median pitch, voiced fraction and energy of every utterance of a set.
 
     Writes exp/prosody/SET/prosody.tsv. Pitch is Praat's autocorrelation method.
     """
-    from speechkit.cli.output import print_table
     from speechkit.speaker import prosody
 
-    folder = prosody.extract(
-        directory,
-        set_name,
-        f0_min=f0_min,
-        f0_max=f0_max,
-        **vars(stage),
-    )
+    folder = prosody.extract(directory, set_name, f0_min=f0_min, f0_max=f0_max, **vars(stage))
     summary = prosody.summarise(folder / "prosody.tsv")
-    print_table(str(folder / "prosody.tsv"), ("measure", "value"), summary, as_json)
+    return output.rows(str(folder / "prosody.tsv"), ("measure", "value"), summary)
 
 
-class XVectorStage(SetStage):
-    """As :class:`SetStage`: a process reads audio, the device computes."""
+class XVectorStage(DeviceStage):
+    """As :class:`DeviceStage`: a process reads audio, the device computes."""
 
     jobs: Jobs = 1
 
 
-@dataclass(frozen=True)
-class XVectorFlags:
-    """Which vectors, and how they are computed.
-
-    Model:
-        model: A name in exp/xvector_nnet (default: the newest), a folder of `train xvector` or of
-            a SpeechBrain x-vector or ECAPA model, or hf:OWNER/NAME.
-    Machine:
-        batch_seconds: Seconds of audio per batch; 0: 60 on CPU, 600 on CUDA.
-        precision: 32, or bf16: faster, vectors differ by about one in a thousand.
-    """
-
-    model: str = ""
-    batch_seconds: Annotated[float, Flag(least=0)] = 0.0
-    precision: str = "32"
-
-
 def extract_xvector(
     set_name: Set,
-    flags: XVectorFlags,
+    vectors: VectorConfig,
     stage: XVectorStage,
     directory: Dir,
-    device: Device,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Speaker vectors of every utterance of a set, and the mean of each speaker.
 
     Writes exp/xvector/SET/xvector.{ark,scp}, spk_xvector.{ark,scp} and summary.json, which
     has the equal error rate over all pairs of utterances of the set.
     """
-    from speechkit.cli.output import print_summary
     from speechkit.speaker import extraction
 
-    folder = extraction.extract(
-        directory,
-        set_name,
-        model=flags.model,
-        batch_seconds=flags.batch_seconds,
-        precision=flags.precision,
-        device=device,
-        **vars(stage),
-    )
-    print_summary(folder, as_json)
+    folder = extraction.extract(directory, set_name, vectors, **vars(stage))
+    return output.summary(folder)
 
 
 @dataclass(frozen=True)
@@ -210,30 +149,19 @@ def extract_gop(
     set_name: Set,
     am: AcousticModels,
     flags: GopFlags,
-    words: Words,
-    stage: SetStage,
+    texts: TextConfig,
+    stage: DeviceStage,
     directory: Dir,
-    device: Device,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Goodness of pronunciation: a row of features for every canonical phone of a set.
 
     Writes exp/gop/SET/gop.{ark,scp}, rows.tsv, phones.txt, features.json and summary.json.
     """
-    from speechkit.cli.output import print_summary
-
     if flags.import_from is not None:
         from speechkit.phone_features.import_gop import import_features
 
-        folder = import_features(
-            directory,
-            set_name,
-            flags.import_from,
-            keys=flags.keys,
-            name=stage.name,
-            on_error=stage.on_error,
-            force=stage.force,
-        )
+        how: dict[str, Any] = {"name": stage.name, "on_error": stage.on_error, "force": stage.force}
+        folder = import_features(directory, set_name, flags.import_from, keys=flags.keys, **how)
     else:
         from speechkit.base.errors import ConfigError, require_choice
         from speechkit.phone_features.extract import extract
@@ -242,13 +170,10 @@ def extract_gop(
         if flags.keys is not None:
             raise ConfigError("keys", "is for imported features.", "Add `import`, or leave it out.")
         require_choice("method", flags.method, METHODS)  # of the others, extract-deep has flags
-        wanted = FeatureSettings(
-            tuple(am), flags.method, flags.align_with, flags.prosody, stp=flags.stp
-        )
-        folder = extract(
-            directory, set_name, wanted, **words.options(), device=device, **vars(stage)
-        )
-    print_summary(folder, as_json)
+        models, aligner = tuple(am), flags.align_with
+        wanted = FeatureSettings(models, flags.method, aligner, flags.prosody, stp=flags.stp)
+        folder = extract(directory, set_name, wanted, texts=texts, **vars(stage))
+    return output.summary(folder)
 
 
 @dataclass(frozen=True)
@@ -270,27 +195,75 @@ def extract_deep(
     am: DeepModel,
     set_name: Set,
     flags: DeepFlags,
-    words: Words,
-    stage: SetStage,
+    texts: TextConfig,
+    stage: DeviceStage,
     directory: Dir,
-    device: Device,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Hidden features of an acoustic model for every canonical phone of a set.
 
     Writes exp/deep/SET/deep.{ark,scp}, rows.tsv, phones.ctm, phones.txt, features.json and
     summary.json.
     """
-    from speechkit.cli.output import print_summary
     from speechkit.phone_features.extract import extract
     from speechkit.phone_features.settings import DEEP, FeatureSettings
 
-    folder = extract(
-        directory,
-        set_name,
-        FeatureSettings((am,), DEEP, flags.align_with, layer=flags.layer, level=flags.level),
-        **words.options(),
-        device=device,
-        **vars(stage),
-    )
-    print_summary(folder, as_json)
+    wanted = FeatureSettings((am,), DEEP, **vars(flags))
+    return output.summary(extract(directory, set_name, wanted, texts=texts, **vars(stage)))
+
+
+@dataclass(frozen=True)
+class HiddenFlags:
+    """Which hidden states.
+
+    Data:
+        set_name: Labelled set.
+        max_seconds: Longest clip in seconds; of a longer one only the middle is taken.
+    Model:
+        upstream: Encoder of Hugging Face, by hub name or folder.
+        layers: last, weighted (all of them), or the number of a layer.
+        pooling: Pooling of the heads to come: mean and sum need less than max, attentive.
+    """
+
+    upstream: str
+    set_name: Annotated[str, Flag("set")] = "ravdess"
+    layers: str = "last"
+    pooling: str = "mean"
+    max_seconds: float = 30.0
+
+
+class HiddenRun(Group):
+    """How hidden states are kept."""
+
+    on_error: OnError
+    device: Device
+    jobs: Jobs = 1
+    force: Force
+
+
+def extract_hidden(flags: HiddenFlags, directory: Dir, run: HiddenRun) -> Answer:
+    """Keep the hidden states of a frozen encoder, so that heads train in seconds.
+
+    Writes exp/hidden/SET-ENCODER.../. `train emotion --freeze encoder` does it by itself.
+    """
+    from speechkit.base.errors import require_choice
+    from speechkit.emotion import hidden
+    from speechkit.emotion.config import encoder_config
+    from speechkit.emotion.data import form_of
+    from speechkit.labels.emotions import load
+    from speechkit.training.devices import resolve_device
+
+    require_choice("on_error", run.on_error, ("stop", "skip"))
+    # refuses what no head can use
+    encoder_config("frozen", {"layers": flags.layers, "pooling": flags.pooling})
+    form = form_of(flags.pooling)
+    kind = hidden.HiddenConfig(flags.upstream, flags.layers, form, flags.max_seconds)
+    how = {**vars(run), "device": resolve_device(run.device).type}
+    found = hidden.extract(directory, load(directory, flags.set_name), kind, **how)
+    told = {
+        "folder": str(found.folder),
+        "clips": len(found.first),
+        "skipped": len(found.skipped),
+        "shape": list(found.values.shape),
+        "megabytes": round(found.values.nbytes / 1e6, 1),
+    }
+    return output.pairs("Hidden states", told)

@@ -13,7 +13,8 @@ A command is a function. The annotation of each parameter says what flags it sta
 * a :class:`Group`: several options that stand together.
 * ``Annotated[int, Option(0, "--jobs", "-j", help="...")]``: one flag or argument.
 
-Every command also has ``--config FILE``, which gives defaults to its flags.
+Every command also has ``--config FILE``, which gives defaults to its flags. One that returns an
+:class:`~speechkit.cli.output.Answer` has ``--json``: its answer is printed as tables, or as JSON.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from speechkit.base.config import FIELD, ConfigField, settings_of
 from speechkit.cli import options
 from speechkit.cli.help import GroupedHelp
 from speechkit.cli.options import CONFIG, MISSING, Group, Option
+from speechkit.cli.output import NOTHING, Answer
 
 Values = Mapping[str, Any]
 
@@ -69,12 +71,19 @@ def as_command(function: Callable) -> Callable:
     """A function with a parameter for every flag, as Typer takes it, that calls ``function``."""
     signature = inspect.signature(function, eval_str=True)
     parts = {p.name: _part(p) for p in signature.parameters.values()}
+    answers = signature.return_annotation is Answer
 
-    def call(**values: Any) -> Any:
+    def call(**values: Any) -> None:
         gc.enable()  # which the program has paused until here
-        return function(**{name: part.build(values) for name, part in parts.items()})
+        answer = function(**{name: part.build(values) for name, part in parts.items()})
+        if answers and answer is not NOTHING:
+            answer.print(values["as_json"])
+            if answer.code:
+                raise typer.Exit(answer.code)
 
     every = {flag.name: flag for part in parts.values() for flag in part.flags}
+    if answers:
+        every |= {flag.name: flag for flag in _part(_AS_JSON).flags}
     every["config"] = inspect.Parameter("config", _KEYWORD, default=None, annotation=CONFIG)
     functools.update_wrapper(call, function)
     call.__signature__ = signature.replace(parameters=list(every.values()))  # type: ignore
@@ -84,6 +93,7 @@ def as_command(function: Callable) -> Callable:
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
+_AS_JSON = inspect.Parameter("as_json", _KEYWORD, annotation=options.Json)
 
 
 def _part(parameter: inspect.Parameter) -> Part:

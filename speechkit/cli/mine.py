@@ -8,8 +8,10 @@ from typing import Annotated
 import typer
 
 from speechkit.base.config import Flag
+from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import Device, Dir, Force, Jobs, Json, OutName, Seed, VariantName
+from speechkit.cli.options import Device, Dir, Force, Jobs, OutName, Seed, VariantName
+from speechkit.cli.output import Answer
 from speechkit.mining.config import MiningConfig
 from speechkit.separation.config import CorrelationConfig
 
@@ -27,24 +29,20 @@ def mine_hard(
     device: Device,
     directory: Dir,
     force: Force,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Find the hard pairs of each utterance: the closest utterances of other speakers.
 
     Reads exp/prosody/SET or exp/xvector/SET and writes exp/hard/PARAM_pmP_M: thresholds,
     pairs, a summary and a figure, for HardPairSampler and `train separation`.
     """
-    from speechkit.cli.output import print_json, print_table
     from speechkit.mining.mine import mine, read_summary
 
     folder = mine(directory, mining, name, device, force)
     summary = read_summary(folder)
-    if as_json:
-        print_json({"output": str(folder), **summary})
-        return
     rows = [list(row.values()) for row in summary["hardest_speaker_pairs"]]
     columns = ("speaker A", "speaker B", "genders", "hard %", "mean distance")
-    print_table(f"Hardest speaker pairs ({summary['distance_unit']})", columns, rows)
+    title = f"Hardest speaker pairs ({summary['distance_unit']})"
+    return output.output(folder, summary, title, columns, rows)
 
 
 def analyze_correlation(
@@ -52,24 +50,19 @@ def analyze_correlation(
     out_name: VariantName,
     directory: Dir,
     force: Force,
-    as_json: Json,
     jobs: Jobs = 1,
-) -> None:
+) -> Answer:
     """Correlate speaker parameters with SI-SNRi: pitch, energy, x-vectors, any column.
 
     Reads `evaluate separation`, `extract-prosody` and `extract-xvector`; writes
     exp/correlation/SET/: correlation.tsv, pairs.tsv and fig2.png.
     """
-    from speechkit.cli.output import print_json, print_table
     from speechkit.separation.correlation import analyze, read_correlations, short
 
     folder = analyze(directory, correlation, out_name, jobs, force)
     rows = read_correlations(folder)
-    if as_json:
-        print_json(rows)
-        return
     columns = ("parameter", "genders", "n", "Pearson", "Spearman")
-    print_table(f"{folder} (95 % intervals)", columns, [short(row) for row in rows])
+    return Answer(rows, [(f"{folder} (95 % intervals)", columns, [short(row) for row in rows])])
 
 
 @dataclass(frozen=True)
@@ -101,13 +94,11 @@ def synthesize_scores(
     name: OutName,
     directory: Dir,
     force: Force,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Predict scores of unscored utterances by boosted trees on GOP, for pre-training.
 
     Writes exp/synthetic/SET/. The regressor learns from the scored set --train.
     """
-    from speechkit.cli.output import print_json, print_table
     from speechkit.scoring import synthesis
     from speechkit.scoring.trees import TreeConfig
 
@@ -123,8 +114,5 @@ def synthesize_scores(
     )
     folder = synthesis.synthesize(directory, config, name, force)
     summary = synthesis.read_summary(folder)
-    if as_json:
-        print_json({"output": str(folder), **summary})
-        return
-    rows = synthesis.rows(summary)
-    print_table(f"Synthetic scores in {folder}", synthesis.COLUMNS, rows)
+    title, rows = f"Synthetic scores in {folder}", synthesis.rows(summary)
+    return output.output(folder, summary, title, synthesis.COLUMNS, rows)

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from speechkit.base.config import Flag
 from speechkit.base.errors import ConfigError, UserError, closest
 from speechkit.base.text import on_disk
 
 if TYPE_CHECKING:
-    from speechkit.acoustic.lexicon.readings import Policy
     from speechkit.workdir import WorkDir
 
 DATA, MODEL, TRAINING, MACHINE, OUTPUT = "Data", "Model", "Training", "Machine", "Output"
@@ -249,25 +247,20 @@ FirstSeed = Annotated[
 ]
 
 
-@dataclasses.dataclass(frozen=True)
-class Readings:
-    """What is done about texts that can be said in several ways.
+class Training(Group):
+    """How a model is trained."""
 
-    Data:
-        readings: What can be said in several ways (1984, 3-4, $5): likeliest aligns all readings
-            and takes the likeliest, error stops and shows them.
-        drop_markup: Leave out marks that are not spoken: [laughter], (laughs), <noise>.
-    """
+    device: Device
+    jobs: Jobs
+    force: Force
+    other_batch_size: Continue
 
-    readings: str = "likeliest"
-    drop_markup: Annotated[bool, Flag("drop-markup")] = False
 
-    @property
-    def policy(self) -> Policy:
-        """As the library takes it."""
-        from speechkit.acoustic.lexicon.readings import Policy
+class SavedTraining(Training):
+    """Of a training whose state is saved from time to time."""
 
-        return Policy(self.readings, self.drop_markup)
+    jobs: Jobs = 2
+    checkpoint_minutes: CheckpointMinutes
 
 
 class SetStage(Group):
@@ -279,3 +272,9 @@ class SetStage(Group):
     on_error: OnError
     allow_pipes: Pipes
     force: Force
+
+
+class DeviceStage(SetStage):
+    """As :class:`SetStage`, of what a device computes."""
+
+    device: Device

@@ -1,88 +1,102 @@
-"""Results on stdout: a Rich table, or JSON."""
+"""Results on stdout: Rich tables, or JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from speechkit.base.schema import Object, read_json
 from speechkit.base.tables import json_text, show
 
-if TYPE_CHECKING:
-    from speechkit.task.comparison import Comparison
-
-_NO_WIDTH = 10_000
+NO_WIDTH = 10_000  # of a pipe, which has none to fold long paths to
+Rows = Sequence[Sequence[Any]]
 
 
-def print_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool = False
-) -> None:
-    """Print rows as a table, or as a JSON list of objects."""
-    if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
-        return
+class Answer(NamedTuple):
+    """What a command prints in the end.
+
+    Args:
+        data: for ``--json``.
+        tables: title, columns and rows of each, otherwise.
+        lines: what stands below them.
+        code: exit code.
+    """
+
+    data: Any
+    tables: Sequence[tuple[str, Sequence[str], Rows]] = ()
+    lines: Sequence[str] = ()
+    code: int = 0
+
+    def print(self, as_json: bool) -> None:
+        """Print it."""
+        if as_json:
+            print_json(self.data)
+            return
+        for title, columns, rows in self.tables:
+            print_table(title, columns, rows)
+        for line in self.lines:
+            print(line)
+
+
+NOTHING = Answer(None)
+
+
+def rows(title: str, columns: Sequence[str], values: Rows) -> Answer:
+    """Rows: a table, or a list of objects."""
+    data = [dict(zip(columns, row, strict=True)) for row in values]
+    return Answer(data, [(title, columns, values)])
+
+
+def pairs(title: str, values: dict[str, Any]) -> Answer:
+    """Names and values: a line each, or an object."""
+    shown = {k: ", ".join(v) if v and isinstance(v, list) and isinstance(v[0], str) else str(v)
+             for k, v in values.items()}  # fmt: skip
+    return Answer(values, [(title, ("", ""), list(shown.items()))])
+
+
+def summary(folder: Path) -> Answer:
+    """The ``summary.json`` of an output folder, measure by measure."""
+    found = read_json(folder / "summary.json", Object)
+    return Answer(found, [(str(folder), ("measure", "value"), list(_flat(found)))])
+
+
+def output(
+    folder: Path, found: dict[str, Any], title: str, columns: Sequence[str], values: Rows
+) -> Answer:
+    """Some rows of what an output folder holds; for JSON all of it, and the folder."""
+    return Answer({"output": str(folder), **found}, [(title, columns, values)])
+
+
+def evaluations(
+    folders: Sequence[Path],
+    found: Sequence[dict[str, Any]],
+    title: str,
+    columns: Sequence[str],
+    values: Rows,
+) -> Answer:
+    """Evaluations: a row each and their folders, or their summaries (one alone plain)."""
+    data = [{"output": str(f), **one} for f, one in zip(folders, found, strict=True)]
+    lines = list(map(str, folders))
+    return Answer(data if len(data) > 1 else data[0], [(title, columns, values)], lines)
+
+
+def print_table(title: str, columns: Sequence[str], values: Rows) -> None:
+    """Print a table."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for index, column in enumerate(columns):
-        number = bool(rows) and isinstance(rows[0][index], int | float)
+        number = bool(values) and isinstance(values[0][index], int | float)
         table.add_column(column, justify="right" if number else "left")
-    for row in rows:
+    for row in values:
         table.add_row(*(Text(show(value)) for value in row))
     console = Console()
-    if not console.is_terminal:  # a pipe has no width to fold long paths to
-        console.width = _NO_WIDTH
+    if not console.is_terminal:
+        console.width = NO_WIDTH
     console.print(table)
-
-
-def print_pairs(title: str, values: dict[str, Any], as_json: bool = False) -> None:
-    """Print names and values: a line each, or a JSON object."""
-    if as_json:
-        print_json(values)
-        return
-    shown = {k: ", ".join(v) if v and isinstance(v, list) and isinstance(v[0], str) else str(v)
-             for k, v in values.items()}  # fmt: skip
-    print_table(title, ("", ""), list(shown.items()))
-
-
-def print_summary(folder: Path, as_json: bool = False) -> None:
-    """Print the ``summary.json`` of an output folder, measure by measure."""
-    summary = read_json(folder / "summary.json", Object)
-    if as_json:
-        print_json(summary)
-    else:
-        print_table(str(folder), ("measure", "value"), list(_flat(summary)))
-
-
-def print_evaluations(
-    folders: Sequence[Path],
-    summaries: Sequence[dict[str, Any]],
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    as_json: bool = False,
-) -> None:
-    """Print evaluations: a row each and their folders, or their summaries (one alone plain)."""
-    if as_json:
-        made = [{"output": str(f), **one} for f, one in zip(folders, summaries, strict=True)]
-        print_json(made if len(made) > 1 else made[0])
-        return
-    print_table(title, columns, rows)
-    for folder in folders:
-        print(folder)
-
-
-def print_comparison(folder: Path, comparison: Comparison, as_json: bool = False) -> None:
-    """Print a comparison: differences to its baseline, a row each, or its summary."""
-    summary = read_json(folder / "summary.json", Object)
-    if as_json:
-        print_json({"output": str(folder), **summary})
-        return
-    title = f"Differences to {summary['baseline']} on {summary['set']}"
-    print_table(title, comparison.columns, comparison.rows(summary["experiments"]))
 
 
 def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

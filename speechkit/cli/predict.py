@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from speechkit.acoustic.lexicon.config import TextConfig
 from speechkit.base.config import Flag
 from speechkit.cli import options
 from speechkit.cli.flags import command
@@ -20,7 +21,6 @@ from speechkit.cli.options import (
     Jobs,
     Json,
     Option,
-    Readings,
     Save,
 )
 
@@ -200,7 +200,7 @@ def predict_separation(
 
 
 @dataclass(frozen=True)
-class Texts(Readings):
+class Texts(TextConfig):
     """What is said in recordings, and the model that scores it.
 
     Model:
@@ -208,15 +208,12 @@ class Texts(Readings):
     Data:
         text: What is read in the recordings.
         trans: Table 'path<TAB>text' of many.
-        lexicon: Pronunciations that go first: lines 'WORD PHONE PHONE ...' (ARPAbet).
-        guess: Let espeak-ng pronounce words that no lexicon has, or refuse.
     """
 
+    lexicon: Annotated[Path | None, Flag(shown="the CMU dictionary")] = None
     model: str = "default"
     text: str = ""
     trans: Annotated[Path | None, Flag(shown="none")] = None
-    lexicon: Annotated[Path | None, Flag(shown="the CMU dictionary")] = None
-    guess: Annotated[bool, Flag("g2p/no-g2p")] = True
 
     def jobs(self, recordings: list[Path] | None) -> list[Job]:
         """The recordings with their texts."""
@@ -230,8 +227,8 @@ class Texts(Readings):
         """What scores them."""
         from speechkit.phone_features import recordings as given
 
-        policy = self.policy
-        return given.Setup(self.model, directory.root, device, self.lexicon, self.guess, policy)
+        how = (self.lexicon, self.guess, self.policy)
+        return given.Setup(self.model, directory.root, device, *how)
 
 
 @dataclass(frozen=True)

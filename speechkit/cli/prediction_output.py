@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from speechkit.base.log import worded
 from speechkit.base.tables import json_text, show
+from speechkit.cli.output import NO_WIDTH
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
     from speechkit.task.prediction.stream import Head, Predicted
-
-_NO_WIDTH = 10_000
 
 
 def print_predictions(
@@ -74,9 +73,8 @@ class Shown:
         if len(self._files) < 2:
             return RowTable(head.title, head.columns)
         first, *others, last = head.widest
-        ends = (max((one, *cells), key=len)
-                for one, cells in ((first, self._files), (last, self._texts)))  # fmt: skip
-        widest = (next(ends), *others, next(ends))
+        file, text = max((first, *self._files), key=len), max((last, *self._texts), key=len)
+        widest = (file, *others, text)
         return RowTable(head.title, head.columns, widest)
 
     def close(self) -> None:
@@ -128,8 +126,8 @@ class RowTable:
         self._numbers: list[bool] = []
         self._bottom = ""
         self._console = _console()
-        if not self._console.is_terminal:  # a pipe has no width to fold long paths to
-            self._console.width = _NO_WIDTH
+        if not self._console.is_terminal:
+            self._console.width = NO_WIDTH
 
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
         """Print the next rows."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from speechkit.base.config import Flag
+from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import (
     DATA,
@@ -17,11 +16,12 @@ from speechkit.cli.options import (
     Force,
     Group,
     Jobs,
-    Json,
     OnError,
     Option,
     Seed,
 )
+from speechkit.cli.output import Answer
+from speechkit.corpora.config import FolderConfig, LibriMixConfig, SpeechoceanConfig, Wsj0MixConfig
 
 if TYPE_CHECKING:
     from speechkit.corpora.common import Corpus
@@ -48,52 +48,25 @@ class Writing(Group):
     force: Force
 
 
-def _write(corpus: Corpus, directory: Dir, writing: Writing, as_json: bool) -> None:
+def _write(corpus: Corpus, directory: Dir, writing: Writing) -> Answer:
     """Write the sets of a corpus, and show them."""
     from speechkit.corpora.write import write_corpus
 
-    _show(write_corpus(directory, corpus, **vars(writing)), directory, as_json)
+    return _show(write_corpus(directory, corpus, **vars(writing)), directory)
 
 
-def _show(summaries: list[SetSummary], directory: Dir, as_json: bool) -> None:
-    from speechkit.cli.output import print_table
+def _show(summaries: list[SetSummary], directory: Dir) -> Answer:
     from speechkit.corpora.write import COLUMNS
 
     rows = [[getattr(one, column) for column in COLUMNS] for one in summaries]
-    print_table(f"Sets in {directory.root / 'data'}", COLUMNS, rows, as_json)
+    return output.rows(f"Sets in {directory.root / 'data'}", COLUMNS, rows)
 
 
-def _show_mixtures(rows: list[dict[str, Any]], directory: Dir, as_json: bool) -> None:
-    from speechkit.cli.output import print_table
+def _mixtures(rows: list[dict[str, Any]], directory: Dir) -> Answer:
     from speechkit.corpora.mixture_sets import COLUMNS
 
     values = [[row[column] for column in COLUMNS] for row in rows]
-    print_table(f"Sets of mixtures in {directory.root / 'data'}", COLUMNS, values, as_json)
-
-
-@dataclass(frozen=True)
-class FolderFlags:
-    """What is known of own recordings.
-
-    Data:
-        set_name: Name of the set, where there is no `split`.
-        split: Sets with different speakers, as shares: train=0.8,dev=0.1,test=0.1.
-        scores: Scores of pronunciation: a folder of tables, one table, or a scores.json.
-        scales: Lowest and highest scores: a JSON file, or utterance=0:10,word=0:10,phone=0:2.
-        raters: Scores by rater: utt, rater, total ...; without `scores` their means count.
-        labels: Emotions: a table 'utt<TAB>emotion' or 'path<TAB>emotion'.
-        case: Emotions that differ in case only: stop, write all in lower case, or keep them.
-    """
-
-    set_name: Annotated[str, Flag("set")] = "train"
-    split: Annotated[str, Flag(shown="one set")] = ""
-    scores: Annotated[Path | None, Flag(shown="none", metavar="PATH")] = None
-    scales: Annotated[
-        str, Flag("score-scales", shown="those of speechocean762", metavar="SCALES")
-    ] = ""
-    raters: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
-    labels: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
-    case: Annotated[str, Flag("label-case")] = "stop"
+    return output.rows(f"Sets of mixtures in {directory.root / 'data'}", COLUMNS, values)
 
 
 OwnData = Annotated[
@@ -110,20 +83,14 @@ OwnData = Annotated[
 @command(app, "folder")
 def folder(
     path: OwnData,
-    flags: FolderFlags,
-    gender: Gender,
-    seed: Seed,
+    config: FolderConfig,
     writing: Writing,
     directory: Dir,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Your own data: audio in one subfolder per speaker, or listed in a table."""
     from speechkit.corpora.folder.corpus import read_corpus
 
-    own = flags
-    labels = (own.scores, own.scales, own.labels, own.raters, own.case)
-    corpus = read_corpus(path, own.set_name, own.split, seed, gender, *labels)
-    _write(corpus, directory, writing, as_json)
+    return _write(read_corpus(path, config), directory, writing)
 
 
 @command(app, "demo")
@@ -138,8 +105,7 @@ def demo(
     directory: Dir,
     jobs: Jobs,
     force: Force,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Generated English speech: sets train, dev and test with different speakers.
 
     It is made by espeak-ng on the spot, the same for the same --seed, to try speechkit
@@ -150,7 +116,7 @@ def demo(
     summaries = prepare(
         directory, utterances=utterances, speakers=speakers, seed=seed, jobs=jobs, force=force
     )
-    _show(summaries, directory, as_json)
+    return _show(summaries, directory)
 
 
 @command(app, "librispeech")
@@ -169,74 +135,34 @@ def librispeech(
     ],
     writing: Writing,
     directory: Dir,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """LibriSpeech or LibriTTS: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT."""
     from speechkit.corpora.librispeech import read_corpus
 
-    _write(read_corpus(path, to or ()), directory, writing, as_json)
+    return _write(read_corpus(path, to or ()), directory, writing)
 
 
 @command(app, "wsj0")
-def wsj0(path: Published, gender: Gender, writing: Writing, directory: Dir, as_json: Json) -> None:
+def wsj0(path: Published, gender: Gender, writing: Writing, directory: Dir) -> Answer:
     """WSJ0: si_tr_s, si_dt_05 and si_et_05 become the sets train, dev and test.
 
     Files that end in .wv1 are converted to WAV inside the set.
     """
     from speechkit.corpora.wsj0 import read_corpus
 
-    _write(read_corpus(path, gender), directory, writing, as_json)
-
-
-@dataclass(frozen=True)
-class Wsj0MixFlags:
-    """How the sets of WSJ0-2mix are called, and who speaks.
-
-    Data:
-        prefix: Sets are called PREFIX_FOLDER.
-        speaker_pattern: Regular expression with a group per source: speakers in a file name.
-        gender: Table 'speaker<TAB>m|f', or spkrinfo.txt of WSJ0.
-    """
-
-    prefix: Annotated[str, Flag(shown="wsj0_2mix or wsj0_3mix")] = ""
-    speaker_pattern: Annotated[str, Flag(shown="names of WSJ0")] = ""
-    gender: Annotated[Path | None, Flag(shown="none")] = None
+    return _write(read_corpus(path, gender), directory, writing)
 
 
 @command(app, "wsj0-2mix")
-def wsj0_2mix(
-    path: Published, flags: Wsj0MixFlags, writing: Writing, directory: Dir, as_json: Json
-) -> None:
+def wsj0_2mix(path: Published, config: Wsj0MixConfig, writing: Writing, directory: Dir) -> Answer:
     """WSJ0-2mix or WSJ0-3mix as generated: tr, cv and tt become sets of mixtures.
 
     Reads every folder at or below PATH that holds mix/, s1/ and s2/.
     """
     from speechkit.corpora.wsj0 import prepare_mixtures
 
-    rows = prepare_mixtures(
-        directory,
-        path,
-        prefix=flags.prefix,
-        speaker_pattern=flags.speaker_pattern,
-        gender_file=flags.gender,
-        **vars(writing),
-    )
-    _show_mixtures(rows, directory, as_json)
-
-
-@dataclass(frozen=True)
-class LibriMixFlags:
-    """What LibriMix is mixed of, and how.
-
-    Data:
-        librispeech_path: LibriSpeech as published.
-        rate: Sample rate of the mixtures in Hz.
-        mode: min: cut to the shortest source; max: as long as the longest.
-    """
-
-    librispeech_path: Annotated[Path, Flag("librispeech", shown=False)]
-    rate: int = 8000
-    mode: str = "min"
+    rows = prepare_mixtures(directory, path, config, **vars(writing))
+    return _mixtures(rows, directory)
 
 
 @command(app, "librimix")
@@ -250,44 +176,27 @@ def librimix(
             show_default=False,
         ),
     ],
-    flags: LibriMixFlags,
+    config: LibriMixConfig,
     writing: Writing,
     directory: Dir,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """LibriMix from its metadata tables and the original LibriSpeech, without noise.
 
     Audio is mixed when it is read: no generated mixtures are needed.
     """
     from speechkit.corpora.librimix import prepare
 
-    how = {"rate": flags.rate, "mode": flags.mode, **vars(writing)}
-    rows = prepare(directory, tables, flags.librispeech_path, **how)
-    _show_mixtures(rows, directory, as_json)
-
-
-@dataclass(frozen=True)
-class SpeechoceanFlags:
-    """Which sets speechocean762 becomes.
-
-    Data:
-        scores: auto: if scores.json is there; require: always; none: without.
-        dev_share: Share of the training speakers in the set dev; 0: no dev.
-    """
-
-    scores: str = "auto"
-    dev_share: float = 0.2
+    rows = prepare(directory, tables, config, **vars(writing))
+    return _mixtures(rows, directory)
 
 
 @command(app, "speechocean762")
 def speechocean762(
     path: Published,
-    flags: SpeechoceanFlags,
-    seed: Seed,
+    config: SpeechoceanConfig,
     writing: Writing,
     directory: Dir,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """speechocean762: scored English of Mandarin speakers, sets train and test.
 
     The training speakers are also divided into the sets train_nodev and dev, to choose
@@ -295,8 +204,7 @@ def speechocean762(
     """
     from speechkit.corpora.speechocean762 import read_corpus
 
-    corpus = read_corpus(path, flags.scores, flags.dev_share, seed)
-    _write(corpus, directory, writing, as_json)
+    return _write(read_corpus(path, config), directory, writing)
 
 
 @command(app, "ravdess")
@@ -305,12 +213,11 @@ def ravdess(
     set_name: Annotated[str, Option("ravdess", "--set", panel=DATA, help="Name of the set.")],
     writing: Writing,
     directory: Dir,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """RAVDESS: acted emotions; its speech recordings become one labelled set.
 
     Divide it for training and testing with `speechkit split-folds`.
     """
     from speechkit.corpora.ravdess import read_corpus
 
-    _write(read_corpus(path, set_name), directory, writing, as_json)
+    return _write(read_corpus(path, set_name), directory, writing)

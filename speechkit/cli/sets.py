@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from speechkit.base.config import Flag
+from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import DATA, Dir, Force, Jobs, Json, Option, OutName, Pipes, Seed, Set
-from speechkit.labels.config import FoldsConfig
+from speechkit.cli.options import DATA, Dir, Force, Jobs, Option, OutName, Pipes, Seed, Set
+from speechkit.cli.output import Answer
+from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP, FoldsConfig
 from speechkit.separation.config import MixConfig
 
 LabelledSet = Annotated[
@@ -54,9 +57,7 @@ class ValidateFlags:
     limit: Annotated[int, Flag(least=0)] = 3
 
 
-def validate(
-    flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipes, as_json: Json
-) -> None:
+def validate(flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipes) -> Answer:
     """List every problem of the sets in data/, with file, line and remedy.
 
     Checks all sets unless --set names some. Exit code 2 if there are errors, 0 if there
@@ -65,14 +66,12 @@ def validate(
     from speechkit.base.errors import UserError, require_choice
     from speechkit.base.log import logger, worded
     from speechkit.base.tables import json_text
-    from speechkit.cli.output import print_table
     from speechkit.corpora.check import fix as fixing
     from speechkit.corpora.check import problems, validate
-    from speechkit.labels import emotions
 
     case = flags.label_case
-    require_choice(emotions.CASE_FIELD, case, emotions.CASE_MODES)
-    if case != emotions.STOP and not flags.fix:
+    require_choice(CASE_FIELD, case, CASE_MODES)
+    if case != STOP and not flags.fix:
         raise UserError(f"--label-case {case} changes sets.", "Give --fix with it.")
     how: dict[str, Any] = {
         "with_audio": flags.with_audio or flags.decode,
@@ -84,19 +83,16 @@ def validate(
     folders = validate.find_sets(root, flags.sets)
     actions = {f.name: fixing.fix(f, root, case=case, **how) if flags.fix else [] for f in folders}
     reports = [validate.check(folder, root, **how) for folder in folders]
-    if as_json:
-        print(worded(json_text(problems.as_json(reports, actions), indent=2)))
-    else:
-        for name, done in actions.items():
-            for action in done:
-                logger.info(f"{name}/{action}")
-        print_table("Sets", problems.SET_COLUMNS, [problems.set_row(r) for r in reports])
-        rows = problems.grouped([p for report in reports for p in report.problems], flags.limit)
-        if rows:
-            shown = [[worded(cell) for cell in row] for row in rows]
-            print_table("Problems", ("level", "where", "problem", "remedy"), shown)
-    if any(report.count("error") for report in reports):
-        raise typer.Exit(2)
+    for name, done in actions.items():
+        for action in done:
+            logger.info(f"{name}/{action}")
+    tables: list[Any] = [("Sets", problems.SET_COLUMNS, list(map(problems.set_row, reports)))]
+    rows = problems.grouped([p for report in reports for p in report.problems], flags.limit)
+    if rows:
+        shown = [[worded(cell) for cell in row] for row in rows]
+        tables.append(("Problems", ("level", "where", "problem", "remedy"), shown))
+    data = json.loads(worded(json_text(problems.as_json(reports, actions))))
+    return Answer(data, tables, code=2 * any(report.count("error") for report in reports))
 
 
 @dataclass(frozen=True)
@@ -114,22 +110,19 @@ class SplitFlags:
     share: float = 0.0
 
 
-def split(
-    set_name: Set, flags: SplitFlags, seed: Seed, directory: Dir, force: Force, as_json: Json
-) -> None:
+def split(set_name: Set, flags: SplitFlags, seed: Seed, directory: Dir, force: Force) -> Answer:
     """Divide a set into two sets with different speakers.
 
     The held-out speakers are drawn at random with the gender proportions of the whole.
     All tables and label files are divided; the audio stays where it is.
     """
-    from speechkit.cli.output import print_table
     from speechkit.kaldi import split as stage
 
     names: Any = tuple(name.strip() for name in flags.into.split(","))
     config = stage.SplitConfig(set_name, names, flags.speakers, flags.share, seed)
     folders = stage.split(directory, config, force)
     rows = [stage.summary(folder) for folder in folders]
-    print_table(f"Sets in {directory.root / 'data'}", stage.COLUMNS, rows, as_json)
+    return output.rows(f"Sets in {directory.root / 'data'}", stage.COLUMNS, rows)
 
 
 def split_folds(
@@ -139,14 +132,12 @@ def split_folds(
     directory: Dir,
     jobs: Jobs,
     force: Force,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Divide a labelled set into folds to train, validate and test; check what they share.
 
     Writes data/SET/splits/NAME.json, once: later commands read it. The parts have
     different speakers; kinds of split that share speakers give a warning.
     """
-    from speechkit.cli.output import print_table
     from speechkit.labels import emotions, splits
 
     dataset = emotions.load(directory, set_name)
@@ -154,22 +145,16 @@ def split_folds(
     found = splits.leak_check(made, dataset)
     splits.warn_of_leaks(made, found)
     path = splits.path_of(dataset.data.path, made.name)
-    print_table(str(path), splits.LEAK_COLUMNS, [leak.row() for leak in found], as_json)
+    return output.rows(str(path), splits.LEAK_COLUMNS, [leak.row() for leak in found])
 
 
-def mix(
-    mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, force: Force, as_json: Json
-) -> None:
+def mix(mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, force: Force) -> Answer:
     """Make a fixed set of mixtures of different speakers: data/SET_2mix/.
 
     It is a list of utterances, gains and offsets: audio is mixed when it is read.
     """
-    from speechkit.cli.output import print_json, print_table
     from speechkit.separation import mixture_set as stage
 
     folder = stage.mix(directory, mixing, name, jobs, force)
     summary = stage.summary(folder)
-    if as_json:
-        print_json({"output": str(folder), **summary})
-    else:
-        print_table(str(folder), ("measure", "value"), list(summary.items()))
+    return output.output(folder, summary, str(folder), ("measure", "value"), list(summary.items()))

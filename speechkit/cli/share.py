@@ -9,8 +9,10 @@ from typing import Annotated, Optional
 import typer
 
 from speechkit.base.config import Flag
+from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import MISSING, OUTPUT, Dir, Json, Option
+from speechkit.cli.options import MISSING, OUTPUT, Dir, Option
+from speechkit.cli.output import Answer
 
 ExportForce = Annotated[bool, Option(False, "--force", panel=OUTPUT, help="Replace the file.")]
 ImportForce = Annotated[
@@ -55,14 +57,12 @@ def export_model(
     flags: ExportFlags,
     directory: Dir,
     force: ExportForce,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Write a trained model into one file: weights, configuration and card.
 
     Of any task; every seed and fold, or one. Nothing about machines or training speakers is in
     it. `speechkit import` takes it in again.
     """
-    from speechkit.cli.output import print_json, print_pairs
     from speechkit.sharing.exchange import export
 
     done = export(
@@ -77,17 +77,15 @@ def export_model(
         force=force,
     )
     size, made = done.file.stat().st_size, done.contents
-    if as_json:
-        told = {"task": made.task, "name": made.name, "models": list(made.models)}
-        print_json({"file": str(done.file), "bytes": size, **told, "url": done.url})
-        return
+    told = {"task": made.task, "name": made.name, "models": list(made.models)}
     shown = {
         "file": done.file,
         "size (MB)": f"{size / 1e6:.1f}",
         "model": f"{made.task}/{made.name}",
         "seeds and folds": len(made.models),
     }
-    print_pairs("Exported", {**shown, "pushed": done.url} if done.url else shown)
+    answer = output.pairs("Exported", {**shown, "pushed": done.url} if done.url else shown)
+    return answer._replace(data={"file": str(done.file), "bytes": size, **told, "url": done.url})
 
 
 def import_model(
@@ -104,18 +102,16 @@ def import_model(
     ],
     directory: Dir,
     force: ImportForce,
-    as_json: Json,
-) -> None:
+) -> Answer:
     """Put a model that somebody exported into exp/, ready for predict and evaluate.
 
     Runs nothing of the file: only weights (safetensors), configuration and text, each checked.
     """
-    from speechkit.cli.output import print_pairs
     from speechkit.sharing.exchange import import_model as take_in
 
     folder, made = take_in(directory, file, name=name, force=force)
     told = {"folder": str(folder), "task": made.task, "name": folder.name}
-    print_pairs("Imported", {**told, "models": list(made.models)}, as_json)
+    return output.pairs("Imported", {**told, "models": list(made.models)})
 
 
 def report(
@@ -133,16 +129,14 @@ def report(
     print(page.write(directory, title))
 
 
-def doctor(directory: Dir, as_json: Json) -> None:
+def doctor(directory: Dir) -> Answer:
     """Check this machine: versions, devices, audio, the working directory, optional extras.
 
     Says what is missing and the command that mends it. Exit code 2 if something required
     is missing or broken.
     """
     from speechkit.base.installation import COLUMNS, examine, healthy
-    from speechkit.cli.output import print_table
 
     checks = examine(directory.root)
-    print_table("Doctor", COLUMNS, [check.row for check in checks], as_json)
-    if not healthy(checks):
-        raise typer.Exit(2)
+    answer = output.rows("Doctor", COLUMNS, [check.row for check in checks])
+    return answer._replace(code=0 if healthy(checks) else 2)

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
+from speechkit.acoustic.tdnn.config import AcousticConfig, preset
+from speechkit.cli import options, output
 from speechkit.cli.flags import GivenFields, command
 from speechkit.cli.options import (
     MODEL,
     OUTPUT,
     CheckpointMinutes,
-    Continue,
-    Device,
     Dir,
     FirstSeed,
-    Force,
     Jobs,
     Json,
     Name,
     OnError,
     Option,
+    SavedTraining,
     Seed,
     Seeds,
+    Training,
 )
-from speechkit.cli.train_acoustic import train_acoustic
+from speechkit.cli.output import NOTHING, Answer
 from speechkit.emotion.config import CnnConfig, EmotionTraining, EncoderConfig, FunctionalsConfig
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.scoring.config import ScoringConfig
@@ -36,7 +38,69 @@ from speechkit.separation.config import ConvTasNetConfig, SeparationConfig
 from speechkit.speaker.config import XVectorConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
-command(app, "acoustic")(train_acoustic)
+
+
+@dataclass(frozen=True)
+class LayerFlags:
+    """Size of the acoustic network, by name or layer by layer.
+
+    Model:
+        model: Size: tdnn-small (6 layers, 0.95 M parameters) or tdnn (11 layers, 8.2 M).
+        widths: Outputs of each layer, one number for all; default of the model: 240 (tdnn: ten of
+            540, one of 256).
+        kernels: Taps of each layer; default of the model: 5,3,3,3,3,3 (tdnn:
+            5,3,3,3,3,3,3,3,3,3,1).
+        dilations: Frames between the taps of each layer; default of the model: 1,1,2,3,3,6 (tdnn:
+            1,1,2,3,3,3,3,3,3,3,1).
+    """
+
+    model: str = "tdnn-small"
+    widths: str = ""
+    kernels: str = ""
+    dilations: str = ""
+
+    def apply(self, config: AcousticConfig) -> AcousticConfig:
+        """The configuration with these layers."""
+        size = preset(self.model)
+        kernels = options.numbers("kernels", self.kernels or size.kernels, int)
+        widths = options.numbers("widths", self.widths or size.widths, int)
+        network = replace(
+            config.network,
+            n_mels=config.features.n_mels,
+            widths=widths * len(kernels) if len(widths) == 1 else widths,
+            kernels=kernels,
+            dilations=options.numbers("dilations", self.dilations or size.dilations, int),
+        )
+        return replace(config, network=network)
+
+
+ModelName = Annotated[
+    str, Option("tdnn", "--name", panel=OUTPUT, help="Name of the model: exp/acoustic/NAME.")
+]
+
+
+class AcousticRun(SavedTraining):
+    """Of ``train acoustic``."""
+
+    jobs: Jobs = 0
+    checkpoint_minutes: CheckpointMinutes = 5.0
+
+
+@command(app, "acoustic")
+def train_acoustic(
+    acoustic: AcousticConfig, layers: LayerFlags, name: ModelName, directory: Dir, run: AcousticRun
+) -> Answer:
+    """Train a TDNN to classify the states of an alignment, cross-fitted over speakers.
+
+    Network k is not trained on the speakers of fold k, and later scores only them. Writes
+    exp/acoustic/NAME/. A killed run is taken up by the same command. Several processes train
+    one model under torchrun.
+    """
+    from speechkit.acoustic.tdnn.train import train
+    from speechkit.training.devices import ranks
+
+    folder = train(directory, name, layers.apply(acoustic), **vars(run))
+    return NOTHING if ranks().rank else output.summary(folder)
 
 
 XVectorName = Annotated[
@@ -45,37 +109,30 @@ XVectorName = Annotated[
 ]
 
 
+class XVectorRun(SavedTraining):
+    """Of ``train xvector``."""
+
+    checkpoint_minutes: CheckpointMinutes = 5.0
+
+
 @command(app, "xvector")
 def train_xvector(
-    xvector: XVectorConfig,
-    name: XVectorName,
-    directory: Dir,
-    device: Device,
-    force: Force,
-    continue_: Continue,
-    as_json: Json,
-    jobs: Jobs = 2,
-    checkpoint_minutes: CheckpointMinutes = 5.0,
-) -> None:
+    xvector: XVectorConfig, name: XVectorName, directory: Dir, run: XVectorRun
+) -> Answer:
     """Train an x-vector TDNN to classify the speakers of a set.
 
     Random chunks, features on the fly, validation on held-out utterances (accuracy, equal
     error rate). Writes exp/xvector_nnet/NAME/. A killed run is taken up by the same command.
     """
-    from speechkit.cli.output import print_summary
     from speechkit.speaker.train import train
 
-    folder = train(
-        directory,
-        name,
-        xvector,
-        device=device,
-        jobs=jobs,
-        checkpoint_minutes=checkpoint_minutes,
-        force=force,
-        other_batch_size=continue_,
-    )
-    print_summary(folder, as_json)
+    return output.summary(train(directory, name, xvector, **vars(run)))
+
+
+class EmotionRun(SavedTraining):
+    """Of ``train emotion``."""
+
+    jobs: Jobs = 0
 
 
 @command(app, "emotion")
@@ -85,13 +142,9 @@ def train_emotion(
         dict, GivenFields(FunctionalsConfig, CnnConfig, EncoderConfig, shown="of the upstream")
     ],
     seed: Seed,
-    checkpoint_minutes: CheckpointMinutes,
     on_error: OnError,
     directory: Dir,
-    device: Device,
-    jobs: Jobs,
-    force: Force,
-    continue_: Continue,
+    run: EmotionRun,
     as_json: Json,
 ) -> None:
     """Train a classifier of emotions, for every fold of a split and every seed.
@@ -100,40 +153,33 @@ def train_emotion(
     test clips. A killed run is taken up by the same command.
     """
     from speechkit.base.errors import require_choice, require_range
-    from speechkit.cli.output import print_table
     from speechkit.emotion.data import Resources
     from speechkit.emotion.train import SUMMARY_COLUMNS, DataSelection, jobs_of, summary_rows, train
     from speechkit.training.devices import ranks, resolve_device
 
     require_choice("on_error", on_error, ("stop", "skip"))
-    good = 0 <= checkpoint_minutes < float("inf")
-    require_range("checkpoint_minutes", checkpoint_minutes, good, "0 or more")
+    minutes = run.checkpoint_minutes
+    require_range("checkpoint_minutes", minutes, 0 <= minutes < float("inf"), "0 or more")
     planned = jobs_of(training.name, training.upstream, training.preset, given)
     seeds = tuple(range(seed, seed + training.seeds))
     selection = DataSelection(
         training.set_name, training.split, training.folds, seeds, training.max_seconds
     )
-    resources = Resources(resolve_device(device).type, jobs, checkpoint_minutes, on_error)
+    resources = Resources(resolve_device(run.device).type, run.jobs, minutes, on_error)
     table: list[list[Any]] = []
     with _curves("" if ranks().rank else training.wandb, directory.root) as listen:
         for job in planned:
-            done = train(
-                directory,
-                job,
-                selection,
-                resources,
-                force=force,
-                other_batch_size=continue_,
-                listen=listen and partial(listen, job.name),
-            )
+            again = {"force": run.force, "other_batch_size": run.other_batch_size}
+            tell = listen and partial(listen, job.name)
+            done = train(directory, job, selection, resources, listen=tell, **again)
             if ranks().rank:
                 continue
             rows = summary_rows(done)
             table += [[job.name, *row] for row in rows]
             if not as_json:  # one document is printed in the end
-                print_table(f"Trained: {job.name}", SUMMARY_COLUMNS, rows)
+                output.print_table(f"Trained: {job.name}", SUMMARY_COLUMNS, rows)
     if as_json and not ranks().rank:
-        print_table("", ("model", *SUMMARY_COLUMNS), table, True)
+        output.rows("", ("model", *SUMMARY_COLUMNS), table).print(as_json)
 
 
 @contextmanager
@@ -168,51 +214,32 @@ def train_separation(
             show_default="light, or as --init",
         ),
     ],
-    checkpoint_minutes: CheckpointMinutes,
     directory: Dir,
-    device: Device,
-    force: Force,
-    continue_: Continue,
-    as_json: Json,
-    jobs: Jobs = 2,
-) -> None:
+    run: SavedTraining,
+) -> Answer:
     """Train Conv-TasNet on mixtures of a set, hard pairs among them.
 
     Writes exp/separation/NAME/seedN/ with the plain-best and the weighted-best checkpoint. A
     killed run is taken up by the same command; torchrun trains on several devices.
     """
-    from speechkit.cli.output import print_summary
     from speechkit.separation.model_folder import complete
     from speechkit.separation.train import train
     from speechkit.training.devices import ranks
 
-    folder = train(
-        directory,
-        name,
-        complete(directory, separation, size, network),
-        device=device,
-        jobs=jobs,
-        checkpoint_minutes=checkpoint_minutes,
-        force=force,
-        other_batch_size=continue_,
-    )
-    if not ranks().rank:
-        print_summary(folder, as_json)
+    config = complete(directory, separation, size, network)
+    folder = train(directory, name, config, **vars(run))
+    return NOTHING if ranks().rank else output.summary(folder)
 
 
 @command(app, "pronunciation")
 def train_pronunciation(
-    pronunciation: PronunciationConfig,
+    config: PronunciationConfig,
     seeds: Seeds,
     seed: FirstSeed,
     name: Name,
     directory: Dir,
-    device: Device,
-    jobs: Jobs,
-    force: Force,
-    continue_: Continue,
-    as_json: Json,
-) -> None:
+    run: Training,
+) -> Answer:
     """Train GOPT or the LSTM baseline to score pronunciation.
 
     The defaults are the settings of Gong et al. and Do et al. All seeds are trained in one run.
@@ -220,33 +247,19 @@ def train_pronunciation(
     """
     from speechkit.pronunciation.train import train
 
-    folders = train(
-        directory,
-        name,
-        pronunciation,
-        range(seed, seed + seeds),
-        device=device,
-        jobs=jobs,
-        force=force,
-        other_batch_size=continue_,
-    )
-    few = ("epoch", "learning_rate", "train_loss")
-    _print_models(name, folders, lambda key: key in few or key.endswith("mean_pcc"), as_json)
+    folders = train(directory, name, config, range(seed, seed + seeds), **vars(run))
+    return _models(name, folders, ("epoch", "learning_rate", "train_loss"), ("mean_pcc",))
 
 
 @command(app, "scoring")
 def train_scoring(
-    scoring: ScoringConfig,
+    config: ScoringConfig,
     seeds: Seeds,
     seed: FirstSeed,
     name: Name,
     directory: Dir,
-    device: Device,
-    jobs: Jobs,
-    force: Force,
-    continue_: Continue,
-    as_json: Json,
-) -> None:
+    run: Training,
+) -> Answer:
     """Train a scorer of utterances on synthetic scores, on human scores, or on both.
 
     The five rows of Tables 4 and 5 of the paper are --pretrain and --finetune: frozen frozen,
@@ -255,31 +268,17 @@ def train_scoring(
     """
     from speechkit.scoring.train import train
 
-    folders = train(
-        directory,
-        name,
-        scoring,
-        range(seed, seed + seeds),
-        device=device,
-        jobs=jobs,
-        force=force,
-        other_batch_size=continue_,
-    )
-    few = ("epoch", "utterances")
-    _print_models(name, folders, lambda key: key in few or key.endswith(("_pcc", "_mse")), as_json)
+    folders = train(directory, name, config, range(seed, seed + seeds), **vars(run))
+    return _models(name, folders, ("epoch", "utterances"), ("_pcc", "_mse"))
 
 
-def _print_models(
-    name: str, folders: Sequence[Path], shown: Callable[[str], bool], as_json: bool
-) -> None:
-    """Print the trained seeds of an experiment: a row each, or their summaries."""
+def _models(
+    name: str, folders: Sequence[Path], few: Sequence[str], endings: tuple[str, ...]
+) -> Answer:
+    """The trained seeds of an experiment: ``few`` measures and those with some endings."""
     from speechkit.base.schema import Object, read_json
-    from speechkit.cli.output import print_json, print_table
 
     found = {str(folder): read_json(folder / "summary.json", Object) for folder in folders}
-    if as_json:
-        print_json(found)
-        return
-    keys = [key for key in next(iter(found.values())) if shown(key)]
+    keys = [key for key in next(iter(found.values())) if key in few or key.endswith(endings)]
     rows = [[folder, *(one.get(key) for key in keys)] for folder, one in found.items()]
-    print_table(f"Trained: {name}", ("model", *keys), rows)
+    return Answer(found, [(f"Trained: {name}", ("model", *keys), rows)])

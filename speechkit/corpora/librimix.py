@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base import audio
-from speechkit.base.errors import ConfigError, UserError, require_choice
+from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import full_path, require_folder
+from speechkit.corpora.config import LibriMixConfig
 from speechkit.corpora.librispeech import LAYOUT, read_speakers
 from speechkit.corpora.mixture_sets import (
     CheckedMixture,
@@ -27,7 +28,7 @@ from speechkit.corpora.mixture_sets import (
     write_sets,
 )
 from speechkit.kaldi.data import Utterance
-from speechkit.labels.mixtures import MODES, Header, Mixture, Source
+from speechkit.labels.mixtures import Header, Mixture, Source
 from speechkit.workdir import WorkDir
 
 _SUBSETS = ("dev-clean", "dev-other", "test-clean", "test-other", "train-clean-100",
@@ -42,10 +43,8 @@ _SOURCE = re.compile(r"source_(\d+)_path")
 def prepare(
     work: WorkDir,
     tables: Sequence[Path],
-    librispeech: Path,
+    config: LibriMixConfig,
     *,
-    rate: int = 8000,
-    mode: str = "min",
     on_error: str = "stop",
     jobs: int = 1,
     force: bool = False,
@@ -57,37 +56,34 @@ def prepare(
 
     Args:
         tables: such as ``libri2mix_dev-clean.csv``; their ``_info.csv`` are passed over.
-        librispeech: the folder with ``dev-clean`` and so on.
-        rate: of the mixtures in Hz.
+        config: of what they are mixed.
 
     Raises:
         UserError: a table of another form, LibriSpeech is not where it was said to be.
     """
-    require_choice("mode", mode, MODES)
-    if not 1000 <= rate <= 192_000:
-        raise ConfigError("rate", f"{rate} is out of range.", "Accepted: 1000 to 192000.")
     files = [full_path(table) for table in tables]
     files = [file for file in files if not file.stem.endswith("_info")]
     if not files:
         raise UserError(
             "No metadata table was given.", "Example: metadata/Libri2Mix/libri2mix_dev-clean.csv"
         )
-    root = require_folder(librispeech, LAYOUT)
+    root = require_folder(config.librispeech, LAYOUT)
     root = root / "LibriSpeech" if (root / "LibriSpeech").is_dir() else root
     speakers = next((p for p in sorted(root.iterdir()) if p.name.lower() == "speakers.txt"), None)
     gender = read_speakers(speakers) if speakers else {}
-    sets = [_read_set(file, root, rate, mode, gender) for file in files]
-    params = {"librispeech": str(root), "rate": rate, "mode": mode}
+    sets = [_read_set(file, root, config.rate, config.mode, gender) for file in files]
+    params = {"librispeech": str(root), "rate": config.rate, "mode": config.mode}
     for made, file in zip(sets, files, strict=True):
         made.params = {**params, "table": str(file)}
         made.metadata = [file, speakers] if speakers else [file]
     names = [made.name for made in sets]
     if len(set(names)) < len(names):
         raise UserError(f"Two tables would make one set ({', '.join(sorted(names))}).")
-    if rate > 16_000:
-        logger.warning(f"LibriSpeech has 16000 Hz: at {rate} Hz the upper band stays empty.")
+    if config.rate > 16_000:
+        above = f"at {config.rate} Hz the upper band stays empty."
+        logger.warning(f"LibriSpeech has 16000 Hz: {above}")
     logger.info("The clean condition: the noise of LibriMix is not mixed.")
-    measure = partial(look, mode=mode)
+    measure = partial(look, mode=config.mode)
     return write_sets(
         work, "prepare librimix", sets, measure, on_error=on_error, jobs=jobs, force=force
     )

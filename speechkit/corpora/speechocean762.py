@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from speechkit.base.errors import ConfigError, UserError, require_choice
+from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.corpora.common import (
     Corpus,
@@ -20,57 +20,49 @@ from speechkit.corpora.common import (
     split_speakers,
     subfolders,
 )
+from speechkit.corpora.config import SpeechoceanConfig
 from speechkit.corpora.scored import Problems, check_scores, read_json, take_text_phone
 from speechkit.kaldi.data import read_table
 from speechkit.labels.scores import Scores
 
 LAYOUT = "speechocean762 as published: WAVE/, train/ and test/ with wav.scp, text and utt2spk."
-SCORES = ("auto", "require", "none")
 ADULT = 18  # years
 SETS = ("train", "test")
 _NEEDED = ("wav.scp", "text", "utt2spk")
 _OPTIONAL = ("spk2gender", "spk2age")
 
 
-def read_corpus(path: Path, scores: str = "auto", dev_share: float = 0.2, seed: int = 0) -> Corpus:
+def read_corpus(path: Path, config: SpeechoceanConfig | None = None) -> Corpus:
     """Read the two published sets, with the corpus's own ids, and a division of ``train``.
 
     Its utterance ids begin with the speaker's number (with one zero in front), so that they
-    sort as Kaldi wants.
+    sort as Kaldi wants. The sets ``dev`` and ``train_nodev`` have children and adults, female
+    and male in proportion.
 
     Args:
         path: the corpus, or the folder that holds ``speechocean762``.
-        scores: ``auto`` takes the scores if ``resource/scores.json`` is there, ``require``
-            insists on them, ``none`` leaves them out.
-        dev_share: share of the training speakers that make the set ``dev``, with the other
-            ones in ``train_nodev``; children and adults, female and male in proportion.
-            0 makes neither.
-        seed: which speakers ``dev`` gets.
+        config: scores, and the share of ``dev``.
 
     Raises:
         UserError: another layout, a broken table, tables that disagree, scores that do not
             fit (every problem is listed).
     """
-    require_choice("scores", scores, SCORES)
-    if not 0 <= dev_share < 1:
-        raise ConfigError(
-            "dev_share", f"{dev_share:g} is not a share.", "Accepted: from 0, below 1."
-        )
+    config = config or SpeechoceanConfig()
     root = _find_root(path)
     files = _audio_by_name(root)
     sets = [_read_set(root, part, files) for part in SETS]
     tables = [root / part / name for part in SETS for name in _NEEDED + _OPTIONAL]
     params = {"path": str(root)}
-    if scores == "none":
+    if config.scores == "none":
         params["scores"] = "none"
     else:
         texts = {item.utterance: item.text for part in sets for item in part.items}
-        found, read = _read_scores(root / "resource", texts, scores == "require")
+        found, read = _read_scores(root / "resource", texts, config.scores == "require")
         tables += read
         for part in sets:
             part.scores = found
-    if dev_share:
-        sets += _divide(sets[0], dev_share, seed)
+    if config.dev_share:
+        sets += _divide(sets[0], config.dev_share, config.seed)
     there = [table for table in tables if table.is_file()]
     return Corpus("prepare speechocean762", params, sets, there)
 

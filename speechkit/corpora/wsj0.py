@@ -34,6 +34,7 @@ from speechkit.corpora.common import (
     require_folder,
     subfolders,
 )
+from speechkit.corpora.config import Wsj0MixConfig
 from speechkit.corpora.mixture_sets import (
     CheckedMixture,
     MixtureCorpusSet,
@@ -137,10 +138,8 @@ def _read_part(folders: Sequence[Path]) -> list[Item]:
 def prepare_mixtures(
     work: WorkDir,
     path: Path,
+    config: Wsj0MixConfig,
     *,
-    prefix: str = "",
-    speaker_pattern: str = "",
-    gender_file: Path | None = None,
     on_error: str = "stop",
     jobs: int = 1,
     force: bool = False,
@@ -148,10 +147,7 @@ def prepare_mixtures(
     """Write one set for each folder with ``mix``, ``s1`` and ``s2``; see ``mixture_sets``.
 
     Args:
-        prefix: the sets are called ``<prefix>_<folder>``; empty is ``wsj0_<sources>mix``.
-        speaker_pattern: regular expression with one group per source, which finds the
-            speakers in a file name without ending; empty expects names of WSJ0.
-        gender_file: table ``speaker<TAB>m|f``, or ``spkrinfo.txt`` of WSJ0.
+        config: empty names and patterns are those of WSJ0.
 
     Raises:
         UserError: another layout, sets of several rates or modes, unknown speakers.
@@ -159,11 +155,11 @@ def prepare_mixtures(
     root = require_folder(path, MIX_LAYOUT)
     root = root.parent if root.name in MIXES else root
     folders = _find(root)
-    pattern = _compile(speaker_pattern)
-    tables = [full_path(gender_file)] if gender_file else []
+    pattern = _compile(config.speaker_pattern)
+    tables = [full_path(config.gender_file)] if config.gender_file else []
     gender = {name: value for table in tables for name, value in _genders(table).items()}
-    params = {"path": str(root), "speaker_pattern": speaker_pattern}
-    sets = [_read_set(folder, prefix, pattern, gender) for folder in folders]
+    params = {"path": str(root), "speaker_pattern": config.speaker_pattern}
+    sets = [_read_set(folder, config.prefix, pattern, gender) for folder in folders]
     if len({made.name for made in sets}) < len(sets):
         homes = ", ".join(sorted({str(folder.parent) for folder in folders}))
         raise UserError(

@@ -138,7 +138,9 @@ class Prediction:
         """Of the table that :meth:`rows` are of."""
         columns = ("file", "seconds", "windows", "label", *self.classes)
         label = max((_SILENT, *self.classes), key=len)
-        return Head("Emotion", columns, ("", "0000.0", "0000", label, *["0.00000"] * len(columns)))
+        return Head(
+            "Emotion", columns, ("", "0000.0", "0000", label, *["0.00000"] * len(self.classes))
+        )
 
     def rows(self) -> list[tuple[Any, ...]]:
         """For a terminal."""

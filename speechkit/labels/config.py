@@ -13,6 +13,8 @@ from speechkit.base.errors import ConfigError, require_choice
 SPEAKER_FOLDS, SPEAKER_80_20 = "speaker-folds", "speaker-80-20"
 RANDOM_80_20, STATEMENT = "random-80-20", "statement"
 KINDS = (SPEAKER_FOLDS, SPEAKER_80_20, RANDOM_80_20, STATEMENT)
+STOP, LOWER, KEEP = CASE_MODES = ("stop", "lower", "keep")  # emotions that differ in case only
+CASE_FIELD = "label_case"
 PARTS = 5  # an 80/20 split tests one of so many
 
 

@@ -15,13 +15,12 @@ from speechkit.base.errors import AudioError, DataError, UserError
 from speechkit.base.log import note_once
 from speechkit.kaldi.data import DataDir, Utterance, read_table
 from speechkit.kaldi.data import load as load_data
+from speechkit.labels.config import CASE_FIELD, KEEP, LOWER
 from speechkit.workdir import WorkDir
 
 LABELS, INTENSITY, STATEMENT = "utt2emotion", "utt2intensity", "utt2statement"
 RAVDESS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 CASE_FILE = "label_case"  # in a set: its classes differ in case only, and are to be kept apart
-STOP, LOWER, KEEP = CASE_MODES = ("stop", "lower", "keep")
-CASE_FIELD = "label_case"
 MAX_SECONDS = 30.0  # of a clip that has one label; the middle of a longer one is taken
 
 

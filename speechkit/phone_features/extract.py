@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.align.stage import phone_lines
-from speechkit.acoustic.lexicon.readings import TextConfig, Words, words_of_set
+from speechkit.acoustic.lexicon.config import TextConfig
+from speechkit.acoustic.lexicon.readings import Words, words_of_set
 from speechkit.acoustic.models import SPHINX, find_folder
 from speechkit.base import audio
 from speechkit.base.errors import UserError

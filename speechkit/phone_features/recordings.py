@@ -10,8 +10,8 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from speechkit.acoustic.lexicon.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
-from speechkit.acoustic.lexicon.readings import Policy
 from speechkit.base import audio
 from speechkit.base.audio import level_db
 from speechkit.base.errors import UserError

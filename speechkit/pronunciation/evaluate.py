@@ -16,7 +16,8 @@ from speechkit.pronunciation import model_folder, results
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
 from speechkit.task import comparison, scores, trained
-from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
+from speechkit.task.config import require_samples
+from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -157,7 +158,7 @@ def published_rows(number: str) -> list[list[str]]:
 
 @dataclass(frozen=True)
 class ComparisonConfig(comparison.ComparisonConfig):
-    """As :class:`speechkit.task.comparison.ComparisonConfig`; without measures all that both
+    """As :class:`speechkit.task.config.ComparisonConfig`; without measures all that both
     have."""
 
     accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in scores.STATISTICS)

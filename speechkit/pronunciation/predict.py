@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from speechkit.acoustic.lexicon.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
-from speechkit.acoustic.lexicon.readings import Policy, words_of_text
+from speechkit.acoustic.lexicon.readings import words_of_text
 from speechkit.base.errors import UserError
 from speechkit.labels.scores import Scales
 from speechkit.phone_features import ctc_gop

@@ -19,7 +19,8 @@ from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
 from speechkit.scoring.metrics import Scored
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task import comparison, scores
-from speechkit.task.evaluation import SUMMARY, require_samples, warn_few_speakers
+from speechkit.task.config import require_samples
+from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -183,7 +184,7 @@ def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) 
 
 @dataclass(frozen=True)
 class ComparisonConfig(comparison.ComparisonConfig):
-    """As :class:`speechkit.task.comparison.ComparisonConfig`; without names all that predict what
+    """As :class:`speechkit.task.config.ComparisonConfig`; without names all that predict what
     the baseline predicts, without measures its PCC and MSE (of scores from 0 to 1)."""
 
     accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in scores.STATISTICS)

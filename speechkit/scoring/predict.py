@@ -9,14 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.acoustic.lexicon.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
-from speechkit.acoustic.lexicon.readings import (
-    Policy,
-    Reading,
-    as_field,
-    readings_of,
-    words_of_text,
-)
+from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of, words_of_text
 from speechkit.base.errors import UserError
 from speechkit.phone_features.bundle import acoustic_places, find_model, seed_folders
 from speechkit.phone_features.pipeline import FeaturePipeline

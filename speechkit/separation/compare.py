@@ -42,7 +42,7 @@ COMPARISON = comparison.Comparison(
 
 @dataclass(frozen=True)
 class ComparisonConfig(comparison.ComparisonConfig):
-    """As :class:`speechkit.task.comparison.ComparisonConfig`, with the usual measures."""
+    """As :class:`speechkit.task.config.ComparisonConfig`, with the usual measures."""
 
     measures: tuple[str, ...] = DEFAULT_MEASURES
 

@@ -115,3 +115,20 @@ class XVectorConfig:
             ),
         ):
             require_range(*checked)
+
+
+@dataclass(frozen=True)
+class VectorConfig:
+    """Which vectors are extracted, and how; the flags of ``extract-xvector``.
+
+    Model:
+        model: A name in exp/xvector_nnet (default: the newest), a folder of `train xvector` or of
+            a SpeechBrain x-vector or ECAPA model, or hf:OWNER/NAME.
+    Machine:
+        batch_seconds: Seconds of audio per batch, with padding; 0: 60 on CPU, 600 on CUDA.
+        precision: 32, or bf16: faster, vectors differ by about one in a thousand.
+    """
+
+    model: str = ""
+    batch_seconds: Annotated[float, Flag(least=0)] = 0.0
+    precision: str = "32"

@@ -18,6 +18,7 @@ from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.speaker import embedder, verification
+from speechkit.speaker.config import VectorConfig
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import map_parts, split
@@ -32,11 +33,9 @@ Batch = list[data.Utterance]
 def extract(
     workdir: WorkDir,
     set_name: str,
+    config: VectorConfig | None = None,
     *,
-    model: str = "",
     name: str = "",
-    batch_seconds: float = 0.0,
-    precision: str = "32",
     device: str = "auto",
     jobs: int = 1,
     executor: str = "local",
@@ -49,10 +48,8 @@ def extract(
     Args:
         workdir: the working directory.
         set_name: the set to read.
-        model: see :func:`speechkit.speaker.embedder.find_model`.
+        config: which vectors; default: those of the newest model.
         name: suffix of the output folder.
-        batch_seconds: audio per batch, with padding; 0 takes 60 s on CPU, 600 s on CUDA.
-        precision: 32, or bf16 (vectors then differ by about one in a thousand).
         device: auto, cpu or cuda.
         jobs: processes; 1 works in this process with all threads.
         executor: local or dask://HOST:PORT.
@@ -60,8 +57,9 @@ def extract(
         allow_pipes: run shell commands in ``wav.scp``.
         force: replace vectors of another model.
     """
-    where = resolve_device(device).type
-    folder = embedder.find_model(workdir, model)
+    config = config or VectorConfig()
+    where, precision = resolve_device(device).type, config.precision
+    folder = embedder.find_model(workdir, config.model)
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
     final = workdir.exp("xvector", set_name, name=name)
     weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".ckpt", ".yaml")]
@@ -79,7 +77,7 @@ def extract(
         if out.up_to_date:
             return final
         encoder = embedder.load(folder.resolve(), where, precision)
-        batches = make_batches(dataset, batch_seconds or BATCH_SECONDS[where])
+        batches = make_batches(dataset, config.batch_seconds or BATCH_SECONDS[where])
         run = partial(
             _embed, folder=folder.resolve(), device=where, precision=precision, on_error=on_error
         )

@@ -9,54 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_tsv
-from speechkit.task.evaluation import SUMMARY, require_samples
+from speechkit.task.config import ComparisonConfig
+from speechkit.task.evaluation import SUMMARY
 from speechkit.workdir import Output, WorkDir, check_name
 
 TABLE = "differences.tsv"
-
-
-@dataclass(frozen=True)
-class ComparisonConfig:
-    """What determines a comparison.
-
-    Args:
-        set: of the evaluations, with their suffix: a folder ``eval/<set>``.
-        baseline: experiment that the others are compared to.
-        names: experiments; empty for all that were evaluated on the set.
-        measures: names as in ``summary.json`` of an evaluation; empty for all.
-        samples: bootstrap samples.
-        seed: of their draws.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    accepted: ClassVar[tuple[str, ...]] = ()  # measures
-
-    set: str
-    baseline: str
-    names: tuple[str, ...] = ()
-    measures: tuple[str, ...] = ()
-    samples: int = 2000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples)
-        self.check_measures()
-        if self.names == (self.baseline,):
-            raise ConfigError("name", f"{self.baseline} is the baseline itself.", "Name another.")
-
-    def check_measures(self) -> None:
-        """Raise UserError for measures that the task does not have."""
-        for name in self.measures:
-            if name not in self.accepted:
-                raise ConfigError(
-                    "measure", f"'{name}' is not known.", f"Accepted: {', '.join(self.accepted)}."
-                )
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from speechkit.base import schema
-from speechkit.base.errors import ConfigError, DataError
+from speechkit.base.errors import DataError
 from speechkit.base.log import logger
 
 if TYPE_CHECKING:
@@ -17,14 +17,6 @@ SUMMARY = "summary.json"
 FEW_SPEAKERS = 10  # with fewer, an interval over speakers is rough
 Read = TypeVar("Read")
 Summary = dict[str, dict[str, Any]]
-
-
-def require_samples(samples: int) -> None:
-    """Raise UserError for too few samples of a bootstrap."""
-    if samples < 100:
-        raise ConfigError(
-            "samples", f"{samples} is too few for a 95 % interval.", "Give 100 or more."
-        )
 
 
 def warn_few_speakers(name: str, speakers: int) -> None:

@@ -23,7 +23,7 @@ from speechkit.cli import main as program
 from speechkit.cli import options
 from speechkit.cli.flags import command
 from speechkit.cli.options import Option
-from speechkit.cli.output import print_json, print_table
+from speechkit.cli.output import print_json, print_table, rows
 
 HEAVY = {
     *("numpy", "torch", "torchaudio", "pandas", "scipy", "matplotlib", "speechbrain"),
@@ -264,5 +264,5 @@ def test_json_of_numpy_and_nan(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({**value, 3: (None, True)})
     found = json.loads(capsys.readouterr().out)
     assert found == {"a": 0.5, "b": [1, 2], "c": None, "d": "x", "3": [None, True]}
-    print_table("T", ("a", "b"), [(1, None)], as_json=True)
+    rows("T", ("a", "b"), [(1, None)]).print(True)
     assert json.loads(capsys.readouterr().out) == [{"a": 1, "b": None}]

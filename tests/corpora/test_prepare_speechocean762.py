@@ -10,6 +10,7 @@ import pytest
 import soundfile
 from conftest import voice
 
+from speechkit.corpora.config import SpeechoceanConfig
 from speechkit.corpora.speechocean762 import read_corpus
 from speechkit.kaldi import data
 from speechkit.labels.score_files import canonical_phones, read_scores
@@ -62,7 +63,7 @@ def test_copies_with_other_case_or_flac(corpus: Path, tmp_path: Path) -> None:
     flac = corpus / "WAVE" / "SPEAKER0001" / "000010000.flac"
     soundfile.write(flac, voice(100, 0.1), 16000)
     (corpus / "WAVE").rename(corpus / "wave")
-    train, test = read_corpus(corpus, dev_share=0).sets
+    train, test = read_corpus(corpus, SpeechoceanConfig(dev_share=0)).sets
     assert train.items[0].audio == corpus / "wave" / "SPEAKER0001" / "000010000.flac"
     assert test.items[0].audio == corpus / "wave" / "SPEAKER0003" / "000030000.wav"
     assert all(item.audio.is_file() for item in train.items + test.items)

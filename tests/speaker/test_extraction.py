@@ -13,6 +13,7 @@ from test_tdnn import speechbrain_twin
 from speechkit.base.errors import UserError
 from speechkit.kaldi.ark import ArkTable, read_ark
 from speechkit.speaker import embedder, extraction
+from speechkit.speaker.config import VectorConfig
 from speechkit.speaker.speechbrain_folder import LogMel
 from speechkit.workdir import WorkDir
 
@@ -104,8 +105,9 @@ def test_batch_size_never_changes_a_vector(tmp_path, batch_seconds):
     make_set(tmp_path, speakers=3, utterances=5, seconds=0.5)
     write_model(tmp_path)
     workdir = WorkDir(tmp_path)
-    one = extraction.extract(workdir, "train", batch_seconds=0.001, name="one")
-    other = extraction.extract(workdir, "train", batch_seconds=batch_seconds, name="other")
+    one = extraction.extract(workdir, "train", VectorConfig(batch_seconds=0.001), name="one")
+    config = VectorConfig(batch_seconds=batch_seconds)
+    other = extraction.extract(workdir, "train", config, name="other")
     expected = ArkTable(one / "xvector.scp", tmp_path).stack()
     found = ArkTable(other / "xvector.scp", tmp_path).stack()
     assert np.abs(expected).max() > 0.1

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from speechkit.base.errors import DataError, UserError
-from speechkit.task.evaluation import numbers, read_table, require_samples, warn_few_speakers
+from speechkit.task.config import require_samples
+from speechkit.task.evaluation import numbers, read_table, warn_few_speakers
 
 
 def test_table_of_text_and_numbers(tmp_path):

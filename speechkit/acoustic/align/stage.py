@@ -19,14 +19,8 @@ import numpy as np
 
 from speechkit.acoustic.align.alignment import Alignment, Segment, align
 from speechkit.acoustic.interface import AcousticModel, Evidence
-from speechkit.acoustic.lexicon.readings import (
-    Reading,
-    TextConfig,
-    Words,
-    chosen,
-    words_of_set,
-    write_readings,
-)
+from speechkit.acoustic.lexicon.config import TextConfig
+from speechkit.acoustic.lexicon.readings import Reading, Words, chosen, words_of_set, write_readings
 from speechkit.acoustic.models import load_model
 from speechkit.base import audio
 from speechkit.base.errors import UserError, needed_by_all

@@ -14,83 +14,24 @@ A path of the alignment through 0, 3, 4, 5 says IN TWO FOUR MAY.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from speechkit.acoustic.lexicon.config import Policy, TextConfig
 from speechkit.acoustic.lexicon.dictionary import Lexicon, Pronunciation
 from speechkit.acoustic.lexicon.numbers import IN_WORDS
-from speechkit.acoustic.lexicon.text import Token, refuse_several, tokens_of
-from speechkit.base.errors import UserError, require_choice
-from speechkit.base.log import logger
+from speechkit.acoustic.lexicon.text import Token
+from speechkit.base.errors import UserError
 from speechkit.base.tables import write_tsv
-from speechkit.base.text import dropped_marks, visible, without_marks
+from speechkit.base.text import visible
 from speechkit.kaldi.data import DataDir
 from speechkit.labels.score_files import canonical_phones, scored_words
 from speechkit.labels.scores import WordScores
 
 MAX_WORDS = 20_000  # of all readings of what can be said in several ways, in one text
-READINGS = ("likeliest", "error")
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What is done about texts that are not plain words.
-
-    Args:
-        readings: where a text can be said in several ways: ``likeliest`` aligns all of them and
-            takes the likeliest, ``error`` refuses the text and shows them.
-        drop_markup: leave marks like ``[laughter]`` out; otherwise they are refused.
-    """
-
-    readings: str = "likeliest"
-    drop_markup: bool = False
-
-    def __post_init__(self) -> None:
-        require_choice("readings", self.readings, READINGS)
-
-    def params(self) -> dict[str, Any]:
-        """For a manifest: what is not the default."""
-        default = asdict(Policy())
-        return {name: value for name, value in asdict(self).items() if value != default[name]}
-
-    def tokens(self, text: str) -> list[Token]:
-        """As :func:`speechkit.acoustic.lexicon.text.tokens_of`; UserError for what it refuses."""
-        tokens = tokens_of(without_marks(text) if self.drop_markup else text)
-        if self.readings == "error":
-            refuse_several(tokens, text)
-        return tokens
-
-    def warn_dropped(self, texts: Sequence[str]) -> None:
-        """Say once which marks are left out of some texts."""
-        if self.drop_markup and (line := dropped_marks(texts)):
-            logger.warning(line)
-
-
-@dataclass(frozen=True)
-class TextConfig:
-    """How the texts of a set are said.
-
-    Args:
-        lexicon: pronunciations that go before the built-in ones (Kaldi's lexicon.txt).
-        guess: let espeak-ng pronounce words that no lexicon has.
-        policy: for numbers and marks in texts.
-    """
-
-    lexicon: Path | None = None
-    guess: bool = True
-    policy: Policy = field(default_factory=Policy)
-
-    def params(self) -> dict[str, Any]:
-        """For a manifest."""
-        lexicon = str(self.lexicon or "")
-        return {"lexicon": lexicon, "guess": self.guess, **self.policy.params()}
-
-    def files(self) -> list[Path]:
-        """Files whose change makes an output out of date."""
-        return [self.lexicon] if self.lexicon else []
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from speechkit.corpora.check.lenient import TableRow, show
 from speechkit.corpora.common import GENDERS
 from speechkit.kaldi import subset
 from speechkit.labels import emotions
+from speechkit.labels.config import KEEP, LOWER, STOP
 from speechkit.workdir.manifest import MANIFEST, manifest_text, read_manifest
 
 FORM = "wrote names in the composed form"
@@ -50,7 +51,7 @@ def fix(
     folder: Path,
     root: Path,
     *,
-    case: str = emotions.STOP,
+    case: str = STOP,
     **how: Any,
 ) -> list[str]:
     """Mend what can be mended; changed files are kept in ``.backup/``.
@@ -198,9 +199,9 @@ def _correct(tables: dict[str, list[TableRow]], found: validate.Report, log: _Lo
 
 def _label_case(tables: dict[str, list[TableRow]], case: str, log: _Log) -> dict[str, bytes]:
     name, rows = emotions.LABELS, tables.get(emotions.LABELS, [])
-    if case == emotions.LOWER:
+    if case == LOWER:
         _change(tables, name, lambda row: row.value.lower(), log)
-    if case == emotions.KEEP and emotions.case_variants(row.value for row in rows):
+    if case == KEEP and emotions.case_variants(row.value for row in rows):
         log.add(name, "noted that classes that differ in case only are to be kept apart", "")
         return {emotions.CASE_FILE: f"{case}\n".encode()}
     return {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
-from speechkit.base.errors import ConfigError, UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.base.text import check_path, composed, is_header, missing, read_lines, visible
 from speechkit.corpora.common import (
@@ -27,9 +27,11 @@ from speechkit.corpora.common import (
     subfolders,
     utterance_id,
 )
+from speechkit.corpora.config import FolderConfig
 from speechkit.corpora.folder.labels import check_columns, read_labels
 from speechkit.corpora.folder.scores import read_raters, read_scores
 from speechkit.labels import emotions
+from speechkit.labels.config import KEEP, STOP
 
 COLUMNS = ("path", "speaker", "text", "utt", "gender", "age")
 LAYOUT = (
@@ -39,63 +41,44 @@ LAYOUT = (
 _CONVERT = "Convert them, as with: ffmpeg -i FILE FILE.wav"
 
 
-def read_corpus(
-    path: Path,
-    set_name: str = "train",
-    split: str = "",
-    seed: int = 0,
-    gender_file: Path | None = None,
-    scores: Path | None = None,
-    scales: str = "",
-    labels: Path | None = None,
-    raters: Path | None = None,
-    case: str = emotions.STOP,
-) -> Corpus:
+def read_corpus(path: Path, config: FolderConfig | None = None) -> Corpus:
     """Read own data into one set, or into several with different speakers.
 
     Args:
         path: the folder or table.
-        set_name: name of the only set, where there is no split.
-        split: ``train=0.8,dev=0.1,test=0.1``, shares of the speakers.
-        gender_file: table ``speaker<TAB>m|f``.
-        scores: of pronunciation: a folder of tables, one table, or one JSON file.
-        scales: between which values they lie: a JSON file, or ``word=0:5,phone=0:2``.
-        labels: table of emotions.
-        raters: table of what each rater gave; without scores of utterances, their means are
-            these.
-        case: of emotions that differ in it only (see :func:`read_labels`).
+        config: what is known of it.
 
     Raises:
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
             that cannot be read or do not fit.
     """
-    require_choice(emotions.CASE_FIELD, case, emotions.CASE_MODES)
-    path = full_path(path)
-    shares = parse_split(split) if split else {set_name: 1.0}
+    config, path = config or FolderConfig(), full_path(path)
+    case, labels, gender = config.case, config.labels, config.gender_file
+    shares = parse_split(config.split) if config.split else {config.set_name: 1.0}
     names = Names()
     whole = read_table(path, names) if path.is_file() else read_folder(path, names)
-    if gender_file is not None:
-        whole.gender.update(_genders(gender_file, whole, names))
+    if gender is not None:
+        whole.gender.update(_genders(gender, whole, names))
     names.report()
     params: dict[str, Any] = {"path": str(path)}
-    if split:
-        params.update(split=shares, seed=seed)
-    metadata = [p for p in (path, gender_file) if p is not None and p.is_file()]
-    metadata += _add_scores(whole, scores, raters, scales)
-    for what, given in (("scores", scores), ("raters", raters), ("labels", labels)):
-        if given is not None:
+    if config.split:
+        params.update(split=shares, seed=config.seed)
+    metadata = [p for p in (path, gender) if p is not None and p.is_file()]
+    metadata += _add_scores(whole, config.scores, config.raters, config.scales)
+    for what in ("scores", "raters", "labels"):
+        if (given := getattr(config, what)) is not None:
             params[what] = str(full_path(given))
-    if scales:
-        params.update(scales=scales)
+    if config.scales:
+        params.update(scales=config.scales)
     if labels is not None:
         base = path if path.is_dir() else path.parent
         whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread, case)
-        if case != emotions.STOP:
+        if case != STOP:
             params.update(label_case=case)
-        if case == emotions.KEEP:
+        if case == KEEP:
             whole.files[emotions.CASE_FILE] = f"{case}\n"
         metadata.append(full_path(labels))
-    return Corpus("prepare folder", params, split_speakers(whole, shares, seed), metadata)
+    return Corpus("prepare folder", params, split_speakers(whole, shares, config.seed), metadata)
 
 
 def _add_scores(

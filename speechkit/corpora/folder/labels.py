@@ -11,6 +11,7 @@ from speechkit.base.log import logger
 from speechkit.base.text import composed, read_lines
 from speechkit.corpora.common import Item, full_path
 from speechkit.labels import emotions
+from speechkit.labels.config import LOWER, STOP
 
 KEYS = ("utt", "path")
 COLUMNS = ("emotion", "intensity", "statement")
@@ -26,7 +27,7 @@ def read_labels(
     items: Sequence[Item],
     base: Path,
     unread: Sequence[Item] = (),
-    case: str = emotions.STOP,
+    case: str = STOP,
 ) -> tuple[list[Item], dict[str, dict[str, str]]]:
     """Label tables of a set (``utt2emotion`` ...), and the utterances that have a label.
 
@@ -62,9 +63,9 @@ def read_labels(
                 found[name][utterance] = value
             elif name == "emotion":
                 raise UserError(f"{path}:{number}: '{cells[0]}' has no emotion.")
-    if case == emotions.LOWER:
+    if case == LOWER:
         found["emotion"] = {name: value.lower() for name, value in found["emotion"].items()}
-    elif case == emotions.STOP:
+    elif case == STOP:
         emotions.require_one_case(found["emotion"].values(), path, "")
     kept = [item for item in items if item.utterance in found["emotion"]]
     if not kept:

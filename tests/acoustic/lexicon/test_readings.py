@@ -16,11 +16,11 @@ from speechkit.acoustic.align import viterbi
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.align.graph import build
 from speechkit.acoustic.interface import Evidence
+from speechkit.acoustic.lexicon.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import (
     COLUMNS,
     Choice,
-    Policy,
     chosen,
     lay_out,
     slots_of,

@@ -1,0 +1,105 @@
+"""What is said of a corpus that is prepared; the flags of ``speechkit prepare``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from speechkit.base.config import Flag
+from speechkit.base.errors import ConfigError, require_choice
+from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP
+
+Seed = Annotated[int, Flag(least=0, most=2**63 - 1)]
+GenderFile = Annotated[Path | None, Flag("gender", shown="none")]
+
+
+@dataclass(frozen=True)
+class FolderConfig:
+    """What is known of own recordings.
+
+    Data:
+        set_name: Name of the set, where there is no `split`.
+        split: Sets with different speakers, as shares: train=0.8,dev=0.1,test=0.1.
+        gender_file: Table 'speaker<TAB>m|f'.
+        scores: Scores of pronunciation: a folder of tables, one table, or a scores.json.
+        scales: Lowest and highest scores: a JSON file, or utterance=0:10,word=0:10,phone=0:2.
+        raters: Scores by rater: utt, rater, total ...; without `scores` their means count.
+        labels: Emotions: a table 'utt<TAB>emotion' or 'path<TAB>emotion'.
+        case: Emotions that differ in case only: stop, write all in lower case, or keep them.
+    Training:
+        seed: Seed of every random draw.
+    """
+
+    set_name: Annotated[str, Flag("set")] = "train"
+    split: Annotated[str, Flag(shown="one set")] = ""
+    gender_file: GenderFile = None
+    scores: Annotated[Path | None, Flag(shown="none", metavar="PATH")] = None
+    scales: Annotated[
+        str, Flag("score-scales", shown="those of speechocean762", metavar="SCALES")
+    ] = ""
+    raters: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
+    labels: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
+    case: Annotated[str, Flag("label-case")] = STOP
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        require_choice(CASE_FIELD, self.case, CASE_MODES)
+
+
+@dataclass(frozen=True)
+class SpeechoceanConfig:
+    """Which sets speechocean762 becomes.
+
+    Data:
+        scores: auto: if scores.json is there; require: always; none: without.
+        dev_share: Share of the training speakers in the set dev; 0: no dev.
+    Training:
+        seed: Seed of every random draw.
+    """
+
+    scores: str = "auto"
+    dev_share: float = 0.2
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        require_choice("scores", self.scores, ("auto", "require", "none"))
+        if not 0 <= self.dev_share < 1:
+            raise ConfigError(
+                "dev_share", f"{self.dev_share:g} is not a share.", "Accepted: from 0, below 1."
+            )
+
+
+@dataclass(frozen=True)
+class Wsj0MixConfig:
+    """How the sets of WSJ0-2mix are called, and who speaks.
+
+    Data:
+        prefix: Sets are called PREFIX_FOLDER.
+        speaker_pattern: Regular expression with a group per source: speakers in a file name.
+        gender_file: Table 'speaker<TAB>m|f', or spkrinfo.txt of WSJ0.
+    """
+
+    prefix: Annotated[str, Flag(shown="wsj0_2mix or wsj0_3mix")] = ""
+    speaker_pattern: Annotated[str, Flag(shown="names of WSJ0")] = ""
+    gender_file: GenderFile = None
+
+
+@dataclass(frozen=True)
+class LibriMixConfig:
+    """What LibriMix is mixed of, and how.
+
+    Data:
+        librispeech: LibriSpeech as published.
+        rate: Sample rate of the mixtures in Hz.
+        mode: min: cut to the shortest source; max: as long as the longest.
+    """
+
+    librispeech: Annotated[Path, Flag(shown=False)]
+    rate: int = 8000
+    mode: str = "min"
+
+    def __post_init__(self) -> None:
+        require_choice("mode", self.mode, ("min", "max"))
+        if not 1000 <= self.rate <= 192_000:
+            raise ConfigError("rate", f"{self.rate} is out of range.", "Accepted: 1000 to 192000.")
