@@ -33,8 +33,8 @@ class ConvTasNetConfig:
         blocks: X: number of blocks of a repeat, with dilations 1, 2, 4 ...
         repeats: R: number of repeats.
         norm: gLN (global), cLN (cumulative) or chLN (each frame by itself).
-        input_norm: Norm before the bottleneck, if it differs from `norm`.
-        padding: Padding of the depthwise convolutions: zeros or reflect.
+        input_norm: Norm before the bottleneck, if not `norm`.
+        padding: Padding of the convolutions: zeros or reflect.
         encoder_relu: Apply a ReLU to the encoder's output.
         mask: Nonlinearity of the masks: relu, sigmoid, softmax or linear.
         causal: Use no future frames (norms: cLN or chLN).
