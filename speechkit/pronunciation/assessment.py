@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
 from speechkit.labels.scores import Scales
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
 MISSING = "-"
 """In place of what was heard: nothing."""
@@ -127,6 +128,9 @@ class Result:
 
     def __rich__(self) -> RenderableType:
         """For a terminal: the scores of the whole, then a line for each word."""
+        from rich.console import Group
+        from rich.text import Text
+
         parts: list[RenderableType] = [
             Text.assemble((self.file, "bold"), f"  {self.seconds:.2f} s")
         ]
@@ -151,6 +155,9 @@ class Result:
 
     def _table(self) -> Table:
         ends = self.scales.get("word", {})
+        from rich.table import Table
+        from rich.text import Text
+
         of_phones = self.scales.get("phone", {}).get("accuracy", (0.0, 2.0))
         table = Table(box=None, padding=(0, 2), header_style="dim")
         for name in ("word", *ends, "phones", "heard"):
@@ -176,6 +183,8 @@ class Result:
 
     def legend(self) -> Text:
         """What the numbers and colours mean."""
+        from rich.text import Text
+
         of = {level: next(iter(ends.values())) for level, ends in self.scales.items() if ends}
         ranges = ", ".join(f"{level}s {low:g} to {high:g}" for level, (low, high) in of.items())
         return Text.assemble(
