@@ -15,12 +15,7 @@ from speechkit.cli.options import Dir, Force, Group, VariantName
 from speechkit.cli.output import Answer
 from speechkit.task.config import ComparisonConfig
 
-app = typer.Typer(no_args_is_help=True, help="Compare experiments; a task is a subcommand.")
-
-
-@app.callback()
-def _tasks() -> None:
-    """Compare experiments with a baseline; a task is a subcommand."""
+app = typer.Typer()
 
 
 @dataclass(frozen=True)

@@ -25,12 +25,7 @@ from speechkit.cli.options import (
 from speechkit.cli.output import Answer
 from speechkit.separation.config import EvaluationConfig
 
-app = typer.Typer(no_args_is_help=True, help="Measure a trained model; a task is a subcommand.")
-
-
-@app.callback()
-def _tasks() -> None:
-    """Measure a trained model; a task is a subcommand."""
+app = typer.Typer()
 
 
 class Run(Group):

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import gc
 import inspect
 import types
 from collections.abc import Callable, Iterator, Mapping
@@ -74,7 +73,6 @@ def as_command(function: Callable) -> Callable:
     answers = signature.return_annotation is Answer
 
     def call(**values: Any) -> None:
-        gc.enable()  # which the program has paused until here
         answer = function(**{name: part.build(values) for name, part in parts.items()})
         if answers and answer is not NOTHING:
             answer.print(values["as_json"])

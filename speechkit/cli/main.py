@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import gc
+import importlib
 import sys
-from typing import Annotated
+from functools import cached_property
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
 import speechkit
 from speechkit.base import log, signals
@@ -44,27 +47,36 @@ def _root(
     """
 
 
-def _add_commands() -> None:
-    from speechkit.cli import (
-        compare,
-        evaluate,
-        extract,
-        mine,
-        predict,
-        prepare,
-        sets,
-        share,
-        train,
-    )
+class TaskGroup(TyperGroup):
+    """``speechkit train`` and the like: imports its commands when one of them is asked for."""
 
-    app.add_typer(prepare.app, name="prepare")
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        del self.commands
+
+    @cached_property
+    def commands(self) -> dict[str, Any]:  # type: ignore[override]
+        """By name."""
+        module = importlib.import_module(f"speechkit.cli.{self.name}")
+        return dict(get_group(module.app).commands)
+
+
+def _add_group(name: str, text: str) -> None:
+    group = typer.Typer(cls=TaskGroup, callback=lambda: None, no_args_is_help=True, help=text)
+    app.add_typer(group, name=name)
+
+
+def _add_commands() -> None:
+    from speechkit.cli import extract, mine, sets, share
+
+    _add_group("prepare", "Make sets (data/SET/) of a published corpus, or of your own data.")
     sets.add_commands(app)
     extract.add_commands(app)
     mine.add_commands(app)
-    app.add_typer(train.app, name="train")
-    app.add_typer(evaluate.app, name="evaluate")
-    app.add_typer(compare.app, name="compare")
-    app.add_typer(predict.app, name="predict")
+    _add_group("train", "Train a model; a task is a subcommand.")
+    _add_group("evaluate", "Measure a trained model; a task is a subcommand.")
+    _add_group("compare", "Compare experiments; a task is a subcommand.")
+    _add_group("predict", "Use a trained model on anyone's audio; a task is a subcommand.")
     share.add_commands(app)
 
 
@@ -82,7 +94,6 @@ def main(arguments: list[str] | None = None) -> int:
     log.word_with(FlagNames(app, given))
     log.forget_notes()
     signals.forget()
-    gc.disable()  # reading flags and printing help leaves little garbage, and searching it costs
     try:
         _no_nul(given)
         code = app(arguments, prog_name="speechkit", standalone_mode=False)
@@ -106,8 +117,6 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
             return _stopped()  # while a class was being made, which wraps it
         return _end(error)
-    finally:
-        gc.enable()
     return USER_ERROR
 
 

@@ -29,14 +29,7 @@ if TYPE_CHECKING:
     from speechkit.task.prediction.jobs import Job
     from speechkit.task.prediction.stream import StreamConfig
 
-app = typer.Typer(
-    no_args_is_help=True, help="Use a trained model on anyone's audio; a task is a subcommand."
-)
-
-
-@app.callback()
-def _tasks() -> None:
-    """Use a trained model on anyone's audio; a task is a subcommand."""
+app = typer.Typer()
 
 
 _FORMATS = "WAV, FLAC, OGG, MP3, AIFF ...; - is standard input"

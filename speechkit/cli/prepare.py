@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from speechkit.corpora.common import Corpus
     from speechkit.corpora.write import SetSummary
 
-app = typer.Typer(
-    no_args_is_help=True,
-    help="Make sets (data/SET/) of a published corpus, or of your own data.",
-)
+app = typer.Typer()
 Published = Annotated[
     Path, Option(MISSING, metavar="PATH", help="The corpus as published.", show_default=False)
 ]

@@ -37,7 +37,7 @@ from speechkit.scoring.config import ScoringConfig
 from speechkit.separation.config import ConvTasNetConfig, SeparationConfig
 from speechkit.speaker.config import XVectorConfig
 
-app = typer.Typer(no_args_is_help=True, help="Train a model; a task is a subcommand.")
+app = typer.Typer()
 
 
 @dataclass(frozen=True)

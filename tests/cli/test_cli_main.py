@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 import typer
@@ -42,14 +42,12 @@ def speech(*arguments: object, **environment: str) -> subprocess.CompletedProces
     )
 
 
-def commands(app: typer.Typer = program.app, before: tuple = ()) -> Iterator[tuple[str, ...]]:
+def commands() -> Iterator[tuple[str, ...]]:
     """All commands and groups, as words of the command line."""
-    yield before
-    for info in app.registered_commands:
-        yield (*before, str(info.name or info.callback.__name__.replace("_", "-")))  # type: ignore
-    for group in app.registered_groups:
-        assert group.typer_instance is not None
-        yield from commands(group.typer_instance, (*before, str(group.name)))
+    todo: list[tuple[tuple[str, ...], Any]] = [((), typer.main.get_command(program.app))]
+    for words, one in todo:
+        yield words
+        todo += [((*words, name), inner) for name, inner in getattr(one, "commands", {}).items()]
 
 
 def test_help_imports_nothing_heavy() -> None:
