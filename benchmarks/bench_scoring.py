@@ -32,7 +32,7 @@ from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import ARPABET
 from speechkit.labels.score_files import write_scores
 from speechkit.labels.scores import Scores
-from speechkit.phone_features.feature_folder import Row, write_config, write_rows
+from speechkit.phone_features.feature_folder import PhoneRow, write_config, write_rows
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.models import ScorerConfig
@@ -184,7 +184,7 @@ def write(root: Path, found: ScoringSet) -> None:
             word = found.words[first:last] - found.first_word[u]
             phones = found.phones[first:last]
             rows[name] = [
-                Row(k, int(w), f"W{w}", phone, 0.1 * k, 0.1, -1.0, -0.5)
+                PhoneRow(k, int(w), f"W{w}", phone, 0.1 * k, 0.1, -1.0, -0.5)
                 for k, (w, phone) in enumerate(zip(word, phones, strict=True))
             ]
     write_rows(deep / "rows.tsv", rows.items())

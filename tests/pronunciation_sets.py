@@ -9,7 +9,7 @@ from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import ARPABET
 from speechkit.labels.score_files import write_scores
 from speechkit.labels.scores import PhoneScore, Scores, WordScores
-from speechkit.phone_features.feature_folder import Row, write_config, write_rows
+from speechkit.phone_features.feature_folder import PhoneRow, write_config, write_rows
 
 
 def make_scored(
@@ -61,7 +61,7 @@ def make_scored(
         names = ("accuracy", "fluency", "prosodic", "total")
         scores.utterances[utterance] = dict.fromkeys(names, whole) | {"completeness": 10}
         rows[utterance] = [
-            Row(k, int(w), f"W{w}", str(p), 0.1 * k, 0.1, -1.0, -0.5)
+            PhoneRow(k, int(w), f"W{w}", str(p), 0.1 * k, 0.1, -1.0, -0.5)
             for k, (p, w) in enumerate(zip(phones, of_word, strict=True))
         ]
     write_scores(folder, scores)

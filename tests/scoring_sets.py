@@ -16,7 +16,12 @@ from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.score_files import write_scores
 from speechkit.labels.scores import Scores
-from speechkit.phone_features.feature_folder import Row, read_features, write_config, write_rows
+from speechkit.phone_features.feature_folder import (
+    PhoneRow,
+    read_features,
+    write_config,
+    write_rows,
+)
 
 PHONES = ("AA", "IY", "S")
 SHAPE = TdnnConfig(40, (16, 16, 12), (5, 3, 3), (1, 2, 3), 12, 0.1)
@@ -88,7 +93,7 @@ def make_spoken(root, *names):
         write_synthetic(root, name, {u: 5 + v / 4 for u, v in values.items()})
         rows = {
             u: [
-                Row(k, k // 2, f"W{k // 2}", PHONES[k % 3], 0.05 * k, 0.05, -1.0, -0.5)
+                PhoneRow(k, k // 2, f"W{k // 2}", PHONES[k % 3], 0.05 * k, 0.05, -1.0, -0.5)
                 for k in range(draw.integers(1, 8))
             ]
             for u in ids

@@ -63,6 +63,12 @@ class MiningConfig:
             )
         if self.seed < 0:
             raise ConfigError("seed", f"{self.seed} is negative.", "Give 0 or a positive number.")
+        if self.pitch_unit != "hz" and self.param != "pitch":
+            raise ConfigError(
+                "pitch_unit",
+                f"{self.pitch_unit} is a unit of pitch, and `param` is {self.param}.",
+                "Leave it out, or take `param` pitch.",
+            )
         if self.candidates and self.store == "pairs":
             raise UserError(
                 "`candidates` estimates thresholds and finds no pairs, so `store` pairs "

@@ -18,7 +18,7 @@ from speechkit.kaldi.ark import finite
 from speechkit.labels.phones import ARPABET, pure
 from speechkit.labels.score_files import read_scores, score_files
 from speechkit.labels.scores import ASPECTS, Scores, split_aspect
-from speechkit.phone_features.feature_folder import CONFIG, GopFolder, Row, read_features
+from speechkit.phone_features.feature_folder import CONFIG, GopFolder, PhoneRow, read_features
 from speechkit.workdir import WorkDir
 
 SCALE = 2.0
@@ -61,14 +61,16 @@ class PhoneSet:
         """Ids of the phones in the models, from 1: int64 ``[N]``."""
         return phone_ids(self.phones)
 
-    def fill(self, utterances: Iterable[tuple[str, str, Sequence[Row], np.ndarray]]) -> list[Row]:
+    def fill(
+        self, utterances: Iterable[tuple[str, str, Sequence[PhoneRow], np.ndarray]]
+    ) -> list[PhoneRow]:
         """Take utterances: id, speaker, rows of the phones, and their features; gives all rows.
 
         Raises:
             UserError: phones that are not ARPAbet.
         """
         matrices, words, first, first_word = [], [], [0], [0]
-        every: list[Row] = []
+        every: list[PhoneRow] = []
         for name, speaker, rows, matrix in utterances:
             self.utterances.append(name)
             self.speakers.append(speaker)
@@ -262,7 +264,7 @@ def disagreement(name: str, scores: Scores, gops: Sequence[GopFolder]) -> str:
     return ""
 
 
-def _of(rows: Sequence[Row], other: Sequence[Row]) -> str:
+def _of(rows: Sequence[PhoneRow], other: Sequence[PhoneRow]) -> str:
     if len(rows) != len(other):
         return f"{len(other)} in another"
     which = next((a, b) for a, b in zip(rows, other, strict=True) if pure(a.phone) != pure(b.phone))

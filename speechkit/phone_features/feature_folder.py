@@ -4,7 +4,7 @@ That is ``exp/gop/<set>`` of ``extract-gop``, or ``exp/deep/<set>`` of ``extract
 
 - ``gop.{ark,scp}`` or ``deep.{ark,scp}``: per utterance one float32 matrix, a row a canonical
   phone (or a frame, of ``extract-deep --level frame``)
-- ``rows.tsv``: what each row is (:class:`Row`)
+- ``rows.tsv``: what each row is (:class:`PhoneRow`)
 - ``features.json``: the columns, and everything needed to compute them of another recording
 """
 
@@ -79,7 +79,7 @@ class StoredFeatures(Features, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PhoneRow:
     """One canonical phone of an utterance.
 
     Args:
@@ -123,7 +123,7 @@ class GopFolder:
 
     table: ArkTable
     config: dict[str, Any]
-    rows: dict[str, list[Row]]
+    rows: dict[str, list[PhoneRow]]
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -157,7 +157,7 @@ def read_features(folder: Path, root: Path | None = None) -> GopFolder:
     return GopFolder(table, config, rows)
 
 
-def frame_means(frames: np.ndarray, rows: Sequence[Row], shift: float) -> np.ndarray:
+def frame_means(frames: np.ndarray, rows: Sequence[PhoneRow], shift: float) -> np.ndarray:
     """Mean over the frames of each phone, float32 ``[P, D]``, as level ``phone`` gives it.
 
     Args:
@@ -208,8 +208,8 @@ def archive(config: Mapping[str, Any]) -> str:
     return "deep" if config.get("method") == "deep" else "gop"
 
 
-def _read_rows(path: Path) -> dict[str, list[Row]]:
-    rows: dict[str, list[Row]] = {}
+def _read_rows(path: Path) -> dict[str, list[PhoneRow]]:
+    rows: dict[str, list[PhoneRow]] = {}
     try:
         file = path.open(encoding="utf-8", newline="")
     except OSError as error:
@@ -222,7 +222,7 @@ def _read_rows(path: Path) -> dict[str, list[Row]]:
             try:
                 utterance, index, word_index, word, phone, *values = cells
                 start, duration, log_posterior, gop = map(float, values)
-                row = Row(
+                row = PhoneRow(
                     int(index), int(word_index), word, phone, start, duration, log_posterior, gop
                 )
             except ValueError as error:
@@ -231,7 +231,7 @@ def _read_rows(path: Path) -> dict[str, list[Row]]:
     return rows
 
 
-def write_rows(path: Path, rows: Iterable[tuple[str, Sequence[Row]]]) -> None:
+def write_rows(path: Path, rows: Iterable[tuple[str, Sequence[PhoneRow]]]) -> None:
     """Write ``rows.tsv`` of (utterance, its rows)."""
     write_tsv(path, ROW_COLUMNS, [row.cells(utt) for utt, found in rows for row in found])
 

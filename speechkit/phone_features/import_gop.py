@@ -29,7 +29,7 @@ from speechkit.kaldi.ark import ArkTable
 from speechkit.labels import score_files as labels
 from speechkit.labels.phones import KALDI_ID, pure
 from speechkit.phone_features import gop, output
-from speechkit.phone_features.feature_folder import Row
+from speechkit.phone_features.feature_folder import PhoneRow
 from speechkit.phone_features.output import UtteranceFeatures
 from speechkit.phone_features.settings import IMPORTED
 from speechkit.workdir import Output, WorkDir
@@ -261,7 +261,7 @@ def _strip_ids(values: np.ndarray, phones: list[str]) -> np.ndarray:
     return np.nan_to_num(values, nan=0.0, posinf=floor, neginf=-floor).astype(np.float32)
 
 
-def _rows(words: list[list[str]], texts: list[str], features: np.ndarray) -> Iterator[Row]:
+def _rows(words: list[list[str]], texts: list[str], features: np.ndarray) -> Iterator[PhoneRow]:
     index = 0
     for number, phones in enumerate(words):
         for phone in phones:
@@ -270,5 +270,5 @@ def _rows(words: list[list[str]], texts: list[str], features: np.ndarray) -> Ite
                 at = np.array([KALDI_ID[pure(phone)]])
                 lpp, best = gop.scalar_gop(features[index : index + 1], at)
                 own, score = float(lpp[0]), float(best[0])
-            yield Row(index, number, texts[number], phone, math.nan, math.nan, own, score)
+            yield PhoneRow(index, number, texts[number], phone, math.nan, math.nan, own, score)
             index += 1

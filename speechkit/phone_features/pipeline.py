@@ -21,7 +21,7 @@ from speechkit.acoustic.lexicon.readings import Choice, chosen
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
-from speechkit.phone_features.feature_folder import Row
+from speechkit.phone_features.feature_folder import PhoneRow
 from speechkit.phone_features.gop import converted, frames_at, frames_of
 from speechkit.phone_features.request import Extracted, Request, evidence_of
 from speechkit.phone_features.settings import (
@@ -278,7 +278,9 @@ class FeaturePipeline:
         given = request.texts or [""] * len(request.words)
         texts = [given[word] for word in alignment.words]
         rows = [
-            Row(i, s.word, texts[s.word], s.phone, float(a), float(b - a), float(own), float(g))
+            PhoneRow(
+                i, s.word, texts[s.word], s.phone, float(a), float(b - a), float(own), float(g)
+            )
             for i, (s, a, b, own, g) in enumerate(
                 zip(alignment.segments, starts, ends, *work.scores, strict=True)
             )

@@ -12,7 +12,7 @@ from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.readings import Choice, Reading
 from speechkit.base import audio
 from speechkit.base.errors import UserError
-from speechkit.phone_features.feature_folder import Row
+from speechkit.phone_features.feature_folder import PhoneRow
 
 if TYPE_CHECKING:
     from speechkit.acoustic.align.alignment import Alignment
@@ -58,7 +58,7 @@ class Extracted:
 
     features: np.ndarray
     alignment: Alignment
-    rows: list[Row]
+    rows: list[PhoneRow]
     evidence: Evidence | None = None
     readings: list[Reading] = field(default_factory=list)
 

@@ -18,7 +18,7 @@ from speechkit.phone_features.dataset import PhoneSet, check_read, disagreement
 from speechkit.phone_features.feature_folder import (
     CONFIG,
     GopFolder,
-    Row,
+    PhoneRow,
     archive,
     read_features,
     read_phone_features,
@@ -50,7 +50,9 @@ class ScoringSet(PhoneSet):
     scale: tuple[float, float] = (0.0, 10.0)
     target: str = ""
 
-    def fill_phones(self, utterances: Iterable[tuple[str, str, Sequence[Row], np.ndarray]]) -> None:
+    def fill_phones(
+        self, utterances: Iterable[tuple[str, str, Sequence[PhoneRow], np.ndarray]]
+    ) -> None:
         """As :meth:`fill`, with scalar GOP and times of the phones."""
         rows = self.fill(utterances)
         self.gop = np.array([row.gop for row in rows], np.float32)
@@ -100,7 +102,7 @@ class ScoringSet(PhoneSet):
 
 
 def single(
-    features: np.ndarray, rows: list[Row], inputs: Inputs, config: dict[str, Any]
+    features: np.ndarray, rows: list[PhoneRow], inputs: Inputs, config: dict[str, Any]
 ) -> ScoringSet:
     """One recording without a score.
 
@@ -225,7 +227,7 @@ def _read(folder: GopFolder, name: str, inputs: Inputs) -> np.ndarray:
 
 
 def _chosen(
-    features: np.ndarray, rows: list[Row], inputs: Inputs, config: dict[str, Any]
+    features: np.ndarray, rows: list[PhoneRow], inputs: Inputs, config: dict[str, Any]
 ) -> np.ndarray:
     """What the scorer reads of the features of a recording."""
     if inputs.kind == "gop":
@@ -236,7 +238,7 @@ def _chosen(
     return features.astype(np.float32, copy=False)
 
 
-def _scalar(rows: list[Row]) -> np.ndarray:
+def _scalar(rows: list[PhoneRow]) -> np.ndarray:
     values = np.array([[row.gop] for row in rows], np.float32)
     if not np.isfinite(values).all():
         raise UserError(

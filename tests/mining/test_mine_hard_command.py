@@ -197,6 +197,7 @@ BAD = {
     "pm nan": (["--param", "pitch", "--pm", "nan"], nothing, "not a proportion"),
     "store": (["--param", "pitch", "--store", "all"], nothing, "auto, thresholds, pairs"),
     "unit": (["--param", "pitch", "--pitch-unit", "mel"], nothing, "hz, semitones"),
+    "no pitch": (["--param", "energy", "--pitch-unit", "semitones"], nothing, "--pitch-unit"),
     "device": (["--param", "xvector", "--device", "tpu"], nothing, "auto, cpu, cuda"),
     "seed": (["--param", "pitch", "--seed", "-1"], nothing, "--seed"),
     "pairs of candidates": (

@@ -12,7 +12,7 @@ from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi import split as splitting
 from speechkit.labels.score_files import read_scores
-from speechkit.phone_features.feature_folder import Row
+from speechkit.phone_features.feature_folder import PhoneRow
 from speechkit.scoring import synthesis, trees
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.synthesis import SynthesisConfig, synthesize
@@ -32,7 +32,7 @@ def work(tmp_path):
         scores, rng, rows = read_scores(work.data(name)), np.random.default_rng(2), {}
         for utterance, phones in scores.phones.items():
             rows[utterance] = [
-                Row(k, p.word_index, "W", p.phone, 0.1 * k, 0.1, -1.0,
+                PhoneRow(k, p.word_index, "W", p.phone, 0.1 * k, 0.1, -1.0,
                     min(0.0, 3 * (p.accuracy - 2) + rng.normal()))
                 for k, p in enumerate(phones)
             ]  # fmt: skip
