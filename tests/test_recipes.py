@@ -1,10 +1,14 @@
 """The recipes on small trees in the layouts of the corpora: from the corpus to the report."""
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from conftest import voice
 from in_process import run_script
 
@@ -54,6 +58,7 @@ def test_librispeech_table_3(recipe, tmp_path):
     # a P_M of 2 % of so few pairs is less than one: the message says so
     code, said = recipe("librispeech/hard_mining", *common, *sizes, "--stage", 6)
     names = [
+        "dm",
         *(f"dm_wvl_pitch_pm02_ps{ps}" for ps in (20, 30, 40)),
         *(f"dm_wvl_xvector_pm04_ps{ps}" for ps in (20, 30, 40)),
     ]
@@ -61,7 +66,10 @@ def test_librispeech_table_3(recipe, tmp_path):
     for name in names:
         summary = work / "exp/separation" / name / "eval/test_2mix/summary.json"
         assert "hsr5_percent" in summary.read_text()
-    assert (work / "exp/correlation/test_2mix/correlation.tsv").is_file()
+    correlation = json.loads((work / "exp/correlation/test_2mix/manifest.json").read_text())
+    assert correlation["params"]["model"] == "dm"
+    compared = json.loads((work / "exp/compare/separation/test_2mix/summary.json").read_text())
+    assert compared["baseline"] == "dm" and list(compared["experiments"]) == sorted(names[1:])
     page = (work / "report/index.html").read_text()
     assert all(name in page for name in names)
 
@@ -88,11 +96,40 @@ def test_wsj0_table_1(recipe, tmp_path):
                 soundfile.write(mixed / part / name / file, sound, 8000)
     code, said = recipe(
         "wsj0_2mix/hard_mining", "--corpus", wsj0, "--wsj0-2mix", mixed, "--dir", work,
-        "--table", 1, "--epochs", 1, "--xvector-epochs", 1, "--static-mixtures", 8,
-        "--network", NETWORK,
+        "--table", 1, "--epochs", 1, "--xvector-epochs", 1, "--network", NETWORK,
     )  # fmt: skip
     assert code == 0, said[-3000:]
     assert (work / "exp/separation/dm_wtl_wvl/eval/wsj0_2mix_tt/summary.json").is_file()
+    static = yaml.safe_load((work / "exp/separation/static/seed0/config.yaml").read_text())
+    assert static["training"]["set_name"] == "wsj0_2mix_tr"
+    assert not list((work / "data").glob("train_2mix*"))
+
+
+@pytest.mark.parametrize("table", ["1", "2", "3", "4", "all"])
+def test_rows_of_a_table_run_all_epochs_and_stand_beside_dm(table, tmp_path):
+    """What the shared part calls, with a ``speechkit`` that only notes it."""
+    script = f"""
+        set -euo pipefail
+        at() {{ :; }}; speechkit() {{ echo "$@"; }}
+        dir=w table={table} epochs=100 seeds=2 network="--model light" static_set=tr
+        . {ROOT}/recipes/hard_mining.sh
+        run_table train cv tt
+    """
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = [f"{line} " for line in done.stdout.splitlines()]
+    trained = [line for line in lines if line.startswith("train separation ")]
+    rows = len({re.search(r"--name (\S+)", line)[1] for line in trained})
+    assert rows == {"1": 5, "2": 11, "3": 7, "4": 5, "all": 7}[table] and len(trained) == 2 * rows
+    assert all(" --patience 0 " in line and " --epochs 100 " in line for line in trained)
+    for line in trained:
+        static = "static" in line
+        assert (" --set tr " in line, " --static " in line) == (static, static), line
+    base = "full_dm" if table == "4" else "dm"
+    assert any(f" --name {base} " in line for line in trained)
+    compared = [line for line in lines if line.startswith("compare")]
+    assert len(compared) == 1 and compared[0].endswith(f"--baseline {base} ")
+    assert lines[-1].startswith("analyze-correlation") and lines[-1].endswith(f"--model {base} ")
 
 
 def test_unknown_tables_and_options_are_named(recipe, tmp_path):

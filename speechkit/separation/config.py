@@ -166,7 +166,7 @@ class SeparationConfig:
     learning_rate: Positive = 1e-3
     clip: Positive = 5.0
     halve_after: Annotated[Whole, Flag(least=0)] = 5
-    patience: Annotated[Whole, Flag(least=0)] = 30
+    patience: Annotated[Whole, Flag(least=0)] = field(default=30, metadata=NO_EFFECT)
     loss: Annotated[str, OneOf("si-snr", "wsi-snr")] = "si-snr"
     weighted_validation: Annotated[bool, Flag("weighted-validation/plain-validation")] = False
     hard: str = field(default="", metadata=NO_EFFECT)

@@ -50,6 +50,14 @@ def test_features_of_an_unknown_model_are_not_comparable():
     assert found.startswith("features: imported, of a model that is not recorded, paper's GOP of")
 
 
+def test_patience_counts_by_the_epochs_that_it_left():
+    config = {**asdict(DM.config), "patience": 0}
+    assert DM.differences(config, DM.facts) == []
+    assert DM.differences({**config, "patience": 5, "epochs": 41}, DM.facts) == [
+        "epochs: 41, paper's 100"
+    ]
+
+
 def test_an_emotion_run_with_another_rate_and_pooling_is_not_comparable():
     config = encoder_config("paper", {"learning_rate": 1e-2, "pooling": "max"})
     assert HUBERT.differences(config.as_dict(), HUBERT.facts) == [

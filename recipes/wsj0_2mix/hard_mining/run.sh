@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The paper's tables on WSJ0: si_tr_s is mixed dynamically, the fixed mixtures are WSJ0-2mix.
+# The paper's tables on WSJ0: si_tr_s is mixed dynamically, the fixed mixtures are WSJ0-2mix: tr for
+# the rows without dynamic mixing, cv to select the epoch, tt to test.
 #
 #   recipes/wsj0_2mix/hard_mining/run.sh --corpus WSJ0 --wsj0-2mix PATH --dir WORKDIR
 #     [--table 1|2|3|4|all] [--epochs 100] [--seeds 1]
@@ -12,9 +13,9 @@ table=all
 epochs=100
 seeds=1
 xvector_epochs=20
-static_mixtures=20000
 network="--model light"
 . "$(dirname "$0")/../../options.sh"
+static_set=wsj0_2mix_tr
 . "$(dirname "$0")/../../hard_mining.sh"
 rows_of "$table" > /dev/null
 
@@ -36,12 +37,6 @@ if at 4 "x-vectors"; then
   for set in train wsj0_2mix_tt; do
     speechkit extract-xvector -C "$dir" --set "$set" --model default
   done
-fi
-
-if at 5 "mixtures"; then
-  case " $(rows_of "$table") " in
-    *static*) speechkit mix -C "$dir" --set train --count "$static_mixtures" ;;
-  esac
 fi
 
 run_table train wsj0_2mix_cv wsj0_2mix_tt
