@@ -25,6 +25,11 @@ BETA_AVERAGES = {0.5: 0.542, 0.8: 0.267, 0.9: 0.175, 0.99: 0.095, 0.999: 0.088}
 / 12, that is, with an empty twelfth class."""
 BETA_COLUMNS = ("beta", "mean of 11 classes", "with an empty twelfth", "paper")
 
+LOWEST = {
+    "word_stress": {"mse": 1.67, "sb-num": 1.58},
+    "utterance_completeness": {"mse": 1.90, "sb-num": 1.69},
+}
+"""Section 5.3: the lowest prediction of an aspect by the loss that GOPT was trained with."""
 
 FACTS = {
     "features": "GOP of Kaldi's model of 960 h of LibriSpeech",

@@ -12,6 +12,7 @@ from speechkit.labels.score_files import read_scores, table_name
 from speechkit.labels.scores import ASPECTS, LEVELS, split_aspect
 from speechkit.report import pronunciation_figures as figures
 from speechkit.report import pronunciation_tables as tables
+from speechkit.report import pronunciation_tail as tail
 from speechkit.report.cells import epochs, figure, number
 from speechkit.report.elements import Cell, Picture, Section, Table
 from speechkit.report.experiments import Evaluation
@@ -135,9 +136,10 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
         lambda: tables.beside_paper(workdir, pairs),
         lambda: tables.ablation(pairs),
         lambda: tables.weights_by_beta(workdir, pairs),
-        lambda: tables.macro_errors(arms),
-        lambda: tables.classes(arms, shown_there),
-        lambda: tables.detection(arms),
+        lambda: tail.extremes(workdir, arms),
+        lambda: tail.macro_errors(arms),
+        lambda: tail.classes(arms, shown_there),
+        lambda: tail.detection(arms),
     )
     section.pictures += _figures(pairs, arms)
     yield section

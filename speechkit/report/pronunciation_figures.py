@@ -10,6 +10,7 @@ import numpy as np
 from speechkit.base import figures
 from speechkit.base.figures import colours, dress, escape, panels
 from speechkit.labels.scores import ASPECTS, split_aspect
+from speechkit.stats.score_metrics import class_places
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,7 +28,7 @@ def title(aspect: str) -> str:
 
 
 def label_histograms(values: Mapping[str, np.ndarray]) -> bytes:
-    """Fig. 1: how many labels are in each class, for every aspect.
+    """Fig. 1: how many labels are in each class (that of the losses), for every aspect.
 
     Args:
         values: aspect -> labels from 0 to 2 ``[n]``; aspects without labels are left out.
@@ -51,7 +52,7 @@ def label_histograms(values: Mapping[str, np.ndarray]) -> bytes:
 
 def _counts(axis: Axes, aspect: str, values: np.ndarray) -> None:
     """Bars of one aspect, each with its count: the rare ones are what it is about."""
-    classes = np.clip(np.rint(values / WIDTH).astype(int), 0, round(TOP / WIDTH))
+    classes = np.clip(class_places(values, WIDTH).astype(int), 0, round(TOP / WIDTH))
     counts = np.bincount(classes, minlength=round(TOP / WIDTH) + 1)
     share = 100 * counts / len(values)
     place = WIDTH * np.arange(len(counts))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from speechkit.labels.scores import ASPECTS
 from speechkit.pronunciation import paper
 from speechkit.pronunciation.paper import MEASURES, average_weights
 from speechkit.report import tables as shared
@@ -237,75 +236,4 @@ def weights_by_beta(workdir: WorkDir, found: Found) -> Table | None:
         "over its 11 classes. The published values are those with a twelfth, empty class, whose "
         "weight is 1.",
         title="Weights by β",
-    )
-
-
-def detection(found: Found) -> Table | None:
-    """How well low scores are found; None where nothing is low."""
-    aspects = [
-        aspect
-        for aspect in ("phone_accuracy", "word_accuracy", "word_stress", "utterance_accuracy")
-        if any(e.value(f"{aspect}_low_recall") is not None for _, e in found)
-    ]
-    if not aspects:
-        return None
-    kinds = ("recall", "precision", "auc")
-    rows = [
-        [one.name, *(spread(e.value(f"{a}_low_{kind}"), 3) for a in aspects for kind in kinds)]
-        for one, e in found
-    ]
-    counts = [(a, next(v for _, e in found if (v := e.value(f"{a}_low_count")))) for a in aspects]
-    listed = ", ".join(f"{aspect.replace('_', ' ')} {count[0]:g}" for aspect, count in counts)
-    return Table(
-        ["experiment", *("recall", "precision", "AUC") * len(aspects)],
-        rows,
-        "Low: phones scored 0.5 or less, words and utterances 1 or less, of 2. An item is called "
-        "low where its prediction is at most a threshold that was chosen on the training set (by "
-        f"F1). AUC needs no threshold; 0.5 is chance. Low ones here: {listed}.",
-        groups=[("", 1), *((aspect.replace("_", " "), 3) for aspect in aspects)],
-        dense=True,
-        title="Low scores found",
-    )
-
-
-def macro_errors(found: Found) -> Table:
-    """Mean absolute error averaged over the classes, so that rare scores count like others."""
-    aspects = [a for a in ASPECTS if any(e.value(f"{a}_macro_mae") is not None for _, e in found)]
-    return Table(
-        ["experiment", *(aspect.partition("_")[2] for aspect in aspects)],
-        [[one.name, *(spread(e.value(f"{a}_macro_mae"), 3) for a in aspects)] for one, e in found],
-        "Mean absolute error of each score class (0, 0.2, ... 2), averaged over the classes that "
-        "occur: the tail counts as much as the many highest scores.",
-        groups=[("", 1), *_level_groups(aspects)],
-        dense=True,
-        title="Errors by score class, averaged",
-    )
-
-
-def _level_groups(aspects: Sequence[str]) -> list[tuple[str, int]]:
-    levels = [aspect.partition("_")[0] for aspect in aspects]
-    return [(level, levels.count(level)) for level in dict.fromkeys(levels)]
-
-
-def classes(found: Found, aspects: Sequence[str]) -> Table | None:
-    """Mean absolute error of every score class, one column an experiment; None without any."""
-    places = {aspect: place for place, aspect in enumerate(ASPECTS)}
-    last = ""
-
-    def key(row: Mapping[str, str]) -> tuple[int, str, float] | None:
-        aspect, score = row["aspect"], float(row["score"])
-        return (places.get(aspect, len(places)), aspect, score) if aspect in aspects else None
-
-    def head(at: tuple[int, str, float]) -> list[Any]:
-        nonlocal last
-        title, last = "" if at[1] == last else at[1].replace("_", " "), at[1]
-        return [title, Cell(f"{at[2]:g}", True)]
-
-    return shared.score_errors(
-        {one.name: e for one, e in found},
-        key,
-        head,
-        ["aspect", "score"],
-        "Mean absolute error of the items with that label, and the mean prediction for them.",
-        "Errors by score class",
     )

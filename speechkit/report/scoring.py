@@ -26,6 +26,7 @@ from speechkit.report.scoring_runs import (
 from speechkit.scoring.metrics import class_width
 from speechkit.scoring.paper import OURS, SOURCE
 from speechkit.scoring.results import CALIBRATION_FIGURE, SCATTER_FIGURE
+from speechkit.stats.score_metrics import class_places
 from speechkit.workdir import WorkDir
 
 TITLE = "Transfer scoring"
@@ -158,7 +159,7 @@ def draw_distribution(labels: np.ndarray, scale: tuple[float, float], target: st
         target: name of the score.
     """
     width = class_width(scale[1] - scale[0])
-    classes = np.rint((labels - scale[0]) / width).astype(int)
+    classes = class_places(labels, width, scale[0]).astype(int)
     counts = np.bincount(classes, minlength=round((scale[1] - scale[0]) / width) + 1)
     place = scale[0] + width * np.arange(len(counts))
     figure, (axis,) = panels(5.2, 3.1)

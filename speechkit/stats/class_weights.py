@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_TOLERANCE = 1e-4  # of a class width: what rounding may take from a score that is on an edge
+from speechkit.stats.score_metrics import class_places
 
 
 def class_number(width: float = 0.2, score_range: tuple[float, float] = (0.0, 2.0)) -> int:
@@ -32,18 +32,13 @@ def score_classes(
     class_rule: str = "floor",
     variant: str = "paper",
 ) -> Tensor:
-    """Class of each score, int64 of the same shape; see :class:`ScoreBalancedLoss`.
-
-    A score within a ten-thousandth of a class below an edge is on it: 0.6 / 0.2 is class 3,
-    although it is 2.9999999999999996 in floating point.
-    """
+    """Class of each score, int64 of the same shape; see :class:`ScoreBalancedLoss`."""
     size = class_number(width, score_range)
     low, high = score_range
     if variant == "code":
         valid = (scores > low) & (scores <= high)
         return torch.where(valid, (scores - low) / width, 0.0).floor().long().clamp(0, size - 1)
-    shift = _TOLERANCE + (0.5 if class_rule == "nearest" else 0.0)
-    return ((scores - low) / width + shift).floor().clamp(0, size - 1).long()
+    return class_places(scores, width, low, class_rule == "nearest").clamp(0, size - 1).long()
 
 
 def class_counts(

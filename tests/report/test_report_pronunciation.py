@@ -91,13 +91,44 @@ def test_sections_tables_and_figures(sections):
     assert [table.title for table in section.tables] == [
         "Results", "Features", "Seeds averaged", "Differences to 'gopt_mse'", "Beside the paper",
         "Class of the prediction or of the label", "Weights by β",
-        "Errors by score class, averaged", "Errors by score class", "Low scores found",
+        "Lowest predictions, best and worst aspect", "Errors by score class, averaged",
+        "Errors by score class", "Low scores found",
     ]  # fmt: skip
     figures = [
         p.caption for s in sections.values() for p in s.pictures if "of the paper)" in p.caption
     ]
     assert [sum(f"(Fig. {n} of the paper)" in c for c in figures) for n in range(1, 6)] == [1] * 5
     assert "24 utterances" in section.text[0] and "4 speakers" in section.text[0]
+
+
+def test_lowest_predictions_and_the_ratio_of_best_to_worst_aspect(made, sections):
+    found = table_of(sections["Pronunciation: test"], "Lowest predictions, best and worst aspect")
+    rows = {row[0].text: row for row in found.cells()}
+    folder = made / "exp/pronunciation/gopt_sb-num/eval/test"
+    words, summary = read_table(folder, "word"), read_summary(folder)
+    seeds = words[["word_stress_seed0", "word_stress_seed1"]].to_numpy(float)
+    cell = rows["gopt_sb-num"][1]
+    assert cell.text == f"{seeds.min(axis=0).mean():.2f}".replace("-", "−")
+    assert cell.under[0] == f"± {np.std(seeds.min(axis=0), ddof=1):.2f}"
+    place = np.unravel_index(seeds.argmin(), seeds.shape)[0]
+    assert cell.under[1] == f"label {words['word_stress'].iloc[place]:.1f}"
+    pccs = {
+        a: m["mean"] for a in ASPECTS if (m := summary.get(f"{a}_pcc")) and m["mean"] is not None
+    }
+    best, worst = max(pccs, key=pccs.get), min(pccs, key=pccs.get)
+    assert rows["gopt_sb-num"][3].under == (best.replace("_", " "),)
+    assert rows["gopt_sb-num"][4].under == (worst.replace("_", " "),)
+    ratio = f"{pccs[best] / pccs[worst]:.1f}" if pccs[worst] > 0 else "-"
+    assert rows["gopt_sb-num"][5].text == ratio
+    # the paper's own, of its Table 1: prosody to completeness, then to stress
+    assert [c.text for c in rows["GOPT, their own run"]][1:] == [
+        "1.67",
+        "1.90",
+        "0.756",
+        "0.134",
+        "5.6",
+    ]
+    assert [c.text for c in rows["+ SB_num"]][1:] == ["1.58", "1.69", "0.752", "0.386", "1.9"]
 
 
 def test_numbers_are_those_of_the_files(made, sections):
@@ -202,7 +233,7 @@ def test_tail_and_ablation(made, sections):
     assert classes.columns[3:] == ["lstm_mse", "gopt_mse", "gopt_sb-num", "gopt_sb-label"]
     folder = made / "exp/pronunciation/gopt_sb-num/eval/test"
     phones = read_table(folder, "phone")
-    counts = np.bincount(np.rint(phones["phone_accuracy"] * 5).astype(int))
+    counts = np.bincount((phones["phone_accuracy"] * 5 + 1e-4).astype(int))
     of_phones = [row for row in classes.cells() if float(row[1].text) >= 0][: (counts > 0).sum()]
     assert [int(row[2].text) for row in of_phones] == counts[counts > 0].tolist()
     assert of_phones[0][0].text == "phone accuracy" and of_phones[1][0].text == ""

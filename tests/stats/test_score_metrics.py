@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 from sklearn import metrics as reference
 
 from speechkit.stats import bootstrap
+from speechkit.stats.class_weights import score_classes
 from speechkit.stats.score_metrics import (
     class_errors,
+    class_places,
     detection,
     low_threshold,
     macro_mae,
@@ -57,6 +60,18 @@ def test_errors_by_class():
     assert found[0].mae[0] == pytest.approx(0.1) and found[1].mse[0] == pytest.approx(0.25)
     assert found[0].mean[0] == pytest.approx(0.7)
     assert macro_mae(found)[0] == pytest.approx((0.1 + 0.5 + 0.0) / 3)
+
+
+def test_classes_of_errors_are_those_of_the_loss():
+    labels = np.random.default_rng(1).uniform(0, 2, 300)
+    labels[:11] = 0.2 * np.arange(11)  # on the edges, as 0.2 * 3 > 0.6
+    loss = score_classes(torch.from_numpy(labels)).numpy()
+    assert (class_places(labels, 0.2) == loss).all()
+    assert loss[11:].tolist() == [int(x // 0.2) for x in labels[11:]]  # [s, s + 0.2)
+    found = class_errors(labels[None] + 0.5, labels)
+    assert [e.count for e in found] == np.bincount(loss).tolist()
+    (one,) = class_errors(np.array([[1.0]]), np.array([0.39]))  # nearer to 0.4, but in [0.2, 0.4)
+    assert one.score == 0.2
 
 
 def test_threshold_has_the_best_f1_and_detection_agrees(scores):
