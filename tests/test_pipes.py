@@ -47,9 +47,9 @@ def test_a_file_with_such_a_name_is_the_file_it_is(sound, path):
 def test_texts_of_recordings(sound, place):
     Path("list.tsv").write_text(f"{NAME}\tWE CALL\n")
     (job,) = recordings.jobs_of([], "", Path("list.tsv"))
-    assert recordings.load(job.file, 16000)[1] == 1.0
+    assert recordings.read(job).seconds == 1.0
     (job,) = recordings.jobs_of([Path(NAME)], "WE CALL", None)
-    np.testing.assert_array_equal(recordings.load(job.file, 16000)[0], sound)
+    np.testing.assert_array_equal(recordings.read(job).at(16000), sound)
 
 
 def test_predict_reads_the_file(sound, run):

@@ -121,13 +121,7 @@ def read(
         file.seek(first)
         samples = file.read(last - first)
         channel = _channel_of_samples(file, samples)
-    if not (usable := is_usable(samples).all(axis=1)).all():
-        raise AudioError(
-            f"{source}: {int((~usable).sum())} of {len(samples)} samples are NaN or infinite, or "
-            f"beyond {LOUDEST:g} times full scale.",
-            "Convert or record it again.",
-            "nan",
-        )
+    require_usable(samples, source)
     mono = to_mono(samples, channel, source)
     if sample_rate is not None:
         mono, rate = resample(mono, rate, sample_rate), sample_rate
@@ -138,6 +132,17 @@ def is_usable(samples: np.ndarray) -> np.ndarray:
     """Which samples are numbers that are audio, and whose squares can be summed in 32 bits."""
     usable: np.ndarray = np.abs(samples) <= LOUDEST
     return usable
+
+
+def require_usable(samples: np.ndarray, source: Source) -> None:
+    """Raise AudioError unless all of ``[n, channels]`` are numbers that are audio."""
+    if not (usable := is_usable(samples).all(axis=1)).all():
+        raise AudioError(
+            f"{source}: {int((~usable).sum())} of {len(samples)} samples are NaN or infinite, or "
+            f"beyond {LOUDEST:g} times full scale.",
+            "Convert or record it again.",
+            "nan",
+        )
 
 
 def louder(blocks: Iterable[np.ndarray]) -> int | None:
@@ -170,9 +175,12 @@ def _channel_of_samples(file: AudioFile, samples: np.ndarray) -> int | None:
     """
     if samples.shape[1] == 1:
         return None
-    if len(samples) == file.frames:
-        return louder(samples[k : k + _BLOCK] for k in range(0, len(samples), _BLOCK))
-    return channel_of_file(file)
+    return channel_of_array(samples) if len(samples) == file.frames else channel_of_file(file)
+
+
+def channel_of_array(samples: np.ndarray) -> int | None:
+    """As :func:`louder`, for all samples ``[n, channels]`` of a recording."""
+    return louder(samples[k : k + _BLOCK] for k in range(0, len(samples), _BLOCK))
 
 
 def channel_of_file(file: AudioFile) -> int | None:

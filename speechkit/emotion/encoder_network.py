@@ -174,7 +174,10 @@ class EncoderPredictor(Predictor):
         self.network: dict[str, Any] = card["network"]
         self.pooling = str(self.network["classifier"]["pooling"])
         if not self.network["frozen"]:
-            _ = self.net  # what is missing is said at once
+            self.open()  # what is missing is said at once
+
+    def open(self) -> None:
+        _ = self.net
 
     @cached_property
     def net(self) -> EncoderNet:

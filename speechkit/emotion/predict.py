@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import tee
 from pathlib import Path
@@ -144,17 +144,44 @@ def _judge(
 ) -> Prediction:
     recording = job.audio
     found = audio.info(recording)
+    label = f"emotion {job.file.name}" if show else ""
+    made = judge(
+        predictors, job.file, found, read_blocks(recording), config.window_config, label=label
+    )
+    if job.outputs:
+        made = replace(made, files=job.outputs)
+        _write_timeline(made, *outputs.parts(job))
+    return made
+
+
+def judge(
+    predictors: Sequence[Predictor],
+    name: Path,
+    found: audio.Info,
+    blocks: Iterable[np.ndarray],
+    config: WindowConfig,
+    label: str = "",
+) -> Prediction:
+    """The emotion of one recording, from wherever it comes.
+
+    Args:
+        predictors: the models; their mean is taken.
+        name: of the recording, for results and messages.
+        found: its rate and length.
+        blocks: its samples in order, mono float32 ``[n]`` of full scale 1.
+        config: how long recordings are cut.
+        label: of the progress of a long one; empty for none.
+    """
     rate = predictors[0].sample_rate
     samples = -(-found.frames * rate // found.sample_rate)
-    starts, size = config.window_config.starts(samples, rate)
-    raw, heard = tee(read_blocks(recording))
-    blocks = resample_blocks(heard, found.sample_rate, rate)
+    starts, size = config.starts(samples, rate)
+    raw, heard = tee(blocks)
+    resampled = resample_blocks(heard, found.sample_rate, rate)
     quiet = _quiet(raw, starts, size, rate, found.sample_rate)
     parts: list[Window] = []
     batch: list[tuple[int, np.ndarray | None, int]] = []
-    label = f"emotion {job.file.name}" if show and len(starts) > BATCH else ""
-    with progress(label, len(starts), "window") as advance:
-        for (start, wave), silent in zip(windows(blocks, starts, size), quiet, strict=True):
+    with progress(label if len(starts) > BATCH else "", len(starts), "window") as advance:
+        for (start, wave), silent in zip(windows(resampled, starts, size), quiet, strict=True):
             silent = silent or is_silent(wave)
             batch.append((start, None if silent else wave, len(wave)))
             if len(batch) == BATCH:
@@ -163,11 +190,9 @@ def _judge(
                 batch = []
         parts += _windows(predictors, batch, rate)
         advance(len(batch))
-    made = Prediction(job.file, found.seconds, predictors[0].classes, tuple(parts), job.outputs)
+    made = Prediction(name, found.seconds, predictors[0].classes, tuple(parts))
     if made.label is None:
-        logger.warning(f"{job.file}: is silent; it gets no label.")
-    if job.outputs:
-        _write_timeline(made, *outputs.parts(job))
+        logger.warning(f"{name}: is silent; it gets no label.")
     return made
 
 

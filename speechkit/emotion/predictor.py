@@ -33,6 +33,10 @@ class Predictor(ABC):
         self.sample_rate = int(card["sample_rate"])
         self.max_seconds = float(card["training"].get("max_seconds", 30.0))
 
+    def open(self) -> None:
+        """Load now what else is loaded when the first wave comes."""
+        return
+
     @abstractmethod
     def probabilities(
         self, waves: Sequence[np.ndarray], speakers: Sequence[str] | None = None

@@ -55,7 +55,7 @@ def score_all(
     stream_config: StreamConfig,
     *,
     find: Callable[[str, WorkDir, str], Any],
-    score: Callable[[Any, Job, Lexicon, Policy], Made],
+    score: Callable[[Any, Recording, Lexicon, Policy], Made],
     restore: Callable[[dict[str, Any]], Made],
     model: Callable[[Any], str],
 ) -> Iterator[Predicted[Made]]:
@@ -77,7 +77,7 @@ def score_all(
         shared = Task(
             name=task,
             verb="scored",
-            local=lambda job: score(ready, job, lexicon, setup.policy),
+            local=lambda job: score(ready, read(job), lexicon, setup.policy),
             in_worker=partial(_score_in_worker, find, score, setup),
             row=lambda made: {"model": ready.name, **cast(Any, made).as_dict()},
             restore=restore,
@@ -110,13 +110,13 @@ _model_in_worker = lru_cache(maxsize=1)(_load_model)
 
 def _score_in_worker(
     find: Callable[[str, WorkDir, str], Any],
-    score: Callable[[Any, Job, Lexicon, Policy], Made],
+    score: Callable[[Any, Recording, Lexicon, Policy], Made],
     setup: Setup,
     job: Job,
 ) -> Made:
     """In a worker process, which loads the model once."""
     ready, lexicon = _model_in_worker(find, setup)
-    return score(ready, job, lexicon, setup.policy)
+    return score(ready, read(job), lexicon, setup.policy)
 
 
 def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
@@ -188,37 +188,71 @@ def require_text(text: str, trans: Path | None) -> None:
         )
 
 
-def say_mismatch(job: Job, confidence: float) -> None:
-    """Warn that the text is probably not what is said."""
-    logger.warning(
-        f"{job.file}: the text is probably not what is said (confidence "
-        f"{confidence:.2f}); its scores mean little."
-    )
+@dataclass(frozen=True)
+class Recording:
+    """A recording and what is read in it, from wherever it comes.
+
+    Args:
+        name: of it, for results and messages.
+        text: what is read.
+        samples: mono float32 ``[N]``, full scale 1.
+        sample_rate: of them in Hz.
+    """
+
+    name: str
+    text: str
+    samples: np.ndarray
+    sample_rate: int
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return len(self.samples) / self.sample_rate
+
+    def at(self, rate: int) -> np.ndarray:
+        """The samples at the model's rate.
+
+        Raises:
+            UserError: it is shorter than 0.1 s, or is silent.
+        """
+        require_length(self.name, self.seconds)
+        if self.sample_rate < rate:
+            logger.warning(
+                f"{self.name} has {self.sample_rate} Hz, less than the model's {rate} Hz: what "
+                f"lies above {self.sample_rate // 2} Hz is missing (S, F, TH ...), so scores are "
+                "lower."
+            )
+        samples = audio.resample(self.samples, self.sample_rate, rate)
+        level = min(level_db(self.samples), level_db(samples))
+        if level < SILENT_DB:
+            raise UserError(
+                f"{self.name} is silent ({level:.0f} dB below full scale at most).",
+                "Check the microphone, or record it louder.",
+            )
+        return samples
+
+    def say_mismatch(self, confidence: float) -> None:
+        """Warn that the text is probably not what is said."""
+        logger.warning(
+            f"{self.name}: the text is probably not what is said (confidence "
+            f"{confidence:.2f}); its scores mean little."
+        )
 
 
-def load(file: Path, rate: int) -> tuple[np.ndarray, float]:
-    """Samples at the model's rate, and the length in seconds.
+def read(job: Job) -> Recording:
+    """The recording of a file.
 
     Raises:
-        UserError: it cannot be read, is shorter than 0.1 s, or is silent.
+        UserError: it cannot be read, or is shorter than 0.1 s.
     """
-    header = audio.info(file)
-    if header.seconds < MIN_SECONDS:
+    require_length(str(job.file), audio.info(job.audio).seconds)
+    return Recording(str(job.file), job.text, *audio.read(job.audio))
+
+
+def require_length(name: str, seconds: float) -> None:
+    """Raise UserError for a recording that is shorter than 0.1 s."""
+    if seconds < MIN_SECONDS:
         raise UserError(
-            f"{file} is {header.seconds:.3f} s long, which is too short to hold speech.",
+            f"{name} is {seconds:.3f} s long, which is too short to hold speech.",
             f"Give a recording of at least {MIN_SECONDS} s.",
         )
-    if header.sample_rate < rate:
-        logger.warning(
-            f"{file} has {header.sample_rate} Hz, less than the model's {rate} Hz: what lies "
-            f"above {header.sample_rate // 2} Hz is missing (S, F, TH ...), so scores are lower."
-        )
-    raw, own_rate = audio.read(file)
-    samples = audio.resample(raw, own_rate, rate)
-    level = min(level_db(raw), level_db(samples))
-    if level < SILENT_DB:
-        raise UserError(
-            f"{file} is silent ({level:.0f} dB below full scale at most).",
-            "Check the microphone, or record it louder.",
-        )
-    return samples, header.seconds

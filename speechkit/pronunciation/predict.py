@@ -16,7 +16,7 @@ from speechkit.labels.scores import Scales
 from speechkit.phone_features import ctc_gop
 from speechkit.phone_features.bundle import DEFAULT, acoustic_places, find_model, seed_folders
 from speechkit.phone_features.pipeline import FeaturePipeline
-from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
+from speechkit.phone_features.recordings import Recording, Setup, score_all
 from speechkit.phone_features.request import Extracted, Request
 from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.assessment import (
@@ -108,16 +108,16 @@ def predict(
 
 
 def predict_one(
-    ready: LoadedModel, job: Job, lexicon: Lexicon, policy: Policy | None = None
+    ready: LoadedModel, recording: Recording, lexicon: Lexicon, policy: Policy | None = None
 ) -> Result:
-    """Score one recording.
+    """Score one recording; several threads may score with one model.
 
     Raises:
-        UserError: the audio cannot be read, is silent, or too short for the text; the text is
-            empty or has words that cannot be pronounced.
+        UserError: the audio is silent, or too short for the text; the text is empty or has words
+            that cannot be pronounced.
     """
-    samples, seconds = load(job.audio, ready.pipeline.sample_rate)
-    words = words_of_text(job.text, lexicon, policy)
+    samples = recording.at(ready.pipeline.sample_rate)
+    words = words_of_text(recording.text, lexicon, policy)
     request = Request(
         samples, words.variants, texts=words.texts, keep_evidence=True, choices=words.choices
     )
@@ -125,16 +125,16 @@ def predict_one(
     if isinstance(extracted, UserError):
         raise extracted
     if not extracted.alignment.matches:
-        say_mismatch(job, extracted.alignment.confidence)
+        recording.say_mismatch(extracted.alignment.confidence)
     rows, assessor = extracted.rows, ready.assessor
     assessed = assessor.assess(
         extracted.features, [row.phone for row in rows], [row.word_index for row in rows]
     )
     whole = _on_scale(assessed.utterance, assessor.scales, "utterance")
     return Result(
-        str(job.file),
-        job.text,
-        seconds,
+        recording.name,
+        recording.text,
+        recording.seconds,
         extracted.alignment.matches,
         extracted.alignment.confidence,
         assessor.scales,

@@ -15,7 +15,7 @@ from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of, 
 from speechkit.base.errors import UserError
 from speechkit.phone_features.bundle import acoustic_places, find_model, seed_folders
 from speechkit.phone_features.pipeline import FeaturePipeline
-from speechkit.phone_features.recordings import Setup, load, say_mismatch, score_all
+from speechkit.phone_features.recordings import Recording, Setup, score_all
 from speechkit.phone_features.request import Extracted, Request, as_read
 from speechkit.scoring import joint_network, model_folder
 from speechkit.scoring.data import Inputs, single
@@ -224,17 +224,17 @@ def predict(
 
 
 def predict_one(
-    ready: LoadedModel, job: Job, lexicon: Lexicon, policy: Policy | None = None
+    ready: LoadedModel, recording: Recording, lexicon: Lexicon, policy: Policy | None = None
 ) -> Result:
-    """Score one recording.
+    """Score one recording; several threads may score with one model.
 
     Raises:
-        UserError: the audio cannot be read, is silent, or too short for the text; the text is
-            empty or has words that cannot be pronounced.
+        UserError: the audio is silent, or too short for the text; the text is empty or has words
+            that cannot be pronounced.
     """
     made: dict[int, Extracted] = {}
-    samples, seconds = load(job.audio, ready.pipelines[0].sample_rate)
-    words = words_of_text(job.text, lexicon, policy)
+    samples = recording.at(ready.pipelines[0].sample_rate)
+    words = words_of_text(recording.text, lexicon, policy)
     request = Request(samples, words.variants, texts=words.texts, choices=words.choices)
     scores = []
     for model, pipeline in zip(ready.models, ready.pipelines, strict=True):
@@ -250,14 +250,14 @@ def predict_one(
     first = next(iter(made.values()))
     alignment = first.alignment
     if not alignment.matches:
-        say_mismatch(job, alignment.confidence)
+        recording.say_mismatch(alignment.confidence)
     low, high = (float(end) for end in ready.card["scale"])
     points = low + (high - low) * np.clip(scores, 0.0, 1.0)
     numbers = [int(model.card["seed"]) for model in ready.models]
     return Result(
-        str(job.file),
-        job.text,
-        seconds,
+        recording.name,
+        recording.text,
+        recording.seconds,
         alignment.matches,
         alignment.confidence,
         str(ready.card["target"]),

@@ -39,6 +39,7 @@ from speechkit.sharing.models import (
 from speechkit.workdir import check_name
 
 FORMAT = 1
+SUFFIX = ".zip"
 LIST, README, PREFIX = "speechkit.json", "README.md", "model/"
 SUFFIXES = (".yaml", ".json", ".safetensors", ".tsv", ".md")
 _BLOCK = 1 << 22

@@ -8,6 +8,8 @@ from speechkit.base import hub
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.sharing import archive
 
+_FOREIGN = ("best_model.pth", "pytorch_model.bin", "hyperparams.yaml", "*.ckpt")
+
 
 def check_target(repository: str) -> None:
     """Refuse what cannot work before a large file is written.
@@ -73,8 +75,12 @@ def push(file: Path, card: str, repository: str, private: bool) -> str:
     return str(done.commit_url)
 
 
-def fetch(repository: str) -> Path:
+def fetch(repository: str, foreign: bool = False) -> Path:
     """The model's file of a repository of the hub.
+
+    Args:
+        repository: ``hf:OWNER/NAME``.
+        foreign: take a Conv-TasNet of Asteroid or SpeechBrain too; its folder is given then.
 
     Raises:
         UserError: it cannot be reached, or has no such file or several.
@@ -82,8 +88,12 @@ def fetch(repository: str) -> Path:
     name = repository.removeprefix(hub.PREFIX)
     if not hub.is_repository(name):
         raise UserError(f"'{repository}' is not a name on the hub.", "Expected: hf:OWNER/NAME.")
-    folder = hub.fetch(name, ["*.zip"], "", "*.zip", use="import the .zip file in it")
+    of_others = _FOREIGN if foreign else ()
+    use = "give it as `model` DIR" if foreign else "import the .zip file in it"
+    folder = hub.fetch(name, ["*.zip"], "", "*.zip", use=use, otherwise=of_others)
     found = sorted(folder.glob("*.zip"))
+    if not found and any(next(folder.glob(each), None) for each in of_others):
+        return folder
     if len(found) != 1:
         raise UserError(
             f"'{name}' has {len(found)} .zip files, expected the one that export wrote.",

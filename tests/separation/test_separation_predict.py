@@ -18,7 +18,7 @@ from speechkit.base import audio
 from speechkit.separation import model_folder
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
 from speechkit.separation.inference import separate_long
-from speechkit.separation.predict import _Level
+from speechkit.separation.recording import _Level
 
 CONFIG = ConvTasNetConfig(filters=16, bottleneck=8, skip=8, hidden=8, blocks=2, repeats=1)
 
