@@ -14,6 +14,7 @@ from speechkit.cli.flags import command
 from speechkit.cli.options import DATA, Dir, Force, Jobs, Option, OutName, Pipes, Seed, Set
 from speechkit.cli.output import Answer
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP, FoldsConfig
+from speechkit.pronunciation.config import MiscueConfig
 from speechkit.separation.config import MixConfig
 
 LabelledSet = Annotated[
@@ -33,6 +34,7 @@ def add_commands(app: typer.Typer) -> None:
     command(app, "split")(split)
     command(app, "split-folds")(split_folds)
     command(app, "mix")(mix)
+    command(app, "make-miscues")(make_miscues)
 
 
 @dataclass(frozen=True)
@@ -158,3 +160,15 @@ def mix(mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, force: For
     folder = stage.mix(directory, mixing, name, jobs, force)
     summary = stage.summary(folder)
     return output.output(folder, summary, str(folder), ("measure", "value"), list(summary.items()))
+
+
+def make_miscues(miscues: MiscueConfig, name: OutName, directory: Dir, force: Force) -> Answer:
+    """Change the texts of a scored set so that words of them were not said: data/SET_miscues/.
+
+    Words are replaced by others, added, or removed. `train pronunciation --negatives` learns
+    from such texts, `evaluate pronunciation` tests on them.
+    """
+    from speechkit.pronunciation import miscues as stage
+
+    folder = stage.make(directory, miscues, name, force)
+    return output.rows(str(folder), ("status", "number"), stage.summary(folder))

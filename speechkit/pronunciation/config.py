@@ -186,3 +186,25 @@ class PronunciationConfig:
     def params(self) -> dict[str, Any]:
         """For the manifest: plain values."""
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class MiscueConfig:
+    """What determines a set of texts that were not said as they stand.
+
+    Data:
+        set: Scored set whose texts are changed.
+        words: Set whose words replace others; default: the set itself.
+        texts: Number of changed texts of each utterance (to learn from).
+        test: Make texts of one kind of miscue each instead (to test on).
+        seed: Seed of every random draw.
+    """
+
+    set: Annotated[str, Flag("set")] = "train"
+    words: str = ""
+    texts: Count = 6
+    test: Annotated[bool, Flag("test")] = False
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1), Flag(least=0, most=2**63 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)

@@ -1,0 +1,99 @@
+"""What a text says and a recording does not: the table ``miscues.tsv`` of a set.
+
+Miscue is the word of reading research for a place where text and speech differ. The words of a
+text are ``said``, or an ``omission`` (nothing was said in their place) or a ``substitution``
+(something else was); an ``insertion`` is what was said between them and the text lacks.
+The table has a line for each miscue; words without a line were said:
+
+``utt``, ``source`` (the utterance with the text as it was said), ``test`` (which kind of text this
+is), ``index`` (of the word, from 0; of an insertion: of the word that it comes before), ``word``,
+``status``, ``said`` (what was said there, if anything), ``distance`` (by how many phones the two
+differ).
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+from speechkit.base.errors import DataError
+from speechkit.base.tables import write_tsv
+from speechkit.base.text import composed
+
+TABLE = "miscues.tsv"
+SAID, SUBSTITUTION, OMISSION, INSERTION = "said", "substitution", "omission", "insertion"
+STATUSES = (SAID, SUBSTITUTION, OMISSION)
+"""What a word of a text can be."""
+
+
+@dataclass(frozen=True)
+class Miscue:
+    """One line of the table; see the module."""
+
+    utt: str
+    source: str
+    test: str
+    index: int
+    word: str
+    status: str
+    said: str
+    distance: int
+
+
+def write_miscues(folder: Path, miscues: Sequence[Miscue]) -> None:
+    """Write ``miscues.tsv``."""
+    names = [each.name for each in fields(Miscue)]
+    write_tsv(folder / TABLE, names, [list(map(str, astuple(miscue))) for miscue in miscues])
+
+
+def read_miscues(folder: Path) -> dict[str, list[Miscue]]:
+    """Utterance -> its miscues; empty where the set has no such table.
+
+    Raises:
+        DataError: a line that breaks the format, with its number.
+    """
+    path = folder / TABLE
+    if not path.is_file():
+        return {}
+    found: dict[str, list[Miscue]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        names = [each.name for each in fields(Miscue)]
+        if next(reader, None) != names:
+            raise DataError(f"{path}: expected the columns {', '.join(names)}.")
+        for number, cells in enumerate(reader, 2):
+            try:
+                utt, source, test, index, word, status, said, distance = map(composed, cells)
+                miscue = Miscue(utt, source, test, int(index), word, status, said, int(distance))
+            except ValueError as error:
+                raise DataError(f"{path}:{number}: {error}.") from None
+            if status not in (*STATUSES[1:], INSERTION) or miscue.index < 0:
+                raise DataError(f"{path}:{number}: '{status}' of word {index} is no miscue.")
+            found.setdefault(utt, []).append(miscue)
+    return found
+
+
+def statuses(words: int, miscues: Sequence[Miscue]) -> list[int]:
+    """Number in :data:`STATUSES` of each word of a text.
+
+    Raises:
+        DataError: a miscue of a word that the text has not.
+    """
+    found = [0] * words
+    for miscue in miscues:
+        if miscue.status == INSERTION:
+            continue
+        if miscue.index >= words:
+            raise DataError(f"{miscue.utt}: a miscue of word {miscue.index} of {words}.")
+        found[miscue.index] = STATUSES.index(miscue.status)
+    return found
+
+
+def by_test(miscues: Mapping[str, Sequence[Miscue]]) -> dict[str, list[str]]:
+    """Kind of text -> its utterances."""
+    found: dict[str, list[str]] = {}
+    for utterance, lines in miscues.items():
+        found.setdefault(lines[0].test, []).append(utterance)
+    return found
