@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from speechkit.base.errors import UserError, command_line
 from speechkit.base.log import logger
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import finite
+from speechkit.labels.miscues import TABLE, Miscue, read_miscues, statuses
 from speechkit.labels.phones import ARPABET, pure
 from speechkit.labels.score_files import read_scores, score_files
 from speechkit.labels.scores import ASPECTS, Scores, split_aspect
@@ -94,11 +95,14 @@ class ScoredSet(PhoneSet):
         texts: of the words.
         labels: aspect -> float32 ``[N]``, ``[W]`` or ``[U]`` from 0 to 2; NaN: not scored.
         scales: of the scores as given, as in ``Scores``.
+        statuses: of each word, its number in :data:`speechkit.labels.miscues.STATUSES`: int64
+            ``[W]``.
     """
 
     texts: list[str] = field(default_factory=list)
     labels: dict[str, np.ndarray] = field(default_factory=dict)
     scales: dict[str, Any] = field(default_factory=dict)
+    statuses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def of_phones(self, aspect: str) -> np.ndarray:
         """Labels of a phone or word aspect for every phone ``[N]``: a word's for each of its."""
@@ -148,6 +152,25 @@ def single(
         np.array([0, count]),
         texts=[""] * count,
         labels=blank,
+        statuses=np.zeros(count, np.int64),
+    )
+
+
+def joined(first: ScoredSet, second: ScoredSet) -> ScoredSet:
+    """The utterances of two sets with the same features, those of the first before the others."""
+    return replace(
+        first,
+        utterances=first.utterances + second.utterances,
+        speakers=first.speakers + second.speakers,
+        features=np.concatenate([first.features, second.features]),
+        phones=first.phones + second.phones,
+        first=np.append(first.first, second.first[1:] + first.first[-1]),
+        words=np.append(first.words, second.words + first.first_word[-1]),
+        first_word=np.append(first.first_word, second.first_word[1:] + first.first_word[-1]),
+        skipped=first.skipped + second.skipped,
+        texts=first.texts + second.texts,
+        labels={a: np.append(values, second.labels[a]) for a, values in first.labels.items()},
+        statuses=np.append(first.statuses, second.statuses),
     )
 
 
@@ -166,6 +189,7 @@ def input_files(work: WorkDir, set_name: str, names: Sequence[str]) -> list[Path
     """Files that :func:`load` reads."""
     folder = work.data(set_name)
     found = [folder / "utt2spk", *score_files(folder)]
+    found += [folder / TABLE] if (folder / TABLE).is_file() else []
     for gop in gop_folders(work, set_name, names):
         found += [gop / CONFIG, gop / "gop.scp", gop / "gop.ark", gop / "rows.tsv"]
     return found
@@ -205,6 +229,7 @@ def load(work: WorkDir, set_name: str, names: Sequence[str]) -> ScoredSet:
     )
     found.texts = [text for name in kept for text in _texts(name, scores, gops[0])]
     found.labels = {aspect: _labels(found, scores, aspect) for aspect in ASPECTS}
+    found.statuses = _statuses(found, read_miscues(folder))
     return found
 
 
@@ -262,6 +287,16 @@ def disagreement(name: str, scores: Scores, gops: Sequence[GopFolder]) -> str:
     if words is not None and len(words) != rows[-1].word_index + 1:
         return f"{name}: {rows[-1].word_index + 1} words have features, {len(words)} have scores"
     return ""
+
+
+def _statuses(found: ScoredSet, miscues: Mapping[str, Sequence[Miscue]]) -> np.ndarray:
+    """What became of each word of the set."""
+    counts = np.diff(found.first_word).tolist()
+    given = [
+        statuses(count, miscues.get(name, ()))
+        for name, count in zip(found.utterances, counts, strict=True)
+    ]
+    return np.array([status for of_text in given for status in of_text], np.int64)
 
 
 def _of(rows: Sequence[PhoneRow], other: Sequence[PhoneRow]) -> str:

@@ -39,6 +39,7 @@ class ModelConfig:
         dropout: of the input and of what each block adds.
         max_phones: longest sequence; longer texts go in windows.
         symbols: different phones, one more for unknown ones (id 0).
+        statuses: also predict whether each word was said (see :mod:`speechkit.labels.miscues`).
     """
 
     inputs: Width
@@ -50,6 +51,7 @@ class ModelConfig:
     dropout: Share = 0.0
     max_phones: Annotated[int, Meta(ge=1, le=1 << 14)] = MAX_PHONES
     symbols: Width = 40
+    statuses: bool = False
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
@@ -94,6 +96,8 @@ class PronunciationConfig:
             stand side by side.
         normalise: Normalise features by column, scalar (as GOPT), or phone.
         aspects: Scores to learn, separated by commas.
+        negatives: Share of the texts of an epoch that were not said as they stand: those of
+            SET_miscues (see `make-miscues`). The model then also says whether words were said.
     Model:
         model: Model: gopt or lstm.
         width: Width of the hidden layers.
@@ -125,6 +129,7 @@ class PronunciationConfig:
     normalise: Annotated[str, OneOf("column", "scalar", "phone")] = "column"
     model: Annotated[str, OneOf(*KINDS)] = "gopt"
     aspects: Annotated[tuple[str, ...], Flag(shown="all nine")] = ASPECTS
+    negatives: Share = 0.0
     width: Width = 24
     depth: Layers = 3
     heads: Width = 1
@@ -171,7 +176,8 @@ class PronunciationConfig:
     def network(self, inputs: int) -> ModelConfig:
         """Shape of the model for features of ``inputs`` columns."""
         return ModelConfig(
-            inputs, self.model, self.aspects, self.width, self.depth, self.heads, self.dropout
+            *(inputs, self.model, self.aspects, self.width, self.depth, self.heads, self.dropout),
+            statuses=self.negatives > 0,
         )
 
     def rate(self, epoch: int, step: int) -> float:
@@ -184,8 +190,9 @@ class PronunciationConfig:
         return rate
 
     def params(self) -> dict[str, Any]:
-        """For the manifest: plain values."""
-        return asdict(self)
+        """For the manifest: plain values; what older models lack only where it is set."""
+        found = asdict(self)
+        return found if self.negatives else {k: v for k, v in found.items() if k != "negatives"}
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ class Batch:
         phones: ids ``[S, N]``.
         tokens: labels of the phones, NaN in filling, ``[S, N, token aspects]``.
         utterances: labels of the windows' utterances ``[S, B, utterance aspects]``.
+        statuses: of the phones' words, as in ``ScoredSet``; -1 in filling, ``[S, N]``.
     """
 
     layout: Layout
@@ -35,6 +36,7 @@ class Batch:
     phones: Tensor
     tokens: Tensor
     utterances: Tensor
+    statuses: Tensor
 
 
 class Windows:
@@ -65,6 +67,8 @@ class Windows:
         self.tokens = torch.from_numpy(np.pad(labels, ((0, 1), (0, 0)), constant_values=np.nan)).to(
             device
         )
+        statuses = np.pad(data.statuses[data.words], (0, 1), constant_values=-1)
+        self.statuses = torch.from_numpy(statuses).to(device)
         self.labels = torch.from_numpy(_columns(utterances, len(data.utterances))).to(device)
         spans = [
             (first + start, end - start, u)
@@ -89,6 +93,7 @@ class Windows:
             self.phones[rows],
             self.tokens.index_select(0, flat).view(*shape, -1),
             self.labels[self.utterance[windows]],
+            self.statuses[rows],
         )
 
     def rows(self, windows: Tensor, layout: Layout) -> Tensor:

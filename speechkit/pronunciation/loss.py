@@ -187,6 +187,23 @@ class ScoreBalancedLoss(MultiAspectMSE):
         return self.tables.flatten()[classes + torch.tensor(first, device=classes.device)]
 
 
+def status_loss(logits: Tensor, statuses: Tensor) -> Tensor:
+    """Cross-entropy of what became of the phones' words, of each model.
+
+    Args:
+        logits: ``[S, N, 3]``.
+        statuses: ``[S, N]``; -1 counts nowhere.
+
+    Returns:
+        ``[S]``.
+    """
+    known = statuses >= 0
+    each = nn.functional.cross_entropy(
+        logits.transpose(1, 2), statuses.clamp(min=0), reduction="none"
+    )
+    return (each * known).sum(1) / known.sum(1).clamp(min=1)
+
+
 def _require(what: str, value: str, accepted: Sequence[str]) -> None:
     if value not in accepted:
         raise ValueError(f"{what} must be one of {', '.join(accepted)}; given '{value}'")

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import Tensor, nn
 
+from speechkit.labels.miscues import STATUSES
 from speechkit.pronunciation.config import ModelConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.training.layers import Block, Dropout, Heads, Linear, look_up
@@ -29,10 +31,13 @@ class Predictions:
     Args:
         tokens: of each packed phone, ``[S, N, len(token_aspects)]``.
         utterances: of each sequence, ``[S, B, len(utterance_aspects)]``.
+        statuses: logits of :data:`speechkit.labels.miscues.STATUSES` of each packed phone's word,
+            ``[S, N, 3]``, of models that predict them.
     """
 
     tokens: Tensor
     utterances: Tensor
+    statuses: Tensor | None = None
 
 
 class Scorer(nn.Module):
@@ -50,7 +55,14 @@ class Scorer(nn.Module):
         self.phone = Linear(models, config.symbols, config.width)
         self.token_heads = Heads(models, config.width, len(config.token_aspects))
         self.utterance_heads = Heads(models, config.width, len(config.utterance_aspects))
+        self.status_heads = Heads(models, config.width, len(STATUSES)) if config.statuses else None
         self.dropout = Dropout(config.dropout)
+
+    def _read(self, phones: Tensor, utterances: Tensor) -> Predictions:
+        """Scores of what the layers give: phones ``[S, N, 1, width]``, utterances ``[S, B, A,
+        width]``."""
+        statuses = None if self.status_heads is None else self.status_heads(phones)
+        return Predictions(self.token_heads(phones), self.utterance_heads(utterances), statuses)
 
     def embed(self, features: Tensor, phones: Tensor) -> Tensor:
         """Projected features plus projected one-hot phones ``[S, N, width]``."""
@@ -87,10 +99,8 @@ class Gopt(Scorer):
         for block in self.blocks:
             x = block(x, layout)
         first = batch * extra
-        return Predictions(
-            self.token_heads(x[:, first:, None]),
-            self.utterance_heads(x[:, :first].view(self.models, batch, extra, self.config.width)),
-        )
+        of_utterances = x[:, :first].view(self.models, batch, extra, self.config.width)
+        return self._read(x[:, first:, None], of_utterances)
 
 
 class LstmBaseline(Scorer):
@@ -119,7 +129,7 @@ class LstmBaseline(Scorer):
         last = layout.last()[..., None].expand(-1, -1, x.shape[-1])
         count = len(self.config.utterance_aspects)
         ends = x.gather(1, last)[:, :, None].expand(-1, -1, count, -1)
-        return Predictions(self.token_heads(x[:, :, None]), self.utterance_heads(ends))
+        return self._read(x[:, :, None], ends)
 
     def run(self, x: Tensor) -> Tensor:
         """Outputs of the last layer, ``[L, S, B, width]`` -> the same shape.
@@ -218,11 +228,17 @@ class SetScorer:
         Those of a word are the mean of its phones', those of an utterance in several windows
         the mean of the windows' by their numbers of phones.
         """
+        return self.score(net)[0]
+
+    def score(self, net: Scorer) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """The same, and the probability of each status of each word ``[S, W, 3]``, of models
+        that predict them: those of the mean of its phones' logits."""
         windows, config = self.windows, self.windows.config
         models, device = net.models, windows.features.device
         rows = len(windows.phones)  # the last is that of filling
         tokens = torch.empty(models, rows, len(config.token_aspects), device=device)
         ends = torch.empty(models, len(windows), len(config.utterance_aspects), device=device)
+        logits = torch.empty(models, rows, len(STATUSES), device=device)
         with torch.inference_mode():
             for chunk in self.chunks:
                 features = windows.features[chunk.rows].expand(models, -1, -1)
@@ -230,22 +246,31 @@ class SetScorer:
                 scores = net(features, phones, chunk.layout)
                 tokens[:, chunk.rows] = scores.tokens
                 ends[:, chunk.windows] = scores.utterances
-        return {
+                if scores.statuses is not None:
+                    logits[:, chunk.rows] = scores.statuses
+        found = {
             **self._levels(tokens[:, :-1].cpu().numpy()),
             **self._utterances(ends.double().cpu().numpy()),
         }
+        if not config.statuses:
+            return found, None
+        return found, softmax(self._of_words(logits[:, :-1].double().cpu().numpy()), axis=-1)
 
     def _levels(self, tokens: np.ndarray) -> dict[str, np.ndarray]:
         named = {}
         for k, aspect in enumerate(self.windows.config.token_aspects):
             values = tokens[..., k].astype(np.float64)
             if aspect.startswith("word_"):
-                means = np.full((len(values), len(self.windows.data.texts)), np.nan)
-                sums = np.add.reduceat(values, self._starts, axis=1)
-                means[:, self._words] = sums / self._counts
-                values = means
+                values = self._of_words(values[..., None])[..., 0]
             named[aspect] = values
         return named
+
+    def _of_words(self, values: np.ndarray) -> np.ndarray:
+        """Means over the phones of each word: ``[S, N, K]`` -> ``[S, W, K]``; NaN without any."""
+        means = np.full((len(values), len(self.windows.data.texts), values.shape[-1]), np.nan)
+        sums = np.add.reduceat(values, self._starts, axis=1)
+        means[:, self._words] = sums / self._counts[:, None]
+        return means
 
     def _utterances(self, ends: np.ndarray) -> dict[str, np.ndarray]:
         length = self.windows.length.cpu().numpy().astype(np.float64)

@@ -16,14 +16,20 @@ import torch
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger, progress
+from speechkit.base.random_draws import rng
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
-from speechkit.phone_features.dataset import ScoredSet
+from speechkit.phone_features.dataset import ScoredSet, joined
 from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.config import LAST, PronunciationConfig
 from speechkit.pronunciation.data import Windows
-from speechkit.pronunciation.loss import MultiAspectMSE, ScoreBalancedLoss, make_criterion
+from speechkit.pronunciation.loss import (
+    MultiAspectMSE,
+    ScoreBalancedLoss,
+    make_criterion,
+    status_loss,
+)
 from speechkit.pronunciation.models import SetScorer, build
 from speechkit.stats.score_metrics import LOW, low_threshold, mean_pcc, measure
 from speechkit.task import trained
@@ -35,6 +41,7 @@ from speechkit.training.stacked import SeedGroup
 from speechkit.workdir import Output, WorkDir
 
 TASK = "pronunciation"
+_CHANGED = 0x52  # stream of draws
 
 
 def train(
@@ -70,7 +77,8 @@ def train(
     """
     config.check()
     where = resolve_device(device)
-    sets = dict.fromkeys(s for s in (config.set_name, _selecting(config), config.track) if s)
+    names = (config.set_name, _changed(config), _selecting(config), config.track)
+    sets = dict.fromkeys(name for name in names if name)
     inputs = [file for s in sets for file in dataset.input_files(work, s, config.gop)]
     of_each = dict.fromkeys(seeds, inputs)
     how = (config.params(), of_each, force, other_batch_size)
@@ -78,6 +86,11 @@ def train(
         if pending:
             _train(work, name, config, seeds, pending, where, jobs)
     return folders
+
+
+def _changed(config: PronunciationConfig) -> str:
+    """The set of texts that were not said as they stand; empty where none are learned from."""
+    return f"{config.set_name}_miscues" if config.negatives else ""
 
 
 def _selecting(config: PronunciationConfig) -> str:
@@ -101,6 +114,10 @@ def _train(
     ids = found.phone_ids
     normaliser = normalise.fit(found.features, ids, config.normalise, network.symbols)
     windows = Windows(found, normaliser, network, str(device))
+    learned, size = windows, len(windows)
+    if config.negatives:
+        changed = joined(found, _other(work, config, _changed(config), found))
+        learned = Windows(changed, normaliser, network, str(device))
     criterion = make_criterion(config, counted_labels(found, config)).to(device)
     _say_classes(criterion)
     measured = {
@@ -112,14 +129,15 @@ def _train(
     workers = 1 if device.type == "cuda" else jobs
     companies = stacked_runs.arrange(seeds, files, workers, device)
     groups = [
-        one.load(Group(config, windows, criterion, measured, one.seeds, device))
+        one.load(Group(config, learned, criterion, measured, one.seeds, device, size))
         for one in companies
     ]
     parameters = sum(p.numel() for p in groups[0].net.parameters()) // len(groups[0].seeds)
     logger.info(
         f"{len(outputs)} seeds of {config.model} ({parameters:,} parameters, "
         f"{network.inputs} features) on {len(found.utterances)} utterances with "
-        f"{len(found.phones)} phones; {len(windows)} windows; {device}"
+        f"{len(found.phones)} phones; {size} windows, {len(learned) - size} of changed texts; "
+        f"{device}"
     )
     epochs = config.epochs * sum(len(group.seeds) for group in groups)
     before = sum(group.epoch * len(group.seeds) for group in groups)
@@ -181,11 +199,12 @@ class Group(SeedGroup):
 
     Args:
         config: how.
-        windows: the training set.
+        windows: the training set, then the texts that were not said as they stand.
         criterion: the loss.
         measured: ``track`` and ``select`` -> sets that are measured after every epoch.
         seeds: which.
         device: where.
+        said: how many of the windows are the training set; default: all.
     """
 
     def __init__(
@@ -196,11 +215,22 @@ class Group(SeedGroup):
         measured: Mapping[str, Windows],
         seeds: Sequence[int],
         device: torch.device,
+        said: int | None = None,
     ) -> None:
         net, betas = build(windows.config, seeds), (config.beta1, config.beta2)
-        super().__init__(config, net, len(windows), seeds, device, betas)
+        super().__init__(config, net, said or len(windows), seeds, device, betas)
         self.config, self.windows, self.criterion = config, windows, criterion
         self.scorers = {name: SetScorer(each, len(seeds)) for name, each in measured.items()}
+
+    def _order(self) -> torch.Tensor:
+        """The windows of an epoch; in the place of some, drawn at random, changed texts."""
+        order, changed = super()._order(), len(self.windows) - self.items
+        count = min(round(self.config.negatives * self.items), changed)
+        for seed, row in zip(self.seeds, order, strict=True):
+            draw = rng(seed, _CHANGED, self.epoch)
+            places = torch.from_numpy(draw.permutation(self.items)[:count])
+            row[places] = torch.from_numpy(self.items + draw.permutation(changed)[:count])
+        return order
 
     def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
         """Loss of each seed ``[S]`` on its windows ``[S, B]``."""
@@ -215,7 +245,10 @@ class Group(SeedGroup):
             if names
         ]
         names = (*shape.token_aspects, *shape.utterance_aspects)
-        return self.criterion.reduce(names, torch.cat(terms, dim=-1))
+        total = self.criterion.reduce(names, torch.cat(terms, dim=-1))
+        return (
+            total if found.statuses is None else total + status_loss(found.statuses, batch.statuses)
+        )
 
     def _measure(self, losses: torch.Tensor) -> None:
         """Add a row to the log of each seed, and keep the weights of the best epoch."""
