@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.phone_features.dataset import ScoredSet
+from speechkit.phone_features.scored_set import ScoredSet
 from speechkit.pronunciation.config import ModelConfig
 from speechkit.training.normaliser import Normaliser
 from speechkit.training.packing import Layout

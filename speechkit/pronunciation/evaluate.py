@@ -12,6 +12,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features import dataset
+from speechkit.phone_features.scored_set import ScoredSet
 from speechkit.pronunciation import model_folder, results
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
@@ -97,7 +98,7 @@ def evaluate(
     return out.final
 
 
-def score(assessor: Assessor, found: dataset.ScoredSet) -> Scored:
+def score(assessor: Assessor, found: ScoredSet) -> Scored:
     """Score a set with S models.
 
     Raises:

@@ -16,8 +16,8 @@ from speechkit.base.schema import Object, check
 from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
 from speechkit.labels.scores import Scales, split_aspect
-from speechkit.phone_features.dataset import ScoredSet, single
 from speechkit.phone_features.feature_folder import Features, require_features
+from speechkit.phone_features.scored_set import ScoredSet, single
 from speechkit.pronunciation.config import ModelConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.models import CLASSES, Scorer, SetScorer

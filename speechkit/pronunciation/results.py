@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.tables import write_tsv
-from speechkit.phone_features.dataset import ScoredSet
+from speechkit.phone_features.scored_set import ScoredSet
 from speechkit.stats import bootstrap
 from speechkit.stats.score_metrics import (
     LOW,

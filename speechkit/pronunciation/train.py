@@ -20,7 +20,7 @@ from speechkit.base.random_draws import rng
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
-from speechkit.phone_features.dataset import ScoredSet, joined
+from speechkit.phone_features.scored_set import ScoredSet, joined
 from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.config import LAST, PronunciationConfig
 from speechkit.pronunciation.data import Windows

@@ -14,7 +14,7 @@ from speechkit.base.errors import ConfigError, UserError, closest, command_line
 from speechkit.kaldi import data
 from speechkit.labels.score_files import read_scores, score_files
 from speechkit.labels.scores import Scores
-from speechkit.phone_features.dataset import PhoneSet, check_read, disagreement
+from speechkit.phone_features.dataset import check_read, disagreement
 from speechkit.phone_features.feature_folder import (
     CONFIG,
     GopFolder,
@@ -24,6 +24,7 @@ from speechkit.phone_features.feature_folder import (
     read_phone_features,
 )
 from speechkit.phone_features.gop import STP_COLUMN
+from speechkit.phone_features.scored_set import PhoneSet
 from speechkit.scoring.config import TARGETS, Inputs
 from speechkit.workdir import WorkDir
 
