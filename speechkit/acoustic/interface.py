@@ -104,6 +104,18 @@ class AcousticModel(ABC):
         """Log probabilities (stay, move on) of each of its states; zeros if not modelled."""
         return tuple((0.0, 0.0) for _ in self.state_ids(phone))
 
+    def phone_without_context(
+        self, label: str
+    ) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
+        """States and costs of a label, as :meth:`state_ids` and :meth:`transition_costs` give
+        them, where its neighbours are not known.
+
+        Args:
+            label: one of ``labels``, also of a noise.
+        """
+        phone = PhoneInContext(label)
+        return self.state_ids(phone), self.transition_costs(phone)
+
     def transition_probabilities(self) -> np.ndarray | None:
         """P(stay) and P(leave) of every plain state, float64 ``[3 C, 2]``; None if unknown.
 

@@ -135,12 +135,14 @@ class GopFlags:
         align_with: Acoustic model that aligns for all of them; default: each aligns for itself.
         prosody: Add durations, pauses, energy and pitch (13 columns).
         stp: Add GOP with the transition probabilities of the HMM (1 column).
+        verification: Add evidence that each word was said (24 columns).
     """
 
     method: str = "segment"
     align_with: str = ""
     prosody: bool = False
     stp: Annotated[bool, Flag("stp")] = False
+    verification: Annotated[bool, Flag("verification")] = False
     import_from: Annotated[Path | None, Flag("import")] = None
     keys: Path | None = None
 
@@ -171,7 +173,8 @@ def extract_gop(
             raise ConfigError("keys", "is for imported features.", "Add `import`, or leave it out.")
         require_choice("method", flags.method, METHODS)  # of the others, extract-deep has flags
         models, aligner = tuple(am), flags.align_with
-        wanted = FeatureSettings(models, flags.method, aligner, flags.prosody, stp=flags.stp)
+        added: dict[str, Any] = {"stp": flags.stp, "verification": flags.verification}
+        wanted = FeatureSettings(models, flags.method, aligner, flags.prosody, **added)
         folder = extract(directory, set_name, wanted, texts=texts, **vars(stage))
     return output.summary(folder)
 

@@ -13,6 +13,7 @@ path would outweigh all others.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,18 +47,30 @@ def phone_emissions(
     return np.log(np.maximum(sums, np.finfo(float).tiny))
 
 
-def alternatives(
-    model: AcousticModel, evidence: Evidence, phones: Sequence[str]
-) -> tuple[SequenceScores, np.ndarray, np.ndarray]:
-    """Scores of canonical phones, their numbers in ARPAbet, and which of ARPAbet the model has.
+class Alternatives(NamedTuple):
+    """What could stand in place of each of P canonical phones.
+
+    Args:
+        scores: of the sequences.
+        numbers: of the canonical phones in ARPAbet ``[P]``.
+        has: which of ARPAbet the model has ``[39]``.
+    """
+
+    scores: SequenceScores
+    numbers: np.ndarray
+    has: np.ndarray
+
+
+def alternatives(model: AcousticModel, evidence: Evidence, phones: Sequence[str]) -> Alternatives:
+    """The scores that :func:`ctc_features` and :func:`rivals` are made of.
 
     Args:
         model: that gave the evidence; without a blank it takes the ``hmm`` topology and its scale.
         evidence: of the recording.
         phones: the P canonical ones, with or without stress.
 
-    Returns:
-        The scores, numbers ``[P]``, and ``[39]`` bool.
+    Raises:
+        UserError: a phone that the model lacks, or too few frames.
     """
     numbers = canonical_ids(phones, model.labels, model.name) - _FIRST
     emissions = phone_emissions(evidence.log_posteriors, model.labels, model.blank)
@@ -66,11 +79,14 @@ def alternatives(
     topology = "hmm" if model.blank is None else "ctc"
     names = {kaldi_name(label) for label in model.labels}
     has = np.array([phone in names for phone in ARPABET])
-    return sequence_scores(emissions, numbers + 1, topology), numbers, has
+    return Alternatives(sequence_scores(emissions, numbers + 1, topology), numbers, has)
 
 
 def ctc_features(
-    model: AcousticModel, evidence: Evidence, phones: Sequence[str]
+    model: AcousticModel,
+    evidence: Evidence,
+    phones: Sequence[str],
+    known: Alternatives | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features ``[P, 42]``, and for each phone log posterior and GOP ``[P]``.
 
@@ -83,10 +99,16 @@ def ctc_features(
     The log posterior is that of the canonical phone among all these alternatives, the GOP
     its advantage over the best of them and itself, so at most 0; neither is divided.
 
+    Args:
+        model: that gave the evidence.
+        evidence: of the recording.
+        phones: the P canonical phones, with or without stress.
+        known: their :func:`alternatives`, where they are known already.
+
     Raises:
         UserError: a phone that the model lacks, or too few frames.
     """
-    scores, numbers, has = alternatives(model, evidence, phones)
+    scores, numbers, has = known or alternatives(model, evidence, phones)
     substitutions = np.where(has, scores.substitutions, -np.inf)
     others = np.concatenate([scores.deletions[:, None], substitutions], axis=1)
     advantage = np.minimum(scores.total - others, RATIO_CAP)
@@ -102,7 +124,11 @@ def ctc_features(
 
 
 def rivals(
-    model: AcousticModel, evidence: Evidence, phones: Sequence[str], missing: str = "-"
+    model: AcousticModel,
+    evidence: Evidence,
+    phones: Sequence[str],
+    missing: str = "-",
+    known: Alternatives | None = None,
 ) -> tuple[list[str], np.ndarray]:
     """What else could stand in place of each canonical phone, and how much better it would fit.
 
@@ -111,6 +137,7 @@ def rivals(
         evidence: of the recording.
         phones: the P canonical phones, with or without stress.
         missing: name of the deletion.
+        known: their :func:`alternatives`, where they are known already.
 
     Returns:
         Names of the 40 alternatives (the deletion, then ARPAbet), and by how many nats each
@@ -118,7 +145,7 @@ def rivals(
         the model lacks, and (without a blank) for its neighbours: a neighbour in its place
         is that neighbour drawn out, which is the deletion.
     """
-    scores, numbers, has = alternatives(model, evidence, phones)
+    scores, numbers, has = known or alternatives(model, evidence, phones)
     substitutions = np.where(has, scores.substitutions, -np.inf)
     advantage = np.concatenate([scores.deletions[:, None], substitutions], axis=1) - scores.total
     own = numbers + 1

@@ -63,6 +63,7 @@ class Features(msgspec.Struct):
     fingerprint: str = ""
     prosody: bool = False
     stp: bool = False
+    verification: bool = False
     level: str = "phone"
     layer: int = 0
     frame_shift: float = 0.0

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.align.alignment import Alignment, align
+from speechkit.acoustic.align.verification import Verification, verify
 from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.readings import Choice, chosen
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
+from speechkit.phone_features import verification as verification_features
 from speechkit.phone_features.feature_folder import PhoneRow
 from speechkit.phone_features.gop import converted, frames_at, frames_of
 from speechkit.phone_features.request import Extracted, Request, evidence_of
@@ -49,6 +51,7 @@ class _Work:
     stp: dict[int, np.ndarray] = field(default_factory=dict)
     scores: tuple[np.ndarray, np.ndarray] | None = None
     evidence: Evidence | None = None
+    verified: tuple[Verification, np.ndarray] | None = None
     error: UserError | None = None
 
 
@@ -150,8 +153,9 @@ class FeaturePipeline:
             "blocks": self.blocks,
             "columns": list(self.columns),
         }
-        if self.settings.stp:
-            config["stp"] = True
+        for name in ("stp", "verification"):
+            if getattr(self.settings, name):
+                config[name] = True
         if self.settings.deep:
             of_frames = {"level": self.settings.level, "frame_shift": self.models[0].frame_shift}
             config.update(layer=self.models[0].hidden_layer, **of_frames)
@@ -212,12 +216,20 @@ class FeaturePipeline:
         phones = [segment.phone for segment in alignment.segments]
         if settings.deep and first:  # the model of the hidden features has perhaps no phones
             work.scores = gop.segment_block(model, evidence, phones, starts, ends)[1]
+        verifies = first and settings.verification
+        known = None
+        if verifies or settings.method in ("ctc", "both"):
+            known = ctc_gop.alternatives(model, evidence, phones)
+        if verifies:
+            heard = (model, evidence, alignment)
+            found = verify(*heard)
+            work.verified = found, verification_features.verification_block(*heard, found, known)
         if number >= len(settings.am):  # it only aligns
             return
         if settings.deep:
             work.blocks[number] = self._hidden(model, evidence, starts, ends)
             return
-        work.blocks[number], scores = self._block(model, evidence, phones, starts, ends)
+        work.blocks[number], scores = self._block(model, evidence, phones, starts, ends, known)
         if settings.stp:
             logs, rates = model.state_log_posteriors(evidence), gop.transitions_of(model)
             work.stp[number] = gop.stp_gop(logs, rates, alignment.states, starts, ends)[:, None]
@@ -245,6 +257,7 @@ class FeaturePipeline:
         phones: Sequence[str],
         starts: np.ndarray,
         ends: np.ndarray,
+        known: ctc_gop.Alternatives | None,
     ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
         """Columns of one model, and log posterior and GOP of each phone (of segments if both)."""
         blocks: list[np.ndarray] = []
@@ -252,7 +265,7 @@ class FeaturePipeline:
             block, scores = gop.segment_block(model, evidence, phones, starts, ends)
             blocks.append(block)
         if self.settings.method != "segment":
-            block, *found = ctc_gop.ctc_features(model, evidence, phones)
+            block, *found = ctc_gop.ctc_features(model, evidence, phones, known)
             scores = scores if blocks else (found[0], found[1])
             blocks.append(block)
         return np.concatenate(blocks, axis=1), scores
@@ -275,6 +288,8 @@ class FeaturePipeline:
             of_word = np.array([segment.word for segment in alignment.segments])
             sound = (request.samples, self.sample_rate)
             blocks.append(prosody_features.prosody_block(*sound, starts, ends, of_word))
+        if work.verified is not None:
+            blocks.append(work.verified[1])
         given = request.texts or [""] * len(request.words)
         texts = [given[word] for word in alignment.words]
         rows = [
@@ -287,7 +302,8 @@ class FeaturePipeline:
         ]
         features = np.concatenate(blocks, axis=1).astype(np.float32)
         readings = chosen(request.choices, given, alignment.words)
-        return Extracted(features, alignment, rows, work.evidence, readings)
+        verified = work.verified and work.verified[0]
+        return Extracted(features, alignment, rows, work.evidence, readings, verified)
 
 
 @lru_cache(maxsize=2)

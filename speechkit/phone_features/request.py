@@ -16,6 +16,7 @@ from speechkit.phone_features.feature_folder import PhoneRow
 
 if TYPE_CHECKING:
     from speechkit.acoustic.align.alignment import Alignment
+    from speechkit.acoustic.align.verification import Verification
 
 Pronunciation = Sequence[str]
 
@@ -54,6 +55,7 @@ class Extracted:
         rows: what each of the P rows is.
         evidence: of the aligning model, where it was asked for.
         readings: how what can be said in several ways was read.
+        verification: of the words, where the features have its block.
     """
 
     features: np.ndarray
@@ -61,6 +63,7 @@ class Extracted:
     rows: list[PhoneRow]
     evidence: Evidence | None = None
     readings: list[Reading] = field(default_factory=list)
+    verification: Verification | None = None
 
 
 def as_read(request: Request, extracted: Extracted) -> Request:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
+from speechkit.phone_features import verification as verification_features
 
 if TYPE_CHECKING:
     from speechkit.acoustic.interface import AcousticModel
 
 METHODS = ("segment", "ctc", "both")
-DEEP, STP = "deep", "stp"
+DEEP, STP, VERIFICATION = "deep", "stp", "verification"
 LEVELS = ("phone", "frame")
 IMPORTED = "imported"
 FORMAT = 1  # of features.json and of the mathematics of its blocks
@@ -39,6 +40,8 @@ class FeatureSettings:
         layer: of ``deep``: the hidden layer, counted from 1 at the input; 0: the last.
         level: of ``deep``: a row for each ``phone``, or for each ``frame``.
         stp: add a column of :func:`speechkit.phone_features.gop.stp_gop` for each model.
+        verification: add the block of :mod:`speechkit.phone_features.verification`, of the model
+            that aligns.
     """
 
     am: tuple[str, ...] = ("sphinx",)
@@ -49,6 +52,7 @@ class FeatureSettings:
     layer: int = 0
     level: str = "phone"
     stp: bool = False
+    verification: bool = False
 
     def __post_init__(self) -> None:
         require_choice("method", self.method, (*METHODS, DEEP))
@@ -64,7 +68,7 @@ class FeatureSettings:
             raise ConfigError("layer", f"{self.layer} is no layer.", "They are counted from 1.")
         if not self.deep and (self.layer or self.level != "phone"):
             raise UserError("A layer and a level are those of deep features (method 'deep').")
-        if self.deep and (len(self.am) > 1 or self.prosody or self.stp):
+        if self.deep and (len(self.am) > 1 or self.prosody or self.stp or self.verification):
             raise UserError("Deep features are of one acoustic model, without other columns.")
         if self.stp and self.align_with and self.am != (self.align_with,):
             raise ConfigError(
@@ -107,6 +111,7 @@ def settings_of(
             layer=int(config.get("layer", 0)),
             level=str(config.get("level", "phone")),
             stp=bool(config.get("stp", False)),
+            verification=bool(config.get("verification", False)),
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"The configuration of the features is damaged ({error!r}).") from error
@@ -117,7 +122,7 @@ def layout(
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """Blocks of columns, and the names of all columns.
 
-    A block has ``name``, ``am`` (as given; empty for prosody and STP-GOP), ``fingerprint``,
+    A block has ``name``, ``am`` (as given; empty for what is not of one model), ``fingerprint``,
     ``method``, and its ``first`` and ``last`` column (both included); deep ones have ``layer``.
 
     Args:
@@ -146,6 +151,9 @@ def layout(
             add(name, "", model.fingerprint, STP, (gop.STP_COLUMN,))
     if settings.prosody:
         add("prosody", "", "1", "prosody", prosody_features.COLUMNS)
+    if settings.verification:
+        version = verification_features.fingerprint()
+        add(VERIFICATION, "", version, VERIFICATION, verification_features.COLUMNS)
     return blocks, tuple(columns)
 
 

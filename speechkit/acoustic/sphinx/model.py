@@ -128,8 +128,18 @@ class SphinxModel(AcousticModel):
 
     def transition_costs(self, phone: PhoneInContext) -> tuple[tuple[float, float], ...]:
         """Log probabilities (stay, move on) of its three states."""
-        matrix = self._transitions[int(self._inventory.table["matrix"][self._row(phone)])]
-        return tuple((float(row[i]), float(row[i + 1])) for i, row in enumerate(matrix))
+        return self._costs(self._row(phone))
+
+    def _costs(self, row: int) -> tuple[tuple[float, float], ...]:
+        matrix = self._transitions[int(self._inventory.table["matrix"][row])]
+        return tuple((float(rates[i]), float(rates[i + 1])) for i, rates in enumerate(matrix))
+
+    def phone_without_context(
+        self, label: str
+    ) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
+        """Its own senones, which come before those of all triphones."""
+        row = self.labels.index(label)
+        return self._inventory.states(row), self._costs(row)
 
     def transition_probabilities(self) -> np.ndarray:
         """P(stay) and P(leave) of the states of its phones without context ``[3 C, 2]``.
