@@ -31,8 +31,14 @@ class ScoresConfig(ComparisonConfig):
 
 @dataclass(frozen=True)
 class SeparationConfig(ComparisonConfig):
-    """Of ``compare separation``."""
+    """Of ``compare separation``.
 
+    Data:
+        baseline_set: Set of random mixtures to compare a hard set with, instead of `baseline`.
+    """
+
+    baseline: str = ""
+    baseline_set: str = ""
     set: Annotated[str, Flag("set", default="test_2mix")]
     measures: Annotated[
         tuple[str, ...],
@@ -72,6 +78,9 @@ def compare_scoring(config: ScoresConfig, run: Run, directory: Dir) -> Answer:
 @command(app, "separation")
 def compare_separation(config: SeparationConfig, run: Run, directory: Dir) -> Answer:
     """Differences to a baseline on the same mixtures and seeds, with intervals over speakers.
+
+    With --baseline-set: how much harder the mixtures of a hard set are than their random
+    counterparts (mix --hard), for each experiment by itself.
 
     Reads evaluations of `evaluate separation`, writes exp/compare/separation/SET/.
     """

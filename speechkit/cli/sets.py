@@ -15,7 +15,7 @@ from speechkit.cli.options import DATA, Dir, Force, Jobs, Option, OutName, Pipes
 from speechkit.cli.output import Answer
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP, FoldsConfig
 from speechkit.pronunciation.config import MiscueConfig
-from speechkit.separation.config import MixConfig
+from speechkit.separation.mixture_config import MixConfig
 
 LabelledSet = Annotated[
     str, Option("ravdess", "--set", panel=DATA, help="Labelled set: a folder of data/.")

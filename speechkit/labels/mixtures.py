@@ -157,12 +157,26 @@ def load_mixtures(path: Path, root: Path) -> MixtureSet:
     header = _read_header(path / HEADER)
     data = load(path, root)
     utterances = {utterance.id: utterance for utterance in data.utterances}
+    return MixtureSet(path, header, read_list(path / TABLE, utterances, root), data)
+
+
+def read_list(path: Path, utterances: dict[str, Utterance], root: Path) -> list[Mixture]:
+    """The mixtures of a list in the format of ``mixtures.tsv``, with ``mixtures.json`` beside it.
+
+    Args:
+        path: the file.
+        utterances: that it may name, by id.
+        root: the working directory.
+
+    Raises:
+        DataError: a broken line, an utterance that is not known.
+    """
     mixtures = []
-    for _, outcome in _read_list(path / TABLE, header, utterances, root):
+    for _, outcome in _parsed(path, _read_header(path.with_name(HEADER)), utterances, root):
         if isinstance(outcome, DataError):
             raise outcome
         mixtures.append(outcome)
-    return MixtureSet(path, header, mixtures, data)
+    return mixtures
 
 
 def find_faults(
@@ -180,14 +194,14 @@ def find_faults(
         yield HEADER, None, error.problem
         return
     known = {name: Utterance(name, "", "") for name in utterances}
-    for number, outcome in _read_list(path / TABLE, header, known, root):
+    for number, outcome in _parsed(path / TABLE, header, known, root):
         if isinstance(outcome, DataError):
             yield TABLE, number, outcome.problem.removeprefix(f"{path / TABLE}:{number}: ")
         elif outcome.wav and not Path(outcome.wav).is_file():
             yield TABLE, number, f"the stored mixture {outcome.wav} does not exist"
 
 
-def _read_list(
+def _parsed(
     path: Path, header: Header, utterances: dict[str, Utterance], root: Path
 ) -> Iterator[tuple[int, Mixture | DataError]]:
     """Line number, and the mixture in it or what is wrong with it."""

@@ -99,3 +99,22 @@ class MiningConfig:
             path = work.exp("prosody", self.set, name=self.prosody) / "prosody.tsv"
             stage, name = "extract-prosody", self.prosody
         return work.require(path, command_line(stage, set=data.name, name=name))
+
+
+def hard_folder(root: Path, given: str) -> Path:
+    """The folder of hard pairs that is meant: a path, or a name under ``exp/hard``.
+
+    Raises:
+        UserError: it is not there.
+    """
+    for folder in (Path(given), root / given, root / "exp" / "hard" / given):
+        if (folder / "thresholds.tsv").is_file():
+            return folder
+    raise UserError(
+        f"There are no hard pairs in '{given}'.", "Make them with: speechkit mine-hard --param ..."
+    )
+
+
+def hard_files(folder: Path) -> list[Path]:
+    """The files of a folder of hard pairs that a sampler reads."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".tsv", ".npy"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,6 +30,7 @@ from speechkit.task.evaluation import SUMMARY
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
 
+MakeTable = Callable[[], Table]
 PANELS = {
     "valid_loss": "validation loss (−SI-SNR, dB)",
     "valid_hsr5_percent": "validation HSR5 (%)",
@@ -139,33 +140,33 @@ def _curves(members: Sequence[Experiment], start: str, valid: str) -> list[Pictu
     ]
 
 
-def _comparisons(workdir: WorkDir, found: Sequence[Experiment]) -> dict[str, list[dict[str, Any]]]:
-    """Summaries of ``compare separation`` by set of mixtures."""
+def _comparisons(workdir: WorkDir, found: Sequence[Experiment]) -> dict[str, list[MakeTable]]:
+    """A function for the table of each ``compare separation``, by set of mixtures."""
     of_folder = {e.folder.name: e.set for one in found for e in one.evaluations}
-    compared: dict[str, list[dict[str, Any]]] = {}
-    for _, summary in comparisons(workdir, "separation"):
+    names = [one.name for one in found]
+    compared: dict[str, list[MakeTable]] = {}
+    for path, summary in comparisons(workdir, "separation"):
+        sets = bool(params_of(path).get("baseline_set"))
+        make = separation_tables.counterparts if sets else separation_tables.differences
         name = str(summary.get("set"))
-        compared.setdefault(of_folder.get(name, name), []).append(summary)
+        compared.setdefault(of_folder.get(name, name), []).append(partial(make, summary, names))
     return compared
 
 
 def _of_set(
-    workdir: WorkDir, name: str, found: Sequence[Experiment], compared: Sequence[dict[str, Any]]
+    workdir: WorkDir, name: str, found: Sequence[Experiment], compared: Sequence[MakeTable]
 ) -> Iterator[Section]:
     """Results on one set of mixtures, and its worst mixtures."""
     every = [(one, e) for one in found for e in one.all_on(name)]
     main = [(one, e) for one in found if (e := one.on(name)) is not None]
-    names = [one.name for one in found]
     section = Section(f"Separation: {name}", text=_about(workdir, name, main))
     if every:
         section.tables.append(separation_tables.results(every))
         section.tables += undamaged(
             f"a table of '{name}'", lambda: separation_tables.beside_paper(workdir, every)
         )
-    for summary in compared:
-        section.tables += undamaged(
-            f"a comparison on '{name}'", partial(separation_tables.differences, summary, names)
-        )
+    for make in compared:
+        section.tables += undamaged(f"a comparison on '{name}'", make)
     if main:
         section.tables += undamaged(f"a table of '{name}'", lambda: separation_tables.genders(main))
         section.pictures += _tails(main)
@@ -188,7 +189,14 @@ def _about(workdir: WorkDir, name: str, main: Found) -> list[str]:
         "SI-SNRi is the improvement over the mixture, in dB; a mean hides the tail, so hard sample "
         "rates and low percentiles stand beside it."
     ]
-    notice = (read_manifest(workdir.root / "data" / name) or {}).get("notice")
+    made = read_manifest(workdir.root / "data" / name) or {}
+    notice = made.get("notice")
+    if random := made.get("random_set"):
+        hard = made.get("counts", {}).get("hard_mixtures")
+        text.append(
+            f"Hard counterparts of '{random}': {hard} mixtures have another second speaker, from "
+            f"the hard pairs of {made.get('params', {}).get('hard')}."
+        )
     for _, e in main[:1]:
         silent, skipped = (e.value(f"mixtures_{what}") for what in ("silent", "skipped"))
         if silent and silent[0]:

@@ -11,7 +11,7 @@ from speechkit.report.cells import difference, figure, file_player, spread
 from speechkit.report.elements import Cell, Table
 from speechkit.report.reader import read_rows
 from speechkit.report.separation_runs import Evaluation, Experiment, Found, differences_to_paper
-from speechkit.report.tables import PAIRED, comparable, difference_table
+from speechkit.report.tables import PAIRED, comparable, difference_table, in_order
 from speechkit.separation import paper
 from speechkit.workdir import WorkDir
 
@@ -19,6 +19,7 @@ SECONDS = 4.0  # of a clip
 _SPACE = "\N{NO-BREAK SPACE}"
 _MEANS = {"si_snri_db": "SI-SNRi", "sdri_db": "SDRi", "stoi": "STOI", "estoi": "ESTOI"}
 _PERCENTILES = (1, 5, 10)
+_COUNTERPARTS = ("si_snri_db", "hsr5_percent", "hsr10_percent", "si_snri_p05_db")
 _HSR = re.compile(r"hsr(\d+(?:\.\d+)?)_percent")
 _HSR_GENDERS = "hsr{}_{}_percent"
 _GENDERS = re.compile(r"mixtures_([fm]+)")
@@ -129,6 +130,38 @@ def differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
         return difference(values, lower=bool(_HSR.fullmatch(measure)), share=share)
 
     return difference_table(summary, order, heads, cell, caption)
+
+
+def counterparts(summary: dict[str, Any], order: Sequence[str]) -> Table:
+    """How much harder the mixtures of a hard set are than their random counterparts.
+
+    Args:
+        summary: ``summary.json`` of ``compare separation`` with a baseline set.
+        order: of the experiments.
+    """
+    there, target = summary["experiments"], summary["baseline"]
+    measured = list(dict.fromkeys(m for one in there.values() for m in one["measures"]))
+    shown = [m for m in measured if m in _COUNTERPARTS] or [
+        m for m in measured if not m.endswith("_by_1db_percent")
+    ]
+    rows = []
+    for name in in_order(there, order):
+        cells: list[Any] = []
+        for measure in shown:
+            values = there[name]["measures"].get(measure) or {}
+            cells += [figure(values.get(end), 2) for end in ("baseline", "value")]
+            cells.append(difference(values or None, lower=bool(_HSR.fullmatch(measure))))
+        rows.append([name, *cells, _compared(there[name])])
+    return Table(
+        ["experiment", *("random", "hard", "difference") * len(shown), "seeds x mixtures"],
+        rows,
+        f"Each mixture and its counterpart in '{target}': the same piece of the first speaker at "
+        "the same level, with a hard partner instead of a random one. Paired by mixture and seed. "
+        "In brackets the 95 % interval over speakers. HSR in percent.",
+        groups=[("", 1), *((measure_name(measure), 3) for measure in shown), ("", 1)],
+        dense=True,
+        title=f"Hard mixtures and their counterparts in '{target}'",
+    )
 
 
 def _compared(one: dict[str, Any]) -> str:

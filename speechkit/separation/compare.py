@@ -1,10 +1,15 @@
-"""The stage ``compare separation``: experiments against a baseline on the same mixtures."""
+"""The stage ``compare separation``: experiments against a baseline on the same mixtures.
+
+Or each experiment on hard mixtures against itself on their random counterparts. Mixture 7 of the
+hard set is one of speakers a and c, its counterpart one of a and b: the difference of the two is of
+three speakers, and counts as often as the bootstrap drew a times b times c.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +32,11 @@ DEFAULT_MEASURES = (
     "si_snri_p05_db",
     "si_snri_p10_db",
 )
+NOBODY = ""  # stands for no speaker
 CHANGE_DB = 1.0  # of SI-SNRi, from which a mixture counts as better or worse
 BLOCK = 250  # bootstrap samples at a time
 SAME_DB = 0.01  # by which the SI-SNR of a mixture before separation may differ by rounding
+Check = Callable[[pd.DataFrame, pd.DataFrame, str, str], None]
 COMPARISON = comparison.Comparison(
     "separation",
     (TABLE,),
@@ -42,9 +49,25 @@ COMPARISON = comparison.Comparison(
 
 @dataclass(frozen=True)
 class ComparisonConfig(comparison.ComparisonConfig):
-    """As :class:`speechkit.task.config.ComparisonConfig`, with the usual measures."""
+    """As :class:`speechkit.task.config.ComparisonConfig`, with the usual measures.
 
+    Args:
+        baseline_set: set of random mixtures that a hard set is compared to, for each experiment by
+            itself; there is no `baseline` then.
+    """
+
+    baseline: str = ""
     measures: tuple[str, ...] = DEFAULT_MEASURES
+    baseline_set: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if bool(self.baseline) == bool(self.baseline_set):
+            raise UserError(
+                "Experiments are compared to `baseline`, or hard mixtures to `baseline_set`; "
+                f"{'both are' if self.baseline else 'neither is'} given.",
+                "Give one of the two.",
+            )
 
     def check_measures(self) -> None:
         if not self.measures:
@@ -52,46 +75,82 @@ class ComparisonConfig(comparison.ComparisonConfig):
         for name in self.measures:
             find_measure(name)
 
+    def params(self) -> dict[str, Any]:
+        """For the manifest; what older comparisons lack only where it is set."""
+        found = asdict(self)
+        if not self.baseline_set:
+            del found["baseline_set"]
+        return found
+
 
 def compare(
     work: WorkDir, config: ComparisonConfig, out_name: str = "", force: bool = False
 ) -> Path:
     """Write ``exp/compare/separation/<set>/`` and return it.
 
+    With a baseline set it is ``exp/compare/separation/<set>-vs_<baseline set>/``.
+
     Raises:
         UserError: an experiment was not evaluated on the set, or on other mixtures.
     """
-    tables: dict[Path, pd.DataFrame] = {}
+    params, target = config.params(), config.baseline or config.baseline_set
+    check: Check = _check_counterparts if config.baseline_set else _check_same
+    if config.baseline_set:
+        own = comparison.evaluated(work, COMPARISON, config.set, config.names)
+        base = comparison.evaluated(work, COMPARISON, config.baseline_set, config.names)
+        names = [name for name in own if name in base]
+        if not names:
+            raise UserError(
+                f"No experiment was evaluated on '{config.set}' and on '{target}'.",
+                "Run: speechkit evaluate separation --name NAME --set SET, for both sets.",
+            )
+        out_name = out_name or f"vs_{target}"
+    else:
+        own = comparison.find_evaluations(work, COMPARISON, config)
+        names = [name for name in own if name != target]
+        base = dict.fromkeys(names, own[target])
+    read = cache(read_utterances)
 
-    def differences(folders: Mapping[str, Path], name: str) -> dict[str, Any]:
-        for folder in folders.values():
-            if folder not in tables:
-                tables[folder] = read_utterances(folder)
-        return against({n: tables[f] for n, f in folders.items()}, name, config)
+    def differences() -> dict[str, Any]:
+        return {
+            name: against(read(own[name]), read(base[name]), name, target, config, check)
+            for name in names
+        }
 
-    return comparison.compare(work, COMPARISON, config, differences, out_name, force)
+    params.update(names=names, baseline=target)
+    every = list(dict.fromkeys(folder[name] for folder in (base, own) for name in names))
+    return comparison.write(work, COMPARISON, params, every, differences, out_name, force)
 
 
-def against(tables: dict[str, pd.DataFrame], name: str, config: ComparisonConfig) -> dict[str, Any]:
+def against(
+    own: pd.DataFrame,
+    base: pd.DataFrame,
+    name: str,
+    target: str,
+    config: ComparisonConfig,
+    check: Check,
+) -> dict[str, Any]:
     """Differences of one experiment to the baseline.
 
     Args:
-        tables: ``utterances.tsv`` by experiment.
+        own: ``utterances.tsv`` of the experiment.
+        base: that of the baseline, or of the experiment on the baseline set.
         name: the experiment.
-        config: baseline, measures, bootstrap.
+        target: the baseline, or the baseline set.
+        config: measures, bootstrap.
+        check: refuses mixtures that do not belong together.
     """
-    own, base = tables[name], tables[config.baseline]
-    pair = pair_up(own, base, "si_snri_db", name, config.baseline)
-    _warn_left_out(own, base, pair, name, config.baseline)
+    pair = pair_up(own, base, "si_snri_db", name, target, check)
+    _warn_left_out(own, base, pair, name, target)
     measures = {}
     for measure in map(find_measure, config.measures):
         other = pair
         if measure.column != "si_snri_db":
-            other = pair_up(own, base, measure.column, name, config.baseline)
+            other = pair_up(own, base, measure.column, name, target, check)
         measures[measure.name] = difference(other, measure, config)
     for what, sign in (("better", 1.0), ("worse", -1.0)):
         measures[f"{what}_by_1db_percent"] = share(pair, sign, config)
-    speakers = len(np.unique(pair.speakers))
+    speakers = len(set(pair.speakers.ravel()) - {NOBODY})
     warn_few_speakers(name, speakers)
     return {
         "seeds": pair.seeds,
@@ -134,7 +193,9 @@ def _interval(
     """
     names, members = np.unique(pair.speakers, return_inverse=True)
     members = members.reshape(pair.speakers.shape)
-    drawn = draw_speakers(len(names), config.samples, config.seed)
+    nobody = int(names[0] == NOBODY)  # the first in order; always there, once
+    drawn = draw_speakers(len(names) - nobody, config.samples, config.seed)
+    drawn = np.pad(drawn, ((0, 0), (nobody, 0)), constant_values=1)
     means = []
     for first in range(0, config.samples, BLOCK):
         weights = mixture_weights(drawn[first : first + BLOCK], members)
@@ -152,7 +213,8 @@ class Pair:
         seeds: that both have.
         value: of the experiment, ``[seeds, mixtures]``.
         baseline: ``[seeds, mixtures]``.
-        speakers: of each mixture, ``[mixtures, sources]``.
+        speakers: of each mixture (of the two that are compared), each once,
+            ``[mixtures, speakers]``; ``NOBODY`` fills shorter lists.
     """
 
     seeds: list[int]
@@ -161,7 +223,9 @@ class Pair:
     speakers: np.ndarray
 
 
-def pair_up(own: pd.DataFrame, base: pd.DataFrame, column: str, name: str, baseline: str) -> Pair:
+def pair_up(
+    own: pd.DataFrame, base: pd.DataFrame, column: str, name: str, baseline: str, check: Check
+) -> Pair:
     """Both experiments on the mixtures that all their common seeds have a value of.
 
     Raises:
@@ -185,11 +249,20 @@ def pair_up(own: pd.DataFrame, base: pd.DataFrame, column: str, name: str, basel
     common = values[0].index.intersection(values[1].index, sort=True)
     if common.empty:
         raise UserError(f"'{name}' and '{baseline}' have no mixture with {column} in common.")
-    _check_same(wide[0].loc[common], wide[1].loc[common], name, baseline)
-    named = [c for c in own.columns if c.startswith("speaker")]
-    speakers = own.drop_duplicates("mixture").set_index("mixture").loc[common, named]
+    check(wide[0].loc[common], wide[1].loc[common], name, baseline)
     matrices = [v.loc[common, seeds].to_numpy(float).T for v in values]
-    return Pair([int(s) for s in seeds], matrices[0], matrices[1], speakers.to_numpy(str))
+    speakers = _speakers((own, base), common)
+    return Pair([int(s) for s in seeds], matrices[0], matrices[1], speakers)
+
+
+def _speakers(tables: Sequence[pd.DataFrame], mixtures: pd.Index) -> np.ndarray:
+    """Speakers of the mixtures in all tables, each once a row: ``[mixtures, speakers]``."""
+    once = [t.drop_duplicates("mixture").set_index("mixture").loc[mixtures] for t in tables]
+    every = np.hstack([t.filter(regex="^speaker").to_numpy(str) for t in once]).astype(object)
+    for k in range(1, every.shape[1]):
+        again = (every[:, :k] == every[:, k : k + 1]).any(axis=1)
+        every[again, k] = NOBODY
+    return every[:, (every != NOBODY).any(axis=0)].astype(str)
 
 
 def _listed(table: pd.DataFrame) -> str:
@@ -210,6 +283,18 @@ def _check_same(own: pd.DataFrame, base: pd.DataFrame, name: str, baseline: str)
             f"'{name}' and '{baseline}' were evaluated on different mixtures of the same name"
             f"{' (' + ', '.join(differing) + ' differ)' if differing else ''}.",
             "The set was made again in between, or resampled for one of them: evaluate both again.",
+        )
+
+
+def _check_counterparts(own: pd.DataFrame, base: pd.DataFrame, name: str, target: str) -> None:
+    """UserError unless the first speakers and the lengths of the mixtures are the same."""
+    pairs = {c: (own[c].to_numpy(), base[c].to_numpy()) for c in ("speaker1", "samples")}
+    differing = [c for c, (one, other) in pairs.items() if not (one == other).all()]
+    if differing:
+        raise UserError(
+            f"{name}: mixtures of '{target}' are no counterparts of those with the same names "
+            f"({', '.join(differing)} differ).",
+            "Make the two sets with the same settings: speechkit mix, and mix --hard FOLDER.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Configurations of separation: network, mixing, training, sets of mixtures, measurements."""
+"""Configurations of separation: network, mixing, training, measurements."""
 
 from __future__ import annotations
 
@@ -209,47 +209,6 @@ class SeparationConfig:
     def params(self) -> dict[str, Any]:
         """For the manifest: plain values."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class MixConfig:
-    """What determines a set of mixtures; raises UserError for what is not accepted.
-
-    Data:
-        set: Set whose utterances are mixed.
-        count: Number of mixtures.
-        speakers: Number of speakers of each mixture.
-        rate: Sample rate of the mixtures in Hz.
-        mode: min: cut to the shortest source; max: as long as the longest.
-        snr_min: Lowest level of a source against another, in dB.
-        snr_max: Highest level of a source against another, in dB.
-        min_seconds: Shorter utterances take no part.
-        seed: Seed of every random draw.
-    Output:
-        write_audio: Store mixtures and sources as float WAV.
-        on_error: At a broken utterance: stop, or skip and list it.
-    """
-
-    set: Annotated[str, Flag("set", default="test")]
-    count: Annotated[int, Meta(ge=1, le=999_999)] = 500
-    speakers: Annotated[int, Meta(ge=2, le=10)] = 2
-    rate: Annotated[int, Meta(ge=1000, le=192_000)] = 8000
-    mode: Annotated[str, OneOf("min", "max")] = "min"
-    snr_min: float = -5.0
-    snr_max: float = 5.0
-    min_seconds: Annotated[float, Meta(ge=0, le=3600)] = 1.0
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1), Flag(least=0, most=2**63 - 1)] = 0
-    write_audio: Annotated[bool, Flag("write-audio")] = False
-    on_error: Annotated[str, OneOf("stop", "skip")] = "stop"
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if not -60 <= self.snr_min <= self.snr_max <= 60:
-            raise UserError(
-                f"`snr_min` {self.snr_min:g} and `snr_max` {self.snr_max:g} are not a range of "
-                "levels in dB.",
-                "Give a lowest and a highest value between -60 and 60, as -5 and 5.",
-            )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ the middle of an epoch, or that is divided among processes, sees the same mixtur
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import MixtureSet
 from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation.config import MixingConfig
+from speechkit.separation.hard_mixtures import require_mined_on
 
 _MIX, _CROP = 0x31, 0x32  # streams of draws
 LEVEL_DB = -25.0  # of a crop before its gain, in dB of full scale
@@ -129,14 +129,8 @@ class DynamicMixing(Dataset):
         """Row of the sampler of each utterance (-1: none), and the other way round."""
         sampler = self.sampler
         assert sampler is not None
+        require_mined_on(sampler, self.utterances)
         own = {u.id: i for i, u in enumerate(self.utterances)}
-        strangers = [name for name in sampler.utterances if name not in own]
-        if strangers:
-            raise UserError(
-                f"{sampler.folder} was mined on another set: it has {len(strangers)} utterances "
-                f"that are not in the training set ('{strangers[0]}').",
-                "Mine the training set: speechkit mine-hard --set SET ...",
-            )
         of_set = np.array([own[name] for name in sampler.utterances])
         of_sampler = np.full(len(self.utterances), -1)
         of_sampler[of_set] = np.where(sampler.has_hard, np.arange(len(of_set)), -1)
@@ -226,17 +220,3 @@ def collate(samples: Sequence[tuple[np.ndarray, int] | str]) -> tuple | str:
             return sample
     sources, lengths = zip(*samples, strict=True)
     return torch.from_numpy(np.stack(sources)), torch.tensor(lengths)
-
-
-def hard_folder(root: Path, given: str) -> Path:
-    """The folder of ``hard``: a path, or a name under ``exp/hard``.
-
-    Raises:
-        UserError: it is not there.
-    """
-    for folder in (Path(given), root / given, root / "exp" / "hard" / given):
-        if (folder / "thresholds.tsv").is_file():
-            return folder
-    raise UserError(
-        f"There are no hard pairs in '{given}'.", "Make them with: speechkit mine-hard --param ..."
-    )

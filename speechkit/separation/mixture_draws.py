@@ -161,8 +161,12 @@ class MixtureDraws:
             else int(draw.integers(samples - length + 1))
             for length in lengths
         )
+        return DrawnMixture(index, sources, self.snr(index), offsets, samples, attempt)
+
+    def snr(self, index: int) -> tuple[float, ...]:
+        """Level of the first source of a mixture above each source, in dB."""
         snr = rng(self.seed, _SNR, index).uniform(*self.snr_db, self.speakers - 1)
-        return DrawnMixture(index, sources, (0.0, *map(float, snr)), offsets, samples, attempt)
+        return (0.0, *map(float, snr))
 
 
 @dataclass(frozen=True)

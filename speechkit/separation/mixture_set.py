@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from speechkit.base import audio
 from speechkit.base.errors import AudioError, UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
-from speechkit.base.tables import write_skipped, write_tsv
+from speechkit.base.tables import write_skipped
 from speechkit.kaldi import data
-from speechkit.kaldi.subset import label_files, write_subset
-from speechkit.labels.mixtures import TABLE, Header, Mixture, Source, write_mixtures, write_table
-from speechkit.separation.config import MixConfig
+from speechkit.kaldi.subset import label_files
+from speechkit.labels.mixtures import TABLE, Header
+from speechkit.mining.config import hard_files, hard_folder
+from speechkit.mining.sampler import HardPairSampler
+from speechkit.separation.hard_mixtures import (
+    HardMixtureDraws,
+    label,
+    random_plans,
+    require_mined_on,
+)
+from speechkit.separation.mixture_config import MixConfig
 from speechkit.separation.mixture_draws import (
     Candidate,
     DrawnMixture,
@@ -27,17 +31,20 @@ from speechkit.separation.mixture_draws import (
     MixtureLevels,
     mix_one,
 )
+from speechkit.separation.mixture_files import counts, list_of, write_set
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import read_manifest
 
 POOL_FROM = 5_000  # fewer headers are read sooner than workers would start
-DRAWN, LEVELS = "drawn.tsv", "levels.tsv"
+Draws = MixtureDraws | HardMixtureDraws
 
 
 def mix(
     work: WorkDir, config: MixConfig, name: str = "", jobs: int = 1, force: bool = False
 ) -> Path:
     """Make ``data/<set>_2mix/`` and return it; its format is described in ``mixtures.py``.
+
+    With hard pairs it is ``data/<set>_2mix-hard_<param>/``, and the random set is made first.
 
     Raises:
         UserError: too few speakers, or audio that cannot be mixed.
@@ -50,21 +57,49 @@ def mix(
         )
     source = data.load(path, work.root)
     made = f"{config.set}_{config.speakers}mix" + (f"-{name}" if name else "")
-    final = work.root / "data" / check_name("set", made)
     inputs = label_files(path)
-    params = asdict(config)
-    with Output(final, "mix", params, inputs, force, source.audio_files()) as out:
+    pair = None
+    if config.hard:
+        mined = hard_folder(work.root, config.hard)
+        made += f"-hard_{label(mined, config.set)}"
+        random = mix(work, replace(config, hard="", share=1.0), name, jobs)
+        inputs += [list_of(random), *hard_files(mined)]
+        pair = (random, mined)
+    final = work.root / "data" / check_name("set", made)
+    with Output(final, "mix", config.params(), inputs, force, source.audio_files()) as out:
         if not out.up_to_date:
-            _mix_into(out, source, config, jobs)
+            _mix_into(out, source, config, jobs, work.root, pair)
     logger.info(f"mixtures: {final}")
     return final
 
 
-def _mix_into(out: Output, source: data.DataDir, config: MixConfig, jobs: int) -> None:
+def _mix_into(
+    out: Output,
+    source: data.DataDir,
+    config: MixConfig,
+    jobs: int,
+    root: Path,
+    pair: tuple[Path, Path] | None = None,
+) -> None:
+    """Draw, measure and write the mixtures.
+
+    Args:
+        out: the output.
+        source: the set that the utterances are taken from.
+        config: of the mixtures.
+        jobs: processes.
+        root: the working directory.
+        pair: the random set and the hard pairs that its counterpart is made of.
+    """
     pool, skipped = candidates(source, config, jobs)
-    draws = MixtureDraws(
+    plain = MixtureDraws(
         pool, config.speakers, config.mode, (config.snr_min, config.snr_max), config.seed
     )
+    draws: Draws = plain
+    if pair is not None:
+        random, sampler = random_plans(pair[0], root, pool, plain), HardPairSampler(pair[1])
+        require_mined_on(sampler, source.utterances)
+        draws = HardMixtureDraws(random, pool, sampler, config.share, config.seed)
     folder = out.path / "audio" if config.write_audio else None
     plans, made, replaced = _mix_all(draws, config, folder, jobs)
     skipped.update(replaced)
@@ -78,6 +113,10 @@ def _mix_into(out: Output, source: data.DataDir, config: MixConfig, jobs: int) -
     write_set(out.path, source, header, plans, made, audio_home)
     write_skipped(out.path, skipped.items())
     out.counts.update(counts(source, config.rate, plans, made, len(pool)), skipped=len(skipped))
+    if pair is not None:
+        same = sum(plan.sources == one.sources for plan, one in zip(plans, random, strict=True))
+        out.counts["hard_mixtures"] = len(plans) - same
+        out.notes["random_set"] = pair[0].name
 
 
 def candidates(
@@ -141,7 +180,7 @@ def _length(utterance: data.Utterance, rate: int) -> tuple[int, int]:
 
 
 def _mix_all(
-    draws: MixtureDraws, config: MixConfig, folder: Path | None, jobs: int
+    draws: Draws, config: MixConfig, folder: Path | None, jobs: int
 ) -> tuple[list[DrawnMixture], list[MixtureLevels], dict[str, str]]:
     """Every mixture with its gains, and utterances that others took the place of."""
     pending = draws.plans(config.count)
@@ -173,134 +212,3 @@ def _mix_all(
 def summary(folder: Path) -> dict[str, Any]:
     """What a set of mixtures holds, name -> value."""
     return dict((read_manifest(folder) or {}).get("counts", {}))
-
-
-def write_set(
-    folder: Path,
-    source: data.DataDir,
-    header: Header,
-    plans: Sequence[DrawnMixture],
-    made: Sequence[MixtureLevels],
-    audio: Path | None,
-) -> None:
-    """Write a mixture set.
-
-    Args:
-        folder: the unfinished folder of the set.
-        source: the set that the utterances are taken from.
-        header: what holds for all mixtures.
-        plans: the mixtures.
-        made: their gains and levels.
-        audio: where the audio is stored, relative to the working directory; None if it is
-            mixed when it is read.
-    """
-    drawn = [_drawn(plan, one) for plan, one in zip(plans, made, strict=True)]
-    if audio is None:
-        write_subset(source, folder, {s.utterance.id for plan in plans for s in plan.sources})
-        write_mixtures(folder, header, drawn)
-    else:
-        stored = [_stored(plan, audio) for plan in plans]
-        _write_sources(folder, source, header, plans, stored)
-        write_mixtures(folder, header, stored)
-        write_table(folder / DRAWN, drawn)
-    _write_levels(folder / LEVELS, plans, made)
-
-
-def _drawn(plan: DrawnMixture, made: MixtureLevels) -> Mixture:
-    sources = zip(plan.sources, made.gains_db, plan.offsets, strict=True)
-    return Mixture(
-        plan.id, plan.samples, tuple(Source(c.utterance, gain, at) for c, gain, at in sources)
-    )
-
-
-def _stored(plan: DrawnMixture, audio: Path) -> Mixture:
-    """The mixture with its stored sources, whose ids are ``<speaker>-<mixture>``."""
-    sources = tuple(
-        Source(
-            data.Utterance(
-                f"{one.speaker}-{plan.id}", str(audio / f"s{k}" / f"{plan.id}.wav"), one.speaker
-            )
-        )
-        for k, one in enumerate(plan.sources, 1)
-    )
-    return Mixture(plan.id, plan.samples, sources, str(audio / "mix" / f"{plan.id}.wav"))
-
-
-def _write_sources(
-    folder: Path,
-    source: data.DataDir,
-    header: Header,
-    plans: Sequence[DrawnMixture],
-    stored: Sequence[Mixture],
-) -> None:
-    """The data directory of stored sources; those that may be cut have no transcript."""
-    wavs, speakers, seconds, text = {}, {}, {}, {}
-    for plan, mixture in zip(plans, stored, strict=True):
-        for one, at in zip(mixture.sources, plan.sources, strict=True):
-            name = one.utterance.id
-            wavs[name], speakers[name] = one.utterance.wav, one.utterance.speaker
-            seconds[name] = f"{plan.samples / header.sample_rate:.4f}"
-            if header.mode == "max" and at.utterance.id in source.text:
-                text[name] = source.text[at.utterance.id]
-    heard = set(speakers.values())
-    tables = {
-        "utt2dur": seconds,
-        "text": text,
-        "spk2gender": {name: value for name, value in source.gender.items() if name in heard},
-        "spk2age": {name: value for name, value in source.age.items() if name in heard},
-    }
-    data.write(folder, wavs, speakers, **tables)
-
-
-def _write_levels(path: Path, plans: Sequence[DrawnMixture], made: Sequence[MixtureLevels]) -> None:
-    """RMS of each source over the mixture, and peak of the mixture, in dBFS."""
-    speakers = len(plans[0].sources)
-    names = ["mixture", *(f"level{k}_db" for k in range(1, speakers + 1)), "peak_db"]
-    rows = [
-        [plan.id, *(f"{level:.3f}" for level in one.levels_db), f"{20 * np.log10(one.peak):.3f}"]
-        for plan, one in zip(plans, made, strict=True)
-    ]
-    write_tsv(path, names, rows)
-
-
-def counts(
-    source: data.DataDir,
-    rate: int,
-    plans: Sequence[DrawnMixture],
-    made: Sequence[MixtureLevels],
-    pool: int,
-) -> dict[str, Any]:
-    """What the set holds, for the manifest and the table at the end.
-
-    Args:
-        source: the set that the utterances are taken from.
-        rate: of the mixtures in Hz.
-        plans: the mixtures.
-        made: their gains and levels.
-        pool: number of utterances that could be used.
-    """
-    uses = Counter(s.utterance.id for plan in plans for s in plan.sources)
-    genders = Counter(
-        "".join(sorted(source.gender.get(s.speaker, "?").upper() for s in plan.sources))
-        for plan in plans
-    )
-    seconds = np.array([plan.samples for plan in plans]) / rate
-    snr = np.array([[one.levels_db[0] - level for level in one.levels_db[1:]] for one in made])
-    least = min(uses.values()) if len(uses) == pool else 0
-    return {
-        "mixtures": len(plans),
-        "hours": round(float(seconds.sum()) / 3600, 4),
-        "shortest_s": round(float(seconds.min()), 3),
-        "mean_s": round(float(seconds.mean()), 3),
-        "longest_s": round(float(seconds.max()), 3),
-        "speakers": len({s.speaker for plan in plans for s in plan.sources}),
-        "utterances": len(uses),
-        "least_uses_of_an_utterance": least,
-        "most_uses_of_an_utterance": max(uses.values()),
-        **{f"mixtures_{pair}": number for pair, number in sorted(genders.items())},
-        "lowest_snr_db": round(float(snr.min()), 2),
-        "mean_snr_db": round(float(snr.mean()), 2),
-        "highest_snr_db": round(float(snr.max()), 2),
-        "highest_peak_dbfs": round(float(20 * np.log10(max(one.peak for one in made))), 2),
-        "turned_down": sum(one.turned_down_db > 0 for one in made),
-    }

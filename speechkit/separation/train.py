@@ -21,11 +21,12 @@ from speechkit.base.tables import write_json
 from speechkit.base.yaml_files import write_yaml
 from speechkit.kaldi import data
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
+from speechkit.mining.config import hard_files, hard_folder
 from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation import model_folder
 from speechkit.separation.config import SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
-from speechkit.separation.data import DynamicMixing, StaticMixtures, collate, hard_folder
+from speechkit.separation.data import DynamicMixing, StaticMixtures, collate
 from speechkit.separation.loss import SISNRLoss, WeightedSISNRLoss
 from speechkit.separation.validation import Validation
 from speechkit.task.trained import CARD
@@ -82,7 +83,7 @@ def train(
     inputs = [*source.files(), *valid.files()]
     hard = hard_folder(workdir.root, config.hard) if config.hard else None
     if hard is not None:
-        inputs += sorted(p for p in hard.iterdir() if p.suffix in (".tsv", ".npy"))
+        inputs += hard_files(hard)
     start = model_folder.find_start(workdir, config.init, config.seed) if config.init else None
     if start is not None:
         inputs += start.files

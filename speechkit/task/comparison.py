@@ -6,7 +6,7 @@ the evaluations, and writes ``exp/compare/<task>/<set>/{differences.tsv,summary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,33 @@ class Comparison:
         ]
 
 
+def evaluated(
+    work: WorkDir, comparison: Comparison, set_name: str, names: Sequence[str] = ()
+) -> dict[str, Path]:
+    """Experiment -> folder of its evaluation on a set.
+
+    Args:
+        work: the working directory.
+        comparison: of the task.
+        set_name: the set.
+        names: of the experiments; none: all that were evaluated on it, sorted.
+
+    Raises:
+        UserError: one of them was not evaluated on the set.
+    """
+    check_name("set", set_name)
+    task, base = comparison.task, work.exp(comparison.task)
+    there = {p.parents[2].name for p in base.glob(f"*/eval/{set_name}/{comparison.found_by}")}
+    for name in names:
+        if name not in there:
+            raise UserError(
+                f"The experiment '{name}' was not evaluated on '{set_name}'. "
+                f"Evaluated: {', '.join(sorted(there)) or 'none'}.",
+                f"Run: speechkit evaluate {task} --name {name} --set {set_name}",
+            )
+    return {name: base / name / "eval" / set_name for name in names or sorted(there)}
+
+
 def find_evaluations(
     work: WorkDir, comparison: Comparison, config: ComparisonConfig
 ) -> dict[str, Path]:
@@ -63,24 +90,15 @@ def find_evaluations(
     Raises:
         UserError: one of them was not evaluated on the set, or only the baseline was.
     """
-    check_name("set", config.set)
-    task, base = comparison.task, work.exp(comparison.task)
-    there = {p.parents[2].name for p in base.glob(f"*/eval/{config.set}/{comparison.found_by}")}
-    named = config.names or tuple(sorted(there))
+    named = config.names or tuple(evaluated(work, comparison, config.set))
     names = list(dict.fromkeys((config.baseline, *named)))
-    for name in names:
-        if name not in there:
-            raise UserError(
-                f"The experiment '{name}' was not evaluated on '{config.set}'. "
-                f"Evaluated: {', '.join(sorted(there)) or 'none'}.",
-                f"Run: speechkit evaluate {task} --name {name} --set {config.set}",
-            )
+    folders = evaluated(work, comparison, config.set, names)
     if len(names) == 1:
         raise UserError(
             f"Only '{config.baseline}' was evaluated on '{config.set}'.",
             "Evaluate another experiment on it.",
         )
-    return {name: base / name / "eval" / config.set for name in names}
+    return folders
 
 
 def compare(
@@ -106,25 +124,56 @@ def compare(
     """
     folders = find_evaluations(work, comparison, config)
     names = [name for name in folders if name != config.baseline]
-    every = [folder / table for folder in folders.values() for table in comparison.tables]
-    with Output(
-        work.exp("compare", comparison.task, config.set, name=out_name),
-        f"compare {comparison.task}",
+    return write(
+        work,
+        comparison,
         {**asdict(config), "names": names},
+        list(folders.values()),
+        lambda: {name: differences(folders, name) for name in names},
+        out_name,
+        force,
+    )
+
+
+def write(
+    work: WorkDir,
+    comparison: Comparison,
+    params: Mapping[str, Any],
+    folders: Sequence[Path],
+    differences: Callable[[], dict[str, Any]],
+    out_name: str = "",
+    force: bool = False,
+) -> Path:
+    """Write ``exp/compare/<task>/<set>/`` and return it.
+
+    Args:
+        work: the working directory.
+        comparison: of the task.
+        params: all that determines the result; ``set``, ``baseline`` and ``samples`` are there.
+        folders: the evaluations that are read.
+        differences: what ``summary.json`` says of each experiment, by name.
+        out_name: suffix of the folder.
+        force: replace one made with other parameters.
+    """
+    every = [folder / table for folder in folders for table in comparison.tables]
+    with Output(
+        work.exp("compare", comparison.task, params["set"], name=out_name),
+        f"compare {comparison.task}",
+        params,
         [path for path in every if path.is_file()],
         force=force,
         beside="write beside it with `out_name`",
     ) as out:
         if not out.up_to_date:
-            found = {name: differences(folders, name) for name in names}
+            found = differences()
             write_tsv(out.path / TABLE, comparison.columns, comparison.rows(found), ".4f")
             summary = {
-                "set": config.set,
-                "baseline": config.baseline,
-                "bootstrap_samples": config.samples,
+                "set": params["set"],
+                "baseline": params["baseline"],
+                "bootstrap_samples": params["samples"],
                 "interval": comparison.interval,
                 "experiments": found,
             }
             write_json(out.path / SUMMARY, summary, ascii_only=False)
-            out.counts.update(experiments=len(found), samples=config.samples)
+            out.counts.update(experiments=len(found), samples=params["samples"])
     return out.final

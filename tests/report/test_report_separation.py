@@ -299,6 +299,39 @@ def test_a_damaged_experiment_costs_itself_only(made, tmp_path, capsys):
     assert rows["The lowest SI-SNRi"][2][5] == "-"
 
 
+def test_hard_mixtures_beside_their_counterparts(made, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(made, root)
+    hard = "test_2mix-hard_pitch"
+    shutil.copytree(root / "data/test_2mix", root / "data" / hard)
+    (root / "data" / hard / "manifest.json").write_text(
+        json.dumps({"command": "mix", "params": {"set": "test", "hard": "exp/hard/x"},
+                    "counts": {"hard_mixtures": 7}, "random_set": "test_2mix"})
+    )  # fmt: skip
+    for name in ("dm", "static"):
+        base = root / "exp/separation" / name / "eval"
+        table = results.read_utterances(base / "test_2mix")
+        for column in ("si_snr_db", "si_snri_db"):
+            table[column] -= 2.0
+        params = {"set": hard, "checkpoint": "plain"}
+        with Output(base / hard, evaluate.COMMAND, params) as out:
+            rows = table.to_dict("records")
+            results.write_utterances(out.path, results.columns(2, False), rows)
+            found = results.read_utterances(out.path)
+            counts = {seed: {"mixtures": 8} for seed in (0, 1)}
+            write_json(out.path / "summary.json", results.summarize(found, (5.0, 10.0), counts))
+    config = compare.ComparisonConfig(hard, baseline_set="test_2mix", samples=200)
+    folder = compare.compare(WorkDir(root), config)
+    html = page.write(WorkDir(root)).read_text(encoding="utf-8")
+    assert "Hard counterparts of &#39;test_2mix&#39;: 7 mixtures" in html
+    found = tables(html)["Hard mixtures and their counterparts in 'test_2mix'"]
+    assert [row[0] for row in found[2:]] == ["static", "dm"]
+    values = read_summary(folder)["experiments"]["dm"]["measures"]["si_snri_db"]
+    assert values["estimate"] == pytest.approx(-2.0)
+    assert found[3][1:3] == [minus(f"{values[end]:.2f}") for end in ("baseline", "value")]
+    assert found[3][3].startswith(minus("▼ -2.00 [-2.00, -2.00]"))
+
+
 def test_one_run_gives_two_rows(made, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(made, root)

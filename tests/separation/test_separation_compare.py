@@ -189,6 +189,77 @@ def test_bad_options(tmp_path, run, options, problem):
     assert ran.code == 2 and problem in " ".join(ran.err.split())
 
 
+def make_pair_of_sets(root, name="dm", shift=-1.5, seeds=(0, 1), count=60):
+    """Evaluations on random mixtures and on hard ones: other second speakers, worse by `shift`."""
+    rng = np.random.default_rng(3)
+    trios = [rng.choice(SPEAKERS, 3, replace=False) for _ in range(count)]
+    trios = [t if i % 4 else t[[0, 1, 1]] for i, t in enumerate(trios)]  # some with the same two
+    tables = {}
+    for set_name, place, harder in ((SET, 1, 0.0), (f"{SET}-hard_pitch", 2, shift)):
+        rows = [
+            {
+                "mixture": f"mix{i}", "seed": seed, "genders": "FM", "speaker1": f"s{trio[0]}",
+                "speaker2": f"s{trio[place]}", "samples": 900 + i, "si_snr_db": value,
+                "si_snri_db": value,
+            }
+            for seed in seeds
+            for i, trio in enumerate(trios)
+            for value in [8 + harder + rng.standard_normal()]
+        ]  # fmt: skip
+        folder = root / "exp" / "separation" / name / "eval" / set_name
+        folder.mkdir(parents=True)
+        results.write_utterances(folder, results.columns(2, False), rows)
+        tables[set_name] = results.read_utterances(folder)
+    return trios, tables
+
+
+def test_hard_mixtures_against_their_random_counterparts(tmp_path):
+    trios, tables = make_pair_of_sets(tmp_path)
+    make_pair_of_sets(tmp_path, "wtl", shift=0.0)
+    settings = ComparisonConfig(f"{SET}-hard_pitch", baseline_set=SET, samples=200, seed=2)
+    folder = compare(WorkDir(tmp_path), settings)
+    assert folder.name == f"{SET}-hard_pitch-vs_{SET}"
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["set"], summary["baseline"]) == (f"{SET}-hard_pitch", SET)
+    assert list(summary["experiments"]) == ["dm", "wtl"]
+    found = summary["experiments"]["dm"]["measures"]["si_snri_db"]
+    wide = [
+        t.pivot(index="mixture", columns="seed", values="si_snri_db").loc[
+            [f"mix{i}" for i in range(len(trios))]
+        ].to_numpy()
+        for t in (tables[f"{SET}-hard_pitch"], tables[SET])
+    ]  # fmt: skip
+    change = (wide[0] - wide[1]).mean(axis=1)
+    assert found["estimate"] == pytest.approx(change.mean(), abs=1e-9)
+    assert (found["value"], found["baseline"]) == (
+        pytest.approx(wide[0].mean()), pytest.approx(wide[1].mean()),
+    )  # fmt: skip
+    sampled = []
+    for drawn in draw_speakers(SPEAKERS, 200, 2):  # in a loop: a x b x c, each speaker once
+        often = np.array([np.prod([drawn[k] for k in {*trio}]) for trio in trios])
+        if often.sum():
+            sampled.append((often * change).sum() / often.sum())
+    assert [found["low"], found["high"]] == pytest.approx(np.percentile(sampled, [2.5, 97.5]))
+    assert summary["experiments"]["dm"]["speakers"] == SPEAKERS
+
+
+def test_sets_that_are_no_counterparts(tmp_path, run):
+    make_pair_of_sets(tmp_path)
+    make_evaluation(tmp_path, "only")
+    path = tmp_path / f"exp/separation/dm/eval/{SET}-hard_pitch/utterances.tsv"
+    command = ("compare", "separation", "-C", tmp_path, "--set", f"{SET}-hard_pitch")
+    ran = run(*command, "--baseline-set", SET, "--name", "only")
+    assert ran.code == 2 and "'only' was not evaluated on" in " ".join(ran.err.split())
+    ran = run(*command, "--baseline-set", "other")
+    assert ran.code == 2 and "No experiment was evaluated on" in " ".join(ran.err.split())
+    ran = run(*command, "--baseline-set", SET, "--baseline", "dm")
+    assert ran.code == 2 and "both are given" in " ".join(ran.err.split())
+    assert "neither is given" in " ".join(run(*command).err.split())
+    path.write_text(path.read_text().replace("\t900\t", "\t901\t"))
+    ran = run(*command, "--baseline-set", SET)
+    assert ran.code == 2 and "no counterparts" in " ".join(ran.err.split())
+
+
 def test_only_the_baseline(tmp_path):
     make_evaluation(tmp_path, "dm")
     with pytest.raises(UserError, match="Only 'dm' was evaluated"):

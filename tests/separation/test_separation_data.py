@@ -15,8 +15,9 @@ from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.kaldi import data
+from speechkit.mining.config import hard_folder
 from speechkit.mining.sampler import HardPairSampler
-from speechkit.separation.data import DynamicMixing, MixingConfig, collate, hard_folder
+from speechkit.separation.data import DynamicMixing, MixingConfig, collate
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.loader import durations
 
