@@ -40,6 +40,7 @@ class ModelConfig:
         max_phones: longest sequence; longer texts go in windows.
         symbols: different phones, one more for unknown ones (id 0).
         statuses: also predict whether each word was said (see :mod:`speechkit.labels.miscues`).
+        feature_limit: normalised features beyond it are cut to it, on either side; 0: none are.
     """
 
     inputs: Width
@@ -52,6 +53,7 @@ class ModelConfig:
     max_phones: Annotated[int, Meta(ge=1, le=1 << 14)] = MAX_PHONES
     symbols: Width = 40
     statuses: bool = False
+    feature_limit: NotNegative = 0.0
 
     def check(self) -> None:
         """Raises UserError for impossible values."""
@@ -95,6 +97,7 @@ class PronunciationConfig:
         gop: Features: exp/gop/SET-GOP, by default exp/gop/SET. Several, separated by commas,
             stand side by side.
         normalise: Normalise features by column, scalar (as GOPT), or phone.
+        feature_limit: Cut normalised features to this size at most, such as 3; 0: leave them.
         aspects: Scores to learn, separated by commas.
         negatives: Share of the texts of an epoch that were not said as they stand: those of
             SET_miscues (see `make-miscues`). The model then also says whether words were said.
@@ -127,6 +130,7 @@ class PronunciationConfig:
     set_name: Annotated[str, Flag("set")] = field(default="train", metadata=NO_EFFECT)
     gop: tuple[str, ...] = field(default=("",), metadata=NO_EFFECT)
     normalise: Annotated[str, OneOf("column", "scalar", "phone")] = "column"
+    feature_limit: NotNegative = 0.0
     model: Annotated[str, OneOf(*KINDS)] = "gopt"
     aspects: Annotated[tuple[str, ...], Flag(shown="all nine")] = ASPECTS
     negatives: Share = 0.0
@@ -178,6 +182,7 @@ class PronunciationConfig:
         return ModelConfig(
             *(inputs, self.model, self.aspects, self.width, self.depth, self.heads, self.dropout),
             statuses=self.negatives > 0,
+            feature_limit=self.feature_limit,
         )
 
     def rate(self, epoch: int, step: int) -> float:
@@ -192,7 +197,7 @@ class PronunciationConfig:
     def params(self) -> dict[str, Any]:
         """For the manifest: plain values; what older models lack only where it is set."""
         found = asdict(self)
-        return found if self.negatives else {k: v for k, v in found.items() if k != "negatives"}
+        return {k: v for k, v in found.items() if v or k not in ("negatives", "feature_limit")}
 
 
 @dataclass(frozen=True)

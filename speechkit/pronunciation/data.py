@@ -58,6 +58,8 @@ class Windows:
         self.data, self.config = data, config
         ids = data.phone_ids
         features = normaliser(data.features, ids)
+        if limit := config.feature_limit:
+            features = features.clip(-limit, limit)
         tokens = [data.of_phones(a) for a in config.token_aspects]
         utterances = [data.labels[a] for a in config.utterance_aspects]
         # One more row, for filling.

@@ -248,6 +248,21 @@ def test_card_holds_what_scoring_needs(root):
     assert set(card["low_thresholds"]) == set(config().aspects)
 
 
+def test_features_beyond_the_limit_count_as_those_at_it(root):
+    raw = np.linspace(-0.8, 0.8, 4 * 6).reshape(4, 6)
+    outer = np.abs(raw) >= 0.5
+    inside, beyond = np.where(outer, 0.8 * np.sign(raw), raw), np.where(outer, 9 * raw, raw)
+    apart = []
+    for name, limit in (("cut", 0.8), ("uncut", 0.0)):
+        (folder,) = training.train(WorkDir(root), name, config(feature_limit=limit), [1])
+        model = model_folder.load([folder])
+        given = [model.normaliser.mean[0] + model.normaliser.std[0] * x for x in (inside, beyond)]
+        one, other = (model.assess(x, ["AA", "T", "IY", "S"], [0, 0, 1, 1]) for x in given)
+        apart.append(np.abs(one.phones["phone_accuracy"] - other.phones["phone_accuracy"]).max())
+    assert apart[0] < 1e-5 and apart[1] > 1e-3
+    assert "feature_limit" not in config().params()  # older models stay up to date
+
+
 def test_published_code_counts_words_by_their_phones(root):
     found = dataset.load(WorkDir(root), "train", ("",))
     counted = training.counted_labels(found, config(loss="sb-num", variant="code"))
@@ -292,6 +307,7 @@ def test_another_set_with_other_features(root, tmp_path):
         {"warm_up": -1},
         {"gop": ("", "")},
         {"normalise": "x"},
+        {"feature_limit": -1.0},
         {"beta1": 1.0},
         {"aspects": ("utterance_speed",)},
         {"heads": 7},

@@ -15,7 +15,7 @@ acoustic_epochs=8                 # of the first networks; those of all folds ta
 again_epochs=4                    # of those that start from others
 realign=2                         # times before the networks of all folds
 folds=4                           # of speakers
-acoustic=                         # further flags of train acoustic
+acoustic="--dropout 0 --freq-masks 1 --time-masks 0" # further flags of train acoustic
 blocks="sphinx tdnn tdnn_prosody" # features that are extracted
 gop=tdnn_prosody                  # features that the losses are compared on
 arms="lstm_mse gopt_mse gopt_sb-num gopt_sb-rank gopt_sb-label"
@@ -54,8 +54,9 @@ fi
 
 if at 4 "features of every phone"; then
   for block in $blocks; do
-    flags=(--am "${block%_prosody}" --name "$block")
-    if [ "$block" != "${block%_prosody}" ]; then flags+=(--prosody); fi
+    flags=(--am "${block%%_*}" --name "$block")
+    case $block in *_both*) flags+=(--method both) ;; esac
+    case $block in *_prosody) flags+=(--prosody) ;; esac
     for set in train test; do speechkit extract-gop -C "$dir" --set $set "${flags[@]}"; done
   done
 fi
