@@ -16,6 +16,7 @@ from speechkit.cli.options import (
     DATA,
     MISSING,
     MODEL,
+    OUTPUT,
     Device,
     DeviceStage,
     Dir,
@@ -67,6 +68,10 @@ def align(
     set_name: Set,
     am: AcousticModel,
     texts: TextConfig,
+    textgrids: Annotated[
+        bool,
+        Option(False, "--textgrids", panel=OUTPUT, help="Write a TextGrid a recording too."),
+    ],
     stage: DeviceStage,
     directory: Dir,
 ) -> Answer:
@@ -77,7 +82,8 @@ def align(
     """
     from speechkit.acoustic.align.stage import align_set
 
-    return output.summary(align_set(directory, set_name, am=am, texts=texts, **vars(stage)))
+    how = {"am": am, "texts": texts, "textgrids": textgrids, **vars(stage)}
+    return output.summary(align_set(directory, set_name, **how))
 
 
 def extract_prosody(

@@ -221,8 +221,9 @@ Pipes = Annotated[
 Save = Annotated[
     Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
     Option(
-        None, "--save", panel=OUTPUT, metavar="FILE.jsonl", show_default="nothing is saved",
-        help="Append each result as it comes; the same command again goes on from there.",
+        None, "--save", panel=OUTPUT, metavar="FILE|DIR", show_default="nothing is saved",
+        help="Write each result as it comes: .jsonl, with which the same command goes on after a "
+        "stop, .json or .csv; with texts also .ctm, .TextGrid, or a folder of TextGrids.",
     ),
 ]  # fmt: skip
 CheckpointMinutes = Annotated[

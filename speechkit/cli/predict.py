@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -98,7 +100,8 @@ class EmotionFlags:
         hop: Seconds from one window to the next.
         whole: Recordings of at most this many seconds are one window.
     Model:
-        model: Name under exp/emotion/, or a folder of a trained one.
+        model: Name under exp/emotion/, a folder of a trained one, a file of export, or
+            hf:OWNER/NAME.
         ensemble: The mean of all folds and seeds of the model.
     Output:
         timeline: Write STEM_emotion.png and .tsv: the course over time.
@@ -132,11 +135,13 @@ def predict_emotion(
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.emotion.predict import PredictConfig, predict
     from speechkit.emotion.windows import WindowConfig
+    from speechkit.sharing.load import found_model
 
     cut = WindowConfig(flags.window, flags.hop, flags.whole)
     wanted = PredictConfig(cut, flags.ensemble, flags.timeline, flags.out, device)
-    found = predict(directory, flags.model, recordings, wanted, run.stream_config)
-    print_predictions(found, as_json, [str(path) for path in recordings])
+    with found_model("emotion", flags.model) as model:
+        found = predict(directory, model, recordings, wanted, run.stream_config)
+        print_predictions(found, as_json, [str(path) for path in recordings])
 
 
 @dataclass(frozen=True)
@@ -148,8 +153,8 @@ class SeparationFlags:
         overlap_seconds: Shortest overlap of blocks in seconds.
         sample_rate: Sample rate in Hz, of a model that does not state it.
     Model:
-        model: Name under exp/separation/, a folder, or a Conv-TasNet of Asteroid or SpeechBrain
-            (file or folder).
+        model: Name under exp/separation/, a folder, a file of export, hf:OWNER/NAME, or a
+            Conv-TasNet of Asteroid or SpeechBrain (file or folder).
         checkpoint: Weights that the plain or the weighted validation selected.
     Output:
         out: Folder of the outputs.
@@ -179,6 +184,7 @@ def predict_separation(
     """
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.separation.predict import PredictConfig, predict
+    from speechkit.sharing.load import found_model
 
     wanted = PredictConfig(
         checkpoint=flags.checkpoint,
@@ -187,9 +193,10 @@ def predict_separation(
         overlap_seconds=flags.overlap_seconds,
         device=device,
     )
-    found = predict(directory, flags.model, recordings, flags.out, wanted, run.stream_config)
     files = [str((flags.out or path.parent) / f"{path.stem}_s1.wav") for path in recordings]
-    print_predictions(found, as_json, files)
+    with found_model("separation", flags.model) as model:
+        found = predict(directory, model, recordings, flags.out, wanted, run.stream_config)
+        print_predictions(found, as_json, files)
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,7 @@ class Texts(TextConfig):
     """What is said in recordings, and the model that scores it.
 
     Model:
-        model: A name under exp/scoring, or a folder.
+        model: A name under exp/scoring, a folder, a file of export, or hf:OWNER/NAME.
     Data:
         text: What is read in the recordings.
         trans: Table 'path<TAB>text' of many.
@@ -216,12 +223,15 @@ class Texts(TextConfig):
         given.require_text(self.text, self.trans)
         return found
 
-    def setup(self, directory: Dir, device: str) -> Setup:
-        """What scores them."""
+    @contextmanager
+    def setup(self, task: str, directory: Dir, device: str) -> Iterator[Setup]:
+        """What scores them; a model that is one file lies in a folder as long."""
         from speechkit.phone_features import recordings as given
+        from speechkit.sharing.load import found_model
 
         how = (self.lexicon, self.guess, self.policy)
-        return given.Setup(self.model, directory.root, device, *how)
+        with found_model(task, self.model) as model:
+            yield given.Setup(model, directory.root, device, *how, name=self.model)
 
 
 @dataclass(frozen=True)
@@ -229,8 +239,13 @@ class AssessedTexts(Texts):
     """As :class:`Texts`, with models of pronunciation.
 
     Model:
-        model: default (comes with speechkit), a name under exp/pronunciation, or a folder.
+        model: default (comes with speechkit), a name under exp/pronunciation, a folder, a file
+            of export, or hf:OWNER/NAME.
+    Output:
+        ipa: Phones in IPA in place of ARPAbet.
     """
+
+    ipa: Annotated[bool, Flag("ipa")] = False
 
 
 @command(app, "pronunciation")
@@ -251,8 +266,9 @@ def predict_pronunciation(
     from speechkit.pronunciation.predict import predict
 
     jobs = texts.jobs(recordings)
-    setup = texts.setup(directory, device)
-    print_predictions(predict(setup, jobs, run.stream_config), as_json)
+    with texts.setup("pronunciation", directory, device) as setup:
+        setup = replace(setup, ipa=texts.ipa)
+        print_predictions(predict(setup, jobs, run.stream_config), as_json)
 
 
 @command(app, "scoring")
@@ -272,6 +288,6 @@ def predict_scoring(
     from speechkit.scoring.predict import predict
 
     jobs = texts.jobs(recordings)
-    setup = texts.setup(directory, device)
-    found = predict(setup, jobs, run.stream_config)
-    print_predictions(found, as_json, [str(job.file) for job in jobs], [job.text for job in jobs])
+    named = [str(job.file) for job in jobs], [job.text for job in jobs]
+    with texts.setup("scoring", directory, device) as setup:
+        print_predictions(predict(setup, jobs, run.stream_config), as_json, *named)

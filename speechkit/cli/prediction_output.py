@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from speechkit.base.log import worded
-from speechkit.base.tables import json_text, show
+from speechkit.base.tables import show
 from speechkit.cli.output import NO_WIDTH
+from speechkit.task.prediction.written import JsonList
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,8 @@ def print_predictions(
         as_json: print a list of JSON, which is closed also after a stop.
         expected: of a table with several recordings: cells of the first column, and of the last.
     """
-    shown: JsonList | Shown = JsonList() if as_json else Shown(*expected)
+    # what stdout is now: a progress bar puts something else in its place
+    shown: JsonList | Shown = JsonList(sys.stdout) if as_json else Shown(*expected)
     stopped_pipe = False
     with closing(found):  # type: ignore[type-var]
         try:
@@ -85,29 +86,6 @@ class Shown:
             print(line)
         if self._legend:
             _console().print(self._legend)
-
-
-class JsonList:
-    """A list of JSON objects; with none nothing is printed."""
-
-    def __init__(self) -> None:
-        self._out = sys.stdout  # a progress bar puts something else in its place
-        self._some = False
-
-    def add(self, row: dict[str, Any]) -> None:
-        """Print the next object."""
-        if "error" in row:
-            row = {**row, "error": worded(row["error"])}
-        item = json_text([row], indent=2).removeprefix("[\n").removesuffix("\n]")
-        self._out.write(("," if self._some else "[") + "\n" + item)
-        self._out.flush()
-        self._some = True
-
-    def close(self) -> None:
-        """End the list."""
-        if self._some:
-            self._out.write("\n]\n")
-            self._out.flush()
 
 
 class RowTable:

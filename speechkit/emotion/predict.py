@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache, partial
 from itertools import tee
@@ -19,16 +19,34 @@ from speechkit.base.tables import write_tsv
 from speechkit.emotion import model_folder
 from speechkit.emotion.predictor import Predictor
 from speechkit.emotion.windows import Prediction, Window, WindowConfig, is_silent, windows
-from speechkit.task.prediction import outputs
+from speechkit.task.prediction import outputs, written
 from speechkit.task.prediction.jobs import Job, open_inputs
-from speechkit.task.prediction.saved import model_digest
+from speechkit.task.prediction.saved import Row, model_digest
 from speechkit.task.prediction.stream import Predicted, StreamConfig, Task
 from speechkit.task.prediction.stream import predict as stream
+from speechkit.task.prediction.written import Forms
 from speechkit.task.trained import refuse_path
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
 
 BATCH = 16  # windows that are judged together
+
+
+def _lines(row: Row) -> list[Mapping[str, Any]]:
+    """A line for the recording, then one for each window."""
+    whole = {"level": "recording", "start": 0.0, "end": row["seconds"], **row}
+    parts = [whole, *({"level": "window", **window} for window in row["windows"])]
+    return [
+        {
+            "input": row["input"],
+            **{name: part[name] for name in ("level", "start", "end", "label")},
+            **(part["probabilities"] or {}),
+        }
+        for part in parts
+    ]
+
+
+FORMS = Forms(("input", "level", "start", "end", "label"), _lines)
 
 
 @dataclass(frozen=True)
@@ -72,7 +90,9 @@ def predict(
     """
     config, stream_config = config or PredictConfig(), stream_config or StreamConfig()
     endings = ("_emotion.png", "_emotion.tsv") if config.timeline else ()
-    with open_inputs([Job(file) for file in recordings], stream_config.on_error) as inputs:
+    save, force = stream_config.save, stream_config.force
+    with open_inputs([Job(file) for file in recordings], stream_config.on_error) as given:
+        inputs = written.plan(given, save, FORMS, force)
         device = resolve_device(config.device).type
         folders = tuple(find_folders(workdir, model, config.ensemble))
         predictors = _load(folders, device)
@@ -87,6 +107,7 @@ def predict(
             row=Prediction.row,
             restore=lambda row: Prediction.from_row(row, classes),
             made_with=lambda: _made_with(folders, config),
+            forms=FORMS,
             named="input",
         )
         yield from stream(task, planned, stream_config)

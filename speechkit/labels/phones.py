@@ -19,6 +19,18 @@ KALDI_PHONES = ("<eps>", SILENCE, NOISE, *ARPABET)
 
 KALDI_ID = {phone: number for number, phone in enumerate(KALDI_PHONES)}
 
+# fmt: off
+_IPA = {
+    "AA": "ɑ", "AE": "æ", "AH": "ʌ", "AO": "ɔ", "AW": "aʊ", "AY": "aɪ", "B": "b", "CH": "tʃ",
+    "D": "d", "DH": "ð", "EH": "ɛ", "ER": "ɝ", "EY": "eɪ", "F": "f", "G": "ɡ", "HH": "h",
+    "IH": "ɪ", "IY": "i", "JH": "dʒ", "K": "k", "L": "l", "M": "m", "N": "n", "NG": "ŋ",
+    "OW": "oʊ", "OY": "ɔɪ", "P": "p", "R": "ɹ", "S": "s", "SH": "ʃ", "T": "t", "TH": "θ",
+    "UH": "ʊ", "UW": "u", "V": "v", "W": "w", "Y": "j", "Z": "z", "ZH": "ʒ",
+}
+# fmt: on
+_REDUCED = {"AH": "ə", "ER": "ɚ"}
+_STRESS = {"1": "ˈ", "2": "ˌ"}
+
 _MARKS = re.compile(r"(?:[012])?(?:_[BIES])?$")
 
 
@@ -37,3 +49,16 @@ def kaldi_name(label: str) -> str:
     if name in KALDI_ID:
         return name
     return SILENCE if name in {"<SIL>", "SILENCE", "SP", "PAU", "<S>", "</S>", "H#"} else NOISE
+
+
+def ipa(phone: str) -> str:
+    """An ARPAbet phone in IPA, the stress before the vowel: ``AH1`` -> ``ˈʌ``, ``NG`` -> ``ŋ``.
+
+    AH and ER are the reduced ə and ɚ unless they are stressed, also where stress is not marked.
+    What is no phone of English stays as it is.
+    """
+    name = pure(phone)
+    if name not in _IPA:
+        return phone
+    stress = _STRESS.get(phone.strip()[len(name) : len(name) + 1], "")
+    return stress + (_IPA[name] if stress else _REDUCED.get(name, _IPA[name]))

@@ -17,9 +17,11 @@ from speechkit.base.audio import level_db
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.text import check_path, composed, is_header, on_disk, read_lines
+from speechkit.task.prediction import written
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import Predicted, StreamConfig, Task, predict
+from speechkit.task.prediction.written import Forms
 from speechkit.workdir import WorkDir
 
 SILENT_DB = -60.0
@@ -38,6 +40,8 @@ class Setup:
         lexicon: a file of pronunciations that go first.
         guess: let espeak-ng pronounce words that no lexicon has.
         policy: for numbers and marks in the texts.
+        ipa: give phones in IPA, not in ARPAbet.
+        name: of the model, in results; default as it was given.
     """
 
     model: str
@@ -46,6 +50,8 @@ class Setup:
     lexicon: Path | None = None
     guess: bool = True
     policy: Policy = field(default_factory=Policy)
+    ipa: bool = False
+    name: str = ""
 
 
 def score_all(
@@ -57,6 +63,7 @@ def score_all(
     find: Callable[[str, WorkDir, str], Any],
     score: Callable[[Any, Recording, Lexicon, Policy], Made],
     restore: Callable[[dict[str, Any]], Made],
+    forms: Forms,
     model: Callable[[Any], str],
 ) -> Iterator[Predicted[Made]]:
     """Score recordings whose text is known, one after the other.
@@ -69,24 +76,29 @@ def score_all(
         find: loads the model; importable, as is ``score``.
         score: one recording.
         restore: a result of its row.
+        forms: results as tables and parts of recordings.
         model: a digest of what was loaded.
     """
     setup.policy.warn_dropped([job.text for job in jobs])
-    with open_inputs(jobs, stream_config.on_error) as inputs:
+    save, force = stream_config.save, stream_config.force
+    with open_inputs(jobs, stream_config.on_error) as given:
+        inputs = written.plan(given, save, forms, force)
         ready, lexicon = _load_model(find, setup)
         shared = Task(
             name=task,
             verb="scored",
             local=lambda job: score(ready, read(job), lexicon, setup.policy),
             in_worker=partial(_score_in_worker, find, score, setup),
-            row=lambda made: {"model": ready.name, **cast(Any, made).as_dict()},
+            row=lambda made: {"model": setup.name or ready.name, **cast(Any, made).as_dict()},
             restore=restore,
+            forms=forms,
             made_with=lambda: {
                 "task": task,
                 "model": model(ready),
                 "lexicon": model_digest([setup.lexicon]) if setup.lexicon else None,
                 "g2p": setup.guess,
                 **setup.policy.params(),
+                **({"ipa": True} if setup.ipa else {}),
             },
         )
         guessed: set[str] = set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from speechkit.pronunciation.assessment import (
     Result,
     WordResult,
 )
+from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
@@ -101,8 +103,9 @@ def predict(
         jobs,
         stream_config or StreamConfig(),
         find=load_model,
-        score=predict_one,
+        score=_predict_in_ipa if setup.ipa else predict_one,
         restore=Result.from_dict,
+        forms=FORMS,
         model=lambda ready: model_digest(ready.seeds, ready.pipeline.fingerprint),
     )
 
@@ -143,6 +146,10 @@ def predict_one(
         _words(ready, extracted, assessed, lexicon.guessed),
         extracted.readings,
     )
+
+
+def _predict_in_ipa(*given: Any) -> Result:
+    return in_ipa(predict_one(*given))
 
 
 def _words(

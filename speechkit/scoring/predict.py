@@ -13,6 +13,7 @@ from speechkit.acoustic.lexicon.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of, words_of_text
 from speechkit.base.errors import UserError
+from speechkit.base.textgrid import Interval, Tier
 from speechkit.phone_features.bundle import acoustic_places, find_model, seed_folders
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Recording, Setup, score_all
@@ -21,8 +22,9 @@ from speechkit.scoring import joint_network, model_folder
 from speechkit.scoring.data import Inputs, single
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task.prediction.jobs import Job
-from speechkit.task.prediction.saved import model_digest
+from speechkit.task.prediction.saved import Row, model_digest
 from speechkit.task.prediction.stream import Head, Predicted, StreamConfig
+from speechkit.task.prediction.written import Forms
 from speechkit.workdir import WorkDir
 
 
@@ -140,6 +142,24 @@ class Result:
         return "*: pronunciation guessed" if any(word.guessed for word in self.words) else ""
 
 
+def _lines(row: Row) -> list[Mapping[str, Any]]:
+    return [{name: value for name, value in row.items() if name in _COLUMNS}]
+
+
+def _tiers(row: Row) -> list[Tier]:
+    """The words, and the score over all of the recording."""
+    words = [Interval(word["start"], word["end"], word["word"]) for word in row["words"]]
+    whole = Interval(0.0, row["seconds"], f"{row['score']:g}")
+    return [Tier("words", words), Tier("scores", [whole])]
+
+
+_COLUMNS = (
+    *("file", "text", "target", "score", "spread_over_seeds"),
+    *("seconds", "matches", "confidence"),
+)
+FORMS = Forms(_COLUMNS, _lines, _tiers, ctm=("words",))
+
+
 @dataclass
 class LoadedModel:
     """Everything that scores a recording.
@@ -217,6 +237,7 @@ def predict(
         find=load_model,
         score=predict_one,
         restore=Result.from_dict,
+        forms=FORMS,
         model=lambda ready: model_digest(
             ready.seeds, *(each.fingerprint for each in ready.pipelines)
         ),

@@ -17,11 +17,12 @@ from speechkit.base.log import logger, progress
 from speechkit.separation.inference import block_layout
 from speechkit.separation.model_folder import Separator, find_separator
 from speechkit.separation.recording import PredictConfig, separate_file
-from speechkit.task.prediction import outputs
+from speechkit.task.prediction import outputs, written
 from speechkit.task.prediction.jobs import Job, open_inputs
-from speechkit.task.prediction.saved import model_digest
+from speechkit.task.prediction.saved import Row, model_digest
 from speechkit.task.prediction.stream import Head, Predicted, StreamConfig, Task
 from speechkit.task.prediction.stream import predict as stream
+from speechkit.task.prediction.written import Forms
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
 
@@ -64,6 +65,15 @@ class Separated:
         return cls(Path(row["input"]), files, row["seconds"], row["sample_rate"], row["gain_db"])
 
 
+def _lines(row: Row) -> list[Mapping[str, Any]]:
+    """A line for each speaker."""
+    about = {name: row[name] for name in ("seconds", "sample_rate", "gain_db")}
+    return [{"input": row["input"], "output": output, **about} for output in row["outputs"]]
+
+
+FORMS = Forms(("input", "output", "seconds", "sample_rate", "gain_db"), _lines)
+
+
 def predict(
     workdir: WorkDir,
     model: str,
@@ -87,7 +97,9 @@ def predict(
             ``on_error="stop"``) a recording that is missing or cannot be used.
     """
     config, stream_config = config or PredictConfig(), stream_config or StreamConfig()
-    with open_inputs([Job(file) for file in recordings], stream_config.on_error) as inputs:
+    save, force = stream_config.save, stream_config.force
+    with open_inputs([Job(file) for file in recordings], stream_config.on_error) as given:
+        inputs = written.plan(given, save, FORMS, force)
         device = resolve_device(config.device)
         separator = find_separator(workdir, model, config.checkpoint, config.sample_rate)
         block_layout(separator, config.block_seconds, config.overlap_seconds)  # refuses bad lengths
@@ -115,6 +127,7 @@ def predict(
                 "sample_rate": separator.sample_rate,
                 "out": str(out) if out else None,
             },
+            forms=FORMS,
             named="input",
             shows_itself=True,
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
 from speechkit.base.errors import UserError
 from speechkit.cli.output import print_json, print_table
-from speechkit.cli.prediction_output import JsonList, RowTable, print_predictions
+from speechkit.cli.prediction_output import RowTable, print_predictions
 from speechkit.task.prediction.stream import Predicted
+from speechkit.task.prediction.written import JsonList
 
 COLUMNS = ("file", "score", "words")
 ROWS = [("short.wav", 1.25, "A"), ("a-longer-name.wav", 12345.0, "B [red]C"), ("é", None, "D")]
@@ -47,13 +49,13 @@ def test_a_list_is_that_of_json(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"file": "é", "n": float("nan"), "of": [1, {}]}, {"file": "b\udcff"}]
     print_json(rows)
     wanted = capsys.readouterr().out
-    shown = JsonList()
+    shown = JsonList(sys.stdout)
     for row in rows:
         shown.add(row)
     shown.close()
     found = capsys.readouterr().out
     assert json.loads(found) == json.loads(wanted)
-    shown = JsonList()
+    shown = JsonList(sys.stdout)
     shown.add(rows[0])
     shown.close()
     print_json(rows[:1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import soundfile
 from tone_models import LABELS, RATE, ToneModel, say
 
 from speechkit.base.errors import UserError
+from speechkit.labels.phones import ipa
 from speechkit.labels.scores import default_scales
 from speechkit.phone_features import recordings
 from speechkit.phone_features.pipeline import FeaturePipeline
@@ -264,6 +266,62 @@ def test_saved_scores_are_shown_again_and_not_made_again(
     (work / "more.txt").write_text(LEXICON + "DEE D IY\n")
     other = score(run, work, *base, *save, "--lexicon", work / "more.txt")
     assert other.code == 2 and "lexicon: " in other.err and "--force" in other.err
+
+
+def test_scores_in_other_formats(run, work: Path) -> None:
+    """The same numbers as --json, in the files that other programs read."""
+    parselmouth = pytest.importorskip("parselmouth")
+    (work / "trans.tsv").write_text("good.wav\tcat bee\ngood.wav\tsea\n")
+    base = ("--trans", work / "trans.tsv", "--json")
+    for name in ("all.csv", "words.ctm", "phones.ctm", "all.json", "grids"):
+        done = score(run, work, *base, "--save", work / name)
+        assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert json.loads((work / "all.json").read_text()) == found
+    with (work / "all.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["level"] for row in rows[:5]] == ["utterance", "word", *["phone"] * 3]
+    assert float(rows[0]["total"]) == found[0]["utterance"]["total"]
+    assert float(rows[1]["stress"]) == found[0]["words"][0]["stress"]
+    assert [row["phone"] for row in rows[:8] if row["level"] == "phone"] == CAT_BEE
+    assert {(row["word_index"], row["word"]) for row in rows[2:8]} == {("0", "CAT"), ("1", "BEE")}
+    words = [line.split() for line in (work / "words.ctm").read_text().splitlines()]
+    first = found[0]["words"][0]
+    assert [line[4] for line in words] == ["CAT", "BEE", "SEA"] and words[2][0] == "good_2"
+    assert float(words[0][2]) == first["start"]
+    assert float(words[0][5]) == pytest.approx(first["total"] / 10, abs=1e-4)
+    phones = [line.split() for line in (work / "phones.ctm").read_text().splitlines()]
+    assert [line[4] for line in phones[:5]] == CAT_BEE
+    assert float(phones[1][5]) == pytest.approx(first["phones"][1]["accuracy"] / 2, abs=1e-4)
+    grid, call = parselmouth.read(str(work / "grids" / "good.TextGrid")), parselmouth.praat.call
+    assert [call(grid, "Get tier name", k) for k in range(1, 5)] == [
+        "words", "phones", "scores", "phone scores"]  # fmt: skip
+    middle = (first["start"] + first["end"]) / 2
+    place = [int(call(grid, "Get interval at time", tier, middle)) for tier in (1, 3)]
+    assert call(grid, "Get label of interval", 1, place[0]) == "CAT"
+    assert call(grid, "Get label of interval", 3, place[1]) == f"{first['total']:g}"
+
+
+def test_phones_in_ipa(run, work: Path) -> None:
+    base = (work / "good.wav", "--text", "cat bee")
+    found = {
+        name: json.loads(score(run, work, *base, "--json", *more).out)[0]
+        for name, more in (("plain", ()), ("ipa", ("--ipa", "--save", work / "s.jsonl")))
+    }
+    phones = [phone["phone"] for word in found["ipa"]["words"] for phone in word["phones"]]
+    assert phones == ["k", "ɑ", "t", "b", "i"]
+    heard = {
+        name: [p.get("heard") for word in row["words"] for p in word["phones"]]
+        for name, row in found.items()
+    }
+    assert heard["ipa"] == [one and ipa(one) for one in heard["plain"]]
+    assert found["ipa"]["utterance"] == found["plain"]["utterance"]
+    shown, again = (
+        score(run, work, *base, "--ipa", *more) for more in ((), ("--save", work / "s.jsonl"))
+    )
+    assert "ɑ:" in shown.out and shown.out == again.out
+    other = score(run, work, *base, "--save", work / "s.jsonl")
+    assert other.code == 2 and "ipa: True there" in other.err
 
 
 def test_standard_input(run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,6 +153,30 @@ def test_a_model_of_one_file(place: Path, tmp_path: Path) -> None:
         speechkit.load("separation", tmp_path / "e.zip")
 
 
+def test_predict_takes_a_model_of_one_file(run, place: Path, tmp_path: Path) -> None:
+    export(WorkDir(place), "separation/dm", tmp_path / "dm.zip")
+    soundfile.write(tmp_path / "m.wav", voice(150, 1.0, 8000), 8000)
+    for model, out in (("dm", "a"), (tmp_path / "dm.zip", "b")):
+        ran = run("predict", "separation", tmp_path / "m.wav", "--model", model, "-C", place,
+                  "--out", tmp_path / out, "--save", tmp_path / f"{out}.csv")  # fmt: skip
+        assert ran.code == 0, ran.err
+    for name in ("m_s1.wav", "m_s2.wav"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    header, *lines = (tmp_path / "b.csv").read_text().splitlines()
+    assert header == "input,output,seconds,sample_rate,gain_db,error" and len(lines) == 2
+    soundfile.write(tmp_path / "e.wav", voice(150, 13.0), 16000)
+    table = tmp_path / "e.csv"
+    ran = run("predict", "emotion", tmp_path / "e.wav", "-C", place, "--model", "tuned",
+              "--save", table)  # fmt: skip
+    assert ran.code == 0, ran.err
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    assert lines[0][1:] == ["level", "start", "end", "label", "neutral", "happy", "angry", "error"]
+    assert [line[1] for line in lines[1:]] == ["recording", *["window"] * 6]
+    refused = run("predict", "emotion", tmp_path / "e.wav", "-C", place, "--model", "none",
+                  "--save", tmp_path / "grids")  # fmt: skip
+    assert refused.code == 2 and "nothing of parts" in refused.err
+
+
 def test_a_model_of_the_hub(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

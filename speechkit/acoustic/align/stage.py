@@ -1,7 +1,7 @@
 """The stage ``align``: where every phone and word of a set lies, in Kaldi's formats.
 
 What it writes: ``phones.ctm``, ``words.ctm``, the states (``ali.{ark,scp}``, ``phones.txt``),
-``utterances.tsv``, ``readings.tsv``, ``skipped.tsv`` and ``summary.json``.
+``utterances.tsv``, ``readings.tsv``, ``skipped.tsv``, ``summary.json``, and ``textgrids/``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.align.alignment import Alignment, Segment, align
+from speechkit.acoustic.align.textgrids import write_textgrids
 from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.config import TextConfig
 from speechkit.acoustic.lexicon.readings import Reading, Words, chosen, words_of_set, write_readings
 from speechkit.acoustic.models import load_model
 from speechkit.base import audio
 from speechkit.base.errors import UserError, needed_by_all
-from speechkit.base.files import atomic_write
+from speechkit.base.files import atomic_write, make_dirs
 from speechkit.base.log import logger
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_json, write_skipped, write_tsv
@@ -48,6 +49,7 @@ def align_set(
     *,
     am: str = "sphinx",
     texts: TextConfig | None = None,
+    textgrids: bool = False,
     name: str = "",
     device: str = "auto",
     jobs: int = 1,
@@ -64,6 +66,7 @@ def align_set(
             are looked up for its ``text``.
         am: acoustic model, see :func:`speechkit.acoustic.models.load_model`.
         texts: how they are said.
+        textgrids: write TextGrids of the recordings too.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
         jobs: processes; 1 works in this process.
@@ -85,6 +88,7 @@ def align_set(
         "am": am,
         "model": model.fingerprint,
         **texts.params(),
+        **({"textgrids": True} if textgrids else {}),
     }
     inputs = [*dataset.files(), *score_files(dataset.path), *texts.files()]
     final = workdir.exp("align", set_name, name=name)
@@ -101,6 +105,9 @@ def align_set(
         if not rows:
             raise UserError("No utterance could be aligned.", "See the reasons above.")
         _write(out, workdir, model, rows, skipped)
+        if textgrids:
+            folder = make_dirs(out.path / "textgrids")
+            write_textgrids(folder, dataset, rows, model.frame_shift)
     return final
 
 

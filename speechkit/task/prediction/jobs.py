@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from speechkit.base.log import logger
 STDIN = Path("-")
 MEND = "Mend or leave it out, or go on with the others with `on_error` skip."
 _SHOWN = 10  # names in a message
+_FOLDER, _FORBIDDEN = "is a folder, not an audio file.", "Permission denied."
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Inputs:
 
     Args:
         jobs: in order, each once.
-        missing: those of them that are not there -> the reason.
+        missing: those of them that are not there, or may not be read -> the reason.
     """
 
     jobs: list[Job]
@@ -92,7 +94,7 @@ def open_inputs(jobs: Sequence[Job], on_error: str) -> Iterator[Inputs]:
 
 
 def _why_missing(file: Path) -> str:
-    """Why a recording is not there; empty where it is."""
+    """Why a recording is not there, or may not be read; empty where it is."""
     if file == STDIN:
         return ""
     try:
@@ -101,7 +103,9 @@ def _why_missing(file: Path) -> str:
         return f"{error.strerror}."
     except (OSError, ValueError):  # reading it will tell the reason
         return ""
-    return ""
+    if file.is_dir():
+        return _FOLDER
+    return "" if os.access(file, os.R_OK) else _FORBIDDEN
 
 
 def _missing(names: Sequence[str], reasons: dict[Job, str], total: int) -> UserError:
@@ -109,8 +113,10 @@ def _missing(names: Sequence[str], reasons: dict[Job, str], total: int) -> UserE
         return UserError(f"{names[0]}: {next(iter(reasons.values()))}", MEND)
     listed = list(dict.fromkeys(names))
     shown = ", ".join(listed[:_SHOWN]) + (", ..." if len(listed) > _SHOWN else "")
+    there = set(reasons.values()) & {_FOLDER, _FORBIDDEN}
+    what = "cannot be read" if there else "are not there"
     return UserError(
-        f"{len(names)} of {total} recordings are not there: {shown}.",
+        f"{len(names)} of {total} recordings {what}: {shown}.",
         "Correct the names, or go on with the others with `on_error` skip.",
     )
 

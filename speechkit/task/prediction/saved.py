@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from speechkit.base.digests import sha256
-from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.errors import UserError
 from speechkit.base.files import Lock, atomic_write, make_dirs
 from speechkit.base.log import logger
 from speechkit.base.tables import json_text
@@ -94,14 +94,6 @@ def open_saved(path: Path, made_with: Mapping[str, Any], force: bool) -> Iterato
             saved.close()
     finally:
         lock.release()
-
-
-def check_name(path: Path) -> None:
-    """Raise UserError unless a file's name says that it holds a JSON object a line."""
-    if path.suffix.lower() != SUFFIX:
-        raise ConfigError(
-            "save", f"{path} is not a name of a {SUFFIX} file.", f"End it in {SUFFIX}."
-        )
 
 
 def _read(path: Path, made_with: Mapping[str, Any]) -> dict[Key, Row]:

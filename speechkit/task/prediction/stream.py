@@ -17,15 +17,8 @@ from speechkit.base.parallel import map_items
 from speechkit.base.tables import plain
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import MEND, Inputs, Job
-from speechkit.task.prediction.saved import (
-    AUDIO,
-    ERROR,
-    Row,
-    Saved,
-    check_name,
-    open_saved,
-    result_of,
-)
+from speechkit.task.prediction.saved import AUDIO, ERROR, SUFFIX, Row, Saved, open_saved, result_of
+from speechkit.task.prediction.written import Forms, Sink, open_sink, suffix_of
 
 Made = TypeVar("Made")
 
@@ -37,11 +30,12 @@ class StreamConfig:
     Args:
         on_error: ``stop`` at the first recording that cannot be used, or ``skip`` it.
         processes: that work side by side.
-        save: a ``.jsonl`` file that results are appended to, and taken from in the next run.
+        save: a ``.jsonl`` file that results are appended to, and taken from in the next run; or
+            a file of another format, see :mod:`speechkit.task.prediction.written`.
         force: start that file anew, and replace outputs that exist.
 
     Raises:
-        UserError: the file has another ending.
+        UserError: the file has an ending of no format.
     """
 
     on_error: str = "stop"
@@ -51,7 +45,12 @@ class StreamConfig:
 
     def __post_init__(self) -> None:
         if self.save is not None:
-            check_name(self.save)
+            suffix_of(self.save)
+
+    @property
+    def resumed_from(self) -> Path | None:
+        """The file that a stopped run goes on with."""
+        return self.save if self.save is not None and suffix_of(self.save) == SUFFIX else None
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,7 @@ class Task(Generic[Made]):
         restore: the reverse, from a saved row.
         made_with: the model and the parameters that results depend on; asked for only where
             results are saved.
+        forms: results as tables and parts of recordings; None where they are only printed.
         named: what a row calls the recording.
         shows_itself: ``local`` has a progress line of its own.
     """
@@ -78,6 +78,7 @@ class Task(Generic[Made]):
     row: Callable[[Made], Row]
     restore: Callable[[Row], Made]
     made_with: Callable[[], Mapping[str, Any]]
+    forms: Forms | None = None
     named: str = "file"
     shows_itself: bool = False
 
@@ -127,12 +128,12 @@ def predict(task: Task[Made], inputs: Inputs, config: StreamConfig) -> Iterator[
             another model or other parameters; an output exists.
     """
     opened: Any = nullcontext()
-    if config.save is not None:
-        opened = open_saved(config.save, plain(dict(task.made_with())), config.force)
-    with opened as saved:
+    if config.resumed_from is not None:
+        opened = open_saved(config.resumed_from, plain(dict(task.made_with())), config.force)
+    with opened as saved, open_sink(config.save, task.forms, inputs.jobs) as sink:
         if not config.force:
             outputs.refuse_existing(inputs.jobs, saved.rows if saved else ())
-        run = _Run(task, inputs, config, saved, _kept(saved, inputs))
+        run = _Run(task, inputs, config, saved, sink, _kept(saved, inputs))
         try:
             yield from run.results()
         finally:
@@ -185,6 +186,7 @@ class _Run(Generic[Made]):
     inputs: Inputs
     config: StreamConfig
     saved: Saved | None
+    sink: Sink
     kept: dict[Job, Row]
     left: list[Job] = field(init=False)
     skipped: int = 0
@@ -238,6 +240,7 @@ class _Run(Generic[Made]):
         if self.saved is not None:  # first of all: outputs without a line would be a stranger's
             self.saved.append(row, outcome.audio)
             made = self.task.restore(row)  # prints the same as when a later run takes it up
+        self.sink.add(row, job)
         outputs.commit(job)
         yield Predicted(made, row)
 
@@ -259,9 +262,11 @@ class _Run(Generic[Made]):
             raise UserError(problem, error.remedy or MEND) from error
         logger.warning(f"skipped {problem}")
         self.skipped += 1
+        text = {"text": job.text} if job.text else {}
+        row = {self.task.named: str(job.file), **text, ERROR: problem}
         if self.saved is not None and not listed:
-            text = {"text": job.text} if job.text else {}
-            self.saved.append({self.task.named: str(job.file), **text, ERROR: problem}, audio)
+            self.saved.append(row, audio)
+        self.sink.add(row, job)
 
     def report(self) -> None:
         """Say what became of all; raises UserError where nothing came out."""
@@ -272,5 +277,7 @@ class _Run(Generic[Made]):
             kept = f", {len(self.kept)} of them from before" if self.kept else ""
             done = "up to date" if not self.left else "written"
             logger.info(f"{self.saved.path} is {done}: {total} recordings{kept}.")
+        elif self.config.save is not None:
+            logger.info(f"{self.config.save} is written: {total - self.skipped} recordings.")
         if self.skipped == total:
             raise UserError(f"No recording could be {self.task.verb}.", "See the reasons above.")

@@ -29,6 +29,23 @@ def test_all_missing_recordings_are_named_at_once(tmp_path: Path) -> None:
         pass
 
 
+def test_what_may_not_be_read_is_told_first_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, locked, folder = (tmp_path / name for name in ("a.wav", "b.wav", "c.wav"))
+    there.touch()
+    locked.touch()
+    folder.mkdir()
+    monkeypatch.setattr("os.access", lambda file, mode: file != locked)  # root may read all
+    with pytest.raises(UserError, match="2 of 3 recordings cannot be read: "):
+        open_inputs([Job(there), Job(locked), Job(folder)], "stop").__enter__()
+    for file, reason in ((locked, "Permission denied"), (folder, "is a folder")):
+        with pytest.raises(UserError, match=rf"{file.name}: {reason}"):
+            open_inputs([Job(file)], "stop").__enter__()
+    with open_inputs([Job(folder), Job(there)], "skip") as inputs:
+        assert list(inputs.missing) == [Job(folder)]
+
+
 def test_a_pair_of_recording_and_text_is_taken_once(tmp_path: Path) -> None:
     file = tmp_path / "a.wav"
     file.touch()
