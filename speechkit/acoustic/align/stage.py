@@ -25,7 +25,7 @@ from speechkit.acoustic.lexicon.readings import Reading, Words, chosen, words_of
 from speechkit.acoustic.models import load_model
 from speechkit.base import audio
 from speechkit.base.errors import UserError, needed_by_all
-from speechkit.base.files import atomic_write, make_dirs
+from speechkit.base.files import atomic_write
 from speechkit.base.log import logger
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_json, write_skipped, write_tsv
@@ -83,13 +83,8 @@ def align_set(
     root = workdir.root.resolve()
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
     model = load_model(am, workdir, where)
-    params = {
-        "set": set_name,
-        "am": am,
-        "model": model.fingerprint,
-        **texts.params(),
-        **({"textgrids": True} if textgrids else {}),
-    }
+    params = {"set": set_name, "am": am, "model": model.fingerprint, **texts.params()}
+    params |= {"textgrids": True} if textgrids else {}
     inputs = [*dataset.files(), *score_files(dataset.path), *texts.files()]
     final = workdir.exp("align", set_name, name=name)
     sounds = dataset.audio_files()
@@ -106,8 +101,7 @@ def align_set(
             raise UserError("No utterance could be aligned.", "See the reasons above.")
         _write(out, workdir, model, rows, skipped)
         if textgrids:
-            folder = make_dirs(out.path / "textgrids")
-            write_textgrids(folder, dataset, rows, model.frame_shift)
+            write_textgrids(out.path / "textgrids", dataset, rows, model.frame_shift)
     return final
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from speechkit.base import audio
 from speechkit.base.audio_file import Pipe
+from speechkit.base.files import make_dirs
 from speechkit.base.textgrid import Interval, Tier, textgrid
 from speechkit.kaldi.data import DataDir, Utterance, read_table
 from speechkit.kaldi.segments import Segment
@@ -20,11 +21,12 @@ def write_textgrids(folder: Path, dataset: DataDir, rows: Sequence[Row], shift: 
     """Write ``<recording>.TextGrid`` of every recording that has an aligned utterance.
 
     Args:
-        folder: an existing folder.
+        folder: which is made.
         dataset: the set; its recordings are the keys of ``wav.scp``.
         rows: of :func:`speechkit.acoustic.align.stage.make_row`.
         shift: from frame to frame in seconds.
     """
+    make_dirs(folder)
     row_of = {row["utt"]: row for row in rows}
     recording_of = _recordings(dataset)
     together: dict[str, list[Utterance]] = {}
