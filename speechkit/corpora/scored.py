@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base import schema
-from speechkit.base.errors import DataError
+from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import logger
 from speechkit.base.text import composed, read_text, visible, without_marks
 from speechkit.kaldi.data import read_table
+from speechkit.labels.miscues import TABLE, read_miscues, statuses
 from speechkit.labels.phones import ARPABET, pure
 from speechkit.labels.score_files import find_rater_faults
 from speechkit.labels.score_tables import Fault, examine, range_problem, table_name
@@ -113,6 +114,11 @@ def find_faults(
             some = ", ".join(missing[:3]) + (", ..." if missing[3:] else "")
             message = f"{len(missing)} utterances are not in it ({some})"
             yield "unscored", table_name(level), None, message
+    try:
+        for name, lines in read_miscues(folder).items():
+            statuses(len(scores.words.get(name, ())), lines)
+    except UserError as error:
+        yield "scores", TABLE, None, error.problem
 
 
 def _words(text: str) -> list[str]:

@@ -13,14 +13,13 @@ differ).
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from speechkit.base.errors import DataError
 from speechkit.base.tables import write_tsv
-from speechkit.base.text import composed
+from speechkit.base.text import composed, read_lines
 
 TABLE = "miscues.tsv"
 SAID, SUBSTITUTION, OMISSION, INSERTION = "said", "substitution", "omission", "insertion"
@@ -52,26 +51,23 @@ def read_miscues(folder: Path) -> dict[str, list[Miscue]]:
     """Utterance -> its miscues; empty where the set has no such table.
 
     Raises:
-        DataError: a line that breaks the format, with its number.
+        UserError: it cannot be read, or a line breaks the format (named with its number).
     """
     path = folder / TABLE
-    if not path.is_file():
-        return {}
+    lines = read_lines(path) if path.is_file() else []
+    names = [each.name for each in fields(Miscue)]
+    if path.is_file() and lines[:1] != ["\t".join(names)]:
+        raise DataError(f"{path}: expected the columns {', '.join(names)}.")
     found: dict[str, list[Miscue]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        names = [each.name for each in fields(Miscue)]
-        if next(reader, None) != names:
-            raise DataError(f"{path}: expected the columns {', '.join(names)}.")
-        for number, cells in enumerate(reader, 2):
-            try:
-                utt, source, test, index, word, status, said, distance = map(composed, cells)
-                miscue = Miscue(utt, source, test, int(index), word, status, said, int(distance))
-            except ValueError as error:
-                raise DataError(f"{path}:{number}: {error}.") from None
-            if status not in (*STATUSES[1:], INSERTION) or miscue.index < 0:
-                raise DataError(f"{path}:{number}: '{status}' of word {index} is no miscue.")
-            found.setdefault(utt, []).append(miscue)
+    for number, line in enumerate(lines[1:], 2):
+        try:
+            utt, source, test, index, word, status, said, distance = composed(line).split("\t")
+            miscue = Miscue(utt, source, test, int(index), word, status, said, int(distance))
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}.") from None
+        if status not in (*STATUSES[1:], INSERTION) or miscue.index < 0:
+            raise DataError(f"{path}:{number}: '{status}' of word {index} is no miscue.")
+        found.setdefault(utt, []).append(miscue)
     return found
 
 
