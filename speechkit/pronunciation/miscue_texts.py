@@ -127,9 +127,15 @@ def replaced(text: Text, at: int, other: Word) -> Text:
         replace(phone, accuracy=said[k].accuracy) if k in said else phone
         for k, phone in enumerate(new.phones)
     )
-    what = {"status": SUBSTITUTION, "said": word.text, "before": word.before}
-    distance = sum(edits(word.pure, other.pure))
-    return [*text[:at], replace(new, phones=phones, distance=distance, **what), *text[at + 1 :]]
+    new = replace(
+        new,
+        phones=phones,
+        status=SUBSTITUTION,
+        said=word.text,
+        distance=sum(edits(word.pure, other.pure)),
+        before=word.before,
+    )
+    return [*text[:at], new, *text[at + 1 :]]
 
 
 def added(text: Text, at: int, other: Word) -> Text:
