@@ -92,6 +92,8 @@ class PronunciationFlags:
         set_name: Scored set: a folder of data/.
         gop: Features: exp/gop/SET-GOP, several separated by commas.
         samples: Number of bootstrap samples of the intervals.
+        miscues: Test whether words that nobody said are found, in changed texts of the set,
+            which are made and whose features are extracted where they are not there.
     Output:
         table: Table of the paper: 1 or 2 print its rows above ours; 3 the mean weights by beta,
             from the scores of the set alone; 0: ours only.
@@ -102,33 +104,53 @@ class PronunciationFlags:
     gop: Annotated[str, Flag(shown="the names of the training")] = ""
     table: Annotated[int, Flag(least=0, most=3)] = 0
     samples: int = 2000
+    miscues: Annotated[bool, Flag("miscues")] = False
 
 
 @command(app, "pronunciation")
-def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, run: Run) -> Answer:
+def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, run: JobsRun) -> Answer:
     """Score a set with all seeds of a model: PCC, MSE, errors by score, recall of low scores.
 
     Writes exp/pronunciation/NAME/eval/SET/: utterances.tsv, words.tsv, phones.tsv, classes.tsv,
-    worst.tsv and summary.json. Prints a table laid out like the paper's Table 1.
+    worst.tsv and summary.json. Prints a table laid out like the paper's Table 1. With --miscues
+    eval/SET-miscues/: miscues.tsv, roc.tsv, roc.png and summary.json.
     """
     from speechkit.pronunciation import evaluate, paper
     from speechkit.task.evaluation import read_summary
 
     set_name = flags.set_name
+    if flags.miscues:
+        return _miscues(flags, directory, run)
     if flags.table == 3:
         rows = paper.average_weights(directory, set_name)
         title = f"Mean weights of phone accuracy in {set_name}"
         return output.rows(title, paper.BETA_COLUMNS, rows)
     suffixes = tuple(part.strip() for part in flags.gop.split(",")) if flags.gop else None
-    folders = []
+    folders, how = [], {k: value for k, value in vars(run).items() if k != "jobs"}
     for name in flags.name:
         config = evaluate.EvaluationConfig(name, set_name, suffixes, flags.samples)
-        folders.append(evaluate.evaluate(directory, config, **vars(run)))
+        folders.append(evaluate.evaluate(directory, config, **how))
     found = [read_summary(folder) for folder in folders]
     above = evaluate.published_rows(str(flags.table)) if flags.table else []
     rows = [*above, *evaluate.table(flags.name, found)]
     heads = ("model", *(_short(measure) for measure in paper.MEASURES))
     return output.evaluations(folders, found, f"{set_name}: mean ± std over seeds", heads, rows)
+
+
+def _miscues(flags: PronunciationFlags, directory: Dir, run: JobsRun) -> Answer:
+    """Tests on texts that were not said as they stand: a row a measure, a column a model."""
+    from speechkit.pronunciation.evaluate import EvaluationConfig
+    from speechkit.pronunciation.miscue_evaluation import evaluate
+    from speechkit.task.evaluation import read_summary
+
+    suffixes = tuple(part.strip() for part in flags.gop.split(",")) if flags.gop else None
+    configs = [EvaluationConfig(n, flags.set_name, suffixes, flags.samples) for n in flags.name]
+    folders = [evaluate(directory, config, **vars(run)) for config in configs]
+    found = [read_summary(folder) for folder in folders]
+    names = dict.fromkeys(name for one in found for name in one)
+    rows = [[n, *(one.get(n, {}).get("mean") for one in found)] for n in names]
+    title = f"{flags.set_name}: words that nobody said"
+    return output.evaluations(folders, found, title, ("measure", *flags.name), rows)
 
 
 def _short(measure: str) -> str:

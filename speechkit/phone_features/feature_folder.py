@@ -6,6 +6,7 @@ That is ``exp/gop/<set>`` of ``extract-gop``, or ``exp/deep/<set>`` of ``extract
   phone (or a frame, of ``extract-deep --level frame``)
 - ``rows.tsv``: what each row is (:class:`PhoneRow`)
 - ``features.json``: the columns, and everything needed to compute them of another recording
+- ``confidence.tsv``: whether text and audio belong together (not of imported features)
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.schema import Object, Rate, check, read_json
 from speechkit.base.tables import write_json, write_tsv
-from speechkit.base.text import composed
+from speechkit.base.text import composed, read_lines
 from speechkit.kaldi.ark import ArkTable
 from speechkit.phone_features.gop import frames_at, segment_means
 
@@ -37,7 +38,7 @@ ROW_COLUMNS = (
     "log_posterior",
     "gop",
 )
-CONFIG = "features.json"
+CONFIG, CONFIDENCE = "features.json", "confidence.tsv"
 _OVER = 3  # frames by which an alignment may end after the last frame
 _MADE_BY = "speechkit extract-gop (or extract-deep)"
 
@@ -235,6 +236,25 @@ def _read_rows(path: Path) -> dict[str, list[PhoneRow]]:
 def write_rows(path: Path, rows: Iterable[tuple[str, Sequence[PhoneRow]]]) -> None:
     """Write ``rows.tsv`` of (utterance, its rows)."""
     write_tsv(path, ROW_COLUMNS, [row.cells(utt) for utt, found in rows for row in found])
+
+
+def write_confidence(folder: Path, rows: Iterable[tuple[str, float]]) -> None:
+    """Write ``confidence.tsv``: by how much text and audio of each utterance belong together."""
+    write_tsv(folder / CONFIDENCE, ("utt", "confidence"), rows, ".4f")
+
+
+def read_confidence(folder: Path) -> dict[str, float]:
+    """Utterance -> confidence of its alignment; empty where the folder does not say it.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = folder / CONFIDENCE
+    lines = read_lines(path) if path.is_file() else []
+    try:
+        return {composed(utt): float(value) for utt, value in (x.split("\t") for x in lines[1:])}
+    except ValueError as error:
+        raise DataError(f"{path}: {error}.", f"Make it again with: {_MADE_BY}") from None
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

@@ -21,7 +21,12 @@ from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels import score_files as labels
 from speechkit.labels.phones import KALDI_PHONES
-from speechkit.phone_features.feature_folder import ROW_COLUMNS, archive, write_config
+from speechkit.phone_features.feature_folder import (
+    ROW_COLUMNS,
+    archive,
+    write_confidence,
+    write_config,
+)
 from speechkit.phone_features.gop import label_ids
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.workdir import Output, WorkDir
@@ -143,9 +148,10 @@ def summarise(
         "audio_s": round(math.fsum(one.seconds for one in found), 2),
         "gop_mean": float(gops.mean()) if np.isfinite(gops).all() else None,
     }
-    confidences = [one.confidence for one in found if one.confidence is not None]
-    if confidences:
-        summary["confidence_mean"] = float(np.mean(confidences))
+    known = [(one.utterance, one.confidence) for one in found if one.confidence is not None]
+    if known:
+        summary["confidence_mean"] = float(np.mean([confidence for _, confidence in known]))
+        write_confidence(out.path, known)
     correlation = gop_correlation(folder, found)
     if correlation is not None:
         summary["gop_phone_accuracy_pcc"] = correlation

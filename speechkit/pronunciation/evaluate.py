@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,7 @@ def evaluate(
     """
     where = str(resolve_device(device))
     models = trained.find(work, "pronunciation", config.name)
-    names = config.gop
-    if names is None:
-        training = model_folder.read_card(models[0][1]).get("training") or {}
-        names = tuple(training.get("gop") or ("",))
+    names = features_of(config, model_folder.read_card(models[0][1]))
     files = [folder / f for _, folder in models for f in (model_folder.CARD, model_folder.WEIGHTS)]
     with Output(
         work.exp("pronunciation", config.name, "eval", config.set, name=out_name),
@@ -96,6 +93,13 @@ def evaluate(
             scored = score(assessor, found)
             _write(out, scored, config)
     return out.final
+
+
+def features_of(config: EvaluationConfig, card: Mapping[str, Any]) -> tuple[str, ...]:
+    """Suffixes of the set's folders of features: as given, else as in the training."""
+    if config.gop is not None:
+        return config.gop
+    return tuple((card.get("training") or {}).get("gop") or ("",))
 
 
 def score(assessor: Assessor, found: ScoredSet) -> Scored:

@@ -11,6 +11,7 @@ import numpy as np
 from speechkit.labels.score_files import read_scores, table_name
 from speechkit.labels.scores import ASPECTS, LEVELS, split_aspect
 from speechkit.report import pronunciation_figures as figures
+from speechkit.report import pronunciation_miscues
 from speechkit.report import pronunciation_tables as tables
 from speechkit.report import pronunciation_tail as tail
 from speechkit.report.cells import epochs, figure, number
@@ -35,6 +36,9 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
         yield _training(trained)
     for name in sorted({e.set for one in found for e in one.evaluations}):
         yield from _of_set(workdir, name, found)
+    for name in sorted({e.set for one in found for e in one.miscues}):
+        pairs = [(one, e) for one in found for e in one.miscues if e.set == name]
+        yield from pronunciation_miscues.sections(name, pairs)
 
 
 def _labels(workdir: WorkDir, found: Sequence[Experiment]) -> Iterator[Section]:

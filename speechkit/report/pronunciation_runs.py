@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from speechkit.labels.miscues import TABLE
 from speechkit.pronunciation import model_folder, paper
 from speechkit.pronunciation.config import LOSSES
 from speechkit.pronunciation.paper import MEASURES
@@ -26,8 +27,11 @@ _LEVELS = {"phone": "phone accuracy", "word": "word (PCC)", "utterance": "uttera
 _COMPARED = ("model", "loss", "beta", "gop", "track")  # what the arms may differ in
 
 
+@dataclass
 class Experiment(experiments.Experiment[Evaluation]):
-    """All seeds and evaluations of one name."""
+    """All seeds and evaluations of one name; ``miscues``: those with changed texts."""
+
+    miscues: list[Evaluation] = field(default_factory=list)
 
     @property
     def features(self) -> str:
@@ -99,6 +103,10 @@ def collect(workdir: WorkDir) -> list[Experiment]:
     Damaged parts are left out.
     """
     found = list(experiments.collect(workdir, "pronunciation", Experiment, model_folder.read_card))
+    for one in found:
+        every = one.evaluations
+        one.miscues = [e for e in every if (e.folder / TABLE).is_file()]
+        one.evaluations = [e for e in every if e not in one.miscues]
     main = reference(found)
     return sorted(found, key=lambda one: (bool(main and one.otherwise(main)), _place(one)))
 

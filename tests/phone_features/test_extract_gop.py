@@ -15,7 +15,7 @@ from speechkit.acoustic.lexicon.config import TextConfig
 from speechkit.base.errors import UserError
 from speechkit.phone_features import extract as extraction_stage
 from speechkit.phone_features.extract import extract
-from speechkit.phone_features.feature_folder import read_features
+from speechkit.phone_features.feature_folder import read_confidence, read_features
 from speechkit.phone_features.pipeline import FeaturePipeline, load_pipeline
 from speechkit.phone_features.request import Request
 from speechkit.phone_features.settings import FeatureSettings
@@ -122,7 +122,17 @@ def test_text_that_does_not_match_is_reported(tones, monkeypatch):
     folder = extract(tones, "toned", TONES)
     lines = (folder / "mismatches.tsv").read_text().splitlines()
     assert [line.split("\t")[0] for line in lines] == ["utt", "s0-u0"]
-    assert json.loads((folder / "summary.json").read_text())["mismatches"] == 1
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["mismatches"] == 1
+    confidence = read_confidence(folder)
+    assert list(confidence) == ["s0-u0", "s0-u1", "s1-u2", "s1-u3"]
+    assert min(confidence, key=confidence.get) == "s0-u0"
+    assert np.mean(list(confidence.values())) == pytest.approx(summary["confidence_mean"], abs=1e-4)
+    (folder / "confidence.tsv").write_text("utt\tconfidence\ns0-u0\thigh\n")
+    with pytest.raises(UserError, match=r"confidence\.tsv"):
+        read_confidence(folder)
+    (folder / "confidence.tsv").unlink()
+    assert read_confidence(folder) == {}
 
 
 def test_words_are_looked_up_without_scores(tones, tmp_path):

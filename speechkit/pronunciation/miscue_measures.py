@@ -1,0 +1,159 @@
+"""How well words that nobody said are found: measures of ``evaluate pronunciation --miscues``.
+
+Words are told apart by *evidence*: ``said``, the probability P(said) of models that predict it,
+and ``accuracy``, the word's accuracy. Right words are those of the set's own texts that people
+gave 7 of 10 or more; those they gave 1 to 5 were said badly, but said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from speechkit.labels.miscues import OMISSION, STATUSES, SUBSTITUTION
+from speechkit.stats import bootstrap, roc
+from speechkit.stats.roc import Detection
+
+TRUE = "true"
+"""Kind of the texts as they were said."""
+KINDS = {
+    "near": ("near",),
+    "far": ("far",),
+    "replaced": ("near", "far"),
+    "omission": ("omission",),
+    "appended": ("appended",),
+}
+"""Name of a measure -> kinds of text whose words that nobody said it is of."""
+RIGHT, BAD = 7.0, (1.0, 5.0)
+FLAGGED_WORDS, FLAGGED_TEXTS = 0.02, 0.01  # of the right ones, at the working points
+_EDGE = 1e-3  # what rounding may take from a score
+
+
+@dataclass(frozen=True)
+class Tested:
+    """T texts of W words, and what a model says of them.
+
+    Args:
+        speakers: of the texts, as numbers from 0 ``[T]``.
+        tests: kind of each text ``[T]``.
+        of: text of each word ``[W]``.
+        statuses: what each word is, a number in ``STATUSES`` ``[W]``.
+        human: accuracy of the words as people gave it, 0 to 10; NaN: they did not ``[W]``.
+        accuracy: the same as the model gives it ``[W]``.
+        probabilities: of the statuses ``[W, 3]``; None of models that do not predict them.
+        completeness: of the texts as the model gives it, 0 to 10 ``[T]``; None where it does not.
+        confidence: of the alignment that text and audio belong together ``[T]``; None where it
+            is not known.
+    """
+
+    speakers: np.ndarray
+    tests: np.ndarray
+    of: np.ndarray
+    statuses: np.ndarray
+    human: np.ndarray
+    accuracy: np.ndarray
+    probabilities: np.ndarray | None = None
+    completeness: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+
+    @property
+    def right(self) -> np.ndarray:
+        """Which words were said well ``[W]``."""
+        return (self.tests[self.of] == TRUE) & (self.human >= RIGHT - _EDGE)
+
+    @property
+    def badly_said(self) -> np.ndarray:
+        """Which words were said badly ``[W]``."""
+        inside = (self.human >= BAD[0] - _EDGE) & (self.human <= BAD[1] + _EDGE)
+        return (self.tests[self.of] == TRUE) & inside
+
+    def unsaid(self, kind: str) -> np.ndarray:
+        """Which words nobody said in the texts of a kind of :data:`KINDS` ``[W]``."""
+        return np.isin(self.tests[self.of], KINDS[kind]) & (self.statuses > 0)
+
+    def evidence(self) -> dict[str, np.ndarray]:
+        """Kind of evidence -> values of the words ``[W]``, low where it speaks against them."""
+        said = {} if self.probabilities is None else {"said": self.probabilities[:, 0]}
+        return {**said, "accuracy": self.accuracy}
+
+    def detection(self, values: np.ndarray, false: np.ndarray) -> Detection | None:
+        """Right words, and false ones ``[W]``, by a value of each; None where there are none."""
+        who, right = self.speakers[self.of], self.right
+        pair = Detection(values[right], who[right], values[false], who[false])
+        return pair if right.any() and false.any() else None
+
+    def text_evidence(self) -> dict[str, np.ndarray]:
+        """The same of the texts ``[T]``: means over their words, and the alignment's."""
+        counts = np.bincount(self.of, minlength=len(self.tests))
+        found = {
+            name: np.bincount(self.of, values, len(counts)) / counts
+            for name, values in self.evidence().items()
+        }
+        return found if self.confidence is None else {**found, "confidence": self.confidence}
+
+
+def summarize(tested: Tested, samples: int, seeds: int) -> dict[str, dict[str, Any]]:
+    """Measure -> ``mean``, ``low`` and ``high`` (95 % over speakers), and counts.
+
+    Args:
+        samples: of the bootstrap over speakers.
+        seeds: whose mean was tested.
+    """
+    count = int(tested.speakers.max()) + 1
+    drawn = bootstrap.draw(count, samples, 0)
+    found = {name: roc.measured(one, drawn) for name, one in _statistics(tested)}
+    whole = [(name, int(tested.unsaid(name).sum())) for name in KINDS]
+    numbers = {f"{name}_words": number for name, number in whole}
+    numbers["right_words"] = int(tested.right.sum())
+    numbers["badly_said_words"] = int(tested.badly_said.sum())
+    numbers["wrong_texts"] = int((tested.tests == "text").sum())
+    numbers["right_texts"] = int((tested.tests == TRUE).sum())
+    numbers["texts_a_third_unsaid"] = int((tested.tests == "third").sum())
+    numbers["speakers"] = count
+    return found | {n: {"mean": value, "std": None, "n": seeds} for n, value in numbers.items()}
+
+
+def _statistics(tested: Tested) -> Iterator[tuple[str, roc.Statistic]]:
+    who = tested.speakers[tested.of]
+    for evidence, values in tested.evidence().items():
+        for kind in KINDS:
+            if words := tested.detection(values, tested.unsaid(kind)):
+                yield f"{kind}_{evidence}_auc", words.area
+                yield f"{kind}_{evidence}_recall", lambda d, w=words: w.recall(d, FLAGGED_WORDS)
+    for kind in KINDS:
+        if (false := tested.unsaid(kind)).any():
+            yield f"{kind}_word_accuracy", roc.mean(tested.accuracy[false], who[false])
+    right, wrong = tested.tests == TRUE, tested.tests == "text"
+    for evidence, values in tested.text_evidence().items():
+        if wrong.any():
+            sides = [(values[side], tested.speakers[side]) for side in (right, wrong)]
+            texts = Detection(*sides[0], *sides[1])
+            yield f"text_{evidence}_recall", lambda d, t=texts: t.recall(d, FLAGGED_TEXTS)
+    third = tested.tests == "third"
+    if tested.completeness is not None and third.any():
+        counts = np.bincount(tested.of, minlength=len(third))
+        share = np.bincount(tested.of, tested.statuses == 0, len(third)) / counts
+        errors = np.abs(tested.completeness - 10 * share)[third]
+        yield "third_completeness_error", roc.mean(errors, tested.speakers[third])
+    yield from _of_statuses(tested, who)
+
+
+def _of_statuses(tested: Tested, who: np.ndarray) -> Iterator[tuple[str, roc.Statistic]]:
+    """Of the likeliest status of each word."""
+    if tested.probabilities is None:
+        return
+    called = tested.probabilities.argmax(1)
+    tests = [test for kind in ("replaced", "omission", "appended") for test in KINDS[kind]]
+    inside = np.isin(tested.tests[tested.of], tests)
+    for name in (SUBSTITUTION, OMISSION):
+        number = STATUSES.index(name)
+        hits = (called == number) & (tested.statuses == number)
+        for what, side in (("recall", tested.statuses), ("precision", called)):
+            if (chosen := inside & (side == number)).any():
+                yield f"{name}_{what}", roc.mean(hits[chosen], who[chosen])
+    for name, chosen in (("right", tested.right), ("badly_said", tested.badly_said)):
+        if chosen.any():
+            yield f"{name}_called_unsaid", roc.mean(called[chosen] > 0, who[chosen])

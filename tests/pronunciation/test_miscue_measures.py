@@ -1,0 +1,105 @@
+"""Measures of words that nobody said: an example counted by hand, and what they depend on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from speechkit.pronunciation.miscue_figures import draw_roc
+from speechkit.pronunciation.miscue_measures import Tested, summarize
+
+# Text, kind, speaker; words: (status, P(said), P(substitution), word accuracy, human accuracy).
+TEXTS = [
+    ("true", 0, [(0, 0.9, 0.1, 9, 10), (0, 0.8, 0.2, 8, 9), (0, 0.3, 0.7, 5, 3)]),
+    ("true", 1, [(0, 0.7, 0.0, 9, 8), (0, 0.6, 0.3, 7, 6), (0, 0.6, 0.4, 3, 7)]),
+    ("near", 0, [(0, 0.9, 0.1, 9, 10), (1, 0.75, 0.25, 6, 0)]),
+    ("far", 1, [(1, 0.1, 0.8, 2, 0), (0, 0.7, 0.2, 9, 8)]),
+    ("omission", 1, [(0, 0.7, 0.2, 9, 8), (2, 0.2, 0.1, 1, 0)]),
+    ("third", 0, [(0, 0.9, 0.1, 9, 10), (1, 0.1, 0.9, 1, 0), (0, 0.8, 0.2, 8, 9)]),
+    ("text", 1, [(1, 0.2, 0.8, 2, 0), (1, 0.4, 0.6, 3, 0)]),
+]
+
+
+def tested() -> Tested:
+    words = [word for _, _, of in TEXTS for word in of]
+    status, said, substituted, accuracy, human = map(np.array, zip(*words, strict=True))
+    return Tested(
+        np.array([speaker for _, speaker, _ in TEXTS]),
+        np.array([kind for kind, *_ in TEXTS]),
+        np.repeat(np.arange(len(TEXTS)), [len(of) for *_, of in TEXTS]),
+        status,
+        human.astype(float),
+        accuracy.astype(float),
+        np.stack([said, substituted, 1 - said - substituted], axis=1),
+        np.array([9.0, 9, 9, 9, 9, 5, 1]),
+        np.array([0.9, 0.8, 0.9, 0.8, 0.7, 0.5, 0.85]),
+    )
+
+
+def test_measures_by_hand() -> None:
+    found = {name: one["mean"] for name, one in summarize(tested(), 50, 2).items()}
+    # Right words have P(said) .9 .8 .7 .6 and word accuracy 9 8 9 3.
+    assert found["near_said_auc"] == pytest.approx(2 / 4)
+    assert found["far_said_auc"] == 1.0
+    assert found["replaced_said_auc"] == pytest.approx(6 / 8)
+    assert found["near_accuracy_auc"] == pytest.approx(3 / 4)
+    # 2 % of 4 right words are none: the threshold is the lowest, .6 and 3.
+    assert found["replaced_said_recall"] == 0.5
+    assert found["near_accuracy_recall"] == 0 and found["far_accuracy_recall"] == 1
+    assert found["replaced_word_accuracy"] == 4.0 and found["omission_word_accuracy"] == 1.0
+    # Likeliest statuses in the texts of one kind each: the near one is missed.
+    assert found["substitution_recall"] == 0.5 and found["substitution_precision"] == 1.0
+    assert found["omission_recall"] == 1.0 and found["omission_precision"] == 1.0
+    assert found["right_called_unsaid"] == 0.0
+    assert found["badly_said_called_unsaid"] == 1.0 and found["badly_said_words"] == 1
+    # Texts: means .667 and .633 against .3; accuracy 7.3 and 6.3 against 2.5; confidence.
+    assert found["text_said_recall"] == 1.0 and found["text_accuracy_recall"] == 1.0
+    assert found["text_confidence_recall"] == 0.0
+    assert found["third_completeness_error"] == pytest.approx(10 * 2 / 3 - 5)
+    counts = {"right_words": 4, "near_words": 1, "replaced_words": 2, "wrong_texts": 1,
+              "right_texts": 2, "texts_a_third_unsaid": 1, "speakers": 2}  # fmt: skip
+    assert {name: found[name] for name in counts} == counts
+    assert "appended_said_auc" not in found and found["appended_words"] == 0
+
+
+def test_models_without_statuses_have_the_measures_of_word_accuracy() -> None:
+    plain = replace(tested(), probabilities=None, completeness=None, confidence=None)
+    found, whole = (summarize(one, 50, 1) for one in (plain, tested()))
+    assert not [name for name in found if "said_" in name and "badly" not in name]
+    assert "third_completeness_error" not in found and "substitution_recall" not in found
+    kept = [name for name in found if "accuracy" in name]
+    assert kept and all(found[name]["mean"] == whole[name]["mean"] for name in kept)
+
+
+def test_order_of_texts_and_copies_of_all_change_no_mean() -> None:
+    one = tested()
+    order = np.random.default_rng(0).permutation(len(one.tests))
+    places = np.concatenate([np.flatnonzero(one.of == text) for text in order])
+    other = Tested(
+        one.speakers[order], one.tests[order],
+        np.repeat(np.arange(len(order)), np.bincount(one.of)[order]),
+        one.statuses[places], one.human[places], one.accuracy[places],
+        one.probabilities[places], one.completeness[order], one.confidence[order],
+    )  # fmt: skip
+    first, second = (summarize(each, 100, 2) for each in (one, other))
+    for name, values in first.items():
+        for key in ("mean", "low", "high"):
+            assert values.get(key) == pytest.approx(second[name].get(key)), (name, key)
+
+
+def test_scores_of_words_need_not_be_given() -> None:
+    some = replace(tested(), human=np.where(np.arange(17) == 0, np.nan, tested().human))
+    assert summarize(some, 50, 1)["right_words"]["mean"] == 3
+    none = summarize(replace(tested(), human=np.full(17, np.nan)), 50, 1)
+    assert "near_said_auc" not in none and none["replaced_word_accuracy"]["mean"] == 4.0
+
+
+def test_the_figure_has_a_panel_for_each_kind() -> None:
+    curve = np.array([[0, 0], [0, 0.4], [0.02, 0.7], [0.5, 0.7], [1, 1]])
+    one = draw_roc({"near": {"P(said)": curve}})
+    two = draw_roc({"near": {"P(said)": curve}, "far": {"P(said)": curve, "_$x": curve}})
+    width = [int.from_bytes(png[16:20], "big") for png in (one, two)]
+    assert one[:4] == b"\x89PNG" and width[1] > 1.4 * width[0]
+    assert one == draw_roc({"near": {"P(said)": curve}})
