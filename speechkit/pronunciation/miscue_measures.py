@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -122,7 +123,7 @@ def _statistics(tested: Tested) -> Iterator[tuple[str, roc.Statistic]]:
         for kind in KINDS:
             if words := tested.detection(values, tested.unsaid(kind)):
                 yield f"{kind}_{evidence}_auc", words.area
-                yield f"{kind}_{evidence}_recall", lambda d, w=words: w.recall(d, FLAGGED_WORDS)
+                yield f"{kind}_{evidence}_recall", partial(words.recall, share=FLAGGED_WORDS)
     for kind in KINDS:
         if (false := tested.unsaid(kind)).any():
             yield f"{kind}_word_accuracy", roc.mean(tested.accuracy[false], who[false])
@@ -131,7 +132,7 @@ def _statistics(tested: Tested) -> Iterator[tuple[str, roc.Statistic]]:
         if wrong.any():
             sides = [(values[side], tested.speakers[side]) for side in (right, wrong)]
             texts = Detection(*sides[0], *sides[1])
-            yield f"text_{evidence}_recall", lambda d, t=texts: t.recall(d, FLAGGED_TEXTS)
+            yield f"text_{evidence}_recall", partial(texts.recall, share=FLAGGED_TEXTS)
     third = tested.tests == "third"
     if tested.completeness is not None and third.any():
         counts = np.bincount(tested.of, minlength=len(third))
