@@ -96,10 +96,40 @@ class ScoredSet(PhoneSet):
     scales: dict[str, Any] = field(default_factory=dict)
     statuses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
+    def part(self, kept: Sequence[int]) -> ScoredSet:
+        """Some of the utterances, by their numbers in ascending order."""
+        rows, words = _places(self.first, kept), _places(self.first_word, kept)
+        place = np.full(len(self.texts), -1)
+        place[words] = np.arange(len(words))
+        items = {"phone": rows, "word": words, "utterance": np.array(kept, np.int64)}
+        return replace(
+            self,
+            utterances=[self.utterances[u] for u in kept],
+            speakers=[self.speakers[u] for u in kept],
+            features=self.features[rows],
+            phones=[self.phones[row] for row in rows.tolist()],
+            first=_starts(self.first, kept),
+            words=place[self.words[rows]],
+            first_word=_starts(self.first_word, kept),
+            texts=[self.texts[word] for word in words.tolist()],
+            labels={a: values[items[split_aspect(a)[0]]] for a, values in self.labels.items()},
+            statuses=self.statuses[words],
+        )
+
     def of_phones(self, aspect: str) -> np.ndarray:
         """Labels of a phone or word aspect for every phone ``[N]``: a word's for each of its."""
         values = self.labels[aspect]
         return values if aspect.startswith("phone_") else values[self.words]
+
+
+def _places(first: np.ndarray, kept: Sequence[int]) -> np.ndarray:
+    """Places of the items of some utterances, of which ``first`` are the first ones."""
+    return np.concatenate([np.arange(first[u], first[u + 1]) for u in kept])
+
+
+def _starts(first: np.ndarray, kept: Sequence[int]) -> np.ndarray:
+    """``first`` of these utterances alone."""
+    return np.append(0, np.cumsum(np.diff(first)[list(kept)]))
 
 
 def phone_ids(phones: Sequence[str]) -> np.ndarray:

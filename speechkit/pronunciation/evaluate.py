@@ -108,7 +108,7 @@ def score(assessor: Assessor, found: ScoredSet) -> Scored:
     Raises:
         UserError: the set has no label of anything that the models predict.
     """
-    predictions = assessor.predict(found)
+    predictions = assessor.predict(found).scores
     made = Scored(found, assessor.seeds, predictions, assessor.thresholds)
     if not made.scored():
         raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from speechkit.phone_features.scored_set import ScoredSet, single
 from speechkit.pronunciation.config import ModelConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.models import CLASSES, Scorer, SetScorer
+from speechkit.pronunciation.statuses import Calibration, Predicted, follow
 from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, WEIGHTS
 from speechkit.training.normaliser import Normaliser
@@ -39,6 +40,7 @@ class Card(msgspec.Struct):
     scales: dict[str, dict[str, tuple[float, float]]]
     seed: int = 0
     low_thresholds: dict[str, float | None] = {}
+    calibration: Calibration | None = None
     training: Object = {}
 
 
@@ -50,11 +52,15 @@ class Assessment:
         phones: aspect -> ``[S, P]``.
         words: aspect -> ``[S, W]``.
         utterance: aspect -> ``[S]``.
+        statuses: see :class:`Predicted`, ``[S, W, 3]``.
+        raw: what the networks gave: aspect -> ``[S, n]``.
     """
 
     phones: dict[str, np.ndarray]
     words: dict[str, np.ndarray]
     utterance: dict[str, np.ndarray]
+    statuses: np.ndarray | None = None
+    raw: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -110,16 +116,25 @@ class Assessor:
             found[aspect] = float(np.mean(kept)) if kept else None
         return found
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """Thresholds of the statuses of words; None of models that do not predict them."""
+        stored = self.card.get("calibration")
+        return msgspec.convert(stored, Calibration) if stored and self.config.statuses else None
+
     def check_features(self, given: Sequence[Mapping[str, Any]], where: str) -> None:
         """Raise UserError unless features of these configurations are what they learned from."""
         remedy = "Extract them with the acoustic models that it was trained with, and name them "
         require_features(self.features_of, given, where, remedy + "with `gop`.")
 
-    def predict(self, found: ScoredSet) -> dict[str, np.ndarray]:
-        """Aspect -> predictions of a set from 0 to 2 ``[S, n]``."""
+    def predict(self, found: ScoredSet) -> Predicted:
+        """What the models say of a set."""
         device = str(next(self.net.parameters()).device)
         windows = Windows(found, self.normaliser, self.config, device)
-        return SetScorer(windows, self.net.models)(self.net)
+        raw, statuses = SetScorer(windows, self.net.models).score(self.net)
+        if statuses is None or self.calibration is None:
+            return Predicted(raw, statuses, raw)
+        return Predicted(raw, statuses, follow(raw, statuses, found, self.calibration))
 
     def assess(
         self, features: np.ndarray, phones: Sequence[str], words: Sequence[int]
@@ -143,10 +158,10 @@ class Assessor:
         found = self.predict(single(features, phones, words, self.config.aspects))
 
         def level(name: str) -> dict[str, np.ndarray]:
-            return {a: v for a, v in found.items() if a.startswith(f"{name}_")}
+            return {a: v for a, v in found.scores.items() if a.startswith(f"{name}_")}
 
         ends = {aspect: values[:, 0] for aspect, values in level("utterance").items()}
-        return Assessment(level("phone"), level("word"), ends)
+        return Assessment(level("phone"), level("word"), ends, found.statuses, found.raw)
 
 
 def write(

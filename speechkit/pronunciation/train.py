@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger, progress
-from speechkit.base.random_draws import rng
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
@@ -24,14 +24,16 @@ from speechkit.phone_features.scored_set import ScoredSet, joined
 from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.config import LAST, PronunciationConfig
 from speechkit.pronunciation.data import Windows
+from speechkit.pronunciation.group import Group
+from speechkit.pronunciation.held_out import HeldOut
 from speechkit.pronunciation.loss import (
     MultiAspectMSE,
     ScoreBalancedLoss,
     make_criterion,
-    status_loss,
 )
-from speechkit.pronunciation.models import SetScorer, build
-from speechkit.stats.score_metrics import LOW, low_threshold, mean_pcc, measure
+from speechkit.pronunciation.models import SetScorer
+from speechkit.pronunciation.statuses import Calibration, calibrate
+from speechkit.stats.score_metrics import LOW, low_threshold
 from speechkit.task import trained
 from speechkit.training import normaliser as normalise
 from speechkit.training import stacked_runs
@@ -41,7 +43,6 @@ from speechkit.training.stacked import SeedGroup
 from speechkit.workdir import Output, WorkDir
 
 TASK = "pronunciation"
-_CHANGED = 0x52  # stream of draws
 
 
 def train(
@@ -139,12 +140,23 @@ def _train(
         f"{len(found.phones)} phones; {size} windows, {len(learned) - size} of changed texts; "
         f"{device}"
     )
-    epochs = config.epochs * sum(len(group.seeds) for group in groups)
-    before = sum(group.epoch * len(group.seeds) for group in groups)
-    pairs = list(zip(groups, (one.file for one in companies), strict=True))
+    pairs: list[tuple[SeedGroup, Path]] = []
+    pairs += zip(groups, (one.file for one in companies), strict=True)
+    held = None
+    if config.negatives:
+        held = HeldOut(
+            found,
+            learned.data,
+            lambda part: Windows(part, normaliser, network, str(device)),
+            lambda part, said, k: Group(config, part, criterion, {}, [k], device, said),
+        )
+        pairs += held.resumed(next(iter(outputs.values())).part, device)
+    epochs = config.epochs * sum(len(group.seeds) for group, _ in pairs)
+    before = sum(group.epoch * len(group.seeds) for group, _ in pairs)
     with progress(f"train {name}", epochs, "epoch", before) as advance:
         stacked_runs.run(pairs, workers, advance)
-    _write(outputs, config, groups, windows, normaliser, criterion)
+    calibration = None if held is None else calibrate(found, held.statuses())
+    _write(outputs, config, groups, windows, normaliser, criterion, calibration)
 
 
 def _with_labels(config: PronunciationConfig, found: ScoredSet) -> PronunciationConfig:
@@ -194,77 +206,6 @@ def _say_classes(criterion: MultiAspectMSE) -> None:
             logger.info(f"labels of each class, {aspect}: {listed}")
 
 
-class Group(SeedGroup):
-    """Seeds that are trained in one.
-
-    Args:
-        config: how.
-        windows: the training set, then the texts that were not said as they stand.
-        criterion: the loss.
-        measured: ``track`` and ``select`` -> sets that are measured after every epoch.
-        seeds: which.
-        device: where.
-        said: how many of the windows are the training set; default: all.
-    """
-
-    def __init__(
-        self,
-        config: PronunciationConfig,
-        windows: Windows,
-        criterion: MultiAspectMSE,
-        measured: Mapping[str, Windows],
-        seeds: Sequence[int],
-        device: torch.device,
-        said: int | None = None,
-    ) -> None:
-        net, betas = build(windows.config, seeds), (config.beta1, config.beta2)
-        super().__init__(config, net, said or len(windows), seeds, device, betas)
-        self.config, self.windows, self.criterion = config, windows, criterion
-        self.scorers = {name: SetScorer(each, len(seeds)) for name, each in measured.items()}
-
-    def _order(self) -> torch.Tensor:
-        """The windows of an epoch; in the place of some, drawn at random, changed texts."""
-        order, changed = super()._order(), len(self.windows) - self.items
-        count = min(round(self.config.negatives * self.items), changed)
-        for seed, row in zip(self.seeds, order, strict=True):
-            draw = rng(seed, _CHANGED, self.epoch)
-            places = torch.from_numpy(draw.permutation(self.items)[:count])
-            row[places] = torch.from_numpy(self.items + draw.permutation(changed)[:count])
-        return order
-
-    def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
-        """Loss of each seed ``[S]`` on its windows ``[S, B]``."""
-        shape, batch = self.windows.config, self.windows.batch(chosen)
-        found = self.net(batch.features, batch.phones, batch.layout)
-        terms = [
-            self.criterion.terms(names, predicted, labels, keep=1)
-            for names, predicted, labels in (
-                (shape.token_aspects, found.tokens, batch.tokens),
-                (shape.utterance_aspects, found.utterances, batch.utterances),
-            )
-            if names
-        ]
-        names = (*shape.token_aspects, *shape.utterance_aspects)
-        total = self.criterion.reduce(names, torch.cat(terms, dim=-1))
-        return (
-            total if found.statuses is None else total + status_loss(found.statuses, batch.statuses)
-        )
-
-    def _measure(self, losses: torch.Tensor) -> None:
-        """Add a row to the log of each seed, and keep the weights of the best epoch."""
-        self.net.eval()
-        rate = self.adam.param_groups[0]["lr"]
-        rows = [{"learning_rate": rate, "train_loss": loss} for loss in losses.tolist()]
-        for name, scorer in self.scorers.items():
-            found = measure(scorer(self.net), scorer.windows.data.labels)
-            found["mean_pcc"] = mean_pcc(found)
-            for place, row in enumerate(rows):
-                row.update({f"{name}_{key}": float(v[place]) for key, v in found.items()})
-        for place, row in enumerate(rows):
-            self.rows[place].append(row)
-            self.keep_best(place, row.get("select_mean_pcc"))
-
-
 def _write(
     outputs: Mapping[int, Output],
     config: PronunciationConfig,
@@ -272,8 +213,10 @@ def _write(
     windows: Windows,
     normaliser: Normaliser,
     criterion: MultiAspectMSE,
+    calibration: Calibration | None,
 ) -> None:
     found = windows.data
+    more = {} if calibration is None else {"calibration": msgspec.to_builtins(calibration)}
     for group in groups:
         chosen = [group.chosen(place) for place in range(len(group.seeds))]
         names = list(chosen[0][1])
@@ -294,6 +237,7 @@ def _write(
                 low_thresholds=_thresholds({a: v[place] for a, v in predicted.items()}, found),
                 class_counts=_plain_counts(criterion),
                 training=json.loads(json.dumps(config.params())),
+                **more,
             )
             model_folder.write(out.path, card, weights, normaliser, group.rows[place])
             write_skipped(out.path, found.skipped)

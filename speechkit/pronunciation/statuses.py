@@ -1,0 +1,163 @@
+"""What became of each word of a text, and the scores that follow from it.
+
+A model that learned from miscues (:mod:`speechkit.labels.miscues`) gives for each word the
+probabilities that it was said, or that something else, or nothing, was said in its place. What is
+given out then follows the scores of the network and the corpus's own rules. A word that the
+network scores 8 of 10, in total 8, with P(said) .25, in a corpus whose totals are .8 accuracy and
+.2 stress::
+
+    accuracy  8 * .25 = 2
+    total     8 - .8 * (8 - 2) = 3.2
+
+Beyond a threshold of P(said), which next to no right word of the training speakers passes,
+accuracy is 0. Of the utterance, completeness is the share of words that were said, accuracy falls
+with it, and the total by the corpus's rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+
+from speechkit.labels.miscues import SAID, STATUSES
+from speechkit.phone_features.scored_set import SCALE, PhoneSet, ScoredSet
+
+RIGHT = 1.4  # of 2: words that were scored so or higher were said as they stand (7 of 10)
+_ZERO, _CALLED = 0.002, 0.01  # shares of right words beyond each threshold
+_WHOLE = 0.01  # share of right texts that are called another text
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """What the training speakers taught, each scored by a model that had not met them.
+
+    Args:
+        zero: P(said) below which a word's accuracy is 0.
+        called: P(said) below which a word is called a substitution or an omission.
+        text: mean P(said) of a text below which it is called another text.
+        word: how much a word's total falls with its accuracy.
+        utterance: how much an utterance's total falls with its accuracy.
+        completeness: how much it falls with its completeness.
+    """
+
+    zero: Probability
+    called: Probability
+    text: Probability
+    word: float = 1.0
+    utterance: float = 1.0
+    completeness: float = 0.0
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What S models say of a set.
+
+    Args:
+        raw: aspect -> scores of the networks from 0 to 2 ``[S, n]``.
+        statuses: probability of each of ``STATUSES`` of each word ``[S, W, 3]``; None of models
+            that did not learn them.
+        scores: aspect -> scores to be given out ``[S, n]``.
+    """
+
+    raw: dict[str, np.ndarray]
+    statuses: np.ndarray | None
+    scores: dict[str, np.ndarray]
+
+
+def follow(
+    raw: Mapping[str, np.ndarray],
+    statuses: np.ndarray,
+    data: PhoneSet,
+    calibration: Calibration,
+) -> dict[str, np.ndarray]:
+    """The scores that follow from the networks' and the statuses; see the module.
+
+    Args:
+        raw: aspect -> ``[S, n]``.
+        statuses: ``[S, W, 3]``.
+        data: whose words they are.
+        calibration: of the models.
+    """
+    found = {aspect: values.copy() for aspect, values in raw.items()}
+    said = statuses[..., STATUSES.index(SAID)]
+    share = _share_said(said, data, calibration)
+    if "word_accuracy" in found:
+        found["word_accuracy"] *= np.where(said < calibration.zero, 0.0, said)
+        if "word_total" in found:
+            fall = raw["word_accuracy"] - found["word_accuracy"]
+            found["word_total"] -= calibration.word * fall
+    if "utterance_accuracy" in found:
+        found["utterance_accuracy"] *= share
+    if "utterance_completeness" in found:
+        found["utterance_completeness"] = SCALE * share
+    if "utterance_total" in found:
+        for aspect, weight in (
+            ("utterance_accuracy", calibration.utterance),
+            ("utterance_completeness", calibration.completeness),
+        ):
+            if aspect in found:
+                found["utterance_total"] -= weight * np.maximum(raw[aspect] - found[aspect], 0)
+    low = ("word_total", "utterance_total")
+    return {a: np.maximum(v, 0) if a in low else v for a, v in found.items()}
+
+
+def _share_said(said: np.ndarray, data: PhoneSet, calibration: Calibration) -> np.ndarray:
+    """Share of the words of each utterance that were said ``[S, U]``: 1 for those that are called
+    said, P(said) for the others."""
+    counted = np.where(said >= calibration.called, 1.0, said)
+    first = data.first_word[:-1]
+    return np.add.reduceat(counted, first, axis=1) / np.diff(data.first_word)
+
+
+def mean_said(said: np.ndarray, data: PhoneSet) -> np.ndarray:
+    """Mean P(said) of the words of each utterance: ``[..., W]`` -> ``[..., U]``."""
+    return np.add.reduceat(said, data.first_word[:-1], axis=-1) / np.diff(data.first_word)
+
+
+def status_of(probabilities: np.ndarray, calibration: Calibration) -> str:
+    """What a word is called, by its probabilities ``[3]``."""
+    said = STATUSES.index(SAID)
+    if probabilities[said] >= calibration.called:
+        return SAID
+    others = np.delete(np.arange(len(STATUSES)), said)
+    return STATUSES[others[probabilities[others].argmax()]]
+
+
+def calibrate(data: ScoredSet, statuses: np.ndarray) -> Calibration:
+    """The thresholds and rules of a training set.
+
+    Args:
+        data: with its scores; every word was said.
+        statuses: ``[W, 3]``, of models that had not met the speakers.
+    """
+    said = statuses[:, STATUSES.index(SAID)]
+    accuracy = data.labels["word_accuracy"]
+    right = said[accuracy >= RIGHT] if np.any(accuracy >= RIGHT) else said
+    ends = data.labels
+    utterance, completeness = _slopes(
+        ends["utterance_total"], ends["utterance_accuracy"], ends["utterance_completeness"]
+    )
+    return Calibration(
+        float(np.quantile(right, _ZERO)),
+        float(np.quantile(right, _CALLED)),
+        float(np.quantile(mean_said(said, data), _WHOLE)),
+        _slopes(ends["word_total"], accuracy, ends["word_stress"])[0],
+        utterance,
+        completeness,
+    )
+
+
+def _slopes(total: np.ndarray, *parts: np.ndarray) -> list[float]:
+    """How a total depends on its parts (least squares, from 0 to 1 each); 0 where not known."""
+    known = [k for k, part in enumerate(parts) if not np.isnan(part).all()]
+    table = np.stack([total, *(parts[k] for k in known), np.ones(len(total))], axis=1)
+    table = table[~np.isnan(table).any(axis=1)].astype(np.float64)
+    slopes = np.zeros(len(parts))
+    if len(table) > len(parts) + 1:
+        found = np.linalg.lstsq(table[:, 1:], table[:, 0], rcond=None)[0]
+        slopes[known] = np.clip(found[:-1], 0, 1)
+    return slopes.tolist()
