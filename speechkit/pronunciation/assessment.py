@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
+from speechkit.labels.miscues import STATUSES
 from speechkit.labels.scores import Scales
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
     from rich.text import Text
 
 MISSING = "-"
 """In place of what was heard: nothing."""
-_COLOURS = ((0.5, "bold red"), (0.8, "yellow"), (1.01, "green"))
-"""Colour of the share of a scale that a score stays below."""
+SAID_BADLY = "said badly"
 
 
 @dataclass(frozen=True)
@@ -47,8 +46,38 @@ class PhoneResult:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """What became of a word.
+
+    Args:
+        status: ``said``, ``said badly``, ``substitution`` or ``omission``.
+        probabilities: of said, substitution and omission.
+        raw: the scores of the network before they followed it, on their scales.
+    """
+
+    status: str
+    probabilities: dict[str, float]
+    raw: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Insertion:
+    """What was said and stands in no text: its time in seconds, and the phones heard."""
+
+    start: float
+    end: float
+    phones: list[str]
+
+
+@dataclass(frozen=True)
 class WordResult:
-    """One word; ``guessed`` says that its pronunciation was in no lexicon."""
+    """One word.
+
+    Args:
+        guessed: its pronunciation was in no lexicon.
+        verdict: of models that learned from miscues.
+        said_llr: log-likelihood ratio, in nats, of its being said against the best other path.
+    """
 
     word: str
     start: float
@@ -56,6 +85,8 @@ class WordResult:
     scores: dict[str, float]
     phones: list[PhoneResult]
     guessed: bool = False
+    verdict: Verdict | None = None
+    said_llr: float | None = None
 
     @property
     def heard(self) -> str:
@@ -78,6 +109,7 @@ class Result:
         spread: standard deviation of those over the model's seeds.
         words: in order, as they are said.
         readings: how what can be said in several ways (``1984``) was read.
+        insertions: what was said between the words.
     """
 
     file: str
@@ -90,6 +122,7 @@ class Result:
     spread: dict[str, float]
     words: list[WordResult] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
+    insertions: list[Insertion] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -104,6 +137,11 @@ class Result:
             "spread_over_seeds": _rounded(self.spread),
             "words": [_word(word) for word in self.words],
             **as_field(self.readings),
+            **(
+                {"insertions": [asdict(each) for each in self.insertions]}
+                if self.insertions
+                else {}
+            ),
         }
 
     @classmethod
@@ -124,93 +162,20 @@ class Result:
             row["spread_over_seeds"],
             [_word_of(word, scales) for word in row["words"]],
             readings_of(row),
+            [Insertion(**each) for each in row.get("insertions", ())],
         )
 
     def __rich__(self) -> RenderableType:
         """For a terminal: the scores of the whole, then a line for each word."""
-        from rich.console import Group
-        from rich.text import Text
+        from speechkit.pronunciation import terminal
 
-        parts: list[RenderableType] = [
-            Text.assemble((self.file, "bold"), f"  {self.seconds:.2f} s")
-        ]
-        if not self.matches:
-            sure = f"(confidence {self.confidence:.2f})"
-            text = f"The text is probably not what is said {sure}: these scores mean little."
-            parts.append(Text(text, "bold red"))
-        if self.utterance:
-            ends = self.scales["utterance"]
-            scores = (
-                (f"{name} ", _coloured(value, ends[name]), "   ")
-                for name, value in self.utterance.items()
-            )
-            parts.append(Text.assemble("  ", *(part for score in scores for part in score)))
-        parts.append(self._table())
-        for reading in self.readings:
-            count = len(reading.others)
-            others = f"{count} other readings fit" if count > 1 else "another reading fits"
-            told = f"  '{reading.written}' read as: {reading.said} ({others} less)"
-            parts.append(Text(told, "dim"))
-        return Group(*parts, "")
-
-    def _table(self) -> Table:
-        ends = self.scales.get("word", {})
-        from rich.table import Table
-        from rich.text import Text
-
-        of_phones = self.scales.get("phone", {}).get("accuracy", (0.0, 2.0))
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        for name in ("word", *ends, "phones", "heard"):
-            table.add_column(name, justify="right" if name in ends else "left")
-        for word in self.words:
-            main = next((n for n in ("total", "accuracy") if n in word.scores), "")
-            style = colour(word.scores[main], ends[main]) if main else ""
-            scores = [
-                Text.assemble(
-                    _coloured(word.scores[name], ends[name]) if name in word.scores else "-"
-                )
-                for name in ends
-            ]
-            table.add_row(
-                Text.assemble((word.word, style), ("*" if word.guessed else "", "dim")),
-                *scores,
-                Text.assemble(
-                    *(part for phone in word.phones for part in _shown(phone, of_phones))
-                ),
-                Text(word.heard, "red"),
-            )
-        return table
+        return terminal.shown(self)
 
     def legend(self) -> Text:
         """What the numbers and colours mean."""
-        from rich.text import Text
+        from speechkit.pronunciation import terminal
 
-        of = {level: next(iter(ends.values())) for level, ends in self.scales.items() if ends}
-        ranges = ", ".join(f"{level}s {low:g} to {high:g}" for level, (low, high) in of.items())
-        return Text.assemble(
-            (f"Scales: {ranges}; higher is better. ", "dim"),
-            *(("red", "bold red"), (": lower half, ", "dim")),
-            *(("yellow", "yellow"), (": to 80 %, ", "dim")),
-            *(("green", "green"), (": above. *: pronunciation guessed.", "dim")),
-        )
-
-
-def colour(value: float, ends: tuple[float, float]) -> str:
-    """Style of a score: red in the lower half of its scale, yellow to 80 %, then green."""
-    low, high = ends
-    share = (value - low) / (high - low) if high > low else 1.0
-    return next((style for limit, style in _COLOURS if share < limit), _COLOURS[-1][1])
-
-
-def _coloured(value: float, ends: tuple[float, float]) -> tuple[str, str]:
-    return f"{value:.1f}", colour(value, ends)
-
-
-def _shown(phone: PhoneResult, ends: tuple[float, float]) -> tuple[tuple[str, str], ...]:
-    value = phone.scores.get("accuracy")
-    if value is None:
-        return (phone.phone, ""), (" ", "dim")
-    return (phone.phone, colour(value, ends)), (f":{value:.1f}  ", "dim")
+        return terminal.legend(self)
 
 
 def _heard(phone: PhoneResult) -> str:
@@ -228,8 +193,20 @@ def _word(word: WordResult) -> dict[str, Any]:
         "end": round(word.end, 3),
         **_rounded(word.scores),
         "pronunciation": "guessed" if word.guessed else "lexicon",
+        **_verdict(word),
         "phones": [_phone(phone) for phone in word.phones],
     }
+
+
+def _verdict(word: WordResult) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if word.said_llr is not None:
+        found["said_llr_nats"] = round(word.said_llr, 2)
+    if word.verdict is not None:
+        found["status"] = word.verdict.status
+        found |= {f"p_{name}": round(p, 4) for name, p in word.verdict.probabilities.items()}
+        found["raw"] = _rounded(word.verdict.raw)
+    return found
 
 
 def _phone(phone: PhoneResult) -> dict[str, Any]:
@@ -256,7 +233,15 @@ def _word_of(row: Mapping[str, Any], scales: Scales) -> WordResult:
         {name: row[name] for name in scales.get("word", {}) if name in row},
         [_phone_of(phone, scales) for phone in row["phones"]],
         guessed=row["pronunciation"] == "guessed",
+        verdict=_verdict_of(row),
+        said_llr=row.get("said_llr_nats"),
     )
+
+
+def _verdict_of(row: Mapping[str, Any]) -> Verdict | None:
+    if "status" not in row:
+        return None
+    return Verdict(row["status"], {name: row[f"p_{name}"] for name in STATUSES}, row["raw"])
 
 
 def _phone_of(row: Mapping[str, Any], scales: Scales) -> PhoneResult:

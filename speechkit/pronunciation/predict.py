@@ -13,6 +13,7 @@ from speechkit.acoustic.lexicon.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import words_of_text
 from speechkit.base.errors import UserError
+from speechkit.labels.miscues import SAID, STATUSES
 from speechkit.labels.scores import Scales
 from speechkit.phone_features import ctc_gop
 from speechkit.phone_features.bundle import DEFAULT, acoustic_places, find_model, seed_folders
@@ -22,13 +23,16 @@ from speechkit.phone_features.request import Extracted, Request
 from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.assessment import (
     MISSING,
+    SAID_BADLY,
     Alternative,
     PhoneResult,
     Result,
+    Verdict,
     WordResult,
 )
 from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.model_folder import Assessment, Assessor
+from speechkit.pronunciation.statuses import status_of
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import Predicted, StreamConfig
@@ -172,6 +176,7 @@ def _words(
         end, heard = row.start + row.duration, alternative if bad else None
         one = PhoneResult(row.phone, row.start, end, given, suspect=bad, heard=heard)
         phones.setdefault(row.word_index, []).append(one)
+    raw = _on_scale(assessed.raw, scales, "word")
     texts = {row.word_index: row.word for row in extracted.rows}
     return [
         WordResult(
@@ -181,9 +186,26 @@ def _words(
             {name: float(values[:, index].mean()) for name, values in of_words.items()},
             members,
             guessed=texts[index].upper() in guessed,
+            verdict=_verdict(ready.assessor, assessed, index, raw),
         )
         for index, members in sorted(phones.items())
     ]
+
+
+def _verdict(
+    assessor: Assessor, assessed: Assessment, word: int, raw: Mapping[str, np.ndarray]
+) -> Verdict | None:
+    """What became of a word; None of models that do not say."""
+    if assessed.statuses is None or assessor.calibration is None:
+        return None
+    probabilities = assessed.statuses[:, word].mean(0)
+    status = status_of(probabilities, assessor.calibration)
+    given = assessed.words.get("word_accuracy")
+    limit = assessor.thresholds.get("word_accuracy")
+    if status == SAID and given is not None and limit is not None:
+        status = SAID_BADLY if given[:, word].mean() <= limit else SAID
+    shares = dict(zip(STATUSES, probabilities.tolist(), strict=True))
+    return Verdict(status, shares, {name: float(v[:, word].mean()) for name, v in raw.items()})
 
 
 def _on_scale(
