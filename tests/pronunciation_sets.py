@@ -82,3 +82,26 @@ def write_gop(root, name, features, rows, fingerprint="made", gop=""):
     config = {"columns": names, "blocks": [], "am": ["made"], "method": "segment"}
     write_config(folder, {**config, "fingerprint": fingerprint})
     return folder
+
+
+def make_changed(root, name="train", texts=2, columns=6, seed=5):
+    """Write ``data/<name>_miscues`` and features that show its phones' scores, as made sets do."""
+    from speechkit.labels.score_files import read_scores
+    from speechkit.pronunciation import miscues
+    from speechkit.pronunciation.config import MiscueConfig
+    from speechkit.workdir import WorkDir
+
+    folder = miscues.make(WorkDir(root), MiscueConfig(set=name, texts=texts))
+    draw, mix = np.random.default_rng(seed), np.random.default_rng(1).standard_normal((2, columns))
+    features, rows = {}, {}
+    for utterance, phones in read_scores(folder).phones.items():
+        good = np.array([phone.accuracy for phone in phones])
+        noise = draw.standard_normal(len(good))
+        values = np.stack([good + 0.2 * noise, noise], 1) @ mix
+        features[utterance] = values.astype(np.float32)
+        rows[utterance] = [
+            PhoneRow(k, p.word_index, f"W{p.word_index}", p.phone, 0.1 * k, 0.1, -1.0, -0.5)
+            for k, p in enumerate(phones)
+        ]
+    write_gop(root, folder.name, features, rows)
+    return folder

@@ -21,6 +21,7 @@ from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.loss import MultiAspectMSE, make_criterion
 from speechkit.pronunciation.models import build
+from speechkit.stats.score_metrics import measure
 from speechkit.training import normaliser as normalise
 from speechkit.training import stacked_runs
 from speechkit.workdir import Output, WorkDir
@@ -228,7 +229,7 @@ def test_the_epoch_is_selected_on_another_set(root):
     found = dataset.load(work, "dev", ("",))
     windows = Windows(found, assessor.normaliser, assessor.config)
     again = training.SetScorer(windows, 1)(assessor.net)
-    measured = training.measure(again, found.labels)
+    measured = measure(again, found.labels)
     best = rows[summary["epoch"] - 1]
     assert measured["phone_accuracy_pcc"][0] == pytest.approx(
         float(best["select_phone_accuracy_pcc"]), abs=1e-4

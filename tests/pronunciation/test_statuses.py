@@ -1,0 +1,112 @@
+"""Scores that follow from what became of each word: the worked example, thresholds, rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from speechkit.phone_features.scored_set import ScoredSet
+from speechkit.pronunciation.statuses import Calibration, calibrate, follow, mean_said, status_of
+
+PLAIN = Calibration(zero=0.05, called=0.4, text=0.5, word=0.8, utterance=0.5, completeness=0.25)
+
+
+def words_of(*counts: int) -> ScoredSet:
+    """Utterances of so many words."""
+    return ScoredSet(
+        utterances=[f"u{k}" for k in range(len(counts))],
+        first_word=np.cumsum([0, *counts]),
+        texts=["W"] * sum(counts),
+    )
+
+
+def probabilities(*said: float) -> np.ndarray:
+    """Of one model ``[1, W, 3]``: a third of the rest is an omission."""
+    p = np.array(said)
+    return np.stack([p, (1 - p) * 2 / 3, (1 - p) / 3], axis=-1)[None]
+
+
+def test_the_worked_example() -> None:
+    """Accuracy 8 of 10 times .25 is 2; the total falls by .8 of what accuracy falls."""
+    raw = {"word_accuracy": np.array([[1.6]]), "word_total": np.array([[1.6]])}
+    found = follow(raw, probabilities(0.25), words_of(1), PLAIN)
+    assert 5 * found["word_accuracy"] == pytest.approx(np.array([[2.0]]))
+    assert 5 * found["word_total"] == pytest.approx(np.array([[3.2]]))
+    assert raw["word_accuracy"] == 1.6  # what was given is left as it is
+
+
+def test_accuracy_is_zero_beyond_the_threshold_alone() -> None:
+    raw = {"word_accuracy": np.full((1, 3), 2.0), "word_stress": np.full((1, 3), 2.0)}
+    found = follow(raw, probabilities(0.049, 0.051, 1.0), words_of(3), PLAIN)
+    assert found["word_accuracy"][0].tolist() == pytest.approx([0.0, 0.102, 2.0])
+    assert found["word_stress"].tolist() == raw["word_stress"].tolist()  # as the corpus has it
+
+
+def test_the_utterance_follows_the_share_of_words_said() -> None:
+    """Two of three words are called said, the third counts with its probability."""
+    names = ("accuracy", "completeness", "fluency", "total")
+    raw = {f"utterance_{name}": np.array([[1.8, 1.8]]) for name in names}
+    found = follow(raw, probabilities(0.9, 0.5, 0.1, 1.0), words_of(3, 1), PLAIN)
+    share = np.array([[2.1 / 3, 1.0]])
+    assert found["utterance_completeness"] == pytest.approx(2 * share)
+    assert found["utterance_accuracy"] == pytest.approx(1.8 * share)
+    fall = 0.5 * (1.8 - 1.8 * share) + 0.25 * np.maximum(1.8 - 2 * share, 0)
+    assert found["utterance_total"] == pytest.approx(1.8 - fall)
+    assert found["utterance_fluency"].tolist() == raw["utterance_fluency"].tolist()
+
+
+def test_each_model_follows_its_own_probabilities() -> None:
+    raw = {"word_accuracy": np.array([[1.0], [2.0]])}
+    both = np.concatenate([probabilities(0.5), probabilities(1.0)])
+    assert follow(raw, both, words_of(1), PLAIN)["word_accuracy"].ravel().tolist() == [0.5, 2.0]
+
+
+def test_what_a_word_is_called() -> None:
+    assert status_of(np.array([0.4, 0.6, 0.0]), PLAIN) == "said"
+    assert status_of(np.array([0.39, 0.2, 0.41]), PLAIN) == "omission"
+    assert status_of(np.array([0.1, 0.5, 0.4]), PLAIN) == "substitution"
+
+
+def test_means_over_the_words_of_a_text() -> None:
+    means = mean_said(np.array([1.0, 0.5, 0.0, 0.25]), words_of(3, 1))
+    assert means.tolist() == [0.5, 0.25]
+
+
+def labelled(count: int = 3000) -> tuple[ScoredSet, np.ndarray]:
+    """Words of which a tenth were said badly; their totals are .7 accuracy and .3 stress."""
+    draw = np.random.default_rng(0)
+    data = words_of(*[3] * (count // 3))
+    accuracy = np.where(draw.random(count) < 0.1, 0.6, draw.uniform(1.4, 2, count))
+    stress = np.where(draw.random(count) < 0.1, 1.0, 2.0)
+    utterances = draw.uniform(0, 2, (2, count // 3))
+    data.labels = {
+        "word_accuracy": accuracy,
+        "word_stress": stress,
+        "word_total": 0.7 * accuracy + 0.3 * stress,
+        "utterance_accuracy": utterances[0],
+        "utterance_completeness": utterances[1],
+        "utterance_total": 0.6 * utterances[0] + 0.2 * utterances[1] + 0.3,
+    }
+    said = np.where(accuracy >= 1.4, draw.uniform(0.5, 1, count), draw.uniform(0, 0.5, count))
+    return data, probabilities(*said)[0]
+
+
+def test_thresholds_are_shares_of_right_words_and_rules_are_the_corpus_s() -> None:
+    data, statuses = labelled()
+    found = calibrate(data, statuses)
+    right = statuses[data.labels["word_accuracy"] >= 1.4, 0]
+    assert np.mean(right < found.zero) == pytest.approx(0.002, abs=5e-4)
+    assert np.mean(right < found.called) == pytest.approx(0.01, abs=5e-4)
+    assert np.mean(mean_said(statuses[:, 0], data) < found.text) == pytest.approx(0.01, abs=2e-3)
+    assert (found.word, found.utterance) == (pytest.approx(0.7), pytest.approx(0.6))
+    assert found.completeness == pytest.approx(0.2)
+
+
+def test_a_corpus_without_utterance_scores_has_no_rule_of_them() -> None:
+    data, statuses = labelled(300)
+    for name in list(data.labels):
+        if name.startswith("utterance"):
+            data.labels[name] = np.full(100, np.nan)
+    found = calibrate(data, statuses)
+    assert (found.utterance, found.completeness) == (0.0, 0.0)
+    assert found.word == pytest.approx(0.7)
