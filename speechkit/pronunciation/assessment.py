@@ -1,18 +1,13 @@
-"""The assessment of one recording: scores of its phones, words and the whole, on their scales."""
+"""The assessment of the words and phones of a recording, on their scales, and as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
 from speechkit.labels.miscues import STATUSES
 from speechkit.labels.scores import Scales
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.text import Text
 
 MISSING = "-"
 """In place of what was heard: nothing."""
@@ -94,90 +89,6 @@ class WordResult:
         return ", ".join(_heard(phone) for phone in self.phones if phone.suspect)
 
 
-@dataclass(frozen=True)
-class Result:
-    """One recording.
-
-    Args:
-        file: its name.
-        text: as it was given.
-        seconds: its length.
-        matches: False where the text is probably not what is said.
-        confidence: of that, see :mod:`speechkit.acoustic.align.alignment`.
-        scales: level -> score -> (lowest, highest).
-        utterance: the scores of the whole.
-        spread: standard deviation of those over the model's seeds.
-        words: in order, as they are said.
-        readings: how what can be said in several ways (``1984``) was read.
-        insertions: what was said between the words.
-    """
-
-    file: str
-    text: str
-    seconds: float
-    matches: bool
-    confidence: float
-    scales: Scales
-    utterance: dict[str, float]
-    spread: dict[str, float]
-    words: list[WordResult] = field(default_factory=list)
-    readings: list[Reading] = field(default_factory=list)
-    insertions: list[Insertion] = field(default_factory=list)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "file": self.file,
-            "text": self.text,
-            "seconds": round(self.seconds, 3),
-            "matches": self.matches,
-            "confidence": round(self.confidence, 4),
-            "scales": {k: {a: list(r) for a, r in v.items()} for k, v in self.scales.items()},
-            "utterance": _rounded(self.utterance),
-            "spread_over_seeds": _rounded(self.spread),
-            "words": [_word(word) for word in self.words],
-            **as_field(self.readings),
-            **(
-                {"insertions": [asdict(each) for each in self.insertions]}
-                if self.insertions
-                else {}
-            ),
-        }
-
-    @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> Result:
-        """The reverse of :meth:`as_dict`, of numbers as they are rounded there."""
-        scales = {
-            level: {name: (low, high) for name, (low, high) in ends.items()}
-            for level, ends in row["scales"].items()
-        }
-        return cls(
-            str(row["file"]),
-            str(row["text"]),
-            row["seconds"],
-            row["matches"],
-            row["confidence"],
-            scales,
-            row["utterance"],
-            row["spread_over_seeds"],
-            [_word_of(word, scales) for word in row["words"]],
-            readings_of(row),
-            [Insertion(**each) for each in row.get("insertions", ())],
-        )
-
-    def __rich__(self) -> RenderableType:
-        """For a terminal: the scores of the whole, then a line for each word."""
-        from speechkit.pronunciation import terminal
-
-        return terminal.shown(self)
-
-    def legend(self) -> Text:
-        """What the numbers and colours mean."""
-        from speechkit.pronunciation import terminal
-
-        return terminal.legend(self)
-
-
 def _heard(phone: PhoneResult) -> str:
     if phone.heard is not None and phone.heard.heard == MISSING:
         return f"{phone.phone} left out"
@@ -186,12 +97,13 @@ def _heard(phone: PhoneResult) -> str:
     return f"{phone.phone} like {phone.heard.heard}"
 
 
-def _word(word: WordResult) -> dict[str, Any]:
+def word_row(word: WordResult) -> dict[str, Any]:
+    """For JSON."""
     return {
         "word": word.word,
         "start": round(word.start, 3),
         "end": round(word.end, 3),
-        **_rounded(word.scores),
+        **rounded(word.scores),
         "pronunciation": "guessed" if word.guessed else "lexicon",
         **_verdict(word),
         "phones": [_phone(phone) for phone in word.phones],
@@ -205,7 +117,7 @@ def _verdict(word: WordResult) -> dict[str, Any]:
     if word.verdict is not None:
         found["status"] = word.verdict.status
         found |= {f"p_{name}": round(p, 4) for name, p in word.verdict.probabilities.items()}
-        found["raw"] = _rounded(word.verdict.raw)
+        found["raw"] = rounded(word.verdict.raw)
     return found
 
 
@@ -214,7 +126,7 @@ def _phone(phone: PhoneResult) -> dict[str, Any]:
         "phone": phone.phone,
         "start": round(phone.start, 3),
         "end": round(phone.end, 3),
-        **_rounded(phone.scores),
+        **rounded(phone.scores),
         "suspect": phone.suspect,
     }
     if phone.heard is not None:
@@ -225,7 +137,7 @@ def _phone(phone: PhoneResult) -> dict[str, Any]:
     return found
 
 
-def _word_of(row: Mapping[str, Any], scales: Scales) -> WordResult:
+def word_of(row: Mapping[str, Any], scales: Scales) -> WordResult:
     return WordResult(
         row["word"],
         row["start"],
@@ -252,5 +164,6 @@ def _phone_of(row: Mapping[str, Any], scales: Scales) -> PhoneResult:
     )
 
 
-def _rounded(scores: Mapping[str, float]) -> dict[str, float]:
+def rounded(scores: Mapping[str, float]) -> dict[str, float]:
+    """For JSON."""
     return {name: round(value, 2) for name, value in scores.items()}

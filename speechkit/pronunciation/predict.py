@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.acoustic.align.verification import verify
 from speechkit.acoustic.lexicon.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import words_of_text
@@ -20,18 +21,20 @@ from speechkit.phone_features.bundle import DEFAULT, acoustic_places, find_model
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Recording, Setup, score_all
 from speechkit.phone_features.request import Extracted, Request
+from speechkit.phone_features.verification import NATS_CAP
 from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.assessment import (
     MISSING,
     SAID_BADLY,
     Alternative,
+    Insertion,
     PhoneResult,
-    Result,
     Verdict,
     WordResult,
 )
 from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.model_folder import Assessment, Assessor
+from speechkit.pronunciation.result import Result
 from speechkit.pronunciation.statuses import status_of
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
@@ -133,7 +136,10 @@ def predict_one(
         raise extracted
     if not extracted.alignment.matches:
         recording.say_mismatch(extracted.alignment.confidence)
-    rows, assessor = extracted.rows, ready.assessor
+    rows, assessor, aligner = extracted.rows, ready.assessor, ready.pipeline.aligner
+    assert extracted.evidence is not None
+    verified = extracted.verification or verify(aligner, extracted.evidence, extracted.alignment)
+    shift = aligner.frame_shift
     assessed = assessor.assess(
         extracted.features, [row.phone for row in rows], [row.word_index for row in rows]
     )
@@ -147,8 +153,12 @@ def predict_one(
         assessor.scales,
         {name: float(values.mean()) for name, values in whole.items()},
         {name: float(values.std()) for name, values in whole.items()},
-        _words(ready, extracted, assessed, lexicon.guessed),
+        _words(ready, extracted, assessed, verified.said, lexicon.guessed),
         extracted.readings,
+        [
+            Insertion(one.start_frame * shift, one.end_frame * shift, list(one.phones))
+            for one in verified.insertions
+        ],
     )
 
 
@@ -157,9 +167,14 @@ def _predict_in_ipa(*given: Any) -> Result:
 
 
 def _words(
-    ready: LoadedModel, extracted: Extracted, assessed: Assessment, guessed: set[str]
+    ready: LoadedModel,
+    extracted: Extracted,
+    assessed: Assessment,
+    llr: np.ndarray,
+    guessed: set[str],
 ) -> list[WordResult]:
-    """The words with their phones; ``guessed`` are those whose pronunciation is in no lexicon.
+    """The words with their phones; ``guessed`` are those whose pronunciation is in no lexicon,
+    ``llr`` the log-likelihood ratio of each being said.
 
     A phone is suspect up to the score that `evaluate pronunciation` measures recall and
     precision at; where it is not known, up to the middle of the scale.
@@ -186,6 +201,7 @@ def _words(
             {name: float(values[:, index].mean()) for name, values in of_words.items()},
             members,
             guessed=texts[index].upper() in guessed,
+            said_llr=float(np.clip(llr[index], -NATS_CAP, NATS_CAP)),
             verdict=_verdict(ready.assessor, assessed, index, raw),
         )
         for index, members in sorted(phones.items())

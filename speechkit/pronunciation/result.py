@@ -1,0 +1,192 @@
+"""The assessment of one recording: scores of its phones, words and the whole, on their scales."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
+from speechkit.labels.miscues import SAID
+from speechkit.labels.scores import Scales
+from speechkit.pronunciation.assessment import (
+    SAID_BADLY,
+    Insertion,
+    PhoneResult,
+    Verdict,
+    WordResult,
+    rounded,
+    word_of,
+    word_row,
+)
+
+_COLOURS = ((0.5, "bold red"), (0.8, "yellow"), (1.01, "green"))
+"""Colour of the share of a scale that a score stays below."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One recording.
+
+    Args:
+        file: its name.
+        text: as it was given.
+        seconds: its length.
+        matches: False where the text is probably not what is said.
+        confidence: of that, see :mod:`speechkit.acoustic.align.alignment`.
+        scales: level -> score -> (lowest, highest).
+        utterance: the scores of the whole.
+        spread: standard deviation of those over the model's seeds.
+        words: in order, as they are said.
+        readings: how what can be said in several ways (``1984``) was read.
+        insertions: what was said between the words.
+    """
+
+    file: str
+    text: str
+    seconds: float
+    matches: bool
+    confidence: float
+    scales: Scales
+    utterance: dict[str, float]
+    spread: dict[str, float]
+    words: list[WordResult] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    insertions: list[Insertion] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "file": self.file,
+            "text": self.text,
+            "seconds": round(self.seconds, 3),
+            "matches": self.matches,
+            "confidence": round(self.confidence, 4),
+            "scales": {k: {a: list(r) for a, r in v.items()} for k, v in self.scales.items()},
+            "utterance": rounded(self.utterance),
+            "spread_over_seeds": rounded(self.spread),
+            "words": [word_row(word) for word in self.words],
+            **as_field(self.readings),
+            **(
+                {"insertions": [asdict(each) for each in self.insertions]}
+                if self.insertions
+                else {}
+            ),
+        }
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Result:
+        """The reverse of :meth:`as_dict`, of numbers as they are rounded there."""
+        scales = {
+            level: {name: (low, high) for name, (low, high) in ends.items()}
+            for level, ends in row["scales"].items()
+        }
+        return cls(
+            str(row["file"]),
+            str(row["text"]),
+            row["seconds"],
+            row["matches"],
+            row["confidence"],
+            scales,
+            row["utterance"],
+            row["spread_over_seeds"],
+            [word_of(word, scales) for word in row["words"]],
+            readings_of(row),
+            [Insertion(**each) for each in row.get("insertions", ())],
+        )
+
+    def __rich__(self) -> RenderableType:
+        """For a terminal: the scores of the whole, then a line for each word."""
+        parts: list[RenderableType] = [
+            Text.assemble((self.file, "bold"), f"  {self.seconds:.2f} s")
+        ]
+        if not self.matches:
+            sure = f"(confidence {self.confidence:.2f})"
+            text = f"The text is probably not what is said {sure}: these scores mean little."
+            parts.append(Text(text, "bold red"))
+        if self.utterance:
+            ends = self.scales["utterance"]
+            scores = (
+                (f"{name} ", _coloured(value, ends[name]), "   ")
+                for name, value in self.utterance.items()
+            )
+            parts.append(Text.assemble("  ", *(part for score in scores for part in score)))
+        parts.append(self._table())
+        for each in self.insertions:
+            told = f"  inserted at {each.start:.2f} to {each.end:.2f} s: {' '.join(each.phones)}"
+            parts.append(Text(told, "red"))
+        for reading in self.readings:
+            count = len(reading.others)
+            others = f"{count} other readings fit" if count > 1 else "another reading fits"
+            told = f"  '{reading.written}' read as: {reading.said} ({others} less)"
+            parts.append(Text(told, "dim"))
+        return Group(*parts, "")
+
+    def _table(self) -> Table:
+        ends = self.scales.get("word", {})
+        of_phones = self.scales.get("phone", {}).get("accuracy", (0.0, 2.0))
+        table = Table(box=None, padding=(0, 2), header_style="dim")
+        verdicts = any(word.verdict for word in self.words)
+        for name in ("word", *ends, *(["status"] * verdicts), "phones", "heard"):
+            table.add_column(name, justify="right" if name in ends else "left")
+        for word in self.words:
+            main = next((n for n in ("total", "accuracy") if n in word.scores), "")
+            style = colour(word.scores[main], ends[main]) if main else ""
+            scores = [
+                Text.assemble(
+                    _coloured(word.scores[name], ends[name]) if name in word.scores else "-"
+                )
+                for name in ends
+            ]
+            table.add_row(
+                Text.assemble((word.word, style), ("*" if word.guessed else "", "dim")),
+                *scores,
+                *([_status(word.verdict)] * verdicts),
+                Text.assemble(
+                    *(part for phone in word.phones for part in _phone(phone, of_phones))
+                ),
+                Text(word.heard, "red"),
+            )
+        return table
+
+    def legend(self) -> Text:
+        """What the numbers and colours mean."""
+        of = {level: next(iter(ends.values())) for level, ends in self.scales.items() if ends}
+        ranges = ", ".join(f"{level}s {low:g} to {high:g}" for level, (low, high) in of.items())
+        status = " The number after a status is the probability that the word was said."
+        return Text.assemble(
+            (f"Scales: {ranges}; higher is better. ", "dim"),
+            *(("red", "bold red"), (": lower half, ", "dim")),
+            *(("yellow", "yellow"), (": to 80 %, ", "dim")),
+            *(("green", "green"), (": above. *: pronunciation guessed.", "dim")),
+            (status if any(word.verdict for word in self.words) else "", "dim"),
+        )
+
+
+def colour(value: float, ends: tuple[float, float]) -> str:
+    """Style of a score: red in the lower half of its scale, yellow to 80 %, then green."""
+    low, high = ends
+    share = (value - low) / (high - low) if high > low else 1.0
+    return next((style for limit, style in _COLOURS if share < limit), _COLOURS[-1][1])
+
+
+def _status(verdict: Verdict | None) -> Text:
+    if verdict is None:
+        return Text("")
+    style = {SAID: "green", SAID_BADLY: "yellow"}.get(verdict.status, "bold red")
+    return Text(f"{verdict.status} {verdict.probabilities[SAID]:.2f}", style)
+
+
+def _coloured(value: float, ends: tuple[float, float]) -> tuple[str, str]:
+    return f"{value:.1f}", colour(value, ends)
+
+
+def _phone(phone: PhoneResult, ends: tuple[float, float]) -> tuple[tuple[str, str], ...]:
+    value = phone.scores.get("accuracy")
+    if value is None:
+        return (phone.phone, ""), (" ", "dim")
+    return (phone.phone, colour(value, ends)), (f":{value:.1f}  ", "dim")
