@@ -7,7 +7,7 @@ from typing import Any
 
 from speechkit.base.textgrid import Interval, Tier
 from speechkit.labels.phones import ipa
-from speechkit.pronunciation.assessment import Result
+from speechkit.pronunciation.result import Result
 from speechkit.task.prediction.saved import Row
 from speechkit.task.prediction.written import Forms
 
@@ -16,6 +16,7 @@ _COLUMNS = (
     *("accuracy", "completeness", "fluency", "prosodic", "stress", "total"),
     *("seconds", "matches", "confidence", "pronunciation"),
     *("suspect", "likely", "heard", "advantage_nats"),
+    *("status", "p_said", "p_substitution", "p_omission", "said_llr_nats"),
 )
 
 

@@ -8,7 +8,7 @@ from sphinx_reference import spoken
 
 import speechkit
 from speechkit.base.errors import UserError
-from speechkit.pronunciation.assessment import Result
+from speechkit.pronunciation.result import Result
 from speechkit.sharing.load import Scorer
 
 RATE = 16000
