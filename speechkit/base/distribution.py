@@ -12,6 +12,7 @@ import shlex
 
 NAME = "speechkit-tail"
 PIP_INSTALL = "python -m pip install"
+ALONE = ("speakers",)  # extras of packages whose files are read: they do without what these need
 
 
 def requirements(extra: str = "", of: str = NAME) -> list[str]:
@@ -54,4 +55,5 @@ def install_command(extra: str, package: str = "") -> str:
         wanted = requirements(extra)
     except importlib.metadata.PackageNotFoundError:
         wanted = []
-    return f"{PIP_INSTALL} {shlex.join(wanted or [package])}"
+    alone = "--no-deps " if extra in ALONE else ""
+    return f"{PIP_INSTALL} {alone}{shlex.join(wanted or [package])}"

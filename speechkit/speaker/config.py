@@ -122,8 +122,9 @@ class VectorConfig:
     """Which vectors are extracted, and how; the flags of ``extract-xvector``.
 
     Model:
-        model: A name in exp/xvector_nnet (default: the newest), a folder of `train xvector` or of
-            a SpeechBrain x-vector or ECAPA model, or hf:OWNER/NAME.
+        model: A name in exp/xvector_nnet (default: the newest), ge2e (the pretrained encoder of
+            the package resemblyzer), a folder of `train xvector` or of a SpeechBrain x-vector or
+            ECAPA model, or hf:OWNER/NAME.
     Machine:
         batch_seconds: Seconds of audio per batch, with padding; 0: 60 on CPU, 600 on CUDA.
         precision: 32, or bf16: faster, vectors differ by about one in a thousand.

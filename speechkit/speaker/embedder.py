@@ -23,7 +23,7 @@ from speechkit.base.errors import (
 from speechkit.base.schema import Object
 from speechkit.base.tables import write_log
 from speechkit.base.yaml_files import write_yaml
-from speechkit.speaker import speechbrain_folder
+from speechkit.speaker import ge2e, speechbrain_folder
 from speechkit.speaker.speechbrain_folder import FbankSettings, LogMel
 from speechkit.speaker.tdnn import TDNN, FoldedTDNN, TDNNConfig
 from speechkit.task.trained import read_card, refuse_path
@@ -89,7 +89,7 @@ class Embedder:
     A vector does not depend on the batch that it is computed in.
 
     Args:
-        features: samples to log mel features.
+        features: samples to mel features, and what lengths the network takes.
         network: features and lengths to vectors.
         sample_rate: in Hz, of the audio it takes.
         min_frames: fewest frames that it can take.
@@ -98,7 +98,7 @@ class Embedder:
 
     def __init__(
         self,
-        features: LogMel,
+        features: LogMel | ge2e.MelPower,
         network: torch.nn.Module,
         sample_rate: int,
         min_frames: int,
@@ -130,17 +130,20 @@ class Embedder:
 @lru_cache(maxsize=2)
 @needed_by_all()
 def load(folder: Path, device: str, precision: str = "32") -> Embedder:
-    """The encoder of a folder: one of ``train xvector`` or of SpeechBrain.
+    """The encoder of a folder: one of ``train xvector``, of SpeechBrain, or of ``ge2e``.
 
     Args:
-        folder: with ``config.yaml`` or ``hyperparams.yaml``.
+        folder: with ``config.yaml``, ``hyperparams.yaml`` or ``pretrained.pt``.
         device: cpu or cuda.
         precision: 32, or bf16 (TDNN only).
     """
     require_choice("precision", precision, DTYPES)
+    features: LogMel | ge2e.MelPower
     network: torch.nn.Module
     if (folder / "config.yaml").is_file():
         features, network, rate, frames = _own(folder)
+    elif (folder / ge2e.WEIGHTS).is_file():
+        features, network, rate, frames = ge2e.load(folder)
     else:
         features, network, rate, frames = speechbrain_folder.load(folder)  # type: ignore[assignment]
     if isinstance(network, TDNN):
@@ -170,7 +173,7 @@ def read_network(folder: Path) -> tuple[TDNN, dict[str, Any]]:
 
 
 def find_model(workdir: WorkDir, model: str) -> Path:
-    """The folder of ``model``: a name under exp/xvector_nnet, a folder, or a hub name.
+    """The folder of ``model``: ``ge2e``, a name under exp/xvector_nnet, a folder, or a hub name.
 
     Args:
         workdir: the working directory.
@@ -186,9 +189,11 @@ def find_model(workdir: WorkDir, model: str) -> Path:
             raise UserError(
                 f"No x-vector network was trained in {nets}.",
                 "Train one with `speechkit train xvector`, or give `model` "
-                "FOLDER|hf:speechbrain/spkrec-xvect-voxceleb.",
+                "ge2e|FOLDER|hf:speechbrain/spkrec-xvect-voxceleb.",
             )
         return max(trained, key=lambda p: (p / "config.yaml").stat().st_mtime_ns)
+    if model == ge2e.NAME:
+        return ge2e.find()
     if model.startswith("hf:"):
         return speechbrain_folder.download(model.removeprefix("hf:"))
     for folder in (nets / model, Path(model)):
@@ -200,5 +205,5 @@ def find_model(workdir: WorkDir, model: str) -> Path:
     names = [p.name for p in trained]
     raise UserError(
         f"The model '{model}' is neither a name in {nets} nor a folder.{closest(model, names)}",
-        f"Trained here: {', '.join(sorted(names)) or 'none'}; or hf:OWNER/NAME.",
+        f"Trained here: {', '.join(sorted(names)) or 'none'}; or {ge2e.NAME}, or hf:OWNER/NAME.",
     )

@@ -17,7 +17,7 @@ from speechkit.base.log import note_once
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
-from speechkit.speaker import embedder, verification
+from speechkit.speaker import embedder, ge2e, verification
 from speechkit.speaker.config import VectorConfig
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -62,8 +62,9 @@ def extract(
     folder = embedder.find_model(workdir, config.model)
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
     final = workdir.exp("xvector", set_name, name=name)
-    weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".ckpt", ".yaml")]
-    params = {"set": set_name, "model": folder.name, "precision": precision}
+    weights = [p for p in folder.iterdir() if p.suffix in (".safetensors", ".ckpt", ".pt", ".yaml")]
+    model = config.model if config.model == ge2e.NAME else folder.name
+    params = {"set": set_name, "model": model, "precision": precision}
     with Output(
         final,
         "extract-xvector",

@@ -77,6 +77,12 @@ def test_extras_name_their_packages() -> None:
     assert "python -m pip install 'opensmile>=2.5' 'transformers>=4.44'" in error.remedy
 
 
+def test_a_package_that_is_only_read_is_installed_alone() -> None:
+    said = distribution.install_command("speakers", "resemblyzer")
+    assert said.startswith("python -m pip install --no-deps ") and "resemblyzer" in said
+    assert "--no-deps" not in distribution.install_command("cluster")
+
+
 def test_advice_where_speechkit_is_not_installed(monkeypatch) -> None:
     def missing(name: str) -> None:
         raise importlib.metadata.PackageNotFoundError(name)
