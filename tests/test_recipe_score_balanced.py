@@ -10,7 +10,8 @@ RECIPE = Path(__file__).parents[1] / "recipes/speechocean762/score_balanced/run.
 SMALL = [
     "--acoustic-epochs", 1, "--again-epochs", 1, "--realign", 1, "--folds", 2,
     "--acoustic", "--widths 16", "--best", "--dropout 0.1",
-    "--blocks", "tdnn_prosody", "--arms", "gopt_mse gopt_sb-num", "--betas", "", "--features", "",
+    "--blocks", "tdnn_both_prosody", "--gop", "tdnn_both_prosody",
+    "--arms", "gopt_mse gopt_sb-num", "--betas", "", "--features", "",
     "--seeds", 2, "--epochs", 2,
 ]  # fmt: skip
 

@@ -16,12 +16,13 @@ again_epochs=4                    # of those that start from others
 realign=2                         # times before the networks of all folds
 folds=4                           # of speakers
 acoustic="--dropout 0 --freq-masks 1 --time-masks 0" # further flags of train acoustic
-blocks="sphinx tdnn tdnn_prosody" # features that are extracted
+blocks="sphinx tdnn tdnn_prosody tdnn_both_prosody" # features that are extracted
 gop=tdnn_prosody                  # features that the losses are compared on
 arms="lstm_mse gopt_mse gopt_sb-num gopt_sb-rank gopt_sb-label"
 betas="0.5 0.8 0.99 0.999"
 features="sphinx tdnn sphinx,tdnn sphinx,tdnn_prosody" # features to compare beside them
-best="--dropout 0.1 --epochs 40 --halve-from 12 --halve-every 5"
+best="--dropout 0.1 --epochs 40 --halve-from 12 --halve-every 5 --feature-limit 3"
+best_gop=tdnn_both_prosody
 . "$(dirname "$0")/../../options.sh"
 
 if at 1 "prepare"; then
@@ -70,7 +71,7 @@ if at 5 "train: losses (Tables 1, 2), betas (Fig. 4), features"; then
   for arm in $arms; do train "$arm" --gop "$gop" --model "${arm%%_*}" --loss "${arm#*_}"; done
   for beta in $betas; do train "gopt_sb-num_$beta" --gop "$gop" --loss sb-num --beta "$beta"; done
   for each in $features; do train "gopt_mse_${each//,/+}" --gop "$each"; done
-  train best --gop "$gop" $best
+  train best --gop "$best_gop" $best
 fi
 
 if at 6 "evaluate and compare"; then
