@@ -34,7 +34,7 @@ def mono(samples: Any, sample_rate: int, name: str) -> np.ndarray:
     """
     try:
         given = np.asarray(samples)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # of tensors with gradients, of a GPU
         raise AudioError(f"{name}: the samples are no array of numbers ({error}).") from error
     kind = given.dtype.name
     if kind not in (*_FLOATS, *_SILENCE_AND_SCALE):

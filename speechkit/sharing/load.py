@@ -71,7 +71,7 @@ class Scorer(Generic[Scored]):
 
         mono = audio_array.mono(samples, sample_rate, name)
         recording = Recording(name, text, mono, int(sample_rate))
-        return self.predict_one(self.ready, recording, self.lexicon, self.policy)
+        return self.predict_one(self.ready, recording, self.lexicon.fresh(), self.policy)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from speechkit.base import audio, audio_array
 from speechkit.base.errors import AudioError
@@ -60,6 +61,7 @@ def test_channels_in_opposite_phase_are_not_averaged(tmp_path: Path) -> None:
         (np.zeros(9, np.int64), RATE, "are int64"),
         (np.zeros(9, complex), RATE, "are complex128"),
         (np.zeros(9, bool), RATE, "are bool"),
+        (torch.zeros(9, requires_grad=True), RATE, "are no array of numbers"),
         (b"RIFF", RATE, "a: the samples are"),
         ([[0.0, 1.0], [0.0]], RATE, "are no array of numbers"),
         (np.array([0, np.nan, 1.0]), RATE, "1 of 3 samples are NaN or infinite"),

@@ -14,9 +14,11 @@ import torch
 from scoring_models import write_scorers
 from tone_models import RATE, ToneModel, say
 
+import speechkit
 from speechkit.acoustic.features import FeatureConfig
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig
+from speechkit.base.errors import UserError
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.settings import FeatureSettings
 from speechkit.scoring import joint_network, model_folder, trees
@@ -47,6 +49,34 @@ def tones(monkeypatch):
 def score(run, work, *arguments):
     return run("predict", "scoring", "-C", work, "--model", "tiny", "--device", "cpu",
                "--lexicon", work / "lexicon.txt", *arguments)  # fmt: skip
+
+
+def test_samples_score_as_their_file(run, work, tones):
+    write_scorers(work, tones.config(), len(tones.columns))
+    done = score(run, work, work / "good.wav", "--text", "cat bee", "--json")
+    scorer = speechkit.load("scoring", "tiny", workdir=work, lexicon=str(work / "lexicon.txt"))
+    samples = np.stack([say(CAT_BEE)] * 2)
+    for _ in range(2):
+        found = scorer.score(samples, RATE, "cat bee", name=str(work / "good.wav"))
+        assert {"model": "tiny", **found.as_dict()} == json.loads(done.out)[0]
+    with pytest.raises(UserError, match="no scoring model 'default'"):
+        speechkit.load("scoring", workdir=work)
+
+
+def test_words_in_other_formats(run, work, tones):
+    write_scorers(work, tones.config(), len(tones.columns))
+    base = (work / "good.wav", "--text", "cat bee", "--json")
+    for name in ("s.csv", "s.ctm", "s.TextGrid"):
+        done = score(run, work, *base, "--save", work / name)
+        assert done.code == 0, done.err
+    (found,) = json.loads(done.out)
+    header, line = (work / "s.csv").read_text().splitlines()
+    assert line.split(",")[header.split(",").index("score")] == str(found["score"])
+    words = [line.split() for line in (work / "s.ctm").read_text().splitlines()]
+    assert [(float(line[2]), line[4]) for line in words] == [
+        (word["start"], word["word"]) for word in found["words"]
+    ]
+    assert f'text = "{found["score"]:g}"' in (work / "s.TextGrid").read_text()
 
 
 def by_hand(folders, pipeline, inputs):

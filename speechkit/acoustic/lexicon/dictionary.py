@@ -7,6 +7,7 @@ pocketsphinx (134,860 pronunciations, without stress), parts of the word that th
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import product
@@ -53,6 +54,12 @@ class Lexicon:
         self.guessed: set[str] = set()
         self._own = read_lexicon(file) if file else {}
         self._known: dict[str, list[Pronunciation]] = {}
+
+    def fresh(self) -> Lexicon:
+        """The same that has not been asked for words yet: another thread may ask it."""
+        other = copy.copy(self)
+        other.guessed, other._known = set(), {}
+        return other
 
     def pronunciations(self, word: str) -> list[Pronunciation]:
         """Pronunciations of a word (any case), the likeliest first.
