@@ -26,12 +26,11 @@ from speechkit.phone_features.scored_set import ScoredSet, joined
 from speechkit.phone_features.settings import settings_of
 from speechkit.pronunciation import miscues, model_folder
 from speechkit.pronunciation.config import MiscueConfig
-from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.evaluate import EvaluationConfig, features_of
 from speechkit.pronunciation.miscue_figures import draw_roc
 from speechkit.pronunciation.miscue_measures import KINDS, TRUE, Tested, summarize
 from speechkit.pronunciation.model_folder import Assessor
-from speechkit.pronunciation.models import SetScorer
+from speechkit.pronunciation.statuses import called
 from speechkit.task import trained
 from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.task.scores import cell
@@ -141,9 +140,9 @@ def ask(
         sets: names of both.
         gop: suffix of the features whose alignment is asked.
     """
-    device = str(next(assessor.net.parameters()).device)
-    windows = Windows(found, assessor.normaliser, assessor.config, device)
-    aspects, statuses = SetScorer(windows, assessor.net.models).score(assessor.net)
+    made = assessor.predict(found)
+    aspects = made.scores
+    statuses = None if made.statuses is None else made.statuses.mean(axis=0)
     kinds = {
         utterance: lines[0].test for utterance, lines in read_miscues(work.data(sets[1])).items()
     }
@@ -166,7 +165,8 @@ def ask(
         found.statuses,
         _TEN * found.labels["word_accuracy"].astype(np.float64),
         of_ten(aspects["word_accuracy"]),
-        None if statuses is None else statuses.mean(axis=0),
+        statuses,
+        None if statuses is None else called(statuses, assessor.calibration),
         None if completeness is None else of_ten(completeness),
         None if np.isnan(known).any() else np.array(known),
     )

@@ -45,6 +45,7 @@ class Tested:
         human: accuracy of the words as people gave it, 0 to 10; NaN: they did not ``[W]``.
         accuracy: the same as the model gives it ``[W]``.
         probabilities: of the statuses ``[W, 3]``; None of models that do not predict them.
+        called: what the model calls each word, a number in ``STATUSES`` ``[W]``; None as above.
         completeness: of the texts as the model gives it, 0 to 10 ``[T]``; None where it does not.
         confidence: of the alignment that text and audio belong together ``[T]``; None where it
             is not known.
@@ -57,6 +58,7 @@ class Tested:
     human: np.ndarray
     accuracy: np.ndarray
     probabilities: np.ndarray | None = None
+    called: np.ndarray | None = None
     completeness: np.ndarray | None = None
     confidence: np.ndarray | None = None
 
@@ -144,9 +146,9 @@ def _statistics(tested: Tested) -> Iterator[tuple[str, roc.Statistic]]:
 
 def _of_statuses(tested: Tested, who: np.ndarray) -> Iterator[tuple[str, roc.Statistic]]:
     """Of the likeliest status of each word."""
-    if tested.probabilities is None:
+    if tested.called is None:
         return
-    called = tested.probabilities.argmax(1)
+    called = tested.called
     tests = [test for kind in ("replaced", "omission", "appended") for test in KINDS[kind]]
     inside = np.isin(tested.tests[tested.of], tests)
     for name in (SUBSTITUTION, OMISSION):

@@ -35,7 +35,7 @@ from speechkit.pronunciation.assessment import (
 from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.pronunciation.result import Result
-from speechkit.pronunciation.statuses import status_of
+from speechkit.pronunciation.statuses import called
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import Predicted, StreamConfig
@@ -215,7 +215,7 @@ def _verdict(
     if assessed.statuses is None or assessor.calibration is None:
         return None
     probabilities = assessed.statuses[:, word].mean(0)
-    status = status_of(probabilities, assessor.calibration)
+    status = STATUSES[called(probabilities[None], assessor.calibration)[0]]
     given = assessed.words.get("word_accuracy")
     limit = assessor.thresholds.get("word_accuracy")
     if status == SAID and given is not None and limit is not None:

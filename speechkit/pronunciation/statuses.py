@@ -23,7 +23,7 @@ from typing import Annotated
 import msgspec
 import numpy as np
 
-from speechkit.labels.miscues import SAID, STATUSES
+from speechkit.labels.miscues import SAID, STATUSES  # said is the first
 from speechkit.phone_features.scored_set import SCALE, PhoneSet, ScoredSet
 
 RIGHT = 1.4  # of 2: words that were scored so or higher were said as they stand (7 of 10)
@@ -118,13 +118,17 @@ def mean_said(said: np.ndarray, data: PhoneSet) -> np.ndarray:
     return np.add.reduceat(said, data.first_word[:-1], axis=-1) / np.diff(data.first_word)
 
 
-def status_of(probabilities: np.ndarray, calibration: Calibration) -> str:
-    """What a word is called, by its probabilities ``[3]``."""
-    said = STATUSES.index(SAID)
-    if probabilities[said] >= calibration.called:
-        return SAID
-    others = np.delete(np.arange(len(STATUSES)), said)
-    return STATUSES[others[probabilities[others].argmax()]]
+def called(probabilities: np.ndarray, calibration: Calibration | None) -> np.ndarray:
+    """What words are called: numbers in ``STATUSES``, int64 ``[W]``.
+
+    Args:
+        probabilities: ``[W, 3]``.
+        calibration: of the models; None: the likeliest status.
+    """
+    if calibration is None:
+        return probabilities.argmax(1)
+    said = probabilities[:, 0] >= calibration.called
+    return np.where(said, 0, 1 + probabilities[:, 1:].argmax(1))
 
 
 def calibrate(data: ScoredSet, statuses: np.ndarray) -> Calibration:

@@ -32,7 +32,8 @@ def tested() -> Tested:
         status,
         human.astype(float),
         accuracy.astype(float),
-        np.stack([said, substituted, 1 - said - substituted], axis=1),
+        shares := np.stack([said, substituted, 1 - said - substituted], axis=1),
+        shares.argmax(1),
         np.array([9.0, 9, 9, 9, 9, 5, 1]),
         np.array([0.9, 0.8, 0.9, 0.8, 0.7, 0.5, 0.85]),
     )
@@ -65,7 +66,7 @@ def test_measures_by_hand() -> None:
 
 
 def test_models_without_statuses_have_the_measures_of_word_accuracy() -> None:
-    plain = replace(tested(), probabilities=None, completeness=None, confidence=None)
+    plain = replace(tested(), probabilities=None, called=None, completeness=None, confidence=None)
     found, whole = (summarize(one, 50, 1) for one in (plain, tested()))
     assert not [name for name in found if "said_" in name and "badly" not in name]
     assert "third_completeness_error" not in found and "substitution_recall" not in found
@@ -81,7 +82,8 @@ def test_order_of_texts_and_copies_of_all_change_no_mean() -> None:
         one.speakers[order], one.tests[order],
         np.repeat(np.arange(len(order)), np.bincount(one.of)[order]),
         one.statuses[places], one.human[places], one.accuracy[places],
-        one.probabilities[places], one.completeness[order], one.confidence[order],
+        one.probabilities[places], one.called[places],
+        one.completeness[order], one.confidence[order],
     )  # fmt: skip
     first, second = (summarize(each, 100, 2) for each in (one, other))
     for name, values in first.items():

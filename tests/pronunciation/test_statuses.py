@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from speechkit.phone_features.scored_set import ScoredSet
-from speechkit.pronunciation.statuses import Calibration, calibrate, follow, mean_said, status_of
+from speechkit.pronunciation.statuses import Calibration, calibrate, called, follow, mean_said
 
 PLAIN = Calibration(zero=0.05, called=0.4, text=0.5, word=0.8, utterance=0.5, completeness=0.25)
 
@@ -62,9 +62,9 @@ def test_each_model_follows_its_own_probabilities() -> None:
 
 
 def test_what_a_word_is_called() -> None:
-    assert status_of(np.array([0.4, 0.6, 0.0]), PLAIN) == "said"
-    assert status_of(np.array([0.39, 0.2, 0.41]), PLAIN) == "omission"
-    assert status_of(np.array([0.1, 0.5, 0.4]), PLAIN) == "substitution"
+    given = np.array([[0.4, 0.6, 0.0], [0.39, 0.2, 0.41], [0.1, 0.5, 0.4]])
+    assert called(given, PLAIN).tolist() == [0, 2, 1]
+    assert called(given, None).tolist() == [1, 2, 1]
 
 
 def test_means_over_the_words_of_a_text() -> None:
