@@ -52,6 +52,7 @@ class _Work:
     scores: tuple[np.ndarray, np.ndarray] | None = None
     evidence: Evidence | None = None
     verified: tuple[Verification, np.ndarray] | None = None
+    alternatives: ctc_gop.Alternatives | None = None
     error: UserError | None = None
 
 
@@ -220,6 +221,8 @@ class FeaturePipeline:
         known = None
         if verifies or settings.method in ("ctc", "both"):
             known = ctc_gop.alternatives(model, evidence, phones)
+        if first and work.request.keep_evidence:
+            work.alternatives = known
         if verifies:
             heard = (model, evidence, alignment)
             found = verify(*heard)
@@ -303,7 +306,8 @@ class FeaturePipeline:
         features = np.concatenate(blocks, axis=1).astype(np.float32)
         readings = chosen(request.choices, given, alignment.words)
         verified = work.verified and work.verified[0]
-        return Extracted(features, alignment, rows, work.evidence, readings, verified)
+        kept = (work.evidence, readings, verified, work.alternatives)
+        return Extracted(features, alignment, rows, *kept)
 
 
 @lru_cache(maxsize=2)

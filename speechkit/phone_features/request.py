@@ -17,6 +17,7 @@ from speechkit.phone_features.feature_folder import PhoneRow
 if TYPE_CHECKING:
     from speechkit.acoustic.align.alignment import Alignment
     from speechkit.acoustic.align.verification import Verification
+    from speechkit.phone_features.ctc_gop import Alternatives
 
 Pronunciation = Sequence[str]
 
@@ -56,6 +57,8 @@ class Extracted:
         evidence: of the aligning model, where it was asked for.
         readings: how what can be said in several ways was read.
         verification: of the words, where the features have its block.
+        alternatives: scores of other phones in the phones' places by the aligning model, where
+            they were asked for and the features need them.
     """
 
     features: np.ndarray
@@ -64,6 +67,7 @@ class Extracted:
     evidence: Evidence | None = None
     readings: list[Reading] = field(default_factory=list)
     verification: Verification | None = None
+    alternatives: Alternatives | None = None
 
 
 def as_read(request: Request, extracted: Extracted) -> Request:

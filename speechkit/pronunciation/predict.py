@@ -250,7 +250,8 @@ def likeliest(ready: LoadedModel, extracted: Extracted) -> list[Alternative]:
     assert extracted.evidence is not None
     segments = extracted.alignment.segments
     phones = [row.phone for row in extracted.rows]
-    names, advantage = ctc_gop.rivals(model, extracted.evidence, phones, MISSING)
+    heard = (model, extracted.evidence, phones, MISSING, extracted.alternatives)
+    names, advantage = ctc_gop.rivals(*heard)
     best = advantage.argmax(axis=1)
     found = []
     for p, (k, segment) in enumerate(zip(best, segments, strict=True)):
