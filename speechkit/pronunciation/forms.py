@@ -21,7 +21,8 @@ _COLUMNS = (
 
 
 def lines(row: Row) -> list[Mapping[str, Any]]:
-    """A line for the recording, then one for each word, followed by those of its phones."""
+    """A line for the recording, one for each word, followed by those of its phones, and one for
+    each insertion."""
     of = {"file": row["file"], "text": row["text"]}
     about = ("seconds", "matches", "confidence")
     whole = {name: row[name] for name in about if name in row}
@@ -30,6 +31,9 @@ def lines(row: Row) -> list[Mapping[str, Any]]:
         of_word = {**of, "word_index": number, "word": word["word"]}
         found.append({**of_word, "level": "word", **_plain(word)})
         found += [{**of_word, "level": "phone", **_plain(phone)} for phone in word["phones"]]
+    for each in row.get("insertions", ()):
+        said = " ".join(each["phones"])
+        found.append({**of, "level": "insertion", **_plain(each), "phone": said})
     return found
 
 
@@ -38,14 +42,24 @@ def _plain(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def tiers(row: Row) -> list[Tier]:
-    """Words, phones, and the main score of each (of words the total, else the accuracy)."""
+    """Words, phones, and the main score of each (of words the total, else the accuracy).
+
+    Where a result has them, the status of the words and what was inserted too.
+    """
     words = [_interval(word, "word", row) for word in row["words"]]
     phones = [_interval(phone, "phone", row) for word in row["words"] for phone in word["phones"]]
+    status = [Interval(word["start"], word["end"], word.get("status", "")) for word in row["words"]]
+    inserted = [
+        Interval(each["start"], each["end"], " ".join(each["phones"]))
+        for each in row.get("insertions", ())
+    ]
     return [
         Tier("words", [part for part, _ in words]),
         Tier("phones", [part for part, _ in phones]),
         Tier("scores", [score for _, score in words if score.label]),
         Tier("phone scores", [score for _, score in phones if score.label]),
+        *([Tier("status", status)] if any(each.label for each in status) else []),
+        *([Tier("insertions", inserted)] if inserted else []),
     ]
 
 
@@ -75,4 +89,5 @@ def _ipa_below(value: Any, key: str = "") -> Any:
         return {name: _ipa_below(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
         return [_ipa_below(inner, key) for inner in value]
-    return ipa(value) if key in ("phone", "heard") and value is not None else value
+    is_phone = key in ("phone", "phones", "heard") and isinstance(value, str)
+    return ipa(value) if is_phone else value
