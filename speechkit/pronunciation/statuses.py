@@ -26,8 +26,10 @@ import numpy as np
 from speechkit.labels.miscues import SAID, STATUSES  # said is the first
 from speechkit.phone_features.scored_set import SCALE, PhoneSet, ScoredSet
 
-RIGHT = 1.4  # of 2: words that were scored so or higher were said as they stand (7 of 10)
+RIGHT, BAD = 1.4, (0.2, 1.0)  # of 2: right words have 7 of 10 or more, badly said ones 1 to 5
 _ZERO, _CALLED = 0.002, 0.01  # shares of right words beyond each threshold
+_BAD_CALLED = 0.12  # and of badly said ones, beyond the second
+_EDGE = 1e-3  # what rounding may take from a score
 _WHOLE = 0.01  # share of right texts that are called another text
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -141,13 +143,15 @@ def calibrate(data: ScoredSet, statuses: np.ndarray) -> Calibration:
     said = statuses[:, STATUSES.index(SAID)]
     accuracy = data.labels["word_accuracy"]
     right = said[accuracy >= RIGHT] if np.any(accuracy >= RIGHT) else said
+    bad = said[(accuracy >= BAD[0] - _EDGE) & (accuracy <= BAD[1] + _EDGE)]
+    called = [np.quantile(right, _CALLED), *([np.quantile(bad, _BAD_CALLED)] if len(bad) else [])]
     ends = data.labels
     utterance, completeness = _slopes(
         ends["utterance_total"], ends["utterance_accuracy"], ends["utterance_completeness"]
     )
     return Calibration(
         float(np.quantile(right, _ZERO)),
-        float(np.quantile(right, _CALLED)),
+        float(min(called)),
         float(np.quantile(mean_said(said, data), _WHOLE)),
         _slopes(ends["word_total"], accuracy, ends["word_stress"])[0],
         utterance,

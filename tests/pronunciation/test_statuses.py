@@ -96,7 +96,14 @@ def test_thresholds_are_shares_of_right_words_and_rules_are_the_corpus_s() -> No
     found = calibrate(data, statuses)
     right = statuses[data.labels["word_accuracy"] >= 1.4, 0]
     assert np.mean(right < found.zero) == pytest.approx(0.002, abs=5e-4)
-    assert np.mean(right < found.called) == pytest.approx(0.01, abs=5e-4)
+    bad = statuses[data.labels["word_accuracy"] <= 1.0, 0]
+    assert np.mean(bad < found.called) == pytest.approx(0.12, abs=5e-3)  # fewer than 1 % of right
+    assert np.mean(right < found.called) <= 0.01
+    data.labels["word_accuracy"] = np.where(
+        data.labels["word_accuracy"] < 1.1, 1.2, data.labels["word_accuracy"]
+    )
+    none = calibrate(data, statuses)  # no badly said ones
+    assert np.mean(right < none.called) == pytest.approx(0.01, abs=5e-4)
     assert np.mean(mean_said(statuses[:, 0], data) < found.text) == pytest.approx(0.01, abs=2e-3)
     assert (found.word, found.utterance) == (pytest.approx(0.7), pytest.approx(0.6))
     assert found.completeness == pytest.approx(0.2)
