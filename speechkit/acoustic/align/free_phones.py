@@ -105,15 +105,16 @@ def _best(
     step = np.full((labels, count), -np.inf)
     step[:, 0] = enter
     now = step + emissions[0]
-    inner, first, free = step[:, 1:], step[:, 0], not (stay.any() or move.any())
+    free = not (stay.any() or move.any())
+    left = now if free else np.empty_like(now)
+    first, inner, ends, ahead = step[:, 0], step[:, 1:], left[:, -1], left[:, :-1]
     for t in range(1, frames):
-        left = now if free else now + move
-        inner[:] = left[:, :-1]
-        ends = left[:, -1]
+        if not free:
+            np.add(now, move, out=left)
+            now += stay
+        inner[:] = ahead
         before[t] = last = ends.argmax()
         np.add(enter, ends[last], out=first)
-        if not free:
-            now += stay
         np.greater(step, now, out=moved[t])
         np.maximum(step, now, out=now)
         now += emissions[t]

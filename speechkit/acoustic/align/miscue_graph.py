@@ -96,6 +96,7 @@ class _Builder:
         self.begin: list[Arc] = []
         self.insert: list[Arc] = []
         self.pauses = self._pauses()
+        self.open = self._open()
 
     def _pauses(self) -> list[int]:
         """The silence of each junction (number of its node)."""
@@ -108,6 +109,22 @@ class _Builder:
                 elif left.word >= 0 and left.index == len(self.words[left.word]) - 1:
                     found[left.word + 1] = number
         return [found[junction] for junction in range(len(self.words) + 1)]
+
+    def _open(self) -> set[int]:
+        """Junctions by which a word may be left for the next, whatever their contexts.
+
+        There the way through the junction is the way of the alignment graph. At the others it
+        would be another one, beside silences that are not there.
+        """
+        if self.ctc:  # from a label no path may jump
+            return {len(self.words)}
+        found = set(range(len(self.words) + 1))
+        for node in self.graph.nodes:
+            if node.index == 0 and self.pauses[node.word] in node.before:
+                ends = self.graph.nodes[self.pauses[node.word]].before
+                if not set(ends) <= set(node.before):
+                    found.discard(node.word)
+        return found
 
     def build(self) -> MiscueGraph:
         self._said()
@@ -164,7 +181,9 @@ class _Builder:
             before = list(node.before)
             if number in junction_of:
                 junction = junction_of[number]
-                if not self.ctc and junction < len(self.words):
+                if junction in self.open:
+                    self.leave += self._word_ends(junction)
+                elif not self.ctc:
                     self.hop += self._word_ends(junction)
                 self.leave.append((self._end(number), junction, self._move(number)))
                 if number in starts:
@@ -172,9 +191,12 @@ class _Builder:
             elif node.index == 0 and self.pauses[node.word] in before:
                 pause = self.pauses[node.word]
                 self.begin.append((node.word, state, 0.0))
-                before = [b for b in before if b != pause]
+                known = self.graph.nodes[pause].before if node.word in self.open else []
+                before = [b for b in before if b != pause and b not in known]
             self.arcs += [(self._end(b), state, self._move(b)) for b in before]
-        self.arcs += [(self._end(number), EDGE, 0.0) for number in self.graph.ends]
+        for number in self.graph.ends:
+            if self._move(number):  # the end is reached without moving on
+                self.arcs.append((self._end(number), EDGE, 0.0))
 
     def _word_ends(self, junction: int) -> list[Arc]:
         """Ways from the word before a junction into it."""
@@ -183,7 +205,9 @@ class _Builder:
 
     def _after_word(self, junction: int, filler: int, cost: float) -> None:
         """A filler without a silence before it."""
-        self.arcs += [(end, filler, move - cost) for end, _, move in self._word_ends(junction)]
+        if junction not in self.open:
+            ends = self._word_ends(junction)
+            self.arcs += [(end, filler, move - cost) for end, _, move in ends]
 
     def _chain(self, columns: Sequence[int]) -> range:
         """New states in a row, of which the last may stay."""
@@ -208,7 +232,7 @@ class _Builder:
         self.arcs.append((filler[-1], silence[0], 0.0))
         self.arcs.append((silence[-1], filler[0], leaving - self.insertion))
         self.join.append((silence[-1], junction, leaving))
-        if junction == len(self.words):
+        if junction == len(self.words) and leaving:
             self.arcs.append((silence[-1], EDGE, 0.0))
         return filler
 

@@ -45,7 +45,7 @@ def marginals(model, words, least, costs, frames, seed, block=1 << 22):
 @pytest.mark.parametrize("words", WORDS)
 @pytest.mark.parametrize("how", [{}, {"left": True, "right": True}, {"costs": True, "right": True}])
 def test_every_hypothesis_scores_as_the_best_of_all_its_ways(words, how) -> None:
-    for seed, (least, frames) in enumerate([(1, 5), (2, 6)] if len(words) < 3 else [(1, 4)]):
+    for seed, (least, frames) in enumerate([(1, 5), (2, 5)] if len(words) < 3 else [(1, 4)]):
         model = FakeModel(states=1, **how)
         costs = (0.5, 0.7, 0.4)
         own, table, *_ = marginals(model, words, least, costs, frames, seed)
