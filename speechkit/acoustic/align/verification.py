@@ -42,17 +42,20 @@ class VerificationConfig:
         least_gain: Nats by which an insertion must fit better than silence.
         window: Words that are verified together; of longer texts one part after the other.
         margin: Words on either side of a part that are verified with it.
+        blank_scale: What the costs but `frame` are multiplied by for models with a blank, which
+            say in one frame what others say in many; their blanks cost nothing.
     """
 
     phone: NotNegative = 2.5
-    frame: NotNegative = 1.0
+    frame: NotNegative = 2.0
     substitution: NotNegative = 5.0
     omission: NotNegative = 5.0
-    insertion: NotNegative = 10.0
+    insertion: NotNegative = 30.0
     least_frames: Annotated[int, Meta(ge=1, le=100)] = 4
-    least_gain: NotNegative = 10.0
+    least_gain: NotNegative = 30.0
     window: Annotated[int, Meta(ge=1)] = 48
     margin: Whole = 8
+    blank_scale: Annotated[float, Meta(gt=0, le=1)] = 0.15
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -62,6 +65,14 @@ class VerificationConfig:
                 f"{self.substitution:g} is more than an insertion and an omission together.",
                 f"Give at most {self.insertion + self.omission:g}.",
             )
+
+    def of(self, model: AcousticModel) -> VerificationConfig:
+        """The costs for a model."""
+        if model.topology != "ctc":
+            return self
+        names = ("phone", "substitution", "omission", "insertion", "least_gain")
+        scaled = {name: self.blank_scale * getattr(self, name) for name in names}
+        return replace(self, **scaled, least_frames=1, blank_scale=1.0)
 
     @property
     def costs(self) -> tuple[float, float, float]:
@@ -135,7 +146,7 @@ def verify(
             that it has chosen.
         config: costs.
     """
-    config = config or VerificationConfig()
+    config = (config or VerificationConfig()).of(model)
     scores = evidence.state_scores.detach().float().cpu().numpy()
     path = free_path(model, scores, config.phone)
     words = _words(alignment)
@@ -233,8 +244,8 @@ class _Job:
     def part(self, window: _Window) -> _Part:
         """What is found in a window."""
         phones = [self.words[word].phones for word in window.outer]
-        least = 1 if self.model.topology == "ctc" else self.config.least_frames
-        graph = miscue_graph.build(self.model, phones, least, self.config.costs)
+        least, costs = self.config.least_frames, self.config.costs
+        graph = miscue_graph.build(self.model, phones, least, costs)
         found = self._marginals(graph.trellis, slice(window.begin, window.end))
         said = np.full(len(phones), -np.inf)
         for state, word in graph.last:
@@ -257,12 +268,13 @@ class _Job:
 
     def _marginals(self, trellis: Trellis, frames: slice) -> Marginals:
         """Marginals of a graph in some frames, of scores with the columns that it needs."""
-        free = self.path.scores[frames] - self.config.frame
+        speech, cost = self.path.speech[frames], self.config.frame
+        free = self.path.scores[frames] - (cost if self.model.blank is None else cost * speech)
         used, columns = np.unique(trellis.columns, return_inverse=True)
         known = np.maximum(self.scores[frames][:, used], viterbi.FLOOR, dtype=np.float64)
         known[:, used == miscue_graph.ANY] = free[:, None]
-        speech = np.where(self.path.speech[frames], free, viterbi.FLOOR)
-        known[:, used == miscue_graph.SPEECH] = speech[:, None]
+        spoken = np.where(speech, free, viterbi.FLOOR)
+        known[:, used == miscue_graph.SPEECH] = spoken[:, None]
         return max_marginals(replace(trellis, columns=columns), known)
 
     def _heard(self, kind: str, places: np.ndarray, window: _Window) -> Iterator[tuple[str, Heard]]:

@@ -213,3 +213,10 @@ def test_costs_that_make_no_sense() -> None:
         VerificationConfig(substitution=30.0, insertion=5.0, omission=5.0)
     with pytest.raises(ConfigError, match="omission"):
         VerificationConfig(omission=-1.0)
+
+
+def test_costs_for_models_with_a_blank() -> None:
+    config = VerificationConfig(insertion=20.0, frame=2.0, blank_scale=0.5)
+    scaled = config.of(CtcModel())
+    assert (scaled.insertion, scaled.frame, scaled.least_frames) == (10.0, 2.0, 1)
+    assert config.of(FakeModel()) is config and scaled.of(CtcModel()) == scaled
