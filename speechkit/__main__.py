@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from speechkit.base import signals
+from speechkit.base import signals, threads
 
 
 def entry() -> None:
@@ -14,6 +14,7 @@ def entry() -> None:
     try:
         signals.listen_always()
         _mend_streams()
+        threads.wait_briefly()
         from speechkit.cli.main import main
 
         code = main()
