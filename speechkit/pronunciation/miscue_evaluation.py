@@ -17,7 +17,7 @@ import numpy as np
 
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_tsv
-from speechkit.labels.miscues import STATUSES, TABLE, read_miscues
+from speechkit.labels.miscues import SAID, STATUSES, TABLE, read_miscues
 from speechkit.labels.score_files import score_files
 from speechkit.phone_features import dataset
 from speechkit.phone_features.extract import extract
@@ -28,9 +28,9 @@ from speechkit.pronunciation import miscues, model_folder
 from speechkit.pronunciation.config import MiscueConfig
 from speechkit.pronunciation.evaluate import EvaluationConfig, features_of
 from speechkit.pronunciation.miscue_figures import draw_roc
-from speechkit.pronunciation.miscue_measures import KINDS, TRUE, Tested, summarize
+from speechkit.pronunciation.miscue_measures import KINDS, TRUE, Findings, summarize
 from speechkit.pronunciation.model_folder import Assessor
-from speechkit.pronunciation.statuses import called
+from speechkit.pronunciation.statuses import called, mean_said
 from speechkit.task import trained
 from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.task.scores import cell
@@ -129,7 +129,7 @@ def ask(
     count: int,
     sets: Sequence[str],
     gop: str,
-) -> Tested:
+) -> Findings:
     """What the mean of S models says of a set's texts and of changed ones.
 
     Args:
@@ -157,8 +157,11 @@ def ask(
     def of_ten(values: np.ndarray) -> np.ndarray:
         return np.clip(_TEN * values.mean(axis=0), 0, 10)
 
-    completeness = aspects.get("utterance_completeness")
-    return Tested(
+    completeness, wrong = aspects.get("utterance_completeness"), None
+    if statuses is not None and assessor.calibration is not None:
+        said = mean_said(statuses[:, STATUSES.index(SAID)], found)
+        wrong = said < assessor.calibration.text
+    return Findings(
         np.unique(found.speakers, return_inverse=True)[1],
         np.array(tests),
         np.repeat(np.arange(len(tests)), np.diff(found.first_word)),
@@ -169,11 +172,12 @@ def ask(
         None if statuses is None else called(statuses, assessor.calibration),
         None if completeness is None else of_ten(completeness),
         None if np.isnan(known).any() else np.array(known),
+        wrong,
     )
 
 
 def _write(
-    folder: Path, found: ScoredSet, tested: Tested, config: EvaluationConfig, seeds: int
+    folder: Path, found: ScoredSet, tested: Findings, config: EvaluationConfig, seeds: int
 ) -> None:
     warn_few_speakers(config.set, len(set(found.speakers)))
     columns = ("utt", "speaker", "test", "index", "word", "status", *(f"p_{s}" for s in STATUSES))
@@ -195,7 +199,7 @@ def _write(
     write_json(folder / SUMMARY, summarize(tested, config.samples, seeds))
 
 
-def _rows(found: ScoredSet, tested: Tested) -> Iterator[list[str]]:
+def _rows(found: ScoredSet, tested: Findings) -> Iterator[list[str]]:
     """A line of ``miscues.tsv`` for each word."""
     scores = np.stack([tested.accuracy, tested.human], axis=1)
     given = tested.probabilities
@@ -212,7 +216,7 @@ def _rows(found: ScoredSet, tested: Tested) -> Iterator[list[str]]:
         ]
 
 
-def _curves(tested: Tested) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
+def _curves(tested: Findings) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
     """ROC curves by kind of test and evidence."""
     for evidence, values in tested.evidence().items():
         for kind in KINDS:

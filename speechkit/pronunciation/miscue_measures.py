@@ -34,7 +34,7 @@ _EDGE = 1e-3  # what rounding may take from a score
 
 
 @dataclass(frozen=True)
-class Tested:
+class Findings:
     """T texts of W words, and what a model says of them.
 
     Args:
@@ -49,6 +49,8 @@ class Tested:
         completeness: of the texts as the model gives it, 0 to 10 ``[T]``; None where it does not.
         confidence: of the alignment that text and audio belong together ``[T]``; None where it
             is not known.
+        called_wrong: which texts the model calls those of another recording ``[T]``; None of
+            models that do not.
     """
 
     speakers: np.ndarray
@@ -61,6 +63,7 @@ class Tested:
     called: np.ndarray | None = None
     completeness: np.ndarray | None = None
     confidence: np.ndarray | None = None
+    called_wrong: np.ndarray | None = None
 
     @property
     def right(self) -> np.ndarray:
@@ -98,7 +101,7 @@ class Tested:
         return found if self.confidence is None else {**found, "confidence": self.confidence}
 
 
-def summarize(tested: Tested, samples: int, seeds: int) -> dict[str, dict[str, Any]]:
+def summarize(tested: Findings, samples: int, seeds: int) -> dict[str, dict[str, Any]]:
     """Measure -> ``mean``, ``low`` and ``high`` (95 % over speakers), and counts.
 
     Args:
@@ -119,7 +122,7 @@ def summarize(tested: Tested, samples: int, seeds: int) -> dict[str, dict[str, A
     return found | {n: {"mean": value, "std": None, "n": seeds} for n, value in numbers.items()}
 
 
-def _statistics(tested: Tested) -> Iterator[tuple[str, roc.Statistic]]:
+def _statistics(tested: Findings) -> Iterator[tuple[str, roc.Statistic]]:
     who = tested.speakers[tested.of]
     for evidence, values in tested.evidence().items():
         for kind in KINDS:
@@ -135,6 +138,11 @@ def _statistics(tested: Tested) -> Iterator[tuple[str, roc.Statistic]]:
             sides = [(values[side], tested.speakers[side]) for side in (right, wrong)]
             texts = Detection(*sides[0], *sides[1])
             yield f"text_{evidence}_recall", partial(texts.recall, share=FLAGGED_TEXTS)
+    if tested.called_wrong is not None:
+        for name, side in (("right", right), ("wrong", wrong)):
+            if side.any():
+                hits = tested.called_wrong[side]
+                yield f"{name}_texts_called_wrong", roc.mean(hits, tested.speakers[side])
     third = tested.tests == "third"
     if tested.completeness is not None and third.any():
         counts = np.bincount(tested.of, minlength=len(third))
@@ -144,7 +152,7 @@ def _statistics(tested: Tested) -> Iterator[tuple[str, roc.Statistic]]:
     yield from _of_statuses(tested, who)
 
 
-def _of_statuses(tested: Tested, who: np.ndarray) -> Iterator[tuple[str, roc.Statistic]]:
+def _of_statuses(tested: Findings, who: np.ndarray) -> Iterator[tuple[str, roc.Statistic]]:
     """Of the likeliest status of each word."""
     if tested.called is None:
         return

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from speechkit.pronunciation.miscue_figures import draw_roc
-from speechkit.pronunciation.miscue_measures import Tested, summarize
+from speechkit.pronunciation.miscue_measures import Findings, summarize
 
 # Text, kind, speaker; words: (status, P(said), P(substitution), word accuracy, human accuracy).
 TEXTS = [
@@ -22,10 +22,10 @@ TEXTS = [
 ]
 
 
-def tested() -> Tested:
+def findings() -> Findings:
     words = [word for _, _, of in TEXTS for word in of]
     status, said, substituted, accuracy, human = map(np.array, zip(*words, strict=True))
-    return Tested(
+    return Findings(
         np.array([speaker for _, speaker, _ in TEXTS]),
         np.array([kind for kind, *_ in TEXTS]),
         np.repeat(np.arange(len(TEXTS)), [len(of) for *_, of in TEXTS]),
@@ -36,11 +36,12 @@ def tested() -> Tested:
         shares.argmax(1),
         np.array([9.0, 9, 9, 9, 9, 5, 1]),
         np.array([0.9, 0.8, 0.9, 0.8, 0.7, 0.5, 0.85]),
+        np.array([False, True, False, False, False, False, True]),
     )
 
 
 def test_measures_by_hand() -> None:
-    found = {name: one["mean"] for name, one in summarize(tested(), 50, 2).items()}
+    found = {name: one["mean"] for name, one in summarize(findings(), 50, 2).items()}
     # Right words have P(said) .9 .8 .7 .6 and word accuracy 9 8 9 3.
     assert found["near_said_auc"] == pytest.approx(2 / 4)
     assert found["far_said_auc"] == 1.0
@@ -58,6 +59,7 @@ def test_measures_by_hand() -> None:
     # Texts: means .667 and .633 against .3; accuracy 7.3 and 6.3 against 2.5; confidence.
     assert found["text_said_recall"] == 1.0 and found["text_accuracy_recall"] == 1.0
     assert found["text_confidence_recall"] == 0.0
+    assert found["wrong_texts_called_wrong"] == 1.0 and found["right_texts_called_wrong"] == 0.5
     assert found["third_completeness_error"] == pytest.approx(10 * 2 / 3 - 5)
     counts = {"right_words": 4, "near_words": 1, "replaced_words": 2, "wrong_texts": 1,
               "right_texts": 2, "texts_a_third_unsaid": 1, "speakers": 2}  # fmt: skip
@@ -66,24 +68,26 @@ def test_measures_by_hand() -> None:
 
 
 def test_models_without_statuses_have_the_measures_of_word_accuracy() -> None:
-    plain = replace(tested(), probabilities=None, called=None, completeness=None, confidence=None)
-    found, whole = (summarize(one, 50, 1) for one in (plain, tested()))
-    assert not [name for name in found if "said_" in name and "badly" not in name]
+    gone = ("probabilities", "completeness", "confidence", "called", "called_wrong")
+    plain = replace(findings(), **dict.fromkeys(gone))
+    found, whole = (summarize(one, 50, 1) for one in (plain, findings()))
+    assert not [n for n in found if n.endswith(("_said_auc", "_said_recall")) or "called" in n]
     assert "third_completeness_error" not in found and "substitution_recall" not in found
     kept = [name for name in found if "accuracy" in name]
     assert kept and all(found[name]["mean"] == whole[name]["mean"] for name in kept)
 
 
 def test_order_of_texts_and_copies_of_all_change_no_mean() -> None:
-    one = tested()
+    one = findings()
     order = np.random.default_rng(0).permutation(len(one.tests))
     places = np.concatenate([np.flatnonzero(one.of == text) for text in order])
-    other = Tested(
+    other = Findings(
         one.speakers[order], one.tests[order],
         np.repeat(np.arange(len(order)), np.bincount(one.of)[order]),
         one.statuses[places], one.human[places], one.accuracy[places],
         one.probabilities[places], one.called[places],
         one.completeness[order], one.confidence[order],
+        one.called_wrong[order],
     )  # fmt: skip
     first, second = (summarize(each, 100, 2) for each in (one, other))
     for name, values in first.items():
@@ -92,9 +96,9 @@ def test_order_of_texts_and_copies_of_all_change_no_mean() -> None:
 
 
 def test_scores_of_words_need_not_be_given() -> None:
-    some = replace(tested(), human=np.where(np.arange(17) == 0, np.nan, tested().human))
+    some = replace(findings(), human=np.where(np.arange(17) == 0, np.nan, findings().human))
     assert summarize(some, 50, 1)["right_words"]["mean"] == 3
-    none = summarize(replace(tested(), human=np.full(17, np.nan)), 50, 1)
+    none = summarize(replace(findings(), human=np.full(17, np.nan)), 50, 1)
     assert "near_said_auc" not in none and none["replaced_word_accuracy"]["mean"] == 4.0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from speechkit.base.tables import write_tsv
-from speechkit.pronunciation.miscue_measures import Tested, summarize
+from speechkit.pronunciation.miscue_measures import Findings, summarize
 from speechkit.report import page, pronunciation, pronunciation_miscues
 from speechkit.workdir import WorkDir
 
@@ -25,7 +25,7 @@ def write_evaluation(root, name: str, said: bool):
     values = np.clip(draw.normal(0.8 - 0.6 * (status > 0), 0.1), 0, 1)
     chances = np.stack([values, 0.6 * (1 - values), 0.4 * (1 - values)], axis=1)
     human = np.where(status > 0, 0.0, draw.choice([4.0, 8.0, 10.0], len(of)))
-    tested = Tested(
+    tested = Findings(
         np.arange(len(kinds)) % 5, kinds, of, status, human, 10 * values,
         chances if said else None, np.full(len(kinds), 8.0) if said else None,
     )  # fmt: skip
