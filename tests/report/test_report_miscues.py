@@ -27,7 +27,7 @@ def write_evaluation(root, name: str, said: bool):
     human = np.where(status > 0, 0.0, draw.choice([4.0, 8.0, 10.0], len(of)))
     tested = Findings(
         np.arange(len(kinds)) % 5, kinds, of, status, human, 10 * values,
-        chances if said else None, np.full(len(kinds), 8.0) if said else None,
+        *((chances, chances.argmax(1), np.full(len(kinds), 8.0)) if said else ()),
     )  # fmt: skip
     folder = root / f"exp/pronunciation/{name}/eval/test-miscues"
     folder.mkdir(parents=True)
