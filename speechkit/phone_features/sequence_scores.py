@@ -212,8 +212,12 @@ def _substitutions(
     """
     previous, following = np.roll(sequence, 1), np.roll(sequence, -1)
     previous[0], following[-1] = 0, 0
-    neighbours = np.stack([previous, following], axis=1)[part] if strict else np.zeros((0, 0))
+    neighbours = np.stack([previous, following], axis=1)[part]
     count, labels = len(sequence[part]), emissions.shape[1] - 1
+    if not strict:  # all labels are entered and left alike
+        enter, leave = into[1][:, part, None], out[1][:, part, None]
+        inside = how.inside(*np.broadcast_arrays(emissions[:, None, 1:], enter))
+        return how.total(how.times(inside, leave, out=inside))
     width = labels + neighbours.shape[1]
     shape = (len(emissions), count, width)
     scores, enter, leave = np.empty(shape), np.empty(shape), np.empty(shape)
