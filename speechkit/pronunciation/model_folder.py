@@ -21,7 +21,7 @@ from speechkit.phone_features.scored_set import ScoredSet, single
 from speechkit.pronunciation.config import ModelConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.models import CLASSES, Scorer, SetScorer
-from speechkit.pronunciation.statuses import Calibration, Predicted, follow
+from speechkit.pronunciation.statuses import Calibration, Predicted, follow, with_prior
 from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, WEIGHTS
 from speechkit.training.normaliser import Normaliser
@@ -134,6 +134,7 @@ class Assessor:
         raw, statuses = SetScorer(windows, self.net.models).score(self.net)
         if statuses is None or self.calibration is None:
             return Predicted(raw, statuses, raw)
+        statuses = with_prior(statuses, self.calibration.prior)
         return Predicted(raw, statuses, follow(raw, statuses, found, self.calibration))
 
     def assess(

@@ -16,6 +16,7 @@ with it, and the total by the corpus's rule.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -28,6 +29,8 @@ from speechkit.phone_features.scored_set import SCALE, PhoneSet, ScoredSet
 
 RIGHT, BAD = 1.4, (0.2, 1.0)  # of 2: right words have 7 of 10 or more, badly said ones 1 to 5
 _ZERO, _CALLED = 0.002, 0.01  # shares of right words beyond each threshold
+_PRIORS = tuple(0.5 * k for k in range(13))
+_NEARLY = 0.003  # of a correlation
 _BAD_CALLED = 0.12  # and of badly said ones, beyond the second
 _EDGE = 1e-3  # what rounding may take from a score
 _WHOLE = 0.01  # share of right texts that are called another text
@@ -38,6 +41,8 @@ class Calibration(msgspec.Struct, frozen=True):
     """What the training speakers taught, each scored by a model that had not met them.
 
     Args:
+        prior: what is added to the log odds of P(said): miscues are rarer among people than in
+            training.
         zero: P(said) below which a word's accuracy is 0.
         called: P(said) below which a word is called a substitution or an omission.
         text: mean P(said) of a text below which it is called another text.
@@ -46,6 +51,7 @@ class Calibration(msgspec.Struct, frozen=True):
         completeness: how much it falls with its completeness.
     """
 
+    prior: Annotated[float, msgspec.Meta(ge=0, le=20)]
     zero: Probability
     called: Probability
     text: Probability
@@ -60,14 +66,20 @@ class Predicted:
 
     Args:
         raw: aspect -> scores of the networks from 0 to 2 ``[S, n]``.
-        statuses: probability of each of ``STATUSES`` of each word ``[S, W, 3]``; None of models
-            that did not learn them.
+        statuses: probability of each of ``STATUSES`` of each word ``[S, W, 3]``, with the prior of
+            the calibration where there is one; None of models that did not learn them.
         scores: aspect -> scores to be given out ``[S, n]``.
     """
 
     raw: dict[str, np.ndarray]
     statuses: np.ndarray | None
     scores: dict[str, np.ndarray]
+
+
+def with_prior(statuses: np.ndarray, prior: float) -> np.ndarray:
+    """Probabilities ``[..., 3]`` with so much added to the log odds of P(said)."""
+    weighted = statuses * np.array([math.exp(prior), 1.0, 1.0])
+    return weighted / weighted.sum(axis=-1, keepdims=True)
 
 
 def follow(
@@ -133,15 +145,17 @@ def called(probabilities: np.ndarray, calibration: Calibration | None) -> np.nda
     return np.where(said, 0, 1 + probabilities[:, 1:].argmax(1))
 
 
-def calibrate(data: ScoredSet, statuses: np.ndarray) -> Calibration:
+def calibrate(data: ScoredSet, statuses: np.ndarray, scored: np.ndarray) -> Calibration:
     """The thresholds and rules of a training set.
 
     Args:
         data: with its scores; every word was said.
         statuses: ``[W, 3]``, of models that had not met the speakers.
+        scored: accuracy of the words by the same models ``[W]``.
     """
-    said = statuses[:, STATUSES.index(SAID)]
     accuracy = data.labels["word_accuracy"]
+    prior = _prior(statuses, scored, accuracy)
+    said = with_prior(statuses, prior)[:, STATUSES.index(SAID)]
     right = said[accuracy >= RIGHT] if np.any(accuracy >= RIGHT) else said
     bad = said[(accuracy >= BAD[0] - _EDGE) & (accuracy <= BAD[1] + _EDGE)]
     called = [np.quantile(right, _CALLED), *([np.quantile(bad, _BAD_CALLED)] if len(bad) else [])]
@@ -150,6 +164,7 @@ def calibrate(data: ScoredSet, statuses: np.ndarray) -> Calibration:
         ends["utterance_total"], ends["utterance_accuracy"], ends["utterance_completeness"]
     )
     return Calibration(
+        prior,
         float(np.quantile(right, _ZERO)),
         float(min(called)),
         float(np.quantile(mean_said(said, data), _WHOLE)),
@@ -157,6 +172,18 @@ def calibrate(data: ScoredSet, statuses: np.ndarray) -> Calibration:
         utterance,
         completeness,
     )
+
+
+def _prior(statuses: np.ndarray, scored: np.ndarray, accuracy: np.ndarray) -> float:
+    """The least prior with which accuracies that follow P(said) agree with people's nearly as
+    well as they can: a word that was said badly is not one that nobody said."""
+    known = np.isfinite(scored) & np.isfinite(accuracy)
+    if not known.any() or np.ptp(accuracy[known]) == 0:
+        return 0.0
+    said = (with_prior(statuses[known], each)[:, 0] for each in _PRIORS)
+    found = [float(np.corrcoef(scored[known] * p, accuracy[known])[0, 1]) for p in said]
+    best = max(found)
+    return next(p for p, value in zip(_PRIORS, found, strict=True) if value >= best - _NEARLY)
 
 
 def _slopes(total: np.ndarray, *parts: np.ndarray) -> list[float]:

@@ -63,7 +63,7 @@ def test_words_in_the_order_of_the_set(held) -> None:
     """As if each utterance were scored alone by its model."""
     for group in held.groups:
         group.advance(1, threading.Event())
-    statuses = held.statuses()
+    statuses, accuracy = held.words()
     assert statuses.shape == (len(held.found.texts), 3)
     assert statuses.sum(1) == pytest.approx(np.ones(len(statuses)))
     utterance = 17
@@ -71,8 +71,9 @@ def test_words_in_the_order_of_the_set(held) -> None:
     speaker = held.found.speakers[utterance]
     (group,) = [g for g in held.groups if speaker not in g.windows.data.speakers]
     alone = held.windows(held.found.part([utterance]))
-    scored = SetScorer(alone, 1).score(group.net.eval())[1]
+    scores, scored = SetScorer(alone, 1).score(group.net.eval())
     assert statuses[first:last] == pytest.approx(scored[0], abs=1e-6)
+    assert accuracy[first:last] == pytest.approx(scores["word_accuracy"][0], abs=1e-5)
 
 
 def test_training_from_miscues_stores_thresholds_and_goes_on_after_a_stop(

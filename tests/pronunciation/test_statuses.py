@@ -6,9 +6,18 @@ import numpy as np
 import pytest
 
 from speechkit.phone_features.scored_set import ScoredSet
-from speechkit.pronunciation.statuses import Calibration, calibrate, called, follow, mean_said
+from speechkit.pronunciation.statuses import (
+    Calibration,
+    calibrate,
+    called,
+    follow,
+    mean_said,
+    with_prior,
+)
 
-PLAIN = Calibration(zero=0.05, called=0.4, text=0.5, word=0.8, utterance=0.5, completeness=0.25)
+PLAIN = Calibration(
+    prior=0.0, zero=0.05, called=0.4, text=0.5, word=0.8, utterance=0.5, completeness=0.25
+)
 
 
 def words_of(*counts: int) -> ScoredSet:
@@ -93,7 +102,8 @@ def labelled(count: int = 3000) -> tuple[ScoredSet, np.ndarray]:
 
 def test_thresholds_are_shares_of_right_words_and_rules_are_the_corpus_s() -> None:
     data, statuses = labelled()
-    found = calibrate(data, statuses)
+    found = calibrate(data, statuses, np.ones(len(statuses)))
+    statuses = with_prior(statuses, found.prior)
     right = statuses[data.labels["word_accuracy"] >= 1.4, 0]
     assert np.mean(right < found.zero) == pytest.approx(0.002, abs=5e-4)
     bad = statuses[data.labels["word_accuracy"] <= 1.0, 0]
@@ -102,7 +112,7 @@ def test_thresholds_are_shares_of_right_words_and_rules_are_the_corpus_s() -> No
     data.labels["word_accuracy"] = np.where(
         data.labels["word_accuracy"] < 1.1, 1.2, data.labels["word_accuracy"]
     )
-    none = calibrate(data, statuses)  # no badly said ones
+    none = calibrate(data, statuses, np.full(len(statuses), np.nan))  # no badly said ones
     assert np.mean(right < none.called) == pytest.approx(0.01, abs=5e-4)
     assert np.mean(mean_said(statuses[:, 0], data) < found.text) == pytest.approx(0.01, abs=2e-3)
     assert (found.word, found.utterance) == (pytest.approx(0.7), pytest.approx(0.6))
@@ -114,6 +124,25 @@ def test_a_corpus_without_utterance_scores_has_no_rule_of_them() -> None:
     for name in list(data.labels):
         if name.startswith("utterance"):
             data.labels[name] = np.full(100, np.nan)
-    found = calibrate(data, statuses)
+    found = calibrate(data, statuses, np.ones(len(statuses)))
     assert (found.utterance, found.completeness) == (0.0, 0.0)
     assert found.word == pytest.approx(0.7)
+
+
+def test_the_prior_is_added_to_the_log_odds() -> None:
+    """.5 with a prior of log 3 is .75; what is not said keeps its proportions."""
+    found = with_prior(np.array([[0.5, 0.4, 0.1]]), np.log(3))
+    assert found == pytest.approx(np.array([[0.75, 0.2, 0.05]]))
+
+
+def test_badly_said_words_keep_their_scores() -> None:
+    """Scores are perfect, and P(said) is low for words that were said badly: without a prior the
+    product would tell them less well apart; where P(said) is 1 no prior is needed."""
+    data, _ = labelled()
+    accuracy = data.labels["word_accuracy"]
+    doubted = probabilities(*np.where(accuracy < 1, 0.3, 0.95))[0]
+    raised = calibrate(data, doubted, accuracy)
+    assert raised.prior > 1
+    kept = np.corrcoef(accuracy * with_prior(doubted, raised.prior)[:, 0], accuracy)[0, 1]
+    assert kept > 0.99 > np.corrcoef(accuracy * doubted[:, 0], accuracy)[0, 1]
+    assert calibrate(data, probabilities(*np.ones(len(accuracy)))[0], accuracy).prior == 0
