@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from speechkit.acoustic.interface import AcousticModel, Evidence, summed_columns
 from speechkit.labels.phones import ARPABET, KALDI_ID, kaldi_name
@@ -121,6 +122,15 @@ def ctc_features(
     parts = [own, np.where(lacking, 0.0, columns), np.log(0.1 + frames)]
     features = np.concatenate(parts, axis=1)
     return features, posterior, np.minimum(advantage.min(axis=1), 0.0)
+
+
+def probabilities(model: AcousticModel, advantage: np.ndarray) -> np.ndarray:
+    """Probabilities ``[P, 40]`` of the alternatives of :func:`rivals`, the canonical phone being
+    the 41st: those of two that fit alike are equal. Without a blank the advantages count with the
+    power :data:`HMM_SCALE`."""
+    nats = np.concatenate([advantage, np.zeros((len(advantage), 1))], axis=1)
+    scaled = nats * (HMM_SCALE if model.blank is None else 1.0)
+    return softmax(scaled, axis=1)[:, :-1]
 
 
 def rivals(

@@ -252,12 +252,12 @@ def likeliest(ready: LoadedModel, extracted: Extracted) -> list[Alternative]:
     phones = [row.phone for row in extracted.rows]
     heard = (model, extracted.evidence, phones, MISSING, extracted.alternatives)
     names, advantage = ctc_gop.rivals(*heard)
-    best = advantage.argmax(axis=1)
+    best, probabilities = advantage.argmax(axis=1), ctc_gop.probabilities(model, advantage)
     found = []
     for p, (k, segment) in enumerate(zip(best, segments, strict=True)):
         value = float(advantage[p, k])
         squeezed = model.blank is None and segment.frames <= _SQUEEZED and value < _CLEAR_NATS
-        found.append(
-            Alternative(MISSING if squeezed else names[k], max(value, 0.0) if squeezed else value)
-        )
+        other = MISSING if squeezed else names[k]
+        likely = 1.0 if squeezed else float(probabilities[p, k])
+        found.append(Alternative(other, max(value, 0.0) if squeezed else value, likely))
     return found
