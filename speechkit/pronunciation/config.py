@@ -39,7 +39,8 @@ class ModelConfig:
         dropout: of the input and of what each block adds.
         max_phones: longest sequence; longer texts go in windows.
         symbols: different phones, one more for unknown ones (id 0).
-        statuses: also predict whether each word was said (see :mod:`speechkit.labels.miscues`).
+        statuses: a second network of this shape predicts whether each word was said
+            (see :mod:`speechkit.labels.miscues`).
         feature_limit: normalised features beyond it are cut to it, on either side; 0: none are.
     """
 
@@ -99,8 +100,8 @@ class PronunciationConfig:
         normalise: Normalise features by column, scalar (as GOPT), or phone.
         feature_limit: Cut normalised features to this size at most, such as 3; 0: leave them.
         aspects: Scores to learn, separated by commas.
-        negatives: Share of the texts of an epoch that were not said as they stand: those of
-            SET_miscues (see `make-miscues`). The model then also says whether words were said.
+        negatives: Number of texts of SET_miscues in an epoch, as a share of those of the set (see
+            `make-miscues`). A second network then learns whether words were said.
     Model:
         model: Model: gopt or lstm.
         width: Width of the hidden layers.

@@ -10,7 +10,7 @@ from speechkit.base.random_draws import rng
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.loss import MultiAspectMSE, status_loss
-from speechkit.pronunciation.models import SetScorer, build
+from speechkit.pronunciation.models import Predictions, SetScorer, build
 from speechkit.stats.score_metrics import mean_pcc, measure
 from speechkit.training.stacked import SeedGroup
 
@@ -41,37 +41,47 @@ class Group(SeedGroup):
         said: int | None = None,
     ) -> None:
         net, betas = build(windows.config, seeds), (config.beta1, config.beta2)
-        super().__init__(config, net, said or len(windows), seeds, device, betas)
+        self.said = said or len(windows)
+        self.changed = min(round(config.negatives * self.said), len(windows) - self.said)
+        super().__init__(config, net, self.said + self.changed, seeds, device, betas)
         self.config, self.windows, self.criterion = config, windows, criterion
         self.scorers = {name: SetScorer(each, len(seeds)) for name, each in measured.items()}
 
     def _order(self) -> torch.Tensor:
-        """The windows of an epoch; in the place of some, drawn at random, changed texts."""
-        order, changed = super()._order(), len(self.windows) - self.items
-        count = min(round(self.config.negatives * self.items), changed)
+        """The windows of an epoch: all that were said, and some of the others, drawn anew."""
+        order, others = super()._order(), len(self.windows) - self.said
         for seed, row in zip(self.seeds, order, strict=True):
-            draw = rng(seed, _CHANGED, self.epoch)
-            places = torch.from_numpy(draw.permutation(self.items)[:count])
-            row[places] = torch.from_numpy(self.items + draw.permutation(changed)[:count])
+            drawn = rng(seed, _CHANGED, self.epoch).permutation(others)[: self.changed]
+            row[row >= self.said] = self.said + torch.from_numpy(drawn)
         return order
 
     def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
         """Loss of each seed ``[S]`` on its windows ``[S, B]``."""
-        shape, batch = self.windows.config, self.windows.batch(chosen)
+        batch = self.windows.batch(chosen)
         found = self.net(batch.features, batch.phones, batch.layout)
+        if found.aside is None or found.statuses is None:
+            return self._of_scores(found, batch.tokens, batch.utterances)
+        # What scores learns from texts that were said alone.
+        changed = (chosen >= self.said).gather(1, batch.layout.sequences)
+        tokens = batch.tokens.masked_fill(changed[..., None], torch.nan)
+        loss = self._of_scores(found, tokens, batch.utterances)
+        loss = loss + self._of_scores(found.aside, batch.tokens, batch.utterances)
+        return loss + status_loss(found.statuses, batch.statuses)
+
+    def _of_scores(
+        self, found: Predictions, tokens: torch.Tensor, utterances: torch.Tensor
+    ) -> torch.Tensor:
+        shape = self.windows.config
         terms = [
             self.criterion.terms(names, predicted, labels, keep=1)
             for names, predicted, labels in (
-                (shape.token_aspects, found.tokens, batch.tokens),
-                (shape.utterance_aspects, found.utterances, batch.utterances),
+                (shape.token_aspects, found.tokens, tokens),
+                (shape.utterance_aspects, found.utterances, utterances),
             )
             if names
         ]
         names = (*shape.token_aspects, *shape.utterance_aspects)
-        total = self.criterion.reduce(names, torch.cat(terms, dim=-1))
-        return (
-            total if found.statuses is None else total + status_loss(found.statuses, batch.statuses)
-        )
+        return self.criterion.reduce(names, torch.cat(terms, dim=-1))
 
     def _measure(self, losses: torch.Tensor) -> None:
         """Add a row to the log of each seed, and keep the weights of the best epoch."""

@@ -66,18 +66,13 @@ class HeldOut:
             pairs.append((company.load(group), path))
         return pairs
 
-    def words(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of the training set's words: statuses ``[W, 3]``, and accuracy from 0 to 2 ``[W]``
-        (NaN of models that do not predict it)."""
+    def statuses(self) -> np.ndarray:
+        """Probabilities ``[W, 3]`` of the training set's words."""
         of_utterance: dict[str, np.ndarray] = {}
         for fold, group in enumerate(self.groups):
             windows = self._part(self.found, fold, held=True)
-            scores, statuses = SetScorer(windows, 1).score(group.net.eval())
-            assert statuses is not None
-            unknown = np.full((1, len(windows.data.texts)), np.nan)
-            accuracy = scores.get("word_accuracy", unknown)
-            found = np.concatenate([statuses[0], accuracy[0][:, None]], axis=1)
-            parts = np.split(found, windows.data.first_word[1:-1])
+            found = SetScorer(windows, 1).score(group.net.eval())[1]
+            assert found is not None
+            parts = np.split(found[0], windows.data.first_word[1:-1])
             of_utterance |= dict(zip(windows.data.utterances, parts, strict=True))
-        every = np.concatenate([of_utterance[name] for name in self.found.utterances])
-        return every[:, :-1], every[:, -1]
+        return np.concatenate([of_utterance[name] for name in self.found.utterances])

@@ -30,7 +30,7 @@ from speechkit.pronunciation.evaluate import EvaluationConfig, features_of
 from speechkit.pronunciation.miscue_figures import draw_roc
 from speechkit.pronunciation.miscue_measures import KINDS, TRUE, Findings, summarize
 from speechkit.pronunciation.model_folder import Assessor
-from speechkit.pronunciation.statuses import called, mean_said
+from speechkit.pronunciation.statuses import called, mean_said, together
 from speechkit.task import trained
 from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.task.scores import cell
@@ -142,7 +142,7 @@ def ask(
     """
     made = assessor.predict(found)
     aspects = made.scores
-    statuses = None if made.statuses is None else made.statuses.mean(axis=0)
+    statuses = None if made.statuses is None else together(made.statuses)
     kinds = {
         utterance: lines[0].test for utterance, lines in read_miscues(work.data(sets[1])).items()
     }
@@ -169,7 +169,7 @@ def ask(
         _TEN * found.labels["word_accuracy"].astype(np.float64),
         of_ten(aspects["word_accuracy"]),
         statuses,
-        None if statuses is None else called(statuses, assessor.calibration),
+        None if statuses is None else called(statuses),
         None if completeness is None else of_ten(completeness),
         None if np.isnan(known).any() else np.array(known),
         wrong,

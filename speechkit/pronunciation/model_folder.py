@@ -20,7 +20,7 @@ from speechkit.phone_features.feature_folder import Features, require_features
 from speechkit.phone_features.scored_set import ScoredSet, single
 from speechkit.pronunciation.config import ModelConfig
 from speechkit.pronunciation.data import Windows
-from speechkit.pronunciation.models import CLASSES, Scorer, SetScorer
+from speechkit.pronunciation.models import Network, SetScorer, make
 from speechkit.pronunciation.statuses import Calibration, Predicted, follow, with_prior
 from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, WEIGHTS
@@ -74,7 +74,7 @@ class Assessor:
         seeds: of the models.
     """
 
-    net: Scorer
+    net: Network
     normaliser: Normaliser
     cards: list[dict[str, Any]]
     seeds: list[int]
@@ -250,11 +250,11 @@ def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:
     if mean.shape not in rows or mean.shape != std.shape:
         raise UserError(f"{folders[0] / WEIGHTS} does not normalise {config.inputs} inputs.")
 
-    def make() -> Scorer:
+    def new() -> Network:
         config.check()
-        return CLASSES[config.kind](config, len(folders))
+        return make(config, len(folders))
 
-    net = build(make, stacked, folders[0] / WEIGHTS)
+    net = build(new, stacked, folders[0] / WEIGHTS)
     normaliser = Normaliser(mean[0].numpy(), std[0].numpy())
     seeds = [card.get("seed", 0) for card in cards]
     return Assessor(net.eval().to(device), normaliser, cards, seeds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -33,11 +33,13 @@ class Predictions:
         utterances: of each sequence, ``[S, B, len(utterance_aspects)]``.
         statuses: logits of :data:`speechkit.labels.miscues.STATUSES` of each packed phone's word,
             ``[S, N, 3]``, of models that predict them.
+        aside: the scores of the network that gave the statuses, which learns them too.
     """
 
     tokens: Tensor
     utterances: Tensor
     statuses: Tensor | None = None
+    aside: Predictions | None = None
 
 
 class Scorer(nn.Module):
@@ -48,7 +50,7 @@ class Scorer(nn.Module):
         packed as the layout says -> :class:`Predictions`
     """
 
-    def __init__(self, config: ModelConfig, models: int) -> None:
+    def __init__(self, config: ModelConfig, models: int, dropout: Dropout | None = None) -> None:
         super().__init__()
         self.config, self.models = config, models
         self.project = Linear(models, config.inputs, config.width)
@@ -56,7 +58,7 @@ class Scorer(nn.Module):
         self.token_heads = Heads(models, config.width, len(config.token_aspects))
         self.utterance_heads = Heads(models, config.width, len(config.utterance_aspects))
         self.status_heads = Heads(models, config.width, len(STATUSES)) if config.statuses else None
-        self.dropout = Dropout(config.dropout)
+        self.dropout = dropout or Dropout(config.dropout)
 
     def _read(self, phones: Tensor, utterances: Tensor) -> Predictions:
         """Scores of what the layers give: phones ``[S, N, 1, width]``, utterances ``[S, B, A,
@@ -81,8 +83,10 @@ class Gopt(Scorer):
         models: S.
     """
 
-    def __init__(self, config: ModelConfig, models: int = 1) -> None:
-        super().__init__(config, models)
+    def __init__(
+        self, config: ModelConfig, models: int = 1, dropout: Dropout | None = None
+    ) -> None:
+        super().__init__(config, models, dropout)
         width, extra = config.width, config.extra
         self.tokens = nn.Parameter(torch.empty(models, extra, width))
         self.positions = nn.Parameter(torch.empty(models, config.max_phones + extra, width))
@@ -112,8 +116,10 @@ class LstmBaseline(Scorer):
         models: S.
     """
 
-    def __init__(self, config: ModelConfig, models: int = 1) -> None:
-        super().__init__(config, models)
+    def __init__(
+        self, config: ModelConfig, models: int = 1, dropout: Dropout | None = None
+    ) -> None:
+        super().__init__(config, models, dropout)
         shape = (models, config.depth, 4 * config.width)
         self.input = nn.Parameter(torch.empty(*shape, config.width))
         self.hidden = nn.Parameter(torch.empty(*shape, config.width))
@@ -164,12 +170,44 @@ class LstmBaseline(Scorer):
         return torch.stack(states)
 
 
+class Verified(nn.Module):
+    """Two networks of one shape: one scores, the other says whether words were said.
+
+    Texts that were not said as they stand teach the second one what a word that nobody said looks
+    like; what the first one knows of badly said words they would blur. The second learns the scores
+    too: they tell it what to look at.
+
+    Args:
+        config: shape of both.
+        models: S.
+    """
+
+    def __init__(self, config: ModelConfig, models: int = 1) -> None:
+        super().__init__()
+        self.config, self.models, kind = config, models, CLASSES[config.kind]
+        self.dropout = Dropout(config.dropout)
+        self.scorer = kind(replace(config, statuses=False), models, self.dropout)
+        self.verifier = kind(config, models, self.dropout)
+
+    def forward(self, features: Tensor, phones: Tensor, layout: Layout) -> Predictions:
+        """As of :class:`Scorer`."""
+        scores = self.scorer(features, phones, layout)
+        aside = self.verifier(features, phones, layout)
+        return replace(scores, statuses=aside.statuses, aside=aside)
+
+
 CLASSES: dict[str, type[Scorer]] = {"gopt": Gopt, "lstm": LstmBaseline}
+Network = Scorer | Verified
 
 
-def build(config: ModelConfig, seeds: Sequence[int]) -> Scorer:
+def make(config: ModelConfig, models: int) -> Network:
+    """S models of a shape, not initialised."""
+    return (Verified if config.statuses else CLASSES[config.kind])(config, models)
+
+
+def build(config: ModelConfig, seeds: Sequence[int]) -> Network:
     """A model for each seed, initialised as the published ones from a generator of its own."""
-    model = CLASSES[config.kind](config, len(seeds))
+    model = make(config, len(seeds))
     for place, seed in enumerate(seeds):
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
@@ -222,7 +260,7 @@ class SetScorer:
         places, self._starts = np.unique(data.words, return_index=True)
         self._words, self._counts = places, np.diff(np.append(self._starts, len(data.words)))
 
-    def __call__(self, net: Scorer) -> dict[str, np.ndarray]:
+    def __call__(self, net: Network) -> dict[str, np.ndarray]:
         """Aspect -> predictions from 0 to 2 in the order of the set's labels, ``[S, n]``.
 
         Those of a word are the mean of its phones', those of an utterance in several windows
@@ -230,7 +268,7 @@ class SetScorer:
         """
         return self.score(net)[0]
 
-    def score(self, net: Scorer) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    def score(self, net: Network) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
         """The same, and the probability of each status of each word ``[S, W, 3]``, of models
         that predict them: those of the mean of its phones' logits."""
         windows, config = self.windows, self.windows.config

@@ -35,7 +35,7 @@ from speechkit.pronunciation.assessment import (
 from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.pronunciation.result import Result
-from speechkit.pronunciation.statuses import called
+from speechkit.pronunciation.statuses import called, together
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import Predicted, StreamConfig
@@ -134,8 +134,6 @@ def predict_one(
     extracted = ready.pipeline.extract_many([request])[0]
     if isinstance(extracted, UserError):
         raise extracted
-    if not extracted.alignment.matches:
-        recording.say_mismatch(extracted.alignment.confidence)
     rows, assessor, aligner = extracted.rows, ready.assessor, ready.pipeline.aligner
     assert extracted.evidence is not None
     verified = extracted.verification or verify(aligner, extracted.evidence, extracted.alignment)
@@ -143,12 +141,16 @@ def predict_one(
     assessed = assessor.assess(
         extracted.features, [row.phone for row in rows], [row.word_index for row in rows]
     )
+    said, least = _share_said(assessor, assessed)
+    matches = extracted.alignment.matches and said >= least
+    if not matches:
+        recording.say_mismatch(min(said, extracted.alignment.confidence))
     whole = _on_scale(assessed.utterance, assessor.scales, "utterance")
     return Result(
         recording.name,
         recording.text,
         recording.seconds,
-        extracted.alignment.matches,
+        matches,
         extracted.alignment.confidence,
         assessor.scales,
         {name: float(values.mean()) for name, values in whole.items()},
@@ -208,14 +210,21 @@ def _words(
     ]
 
 
+def _share_said(assessor: Assessor, assessed: Assessment) -> tuple[float, float]:
+    """Mean P(said) of the words, and below which value the text is called another one's."""
+    if assessed.statuses is None or assessor.calibration is None:
+        return 1.0, 0.0
+    return float(together(assessed.statuses)[:, 0].mean()), assessor.calibration.text
+
+
 def _verdict(
     assessor: Assessor, assessed: Assessment, word: int, raw: Mapping[str, np.ndarray]
 ) -> Verdict | None:
     """What became of a word; None of models that do not say."""
     if assessed.statuses is None or assessor.calibration is None:
         return None
-    probabilities = assessed.statuses[:, word].mean(0)
-    status = STATUSES[called(probabilities[None], assessor.calibration)[0]]
+    probabilities = together(assessed.statuses)[word]
+    status = STATUSES[called(probabilities[None])[0]]
     given = assessed.words.get("word_accuracy")
     limit = assessor.thresholds.get("word_accuracy")
     if status == SAID and given is not None and limit is not None:

@@ -10,7 +10,8 @@ network scores 8 of 10, in total 8, with P(said) .25, in a corpus whose totals a
     total     8 - .8 * (8 - 2) = 3.2
 
 Beyond a threshold of P(said), which next to no right word of the training speakers passes,
-accuracy is 0. Of the utterance, completeness is the share of words that were said, accuracy falls
+accuracy is 0. The phones of a word that was probably not said (P(said) below .5) follow too. Of the
+utterance, completeness is the share of words that were said, accuracy falls
 with it, and the total by the corpus's rule.
 """
 
@@ -23,15 +24,14 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
+from scipy.special import softmax
 
 from speechkit.labels.miscues import SAID, STATUSES  # said is the first
 from speechkit.phone_features.scored_set import SCALE, PhoneSet, ScoredSet
 
 RIGHT, BAD = 1.4, (0.2, 1.0)  # of 2: right words have 7 of 10 or more, badly said ones 1 to 5
-_ZERO, _CALLED = 0.002, 0.01  # shares of right words beyond each threshold
-_PRIORS = tuple(0.5 * k for k in range(13))
-_NEARLY = 0.003  # of a correlation
-_BAD_CALLED = 0.12  # and of badly said ones, beyond the second
+_ZERO = 0.002  # share of right words whose accuracy is 0
+_UNSAID, _BAD_UNSAID = 0.01, 0.12  # shares of right and badly said words that are called unsaid
 _EDGE = 1e-3  # what rounding may take from a score
 _WHOLE = 0.01  # share of right texts that are called another text
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -41,19 +41,17 @@ class Calibration(msgspec.Struct, frozen=True):
     """What the training speakers taught, each scored by a model that had not met them.
 
     Args:
-        prior: what is added to the log odds of P(said): miscues are rarer among people than in
-            training.
+        prior: what is added to the log odds of P(said), so that it is .5 where a word is called
+            unsaid.
         zero: P(said) below which a word's accuracy is 0.
-        called: P(said) below which a word is called a substitution or an omission.
         text: mean P(said) of a text below which it is called another text.
         word: how much a word's total falls with its accuracy.
         utterance: how much an utterance's total falls with its accuracy.
         completeness: how much it falls with its completeness.
     """
 
-    prior: Annotated[float, msgspec.Meta(ge=0, le=20)]
+    prior: Annotated[float, msgspec.Meta(ge=-50, le=50)]
     zero: Probability
-    called: Probability
     text: Probability
     word: float = 1.0
     utterance: float = 1.0
@@ -98,7 +96,10 @@ def follow(
     """
     found = {aspect: values.copy() for aspect, values in raw.items()}
     said = statuses[..., STATUSES.index(SAID)]
-    share = _share_said(said, data, calibration)
+    counted = np.where(said >= 0.5, 1.0, said)  # of words that are called said
+    share = mean_said(counted, data)
+    if "phone_accuracy" in found:
+        found["phone_accuracy"] *= counted[..., data.words]
     if "word_accuracy" in found:
         found["word_accuracy"] *= np.where(said < calibration.zero, 0.0, said)
         if "word_total" in found:
@@ -119,71 +120,51 @@ def follow(
     return {a: np.maximum(v, 0) if a in low else v for a, v in found.items()}
 
 
-def _share_said(said: np.ndarray, data: PhoneSet, calibration: Calibration) -> np.ndarray:
-    """Share of the words of each utterance that were said ``[S, U]``: 1 for those that are called
-    said, P(said) for the others."""
-    counted = np.where(said >= calibration.called, 1.0, said)
-    first = data.first_word[:-1]
-    return np.add.reduceat(counted, first, axis=1) / np.diff(data.first_word)
-
-
 def mean_said(said: np.ndarray, data: PhoneSet) -> np.ndarray:
     """Mean P(said) of the words of each utterance: ``[..., W]`` -> ``[..., U]``."""
     return np.add.reduceat(said, data.first_word[:-1], axis=-1) / np.diff(data.first_word)
 
 
-def called(probabilities: np.ndarray, calibration: Calibration | None) -> np.ndarray:
-    """What words are called: numbers in ``STATUSES``, int64 ``[W]``.
+def together(statuses: np.ndarray) -> np.ndarray:
+    """Probabilities ``[W, 3]`` of S models ``[S, W, 3]`` together: their geometric mean."""
+    logs = np.log(np.maximum(statuses, 1e-300)).mean(axis=0)
+    return softmax(logs, axis=-1)
 
-    Args:
-        probabilities: ``[W, 3]``.
-        calibration: of the models; None: the likeliest status.
-    """
-    if calibration is None:
-        return probabilities.argmax(1)
-    said = probabilities[:, 0] >= calibration.called
+
+def called(probabilities: np.ndarray) -> np.ndarray:
+    """What words are called, by their probabilities ``[W, 3]``: numbers in ``STATUSES``."""
+    said = probabilities[:, 0] >= 0.5
     return np.where(said, 0, 1 + probabilities[:, 1:].argmax(1))
 
 
-def calibrate(data: ScoredSet, statuses: np.ndarray, scored: np.ndarray) -> Calibration:
+def calibrate(data: ScoredSet, statuses: np.ndarray) -> Calibration:
     """The thresholds and rules of a training set.
 
     Args:
         data: with its scores; every word was said.
         statuses: ``[W, 3]``, of models that had not met the speakers.
-        scored: accuracy of the words by the same models ``[W]``.
     """
-    accuracy = data.labels["word_accuracy"]
-    prior = _prior(statuses, scored, accuracy)
+    accuracy, said = data.labels["word_accuracy"], statuses[:, STATUSES.index(SAID)]
+    right = accuracy >= RIGHT if np.any(accuracy >= RIGHT) else np.ones(len(said), bool)
+    bad = (accuracy >= BAD[0] - _EDGE) & (accuracy <= BAD[1] + _EDGE)
+    unsaid = np.quantile(said[right], _UNSAID)
+    if bad.any():
+        unsaid = min(unsaid, np.quantile(said[bad], _BAD_UNSAID))
+    unsaid = float(np.clip(unsaid, _EDGE, 1 - 1e-9))
+    prior = math.log((1 - unsaid) / unsaid)
     said = with_prior(statuses, prior)[:, STATUSES.index(SAID)]
-    right = said[accuracy >= RIGHT] if np.any(accuracy >= RIGHT) else said
-    bad = said[(accuracy >= BAD[0] - _EDGE) & (accuracy <= BAD[1] + _EDGE)]
-    called = [np.quantile(right, _CALLED), *([np.quantile(bad, _BAD_CALLED)] if len(bad) else [])]
     ends = data.labels
     utterance, completeness = _slopes(
         ends["utterance_total"], ends["utterance_accuracy"], ends["utterance_completeness"]
     )
     return Calibration(
         prior,
-        float(np.quantile(right, _ZERO)),
-        float(min(called)),
+        float(np.quantile(said[right], _ZERO)),
         float(np.quantile(mean_said(said, data), _WHOLE)),
         _slopes(ends["word_total"], accuracy, ends["word_stress"])[0],
         utterance,
         completeness,
     )
-
-
-def _prior(statuses: np.ndarray, scored: np.ndarray, accuracy: np.ndarray) -> float:
-    """The least prior with which accuracies that follow P(said) agree with people's nearly as
-    well as they can: a word that was said badly is not one that nobody said."""
-    known = np.isfinite(scored) & np.isfinite(accuracy)
-    if not known.any() or np.ptp(accuracy[known]) == 0:
-        return 0.0
-    said = (with_prior(statuses[known], each)[:, 0] for each in _PRIORS)
-    found = [float(np.corrcoef(scored[known] * p, accuracy[known])[0, 1]) for p in said]
-    best = max(found)
-    return next(p for p, value in zip(_PRIORS, found, strict=True) if value >= best - _NEARLY)
 
 
 def _slopes(total: np.ndarray, *parts: np.ndarray) -> list[float]:

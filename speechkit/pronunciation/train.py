@@ -155,7 +155,7 @@ def _train(
     before = sum(group.epoch * len(group.seeds) for group, _ in pairs)
     with progress(f"train {name}", epochs, "epoch", before) as advance:
         stacked_runs.run(pairs, workers, advance)
-    calibration = None if held is None else calibrate(found, *held.words())
+    calibration = None if held is None else calibrate(found, held.statuses())
     _write(outputs, config, groups, windows, normaliser, criterion, calibration)
 
 
