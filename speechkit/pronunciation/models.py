@@ -173,9 +173,8 @@ class LstmBaseline(Scorer):
 class Verified(nn.Module):
     """Two networks of one shape: one scores, the other says whether words were said.
 
-    Texts that were not said as they stand teach the second one what a word that nobody said looks
-    like; what the first one knows of badly said words they would blur. The second learns the scores
-    too: they tell it what to look at.
+    Texts that were not said as they stand teach the second what a word that nobody said looks like;
+    they would blur what the first knows of badly said words. The second learns the scores too.
 
     Args:
         config: shape of both.

@@ -39,8 +39,8 @@ fi
 
 if at 4 "train"; then
   train() {
-    speechkit train pronunciation -C "$dir" --set train --gop told --seeds "$seeds" --dropout 0.1 \
-      --epochs "$epochs" --halve-from 12 --halve-every 5 --feature-limit 3 --name "$@"
+    speechkit train pronunciation -C "$dir" --set train --gop told --seeds "$seeds" --width 36 \
+      --dropout 0.15 --epochs "$epochs" --halve-from 12 --halve-every 5 --feature-limit 3 --name "$@"
   }
   train plain
   train told --negatives "$negatives"
