@@ -3,16 +3,15 @@
 A model that learned from miscues (:mod:`speechkit.labels.miscues`) gives for each word the
 probabilities that it was said, or that something else, or nothing, was said in its place. What is
 given out then follows the scores of the network and the corpus's own rules. A word that the
-network scores 8 of 10, in total 8, with P(said) .25, in a corpus whose totals are .8 accuracy and
-.2 stress::
+network scores 8 of 10, in total 8, with P(said) .0625, in a corpus whose totals are .8 accuracy
+and .2 stress::
 
-    accuracy  8 * .25 = 2
+    accuracy  8 * 4 * .0625 = 2     from P(said) .25 on it stays as it is
     total     8 - .8 * (8 - 2) = 3.2
 
-Beyond a threshold of P(said), which next to no right word of the training speakers passes,
-accuracy is 0. The phones of a word that was probably not said (P(said) below .5) follow too. Of the
-utterance, completeness is the share of words that were said, accuracy falls
-with it, and the total by the corpus's rule.
+Beyond a threshold of P(said), which next to no right word of the training speakers passes, its
+accuracy is 0. Of the utterance, completeness is the share of the words that were said; accuracy
+falls as those of its words do, and the total by the corpus's rule. Phones stay as they are.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from speechkit.phone_features.scored_set import SCALE, PhoneSet, ScoredSet
 RIGHT, BAD = 1.4, (0.2, 1.0)  # of 2: right words have 7 of 10 or more, badly said ones 1 to 5
 _ZERO = 0.002  # share of right words whose accuracy is 0
 _UNSAID, _BAD_UNSAID = 0.01, 0.12  # shares of right and badly said words that are called unsaid
+_KEPT = 0.25  # P(said) from which a word keeps its accuracy
 _EDGE = 1e-3  # what rounding may take from a score
 _WHOLE = 0.01  # share of right texts that are called another text
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -96,32 +96,26 @@ def follow(
     """
     found = {aspect: values.copy() for aspect, values in raw.items()}
     said = statuses[..., STATUSES.index(SAID)]
-    counted = np.where(said >= 0.5, 1.0, said)  # of words that are called said
-    share = mean_said(counted, data)
-    if "phone_accuracy" in found:
-        found["phone_accuracy"] *= counted[..., data.words]
+    kept = np.where(said < calibration.zero, 0.0, np.minimum(said / _KEPT, 1.0))
     if "word_accuracy" in found:
-        found["word_accuracy"] *= np.where(said < calibration.zero, 0.0, said)
+        found["word_accuracy"] *= kept
         if "word_total" in found:
             fall = raw["word_accuracy"] - found["word_accuracy"]
-            found["word_total"] -= calibration.word * fall
+            found["word_total"] = np.maximum(found["word_total"] - calibration.word * fall, 0)
+    lost = 1 - mean_said(kept, data)
     if "utterance_accuracy" in found:
-        found["utterance_accuracy"] *= share
+        found["utterance_accuracy"] *= 1 - lost
     if "utterance_completeness" in found:
-        found["utterance_completeness"] = SCALE * share
+        found["utterance_completeness"] = SCALE * mean_said(np.where(said >= 0.5, 1.0, said), data)
     if "utterance_total" in found:
-        for aspect, weight in (
-            ("utterance_accuracy", calibration.utterance),
-            ("utterance_completeness", calibration.completeness),
-        ):
-            if aspect in found:
-                found["utterance_total"] -= weight * np.maximum(raw[aspect] - found[aspect], 0)
-    low = ("word_total", "utterance_total")
-    return {a: np.maximum(v, 0) if a in low else v for a, v in found.items()}
+        accuracy = raw.get("utterance_accuracy", np.zeros_like(lost))
+        fall = calibration.utterance * accuracy + calibration.completeness * SCALE
+        found["utterance_total"] = np.maximum(found["utterance_total"] - fall * lost, 0)
+    return found
 
 
 def mean_said(said: np.ndarray, data: PhoneSet) -> np.ndarray:
-    """Mean P(said) of the words of each utterance: ``[..., W]`` -> ``[..., U]``."""
+    """Mean of a value of the words of each utterance: ``[..., W]`` -> ``[..., U]``."""
     return np.add.reduceat(said, data.first_word[:-1], axis=-1) / np.diff(data.first_word)
 
 
