@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from speechkit.labels.miscues import STATUSES
+from speechkit.labels.miscues import OMISSION, STATUSES
 from speechkit.labels.scores import Scales
 
 MISSING = "-"
@@ -90,7 +90,10 @@ class WordResult:
 
     @property
     def heard(self) -> str:
-        """What was probably said instead of its suspect phones, in words."""
+        """What was probably said instead of its suspect phones, in words; of a word that was left
+        out nothing."""
+        if self.verdict is not None and self.verdict.status == OMISSION:
+            return ""
         return ", ".join(_heard(phone) for phone in self.phones if phone.suspect)
 
 

@@ -30,7 +30,7 @@ from speechkit.pronunciation.evaluate import EvaluationConfig, features_of
 from speechkit.pronunciation.miscue_figures import draw_roc
 from speechkit.pronunciation.miscue_measures import KINDS, TRUE, Findings, summarize
 from speechkit.pronunciation.model_folder import Assessor
-from speechkit.pronunciation.statuses import called, mean_said, together
+from speechkit.pronunciation.statuses import OTHER_TEXT, called, mean_said, together
 from speechkit.task import trained
 from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.task.scores import cell
@@ -160,7 +160,7 @@ def ask(
     completeness, wrong = aspects.get("utterance_completeness"), None
     if statuses is not None and assessor.calibration is not None:
         said = mean_said(statuses[:, STATUSES.index(SAID)], found)
-        wrong = said < assessor.calibration.text
+        wrong = said < OTHER_TEXT
     return Findings(
         np.unique(found.speakers, return_inverse=True)[1],
         np.array(tests),

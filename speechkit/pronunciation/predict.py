@@ -35,7 +35,7 @@ from speechkit.pronunciation.assessment import (
 from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.pronunciation.result import Result
-from speechkit.pronunciation.statuses import called, together
+from speechkit.pronunciation.statuses import OTHER_TEXT, called, together
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import Predicted, StreamConfig
@@ -141,8 +141,10 @@ def predict_one(
     assessed = assessor.assess(
         extracted.features, [row.phone for row in rows], [row.word_index for row in rows]
     )
-    said, least = _share_said(assessor, assessed)
-    matches = extracted.alignment.matches and said >= least
+    said = 1.0
+    if assessed.statuses is not None and assessor.calibration is not None:
+        said = float(together(assessed.statuses)[:, 0].mean())
+    matches = extracted.alignment.matches and said >= OTHER_TEXT
     if not matches:
         recording.say_mismatch(min(said, extracted.alignment.confidence))
     whole = _on_scale(assessed.utterance, assessor.scales, "utterance")
@@ -208,13 +210,6 @@ def _words(
         )
         for index, members in sorted(phones.items())
     ]
-
-
-def _share_said(assessor: Assessor, assessed: Assessment) -> tuple[float, float]:
-    """Mean P(said) of the words, and below which value the text is called another one's."""
-    if assessed.statuses is None or assessor.calibration is None:
-        return 1.0, 0.0
-    return float(together(assessed.statuses)[:, 0].mean()), assessor.calibration.text
 
 
 def _verdict(

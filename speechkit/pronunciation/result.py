@@ -105,8 +105,7 @@ class Result:
             Text.assemble((self.file, "bold"), f"  {self.seconds:.2f} s")
         ]
         if not self.matches:
-            sure = f"(confidence {self.confidence:.2f})"
-            text = f"The text is probably not what is said {sure}: these scores mean little."
+            text = "The text is probably not what is said: these scores mean little."
             parts.append(Text(text, "bold red"))
         if self.utterance:
             ends = self.scales["utterance"]
@@ -129,10 +128,11 @@ class Result:
     def _table(self) -> Table:
         ends = self.scales.get("word", {})
         of_phones = self.scales.get("phone", {}).get("accuracy", (0.0, 2.0))
-        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table = Table(box=None, padding=(0, 1), header_style="dim")
         verdicts = any(word.verdict for word in self.words)
         for name in ("word", *ends, *(["status"] * verdicts), "phones", "heard"):
-            table.add_column(name, justify="right" if name in ends else "left")
+            side: Any = "right" if name in ends else "left"
+            table.add_column(name, justify=side, no_wrap=name in ("word", "status"))
         for word in self.words:
             main = next((n for n in ("total", "accuracy") if n in word.scores), "")
             style = colour(word.scores[main], ends[main]) if main else ""

@@ -33,7 +33,7 @@ _ZERO = 0.002  # share of right words whose accuracy is 0
 _UNSAID, _BAD_UNSAID = 0.01, 0.12  # shares of right and badly said words that are called unsaid
 _KEPT = 0.25  # P(said) from which a word keeps its accuracy
 _EDGE = 1e-3  # what rounding may take from a score
-_WHOLE = 0.01  # share of right texts that are called another text
+OTHER_TEXT = 0.5  # mean P(said) of the words below which a text is called another one's
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -44,7 +44,6 @@ class Calibration(msgspec.Struct, frozen=True):
         prior: what is added to the log odds of P(said), so that it is .5 where a word is called
             unsaid.
         zero: P(said) below which a word's accuracy is 0.
-        text: mean P(said) of a text below which it is called another text.
         word: how much a word's total falls with its accuracy.
         utterance: how much an utterance's total falls with its accuracy.
         completeness: how much it falls with its completeness.
@@ -52,7 +51,6 @@ class Calibration(msgspec.Struct, frozen=True):
 
     prior: Annotated[float, msgspec.Meta(ge=-50, le=50)]
     zero: Probability
-    text: Probability
     word: float = 1.0
     utterance: float = 1.0
     completeness: float = 0.0
@@ -154,7 +152,6 @@ def calibrate(data: ScoredSet, statuses: np.ndarray) -> Calibration:
     return Calibration(
         prior,
         float(np.quantile(said[right], _ZERO)),
-        float(np.quantile(mean_said(said, data), _WHOLE)),
         _slopes(ends["word_total"], accuracy, ends["word_stress"])[0],
         utterance,
         completeness,

@@ -84,6 +84,6 @@ def test_repeated_words(scorer: Scorer, said: list[np.ndarray]) -> None:
     ends = [time for word in found.words for time in (word.start, word.end)]
     assert ends == sorted(ends)
     lengths = [word.end - word.start for word in found.words[:3]]
-    assert min(lengths) > 0.06 and max(lengths) < 0.25
+    assert min(lengths) > 0.05 and max(lengths) < 0.25
     rows = found.as_dict()["words"]
     assert len(rows) == 8 and all("accuracy" in row for row in rows)
