@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import softmax
 
 from speechkit.acoustic.interface import AcousticModel, Evidence, summed_columns
 from speechkit.labels.phones import ARPABET, KALDI_ID, kaldi_name
@@ -130,7 +129,8 @@ def probabilities(model: AcousticModel, advantage: np.ndarray) -> np.ndarray:
     power :data:`HMM_SCALE`."""
     nats = np.concatenate([advantage, np.zeros((len(advantage), 1))], axis=1)
     scaled = nats * (HMM_SCALE if model.blank is None else 1.0)
-    return softmax(scaled, axis=1)[:, :-1]
+    total = np.logaddexp.reduce(scaled, axis=1, keepdims=True)
+    return np.exp(scaled - total)[:, :-1]
 
 
 def rivals(

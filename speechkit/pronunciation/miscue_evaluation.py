@@ -88,7 +88,7 @@ def evaluate(
     sets = (config.set, changed)
     with Output(
         work.exp("pronunciation", config.name, "eval", f"{config.set}-miscues", name=out_name),
-        "evaluate pronunciation --miscues",
+        "evaluate pronunciation, miscues",
         {
             "set": config.set,
             "gop": names,

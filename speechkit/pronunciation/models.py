@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.special import softmax
 from torch import Tensor, nn
 
 from speechkit.labels.miscues import STATUSES
@@ -291,7 +290,8 @@ class SetScorer:
         }
         if not config.statuses:
             return found, None
-        return found, softmax(self._of_words(logits[:, :-1].double().cpu().numpy()), axis=-1)
+        of_words = self._of_words(logits[:, :-1].double().cpu().numpy())
+        return found, torch.from_numpy(of_words).softmax(-1).numpy()
 
     def _levels(self, tokens: np.ndarray) -> dict[str, np.ndarray]:
         named = {}

@@ -23,7 +23,6 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-from scipy.special import softmax
 
 from speechkit.labels.miscues import SAID, STATUSES  # said is the first
 from speechkit.phone_features.scored_set import SCALE, PhoneSet, ScoredSet
@@ -120,7 +119,8 @@ def mean_said(said: np.ndarray, data: PhoneSet) -> np.ndarray:
 def together(statuses: np.ndarray) -> np.ndarray:
     """Probabilities ``[W, 3]`` of S models ``[S, W, 3]`` together: their geometric mean."""
     logs = np.log(np.maximum(statuses, 1e-300)).mean(axis=0)
-    return softmax(logs, axis=-1)
+    shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
+    return shares / shares.sum(axis=-1, keepdims=True)
 
 
 def called(probabilities: np.ndarray) -> np.ndarray:

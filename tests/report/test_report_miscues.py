@@ -41,7 +41,7 @@ def write_evaluation(root, name: str, said: bool):
         for point in tested.detection(tested.evidence()[evidence], tested.unsaid(kind)).curve()
     ]
     write_tsv(folder / "roc.tsv", ("kind", "evidence", "false_alarm", "recall"), lines)
-    manifest = {"command": "evaluate pronunciation --miscues", "params": {"set": "test"},
+    manifest = {"command": "evaluate pronunciation, miscues", "params": {"set": "test"},
                 "counts": {}, "finished": "2026-01-01", "seconds": 1.0}  # fmt: skip
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return summary
