@@ -24,8 +24,7 @@ from speechkit.acoustic.align.max_marginals import Marginals, Trellis, max_margi
 from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.base.config import NotNegative, Whole, check_fields
 from speechkit.base.errors import ConfigError
-
-SAID, SUBSTITUTION, OMISSION = "said", "substitution", "omission"
+from speechkit.labels.miscues import OMISSION, SAID, SUBSTITUTION
 
 
 @dataclass(frozen=True)
