@@ -218,7 +218,29 @@ def _features_of(
         len(request.samples) / pipeline.sample_rate,
         ctm,
         [reading.cells() for reading in extracted.readings],
+        _insertions(words, extracted, pipeline),
     )
+
+
+def _insertions(
+    words: Words, extracted: Extracted, pipeline: FeaturePipeline
+) -> list[list[str]] | None:
+    """Lines of ``insertions.tsv`` without the utterance."""
+    if extracted.verification is None:
+        return None
+    said, shift = extracted.alignment.words, pipeline.aligner.frame_shift
+    owners = [words.scored[word][0] for word in said] if words.scored else list(range(len(said)))
+    # An insertion at the end comes before the word that would follow.
+    owners.append(owners[-1] + 1)
+    return [
+        [
+            str(owners[each.word]),
+            f"{each.start_frame * shift:.3f}",
+            f"{(each.end_frame - each.start_frame) * shift:.3f}",
+            " ".join(each.phones),
+        ]
+        for each in extracted.verification.insertions
+    ]
 
 
 def _run(

@@ -7,6 +7,7 @@ That is ``exp/gop/<set>`` of ``extract-gop``, or ``exp/deep/<set>`` of ``extract
 - ``rows.tsv``: what each row is (:class:`PhoneRow`)
 - ``features.json``: the columns, and everything needed to compute them of another recording
 - ``confidence.tsv``: whether text and audio belong together (not of imported features)
+- ``insertions.tsv``: what was said between the words (of word verification alone)
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ ROW_COLUMNS = (
     "log_posterior",
     "gop",
 )
-CONFIG, CONFIDENCE = "features.json", "confidence.tsv"
+CONFIG, CONFIDENCE, INSERTIONS = "features.json", "confidence.tsv", "insertions.tsv"
 _OVER = 3  # frames by which an alignment may end after the last frame
 _MADE_BY = "speechkit extract-gop (or extract-deep)"
 
@@ -255,6 +256,31 @@ def read_confidence(folder: Path) -> dict[str, float]:
         return {composed(utt): float(value) for utt, value in (x.split("\t") for x in lines[1:])}
     except ValueError as error:
         raise DataError(f"{path}: {error}.", f"Make it again with: {_MADE_BY}") from None
+
+
+def write_insertions(folder: Path, rows: Iterable[Sequence[str]]) -> None:
+    """Write ``insertions.tsv``: utterance, the word that an insertion comes before (the number of
+    words at the end), its start and duration in seconds, and its phones."""
+    write_tsv(folder / INSERTIONS, ("utt", "index", "start", "duration", "phones"), rows)
+
+
+def read_insertions(folder: Path) -> dict[str, list[int]] | None:
+    """Utterance -> the words that something was said before; None where the folder does not say.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    path = folder / INSERTIONS
+    if not path.is_file():
+        return None
+    found: dict[str, list[int]] = {}
+    try:
+        for line in read_lines(path)[1:]:
+            utterance, index, *_ = line.split("\t")
+            found.setdefault(composed(utterance), []).append(int(index))
+    except ValueError as error:
+        raise DataError(f"{path}: {error}.", f"Make it again with: {_MADE_BY}") from None
+    return found
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

@@ -26,6 +26,7 @@ from speechkit.phone_features.feature_folder import (
     archive,
     write_confidence,
     write_config,
+    write_insertions,
 )
 from speechkit.phone_features.gop import label_ids
 from speechkit.phone_features.pipeline import FeaturePipeline
@@ -45,6 +46,8 @@ class UtteranceFeatures:
         seconds: of audio.
         ctm: lines of ``phones.ctm`` without the utterance; none where not wanted.
         readings: lines of ``readings.tsv`` without the utterance.
+        insertions: lines of ``insertions.tsv`` without the utterance; None where words are not
+            verified.
     """
 
     utterance: str
@@ -55,6 +58,7 @@ class UtteranceFeatures:
     seconds: float = 0.0
     ctm: list[str] = field(default_factory=list)
     readings: list[list[str]] = field(default_factory=list)
+    insertions: list[list[str]] | None = None
 
 
 def keep_part(path: Path, found: Sequence[UtteranceFeatures]) -> None:
@@ -100,6 +104,9 @@ def write(
         lines = [f"{one.utterance} {line}\n" for one in found for line in one.ctm]
         (out.path / "phones.ctm").write_text("".join(lines), encoding="utf-8")
     write_readings(out.path, [[one.utterance, *row] for one in found for row in one.readings])
+    verified = [(one.utterance, one.insertions) for one in found if one.insertions is not None]
+    if verified:
+        write_insertions(out.path, [[name, *row] for name, rows in verified for row in rows])
     write_config(out.path, config)
     write_skipped(out.path, skipped)
 

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,11 +17,11 @@ import numpy as np
 
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_tsv
-from speechkit.labels.miscues import SAID, STATUSES, TABLE, read_miscues
+from speechkit.labels.miscues import INSERTION, SAID, STATUSES, TABLE, Miscue, read_miscues
 from speechkit.labels.score_files import score_files
 from speechkit.phone_features import dataset
 from speechkit.phone_features.extract import extract
-from speechkit.phone_features.feature_folder import read_confidence
+from speechkit.phone_features.feature_folder import read_confidence, read_insertions
 from speechkit.phone_features.scored_set import ScoredSet, joined
 from speechkit.phone_features.settings import settings_of
 from speechkit.pronunciation import miscues, model_folder
@@ -143,9 +143,8 @@ def ask(
     made = assessor.predict(found)
     aspects = made.scores
     statuses = None if made.statuses is None else together(made.statuses)
-    kinds = {
-        utterance: lines[0].test for utterance, lines in read_miscues(work.data(sets[1])).items()
-    }
+    changed = read_miscues(work.data(sets[1]))
+    kinds = {utterance: lines[0].test for utterance, lines in changed.items()}
     tests = [TRUE] * count + [kinds.get(name, "") for name in found.utterances[count:]]
     confidence = {
         utterance: value
@@ -173,6 +172,29 @@ def ask(
         None if completeness is None else of_ten(completeness),
         None if np.isnan(known).any() else np.array(known),
         wrong,
+        _inserted(found.utterances, changed, [work.exp("gop", s, name=gop) for s in sets]),
+    )
+
+
+def _inserted(
+    utterances: Sequence[str],
+    changed: Mapping[str, Sequence[Miscue]],
+    folders: Sequence[Path],
+) -> np.ndarray | None:
+    """In which texts an insertion is found, and where a word is missing: in its place."""
+    tables = [read_insertions(folder) for folder in folders]
+    if None in tables:
+        return None
+    places = {name: found for table in tables for name, found in (table or {}).items()}
+    missing = {
+        utterance: {line.index for line in lines if line.status == INSERTION}
+        for utterance, lines in changed.items()
+    }
+    return np.array(
+        [
+            bool(places.get(name)) and bool(missing.get(name, set()) <= set(places[name]))
+            for name in utterances
+        ]
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.labels.miscues import OMISSION, STATUSES, SUBSTITUTION
+from speechkit.labels.miscues import INSERTION, OMISSION, STATUSES, SUBSTITUTION
 from speechkit.stats import bootstrap, roc
 from speechkit.stats.roc import Detection
 
@@ -51,6 +51,8 @@ class Findings:
             is not known.
         called_wrong: which texts the model calls those of another recording ``[T]``; None of
             models that do not.
+        inserted: which texts an insertion is found in ``[T]``; of texts that lack a word, in its
+            place. None of features without word verification.
     """
 
     speakers: np.ndarray
@@ -64,6 +66,7 @@ class Findings:
     completeness: np.ndarray | None = None
     confidence: np.ndarray | None = None
     called_wrong: np.ndarray | None = None
+    inserted: np.ndarray | None = None
 
     @property
     def right(self) -> np.ndarray:
@@ -118,6 +121,7 @@ def summarize(tested: Findings, samples: int, seeds: int) -> dict[str, dict[str,
     numbers["wrong_texts"] = int((tested.tests == "text").sum())
     numbers["right_texts"] = int((tested.tests == TRUE).sum())
     numbers["texts_a_third_unsaid"] = int((tested.tests == "third").sum())
+    numbers["texts_without_a_word"] = int((tested.tests == INSERTION).sum())
     numbers["speakers"] = count
     return found | {n: {"mean": value, "std": None, "n": seeds} for n, value in numbers.items()}
 
@@ -143,6 +147,11 @@ def _statistics(tested: Findings) -> Iterator[tuple[str, roc.Statistic]]:
             if side.any():
                 hits = tested.called_wrong[side]
                 yield f"{name}_texts_called_wrong", roc.mean(hits, tested.speakers[side])
+    if tested.inserted is not None:
+        lacking = tested.tests == INSERTION
+        for name, side in (("insertion_recall", lacking), ("right_texts_called_inserted", right)):
+            if side.any():
+                yield name, roc.mean(tested.inserted[side], tested.speakers[side])
     third = tested.tests == "third"
     if tested.completeness is not None and third.any():
         counts = np.bincount(tested.of, minlength=len(third))

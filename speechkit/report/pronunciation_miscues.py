@@ -37,6 +37,10 @@ _COLUMNS: dict[str, dict[str, tuple[str, bool]]] = {
         "wrong found": ("text_{}_recall", True),
         "completeness off": ("third_completeness_error", False),
     },
+    "inserted": {
+        "found": ("insertion_recall", True),
+        "in right texts": ("right_texts_called_inserted", True),
+    },
     "said badly": {"taken for unsaid": ("badly_said_called_unsaid", True)},
 }
 
@@ -93,9 +97,10 @@ def _table(found: Found) -> Table:
         "than every right one; 0.5: chance). Found: percent of the false words where 2 percent of "
         "the right ones are flagged too (of whole texts: 1 percent of the right ones). Score: mean "
         "word accuracy of the false words, of 10. Completeness off: mean distance from the true "
-        "share of words said, of 10, where about a third were not. Taken for unsaid: percent of "
-        "the words that people gave 1 to 5 of 10. Mean of all seeds; in brackets the 95 % interval "
-        "of a bootstrap over speakers.",
+        "share of words said, of 10, where about a third were not. Inserted: percent of the texts "
+        "that lack a word in whose place speech is found, and of the true texts where any is. "
+        "Taken for unsaid: percent of the words that people gave 1 to 5 of 10. Mean of all seeds; "
+        "in brackets the 95 % interval of a bootstrap over speakers.",
         groups=[("", 1), *((group, len(of)) for group, of in _COLUMNS.items())],
         dense=True,
         title="How well they are found",

@@ -13,10 +13,16 @@ from tone_sets import make_tone_set
 
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.align.verification import SAID, VerificationConfig, verify
+from speechkit.acoustic.lexicon.readings import Words
 from speechkit.acoustic.models import load_model
 from speechkit.base.errors import UserError
 from speechkit.phone_features import ctc_gop, verification
-from speechkit.phone_features.feature_folder import read_features
+from speechkit.phone_features.extract import _features_of
+from speechkit.phone_features.feature_folder import (
+    read_features,
+    read_insertions,
+    write_insertions,
+)
 from speechkit.phone_features.pipeline import FeaturePipeline, Request
 from speechkit.phone_features.settings import FeatureSettings, settings_of
 from speechkit.phone_features.verification import COLUMNS
@@ -179,3 +185,22 @@ def test_command(run, tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.table["s0-u0"][:, :84], other.table["s0-u0"])
     manifest = json.loads((tmp_path / "exp/gop/toned-plain/manifest.json").read_text())
     assert "verification" not in manifest["params"]
+
+
+def test_insertions_stand_in_the_folder_with_their_place(tmp_path) -> None:
+    """Of "cat" and "s", "be" was said before the second word, or at the end."""
+    words = Words(("cat", "s"), (WORDS[0], WORDS[2]))
+    settings = FeatureSettings(am=("tones",), verification=True)
+    pipeline = FeaturePipeline(settings, [ToneModel()])
+    for place, said in ((1, "K AA T B IY IY B S S"), (2, "K AA T S S B IY IY B")):
+        request = Request(say(said.split()), words.variants, "", "utt", words.texts)
+        (extracted,) = pipeline.extract_many([request])
+        one = _features_of(request, words, extracted, pipeline)
+        write_insertions(tmp_path, [[one.utterance, *row] for row in one.insertions])
+        assert read_insertions(tmp_path) == {"utt": [place]}
+        ((_, _, duration, phones),) = one.insertions
+        assert phones.split()[0] == "B" and float(duration) > 0.1
+    assert read_insertions(tmp_path / "none") is None
+    (tmp_path / "insertions.tsv").write_text("utt\tindex\nu1\tx\n")
+    with pytest.raises(UserError, match=r"insertions\.tsv"):
+        read_insertions(tmp_path)

@@ -34,7 +34,7 @@ TEXTS = (
     "CAT BEE", "SEA BAT KEY", "TEA TASK", "BEAT AS SEAT", "SKI EAST BEE", "ASK BASK", "CAT SEA",
     "KEY SEAT TASK", "EAST TEA", "BAT AS BEE CAT",
 )  # fmt: skip
-SETTINGS = FeatureSettings(("sphinx",), prosody=True)
+SETTINGS = FeatureSettings(("sphinx",), verification=True)
 ASPECTS = ("phone_accuracy", "word_accuracy", "utterance_completeness")
 SMALL = {
     "epochs": 20, "batch_size": 5, "width": 12, "depth": 1, "warm_up": 10, "gop": ("t",),
@@ -89,6 +89,8 @@ def test_words_that_nobody_said_are_found(root) -> None:
     assert found["substitution_recall"]["mean"] > 0.5
     assert found["right_called_unsaid"]["mean"] < 0.2
     assert found["right_words"]["mean"] > 15 and found["right_words"]["n"] == 2
+    assert found["insertion_recall"]["mean"] > 0.8 and found["texts_without_a_word"]["mean"] > 3
+    assert found["right_texts_called_inserted"]["mean"] < 0.2
     plain = read_summary(folder.parents[2] / "plain/eval/test-miscues")
     assert "far_said_auc" not in plain and plain["far_accuracy_auc"]["mean"] is not None
     assert plain["far_words"] == {**found["far_words"], "n": 1}

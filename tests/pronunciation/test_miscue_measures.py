@@ -19,6 +19,8 @@ TEXTS = [
     ("omission", 1, [(0, 0.7, 0.2, 9, 8), (2, 0.2, 0.1, 1, 0)]),
     ("third", 0, [(0, 0.9, 0.1, 9, 10), (1, 0.1, 0.9, 1, 0), (0, 0.8, 0.2, 8, 9)]),
     ("text", 1, [(1, 0.2, 0.8, 2, 0), (1, 0.4, 0.6, 3, 0)]),
+    ("insertion", 0, [(0, 0.9, 0.1, 9, 10)]),
+    ("insertion", 1, [(0, 0.9, 0.1, 9, 10)]),
 ]
 
 
@@ -34,9 +36,10 @@ def findings() -> Findings:
         accuracy.astype(float),
         shares := np.stack([said, substituted, 1 - said - substituted], axis=1),
         shares.argmax(1),
-        np.array([9.0, 9, 9, 9, 9, 5, 1]),
-        np.array([0.9, 0.8, 0.9, 0.8, 0.7, 0.5, 0.85]),
-        np.array([False, True, False, False, False, False, True]),
+        np.array([9.0, 9, 9, 9, 9, 5, 1, 9, 9]),
+        np.array([0.9, 0.8, 0.9, 0.8, 0.7, 0.5, 0.85, 0.9, 0.9]),
+        np.array([False, True, False, False, False, False, True, False, False]),
+        np.array([False, False, True, True, True, True, True, True, False]),
     )
 
 
@@ -61,18 +64,21 @@ def test_measures_by_hand() -> None:
     assert found["text_confidence_recall"] == 0.0
     assert found["wrong_texts_called_wrong"] == 1.0 and found["right_texts_called_wrong"] == 0.5
     assert found["third_completeness_error"] == pytest.approx(10 * 2 / 3 - 5)
-    counts = {"right_words": 4, "near_words": 1, "replaced_words": 2, "wrong_texts": 1,
+    assert found["insertion_recall"] == 0.5 and found["right_texts_called_inserted"] == 0.0
+    counts = {"texts_without_a_word": 2, "right_words": 4, "near_words": 1, "replaced_words": 2,
+              "wrong_texts": 1,
               "right_texts": 2, "texts_a_third_unsaid": 1, "speakers": 2}  # fmt: skip
     assert {name: found[name] for name in counts} == counts
     assert "appended_said_auc" not in found and found["appended_words"] == 0
 
 
 def test_models_without_statuses_have_the_measures_of_word_accuracy() -> None:
-    gone = ("probabilities", "completeness", "confidence", "called", "called_wrong")
+    gone = ("probabilities", "completeness", "confidence", "called", "called_wrong", "inserted")
     plain = replace(findings(), **dict.fromkeys(gone))
     found, whole = (summarize(one, 50, 1) for one in (plain, findings()))
     assert not [n for n in found if n.endswith(("_said_auc", "_said_recall")) or "called" in n]
     assert "third_completeness_error" not in found and "substitution_recall" not in found
+    assert "insertion_recall" not in found
     kept = [name for name in found if "accuracy" in name]
     assert kept and all(found[name]["mean"] == whole[name]["mean"] for name in kept)
 
@@ -87,7 +93,7 @@ def test_order_of_texts_and_copies_of_all_change_no_mean() -> None:
         one.statuses[places], one.human[places], one.accuracy[places],
         one.probabilities[places], one.called[places],
         one.completeness[order], one.confidence[order],
-        one.called_wrong[order],
+        one.called_wrong[order], one.inserted[order],
     )  # fmt: skip
     first, second = (summarize(each, 100, 2) for each in (one, other))
     for name, values in first.items():
@@ -96,9 +102,9 @@ def test_order_of_texts_and_copies_of_all_change_no_mean() -> None:
 
 
 def test_scores_of_words_need_not_be_given() -> None:
-    some = replace(findings(), human=np.where(np.arange(17) == 0, np.nan, findings().human))
+    some = replace(findings(), human=np.where(np.arange(19) == 0, np.nan, findings().human))
     assert summarize(some, 50, 1)["right_words"]["mean"] == 3
-    none = summarize(replace(findings(), human=np.full(17, np.nan)), 50, 1)
+    none = summarize(replace(findings(), human=np.full(19, np.nan)), 50, 1)
     assert "near_said_auc" not in none and none["replaced_word_accuracy"]["mean"] == 4.0
 
 
