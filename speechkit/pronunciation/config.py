@@ -112,6 +112,8 @@ class PronunciationConfig:
         loss: mse; sb-num or sb-rank: rare predicted scores weigh more; sb-label: rare labels.
         beta: Beta of sb-num and sb-label.
         class_rule: A score belongs to the class below it (floor) or to the nearest.
+        mean_weight: Mean weight of the training scores: free, as published; or one, so that the
+            size of the loss of an aspect stays that of mse.
         variant: Variant of the loss: paper, or code (as published, with its defects).
         class_width: Width of the classes; scores go from 0 to 2.
         reduction: gopt: phone + mean word + mean utterance loss; sum: of all nine.
@@ -142,6 +144,7 @@ class PronunciationConfig:
     loss: Annotated[str, OneOf(*LOSSES)] = "mse"
     beta: Share = 0.9
     class_rule: Annotated[str, OneOf("floor", "nearest")] = "floor"
+    mean_weight: Annotated[str, OneOf("free", "one")] = "free"
     variant: Annotated[str, OneOf("paper", "code")] = "paper"
     class_width: float = 0.2
     reduction: Annotated[str, OneOf("gopt", "sum")] = "gopt"
@@ -197,8 +200,8 @@ class PronunciationConfig:
 
     def params(self) -> dict[str, Any]:
         """For the manifest: plain values; what older models lack only where it is set."""
-        found = asdict(self)
-        return {k: v for k, v in found.items() if v or k not in ("negatives", "feature_limit")}
+        lacking = {"negatives": 0.0, "feature_limit": 0.0, "mean_weight": "free"}
+        return {k: v for k, v in asdict(self).items() if k not in lacking or v != lacking[k]}
 
 
 @dataclass(frozen=True)

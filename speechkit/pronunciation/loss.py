@@ -29,6 +29,7 @@ WEIGHTINGS = ("num", "rank")
 TARGETS = ("prediction", "label")
 CLASS_RULES = ("floor", "nearest")
 VARIANTS = ("paper", "code")
+MEAN_WEIGHTS = ("free", "one")
 
 
 class MultiAspectMSE(nn.Module):
@@ -133,6 +134,8 @@ class ScoreBalancedLoss(MultiAspectMSE):
         width: of a class.
         score_range: lowest and highest score.
         reduction: as for :class:`MultiAspectMSE`.
+        mean_weight: ``free``, as published; or ``one``: the weights of an aspect are divided by
+            their mean over its training labels, so that its loss keeps its size beside others.
 
     Raises:
         ValueError: an unknown option, or counts that are not of C classes.
@@ -151,8 +154,10 @@ class ScoreBalancedLoss(MultiAspectMSE):
         width: float = 0.2,
         score_range: tuple[float, float] = (0.0, 2.0),
         reduction: str = "gopt",
+        mean_weight: str = "free",
     ) -> None:
         super().__init__(reduction)
+        _require("mean_weight", mean_weight, MEAN_WEIGHTS)
         _require("weighting", weighting, WEIGHTINGS)
         _require("target", target, TARGETS)
         _require("class_rule", class_rule, CLASS_RULES)
@@ -166,6 +171,8 @@ class ScoreBalancedLoss(MultiAspectMSE):
                 raise ValueError(f"{name}: expected {size} counts, given {tuple(numbers.shape)}")
         weigh = rank_weights if weighting == "rank" else lambda c: effective_weights(c, beta)
         tables = [weigh(numbers) for numbers in self.counts.values()]
+        if mean_weight == "one":
+            tables = [t / _mean(t, n) for t, n in zip(tables, self.counts.values(), strict=True)]
         stacked = torch.stack(tables) if tables else torch.zeros(0, size)
         self.register_buffer("tables", stacked.float(), persistent=False)
 
@@ -185,6 +192,12 @@ class ScoreBalancedLoss(MultiAspectMSE):
         )
         first = [known.index(name) * self.tables.shape[1] for name in names]
         return self.tables.flatten()[classes + torch.tensor(first, device=classes.device)]
+
+
+def _mean(weights: Tensor, counts: Tensor) -> Tensor:
+    """Mean weight of the labels; 1 where there are none."""
+    total = counts.sum()
+    return (weights * counts).sum() / total if total > 0 else torch.ones(())
 
 
 def status_loss(logits: Tensor, statuses: Tensor) -> Tensor:
@@ -233,4 +246,5 @@ def make_criterion(config: PronunciationConfig, labels: Mapping[str, Tensor]) ->
         width=config.class_width,
         score_range=RANGE,
         reduction=config.reduction,
+        mean_weight=config.mean_weight,
     )

@@ -191,3 +191,24 @@ def test_importing_the_losses_pulls_in_no_training_framework():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_weights_of_mean_one_keep_the_size_of_the_loss():
+    """Weights .1 and .154 of 90 and 10 labels have the mean .105."""
+    labels = torch.tensor([0.0] * 90 + [1.0] * 10)
+    counts = {"word_stress": class_counts(labels, 1.0)}
+    options = {"weighting": "num", "beta": 0.9, "width": 1.0, "target": "label"}
+    free = ScoreBalancedLoss(counts, **options)
+    one = ScoreBalancedLoss(counts, **options, mean_weight="one")
+    weights = [(1 - 0.9) / (1 - 0.9**n) for n in (90, 10)]
+    mean = (90 * weights[0] + 10 * weights[1]) / 100
+    predictions = {"word_stress": torch.linspace(0, 2, 100)}
+    wanted = free(predictions, {"word_stress": labels}) / mean
+    torch.testing.assert_close(one(predictions, {"word_stress": labels}), wanted)
+    errors = {"word_stress": labels + 0.5}  # each by the same amount: as without weights
+    plain = MultiAspectMSE()(errors, {"word_stress": labels})
+    torch.testing.assert_close(one(errors, {"word_stress": labels}), plain)
+    with pytest.raises(ValueError, match="mean_weight"):
+        ScoreBalancedLoss(counts, mean_weight="two")
+    nobody = {"word_stress": torch.zeros(3)}
+    assert torch.isfinite(ScoreBalancedLoss(nobody, **options, mean_weight="one").tables).all()
