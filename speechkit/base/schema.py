@@ -8,9 +8,12 @@ closed (the settings of a network: an unknown one would make another network).
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import re
 import stat
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
@@ -20,6 +23,7 @@ from msgspec import Meta
 from speechkit.base.errors import DataError, UserError
 
 MOST_JSON = 1 << 28  # bytes of a file
+MOST_LINE = 1 << 22  # of a line of JSON
 DEPTH = 64  # lists and objects within one another
 _INTEGERS = range(-(1 << 63), 1 << 64)
 _SHARED = 1 << 16  # values that the aliases of a file may add
@@ -94,6 +98,31 @@ def parse_json(text: str | bytes, kind: type[Kind], where: str, remedy: str = ""
         raise Damaged(f"{where} cannot be read as JSON: {one_line(error)}.", remedy) from error
     require_plain(data, len(text), where, remedy)
     return check(data, kind, where, remedy)
+
+
+def json_lines(path: Path, remedy: str = "") -> Iterator[tuple[int, Object]]:
+    """Number of the line and object of each line that is not empty; ``.gz`` is unpacked.
+
+    Raises:
+        Damaged: it cannot be read, or a line is too long or no JSON object.
+    """
+    try:
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+            number = 0
+            while line := file.readline(MOST_LINE + 1):
+                number += 1
+                where = f"{path}:{number}"
+                if len(line) > MOST_LINE:
+                    raise Damaged(f"{where}: has more than {MOST_LINE:,} bytes.", remedy)
+                try:
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+                except UnicodeDecodeError as error:
+                    raise Damaged(f"{where}: is not UTF-8 ({error.reason}).", remedy) from error
+                if text:
+                    yield number, parse_json(text, Object, where, remedy)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or one_line(error)
+        raise Damaged(f"{path} cannot be read: {reason}.", remedy) from error
 
 
 def check(data: Any, kind: type[Kind], where: str, remedy: str = "") -> Kind:

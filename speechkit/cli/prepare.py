@@ -72,7 +72,7 @@ OwnData = Annotated[
         MISSING,
         metavar="PATH",
         show_default=False,
-        help="Folder with a subfolder per speaker, or table 'path<TAB>speaker[<TAB>text]'.",
+        help="Folder with a subfolder per speaker, or table (TSV, CSV): path, speaker[, text].",
     ),
 ]
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.audio import SUFFIXES
+from speechkit.base.delimited import read_rows
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
-from speechkit.base.text import composed, is_header, on_disk, read_lines, spelled
+from speechkit.base.text import composed, is_header, on_disk, spelled
 from speechkit.labels.scores import RaterScores, Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
@@ -222,21 +223,19 @@ def parse_gender(value: str, where: str) -> str:
 
 
 def read_gender(path: Path) -> dict[str, str]:
-    """Speaker name -> ``m`` or ``f`` from a TSV ``speaker<TAB>m|f`` (header line optional).
+    """Speaker name -> ``m`` or ``f`` from a table ``speaker<TAB>m|f`` (header line optional).
 
     Raises:
         UserError: unreadable, a line of another form, a speaker with two genders.
     """
     found: dict[str, str] = {}
-    for number, line in enumerate(read_lines(path), 1):
-        fields = [composed(value.strip()) for value in line.split("\t")]
-        if not line.strip() or (number == 1 and is_header(fields, ("speaker", "gender"))):
+    rows = read_rows(path)
+    for place, (number, cells) in enumerate(rows.rows):
+        fields = [composed(value) for value in cells]
+        if place == 0 and is_header(fields, ("speaker", "gender")):
             continue
         if len(fields) != 2:
-            raise UserError(
-                f"{path}:{number}: expected 'speaker<TAB>m|f', found '{line}'.",
-                "Separate the two columns with a tab.",
-            )
+            raise rows.misfit(number, cells, ("speaker", "m|f"))
         gender = parse_gender(fields[1], f"{path}:{number}")
         if found.setdefault(fields[0], gender) != gender:
             raise UserError(f"{path}:{number}: '{fields[0]}' has two genders.")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
-from speechkit.base.text import check_path, composed, is_header, missing, read_lines, visible
+from speechkit.base.text import check_path, composed, missing, visible
 from speechkit.corpora.common import (
     Corpus,
     CorpusSet,
@@ -28,14 +28,16 @@ from speechkit.corpora.common import (
     utterance_id,
 )
 from speechkit.corpora.config import FolderConfig
-from speechkit.corpora.folder.labels import check_columns, read_labels
+from speechkit.corpora.folder import tables
+from speechkit.corpora.folder.labels import choose_case, read_labels
 from speechkit.corpora.folder.scores import read_raters, read_scores
 from speechkit.labels import emotions
 from speechkit.labels.config import KEEP, STOP
 
-COLUMNS = ("path", "speaker", "text", "utt", "gender", "age")
+EMOTION = "utt2emotion"
 LAYOUT = (
-    "a folder with one subfolder of audio per speaker, or a table 'path<TAB>speaker[<TAB>text]'."
+    "a folder with one subfolder of audio per speaker, or a table 'path<TAB>speaker[<TAB>text]' "
+    "(.csv: with commas)."
 )
 
 _CONVERT = "Convert them, as with: ffmpeg -i FILE FILE.wav"
@@ -72,12 +74,14 @@ def read_corpus(path: Path, config: FolderConfig | None = None) -> Corpus:
         params.update(scales=config.scales)
     if labels is not None:
         base = path if path.is_dir() else path.parent
-        whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread, case)
+        whole.items, whole.tables = read_labels(labels, whole.items, base, whole.unread)
+        metadata.append(full_path(labels))
+    if found := whole.tables.get(EMOTION):
+        whole.tables[EMOTION] = choose_case(found, labels or path, case)
         if case != STOP:
             params.update(label_case=case)
         if case == KEEP:
             whole.files[emotions.CASE_FILE] = f"{case}\n"
-        metadata.append(full_path(labels))
     return Corpus("prepare folder", params, split_speakers(whole, shares, config.seed), metadata)
 
 
@@ -155,18 +159,17 @@ def _is_read(path: Path) -> bool:
 
 
 def read_table(path: Path, names: Names) -> CorpusSet:
-    """One set of the files that a tab-separated table lists.
+    """One set of the files that a table lists: CSV, tab-separated, or JSON lines.
 
-    Without a header line its columns are path, speaker and, where present, text. With a
-    header line (it begins with ``path``, in any case) they are the named ones, in any order, out of
-    path, speaker, text, utt, gender, age. Relative paths are relative to the table.
+    Without a header line its columns are path, speaker and, where present, text. With one they
+    are the named ones, in any order and case. Relative paths are relative to the table.
 
     Raises:
         UserError: a line that does not fit, with its number.
     """
     if _is_audio(path):
         raise UserError(f"{path} is one audio file.", f"Expected: {LAYOUT}")
-    rows = _rows(path)
+    rows = tables.read_table(path, LAYOUT).rows
     if not rows:
         raise UserError(f"{path} lists no audio.", f"Expected: {LAYOUT}")
     speakers = names.speakers(sorted({row["speaker"] for _, row in rows}))
@@ -177,14 +180,24 @@ def read_table(path: Path, names: Names) -> CorpusSet:
         utterance = names.clean(row.get("utt", "")) or utterance_id(speaker, names.clean(file.stem))
         text = composed(visible(row.get("text", "")))
         whole.items.append(Item(utterance, file, speaker, text))
-        where = f"{path}:{number}"
-        if row.get("gender"):
-            _once(whole.gender, speaker, parse_gender(row["gender"], where), where)
-        if row.get("age"):
-            if not row["age"].isdecimal():
-                raise UserError(f"{where}: the age '{row['age']}' is not a whole number of years.")
-            _once(whole.age, speaker, row["age"], where)
+        _describe(whole, row, speaker, utterance, f"{path}:{number}")
     return whole
+
+
+def _describe(
+    whole: CorpusSet, row: Mapping[str, str], speaker: str, utterance: str, where: str
+) -> None:
+    """Note what a row says of the speaker, and its labels."""
+    if row.get("gender"):
+        _once(whole.gender, speaker, parse_gender(row["gender"], where), where)
+    if row.get("age"):
+        if not row["age"].isdecimal():
+            raise UserError(f"{where}: the age '{row['age']}' is not a whole number of years.")
+        _once(whole.age, speaker, row["age"], where)
+    for label in tables.LABELS:
+        if row.get(label):
+            value = composed(" ".join(row[label].split()))
+            whole.tables.setdefault(f"utt2{label}", {})[utterance] = value
 
 
 def _file(table: Path, number: int, given: str) -> Path:
@@ -201,26 +214,6 @@ def _file(table: Path, number: int, given: str) -> Path:
 def _once(table: dict[str, str], speaker: str, value: str, where: str) -> None:
     if table.setdefault(speaker, value) != value:
         raise UserError(f"{where}: '{speaker}' is '{value}' here, but '{table[speaker]}' above.")
-
-
-def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Line number and named columns of every line that is not empty."""
-    columns: tuple[str, ...] = COLUMNS[:3]
-    rows = []
-    for number, line in enumerate(read_lines(path), 1):
-        fields = [value.strip() for value in line.split("\t")]
-        if number == 1 and is_header(fields, COLUMNS[:1]):
-            columns = tuple(name.lower() for name in fields)
-            check_columns(path, columns, COLUMNS, "speaker", LAYOUT)
-        elif line.strip():
-            row = dict(zip(columns, fields, strict=False))
-            if len(fields) > len(columns) or not row["path"] or not row.get("speaker"):
-                raise UserError(
-                    f"{path}:{number}: expected '{'<TAB>'.join(columns)}', found '{line[:200]}'.",
-                    "Separate the columns with tabs; path and speaker may not be empty.",
-                )
-            rows.append((number, row))
-    return rows
 
 
 def _genders(path: Path, whole: CorpusSet, names: Names) -> dict[str, str]:

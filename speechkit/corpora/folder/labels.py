@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from speechkit.base.delimited import read_rows
 from speechkit.base.errors import ConfigError, UserError, closest
 from speechkit.base.log import logger
-from speechkit.base.text import composed, read_lines
+from speechkit.base.text import composed
 from speechkit.corpora.common import Item, full_path
 from speechkit.labels import emotions
 from speechkit.labels.config import LOWER, STOP
@@ -27,7 +28,6 @@ def read_labels(
     items: Sequence[Item],
     base: Path,
     unread: Sequence[Item] = (),
-    case: str = STOP,
 ) -> tuple[list[Item], dict[str, dict[str, str]]]:
     """Label tables of a set (``utt2emotion`` ...), and the utterances that have a label.
 
@@ -36,8 +36,6 @@ def read_labels(
     Args:
         base: folder that relative paths in the table are of, besides the table's own.
         unread: recordings that are not read, whose labels are passed over.
-        case: ``stop`` at classes that differ in case only, write all in ``lower`` case, or
-            ``keep`` them.
 
     Raises:
         UserError: a line that does not fit, an unknown or twice labelled utterance, no labels.
@@ -63,10 +61,6 @@ def read_labels(
                 found[name][utterance] = value
             elif name == "emotion":
                 raise UserError(f"{path}:{number}: '{cells[0]}' has no emotion.")
-    if case == LOWER:
-        found["emotion"] = {name: value.lower() for name, value in found["emotion"].items()}
-    elif case == STOP:
-        emotions.require_one_case(found["emotion"].values(), path, "")
     kept = [item for item in items if item.utterance in found["emotion"]]
     if not kept:
         raise UserError(f"{path} labels no utterance.", f"Expected: {LAYOUT}")
@@ -77,23 +71,36 @@ def read_labels(
     return kept, {f"utt2{name}": table for name, table in found.items() if table}
 
 
+def choose_case(labels: Mapping[str, str], path: Path, case: str) -> dict[str, str]:
+    """Labels by utterance, as classes that differ in case only are to be treated.
+
+    Args:
+        path: that they are from, for messages.
+        case: ``stop`` at such classes, write all in ``lower`` case, or ``keep`` them.
+
+    Raises:
+        UserError: there are such classes, and it is to stop.
+    """
+    if case == STOP:
+        emotions.require_one_case(labels.values(), path, "")
+    return {name: value.lower() if case == LOWER else value for name, value in labels.items()}
+
+
 def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     """Names of the columns; line number and cells of every line that is not empty."""
     if not path.is_file():
         raise ConfigError("labels", f"{path} is not a file.", f"Expected: {LAYOUT}")
     header: tuple[str, ...] = ("utt", "emotion")
+    found = read_rows(path)
     rows: list[tuple[int, list[str]]] = []
-    for number, line in enumerate(read_lines(path), 1):
-        cells = [composed(" ".join(cell.split())) for cell in line.split("\t")]
-        if number == 1 and cells[0].lower() in KEYS:
+    for place, (number, raw) in enumerate(found.rows):
+        cells = [composed(" ".join(cell.split())) for cell in raw]
+        if place == 0 and cells[0].lower() in KEYS:
             header = tuple(name.lower() for name in cells)
             check_columns(path, header[1:], COLUMNS, "emotion", LAYOUT)
-        elif line.strip():
-            if len(cells) != len(header) or not cells[0]:
-                raise UserError(
-                    f"{path}:{number}: expected '{'<TAB>'.join(header)}', found '{line[:200]}'.",
-                    "Separate the columns with tabs.",
-                )
+        elif len(cells) != len(header) or not cells[0]:
+            raise found.misfit(number, cells, header)
+        else:
             rows.append((number, cells))
     return header, rows
 
