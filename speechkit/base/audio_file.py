@@ -2,7 +2,8 @@
 
 libsndfile decodes. What it takes on trust is looked at first: headers that promise more than
 the file holds, streams whose length stayed open (:mod:`speechkit.base.audio_container`), and MP3,
-whose length it only estimates (:mod:`speechkit.base.mp3`).
+whose length it only estimates (:mod:`speechkit.base.mp3`). What phones and browsers record PyAV
+decodes, where it is installed (:mod:`speechkit.base.media`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from speechkit.base import audio_container, mp3, text
+from speechkit.base import audio_container, media, media_container, mp3, text
 from speechkit.base.errors import AudioError
 from speechkit.base.log import note_once
 
@@ -33,16 +34,15 @@ SUFFIXES = (
     ".mp3", ".mp2", ".mp1", ".mpga", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
     ".voc", ".sph", ".nist", ".sf", ".ircam", ".paf", ".pvf", ".avr", ".svx", ".8svx", ".wve",
 )  # fmt: skip
-# ... and of those that hold sound too, but that it does not read.
+# ... and of those that hold sound too, but that neither it nor PyAV (media.SUFFIXES) reads here.
 UNREAD_SUFFIXES = (
-    ".m4a", ".m4b", ".mp4", ".m4v", ".mov", ".3gp", ".3gpp", ".3g2", ".aac", ".webm", ".weba",
-    ".mka", ".mkv", ".avi", ".wma", ".wmv", ".asf", ".amr", ".awb", ".ac3", ".eac3", ".dts",
+    ".avi", ".wma", ".wmv", ".asf", ".ac3", ".eac3", ".dts",
     ".ape", ".wv", ".tta", ".mpc", ".ra", ".rm", ".flv", ".mpg", ".mpeg", ".spx", ".shn", ".gsm",
     ".vox", ".dsf", ".dff", ".raw", ".pcm",
 )  # fmt: skip
 ACCEPTED = (
     "Accepted: WAV, FLAC, OGG (Vorbis, Opus), MP3, AIFF, AU, CAF, W64 and what else libsndfile "
-    "reads. Convert others, as with: ffmpeg -i FILE FILE.wav"
+    "reads; M4A, MP4, WebM, AMR. Convert others, as with: ffmpeg -i FILE FILE.wav"
 )
 _SKIP = 1 << 16  # samples that are decoded at once to be dropped
 
@@ -83,30 +83,41 @@ class AudioFile(AbstractContextManager["AudioFile"]):
     """
 
     def __init__(self, source: Source) -> None:
-        import soundfile
-
         self.source, self._position = source, 0
         with ExitStack() as stack:
             self._quiet: Callable[[], AbstractContextManager[Any]] = nullcontext
+            self._run_up, found = 0, None
             raw = stack.enter_context(_open(source))
-            found, self._run_up = audio_container.repaired(raw, str(source)), 0
-            if found is None and (found := mp3.look(raw, str(source))) is not None:
-                # Frames borrow bits from those before them; after a jump the first are wrong.
-                self._quiet, self._run_up = partial(_decoder_warnings, str(source)), mp3.RUN_UP
-            given: Any = raw if isinstance(source, Pipe) else str(source)
-            if found is not None:
-                given = audio_container.Joined(raw, found.pieces)
-            raw.seek(0)
-            try:
-                with self._quiet():
-                    self._file = stack.enter_context(_forward()(given))
-            except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
-                raise not_audio(source, error) from error
+            self._file: Any
+            if kind := media_container.kind_of(raw, str(source)):
+                self._file = stack.enter_context(media.MediaFile(raw, kind, source))
+            else:
+                self._file, found = self._of_libsndfile(raw)
+                stack.enter_context(self._file)
             self.rate, self.channels = self._file.samplerate, self._file.channels
             self.frames = self._file.frames
             if found is not None and found.samples is not None:
                 self.frames = found.samples
             self._open = stack.pop_all()
+
+    def _of_libsndfile(self, raw: BinaryIO) -> tuple[SoundFile, audio_container.Content | None]:
+        """The file as libsndfile opens it, and what it is to read in its place."""
+        import soundfile
+
+        name = str(self.source)
+        found = audio_container.repaired(raw, name)
+        if found is None and (found := mp3.look(raw, name)) is not None:
+            # Frames borrow bits from those before them; after a jump the first are wrong.
+            self._quiet, self._run_up = partial(_decoder_warnings, name), mp3.RUN_UP
+        given: Any = raw if isinstance(self.source, Pipe) else name
+        if found is not None:
+            given = audio_container.Joined(raw, found.pieces)
+        raw.seek(0)
+        try:
+            with self._quiet():
+                return _forward()(given), found
+        except (soundfile.LibsndfileError, RuntimeError, TypeError) as error:  # TypeError: .raw
+            raise not_audio(self.source, error) from error
 
     def __exit__(self, *_: object) -> None:
         with self._quiet():
@@ -122,8 +133,7 @@ class AudioFile(AbstractContextManager["AudioFile"]):
 
         try:
             with self._quiet():
-                if soundfile.SoundFile.seekable(self._file):
-                    self._position = self._file.seek(max(0, first - self._run_up))
+                self._position = self._file.jump(max(0, first - self._run_up), self._position)
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise not_audio(self.source, error) from error
         while self._position < first:
@@ -172,6 +182,10 @@ def _forward() -> type[SoundFile]:
     class Forward(soundfile.SoundFile):
         def seekable(self) -> bool:
             return False
+
+        def jump(self, first: int, position: int) -> int:
+            """Go to a sample where the format allows it; the place that is reached."""
+            return self.seek(first) if super().seekable() else position
 
     return Forward
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechkit.base import media
 from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
@@ -114,7 +115,7 @@ def read_folder(path: Path, names: Names) -> CorpusSet:
             "Move each into a subfolder with the speaker's name, or give a table "
             "'path<TAB>speaker' instead of the folder.",
         )
-    every = (*SUFFIXES, *UNREAD_SUFFIXES)
+    every = (*SUFFIXES, *media.SUFFIXES, *UNREAD_SUFFIXES)
     found = {folder.name: find_audio(folder, every) for folder in subfolders(path)}
     unread = [file for files in found.values() for file in files if not _is_read(file)]
     unread = [p for p in outside if not _is_read(p)] + unread
@@ -123,13 +124,15 @@ def read_folder(path: Path, names: Names) -> CorpusSet:
         raise UserError(
             f"No audio was found in {path}."
             + (f" Recordings: {_not_read(unread)}" if unread else ""),
-            _CONVERT if unread else f"Expected: {LAYOUT} Audio ends in {', '.join(SUFFIXES)}.",
+            _remedy(unread)
+            if unread
+            else f"Expected: {LAYOUT} Audio ends in {', '.join(SUFFIXES)}.",
         )
     for name in sorted(set(found) - heard):
         what = "no audio that can be read" if found[name] else "no audio"
         logger.warning(f"{path / name}: {what} in this folder; no such speaker is made.")
     if unread:
-        logger.warning(f"{path}: recordings left out: {_not_read(unread)} {_CONVERT}")
+        logger.warning(f"{path}: recordings left out: {_not_read(unread)} {_remedy(unread)}")
     speakers = names.speakers(name for name, files in found.items() if files)
     whole = CorpusSet("", [])
     for name, speaker in speakers.items():
@@ -149,13 +152,21 @@ def _not_read(files: Sequence[Path]) -> str:
     return f"{len(files)} in formats that are not read ({some}; {files[0].name})."
 
 
+def _remedy(unread: Sequence[Path]) -> str:
+    """What to do about recordings that are not read."""
+    some = any(file.suffix.lower() in media.SUFFIXES for file in unread)
+    return f"For some of them: {media.remedy()}. {_CONVERT}" if some else _CONVERT
+
+
 def _is_audio(path: Path) -> bool:
     ending = path.suffix.lower()
-    return (ending in SUFFIXES or ending in UNREAD_SUFFIXES) and not path.name.startswith(".")
+    known = ending in SUFFIXES or ending in media.SUFFIXES or ending in UNREAD_SUFFIXES
+    return known and not path.name.startswith(".")
 
 
 def _is_read(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+    ending = path.suffix.lower()
+    return ending in SUFFIXES or (ending in media.SUFFIXES and media.installed())
 
 
 def read_table(path: Path, names: Names) -> CorpusSet:

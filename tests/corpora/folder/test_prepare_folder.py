@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import soundfile
 from conftest import voice
+from media_files import KINDS, encode
 
+from speechkit.base import media
 from speechkit.base.audio import SUFFIXES
 from speechkit.base.errors import UserError
 from speechkit.corpora.common import parse_split
@@ -136,7 +138,7 @@ def test_bad_folders(own: Path, tmp_path: Path, run) -> None:
     fails(own / "anna" / "one.wav", "is one audio file")
     fails(own / "anna", "2 audio files (anna-two.flac) lie outside the speakers' subfolders")
     (tmp_path / "silent" / "carl").mkdir(parents=True)
-    (tmp_path / "silent" / "carl" / "talk.m4a").write_bytes(b"x")
+    (tmp_path / "silent" / "carl" / "talk.wma").write_bytes(b"x")
     fails(tmp_path / "silent", "No audio was found")
     write_audio(own / "anna" / "one.flac")
     fails(own, "'anna-one' comes twice")
@@ -281,32 +283,34 @@ def test_all_formats_are_read_and_the_others_counted(tmp_path: Path, run) -> Non
         path = root / "anna" / f"a{ending[1:]}{ending}"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, voice(120, 0.5, 8000), 8000, format=form)
-    for name in ("one.m4a", "two.M4A", "awav.webm", "x.amr"):
-        (root / "anna" / name).write_bytes(b"\0\0\0\x20ftypM4A ")
+    for name in ("one.wma", "two.WMA", "awav.avi", "x.ac3"):
+        (root / "anna" / name).write_bytes(b"\0\0\0\x20")
     (root / "ben").mkdir()
-    (root / "ben" / "b.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
+    (root / "ben" / "b.wma").write_bytes(b"\0\0\0\x20")
     (root / "anna" / "notes.txt").write_text("no audio")
     ran = run("prepare", "folder", root, "-C", tmp_path / "work", "--json")
     assert ran.code == 0, ran.err
     (row,) = json.loads(ran.out)
     assert row["utterances"] == len(kinds) and row["skipped"] == 5 and row["speakers"] == 1
-    assert "5 in formats that are not read (1 .amr, 3 .m4a, 1 .webm;" in ran.err
+    assert "5 in formats that are not read (1 .ac3, 1 .avi, 3 .wma;" in ran.err
     assert "ffmpeg" in ran.err and "ben: no audio that can be read" in ran.err
     folder = tmp_path / "work" / "data" / "train"
     lines = (folder / "skipped.tsv").read_text().splitlines()[1:]
     assert [line.split("\t")[0] for line in lines] == [
-        "anna-awav.webm", "anna-one.m4a", "anna-two.M4A", "anna-x.amr", "ben-b.m4a",
+        "anna-awav.avi", "anna-one.wma", "anna-two.WMA", "anna-x.ac3", "ben-b.wma",
     ]  # fmt: skip
     durations = data.load(folder, tmp_path).durations
     assert all(0.45 < seconds < 0.7 for seconds in durations.values())
 
 
-def test_a_folder_of_formats_that_are_not_read(tmp_path: Path, run) -> None:
+def test_a_folder_of_formats_that_are_not_read(tmp_path: Path, run, monkeypatch) -> None:
+    monkeypatch.setattr(media, "installed", lambda: False)
     root = tmp_path / "own"
     (root / "anna").mkdir(parents=True)
     (root / "anna" / "one.m4a").write_bytes(b"\0\0\0\x20ftypM4A ")
     ran = run("prepare", "folder", root, "-C", tmp_path / "work")
     assert ran.code == 2 and "1 .m4a; one.m4a" in ran.err and "ffmpeg" in ran.err
+    assert "python -m pip install" in ran.err and "av" in ran.err
     write_audio(root / "ben" / "one.wav")
     write_audio(root / "cora" / "one.wav")
     (root / "top.webm").write_bytes(b"x")
@@ -317,3 +321,24 @@ def test_a_folder_of_formats_that_are_not_read(tmp_path: Path, run) -> None:
     assert ran.code == 0, ran.err
     assert [row["skipped"] for row in json.loads(ran.out)] == [1, 0]
     assert "2 in formats that are not read (1 .m4a, 1 .webm;" in ran.err
+
+
+def test_recordings_of_phones_and_browsers(tmp_path: Path, run) -> None:
+    pytest.importorskip("av")
+    root = tmp_path / "own"
+    for name in ("m4a", "webm", "amr"):
+        rate = KINDS[name][2]
+        path = root / "anna" / f"{name}.{name}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(voice(120, 1.0, rate), name))
+    write_audio(root / "anna" / "wav.wav", 1.0)
+    ran = run("prepare", "folder", root, "-C", tmp_path / "work")
+    assert ran.code == 0, ran.err
+    durations = data.load(tmp_path / "work/data/train", tmp_path).durations
+    assert durations == {"anna-amr": 1.02, "anna-m4a": 1, "anna-wav": 1, "anna-webm": 1}
+    assert run("validate", "--decode", "-C", tmp_path / "work").code == 0
+    ran = run("extract-prosody", "-C", tmp_path / "work", "-j", 1)
+    assert ran.code == 0, ran.err
+    found = (tmp_path / "work/exp/prosody/train/prosody.tsv").read_text().splitlines()[1:]
+    pitch = [float(line.split("\t")[1]) for line in found]
+    assert len(pitch) == 4 and all(abs(hertz - 120) < 3 for hertz in pitch)
