@@ -32,7 +32,7 @@ def load_model(
     """The acoustic model of ``am``.
 
     Args:
-        spec: ``sphinx`` (inside the pocketsphinx package); a name under ``exp/acoustic`` or a
+        spec: ``sphinx`` (pocketsphinx's, comes with speechkit); a name under ``exp/acoustic`` or a
             folder (its ``config.yaml`` with ``kind: tdnn``, or Hugging Face's ``config.json``);
             ``hf:OWNER/NAME`` or ``torchaudio:BUNDLE``; after a CTC model ``,map=FILE``;
             ``posteriors:SCP[,labels=FILE]`` (Kaldi archives).

@@ -1,7 +1,7 @@
 """Pronunciations of English words.
 
-Looked up in this order: a lexicon file of the user's, the CMU dictionary inside the package
-pocketsphinx (134,860 pronunciations, without stress), parts of the word that those have
+Looked up in this order: a lexicon file of the user's, pocketsphinx's edition of the CMU
+dictionary (134,860 pronunciations, without stress), parts of the word that those have
 (``X'S``, ``X-Y``), and espeak-ng's letter-to-sound rules, whose words are noted as guessed.
 """
 
@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 
 from speechkit.acoustic.lexicon import g2p
-from speechkit.acoustic.sphinx.files import package_folder, read
+from speechkit.acoustic.sphinx.files import DICTIONARY, read
 from speechkit.base.errors import UserError, closest
 from speechkit.base.log import logger
 from speechkit.base.text import composed, read_text, visible
@@ -46,7 +46,7 @@ class Lexicon:
         file: as given.
 
     Raises:
-        UserError: the file is not such a lexicon, or pocketsphinx is not installed.
+        UserError: the file is not such a lexicon.
     """
 
     def __init__(self, file: Path | None = None, *, guess: bool = True) -> None:
@@ -195,15 +195,6 @@ def cmu_pronunciations(word: str) -> list[Pronunciation]:
     return list(dict.fromkeys(found))
 
 
-def dictionary_file() -> Path:
-    """The CMU dictionary inside the package pocketsphinx (which is not imported).
-
-    Raises:
-        UserError: it is not installed.
-    """
-    return package_folder("The pronunciation dictionary") / "cmudict-en-us.dict"
-
-
 @lru_cache
 def _initial(letter: bytes) -> tuple[int, int]:
     """Where to look for words with this first letter."""
@@ -214,7 +205,7 @@ def _initial(letter: bytes) -> tuple[int, int]:
 @lru_cache(maxsize=1)
 def _dictionary() -> bytes:
     """The file's bytes: searching them is 100 times faster than parsing them (3 MB)."""
-    return b"\n" + read(dictionary_file()).replace(b"\r", b"").rstrip(b"\n") + b"\n"
+    return b"\n" + read(DICTIONARY).replace(b"\r", b"").rstrip(b"\n") + b"\n"
 
 
 def _words_are(count: int) -> str:

@@ -1,1 +1,1 @@
-"""The English acoustic model inside the pocketsphinx package, computed by speechkit itself."""
+"""The English acoustic model of pocketsphinx, computed by speechkit itself."""

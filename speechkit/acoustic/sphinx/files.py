@@ -1,12 +1,12 @@
 """Files of a Sphinx acoustic model: where they are, and what their bytes mean.
 
-All numbers are little-endian. Nothing of pocketsphinx is imported or run.
+``FOLDER`` has those of pocketsphinx's model ``en-us`` and its pronunciation dictionary, with
+their licence; the package pocketsphinx itself is not needed. All numbers are little-endian.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +17,15 @@ import numpy as np
 from speechkit.acoustic.interface import PhoneInContext
 from speechkit.base.errors import UserError
 
+FOLDER = Path(__file__).with_name("en-us")
+DICTIONARY = FOLDER / "cmudict-en-us.dict"
 FILES = ("feat.params", "mdef", "means", "variances", "sendump", "transition_matrices")
 VARIANCE_FLOOR = 1e-4
 TRANSITION_FLOOR = 1e-4
 _BYTE_ORDER = 0x11223344
 # A mixture weight is stored as -log of it to the base 1.0001, shifted right by 10 bits.
 _WEIGHT_STEP = 1024 * math.log(1.0001)
-_REINSTALL = "Install it again: pip install --force-reinstall pocketsphinx"
+_REINSTALL = "If it is a file of speechkit, install speechkit again from its clone or wheel."
 
 _POSITION = {"I": 0, "B": 1, "E": 2, "S": 3}  # inside, first and last of a word, the only one
 _NODE_BYTES = 8
@@ -37,27 +39,6 @@ _PHONE = np.dtype(
         ("right", "u1"),
     ]
 )
-
-
-def package_folder(user: str = "The acoustic model 'sphinx'") -> Path:
-    """Folder ``model/en-us`` of the installed pocketsphinx package, which is not imported.
-
-    Args:
-        user: what needs it, for the message.
-
-    Raises:
-        UserError: the package is not installed, or without its models.
-    """
-    found = importlib.util.find_spec("pocketsphinx")
-    if found is None or not found.submodule_search_locations:
-        raise UserError(
-            f"{user} is part of the package 'pocketsphinx', which is not installed.",
-            "Install it with: pip install pocketsphinx",
-        )
-    folder = Path(found.submodule_search_locations[0]) / "model" / "en-us"
-    if not folder.is_dir():
-        raise UserError(f"The package 'pocketsphinx' has no folder {folder}.", _REINSTALL)
-    return folder
 
 
 def read(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""The acoustic model that comes with pocketsphinx, as an :class:`AcousticModel`."""
+"""The acoustic model of pocketsphinx, as an :class:`AcousticModel`."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _EXPECTED = {
 
 
 class SphinxModel(AcousticModel):
-    """English GMM-HMM of the pocketsphinx package, with full mixtures.
+    """English GMM-HMM of pocketsphinx, with full mixtures.
 
     pocketsphinx itself keeps the best four Gaussians of a codebook; here all 128 count.
 
     Args:
-        folder: with ``mdef``, ``means`` and the rest; by default the package's ``en-us``.
+        folder: with ``mdef``, ``means`` and the rest; by default pocketsphinx's ``en-us``.
         device: where the likelihoods are computed; evidence is on the CPU.
         posteriors: the senones that a phone's posterior is made of: all of the phone, those of
             a state being equally likely (``cd``), or the three without context (``ci``).
@@ -55,7 +55,7 @@ class SphinxModel(AcousticModel):
         self, folder: Path | None = None, device: str = "cpu", posteriors: str = "cd"
     ) -> None:
         require_choice("posteriors", posteriors, POSTERIORS)
-        self.folder = files.package_folder() / "en-us" if folder is None else folder
+        self.folder = files.FOLDER if folder is None else folder
         self.posteriors = posteriors
         self._inventory = files.read_inventory(self.folder / "mdef")
         self.labels = self._inventory.labels

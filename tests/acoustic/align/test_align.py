@@ -203,8 +203,7 @@ def sphinx():
 
 def pocketsphinx_alignment(pcm, text):
     """(phone, first frame) of pocketsphinx's own aligner; None where it gives up."""
-    import pocketsphinx
-
+    pocketsphinx = pytest.importorskip("pocketsphinx")
     decoder = pocketsphinx.Decoder(loglevel="FATAL", lm=None, bestpath=False, fwdflat=False)
 
     def run():

@@ -18,7 +18,7 @@ def say(word, **how):
 
 def test_dictionary_as_parsed_line_by_line():
     table = {}
-    for line in lexicon.dictionary_file().read_text(encoding="utf-8").splitlines():
+    for line in lexicon.DICTIONARY.read_text(encoding="utf-8").splitlines():
         word, *phones = line.split()
         table.setdefault(word.split("(")[0], []).append(tuple(phones))
     words = [*random.Random(1).sample(sorted(table), 300), "'bout", "a", "a.", max(table)]
@@ -42,13 +42,6 @@ def test_pocketsphinx_is_not_imported():
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
-
-
-def test_without_pocketsphinx(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pocketsphinx") as error:
-        lexicon.dictionary_file()
-    assert "pip install" in error.value.remedy
 
 
 def test_words_put_together_from_parts():

@@ -58,7 +58,7 @@ def test_cepstra_and_frames_of_any_length(model, samples: int, tmp_path: Path) -
 
 @pytest.fixture(scope="module")
 def parts() -> tuple[files.Gaussians, np.ndarray]:
-    folder = files.package_folder() / "en-us"
+    folder = files.FOLDER
     return files.read_gaussians(folder), files.read_weights(folder / "sendump", 3)
 
 
