@@ -72,7 +72,7 @@ OwnData = Annotated[
         MISSING,
         metavar="PATH",
         show_default=False,
-        help="Folder with a subfolder per speaker, or table (TSV, CSV): path, speaker[, text].",
+        help="Folder with subfolders per speaker or class, or table: path, speaker[, text].",
     ),
 ]
 
@@ -84,7 +84,7 @@ def folder(
     writing: Writing,
     directory: Dir,
 ) -> Answer:
-    """Your own data: audio in one subfolder per speaker, or listed in a table."""
+    """Your own data: folders of audio, tables, and audio folders of Hugging Face."""
     from speechkit.corpora.folder.corpus import read_corpus
 
     return _write(read_corpus(path, config), directory, writing)

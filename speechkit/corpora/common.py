@@ -15,6 +15,7 @@ from speechkit.base.delimited import read_rows
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
 from speechkit.base.text import composed, is_header, on_disk, spelled
+from speechkit.kaldi.segments import Segment
 from speechkit.labels.scores import RaterScores, Scores
 
 GENDERS = {"m": "m", "male": "m", "f": "f", "female": "f"}
@@ -27,15 +28,25 @@ class Item:
     """One utterance of a corpus.
 
     Args:
+        audio: its file, or the file that its audio is made of.
         text: transcript, or empty where there is none.
-        sphere: the file is NIST SPHERE and is converted to WAV inside the set.
+        make: writes its audio into the set, to the path that it is given, which it returns.
+        ending: of the name of what is made.
+        segment: the part of a recording that it is; None for a whole one, of its own id.
     """
 
     utterance: str
     audio: Path
     speaker: str
     text: str = ""
-    sphere: bool = False
+    make: Callable[[Path], Path] | None = None
+    ending: str = ".wav"
+    segment: Segment | None = None
+
+    @property
+    def recording(self) -> str:
+        """The key of its audio in ``wav.scp``."""
+        return self.utterance if self.segment is None else self.segment.recording
 
 
 @dataclass
@@ -47,12 +58,10 @@ class CorpusSet:
         items: its utterances, in any order.
         gender: speaker -> ``m`` or ``f``; other speakers of the corpus may be in it too.
         age: speaker -> years.
-        transcripts: further files that were read for it, too many to be listed one by one
-            in a manifest.
+        transcripts: further files that were read for it, too many for a manifest.
         scores: scores of pronunciation; other utterances may be in them too.
         raters: what each rater gave; other utterances may be in it too.
-        tables: further Kaldi tables by file name, utterance -> value, as ``utt2emotion``;
-            other utterances may be in them too.
+        tables: further Kaldi tables by file name, utterance -> value; others may be in them too.
         files: further files by name: their content.
         examine: (utterances, processes) -> what the manifest notes of them; called when the
             set is written.
@@ -81,8 +90,7 @@ class Corpus:
     Args:
         command: what the manifest calls the stage.
         params: what determines the sets, beside the files.
-        metadata: tables and transcripts that were read (their content decides what is up
-            to date).
+        metadata: tables and transcripts that were read: their content decides what is up to date.
     """
 
     command: str
@@ -168,7 +176,7 @@ def utterance_id(speaker: str, *parts: str) -> str:
 class Names:
     """Makes ids of names, in the composed form.
 
-    Spaces and slashes become ``_``, which is said once at the end.
+    Spaces and slashes become ``_``, which is said at the end.
     """
 
     def __init__(self) -> None:

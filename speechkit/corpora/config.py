@@ -10,6 +10,7 @@ from speechkit.base.config import Flag
 from speechkit.base.errors import ConfigError, require_choice
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP
 
+SPEAKER, CLASS = "speaker", "class"  # what the subfolders of a folder are
 Seed = Annotated[int, Flag(least=0, most=2**63 - 1)]
 GenderFile = Annotated[Path | None, Flag("gender", shown="none")]
 
@@ -27,6 +28,8 @@ class FolderConfig:
         raters: Scores by rater: utt, rater, total ...; without `scores` their means count.
         labels: Emotions: a table 'utt<TAB>emotion' or 'path<TAB>emotion'.
         case: Emotions that differ in case only: stop, write all in lower case, or keep them.
+        layout: What subfolders are: speaker, or class (of emotion).
+        speaker_pattern: Regular expression with a group: the speaker in a path, where unknown.
     Training:
         seed: Seed of every random draw.
     """
@@ -41,10 +44,18 @@ class FolderConfig:
     raters: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
     labels: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
     case: Annotated[str, Flag("label-case")] = STOP
+    layout: Annotated[str, Flag(shown="speaker", metavar="speaker|class")] = ""
+    speaker_pattern: Annotated[str, Flag(shown="none", metavar="REGEX")] = ""
     seed: Seed = 0
 
     def __post_init__(self) -> None:
         require_choice(CASE_FIELD, self.case, CASE_MODES)
+        if self.layout:
+            require_choice("layout", self.layout, (SPEAKER, CLASS))
+        if self.layout == CLASS and self.labels is not None:
+            raise ConfigError(
+                "layout", "class takes emotions from the folders.", "Leave `labels` out."
+            )
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base import audio
-from speechkit.base.errors import UserError
+from speechkit.base.errors import AudioError, UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import Result, map_items
 from speechkit.base.tables import write_skipped
 from speechkit.corpora.common import Corpus, CorpusSet, Item
-from speechkit.corpora.sphere import to_wav
 from speechkit.kaldi import data
+from speechkit.kaldi.segments import Segment, SegmentError
 from speechkit.labels.score_files import rated, write_raters, write_scores
 from speechkit.labels.scores import ASPECTS, RaterScores, Scores
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import read_manifest
 
 OTHER_DIR = "prepare it in another working directory with -C DIR"
+_WHOLE = Segment("")
 POOL_FROM = 50_000  # fewer headers are read sooner than workers would start
 
 
@@ -111,7 +112,7 @@ def _write_set(
 ) -> SetSummary:
     final = work.root / "data" / planned.name
     params = {**corpus.params, **planned.params, "set": planned.name, "on_error": on_error}
-    many = [*(item.audio for item in planned.items), *planned.transcripts]
+    many = [*dict.fromkeys(item.audio for item in planned.items), *planned.transcripts]
     with Output(
         final, corpus.command, params, corpus.metadata, force, many, beside=OTHER_DIR
     ) as out:
@@ -134,24 +135,40 @@ def read_summary(folder: Path) -> SetSummary:
 def _measure(
     out: Output, planned: CorpusSet, on_error: str, jobs: int
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Utterance -> seconds, and utterance -> why it was skipped; converts what needs it."""
+    """Utterance -> seconds, and utterance -> why it was skipped; makes the audio that needs it."""
     items = sorted(planned.items, key=lambda item: item.utterance.encode())
-    converts = any(item.sphere for item in items)
-    if converts:
+    recordings = list({item.recording: item for item in reversed(items)}.values())[::-1]
+    makes = any(item.make for item in recordings)
+    if makes:
         (out.path / "wav").mkdir()
-    seconds, broken = take_usable(
+    found, broken = take_usable(
         partial(take, out.path / "wav"),
-        items,
-        lambda item: item.utterance,
-        f"The set '{planned.name}' has no usable audio: all {len(items)} files",
-        jobs=jobs if converts or len(items) > POOL_FROM else 1,
+        recordings,
+        lambda item: item.recording,
+        f"The set '{planned.name}' has no usable audio: all {len(recordings)} files",
+        jobs=jobs if makes or len(recordings) > POOL_FROM else 1,
         on_error=on_error,
-        chunk=16 if converts else 500,
-        name=lambda item: item.utterance,
+        chunk=16 if makes else 500,
+        name=lambda item: item.recording,
         label=f"prepare {planned.name}",
     )
-    unread = {i.utterance: f"{i.audio}: {i.audio.suffix} is not read" for i in planned.unread}
-    return seconds, unread | broken
+    seconds: dict[str, float] = {}
+    skipped = {i.utterance: f"{i.audio}: {i.audio.suffix} is not read" for i in planned.unread}
+    for item in items:
+        if item.recording in broken:
+            skipped[item.utterance] = broken[item.recording]
+            continue
+        try:
+            seconds[item.utterance] = (item.segment or _WHOLE).check(found[item.recording])
+        except SegmentError as error:
+            problem = f"{item.utterance}: of {item.audio} {error}."
+            if on_error == "stop":
+                remedy = "Mend the table, or leave such utterances out with `on_error` skip."
+                raise AudioError(problem, remedy, "outside") from None
+            skipped[item.utterance] = problem
+    if not seconds:
+        raise UserError(f"The set '{planned.name}' would have no utterances.")
+    return seconds, skipped
 
 
 def take_usable(
@@ -182,12 +199,11 @@ def take_usable(
     return found, skipped
 
 
-def take(wav_folder: Path, item: Item) -> float:
-    """Length of an utterance in seconds; a SPHERE file is converted into ``wav_folder`` first."""
-    path = item.audio
-    if item.sphere:
-        path = to_wav(item.audio, wav_folder / f"{item.utterance}.wav")
-    return audio.info(path).seconds
+def take(wav_folder: Path, item: Item) -> audio.Info:
+    """Rate and length of a recording; what is to be made is made in ``wav_folder`` first."""
+    if item.make is None:
+        return audio.info(item.audio)
+    return audio.info(item.make(wav_folder / f"{item.recording}{item.ending}"))
 
 
 def write_tables(
@@ -213,10 +229,18 @@ def write_tables(
         logger.warning(f"{planned.name}: {len(items) - len(text)} utterances have no transcript.")
     inside = Path("data") / planned.name / "wav"
     wavs = {
-        item.utterance: str(inside / f"{item.utterance}.wav" if item.sphere else item.audio)
+        item.recording: str(
+            inside / f"{item.recording}{item.ending}" if item.make is not None else item.audio
+        )
         for item in items
     }
+    segments = {
+        item.utterance: f"{item.recording} {item.segment.start:.10g} {_end(item.segment)}"
+        for item in items
+        if item.segment is not None
+    }
     tables: dict[str, Mapping[str, str]] = {
+        "segments": segments,
         "text": text,
         "utt2dur": {name: f"{seconds[name]:.4f}" for name in speakers},
         "spk2gender": gender,
@@ -238,6 +262,10 @@ def write_tables(
     return SetSummary(
         planned.name, len(heard), count["f"], count["m"], len(items), round(hours, 4), len(skipped)
     )
+
+
+def _end(part: Segment) -> str:
+    return "-1" if part.end is None else f"{part.end:.10g}"
 
 
 def _write_scores(folder: Path, scores: Scores, raters: RaterScores, name: str) -> None:

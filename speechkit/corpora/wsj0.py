@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from speechkit.corpora.mixture_sets import (
     UncheckedMixture,
     write_sets,
 )
+from speechkit.corpora.sphere import to_wav
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import MODES, Header, Mixture, Source
 from speechkit.workdir import WorkDir
@@ -131,7 +133,9 @@ def _read_part(folders: Sequence[Path]) -> list[Item]:
         decoded = [file for file in files if file.suffix.lower() != ".wv1"]
         utterance = stem if stem.startswith(speaker) else f"{speaker}-{stem}"
         for file in decoded or files:
-            items.append(Item(utterance, file, speaker, sphere=not decoded))
+            items.append(
+                Item(utterance, file, speaker, make=None if decoded else partial(to_wav, file))
+            )
     return items
 
 

@@ -47,25 +47,28 @@ class Table:
     rows: list[tuple[int, dict[str, str]]]
 
 
-def read_table(path: Path, layout: str, needed: Sequence[str] = (PATH, SPEAKER)) -> Table:
+def read_table(
+    path: Path, layout: str, needed: Sequence[str] = (PATH, SPEAKER), named: str = ""
+) -> Table:
     """Read a table of recordings: CSV, tab-separated, or a JSON object a line, by its ending.
 
     Args:
         layout: what a table looks like, for messages.
         needed: columns that must be there, and not be empty in any row.
+        named: the one name that the column of paths has; empty for any.
 
     Raises:
         UserError: a header or a line that does not fit, with its number.
     """
     if path.suffix.lower() == JSON_LINES:
-        return _json_lines(path, layout, needed)
+        return _json_lines(path, layout, needed, named)
     found = read_rows(path)
     header: tuple[str, ...] = PLAIN
     rows = found.rows
     names = dict(enumerate(header))
-    if rows and _is_header(rows[0][1]):
+    if rows and (named or _is_header(rows[0][1])):
         header = tuple(rows[0][1])
-        names = columns_of(path, rows[0][0], header, layout, needed)
+        names = columns_of(path, rows[0][0], header, layout, needed, named)
         rows = rows[1:]
     shown = [names.get(k, name) for k, name in enumerate(header)]
     table = []
@@ -96,7 +99,12 @@ def _is_header(cells: Sequence[str]) -> bool:
 
 
 def columns_of(
-    path: Path, number: int, header: Sequence[str], layout: str, needed: Sequence[str]
+    path: Path,
+    number: int,
+    header: Sequence[str],
+    layout: str,
+    needed: Sequence[str],
+    named: str = "",
 ) -> dict[int, str]:
     """Place -> name of the columns that are known; the others are named in a warning.
 
@@ -107,7 +115,7 @@ def columns_of(
     for place, cell in enumerate(header):
         name = _name(cell)
         before = next((k for k, known in names.items() if known == name), None)
-        if name not in COLUMNS:
+        if name not in COLUMNS or (name == PATH and named and cell.lower() != named):
             continue
         if before is not None:
             raise UserError(
@@ -127,8 +135,9 @@ def columns_of(
             )
     for name in needed:
         if name not in names.values():
+            wanted = (name == PATH and named) or name
             raise UserError(
-                f"{path}:{number}: there is no column '{name}'. Columns: {', '.join(header)}.",
+                f"{path}:{number}: there is no column '{wanted}'. Columns: {', '.join(header)}.",
                 f"Expected: {layout}",
             )
     if other:
@@ -136,11 +145,11 @@ def columns_of(
     return names
 
 
-def _json_lines(path: Path, layout: str, needed: Sequence[str]) -> Table:
+def _json_lines(path: Path, layout: str, needed: Sequence[str], named: str) -> Table:
     """A table that has a JSON object a line, as Hugging Face's ``metadata.jsonl``."""
     objects = list(json_lines(path, 'As {"file_name": "a.wav"}.'))
     keys = list(dict.fromkeys(key for _, one in objects for key in one))
-    names = columns_of(path, 1, keys, layout, needed) if objects else {}
+    names = columns_of(path, 1, keys, layout, needed, named) if objects else {}
     rows = []
     for number, one in objects:
         row = {}
