@@ -218,3 +218,35 @@ def ravdess(
     from speechkit.corpora.ravdess import read_corpus
 
     return _write(read_corpus(path, set_name), directory, writing)
+
+
+@command(app, "crema-d")
+def crema_d(
+    path: Published,
+    set_name: Annotated[str, Option("crema_d", "--set", panel=DATA, help="Name of the set.")],
+    writing: Writing,
+    directory: Dir,
+) -> Answer:
+    """CREMA-D: acted emotions of 91 actors; its recordings become one labelled set.
+
+    Divide it for training and testing with `speechkit split-folds`.
+    """
+    from speechkit.corpora.crema_d import read_corpus
+
+    return _write(read_corpus(path, set_name), directory, writing)
+
+
+@command(app, "emodb")
+def emodb(
+    path: Published,
+    set_name: Annotated[str, Option("emodb", "--set", panel=DATA, help="Name of the set.")],
+    writing: Writing,
+    directory: Dir,
+) -> Answer:
+    """EmoDB: acted German emotions of ten speakers; they become one labelled set.
+
+    Divide it for training and testing with `speechkit split-folds`.
+    """
+    from speechkit.corpora.emodb import read_corpus
+
+    return _write(read_corpus(path, set_name), directory, writing)

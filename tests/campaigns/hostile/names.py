@@ -24,6 +24,7 @@ ARGUMENTS = {
     "prepare folder": ["WAV"], "prepare librispeech": ["ROOT"], "prepare wsj0": ["ROOT"],
     "prepare wsj0-2mix": ["ROOT"], "prepare librimix": ["ROOT/x.csv"],
     "prepare speechocean762": ["ROOT"], "prepare ravdess": ["ROOT"],
+    "prepare crema-d": ["ROOT"], "prepare emodb": ["ROOT"],
     "export": ["separation/sep"], "import": ["ROOT/sep.zip"],
     "predict separation": ["WAV"], "predict emotion": ["WAV"],
     "predict pronunciation": ["WAV", "--text", "WE"],

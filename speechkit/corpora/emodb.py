@@ -1,0 +1,72 @@
+"""EmoDB (Berlin Database of Emotional Speech): acted German, ten sentences, ten speakers.
+
+Layout: http://emodb.bilderbar.info. Burkhardt et al., "A Database of German Emotional Speech",
+Interspeech 2005. A name such as ``03a01Fa`` is speaker 03, sentence a01, Freude, version a.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
+from speechkit.corpora.common import Corpus
+
+LAYOUT = "EmoDB as published: wav/ with files such as 03a01Fa.wav (download.zip)."
+EMOTIONS = {
+    "W": "angry", "L": "bored", "E": "disgust", "A": "fearful", "F": "happy", "T": "sad",
+    "N": "neutral",
+}  # fmt: skip
+"""German letter (Wut, Langeweile, Ekel, Angst, Freude, Trauer) -> class as RAVDESS calls it."""
+SPEAKERS = {
+    "03": ("m", 31), "08": ("f", 34), "09": ("f", 21), "10": ("m", 32), "11": ("m", 26),
+    "12": ("m", 30), "13": ("f", 32), "14": ("f", 35), "15": ("m", 25), "16": ("f", 31),
+}  # fmt: skip
+"""Speaker -> gender and age in years."""
+TEXTS = {
+    "a01": "Der Lappen liegt auf dem Eisschrank",
+    "a02": "Das will sie am Mittwoch abgeben",
+    "a04": "Heute abend könnte ich es ihm sagen",
+    "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück",
+    "a07": "In sieben Stunden wird es soweit sein",
+    "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen",
+    "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter",
+    "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht",
+    "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen",
+    "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen",
+}
+
+
+def parse(path: Path) -> Recording:
+    """What the name of a recording says.
+
+    Raises:
+        UserError: another name, or a code that the corpus does not have.
+    """
+    speaker, sentence, letter, _ = CORPUS.fields(path)
+    for what, code, known in (
+        ("speaker", speaker, SPEAKERS), ("sentence", sentence, TEXTS), ("emotion", letter, EMOTIONS)
+    ):  # fmt: skip
+        if code not in known:
+            raise CORPUS.refuse_code(path, what, code, list(known))
+    labels = {"emotion": EMOTIONS[letter], "statement": sentence}
+    return Recording(f"speaker{speaker}", TEXTS[sentence], labels)
+
+
+CORPUS = ActedCorpus(
+    "EmoDB", "prepare emodb", LAYOUT, re.compile(r"(\d\d)([ab]\d\d)([A-Z])([a-z])"), parse
+)
+
+
+def read_corpus(path: Path, set_name: str = "emodb") -> Corpus:
+    """Read the recordings into one set, with emotion and statement.
+
+    Args:
+        path: the folder that holds them (at any depth).
+
+    Raises:
+        UserError: no such recordings, or a name with an unknown code.
+    """
+    gender = {f"speaker{name}": value for name, (value, _) in SPEAKERS.items()}
+    age = {f"speaker{name}": str(years) for name, (_, years) in SPEAKERS.items()}
+    return read_acted(CORPUS, path, set_name, gender, age)
