@@ -42,7 +42,8 @@ from speechkit.training.loop import fit
 
 RATE, CLASSES = 16_000, 8
 clock = time.perf_counter
-CPU = torch.device("cpu")
+# cuda, where gpu.sh runs this
+DEVICE = torch.device(os.environ.get("SPEECHKIT_BENCH_DEVICE", "cpu"))
 LENGTHS = {  # seconds: those of RAVDESS's clips, and those of a corpus of free speech
     "acted, 3.0 to 5.3 s": lambda g: np.clip(g.normal(3.7, 0.34), 3.0, 5.3),
     "free, 1 to 10 s": lambda g: np.clip(g.lognormal(1.15, 0.55), 1.0, 10.0),
@@ -141,7 +142,8 @@ def trainer_seconds(
         output_dir=str(folder), max_steps=steps, per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.accumulate, learning_rate=config.learning_rate,
         weight_decay=config.weight_decay, max_grad_norm=config.clip, logging_steps=10**6,
-        save_strategy="no", report_to=[], use_cpu=True, disable_tqdm=True, log_level="error",
+        save_strategy="no", report_to=[], use_cpu=DEVICE.type == "cpu",
+        disable_tqdm=True, log_level="error",
         remove_unused_columns=False, dataloader_pin_memory=False, **more,
     )  # fmt: skip
     Trainer(
@@ -187,7 +189,7 @@ def our_seconds(
     model.loss = timed
     (folder / "last.ckpt").unlink(missing_ok=True)
     fit(
-        model, loader, settings, per_epoch=batches + 1, device=CPU,
+        model, loader, settings, per_epoch=batches + 1, device=DEVICE,
         checkpoint=folder / "last.ckpt", tensorboard=folder / "tb", label="",
     )  # fmt: skip
     return times.seconds
@@ -210,11 +212,11 @@ def finetune(folder: Path, steps: int, rounds: int) -> None:
                 net = EncoderNet(encoder, Classifier(encoder.size, 0, CLASSES, dropout=0.1))
                 encoder_network.set_up(encoder, config)
                 clips = Memory(256, draw)
-                clips.convolve(encoder, CPU)  # once for all epochs, as training does
+                clips.convolve(encoder, DEVICE)  # once for all epochs, as training does
                 model = QuietFinetuning(net, config, [1] * CLASSES, clips)
 
                 batches = partial(LengthBatches, clips.seconds, 4, 10, 0, buckets)
-                loader = make_loader(clips, lambda step, made=batches: made(start=step), 0, CPU)
+                loader = make_loader(clips, lambda step, made=batches: made(start=step), 0, DEVICE)
                 key = "ours, buckets" if buckets else "ours, same batches"
                 times.setdefault(key, []).append(our_seconds(model, loader, config, steps, folder))
             order = [
@@ -242,7 +244,7 @@ def heads(folder: Path, rounds: int, steps: int) -> None:
     cache = Hidden(folder, values, {u: k for k, u in enumerate(ids)}, dict.fromkeys(ids, 1),
                    "mean", {})  # fmt: skip
     config = encoder_config("frozen", {})
-    vectors = Vectors(cache, ids, "mean", CPU)
+    vectors = Vectors(cache, ids, "mean", DEVICE)
     labels = torch.from_numpy(targets)
     samples = [
         {"vectors": torch.from_numpy(v), "labels": int(t)}
@@ -358,7 +360,7 @@ def main() -> None:
         global clock
         clock = time.process_time
     torch.set_num_threads(arguments.threads or len(os.sched_getaffinity(0)))
-    keep_memory(CPU)
+    keep_memory(DEVICE)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         for name in arguments.only.split(","):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+DEVICE = "SPEECHKIT_BENCH_DEVICE"  # cuda, where gpu.sh runs this
 NAIVE_PIVOTS = 400  # plain sorting is timed on so many pivots and scaled
 
 
@@ -80,7 +82,7 @@ def mine(root: Path, param: str, pm: float, store: str, candidates: int) -> dict
     settings = MiningConfig(param, pm, store=store, candidates=candidates)
     started = time.perf_counter()
     name = store + str(candidates or "")
-    folder = run(WorkDir(root), settings, name, device="cpu", force=True)
+    folder = run(WorkDir(root), settings, name, device=os.environ.get(DEVICE, "cpu"), force=True)
     seconds = time.perf_counter() - started
     return {
         "seconds": seconds,

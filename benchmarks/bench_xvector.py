@@ -64,11 +64,13 @@ def write_folder(folder: Path) -> None:
     torch.save(TDNN(TDNNConfig()).speechbrain_state(), folder / "embedding_model.ckpt")
 
 
-def speechbrain_run(folder: Path, paths: list[str]):
+def speechbrain_run(folder: Path, paths: list[str], device: str):
     """SpeechBrain's way: load, embed, next file."""
     from speechbrain.inference.classifiers import EncoderClassifier
 
-    model = EncoderClassifier.from_hparams(str(folder), savedir=str(folder / "savedir"))
+    model = EncoderClassifier.from_hparams(
+        str(folder), savedir=str(folder / "savedir"), run_opts={"device": device}
+    )
     scratch = folder / "audio"
     scratch.mkdir()
 
@@ -76,18 +78,18 @@ def speechbrain_run(folder: Path, paths: list[str]):
         vectors = []
         for path in paths:
             samples = model.load_audio(path, savedir=str(scratch))
-            vectors.append(model.encode_batch(samples).squeeze().numpy())
+            vectors.append(model.encode_batch(samples).squeeze().cpu().numpy())
         return np.stack(vectors)
 
     return run
 
 
-def our_run(folder: Path, dataset: data.DataDir, precision: str):
+def our_run(folder: Path, dataset: data.DataDir, precision: str, device: str):
     """The body of extract-xvector: sorted batches, folded normalisation."""
     from speechkit.speaker.extraction import _embed
 
-    batches = make_batches(dataset, BATCH_SECONDS["cpu"])
-    embed = partial(_embed, folder=folder, device="cpu", precision=precision, on_error="stop")
+    batches = make_batches(dataset, BATCH_SECONDS[device])
+    embed = partial(_embed, folder=folder, device=device, precision=precision, on_error="stop")
 
     def run() -> np.ndarray:
         vectors = {}
@@ -95,7 +97,7 @@ def our_run(folder: Path, dataset: data.DataDir, precision: str):
             vectors.update(zip(found["ids"], found["vectors"], strict=True))
         return np.stack([vectors[u.id] for u in dataset.utterances])
 
-    embedder.load(folder, "cpu", precision)
+    embedder.load(folder, device, precision)
     return run
 
 
@@ -105,6 +107,7 @@ def main() -> None:
     parser.add_argument("--set", default="test")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
+    device = os.environ.get("SPEECHKIT_BENCH_DEVICE", "cpu")  # cuda, where gpu.sh runs this
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         folder.mkdir()
@@ -118,9 +121,11 @@ def main() -> None:
         write_folder(folder)
         paths = [str(Path(u.wav).absolute()) for u in dataset.utterances]
         runs = {
-            "SpeechBrain EncoderClassifier, one file at a time": speechbrain_run(folder, paths),
-            "speechkit, float32": our_run(folder, dataset, "32"),
-            "speechkit, bf16": our_run(folder, dataset, "bf16"),
+            "SpeechBrain EncoderClassifier, one file at a time": speechbrain_run(
+                folder, paths, device
+            ),
+            "speechkit, float32": our_run(folder, dataset, "32", device),
+            "speechkit, bf16": our_run(folder, dataset, "bf16", device),
         }
         report(runs, args.rounds, len(paths))
 
