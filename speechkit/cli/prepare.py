@@ -84,7 +84,7 @@ def folder(
     writing: Writing,
     directory: Dir,
 ) -> Answer:
-    """Your own data: folders of audio, tables, and audio folders of Hugging Face."""
+    """Your own data: folders of audio, tables, datasets of Hugging Face, lhotse manifests."""
     from speechkit.corpora.folder.corpus import read_corpus
 
     return _write(read_corpus(path, config), directory, writing)

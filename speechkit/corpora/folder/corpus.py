@@ -18,7 +18,7 @@ from speechkit.corpora.common import (
     split_speakers,
 )
 from speechkit.corpora.config import CLASS, FolderConfig
-from speechkit.corpora.folder import folders, listed
+from speechkit.corpora.folder import folders, lhotse, listed, saved
 from speechkit.corpora.folder.labels import choose_case, read_labels
 from speechkit.corpora.folder.scores import read_raters, read_scores
 from speechkit.corpora.folder.speakers import Speakers
@@ -75,10 +75,18 @@ def read_parts(
 ) -> tuple[dict[str, CorpusSet], list[Path]]:
     """What a path holds, by the names of its own parts (``""`` where it has none), and the tables
     that were read."""
+    if not path.is_file():
+        path = require_folder(path, folders.LAYOUT)
+    if not config.layout and (pair := lhotse.manifests(path)) is not None:
+        return {"": lhotse.read_manifests(*pair, names, speakers)}, list(pair)
     if path.is_file():
         pattern = bool(config.speaker_pattern)
         return {"": listed.read_list(path, names, speakers, pattern)}, [path]
-    path = require_folder(path, folders.LAYOUT)
+    if not config.layout and (parts_of := saved.saved_parts(path)):
+        files = [file for folder in parts_of.values() for file in saved.files_of(folder)]
+        return {
+            name: saved.read_saved(folder, names, speakers) for name, folder in parts_of.items()
+        }, files
     if not config.layout and (tables := listed.hub_parts(path)):
         read = {
             name: listed.read_metadata(table, names, speakers) for name, table in tables.items()

@@ -68,7 +68,7 @@ def read_table(
     names = dict(enumerate(header))
     if rows and (named or _is_header(rows[0][1])):
         header = tuple(rows[0][1])
-        names = columns_of(path, rows[0][0], header, layout, needed, named)
+        names = columns_of(f"{path}:{rows[0][0]}", header, layout, needed, named)
         rows = rows[1:]
     shown = [names.get(k, name) for k, name in enumerate(header)]
     table = []
@@ -99,12 +99,7 @@ def _is_header(cells: Sequence[str]) -> bool:
 
 
 def columns_of(
-    path: Path,
-    number: int,
-    header: Sequence[str],
-    layout: str,
-    needed: Sequence[str],
-    named: str = "",
+    where: str, header: Sequence[str], layout: str, needed: Sequence[str], named: str = ""
 ) -> dict[int, str]:
     """Place -> name of the columns that are known; the others are named in a warning.
 
@@ -119,9 +114,9 @@ def columns_of(
             continue
         if before is not None:
             raise UserError(
-                f"{path}:{number}: the columns '{header[before]}' and '{cell}' are both the "
+                f"{where}: the columns '{header[before]}' and '{cell}' are both the "
                 f"{name}." if header[before] != cell
-                else f"{path}:{number}: the column '{cell}' comes twice.",
+                else f"{where}: the column '{cell}' comes twice.",
                 "Rename or remove one of them.",
             )  # fmt: skip
         names[place] = name
@@ -130,18 +125,18 @@ def columns_of(
         near = difflib.get_close_matches(cell.lower(), COLUMNS, 1, _LIKE)
         if _name(cell) not in COLUMNS and near:
             raise UserError(
-                f"{path}:{number}: the column '{cell}' is not known. Did you mean '{near[0]}'?",
+                f"{where}: the column '{cell}' is not known. Did you mean '{near[0]}'?",
                 f"Rename or remove it. Accepted: {', '.join(COLUMNS)}. Expected: {layout}",
             )
     for name in needed:
         if name not in names.values():
             wanted = (name == PATH and named) or name
             raise UserError(
-                f"{path}:{number}: there is no column '{wanted}'. Columns: {', '.join(header)}.",
+                f"{where}: there is no column '{wanted}'. Columns: {', '.join(header)}.",
                 f"Expected: {layout}",
             )
     if other:
-        logger.warning(f"{path}: columns that are not read: {', '.join(other)}.")
+        logger.warning(f"{where}: columns that are not read: {', '.join(other)}.")
     return names
 
 
@@ -149,7 +144,7 @@ def _json_lines(path: Path, layout: str, needed: Sequence[str], named: str) -> T
     """A table that has a JSON object a line, as Hugging Face's ``metadata.jsonl``."""
     objects = list(json_lines(path, 'As {"file_name": "a.wav"}.'))
     keys = list(dict.fromkeys(key for _, one in objects for key in one))
-    names = columns_of(path, 1, keys, layout, needed, named) if objects else {}
+    names = columns_of(str(path), keys, layout, needed, named) if objects else {}
     rows = []
     for number, one in objects:
         row = {}
