@@ -54,3 +54,25 @@ def make_encoder(folder: Path, family: str, ctc: bool = True, seed: int = 0) -> 
     text = json.dumps({"sampling_rate": 16000, "do_normalize": norm == "layer"})
     (folder / "preprocessor_config.json").write_text(text)
     return folder
+
+
+def make_classifier(
+    folder: Path, family: str, labels: tuple[str, ...], weighted: bool = False, seed: int = 0
+) -> Path:
+    """The same with a head of ``...ForSequenceClassification``, as emotion models have."""
+    import transformers
+
+    make_encoder(folder, family, ctc=False, seed=seed)
+    config = transformers.AutoConfig.from_pretrained(
+        folder, num_labels=len(labels), classifier_proj_size=12, use_weighted_layer_sum=weighted
+    )
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: number for number, label in config.id2label.items()}
+    kind = transformers.AutoModelForAudioClassification
+    made = kind.from_pretrained(folder, config=config)
+    with torch.no_grad():
+        for name, value in made.named_parameters():
+            if name.startswith(("projector", "classifier", "layer_weights")):
+                value.copy_(0.2 * torch.randn_like(value))
+    made.save_pretrained(folder)
+    return folder

@@ -101,7 +101,7 @@ class EmotionFlags:
         whole: Recordings of at most this many seconds are one window.
     Model:
         model: Name under exp/emotion/, a folder of a trained one, a file of export, or
-            hf:OWNER/NAME.
+            hf:OWNER/NAME (also audio-classification models of Hugging Face, and their folders).
         ensemble: The mean of all folds and seeds of the model.
     Output:
         timeline: Write STEM_emotion.png and .tsv: the course over time.

@@ -20,11 +20,12 @@ from speechkit.emotion.config import PAPER_UPSTREAMS
 from speechkit.training.weights import write_weights
 
 FAMILIES = ("wav2vec2", "hubert", "wavlm", "data2vec-audio")
+CONFIG, PREPROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 _WEIGHTS = (
-    "model.safetensors", "model.safetensors.index.json",
+    WEIGHTS, "model.safetensors.index.json",
     "pytorch_model.bin", "pytorch_model.bin.index.json",
 )  # fmt: skip
-_DOWNLOAD = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
+_DOWNLOAD = [CONFIG, PREPROCESSOR, "*.safetensors", "*.safetensors.index.json"]
 _OTHERWISE = ["pytorch_model*.bin", "pytorch_model.bin.index.json"]
 COPY_OF = "copy_of.json"
 _MEGABYTE = 1 << 20
@@ -48,11 +49,12 @@ class Preprocessing:
     normalise: bool = True
 
 
-def find(spec: str) -> Path:
+def find(spec: str, field: str = "upstream") -> Path:
     """Local folder of an encoder; fetched from the hub if it is not on this machine.
 
     Args:
         spec: a folder, ``OWNER/NAME``, ``hf:OWNER/NAME``, or a key of ``PAPER_UPSTREAMS``.
+        field: the setting that takes a folder, for the message.
 
     Raises:
         UserError: there is no such folder, or the hub's model cannot be had.
@@ -69,7 +71,7 @@ def find(spec: str) -> Path:
             f"'{spec}' is neither a folder nor a model of the hub.",
             f"Accepted: egemaps, compare16, fbank-cnn, {_ACCEPTED}.",
         )
-    return hub.fetch(name, _DOWNLOAD, "upstream", "*.safetensors", otherwise=_OTHERWISE)
+    return hub.fetch(name, _DOWNLOAD, field, "*.safetensors", otherwise=_OTHERWISE)
 
 
 def is_local(spec: str) -> bool:
@@ -91,7 +93,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 def input_files(folder: Path) -> list[Path]:
     """All files that decide what an encoder computes."""
-    small = (folder / name for name in ("config.json", "preprocessor_config.json"))
+    small = (folder / name for name in (CONFIG, PREPROCESSOR))
     return [*(path for path in small if path.is_file()), *weight_files(folder)]
 
 
@@ -138,7 +140,7 @@ def write_copy(folder: Path, target: Path) -> None:
     if not list(folder.glob("*.safetensors")):
         model = load_model(folder, read_config(folder))
         tensors = {k: v.clone() for k, v in model.state_dict().items()}
-        write_weights(target / _WEIGHTS[0], tensors, {"format": "pt"})
+        write_weights(target / WEIGHTS, tensors, {"format": "pt"})
     elif (folder / _WEIGHTS[1]).is_file():
         shutil.copyfile(folder / _WEIGHTS[1], target / _WEIGHTS[1])
     note = {"digest": origin(folder), "own": digest(target)}
@@ -164,9 +166,9 @@ def preprocessing(folder: Path) -> Preprocessing:
     Raises:
         UserError: the file is damaged.
     """
-    if not (folder / "preprocessor_config.json").is_file():
+    if not (folder / PREPROCESSOR).is_file():
         return Preprocessing()
-    content = read_json(folder / "preprocessor_config.json")
+    content = read_json(folder / PREPROCESSOR)
     return Preprocessing(
         int(content.get("sampling_rate", 16_000)), bool(content.get("do_normalize", True))
     )
@@ -196,7 +198,7 @@ def read_config(folder: Path) -> Any:
     Raises:
         UserError: it is damaged, or of another family.
     """
-    family = read_json(folder / "config.json").get("model_type")
+    family = read_json(folder / CONFIG).get("model_type")
     if family not in FAMILIES:
         raise UserError(
             f"{folder} is of the family '{family}'.", f"Supported: {', '.join(FAMILIES)}."
@@ -228,7 +230,7 @@ def load_model(folder: Path, config: Any) -> torch.nn.Module:
     """
     if not any((folder / name).is_file() for name in _WEIGHTS):
         raise UserError(
-            f"{folder} has no weights ({_WEIGHTS[0]} or {_WEIGHTS[2]}).",
+            f"{folder} has no weights ({WEIGHTS} or {_WEIGHTS[2]}).",
             "Download it again: hf download OWNER/NAME --local-dir DIR.",
         )
     library = transformers()

@@ -24,7 +24,7 @@ from speechkit.labels.emotions import EmotionSet
 from speechkit.training.weights import build, read_weights
 from speechkit.workdir import WorkDir
 
-FILES = ("config.json", "preprocessor_config.json")  # of the encoder, beside a trained model
+FILES = (encoder_files.CONFIG, encoder_files.PREPROCESSOR)  # of the encoder, beside a trained model
 FOLDER = "encoder"
 BATCH_SECONDS = {"cpu": 20.0, "cuda": 240.0}
 

@@ -35,6 +35,7 @@ class Encoder(nn.Module):
         layers: L, transformer layers.
         hop: samples between frames.
         augment: SpecAugment in training mode, or None.
+        normed_last: whether the last of all layers is taken after the final norm.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Encoder(nn.Module):
         self.size = int(self.config.hidden_size)
         self.layers = len(model.encoder.layers)
         self.augment: SpecAugment | None = None
+        self.normed_last = True
         use_quick_dropout(model)
         self._lengths = make_exact(model)
         self._frames: Sequence[int] = ()
@@ -159,7 +161,9 @@ class Encoder(nn.Module):
         found = [kept[0]]
         for layer in range(1, self.layers):
             found.append(kept.get(layer, found[-1]))
-        return torch.stack([*found, last], dim=1)  # the last one after the final norm
+        if not self.normed_last:
+            last = kept.get(self.layers, found[-1])
+        return torch.stack([*found, last], dim=1)
 
     def _watch(self) -> None:
         """Keep what goes into and out of the transformer's layers, where it is asked for."""

@@ -157,6 +157,11 @@ class _Cost(msgspec.Struct):
     train_seconds: schema.Finite | None = None
 
 
+def is_published(folder: Path) -> bool:
+    """Whether a folder is laid out as Hugging Face does, and is none of ours."""
+    return (folder / "config.json").is_file() and not (folder / CONFIG).is_file()
+
+
 def read_summary(folder: Path) -> dict[str, Any]:
     """``summary.json`` of a trained model; empty where there is none.
 

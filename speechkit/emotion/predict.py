@@ -79,7 +79,8 @@ def predict(
 
     Args:
         workdir: where a model's name is looked up.
-        model: name of an experiment under ``exp/emotion/``, its folder, or that of one seed.
+        model: name of an experiment under ``exp/emotion/``, its folder, that of one seed, or one
+            of Hugging Face (see :mod:`speechkit.emotion.published`).
         recordings: audio files of any rate, length and number of channels (averaged).
         config: see there.
         stream_config: see there.
@@ -146,7 +147,7 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
     path = Path(model)
     if not path.is_dir() and (workdir.root / model).is_dir():
         path = workdir.root / model
-    if (path / model_folder.CONFIG).is_file():
+    if (path / model_folder.CONFIG).is_file() or model_folder.is_published(path):
         return [path]
     found = sorted(p.parent for p in path.glob(f"**/seed*/{model_folder.CONFIG}"))
     if not path.is_dir() or not found:
@@ -257,12 +258,16 @@ def load_predictor(folder: Path, device: str = "cpu") -> Predictor:
     """Load a trained model of any kind.
 
     Args:
-        folder: ``exp/emotion/<name>/fold<N>/seed<M>``.
+        folder: ``exp/emotion/<name>/fold<N>/seed<M>``, or of a published model.
         device: where a network computes: cpu or cuda.
 
     Raises:
         UserError: something is missing, damaged, or of another kind.
     """
+    if model_folder.is_published(folder):
+        from speechkit.emotion.published import PublishedPredictor
+
+        return PublishedPredictor(folder, device)
     card = model_folder.read_card(folder)
     if card["model"] == "functionals":
         from speechkit.emotion.functionals import FunctionalsPredictor

@@ -51,6 +51,12 @@ def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = No
     for folder in (parent / spec, Path(spec)):
         if is_bundle(folder) or seeds_in(folder):
             return folder
+    if (Path(spec) / "config.json").is_file():
+        raise UserError(
+            f"{spec} is a model of Hugging Face, which hears phones and gives no scores.",
+            "It can be the acoustic model of one that does: give it as `am` to `speechkit "
+            f"extract-gop`, and train with `speechkit train {task}` on these features.",
+        )
     refuse_path(spec, f"Give the folder of a {task} model, or a name under exp/{task}.")
     own = (p.name for p in parent.glob("[!.]*") if is_bundle(p) or seeds_in(p))
     known = [*([DEFAULT] if shipped is not None else []), *sorted(own)]

@@ -205,7 +205,7 @@ def found_model(task: str, model: str) -> Iterator[str]:
         UserError: the file is damaged or of another task, or the hub cannot be reached.
     """
     fetched = model.startswith(hub.PREFIX) and task != "xvector"  # which asks the hub itself
-    path = publish.fetch(model, task == "separation") if fetched else Path(model)
+    path = publish.fetch(model, task) if fetched else Path(model)
     if not (path.is_file() and path.suffix == archive.SUFFIX):
         yield str(path) if fetched else model
         return

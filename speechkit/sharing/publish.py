@@ -8,7 +8,12 @@ from speechkit.base import hub
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.sharing import archive
 
-_FOREIGN = ("best_model.pth", "pytorch_model.bin", "hyperparams.yaml", "*.ckpt")
+_FOREIGN = {  # task -> files of the models of others that it takes
+    "separation": ("best_model.pth", "pytorch_model.bin", "hyperparams.yaml", "*.ckpt"),
+    "emotion": ("config.json",),
+    "pronunciation": ("config.json",),
+    "scoring": ("config.json",),
+}
 
 
 def check_target(repository: str) -> None:
@@ -75,12 +80,13 @@ def push(file: Path, card: str, repository: str, private: bool) -> str:
     return str(done.commit_url)
 
 
-def fetch(repository: str, foreign: bool = False) -> Path:
+def fetch(repository: str, task: str = "") -> Path:
     """The model's file of a repository of the hub.
 
     Args:
         repository: ``hf:OWNER/NAME``.
-        foreign: take a Conv-TasNet of Asteroid or SpeechBrain too; its folder is given then.
+        task: take what others publish for this task too; its folder is given then: a Conv-TasNet
+            of Asteroid or SpeechBrain, an audio-classification model of transformers (emotion).
 
     Raises:
         UserError: it cannot be reached, or has no such file or several.
@@ -88,12 +94,16 @@ def fetch(repository: str, foreign: bool = False) -> Path:
     name = repository.removeprefix(hub.PREFIX)
     if not hub.is_repository(name):
         raise UserError(f"'{repository}' is not a name on the hub.", "Expected: hf:OWNER/NAME.")
-    of_others = _FOREIGN if foreign else ()
-    use = "give it as `model` DIR" if foreign else "import the .zip file in it"
+    of_others = _FOREIGN.get(task, ())
+    use = "give it as `model` DIR" if of_others else "import the .zip file in it"
     folder = hub.fetch(name, ["*.zip"], "", "*.zip", use=use, otherwise=of_others)
     found = sorted(folder.glob("*.zip"))
     if not found and any(next(folder.glob(each), None) for each in of_others):
-        return folder
+        if task != "emotion":
+            return folder
+        from speechkit.emotion import encoder_files
+
+        return encoder_files.find(repository, "model")  # of two formats one
     if len(found) != 1:
         raise UserError(
             f"'{name}' has {len(found)} .zip files, expected the one that export wrote.",
