@@ -13,7 +13,7 @@ from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import DATA, Dir, Force, Jobs, Option, OutName, Pipes, Seed, Set
 from speechkit.cli.output import Answer
-from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP, FoldsConfig
+from speechkit.labels.config import CASE_FIELD, CASE_MODES, CHOSEN_ON_TEST, STOP, FoldsConfig
 from speechkit.pronunciation.config import MiscueConfig
 from speechkit.separation.mixture_config import MixConfig
 
@@ -146,8 +146,9 @@ def split_folds(
     made = splits.ensure_split(dataset, folds, name, jobs=jobs, force=force)
     found = splits.leak_check(made, dataset)
     splits.warn_of_leaks(made, found)
-    path = splits.path_of(dataset.data.path, made.name)
-    return output.rows(str(path), splits.LEAK_COLUMNS, [leak.row() for leak in found])
+    title = str(splits.path_of(dataset.data.path, made.name))
+    title += f" ({CHOSEN_ON_TEST})" if made.chosen_on_test else ""
+    return output.rows(title, splits.LEAK_COLUMNS, [leak.row() for leak in found])
 
 
 def mix(mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, force: Force) -> Answer:

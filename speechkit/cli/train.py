@@ -154,16 +154,23 @@ def train_emotion(
     """
     from speechkit.base.errors import require_choice, require_range
     from speechkit.emotion.data import Resources
-    from speechkit.emotion.train import SUMMARY_COLUMNS, DataSelection, jobs_of, summary_rows, train
+    from speechkit.emotion.train import (
+        SUMMARY_COLUMNS,
+        DataSelection,
+        jobs_of,
+        summary_rows,
+        title,
+        train,
+    )
     from speechkit.training.devices import ranks, resolve_device
 
     require_choice("on_error", on_error, ("stop", "skip"))
     minutes = run.checkpoint_minutes
     require_range("checkpoint_minutes", minutes, 0 <= minutes < float("inf"), "0 or more")
-    planned = jobs_of(training.name, training.upstream, training.preset, given)
+    planned = jobs_of(training.name, training.upstream, training.preset, given, training.protocol)
     seeds = tuple(range(seed, seed + training.seeds))
     selection = DataSelection(
-        training.set_name, training.split, training.folds, seeds, training.max_seconds
+        training.set_name, training.division, training.folds, seeds, training.max_seconds
     )
     resources = Resources(resolve_device(run.device).type, run.jobs, minutes, on_error)
     table: list[list[Any]] = []
@@ -177,7 +184,7 @@ def train_emotion(
             rows = summary_rows(done)
             table += [[job.name, *row] for row in rows]
             if not as_json:  # one document is printed in the end
-                output.print_table(f"Trained: {job.name}", SUMMARY_COLUMNS, rows)
+                output.print_table(title(job.name, done), SUMMARY_COLUMNS, rows)
     if as_json and not ranks().rank:
         output.rows("", ("model", *SUMMARY_COLUMNS), table).print(as_json)
 

@@ -19,8 +19,10 @@ from speechkit.base.config import (
     check_fields,
 )
 from speechkit.base.errors import ConfigError, UserError, closest, require_choice
+from speechkit.labels.config import PAPER, SPEAKER_FOLDS
 from speechkit.task.paper import NO_EFFECT
 
+OWN = "own"  # protocol: as the flags say
 POOLINGS = ("mean", "sum", "max", "attentive")
 HEADS = ("paper", "linear")
 FUNCTIONALS_HEADS = ("mlp", "logreg")
@@ -51,8 +53,9 @@ class EmotionTraining:
         name: Name of the model: exp/emotion/NAME.
         set_name: Labelled set.
         split: Kind of split, or a name given to split-folds.
+        protocol: own, or paper (the step is chosen on its test clips).
         folds: Folds to train, as 0,2.
-        max_seconds: Longest clip in seconds; of a longer one only the middle is taken.
+        max_seconds: Longest clip in seconds; of longer ones the middle.
     Training:
         seeds: Number of seeds, from `seed` on.
         preset: Preset of encoders: default, paper or frozen.
@@ -63,12 +66,27 @@ class EmotionTraining:
     upstream: str = "fbank-cnn"
     name: Annotated[str, Flag(shown="the upstream's")] = ""
     set_name: Annotated[str, Flag("set")] = "ravdess"
-    split: str = "speaker-folds"
+    split: str = SPEAKER_FOLDS
+    protocol: str = OWN
     folds: Annotated[tuple[int, ...], Flag(shown="all of the split")] = ()
     seeds: Annotated[int, Flag(least=1)] = 1
     max_seconds: float = 30.0
     preset: Annotated[str, Flag(shown="default")] = ""
     wandb: str = ""
+
+    def __post_init__(self) -> None:
+        require_choice("protocol", self.protocol, (OWN, PAPER))
+        if self.protocol == PAPER and self.split not in (SPEAKER_FOLDS, PAPER):
+            raise ConfigError(
+                "split",
+                f"{self.split} is not that of `protocol` {PAPER}.",
+                "Leave one of them out.",
+            )
+
+    @property
+    def division(self) -> str:
+        """The split that is trained on."""
+        return PAPER if self.protocol == PAPER else self.split
 
 
 class EmotionConfig:

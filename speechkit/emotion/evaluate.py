@@ -32,7 +32,7 @@ from speechkit.workdir.unfinished import note_finished
 COMMAND = "evaluate emotion"
 FOLDS = "folds"  # the output of the test parts of the model's own split
 FIGURE = "confusion.png"
-_SAME = ("upstream", "classes", "sample_rate", "set", "split", "speaker_norm")
+_SAME = ("upstream", "classes", "sample_rate", "set", "split", "speaker_norm", "chosen_on_test")
 
 Model = tuple[int, int, Path]  # fold, seed, folder
 
@@ -186,6 +186,7 @@ def _about(
         "head": card.get("head") or "",
         "speaker_norm": bool(card.get("speaker_norm")),
         "transductive": bool(card.get("speaker_norm")),
+        "chosen_on_test": bool(card.get("chosen_on_test")),
         "classes": card["classes"],
         "folds": folds,
         "seeds": seeds,

@@ -48,6 +48,7 @@ class Card(msgspec.Struct):
     sample_rate: schema.Rate
     network: schema.Object
     training: Training
+    chosen_on_test: bool = False
 
 
 class Functionals(msgspec.Struct):
@@ -134,6 +135,11 @@ def write(
     write_log(folder / LOG, rows)
     told = {"disk_bytes": (folder / WEIGHTS).stat().st_size, **summary}
     write_json(folder / SUMMARY, told)
+
+
+def add_to_card(folder: Path, **more: Any) -> None:
+    """Write further fields of the card into a folder that is being written."""
+    write_yaml(folder / CONFIG, {**read_card(folder), **more})
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 from speechkit.base.tables import write_tsv
 from speechkit.emotion import metrics
 from speechkit.emotion.results import Predictions
+from speechkit.labels.config import CHOSEN_ON_TEST
 
 CLASSES, CONFUSION, WORST = "classes.tsv", "confusion.tsv", "worst.tsv"
 WORST_CLIPS = 20
@@ -25,11 +26,22 @@ def title(about: Mapping[str, Any]) -> str:
     return ", ".join(word for word in words if word)
 
 
+def split_text(about: Mapping[str, Any]) -> str:
+    """The split; a step that was chosen on the test clips is always named."""
+    return str(about["split"]) + (f" ({CHOSEN_ON_TEST})" if about.get("chosen_on_test") else "")
+
+
 def protocol(about: Mapping[str, Any]) -> str:
-    """On what it was measured, in a few words; leaking speakers are always named."""
+    """On what it was measured, in a few words.
+
+    Leaking speakers, and a step that was chosen on the test clips, are always named.
+    """
+    chosen = CHOSEN_ON_TEST if about.get("chosen_on_test") else ""
     if "kind" not in about:
-        return f"trained on {about['trained_on']}, tested on {about['set']}"
-    return str(about["split"]) + (" (speakers leak)" if about["leaks_speakers"] else "")
+        said = f" ({chosen} there)" if chosen else ""
+        return f"trained on {about['trained_on']}{said}, tested on {about['set']}"
+    mind = ", ".join(filter(None, ("speakers leak" if about["leaks_speakers"] else "", chosen)))
+    return str(about["split"]) + (f" ({mind})" if mind else "")
 
 
 COST_COLUMNS = (

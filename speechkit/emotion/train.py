@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.emotion import model_folder
 from speechkit.emotion.config import (
+    OWN,
     PAPER_UPSTREAMS,
     CnnConfig,
     EncoderConfig,
@@ -24,7 +25,7 @@ from speechkit.emotion.config import (
 from speechkit.emotion.data import Resources, Run
 from speechkit.emotion.model_folder import CNN, kind_of
 from speechkit.labels import splits
-from speechkit.labels.config import KINDS, FoldsConfig
+from speechkit.labels.config import CHOSEN_ON_TEST, KINDS, FoldsConfig
 from speechkit.labels.emotions import EmotionSet, load
 from speechkit.labels.splits import Split, leak_check, warn_of_leaks
 from speechkit.workdir import Output, WorkDir, check_name
@@ -54,7 +55,9 @@ class Job:
     config: Config
 
 
-def jobs_of(name: str, upstream: str, preset: str, given: Mapping[str, Any]) -> list[Job]:
+def jobs_of(
+    name: str, upstream: str, preset: str, given: Mapping[str, Any], protocol: str = OWN
+) -> list[Job]:
     """The experiments of a command: one, or the paper's four for ``--upstream paper``.
 
     Args:
@@ -62,10 +65,13 @@ def jobs_of(name: str, upstream: str, preset: str, given: Mapping[str, Any]) -> 
         upstream: spec, or ``paper``.
         preset: of encoders.
         given: flags that were given (None: not given), by field name.
+        protocol: ``paper``: the preset of encoders is ``paper`` where none is named.
 
     Raises:
         UserError: a flag that the kind of upstream does not have, or an impossible value.
     """
+    if protocol == PAPER and kind_of(upstream) == "encoder":
+        preset = preset or PAPER
     if upstream == PAPER:
         config = configure(next(iter(PAPER_UPSTREAMS.values())), preset, given)
         prefix = f"{name}-" if name else ""
@@ -195,7 +201,7 @@ def _train_one(
 ) -> None:
     import torch
 
-    from speechkit.training.devices import shared_output
+    from speechkit.training.devices import ranks, shared_output
 
     with shared_output(output, torch.device(resources.device)) as out:
         if out.up_to_date:
@@ -209,6 +215,8 @@ def _train_one(
             from speechkit.emotion.train_encoder import train_encoder as train_kind
         more = {} if tell is None else {"tell": tell}
         train_kind(out, workdir, dataset, split.fold(run.fold), run, config, resources, **more)
+        if split.chosen_on_test and not ranks().rank:
+            model_folder.add_to_card(out.path, chosen_on_test=True)
 
 
 def get_split(dataset: EmotionSet, name: str, jobs: int = 1) -> Split:
@@ -239,6 +247,12 @@ def _same_experiment(
                 "Give it another `name`, or replace it with `force`.",
             )
         return
+
+
+def title(name: str, done: Sequence[tuple[Run, Path]]) -> str:
+    """Of the table of what was trained; a step that was chosen on test clips is always named."""
+    chosen = any(model_folder.read_card(folder).get("chosen_on_test") for _, folder in done)
+    return f"Trained: {name}" + (f" ({CHOSEN_ON_TEST})" if chosen else "")
 
 
 SUMMARY_COLUMNS = (

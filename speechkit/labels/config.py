@@ -11,8 +11,9 @@ from speechkit.base.config import Count, Flag, check_fields
 from speechkit.base.errors import ConfigError, require_choice
 
 SPEAKER_FOLDS, SPEAKER_80_20 = "speaker-folds", "speaker-80-20"
-RANDOM_80_20, STATEMENT = "random-80-20", "statement"
-KINDS = (SPEAKER_FOLDS, SPEAKER_80_20, RANDOM_80_20, STATEMENT)
+RANDOM_80_20, STATEMENT, PAPER = "random-80-20", "statement", "paper"
+KINDS = (SPEAKER_FOLDS, SPEAKER_80_20, RANDOM_80_20, STATEMENT, PAPER)
+CHOSEN_ON_TEST = "step chosen on the test clips"
 STOP, LOWER, KEEP = CASE_MODES = ("stop", "lower", "keep")  # emotions that differ in case only
 CASE_FIELD = "label_case"
 PARTS = 5  # an 80/20 split tests one of so many
@@ -25,9 +26,12 @@ class FoldsConfig:
     ``speaker-folds``: every speaker is tested once. ``speaker-80-20``: a fifth of the speakers is
     tested. ``random-80-20``: a fifth of the clips of each class is tested, whoever speaks (speakers
     leak). ``statement``: each sentence is tested once, the others are trained on (speakers leak).
+    ``paper``: the division of Gavali and Verma: a fifth of the clips is tested, and chooses the
+    step; all others are trained on (speakers leak, and the step is chosen on the test clips).
 
     Data:
-        kind: Kind of split: speaker-folds, speaker-80-20, random-80-20 or statement.
+        kind: Kind of split: speaker-folds, speaker-80-20, random-80-20, statement, or paper (the
+            step is chosen on the test clips).
         fold_size: speaker-folds: number of speakers tested in a fold.
         folds: 80-20 splits: how many different fifths are tested.
         valid_speakers: Number of speakers of each training part that only validate.
@@ -55,5 +59,6 @@ class FoldsConfig:
             SPEAKER_80_20: ("folds", "valid_speakers"),
             RANDOM_80_20: ("folds", "valid_share"),
             STATEMENT: ("valid_speakers",),
+            PAPER: (),
         }[self.kind]
         return {name: getattr(self, name) for name in of_kind}

@@ -16,6 +16,7 @@ from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import logger
 from speechkit.base.text import composed
 from speechkit.kaldi import identical
+from speechkit.labels.config import CHOSEN_ON_TEST, PAPER
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import (
     RANDOM_80_20,
@@ -64,6 +65,11 @@ class Split:
     params: dict[str, Any] = field(default_factory=dict)
     identical: tuple[tuple[str, ...], ...] = ()
 
+    @property
+    def chosen_on_test(self) -> bool:
+        """Whether the clips that choose the step are the test clips, as in the paper."""
+        return self.kind == PAPER
+
     def fold(self, number: int) -> Fold:
         """A fold by number; UserError if there is no such one."""
         if not 0 <= number < len(self.folds):
@@ -93,7 +99,7 @@ def make_split(
         name or settings.kind,
         settings.kind,
         settings.seed,
-        settings.kind in (RANDOM_80_20, STATEMENT),
+        settings.kind in (RANDOM_80_20, STATEMENT, PAPER),
         tuple(draw_folds(dataset, settings)),
         settings.params(),
         tuple(identical_audio),
@@ -205,6 +211,10 @@ def check_fits(split: Split, dataset: EmotionSet) -> None:
     for number, fold in enumerate(split.folds):
         where = f"The split '{split.name}', fold {number}"
         parts = {"train": fold.train, "valid": fold.valid, "test": fold.test}
+        if split.chosen_on_test:
+            if fold.valid != fold.test:
+                raise DataError(f"{where}: its test clips are not those that validate.", remedy)
+            del parts["valid"]
         every = [name for ids in parts.values() for name in ids]
         unknown = set(every) - set(dataset.labels)
         if unknown:
@@ -272,7 +282,8 @@ def leak_check(split: Split, dataset: EmotionSet) -> list[Leak]:
     """What train and test share, fold by fold."""
     found = []
     for number, fold in enumerate(split.folds):
-        seen, tested = {*fold.train, *fold.valid}, set(fold.test)
+        chosen = () if split.chosen_on_test else fold.valid  # else they are the tested ones
+        seen, tested = {*fold.train, *chosen}, set(fold.test)
         speakers = set(map(dataset.speaker, seen)) & set(map(dataset.speaker, tested))
         said = dataset.statements
         sentences = {said[n] for n in seen if n in said} & {said[n] for n in tested if n in said}
@@ -291,6 +302,11 @@ def leak_check(split: Split, dataset: EmotionSet) -> list[Leak]:
 
 def warn_of_leaks(split: Split, leaks: Sequence[Leak]) -> None:
     """Say what makes results on this split too good."""
+    if split.chosen_on_test:
+        logger.warning(
+            f"The split '{split.name}' is the published protocol: {CHOSEN_ON_TEST.upper()}. Its "
+            "results are too good, whoever speaks."
+        )
     speakers = sorted({speaker for leak in leaks for speaker in leak.speakers})
     if speakers:
         some = ", ".join(speakers[:_NAMED]) + (" ..." if len(speakers) > _NAMED else "")

@@ -10,6 +10,7 @@ from typing import Any
 from speechkit.emotion import evaluate, model_folder, paper, results, tables
 from speechkit.emotion.results import Difference, compare
 from speechkit.labels import emotions
+from speechkit.labels.config import PAPER
 from speechkit.report import experiments
 from speechkit.report.cells import NOTHING, excludes_zero, figure, interval, number, player
 from speechkit.report.elements import Cell, Table
@@ -135,7 +136,8 @@ def leaks(found: Found) -> Table | None:
                 cells += [Cell(f"{100 * value:.1f}", True) for value in both]
                 cells.append(_gap(difference))
             clips_both = next(iter(found_both.values())).clips
-            rows.append([title, ours.about["split"], other.about["split"], *cells, clips_both])
+            splits = (tables.split_text(ours.about), tables.split_text(other.about))
+            rows.append([title, *splits, *cells, clips_both])
     if not rows:
         return None
     measured = ("parted", "leaking", "gap") * 2
@@ -203,8 +205,8 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table:
         (*columns, "accuracy (%)", "UAR (%)", "protocol", "comparable?"),
         rows,
         f"{said}Paper: {paper.SOURCE}. Its test clips are a random fifth of RAVDESS, of actors who "
-        "are trained on, and its step was chosen on those clips: that is the split random-80-20 "
-        "here, with the step chosen on other clips.",
+        "are trained on, and its step was chosen on those clips: that is the split paper here. The "
+        "split random-80-20 chooses the step on other clips.",
         groups=(("", 1), ("paper", 5), ("ours", 4)),
         dense=True,
         title="Beside the paper",
@@ -225,8 +227,10 @@ def differences_to_paper(workdir: WorkDir, evaluation: Evaluation, row: Publishe
         "split": about.get("kind", "trained on another set"),
         "divisions": len(about.get("folds", ())),
         "clips": "whole" if seconds >= longest else f"at most {seconds:g} s",
-        "step chosen on": "validation clips",
+        "step chosen on": "the test clips" if about.get("chosen_on_test") else "validation clips",
     }
+    if facts["split"] == PAPER:  # such a division too, but for the clips that choose
+        facts["split"] = paper.SPLIT
     return row.differences(about.get("training") or {}, facts)
 
 

@@ -123,6 +123,11 @@ def _cautions(config: Mapping[str, Any]) -> list[str]:
             "The split of the training set was random: speakers are in the training and in the "
             "test part, so results do not hold for new speakers."
         )
+    if config.get("chosen_on_test"):
+        said.append(
+            "The step was chosen on the test clips, of speakers that were trained on: the results "
+            "are too good."
+        )
     if config.get("upstream") in ("egemaps", "compare16"):
         said.append("It needs openSMILE's features, whose licence is for non-commercial use.")
     return ["## Mind\n\n" + "\n".join(f"- {line}" for line in said) + "\n"] if said else []

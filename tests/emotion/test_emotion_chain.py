@@ -10,7 +10,7 @@ import yaml
 from acted_speech import RATE, make_ravdess
 
 from speechkit.base.errors import UserError
-from speechkit.emotion import features, results
+from speechkit.emotion import features, results, tables
 from speechkit.emotion import train as training
 from speechkit.emotion.predict import load_predictor
 from speechkit.kaldi.data import write_table
@@ -112,6 +112,34 @@ def test_test_clips_choose_nothing(run, made):
         assert done.code == 0, done.err
         weights.append((root / "exp/emotion/blind/fold0/seed0/model.safetensors").read_bytes())
     assert weights[0] == weights[1]
+
+
+def test_the_papers_protocol_is_named(run, made):
+    """The step is chosen on the test clips, and every table says so."""
+    chosen = "step chosen on the test clips"
+    flags = ("-C", made, "--name", "published", "--epochs", 2, *CNN, *ONE)
+    done = run("train", "emotion", "--protocol", "paper", *flags)
+    assert done.code == 0, done.err
+    assert chosen.upper() in done.err and f"published ({chosen})" in " ".join(done.out.split())
+    folder = made / "exp/emotion/published/fold0/seed0"
+    card = yaml.safe_load((folder / "config.yaml").read_text())
+    assert card["chosen_on_test"] is True and card["training"]["split"] == "paper"
+    assert "chosen_on_test" not in (made / "data/ravdess/splits/paper.json").read_text()
+    done = run("evaluate", "emotion", "-C", made, "--name", "published", *ONE, "--json")
+    about = json.loads(done.out)["about"]
+    assert tables.protocol(about) == f"paper (speakers leak, {chosen})"
+    assert tables.protocol({"trained_on": "a", "set": "b", "chosen_on_test": True}) == (
+        f"trained on a ({chosen} there), tested on b"
+    )
+    best = min(float(row["valid_loss"]) for row in table(folder, "log.tsv"))
+    found = results.read_predictions(made / "exp/emotion/published/eval/folds")
+    right = found.probabilities[np.arange(len(found.targets)), found.targets]
+    assert -np.log(right).mean() == pytest.approx(best, abs=1e-4)  # of the very clips
+    done = run("split-folds", "-C", made, "--split", "paper", *ONE)
+    assert done.code == 0 and chosen in " ".join(done.out.split())
+    done = run("train", "emotion", "--protocol", "paper", "--split", "statement", *flags)
+    assert done.code == 2 and "is not that of --protocol paper" in done.err
+    assert run("train", "emotion", "--protocol", "theirs", *flags).code == 2
 
 
 def test_speaker_normalisation_is_called_transductive(run, made):

@@ -77,6 +77,33 @@ def test_random_80_20_has_the_papers_supports():
     assert len(make_split(dataset, FoldsConfig("random-80-20")).folds) == 1
 
 
+def test_the_papers_division():
+    """1,152 and 288 clips, class by class as in the figures; another seed takes other clips."""
+    from speechkit.emotion import paper
+
+    dataset = labelled(24)
+    split = make_split(dataset, FoldsConfig("paper"))
+    (fold,) = split.folds
+    assert (len(fold.train), len(fold.test)) == (1152, 288) and fold.valid == fold.test
+    assert sorted((*fold.train, *fold.test)) == sorted(dataset.labels)
+    support = Counter(map(dataset.labels.get, fold.test))
+    assert tuple(support[name] for name in paper.CLASSES) == paper.SUPPORT
+    assert split.leaks_speakers and split.chosen_on_test
+    other = make_split(dataset, FoldsConfig("paper", seed=1)).folds[0]
+    assert other.test != fold.test and Counter(map(dataset.labels.get, other.test)) == support
+    leak = splits.leak_check(split, dataset)[0]
+    assert leak.sizes == (1152, 288, 288) and len(leak.speakers) == 24
+
+
+def test_a_small_set_divided_as_in_the_paper():
+    dataset = labelled(3, ("happy", "sad"))
+    fold = make_split(dataset, FoldsConfig("paper")).folds[0]
+    assert Counter(map(dataset.labels.get, fold.test)) == {"happy": 5, "sad": 4}
+    changed = replace(make_split(dataset, FoldsConfig("paper")), folds=(replace(fold, valid=()),))
+    with pytest.raises(UserError, match="not those that validate"):
+        check_fits(changed, dataset)
+
+
 def test_speaker_80_20():
     dataset = labelled(20)
     (fold,) = make_split(dataset, FoldsConfig("speaker-80-20")).folds

@@ -6,8 +6,8 @@
 #
 # --upstream: egemaps, compare16, fbank-cnn, names or folders of encoders (several in quotes);
 # "offline" is the first three, "paper" the paper's four encoders with its hyperparameters.
-# Speakers are parted by default; random-80-20 is the paper's protocol, which leaks them, here for
-# all five fifths (--random-folds 1: for one, as in the paper).
+# Speakers are parted by default; random-80-20 leaks them, here for all five fifths (--random-folds
+# 1: for one). --splits paper is the paper's own protocol: one such fifth, which chooses the step too.
 
 upstream=offline
 splits="speaker-folds random-80-20"
