@@ -19,8 +19,44 @@ from speechkit.cli.messages import FlagNames
 
 OK, BUG, USER_ERROR, INTERRUPTED = 0, 1, 2, 130
 
+PANELS = {
+    "Start": ("run", "status"),
+    "Data": ("prepare", "validate", "split", "split-folds", "mix", "make-miscues"),
+    "Features": (
+        *("align", "extract-gop", "extract-deep"),
+        *("extract-prosody", "extract-xvector", "extract-hidden"),
+    ),
+    "Mining": ("mine-hard", "synthesize-scores", "analyze-correlation"),
+    "Training and evaluation": ("train", "evaluate", "compare", "report"),
+    "Use": ("predict", "serve"),
+    "Sharing": ("export", "import"),
+    "Machine": ("doctor",),
+}
+"""Headings of ``speechkit --help``; commands stand in the order of a recipe."""
+
+
+class Program(TyperGroup):
+    """The commands under their headings."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        order = {name: panel for panel, names in PANELS.items() for name in names}
+        for name, one in self.commands.items():
+            one.rich_help_panel = order.get(name, "Machine")  # type: ignore[attr-defined]
+        known = [name for name in order if name in self.commands]
+        self.commands = {
+            name: self.commands[name] for name in dict.fromkeys([*known, *self.commands])
+        }
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of a recipe."""
+        return list(self.commands)
+
+
 app = typer.Typer(
     name="speechkit",
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Find the hard samples in speech data, train on them, and measure the tail.",
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -67,7 +103,7 @@ def _add_group(name: str, text: str) -> None:
 
 
 def _add_commands() -> None:
-    from speechkit.cli import extract, mine, sets, share
+    from speechkit.cli import extract, mine, sets, share, status
 
     _add_group("prepare", "Make sets (data/SET/) of a published corpus, or of your own data.")
     sets.add_commands(app)
@@ -78,6 +114,7 @@ def _add_commands() -> None:
     _add_group("compare", "Compare experiments; a task is a subcommand.")
     _add_group("predict", "Use a trained model on anyone's audio; a task is a subcommand.")
     share.add_commands(app)
+    status.add_commands(app)
 
 
 _add_commands()

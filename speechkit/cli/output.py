@@ -82,21 +82,26 @@ def evaluations(
 
 
 def print_table(title: str, columns: Sequence[str], values: Rows) -> None:
-    """Print a table."""
+    """Print a table: in a terminal texts fold to its width, numbers never; in a pipe nothing."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    table = Table(header_style="bold")
     for index, column in enumerate(columns):
         number = bool(values) and isinstance(values[0][index], int | float)
-        table.add_column(column, justify="right" if number else "left")
+        numbers = [len(show(row[index])) for row in values if isinstance(row[index], int | float)]
+        justify: Any = "right" if number else "left"
+        least = max(numbers, default=None)
+        table.add_column(column, justify=justify, min_width=least, overflow="fold")
     for row in values:
         table.add_row(*(Text(show(value)) for value in row))
     console = Console()
     if not console.is_terminal:
         console.width = NO_WIDTH
-    console.print(table)
+    if title:
+        console.print(Text(title, "bold"))
+    console.print(table, crop=False)
 
 
 def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

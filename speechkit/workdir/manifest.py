@@ -88,11 +88,14 @@ class Fingerprint:
         content = self.content(read=False)
         return {**self.dated, **({self.key: content} if content else {})}
 
-    def same(self, old: Any) -> bool:
+    def same(self, old: Any, read: bool = True) -> bool:
         """Whether ``old``, of a manifest, is of the same content.
 
         Files are read only where size or date differ or a file is known to have been replaced.
         A manifest that has no content, of an older version, is compared by size and date.
+
+        Args:
+            read: read them then; otherwise another date alone is a difference.
         """
         if not isinstance(old, Mapping) or any(
             old.get(k) != self.dated.get(k) for k in ("size", "files")
@@ -101,7 +104,7 @@ class Fingerprint:
         same_date = all(old.get(name) == value for name, value in self.dated.items())
         if self.key in old:
             replaced = any(self.digests.replaced(path, state) for _, path, state in self.files)
-            content = self.content(read=replaced or not same_date)
+            content = self.content(read=read and (replaced or not same_date))
             if content is not None:
                 return bool(old[self.key] == content)
         return same_date

@@ -34,6 +34,16 @@ def note_finished(part: Path, text: str) -> None:
             return
 
 
+def finished_of(partial: Path) -> str:
+    """How far the run of a hidden folder is, as it noted itself; empty for nothing."""
+    scratch = partial / SCRATCH
+    try:
+        return (scratch / _FINISHED).read_text(encoding="utf-8")
+    except OSError:
+        kept = [p for p in scratch.rglob("*") if p.is_file() and p.suffix != ".tmp"]
+        return f"finished parts: {len(kept)}" if kept else ""
+
+
 def of_network(state: Path, text: str) -> str:
     """How far a training is; one of several networks or stages has its file's name."""
     return text if state.stem in ("last", "state") else f"{text} of {state.stem}"
@@ -164,11 +174,7 @@ class Unfinished:
             return "all of it"
         if not there.get("resume", self.resume):
             return ""  # its parts are of use to nobody
-        try:
-            return (self.scratch / _FINISHED).read_text(encoding="utf-8")
-        except OSError:
-            kept = [p for p in self.scratch.rglob("*") if p.is_file() and p.suffix != ".tmp"]
-            return f"finished parts: {len(kept)}" if kept else ""
+        return finished_of(self.path)
 
     def _take_up(self, there: dict[str, Any], finished: str) -> None:
         for left in self.path.iterdir():  # half-written files of the dead run

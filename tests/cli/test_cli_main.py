@@ -78,6 +78,30 @@ def test_every_command_has_help(words: tuple[str, ...], run) -> None:
     assert " ".join(["Usage: speechkit", *words]) in " ".join(ran.out.split())
 
 
+def test_commands_stand_under_headings_in_the_order_of_a_recipe(run) -> None:
+    """Every command has a heading, and is found in the order of the table."""
+    shown = [line.split()[1] for line in run("-h").out.splitlines() if re.match(r"│ [a-z]", line)]
+    listed = [name for names in program.PANELS.values() for name in names]
+    assert [name for name in shown if name in listed] == [n for n in listed if n in shown]
+    assert {words[0] for words in commands() if len(words) == 1} <= set(listed)
+
+
+def test_h_is_help_everywhere(run) -> None:
+    for words in ((), ("train",), ("train", "emotion"), ("status",)):
+        ran = run(*words, "-h")
+        assert ran.code == 0 and "-h" in ran.out, words
+
+
+def test_tables_of_80_columns_cut_no_number(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    values = [["a-long-name-of-an-experiment" * 3, *(1234567.0 + i for i in range(6)), 123456789]]
+    print_table("A title " * 15, ("name", *(f"number of the {i}." for i in range(6)), "n"), values)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, text.splitlines())) <= 80 and "…" not in text
+    assert all(number in text for number in ("1.235e+06", "123456789"))
+
+
 def test_version(run) -> None:
     ran = run("--version")
     assert (ran.code, ran.out) == (0, f"speechkit {speechkit.__version__}\n")
