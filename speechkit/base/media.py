@@ -153,7 +153,7 @@ def _open(raw: BinaryIO, kind: str, name: str) -> tuple[InputContainer, AudioStr
 
     raw.seek(0)
     try:
-        container = cast("InputContainer", av.open(raw, format=kind))
+        container = cast("InputContainer", av.open(raw, format=kind, metadata_errors="replace"))
     except av.FFmpegError as error:
         raise _damaged(name, error, 0.0) from error
     stream = cast("AudioStream | None", container.streams.best("audio"))

@@ -180,3 +180,31 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(AudioError, match="the package 'av', which is not installed") as caught:
         audio.read(path)
     assert "python -m pip install" in caught.value.remedy and "av" in caught.value.remedy
+
+
+def test_names_in_another_encoding(tmp_path: Path) -> None:
+    sound = speech(8000, 16_000)
+    data = encode(sound, "mp4")
+    assert b"SoundHandler" in data
+    path = written(tmp_path, data.replace(b"SoundHandler", b"S\xf6undHandler"), "mp4")
+    assert audio.info(path).frames == len(sound)
+
+
+def test_damaged_bytes_are_an_error_or_audio(tmp_path: Path) -> None:
+    rng, good = np.random.default_rng(0), 0
+    whole = {name: encode(speech(4000, KINDS[name][2]), name) for name in KINDS}
+    for number in range(15 * len(whole)):
+        name = list(whole)[number % len(whole)]
+        data = bytearray(whole[name])
+        for place in rng.integers(0, min(len(data), (600, len(data))[number % 2]), 4):
+            data[place] = rng.integers(0, 256)
+        path = tmp_path / f"{number}.{name}"
+        path.write_bytes(data)
+        try:
+            samples, _ = audio.read(path)
+        except AudioError as error:
+            assert str(path) in str(error)
+        else:
+            good += 1
+            assert len(samples) == audio.info(path).frames
+    assert 0 < good < 15 * len(whole)

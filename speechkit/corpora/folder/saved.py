@@ -67,7 +67,7 @@ def read_saved(folder: Path, names: Names, speakers: Speakers) -> CorpusSet:
     for number, (row, name, ending) in enumerate(rows):
         path = Path(f"{number:06d}") if alike else Path(PurePosixPath(name).name)
         if "speaker" not in row and not alike:
-            path = Path(name.lstrip("/"))
+            path = Path(name)
         utterance, speaker = speakers.place(path, row.get("speaker", ""), row.get("utt", ""))
         if ending:
             make = partial(_write, folder, column, number)

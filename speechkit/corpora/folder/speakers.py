@@ -40,20 +40,24 @@ class Speakers:
         """Utterance id and speaker of a recording.
 
         Args:
-            path: of the recording, from the folder of the corpus on.
+            path: of the recording, from the folder of the corpus on; of an absolute one the folders
+                are no part of the id.
             given: the speaker as the corpus names it; empty where it does not.
             utterance: its id as the corpus names it; empty where it does not.
 
         Raises:
             UserError: the pattern finds no speaker in the path.
         """
-        parts = [self._names.clean(part) for part in path.with_suffix("").parts if part != "/"]
+        inside = (path.stem,) if path.is_absolute() else path.with_suffix("").parts
+        parts = [self._names.clean(part) for part in inside if part != ".."]
         speaker = self._names.clean(given or self._find(path))
         own = self._names.clean(utterance)
         if not speaker:
             self._unknown += 1
             own = own or "-".join(parts)
             return own, own
+        if len(parts) > 1:  # also where the file's name begins with the speaker: its folder counts
+            return own or "-".join((speaker, *parts)), speaker
         return own or utterance_id(speaker, *parts), speaker
 
     def _find(self, path: Path) -> str:
