@@ -6,6 +6,8 @@ import gzip
 import json
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,17 @@ def test_every_command_of_the_page_runs(run, place: Path) -> None:
     assert data.read_table(place / "work/data/train/wav.scp") == {
         "u": str(place / "recordings/0001.wav")
     }
+
+
+def test_the_table_in_the_page_of_formats(run, place: Path) -> None:
+    page = (REPOSITORY / "docs/formats.md").read_text(encoding="utf-8")
+    table, command = re.findall(r"^(printf .*list.csv|speechkit prepare folder .*)$", page, re.M)
+    subprocess.run(["/bin/sh", "-c", table], check=True)
+    shutil.copy("recordings/0001.wav", "one.wav")
+    ran = run(*shlex.split(command)[1:], "-j", 1)
+    assert ran.code == 0, ran.err
+    found = data.read_table(place / "work/data/morning/text")
+    assert found == {"anna-one": "Good morning, Ben"}
 
 
 def test_the_audio_folder_of_the_page(run, place: Path) -> None:
