@@ -63,7 +63,7 @@ def test_models_give_the_same_numbers(earlier, task, monkeypatch):
     before = summary(Path("exp") / folder)
     assert main(["evaluate", *command.split(), "--force"]) == 0
     after = summary(Path("exp") / folder)
-    assert after.keys() == before.keys()
+    assert before.keys() <= after.keys()  # later versions measure more
     for measure, numbers in before.items():
         if isinstance(numbers, dict):
             wanted = numbers["mean"]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Optional
 
 import typer
 
@@ -212,18 +213,30 @@ def evaluate_emotion(
             show_default="the test part of each fold",
         ),
     ],
+    label_map: Annotated[
+        Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
+        Option(
+            None,
+            "--label-map",
+            panel=DATA,
+            metavar="FILE",
+            help="With --set: which label is which class of the model: table 'from<TAB>to', YAML.",
+            show_default="same and like names",
+        ),
+    ],
     directory: Dir,
     run: EmotionRun,
 ) -> Answer:
     """Measure all folds and seeds of an emotion model on clips that they were not trained on.
 
     Writes exp/emotion/NAME/eval/folds/ (or eval/SET/): predictions, accuracy, UAR, measures of
-    each class, confusion, intervals over speakers, and the clips most confidently wrong.
+    each class, calibration, confusion, intervals over speakers, and the clips most confidently
+    wrong. Clips of another set whose labels are no class of the model are left out and counted.
     """
     from speechkit.emotion import evaluate, results, tables
     from speechkit.task.evaluation import read_summary
 
-    folder = evaluate.evaluate(directory, name, set_name, **vars(run))
+    folder = evaluate.evaluate(directory, name, set_name, label_map=label_map, **vars(run))
     summary, about = read_summary(folder), results.read_about(folder)
     classes = [
         [v if v is None or isinstance(v, str | int) else round(v, 3) for v in row]

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechkit.base.arrays import read_array
-from speechkit.base.errors import UserError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.log import logger, progress
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.emotion import figures, model_folder, results, tables
+from speechkit.emotion.calibration import temper
 from speechkit.emotion.predict import load_predictor
 from speechkit.labels.emotions import EmotionSet, load
+from speechkit.labels.label_map import MappedSet, map_labels, read_label_map
 from speechkit.labels.splits import (
     Split,
     check_fits,
@@ -42,6 +45,7 @@ def evaluate(
     name: str,
     set_name: str = "",
     *,
+    label_map: Path | None = None,
     device: str = "auto",
     jobs: int = 1,
     on_error: str = "stop",
@@ -54,6 +58,8 @@ def evaluate(
         name: of the model.
         set_name: another labelled set, of which every model is given every clip; empty for
             the test part of each model's own fold.
+        label_map: which label of another set is which class of the model: a table or a YAML
+            file (see :func:`speechkit.labels.label_map.read_label_map`).
         device: auto, cpu or cuda.
         jobs: processes that read audio and compute features.
         on_error: stop, or skip clips that cannot be used.
@@ -68,7 +74,8 @@ def evaluate(
     card = trained.read_cards([folder for *_, folder in models], _flat_card, _SAME)[0]
     own = str(card["set"])
     foreign = bool(set_name) and set_name != own
-    dataset = load(workdir, set_name if foreign else own)
+    mapped = _read_set(workdir, set_name if foreign else "", card, label_map)
+    dataset = mapped.dataset
     split = None if foreign else read_split(dataset.data.path, str(card["split"]))
     names = (model_folder.CONFIG, model_folder.WEIGHTS)
     files = [folder / file for *_, folder in models for file in names]
@@ -76,10 +83,11 @@ def evaluate(
     if split is not None:
         check_fits(split, dataset)
         inputs.append(path_of(dataset.data.path, split.name))
+    params = {"set": dataset.name, "split": split.name if split else "", "on_error": on_error}
     with Output(
         workdir.exp("emotion", name, "eval", dataset.name if foreign else FOLDS),
         COMMAND,
-        {"set": dataset.name, "split": split.name if split else "", "on_error": on_error},
+        params | {key: value for key, value in mapped.changes.items() if value},
         inputs,
         force=force,
         audio=dataset.data.audio_files(),
@@ -87,9 +95,9 @@ def evaluate(
         beside="remove it",
     ) as out:
         if not out.up_to_date:
-            about = _about(models, card, dataset, split)
-            found, skipped = _predict(out, workdir, models, dataset, split, where, jobs, on_error)
-            _write(out.path, found, about, len(about["seeds"] if split is not None else models))
+            about = _about(models, card, dataset, split) | mapped.changes
+            pair, skipped = _predict(out, workdir, models, dataset, split, where, jobs, on_error)
+            found = _write(out.path, pair, about, len(about["seeds"] if split else models))
             write_skipped(out.path, skipped.items())
             out.notes.update(device=where)
             out.counts.update(
@@ -98,13 +106,47 @@ def evaluate(
     return out.final
 
 
-def _write(folder: Path, found: results.Predictions, about: Mapping[str, Any], runs: int) -> None:
+def _read_set(
+    workdir: WorkDir, other: str, card: Mapping[str, Any], label_map: Path | None
+) -> MappedSet:
+    """The set of the training, or another one with the classes of the model; says what differs."""
+    if not other:
+        if label_map is not None:
+            raise ConfigError(
+                "label_map", "is for another set than that of the training.", "Name it with `set`."
+            )
+        return MappedSet(load(workdir, str(card["set"])), {}, {})
+    given = read_label_map(label_map) if label_map is not None else {}
+    mapped = map_labels(load(workdir, other), card["classes"], given)
+    name = mapped.dataset.name
+    if mapped.renamed:
+        said = ", ".join(f"{a} is {b}" for a, b in mapped.renamed.items())
+        logger.info(f"Labels of '{name}' in the words of the model: {said}.")
+    if mapped.left_out:
+        said = ", ".join(f"{label} ({count})" for label, count in mapped.left_out.items())
+        logger.warning(
+            f"Clips of '{name}' with labels that are no class of the model are left out: {said}."
+        )
+    return mapped
+
+
+def _write(
+    folder: Path,
+    pair: tuple[results.Predictions, results.Predictions],
+    about: dict[str, Any],
+    runs: int,
+) -> results.Predictions:
+    """Write all but what was skipped, of predictions calibrated and not; returns the first."""
+    found, raw = pair
+    if any(about["temperatures"]):
+        about["ece_uncalibrated"] = results.calibration_of(raw)
     results.write_predictions(folder, found)
     tables.write_tables(folder, found)
     write_json(folder / SUMMARY, results.summarize(found), ascii_only=False)
     write_json(folder / results.ABOUT, about, ascii_only=False)
     picture = figures.draw_confusion(found.matrix(), found.classes, tables.title(about), runs)
     (folder / FIGURE).write_bytes(picture)
+    return found
 
 
 def _flat_card(folder: Path) -> dict[str, Any]:
@@ -122,17 +164,14 @@ def _predict(
     device: str,
     jobs: int,
     on_error: str,
-) -> tuple[results.Predictions, dict[str, str]]:
-    """Predictions of all models, and why clips were skipped; finished models are kept."""
+) -> tuple[tuple[results.Predictions, results.Predictions], dict[str, str]]:
+    """Predictions of all models, calibrated and not, and why clips were skipped.
+
+    Finished models are kept.
+    """
     asked = [list(split.fold(fold).test if split else dataset.labels) for fold, *_ in models]
     predictor = load_predictor(models[0][2], device)
     classes = predictor.classes
-    if unknown := [name for name in dataset.classes if name not in classes]:
-        raise UserError(
-            f"The set '{dataset.name}' has the class '{unknown[0]}', which {predictor.folder} was "
-            "not trained on.",
-            f"Its classes: {', '.join(classes)}. Label the set with those.",
-        )
     every = list(dict.fromkeys(name for ids in asked for name in ids))
     skipped = predictor.broken(workdir, dataset, every, jobs)
     if skipped and on_error == "stop":
@@ -154,7 +193,8 @@ def _predict(
                 values = predictor.of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
                 np.save(kept, values)
                 note_finished(kept, f"{number + 1} of {len(models)} models")
-            parts.append(values)
+            temperature = model_folder.temperature(model_folder.read_card(folder))
+            parts.append((values, values if temperature is None else temper(values, temperature)))
     # On another set each model counts as a seed of one fold.
     of = [(fold, seed) if split else (0, number) for number, (fold, seed, _) in enumerate(models)]
     folds, seeds = np.repeat(of, [len(ids) for ids in asked], axis=0).T
@@ -166,9 +206,13 @@ def _predict(
         folds,
         seeds,
         np.array([classes.index(dataset.labels[name]) for name in ids], np.int64),
-        np.round(np.concatenate(parts).astype(np.float64), results.DIGITS),
+        _rounded([calibrated for _, calibrated in parts]),
     )
-    return found, skipped
+    return (found, replace(found, probabilities=_rounded([raw for raw, _ in parts]))), skipped
+
+
+def _rounded(parts: Sequence[np.ndarray]) -> np.ndarray:
+    return np.round(np.concatenate(parts).astype(np.float64), results.DIGITS)
 
 
 def _about(
@@ -188,6 +232,10 @@ def _about(
         "transductive": bool(card.get("speaker_norm")),
         "chosen_on_test": bool(card.get("chosen_on_test")),
         "classes": card["classes"],
+        "lacking": [name for name in card["classes"] if name not in dataset.classes],
+        "temperatures": [
+            model_folder.temperature(model_folder.read_card(folder)) for *_, folder in models
+        ],
         "folds": folds,
         "seeds": seeds,
         "models": [[fold, seed] for fold, seed, _ in models],

@@ -39,6 +39,13 @@ class Training(msgspec.Struct):
     max_seconds: Annotated[float, Meta(gt=0, le=86_400)] = 30.0
 
 
+class Calibration(msgspec.Struct):
+    """The temperature that was chosen on validation clips, and how many they were."""
+
+    temperature: Annotated[float, Meta(gt=0, le=1000)]
+    clips: int = 0
+
+
 class Card(msgspec.Struct):
     """What config.yaml must say."""
 
@@ -49,6 +56,7 @@ class Card(msgspec.Struct):
     network: schema.Object
     training: Training
     chosen_on_test: bool = False
+    calibration: Calibration | None = None
 
 
 class Functionals(msgspec.Struct):
@@ -135,6 +143,12 @@ def write(
     write_log(folder / LOG, rows)
     told = {"disk_bytes": (folder / WEIGHTS).stat().st_size, **summary}
     write_json(folder / SUMMARY, told)
+
+
+def temperature(card: Mapping[str, Any]) -> float | None:
+    """The temperature that makes a model's probabilities calibrated; None where it has none."""
+    found = card.get("calibration")
+    return float(found["temperature"]) if found else None
 
 
 def add_to_card(folder: Path, **more: Any) -> None:

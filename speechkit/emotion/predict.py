@@ -212,7 +212,10 @@ def judge(
                 batch = []
         parts += _windows(predictors, batch, rate)
         advance(len(batch))
-    made = Prediction(name, found.seconds, predictors[0].classes, tuple(parts))
+    calibrated = all(each.temperature is not None for each in predictors)
+    made = Prediction(
+        name, found.seconds, predictors[0].classes, tuple(parts), calibrated=calibrated
+    )
     if made.label is None:
         logger.warning(f"{name}: is silent; it gets no label.")
     return made
@@ -224,7 +227,9 @@ def _windows(
     """Judge windows: first sample, samples (None where they are silent) and length of each."""
     heard = [wave for _, wave, _ in batch if wave is not None]
     found = iter(
-        np.mean([each.probabilities(heard) for each in predictors], axis=0) if heard else ()
+        np.mean([each.calibrated(each.probabilities(heard)) for each in predictors], axis=0)
+        if heard
+        else ()
     )
     return [
         Window(start / rate, (start + length) / rate, None if wave is None else next(found))

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.emotion import features
+from speechkit.emotion import features, model_folder
+from speechkit.emotion.calibration import temper
 from speechkit.labels.emotions import EmotionSet, read_clip
 from speechkit.workdir import WorkDir
 
@@ -25,6 +26,7 @@ class Predictor(ABC):
         classes: in the order of the probabilities.
         sample_rate: in Hz, of the waves that it takes.
         max_seconds: most seconds of a clip that were used in training.
+        temperature: that calibrates the probabilities; None where none was chosen.
     """
 
     def __init__(self, folder: Path, card: dict[str, Any]) -> None:
@@ -32,10 +34,17 @@ class Predictor(ABC):
         self.classes: tuple[str, ...] = tuple(card["classes"])
         self.sample_rate = int(card["sample_rate"])
         self.max_seconds = float(card["training"].get("max_seconds", 30.0))
+        self.temperature = model_folder.temperature(card)
 
     def open(self) -> None:
         """Load now what else is loaded when the first wave comes."""
         return
+
+    def calibrated(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities ``[N, C]`` of the model with its temperature, where it has one."""
+        if self.temperature is None:
+            return probabilities
+        return temper(probabilities, self.temperature)
 
     @abstractmethod
     def probabilities(
@@ -43,7 +52,7 @@ class Predictor(ABC):
     ) -> np.ndarray:
         """Probabilities float32 ``[N, C]`` of mono waves ``[T]`` at ``sample_rate``.
 
-        A wave gets the same result in any batch.
+        They are not calibrated. A wave gets the same result in any batch.
 
         Args:
             waves: the clips.
@@ -59,7 +68,10 @@ class Predictor(ABC):
         jobs: int = 1,
         advance: Callable[[int], None] = lambda count: None,
     ) -> np.ndarray:
-        """Probabilities ``[N, C]`` of utterances of a set: from what is kept, or from audio."""
+        """Probabilities ``[N, C]`` of utterances of a set: from what is kept, or from audio.
+
+        They are not calibrated.
+        """
         if (kept := self.from_kept(workdir, dataset, ids, jobs)) is not None:
             advance(len(ids))
             return kept

@@ -11,7 +11,7 @@ import numpy as np
 
 from speechkit.base import schema
 from speechkit.base.tables import write_tsv
-from speechkit.emotion import metrics
+from speechkit.emotion import calibration, metrics
 from speechkit.stats.bootstrap import LEVELS, draw_speakers
 from speechkit.task.evaluation import Summary, read_table
 
@@ -118,7 +118,8 @@ def summarize(found: Predictions, seed: int = 0) -> Summary:
     ``mean`` is over all folds and seeds. ``std`` and ``n`` are those of the folds (each the
     mean of its seeds), or of the seeds if there is one fold; ``std_seeds`` and ``seeds`` are
     over seeds, all folds of a seed taken together. Accuracy and UAR have the interval ``low``
-    to ``high`` of a bootstrap over speakers (training is not resampled).
+    to ``high`` of a bootstrap over speakers (training is not resampled). ``ece`` is the expected
+    calibration error, over seeds, all folds of a seed taken together.
 
     Args:
         found: all rows.
@@ -151,7 +152,15 @@ def summarize(found: Predictions, seed: int = 0) -> Summary:
         }
     for name, (low, high) in intervals(found, seed).items():
         summary[name] |= {"low": low, "high": high}
+    summary["ece"] = calibration_of(found, seed)
     return summary
+
+
+def calibration_of(found: Predictions, seed: int = 0) -> dict[str, Any]:
+    """ECE of the rows, with the interval of a bootstrap over speakers; none for one speaker."""
+    names, members = np.unique(found.speakers.astype(str), return_inverse=True)
+    drawn = draw_speakers(len(names), SAMPLES, seed) if len(names) > 1 else None
+    return calibration.summary(found.probabilities, found.targets, members, found.seeds, drawn)
 
 
 def _std(values: Sequence[float]) -> float | None:

@@ -39,13 +39,15 @@ def protocol(about: Mapping[str, Any]) -> str:
     chosen = CHOSEN_ON_TEST if about.get("chosen_on_test") else ""
     if "kind" not in about:
         said = f" ({chosen} there)" if chosen else ""
-        return f"trained on {about['trained_on']}{said}, tested on {about['set']}"
+        left_out = ", ".join(f"{a} ({n})" for a, n in about.get("left_out", {}).items())
+        without = f" without {left_out}" if left_out else ""
+        return f"trained on {about['trained_on']}{said}, tested on {about['set']}{without}"
     mind = ", ".join(filter(None, ("speakers leak" if about["leaks_speakers"] else "", chosen)))
     return str(about["split"]) + (f" ({mind})" if mind else "")
 
 
 COST_COLUMNS = (
-    "model", "split", "accuracy", "UAR", "macro F1", "model size", "best step",
+    "model", "split", "accuracy", "UAR", "macro F1", "ECE", "model size", "best step",
     "training time", "folds x seeds",
 )  # fmt: skip
 
@@ -58,11 +60,24 @@ def cost_row(about: Mapping[str, Any], summary: Mapping[str, Any]) -> list[Any]:
         title(about),
         protocol(about),
         *(percent(summary[name]) for name in ("accuracy", "uar", "f1_macro")),
+        calibration_text(about, summary),
         size_text(known.get("disk_bytes")),
         round(known["best_step"]) if "best_step" in known else None,
         duration_text(known.get("train_seconds")),
         f"{len(about['folds'])} x {len(about['seeds'])}",
     ]
+
+
+def calibration_text(about: Mapping[str, Any], summary: Mapping[str, Any]) -> str:
+    """Expected calibration error in percent; what it was without temperatures stands behind it.
+
+    ``-`` in evaluations of earlier versions, which did not measure it.
+    """
+    if "ece" not in summary:
+        return "-"
+    before = about.get("ece_uncalibrated")
+    said = f" (without temperature {percent(before)})" if before else " (no temperature)"
+    return percent(summary["ece"]) + said
 
 
 def percent(value: Mapping[str, Any]) -> str:

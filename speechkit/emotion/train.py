@@ -215,8 +215,33 @@ def _train_one(
             from speechkit.emotion.train_encoder import train_encoder as train_kind
         more = {} if tell is None else {"tell": tell}
         train_kind(out, workdir, dataset, split.fold(run.fold), run, config, resources, **more)
-        if split.chosen_on_test and not ranks().rank:
-            model_folder.add_to_card(out.path, chosen_on_test=True)
+        if not ranks().rank:
+            _complete_card(out.path, workdir, dataset, split, run, resources)
+
+
+def _complete_card(
+    folder: Path,
+    workdir: WorkDir,
+    dataset: EmotionSet,
+    split: Split,
+    run: Run,
+    resources: Resources,
+) -> None:
+    """The temperature that the validation clips choose, or that they were the test clips."""
+    from speechkit.emotion import calibration
+    from speechkit.emotion.predict import load_predictor
+
+    if split.chosen_on_test:  # a temperature would be chosen on them too
+        model_folder.add_to_card(folder, chosen_on_test=True)
+        return
+    predictor = load_predictor(folder, resources.device)
+    ids = list(split.fold(run.fold).valid)
+    if resources.on_error == "skip":
+        broken = predictor.broken(workdir, dataset, ids, resources.jobs)
+        ids = [name for name in ids if name not in broken]
+    found = predictor.of_utterances(workdir, dataset, ids, jobs=resources.jobs)
+    chosen = calibration.of_validation(found, dataset.targets(ids))
+    model_folder.add_to_card(folder, calibration=chosen)
 
 
 def get_split(dataset: EmotionSet, name: str, jobs: int = 1) -> Split:

@@ -107,6 +107,7 @@ class Prediction:
         classes: in the order of the probabilities.
         windows: one for a short recording.
         files: figure and table of the timeline, where asked for.
+        calibrated: whether the probabilities are those of a model with a temperature.
     """
 
     input: Path
@@ -114,6 +115,7 @@ class Prediction:
     classes: tuple[str, ...]
     windows: tuple[Window, ...]
     files: tuple[Path, ...] = ()
+    calibrated: bool = False
 
     @property
     def probabilities(self) -> np.ndarray | None:
@@ -139,7 +141,9 @@ class Prediction:
         columns = ("file", "seconds", "windows", "label", *self.classes)
         label = max((_SILENT, *self.classes), key=len)
         return Head(
-            "Emotion", columns, ("", "0000.0", "0000", label, *["0.00000"] * len(self.classes))
+            "Emotion (calibrated)" if self.calibrated else "Emotion",
+            columns,
+            ("", "0000.0", "0000", label, *["0.00000"] * len(self.classes)),
         )
 
     def rows(self) -> list[tuple[Any, ...]]:
@@ -157,6 +161,7 @@ class Prediction:
             "label": self.label,
             "silent": self.label is None,
             "probabilities": self._named(self.probabilities),
+            "calibrated": self.calibrated,
             "windows": [
                 {
                     "start": round(w.start, 3),
@@ -181,4 +186,5 @@ class Prediction:
             for part in row["windows"]
         )
         files = tuple(map(Path, row["files"]))
-        return cls(Path(row["input"]), row["seconds"], classes, windows, files)
+        calibrated = bool(row.get("calibrated"))  # rows that were saved earlier lack it
+        return cls(Path(row["input"]), row["seconds"], classes, windows, files, calibrated)

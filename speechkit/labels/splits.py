@@ -30,16 +30,9 @@ from speechkit.workdir import check_name
 from speechkit.workdir.manifest import changed, read_json
 
 LEAK_COLUMNS = (
-    "fold",
-    "train",
-    "valid",
-    "test",
-    "test speakers",
-    "valid speakers",
-    "speakers in both",
-    "sentences in both",
-    "identical audio in both",
-)
+    "fold", "train", "valid", "test", "test speakers", "valid speakers", "speakers in both",
+    "sentences in both", "identical audio in both",
+)  # fmt: skip
 _NAMED = 3  # speakers or clips named in a message
 _LISTED = 6  # speakers named in a table
 

@@ -23,7 +23,10 @@ from speechkit.workdir import WorkDir
 NOTE = (
     "Accuracy is the weighted accuracy (WA) of emotion papers, UAR the unweighted average recall. "
     "±: standard deviation over folds (over seeds where there is one fold); below, the 95 % "
-    "interval of a bootstrap over speakers. Size, step and time are means over folds and seeds."
+    "interval of a bootstrap over speakers. ECE: expected calibration error, the mean distance "
+    "between the probability of the predicted class and the share that is right, over seeds; the "
+    "temperatures were chosen on validation clips. Size, step and time are means over folds and "
+    "seeds."
 )
 
 
@@ -50,19 +53,27 @@ class Evaluation(experiments.Evaluation):
         """One row per clip, fold and seed."""
         return results.read_predictions(self.folder)
 
+    @property
+    def uncalibrated(self) -> Cell:
+        """The calibration error without temperatures, where there are any."""
+        return _share(self.about.get("ece_uncalibrated"))
+
     def share(self, measure: str) -> Cell:
         """A measure in percent, with spread and interval."""
-        value = self.summary.get(measure)
-        if value is None:
-            return NOTHING
-        under = [f"± {100 * value['std']:.1f}"] if value["std"] is not None else []
-        if "low" in value:
-            under.append(interval(100 * value["low"], 100 * value["high"], 1))
-        return Cell(f"{100 * value['mean']:.1f}", True, under=under)
+        return _share(self.summary.get(measure))
 
     @property
     def figure(self) -> Path:
         return self.folder / evaluate.FIGURE
+
+
+def _share(value: Mapping[str, Any] | None) -> Cell:
+    if value is None:
+        return NOTHING
+    under = [f"± {100 * value['std']:.1f}"] if value["std"] is not None else []
+    if "low" in value:
+        under.append(interval(100 * value["low"], 100 * value["high"], 1))
+    return Cell(f"{100 * value['mean']:.1f}", True, under=under)
 
 
 Experiment = experiments.Experiment[Evaluation]
@@ -95,7 +106,7 @@ def every_run(found: Found) -> Table:
     rows = []
     for one, evaluation in found:
         about = evaluation.about
-        _, _, _, _, _, size, step, time, runs = tables.cost_row(about, evaluation.summary)
+        *_, size, step, time, runs = tables.cost_row(about, evaluation.summary)
         rows.append(
             {
                 "model": evaluation.title,
@@ -103,6 +114,8 @@ def every_run(found: Found) -> Table:
                 "accuracy (%)": evaluation.share("accuracy"),
                 "UAR (%)": evaluation.share("uar"),
                 "macro F1 (%)": evaluation.share("f1_macro"),
+                "ECE (%)": evaluation.share("ece"),
+                "ECE without temperature (%)": evaluation.uncalibrated,
                 "model size": Cell(size, number=True),
                 "best step": NOTHING if step is None else step,
                 "training time": Cell(time, number=True),

@@ -224,8 +224,23 @@ def test_another_set(run, made):
     labels = data.read_table(made / "data/second/utt2emotion")
     labels[next(iter(labels))] = "bored"
     write_table(made / "data/second/utt2emotion", labels)
-    done = run("evaluate", "emotion", *name, "--set", "second")
-    assert done.code == 2 and "has the class 'bored'" in done.err
+    other = ("evaluate", "emotion", *name, "--set", "second", "--force", "--json")
+    done = run(*other)
+    assert done.code == 0 and "no class of the model are left out: bored (1)" in done.err
+    assert json.loads(done.out)["about"]["left_out"] == {"bored": 1}
+    about = json.loads(done.out)["about"]
+    assert tables.protocol(about) == "trained on ravdess, tested on second without bored (1)"
+    found = results.read_predictions(made / "exp/emotion/foreign/eval/second")
+    assert len(found.utterances) == 2 * (len(labels) - 1)
+    (made / "map.tsv").write_text("bored\tcalm\n")
+    done = run(*other, "--label-map", made / "map.tsv")
+    assert done.code == 0 and "bored is calm" in done.err
+    about = json.loads(done.out)["about"]
+    assert about["renamed"] == {"bored": "calm"} and not about["left_out"]
+    found = results.read_predictions(made / "exp/emotion/foreign/eval/second")
+    assert len(found.utterances) == 2 * len(labels)
+    done = run("evaluate", "emotion", *name, "--label-map", made / "map.tsv")
+    assert done.code == 2 and "--label-map" in done.err
 
 
 def test_folds_and_seeds_are_of_one_experiment(run, made):
