@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,19 +19,31 @@ CLASSES = ("neutral", "happy", "angry")
 
 
 def write_encoder_model(
-    root: Path, name: str = "base", frozen: bool = False, fold: int = 0, seed: int = 0
+    root: Path,
+    name: str = "base",
+    frozen: bool = False,
+    fold: int = 0,
+    seed: int = 0,
+    family: str = "wav2vec2-layer",
+    layers: str = "last",
+    **head: Any,
 ) -> Path:
     """``exp/emotion/<name>/fold<N>/seed<M>`` with a random head on a tiny encoder."""
     source = root / "tiny"
     if not source.is_dir():
-        make_encoder(source, "wav2vec2-layer")
+        make_encoder(source, family)
     encoder = load_encoder(str(source))
+    encoder.take_layer(layers)
     torch.manual_seed(100 * fold + seed)
-    config = EncoderConfig(freeze="encoder" if frozen else "features", dropout=0.0)
+    freeze = "encoder" if frozen else "features"
+    config = EncoderConfig(freeze=freeze, dropout=0.0, layers=layers, **head)
     classifier = encoder_network.make_classifier(encoder, config, len(CLASSES))
     with torch.no_grad():
         for value in classifier.parameters():
-            value.normal_()
+            value.normal_(std=0.2 if head else 1.0)
+        if head:  # as of a frozen encoder, whose vectors are normalised
+            classifier.mean.normal_()
+            classifier.std.uniform_(0.5, 2.0)
     net = EncoderNet(encoder, classifier)
     folder = root / "exp" / "emotion" / name / f"fold{fold}" / f"seed{seed}"
     folder.mkdir(parents=True)
@@ -43,7 +56,7 @@ def write_encoder_model(
         sample_rate=16000,
         network={
             "frozen": frozen,
-            "layers": "last",
+            "layers": layers,
             "classifier": classifier.arguments,
             "encoder_digest": encoder_files.digest(source),
             **({"encoder_folder": str(source.resolve())} if frozen else {}),

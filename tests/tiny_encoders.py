@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import torch
 
 SIZES = {
@@ -76,3 +77,14 @@ def make_classifier(
                 value.copy_(0.2 * torch.randn_like(value))
     made.save_pretrained(folder)
     return folder
+
+
+def hugging_face(folder: Path, wave: np.ndarray) -> np.ndarray:
+    """Probabilities ``[C]`` by transformers' own classes."""
+    import transformers
+
+    model = transformers.AutoModelForAudioClassification.from_pretrained(folder).eval()
+    front = transformers.AutoFeatureExtractor.from_pretrained(folder)
+    inputs = front(wave, sampling_rate=front.sampling_rate, return_tensors="pt")
+    with torch.no_grad():
+        return model(**inputs).logits.softmax(-1)[0].numpy()

@@ -8,12 +8,13 @@ from typing import Annotated, Optional
 
 import typer
 
-from speechkit.base.config import Flag
+from speechkit.base.config import Flag, OneOf
 from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import MISSING, OUTPUT, Dir, Option
 from speechkit.cli.output import Answer
 
+FORMATS = ("zip", "hf", "asteroid")
 ExportForce = Annotated[bool, Option(False, "--force", panel=OUTPUT, help="Replace the file.")]
 ImportForce = Annotated[
     bool, Option(False, "--force", panel=OUTPUT, help="Replace a model that has the name.")
@@ -39,6 +40,8 @@ class ExportFlags:
     Output:
         push_to_hub: Also push it to OWNER/NAME on Hugging Face.
         private: Make that repository private.
+        format: What is written: zip, or the folder of one model for another library: hf
+            (transformers; emotion) or asteroid (separation).
     """
 
     fold: Annotated[int | None, Flag(shown="all", least=0)] = None
@@ -46,13 +49,14 @@ class ExportFlags:
     push_to_hub: str = ""
     private: Annotated[bool, Flag("private")] = False
     licence: str = ""
+    format: Annotated[str, OneOf(*FORMATS)] = FORMATS[0]
 
 
 def export_model(
     name: Annotated[str, Option(MISSING, help="TASK/NAME, NAME, or a folder of exp/.")],
     file: Annotated[
         Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-        Option(None, help="The file to write.", show_default="NAME.zip"),
+        Option(None, help="The file or folder to write.", show_default="NAME.zip, NAME"),
     ],
     flags: ExportFlags,
     directory: Dir,
@@ -63,6 +67,8 @@ def export_model(
     Of any task; every seed and fold, or one. Nothing about machines or training speakers is in
     it. `speechkit import` takes it in again.
     """
+    if flags.format != FORMATS[0]:
+        return _export_folder(name, file, flags, directory, force)
     from speechkit.sharing.exchange import export
 
     done = export(
@@ -86,6 +92,28 @@ def export_model(
     }
     answer = output.pairs("Exported", {**shown, "pushed": done.url} if done.url else shown)
     return answer._replace(data={"file": str(done.file), "bytes": size, **told, "url": done.url})
+
+
+def _export_folder(
+    name: str, folder: Path | None, flags: ExportFlags, directory: Dir, force: bool
+) -> Answer:
+    """Of `export --format`."""
+    from speechkit.base.errors import ConfigError, require_choice
+    from speechkit.sharing.formats import export_folder
+
+    require_choice("format", flags.format, FORMATS)
+    if flags.push_to_hub:
+        raise ConfigError(
+            "push_to_hub",
+            f"does not go with `format` {flags.format}.",
+            "Write the folder, and upload it: hf upload OWNER/NAME FOLDER.",
+        )
+    which = {"fold": flags.fold, "seed": flags.seed}
+    done = export_folder(
+        directory, name, flags.format, folder, **which, licence=flags.licence, force=force
+    )
+    shown = {"folder": str(done.folder), "model": done.model, "for": done.library}
+    return output.pairs("Exported", shown)
 
 
 def import_model(

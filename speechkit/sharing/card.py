@@ -36,16 +36,20 @@ _USES = {
 }
 
 
-def write_card(found: TrainedModel, licence: str = "") -> str:
+def write_card(
+    found: TrainedModel, licence: str = "", library: str = "speechkit", use: str = ""
+) -> str:
     """Markdown with the hub's front matter.
 
     Args:
         found: the model.
         licence: identifier as the hub has them (apache-2.0, cc-by-4.0 ...); empty leaves it out.
+        library: that loads the model.
+        use: how, in Markdown; empty for that of the file of export.
     """
     config = read_card(found.base / found.models[0])
     front: dict[str, Any] = {
-        "library_name": "speechkit",
+        "library_name": library,
         "tags": ["speechkit", "speech", _TITLES[found.task].replace(" ", "-")],
     }
     if found.task in _PIPELINES:
@@ -58,7 +62,7 @@ def write_card(found: TrainedModel, licence: str = "") -> str:
         _table("What it is", _facts(found, config)),
         *_results(found.base),
         *_cautions(config),
-        _use(found),
+        f"## Use\n\n{use or _use(found)}",
     ]
     return "\n".join(part for part in parts if part)
 
@@ -137,4 +141,4 @@ def _use(found: TrainedModel) -> str:
     lines = [f"speechkit import {found.name}.zip   # or hf:OWNER/NAME"]
     if found.task in _USES:
         lines.append(_USES[found.task].format(name=found.name))
-    return "## Use\n\n```sh\n" + "\n".join(lines) + "\n```\n"
+    return "```sh\n" + "\n".join(lines) + "\n```\n"

@@ -80,14 +80,14 @@ def export(
     Raises:
         UserError: no such model, the file exists, or the hub refused.
     """
-    found = find(workdir, name)
-    if fold is not None or seed is not None:
-        found = found.only(fold, seed)
+    found = find(workdir, name).only(fold, seed)
     target = file or Path(f"{found.name}.zip")
     if target.is_dir():
         target = target / f"{found.name}.zip"
     make_dirs(target.parent)
-    with _staging(target) as staging:  # first, so that a killed export leaves nothing for ever
+    with staging_beside(
+        target
+    ) as staging:  # first, so that a killed export leaves nothing for ever
         if target.exists() and not force:
             raise UserError(f"{target} exists.", "Replace it with `force`, or name another file.")
         if repository:
@@ -105,7 +105,7 @@ def export(
 
 
 @contextmanager
-def _staging(target: Path) -> Iterator[Path]:
+def staging_beside(target: Path) -> Iterator[Path]:
     """A folder beside ``target`` while it is written; what a killed export left goes first."""
     lock = Lock(target.with_name(f".{target.name}.lock"))
     lock.acquire(str(target))

@@ -48,6 +48,8 @@ class TrainedModel:
         Raises:
             UserError: there is none.
         """
+        if fold is None and seed is None:
+            return self
         wanted = [f"{kind}{n}" for kind, n in (("fold", fold), ("seed", seed)) if n is not None]
         kept = tuple(m for m in self.models if all(part in m.parts for part in wanted))
         if not kept:

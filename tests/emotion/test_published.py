@@ -12,7 +12,8 @@ import soundfile
 import torch
 import transformers
 from emotion_models import sound
-from tiny_encoders import FAMILIES, make_classifier, make_encoder
+from hub_cache import cached_folder
+from tiny_encoders import FAMILIES, hugging_face, make_classifier, make_encoder
 
 import speechkit
 from speechkit.base.errors import UserError
@@ -20,15 +21,6 @@ from speechkit.emotion.predict import load_predictor
 from speechkit.training.weights import read_weights
 
 LABELS = ("neu", "hap", "ang", "sad")
-
-
-def hugging_face(folder: Path, wave: np.ndarray) -> np.ndarray:
-    """Probabilities ``[C]`` by transformers' own classes."""
-    model = transformers.AutoModelForAudioClassification.from_pretrained(folder).eval()
-    front = transformers.AutoFeatureExtractor.from_pretrained(folder)
-    inputs = front(wave, sampling_rate=front.sampling_rate, return_tensors="pt")
-    with torch.no_grad():
-        return model(**inputs).logits.softmax(-1)[0].numpy()
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["last", "weighted"])
@@ -96,24 +88,10 @@ def test_the_dense_head_is_that_of_its_formula(tmp_path: Path) -> None:
 def test_predict_takes_a_folder_and_the_cache_of_the_hub(
     run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """``models--OWNER--NAME/snapshots/COMMIT`` as huggingface_hub lays it out, and no network."""
-    import huggingface_hub
-
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    cached = tmp_path / "hub" / "models--superb--wav2vec2-base-superb-er"
-    (cached / "refs").mkdir(parents=True)
-    (cached / "refs" / "main").write_text(commit)
-    folder = make_classifier(cached / "snapshots" / commit, "hubert-layer", LABELS, True)
+    cached = cached_folder(tmp_path / "hub", "superb/wav2vec2-base-superb-er", monkeypatch)
+    folder = make_classifier(cached, "hubert-layer", LABELS, True)
     front = json.loads((folder / "preprocessor_config.json").read_text())
     (folder / "preprocessor_config.json").write_text(json.dumps({**front, "sampling_rate": 8000}))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    real = huggingface_hub.snapshot_download
-
-    def of_cache(name: str, **how: object) -> str:
-        return real(name, cache_dir=tmp_path / "hub", **how)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", of_cache)
     wave = sound(1.0, 8000)
     soundfile.write(tmp_path / "a.wav", wave, 8000, "FLOAT")
     rows = []

@@ -1,0 +1,154 @@
+"""``export --format``: one trained model as a folder that another library loads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.files import make_dirs, remove_tree
+from speechkit.sharing import archive
+from speechkit.sharing.card import write_card
+from speechkit.sharing.exchange import staging_beside
+from speechkit.sharing.models import find
+from speechkit.workdir import WorkDir
+
+
+@dataclass(frozen=True)
+class Format:
+    """A library that loads what is written.
+
+    Args:
+        task: whose models it has.
+        library: name of the library.
+        classes: that loads them, for messages.
+        files: names of what is written.
+        use: how it is loaded, for the card.
+    """
+
+    task: str
+    library: str
+    classes: str
+    files: tuple[str, ...]
+    use: str
+
+
+FORMATS = {
+    "hf": Format(
+        "emotion",
+        "transformers",
+        "AutoModelForAudioClassification",
+        ("config.json", "preprocessor_config.json", "model.safetensors"),
+        'from transformers import pipeline\n\npipeline("audio-classification", "{name}")("a.wav")',
+    ),
+    "asteroid": Format(
+        "separation",
+        "asteroid",
+        "ConvTasNet",
+        ("pytorch_model.bin",),
+        "from asteroid.models import ConvTasNet\n\n"
+        'ConvTasNet.from_pretrained("{name}/pytorch_model.bin").separate("mixture.wav")',
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ExportedFolder:
+    """What an export made.
+
+    Args:
+        folder: for the library.
+        model: ``TASK/NAME``.
+        library: that loads it.
+    """
+
+    folder: Path
+    model: str
+    library: str
+
+
+def export_folder(
+    workdir: WorkDir,
+    name: str,
+    form: str,
+    folder: Path | None = None,
+    *,
+    fold: int | None = None,
+    seed: int | None = None,
+    licence: str = "",
+    force: bool = False,
+) -> ExportedFolder:
+    """Write one trained model as a folder of another library, with its card.
+
+    Args:
+        workdir: that holds it.
+        name: ``TASK/NAME``, ``NAME`` or a folder.
+        form: a key of ``FORMATS``.
+        folder: to write; default ``NAME`` in the present folder.
+        fold: of this fold.
+        seed: of this seed.
+        licence: for the model card.
+        force: replace what an export wrote there.
+
+    Raises:
+        UserError: no such model or several, the library has none of its kind, or the folder
+            exists.
+    """
+    kind = FORMATS[form]
+    found = find(workdir, name).only(fold, seed)
+    if found.task != kind.task:
+        raise ConfigError(
+            "format",
+            f"{form} is for models of {kind.task}: {kind.classes} of {kind.library} is none of "
+            f"{found.task}.",
+            "Leave it out: the file that is written then holds any model.",
+        )
+    if len(found.models) > 1:
+        raise UserError(
+            f"'{found.task}/{found.name}' has {len(found.models)} models (folds and seeds), a "
+            f"folder of {kind.library} has one.",
+            "Choose it with `fold` and `seed`." if found.task == "emotion" else "Choose a `seed`.",
+        )
+    target = folder or Path(found.name)
+    make_dirs(target.parent)
+    with staging_beside(target) as staging:
+        _check_target(target, kind, force)
+        made = staging / "model"
+        _WRITERS[form](found.base / found.models[0], made)
+        use = f"```python\n{kind.use.format(name=target.name)}\n```\n"
+        card = write_card(found, licence, kind.library, use)
+        (made / archive.README).write_text(card, encoding="utf-8")
+        remove_tree(target)
+        made.rename(target)
+    return ExportedFolder(target, f"{found.task}/{found.name}", kind.library)
+
+
+def _check_target(target: Path, kind: Format, force: bool) -> None:
+    """Refuse what must not be replaced: anything without `force`, else what is not ours."""
+    if not target.exists():
+        return
+    if not force:
+        raise UserError(f"{target} exists.", "Replace it with `force`, or name another folder.")
+    known = {*kind.files, archive.README}
+    strange = {path.name for path in target.iterdir()} - known if target.is_dir() else {target.name}
+    if strange or target.is_symlink():
+        raise UserError(
+            f"{target} holds '{min(strange or {target.name})}', which no export wrote.",
+            "Name another folder.",
+        )
+
+
+def _hf(model: Path, target: Path) -> None:
+    from speechkit.emotion import published
+
+    published.write(model, target)
+
+
+def _asteroid(model: Path, target: Path) -> None:
+    from speechkit.separation import to_asteroid
+
+    to_asteroid.write(model, target)
+
+
+_WRITERS: dict[str, Callable[[Path, Path], None]] = {"hf": _hf, "asteroid": _asteroid}
