@@ -61,7 +61,8 @@ def _names(parameter: Any) -> str:
     """As ``--jobs,-j``, ``--[no-]full`` or ``--normalize/--stored-levels``."""
     if parameter.param_type_name == "argument":
         return f"  {parameter.metavar or parameter.name.upper()}"
-    names, off = ",".join(parameter.opts), "".join(parameter.secondary_opts)
+    opts = sorted(parameter.opts, reverse=True) if parameter.name == "help" else parameter.opts
+    names, off = ",".join(opts), "".join(parameter.secondary_opts)
     if off == names.replace("--", "--no-", 1):
         return f"  --[no-]{names[2:]}"
     return f"  {names}/{off}" if off else f"  {names}"
