@@ -103,7 +103,7 @@ def _add_group(name: str, text: str) -> None:
 
 
 def _add_commands() -> None:
-    from speechkit.cli import extract, mine, sets, share, status
+    from speechkit.cli import extract, mine, run, sets, share, status
 
     _add_group("prepare", "Make sets (data/SET/) of a published corpus, or of your own data.")
     sets.add_commands(app)
@@ -115,6 +115,7 @@ def _add_commands() -> None:
     _add_group("predict", "Use a trained model on anyone's audio; a task is a subcommand.")
     share.add_commands(app)
     status.add_commands(app)
+    run.add_commands(app, lambda words: main(words))
 
 
 _add_commands()

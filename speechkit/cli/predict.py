@@ -207,7 +207,7 @@ class Texts(TextConfig):
         model: A name under exp/scoring, a folder, a file of export, or hf:OWNER/NAME.
     Data:
         text: What is read in the recordings.
-        trans: Table 'path<TAB>text' of many.
+        trans: Table 'path<TAB>text' of many, or the folder of a set.
     """
 
     lexicon: Annotated[Path | None, Flag(shown="the CMU dictionary")] = None

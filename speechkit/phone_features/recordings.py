@@ -17,6 +17,7 @@ from speechkit.base.audio import level_db
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.text import check_path, composed, is_header, on_disk, read_lines
+from speechkit.kaldi import data
 from speechkit.task.prediction import written
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
@@ -137,8 +138,8 @@ def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
     Args:
         files: recordings.
         text: what is read in each of them; empty with ``trans``.
-        trans: a table ``path<TAB>text`` (paths relative to it), of all recordings or, with
-            ``files``, of those (by path, name or stem).
+        trans: a table ``path<TAB>text`` (paths relative to it), or the folder of a set, of all
+            recordings or, with ``files``, of those (by path, name or stem).
 
     Raises:
         UserError: no text for a recording, two sources of text, or a broken table.
@@ -171,8 +172,10 @@ def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
 def read_trans(trans: Path) -> list[tuple[Path, str]]:
     """(path, text) of a table ``path<TAB>text``; a header ``path<TAB>text`` may stand on top.
 
-    A recording may come with several texts.
+    A recording may come with several texts. Of a set ``data/SET`` it is what its tables say.
     """
+    if trans.is_dir():
+        return _of_set(trans)
     table: list[tuple[Path, str]] = []
     for number, line in enumerate(read_lines(trans), 1):
         name, tab, text = line.partition("\t")
@@ -190,6 +193,24 @@ def read_trans(trans: Path) -> list[tuple[Path, str]]:
     if not table:
         raise UserError(f"{trans} lists no recordings.", "Expected lines 'path<TAB>text'.")
     return table
+
+
+def _of_set(folder: Path) -> list[tuple[Path, str]]:
+    """(path, text) of the utterances of a set.
+
+    Raises:
+        UserError: it is no set, or has no texts, or cuts its recordings into segments.
+    """
+    found = data.load(folder, folder.resolve().parent.parent)
+    if not found.text:
+        raise UserError(f"The set {folder} has no texts.", "Give it the table `text`.")
+    if (folder / "segments").is_file():
+        raise UserError(
+            f"The set {folder} has segments; whole recordings are scored.",
+            "Give a table 'path<TAB>text' of recordings that are cut.",
+        )
+    texts = [(Path(str(one.wav)), found.text.get(one.id, "")) for one in found.utterances]
+    return [(path, text) for path, text in texts if text]
 
 
 def require_text(text: str, trans: Path | None) -> None:

@@ -374,6 +374,23 @@ def test_trans_is_read_strictly(tmp_path: Path) -> None:
         recordings.read_trans(table)
 
 
+def test_a_set_is_a_table_of_its_texts(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "wav.scp").write_text(f"a x/a.wav\nb {tmp_path}/b.wav\nc c.wav\n")
+    (folder / "utt2spk").write_text("a anna\nb anna\nc anna\n")
+    with pytest.raises(UserError, match="has no texts"):
+        recordings.read_trans(folder)
+    (folder / "text").write_text("a ONE TWO\nb THREE\n")
+    assert recordings.read_trans(folder) == [
+        (tmp_path / "x" / "a.wav", "ONE TWO"),
+        (tmp_path / "b.wav", "THREE"),
+    ]
+    (folder / "segments").write_text("a a 0 1\nb b 0 1\nc c 0 1\n")
+    with pytest.raises(UserError, match="has segments"):
+        recordings.read_trans(folder)
+
+
 def test_the_labels_of_the_tone_model_are_phones() -> None:
     assert set(LABELS[1:]) >= set(CAT_BEE)
 
