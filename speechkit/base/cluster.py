@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any
 
+import speechkit
 from speechkit.base import log
 from speechkit.base.errors import MissingDependency, UserError
 from speechkit.base.log import logger
@@ -26,12 +27,13 @@ class Cluster:
         client: Dask's, connected to it.
 
     Raises:
-        UserError: it has no workers.
+        UserError: it has no workers, or one of them runs another version of speechkit.
     """
 
     def __init__(self, address: str, client: Any) -> None:
         self.address, self._client = address, client
         self._deserted: float | None = None
+        self._known: set[str] = set()
         self.workers = self._threads()
         if not self.workers:
             raise UserError(
@@ -41,16 +43,15 @@ class Cluster:
 
     def executor(self) -> Executor:
         """Of ``concurrent.futures``; results come as they are, notes with them."""
-        self._client.run(log.collect_notes)
         executor: Executor = self._client.get_executor(pure=False)
         return executor
 
     def look(self) -> None:
-        """See whether there is still somebody to wait for.
+        """See whether there is still somebody to wait for, and who has come.
 
         Raises:
-            UserError: the scheduler does not answer, or all workers have been gone for
-                ``WORKERLESS_S``.
+            UserError: the scheduler does not answer, all workers have been gone for
+                ``WORKERLESS_S``, or one has come with another version of speechkit.
         """
         try:
             reach(self.address)
@@ -80,7 +81,25 @@ class Cluster:
 
     def _threads(self) -> int:
         found = self._client.sync(self._client.scheduler.ncores, callback_timeout=CONNECT_S)
+        if new := sorted(set(found) - self._known):
+            self._take_in(new)
         return sum(found.values())
+
+    def _take_in(self, workers: list[str]) -> None:
+        """Refuse workers of another version; the others leave their notes to this process."""
+        ask: dict[str, Any] = {"workers": workers, "on_error": "return"}
+        # The module travels by its name: each worker says the version of its own.
+        for worker, found in self._client.run(getattr, speechkit, "__version__", **ask).items():
+            if isinstance(found, OSError):
+                continue  # it has gone meanwhile
+            if found != speechkit.__version__:
+                has = f"speechkit {found}" if isinstance(found, str) else f"no speechkit ({found})"
+                raise UserError(
+                    f"The Dask worker {worker} has {has}; here it is {speechkit.__version__}.",
+                    "Install the same version on all machines, and start the workers again.",
+                )
+            self._known.add(worker)
+        self._client.run(log.collect_notes, **ask)
 
 
 def reach(address: str) -> None:

@@ -245,6 +245,17 @@ def _open_pool(executor: str, jobs: int) -> Iterator[_Pool]:
         )
 
 
+def require_executor(executor: str) -> None:
+    """Check it before anything is written.
+
+    Raises:
+        UserError: it is unknown, does not answer, or is of no use as it is.
+    """
+    if executor != "local":
+        with _open_pool(executor, 1):
+            pass
+
+
 class _QuietProcess(multiprocessing.context.SpawnProcess):
     def start(self) -> None:
         try:

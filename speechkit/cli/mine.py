@@ -10,7 +10,7 @@ import typer
 from speechkit.base.config import Flag
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import Device, Dir, Force, Jobs, OutName, Seed, VariantName
+from speechkit.cli.options import Device, Dir, Executor, Force, Jobs, OutName, Seed, VariantName
 from speechkit.cli.output import Answer
 from speechkit.mining.config import MiningConfig
 from speechkit.separation.config import CorrelationConfig
@@ -27,6 +27,7 @@ def mine_hard(
     mining: MiningConfig,
     name: OutName,
     device: Device,
+    executor: Executor,
     directory: Dir,
     force: Force,
 ) -> Answer:
@@ -37,7 +38,7 @@ def mine_hard(
     """
     from speechkit.mining.mine import mine, read_summary
 
-    folder = mine(directory, mining, name, device, force)
+    folder = mine(directory, mining, name, device, force, executor)
     summary = read_summary(folder)
     rows = [list(row.values()) for row in summary["hardest_speaker_pairs"]]
     columns = ("speaker A", "speaker B", "genders", "hard %", "mean distance")

@@ -66,6 +66,7 @@ class BlockMiner:
             all (those of the pivot's speaker drop out, so a few more are drawn).
         pm: the proportion, needed with ``candidates``.
         seed: of the draws.
+        unit: see :class:`speechkit.mining.matrix.Arranged`.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class BlockMiner:
         candidates: int = 0,
         pm: float = 0.0,
         seed: int = 0,
+        unit: np.ndarray | None = None,
     ) -> None:
         self.distance, self.m, self.on_cpu = distance, m, device == "numpy"
         self.candidates, self.pm, self.seed = candidates, pm, seed
@@ -91,7 +93,7 @@ class BlockMiner:
         self._runs = bounds_of_runs(speaker)
         self._groups = bounds_of_runs(groups[self.order])
         self._own = own[speaker]
-        self.arranged = Arranged(distance, self.order, device)
+        self.arranged = Arranged(distance, self.order, device, unit)
 
     def tasks(self) -> list[Task]:
         """The blocks, of bounded size."""

@@ -71,12 +71,15 @@ class Cosine:
 
     Args:
         vectors: ``[N, D]`` float32 (a memory map will do); rows of zeros are never asked for.
+        norms: ``[N]`` float64, their lengths, where they are known.
     """
 
-    def __init__(self, vectors: np.ndarray) -> None:
+    def __init__(self, vectors: np.ndarray, norms: np.ndarray | None = None) -> None:
         self.vectors = np.asarray(vectors)  # indexing a memmap object itself is slow
         self.tolerance = (vectors.shape[1] + 8) * 2.0**-24
-        self.norms = np.empty(len(vectors))
+        self.norms = np.empty(len(vectors)) if norms is None else norms
+        if norms is not None:
+            return
         for start in range(0, len(vectors), _PAIRS_AT_ONCE):
             part = self.vectors[start : start + _PAIRS_AT_ONCE].astype(np.float64)
             self.norms[start : start + len(part)] = np.sqrt((part * part).sum(axis=1))

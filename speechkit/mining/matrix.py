@@ -127,22 +127,30 @@ class Arranged:
         distance: between rows.
         order: ``[n]`` rows; blocks are addressed by position in it.
         device: ``numpy``, or a PyTorch device (which pays on CUDA only).
+        unit: the vectors in this order, scaled to length 1, where they are made already.
+
+    Attributes:
+        unit: the same, on the device; None for numbers.
     """
 
     def __init__(
-        self, distance: Difference | Cosine, order: np.ndarray, device: str = "numpy"
+        self,
+        distance: Difference | Cosine,
+        order: np.ndarray,
+        device: str = "numpy",
+        unit: np.ndarray | None = None,
     ) -> None:
         self._distance, self._order = distance, order
-        self._unit: Any = None
+        self.unit: Any = None
         if isinstance(distance, Difference):
             self.itemsize = 8
             return
         self.itemsize = 4
-        self._unit = distance.unit(order)
+        self.unit = distance.unit(order) if unit is None else unit
         if device != "numpy":
             import torch
 
-            self._unit = torch.from_numpy(self._unit).to(device)
+            self.unit = torch.from_numpy(self.unit).to(device)
 
     def block(self, start: int, stop: int, columns: Columns, precise: bool = False) -> Block:
         """Keys of positions [start, stop) against ``columns``; in float64 if ``precise``."""
@@ -153,17 +161,17 @@ class Arranged:
             return _precise(self._distance, self._order[start:stop], self._order[columns])
         # Each key errs by up to the tolerance, and the bounds are rounded to float32.
         margin = 2 * self._distance.tolerance + 1e-7
-        if isinstance(self._unit, np.ndarray):
-            return NumpyBlock(-self._unit[start:stop] @ self._unit[columns].T, margin)
+        if isinstance(self.unit, np.ndarray):
+            return NumpyBlock(-self.unit[start:stop] @ self.unit[columns].T, margin)
         import torch
 
         where: Any = columns
         if isinstance(columns, np.ndarray):
-            where = torch.as_tensor(columns, device=self._unit.device)
+            where = torch.as_tensor(columns, device=self.unit.device)
         precision = torch.get_float32_matmul_precision()
         torch.set_float32_matmul_precision("highest")  # the tolerance is float32's, not TF32's
         try:
-            return TorchBlock(-self._unit[start:stop] @ self._unit[where].T, margin)
+            return TorchBlock(-self.unit[start:stop] @ self.unit[where].T, margin)
         finally:
             torch.set_float32_matmul_precision(precision)
 

@@ -11,6 +11,7 @@ import numpy as np
 from speechkit.base import schema
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.base.parallel import require_executor
 from speechkit.base.tables import write_json
 from speechkit.mining.config import MiningConfig
 from speechkit.mining.distance import Cosine, Difference
@@ -22,33 +23,45 @@ from speechkit.mining.inputs import (
     read_values,
     read_vectors,
 )
-from speechkit.mining.matrix import resolve_device
 from speechkit.mining.sampler import write_thresholds
-from speechkit.mining.search import MiningProblem, find_hard_sets
+from speechkit.mining.search import Machines, MiningProblem, find_hard_sets
 from speechkit.workdir import Output, WorkDir
 
 STORE_PAIRS_BELOW = 1 << 30  # bytes
 
 
 def mine(
-    work: WorkDir, config: MiningConfig, name: str = "", device: str = "auto", force: bool = False
+    work: WorkDir,
+    config: MiningConfig,
+    name: str = "",
+    device: str = "auto",
+    force: bool = False,
+    executor: str = "local",
 ) -> Path:
     """Run mine-hard and return its output folder.
 
     Source: Wang et al., "Mining hard samples locally and globally for improved speech
     separation", sections 2.2 and 2.3.
 
+    Args:
+        work: the working directory.
+        config: what is mined.
+        name: suffix of the output folder.
+        device: auto, cpu or cuda; numbers are always compared on the CPU.
+        force: replace what other settings made.
+        executor: local or dask://HOST:PORT, for blocks of pivots.
+
     Raises:
         UserError: bad input; see the documentation of the stage.
     """
-    backend = resolve_device(device if config.param == "xvector" else "cpu")
+    machines = Machines(device if config.param == "xvector" else "cpu", executor)
     source, data = config.source(work), work.data(config.set)
     inputs = [source, *_beside(source)]
     inputs += [p for n in ("utt2spk", "spk2gender", "spk2age") if (p := data / n).is_file()]
     final = config.output(work, name)
     with Output(final, "mine-hard", asdict(config), inputs, force=force, resume=True) as out:
         if not out.up_to_date:
-            _mine_into(out, config, read_population(data), source, work, backend)
+            _mine_into(out, config, read_population(data), source, work, machines)
     logger.info(f"hard pairs: {final}")
     return final
 
@@ -65,10 +78,11 @@ def _mine_into(
     population: Population,
     source: Path,
     work: WorkDir,
-    device: str,
+    machines: Machines,
 ) -> None:
     from speechkit.mining.summary import summarise
 
+    require_executor(machines.executor)
     distance, valid = _read_parameter(config, source, work, population)
     problem = MiningProblem(
         distance=distance,
@@ -86,7 +100,7 @@ def _mine_into(
         and not config.candidates
         and 4 * int(m.sum()) + 8 * (len(m) + 1) < STORE_PAIRS_BELOW
     )
-    found = find_hard_sets(problem, m, out, pairs, device)
+    found = find_hard_sets(problem, m, out, pairs, machines)
     write_thresholds(out.path, population.utterances, found)
     summary = summarise(out.path, problem, found, asdict(config), pairs)
     write_json(out.path / "summary.json", summary, ascii_only=False)

@@ -6,7 +6,10 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +17,13 @@ import numpy as np
 from speechkit.base.arrays import read_arrays
 from speechkit.base.files import atomic_write
 from speechkit.base.log import progress
-from speechkit.base.parallel import cpu_count
+from speechkit.base.parallel import cpu_count, map_items
 from speechkit.base.schema import Damaged
+from speechkit.mining import shared_problem
 from speechkit.mining.block_search import BlockMiner, BlockResult, Task
 from speechkit.mining.distance import NO_LIMIT, Cosine, Difference, HardSets, Rule
 from speechkit.mining.inputs import Population
+from speechkit.mining.matrix import resolve_device
 from speechkit.mining.sorted_search import (
     Others,
     expand,
@@ -74,8 +79,32 @@ class MiningProblem:
         return np.where(total > 0, np.maximum(1, np.rint(self.pm * total)), 0).astype(np.int64)
 
 
+@dataclass(frozen=True)
+class Machines:
+    """Where blocks are mined.
+
+    Args:
+        device: auto, cpu or cuda, of whichever machine mines.
+        executor: local or dask://HOST:PORT.
+
+    Attributes:
+        here: the device of this process, which mines nothing where a cluster does.
+
+    Raises:
+        UserError: an unknown device, or ``cuda`` without a usable one.
+    """
+
+    device: str = "auto"
+    executor: str = "local"
+    here: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        here = resolve_device(self.device) if self.executor == "local" else "numpy"
+        object.__setattr__(self, "here", here)
+
+
 def find_hard_sets(
-    problem: MiningProblem, m: np.ndarray, out: Output, pairs: bool, device: str
+    problem: MiningProblem, m: np.ndarray, out: Output, pairs: bool, machines: Machines
 ) -> HardSets:
     """Find the hard sets and write everything that the sampler needs but the thresholds.
 
@@ -84,14 +113,14 @@ def find_hard_sets(
         m: sizes of the hard sets.
         out: the output folder.
         pairs: store the pairs instead of what rejection needs.
-        device: ``numpy`` or a PyTorch device.
+        machines: where blocks are mined.
     """
     if pairs and not problem.candidates:
         np.save(out.path / "indptr.npy", np.r_[0, np.cumsum(m)])
     if isinstance(problem.distance, Difference):
-        found = _run_values(problem, problem.distance.values, m, out, pairs, device)
+        found = _run_values(problem, problem.distance.values, m, out, pairs, machines)
     else:
-        found = _run_blocks(problem, m, out, pairs, device)
+        found = _run_blocks(problem, m, out, pairs, machines)
         if not pairs:
             np.save(out.path / "vectors.npy", problem.distance.vectors)
     if not pairs:  # what rejection needs besides values or vectors
@@ -104,12 +133,17 @@ def find_hard_sets(
 
 
 def _run_values(
-    problem: MiningProblem, values: np.ndarray, m: np.ndarray, out: Output, pairs: bool, device: str
+    problem: MiningProblem,
+    values: np.ndarray,
+    m: np.ndarray,
+    out: Output,
+    pairs: bool,
+    machines: Machines,
 ) -> HardSets:
     folder, speakers = out.path, problem.population.speakers
     others = sorted_others(values, speakers, problem.groups, problem.valid)
     if problem.candidates:
-        found = _run_blocks(problem, m, out, False, device)
+        found = _run_blocks(problem, m, out, False, machines)
         windows = windows_within(values, speakers, others, found.threshold)
     else:
         with progress("mine-hard", int((m > 0).sum())) as advance:
@@ -130,25 +164,30 @@ def _run_values(
 
 
 def _run_blocks(
-    problem: MiningProblem, m: np.ndarray, out: Output, pairs: bool, device: str
+    problem: MiningProblem, m: np.ndarray, out: Output, pairs: bool, machines: Machines
 ) -> HardSets:
     """Mine block by block; blocks are kept in parts that a later run takes up."""
     speakers, groups = problem.population.speakers, problem.groups
     sample = (problem.candidates, problem.pm, problem.seed)
-    miner = BlockMiner(problem.distance, speakers, groups, m, problem.valid, device, *sample)
+    miner = BlockMiner(problem.distance, speakers, groups, m, problem.valid, machines.here, *sample)
     found, starts = HardSets.empty(m), np.cumsum(m) - m
     path, every = out.part("indices.npy"), miner.tasks()
     indices = _open_indices(path, int(m.sum())) if pairs else None
     pivots = np.array([task.stop - task.start for task in every])
-    with progress("mine-hard", len(miner.order)) as advance:
-        for a, b in slices_by_sum(pivots, PIVOTS_PER_PART):
-            first, last = every[a].start, every[b - 1].stop
-            part = out.part(f"{first}-{last}.npz")
-            if _load_part(part, found):
-                advance(last - first)
+    slices = list(slices_by_sum(pivots, PIVOTS_PER_PART))
+    parts = [out.part(f"{every[a].start}-{every[b - 1].stop}.npz") for a, b in slices]
+    kept = [_load_part(part, found) for part in parts]
+    todo = [t for (a, b), old in zip(slices, kept, strict=True) if not old for t in every[a:b]]
+    before = len(miner.order) - sum(task.stop - task.start for task in todo)
+    with (
+        progress("mine-hard", len(miner.order), before=before) as advance,
+        closing(_mined(problem, miner, todo, out, pairs, machines)) as blocks,
+    ):
+        for (a, b), part, old in zip(slices, parts, kept, strict=True):
+            if old:
                 continue
             tables = []
-            for block in _side_by_side(miner, every[a:b], pairs):
+            for block in islice(blocks, b - a):
                 if indices is not None:  # where indptr says
                     which, place = spread(block.m)
                     indices[starts[block.table["row"]][which] + place] = block.partners
@@ -158,7 +197,7 @@ def _run_blocks(
                 indices.flush()  # type: ignore[attr-defined]
             _save_part(part, tables)
             _load_part(part, found)
-            note_finished(part, f"{last:,} of {len(miner.order):,} utterances")
+            note_finished(part, f"{every[b - 1].stop:,} of {len(miner.order):,} utterances")
     if indices is not None:
         final = out.path / "indices.npy"
         try:  # it stays a part too, where links can be made
@@ -166,6 +205,29 @@ def _run_blocks(
         except OSError:
             path.rename(final)
     return found
+
+
+def _mined(
+    problem: MiningProblem,
+    miner: BlockMiner,
+    tasks: Sequence[Task],
+    out: Output,
+    keep: bool,
+    machines: Machines,
+) -> Iterator[BlockResult]:
+    """Results of the tasks, in order: of this machine, or as they come from a cluster."""
+    if machines.executor == "local":
+        yield from _side_by_side(miner, tasks, keep)
+    elif tasks:
+        groups = problem.groups
+        with shared_problem.written(miner, problem.population.speakers, groups, out.path) as folder:
+            run = partial(
+                shared_problem.mine_block, folder=folder, device=machines.device, keep=keep
+            )
+            name = "the block of pivots {0.start} to {0.stop}".format
+            for done in map_items(run, tasks, executor=machines.executor, name=name):
+                assert done.value is not None  # a failing block stops the map
+                yield done.value
 
 
 def _side_by_side(miner: BlockMiner, tasks: Sequence[Task], keep: bool) -> Iterator[BlockResult]:

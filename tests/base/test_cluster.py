@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import speechkit
 from speechkit.base import cluster, parallel
 from speechkit.base.errors import UserError
 
@@ -19,13 +20,20 @@ def scheduler():
         yield f"127.0.0.1:{server.getsockname()[1]}", server
 
 
-def client(threads):
-    """A stand-in for Dask's; ``threads`` are those of each worker, now."""
+def client(threads, versions=None):
+    """A stand-in for Dask's; ``threads`` are those of each worker, now, ``versions`` other ones."""
 
     def sync(function, callback_timeout):
         return function()
 
-    return SimpleNamespace(sync=sync, scheduler=SimpleNamespace(ncores=lambda: dict(threads)))
+    def run(function, *given, workers, on_error):
+        assert on_error == "return"
+        if function is not getattr:
+            return dict.fromkeys(workers)
+        return {w: (versions or {}).get(w, speechkit.__version__) for w in workers}
+
+    scheduler = SimpleNamespace(ncores=lambda: dict(threads))
+    return SimpleNamespace(sync=sync, run=run, scheduler=scheduler)
 
 
 def test_all_workers_die(scheduler, monkeypatch, caplog):
@@ -47,6 +55,24 @@ def test_all_workers_die(scheduler, monkeypatch, caplog):
     with pytest.raises(UserError, match="has had no workers for 0 s") as error:
         found.look()
     assert f"dask worker tcp://{scheduler[0]}" in error.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [("0.0.1", "has speechkit 0.0.1"), (ModuleNotFoundError("No module"), "has no speechkit")],
+)
+def test_workers_that_come_later_are_asked_for_their_version(scheduler, version, said):
+    threads = {"tcp://a": 2}
+    found = cluster.Cluster(scheduler[0], client(threads, {"tcp://b": version}))
+    found.look()
+    threads["tcp://b"] = 2
+    with pytest.raises(UserError, match=f"worker tcp://b {said}"):
+        found.look()
+
+
+def test_a_worker_that_dies_when_it_is_asked(scheduler):
+    found = cluster.Cluster(scheduler[0], client({"tcp://a": 2}, {"tcp://a": OSError("gone")}))
+    assert found.workers == 2
 
 
 def test_the_scheduler_dies(scheduler):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import signal
@@ -13,9 +12,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import dask_workers
 import numpy as np
 import pytest
 import work_functions as work
+from dask_workers import wait_for
 
 from speechkit.base import log, parallel
 from speechkit.base.errors import UserError
@@ -169,13 +170,6 @@ def sleeper(tmp_path: Path):
         process.wait()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited too long"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize(
     ("stop", "code", "word"),
     [(signal.SIGINT, 130, "Interrupted"), (signal.SIGTERM, 143, "Terminated")],
@@ -201,47 +195,10 @@ def test_workers_of_a_killed_parent_end(sleeper: tuple[subprocess.Popen, list[in
 # --- Dask: a real scheduler and two worker processes on loopback ---
 
 
-def start_dask(folder: Path, workers: int) -> tuple[list[subprocess.Popen], str]:
-    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}:{TESTS}", "OMP_NUM_THREADS": "1"}
-    file = folder / "scheduler.json"
-
-    def start(*arguments: str) -> subprocess.Popen:
-        command = [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]]
-        log_file = (folder / f"{arguments[0]}.log").open("ab")
-        return subprocess.Popen(
-            command, env=environment, stdout=log_file, stderr=subprocess.STDOUT, cwd=folder
-        )
-
-    loopback = ["--host", "127.0.0.1", "--scheduler-file", str(file), "--no-dashboard"]
-    started = [start("dask_scheduler", "--port", "0", *loopback)]
-
-    def address() -> str:
-        try:
-            return str(json.loads(file.read_text())["address"]).removeprefix("tcp://")
-        except (OSError, ValueError):
-            return ""
-
-    wait_for(lambda: bool(address()), 30)
-    for _ in range(workers):
-        more = ["--nworkers", "1", "--nthreads", "1", "--no-nanny", "--death-timeout", "60"]
-        started.append(start("dask_worker", *loopback, *more))
-    return started, address()
-
-
-def stop(processes: list[subprocess.Popen]) -> None:
-    for process in processes[::-1]:  # workers first
-        process.kill()
-        process.wait()
-
-
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory: pytest.TempPathFactory):
-    distributed = pytest.importorskip("distributed")
-    processes, address = start_dask(tmp_path_factory.mktemp("dask"), workers=2)
-    with distributed.Client(f"tcp://{address}", set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=30)
-    yield f"dask://{address}"
-    stop(processes)
+    with dask_workers.processes(tmp_path_factory.mktemp("dask"), 2) as (_, executor):
+        yield executor
 
 
 def test_dask_gives_the_same_results(dask: str) -> None:
@@ -275,14 +232,21 @@ def test_wrong_dask_address_is_said_quickly(address: str) -> None:
 
 
 def test_dask_without_workers(tmp_path: Path) -> None:
-    pytest.importorskip("distributed")
-    processes, address = start_dask(tmp_path, workers=0)
-    try:
+    with dask_workers.processes(tmp_path, 0) as (_, executor):
         with pytest.raises(UserError, match="has no workers") as error:
-            values(work.square, range(3), executor=f"dask://{address}")
-        assert f"dask worker tcp://{address}" in error.value.remedy
-    finally:
-        stop(processes)
+            values(work.square, range(3), executor=executor)
+        assert f"dask worker tcp://{executor.removeprefix('dask://')}" in error.value.remedy
+
+
+def test_dask_workers_of_another_version(tmp_path: Path) -> None:
+    """The worker imports a package of our name that is not ours."""
+    other = tmp_path / "other" / "speechkit"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text('__version__ = "0.0.1"\n')
+    with dask_workers.processes(tmp_path, 1, before=other.parent) as (_, executor):
+        with pytest.raises(UserError, match=r"has speechkit 0\.0\.1; here it is") as error:
+            values(work.square, range(3), executor=executor)
+        assert "Install the same version on all machines" in error.value.remedy
 
 
 def test_dask_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
