@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -214,7 +214,7 @@ def _mined(
     out: Output,
     keep: bool,
     machines: Machines,
-) -> Iterator[BlockResult]:
+) -> Generator[BlockResult, None, None]:
     """Results of the tasks, in order: of this machine, or as they come from a cluster."""
     if machines.executor == "local":
         yield from _side_by_side(miner, tasks, keep)

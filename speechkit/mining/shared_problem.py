@@ -53,9 +53,16 @@ def written(
             np.save(folder / "unit.npy", miner.arranged.unit)
         valid = np.zeros(len(speakers), bool)
         valid[miner.order] = True
-        rows = {"speakers": speakers, "groups": groups, "m": miner.m, "valid": valid}
-        sample = {"candidates": miner.candidates, "seed": miner.seed, "pm": miner.pm}
-        np.savez(folder / "rows.npz", **rows, **{k: np.array(v) for k, v in sample.items()})
+        np.savez(
+            folder / "rows.npz",
+            speakers=speakers,
+            groups=groups,
+            m=miner.m,
+            valid=valid,
+            candidates=np.array(miner.candidates),
+            pm=np.array(miner.pm),
+            seed=np.array(miner.seed),
+        )
         yield folder
 
 
