@@ -118,7 +118,7 @@ tasks=(
   "xvector --epochs 1 --channels 128,128,128,128,256 --embedding 128 --precision 32"
   "acoustic --align sphinx --epochs 1 --folds 0 --precision 32"
   "pronunciation --epochs 2 --aspects utterance_total"
-  "scoring --epochs 2"
+  "scoring --epochs 2 --input gop"
   "emotion --set train --upstream fbank-cnn --epochs 1 --folds 0 --precision 32"
 )
 for line in "${tasks[@]}"; do
@@ -131,7 +131,7 @@ done
 echo
 echo "## A training that is killed and taken up"
 echo
-again="$mixing $tiny --epochs 2 --epoch-size 80 --precision 32"
+again="$mixing $tiny --epochs 2 --epoch-size 40 --precision 32"
 if do_step 90 "a whole training" bash -c "train $device separation whole $again"; then
   bash -c "train $device separation killed $again --checkpoint-minutes 0.01" > "$log" 2>&1 &
   victim=$!

@@ -112,13 +112,15 @@ class Picture:
 
 @dataclass
 class Section:
-    """A heading with paragraphs, tables, pictures and players, shown in this order."""
+    """A heading with paragraphs, tables, pictures and players, shown in this order; its findings,
+    a sentence each, open the page."""
 
     title: str
     text: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     players: list[Player] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
 
     @property
     def anchor(self) -> str:

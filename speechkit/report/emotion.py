@@ -13,7 +13,7 @@ from speechkit.labels import emotions as data
 from speechkit.labels import splits
 from speechkit.labels.config import CHOSEN_ON_TEST
 from speechkit.report import emotion_tables as tables
-from speechkit.report import figures
+from speechkit.report import figures, findings
 from speechkit.report.elements import Picture, Section, Table
 from speechkit.report.emotion_tables import Evaluation, Experiment, Found, collect
 from speechkit.report.reader import set_order, undamaged
@@ -56,7 +56,10 @@ def _labels(workdir: WorkDir, name: str) -> Section:
         female, male = counts[label, "f"], counts[label, "m"]
         rows.append([label, female + male + counts[label, "?"], female, male])
     section = Section(f"Emotions of {name}")
-    section.tables.append(Table(("class", "clips", "of women", "of men"), rows))
+    heads: tuple[str, ...] = ("class", "clips", "of women", "of men")
+    if not any(female or male for *_, female, male in rows):  # nobody's gender is known
+        heads, rows = heads[:2], [row[:2] for row in rows]
+    section.tables.append(Table(heads, rows))
     lines = []
     for path in sorted((dataset.data.path / "splits").glob("*.json")):
         split = splits.read_split(dataset.data.path, path.stem)
@@ -117,7 +120,7 @@ def _training(trained: Sequence[Experiment]) -> Section:
 
 
 def _results(workdir: WorkDir, name: str, found: Found) -> Iterator[Section]:
-    section = Section(f"Emotion: results on {name}")
+    section = Section(f"Emotion: results on {name}", findings=findings.emotion(name, found))
     if any(e.about["transductive"] for _, e in found):
         section.text.append(
             "Rows with per-speaker normalisation are transductive: mean and deviation of a test "

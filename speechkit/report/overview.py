@@ -37,8 +37,8 @@ def sets(workdir: WorkDir) -> Section | None:
             {
                 "set": name,
                 "speakers": len(found.speakers),
-                "female": genders["f"],
-                "male": genders["m"],
+                "female": genders["f"] if found.gender else None,
+                "male": genders["m"] if found.gender else None,
                 "utterances": len(found.utterances),
                 "hours": None if hours is None else round(hours, 2),
             }

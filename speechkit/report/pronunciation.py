@@ -10,8 +10,8 @@ import numpy as np
 
 from speechkit.labels.score_files import read_scores, table_name
 from speechkit.labels.scores import ASPECTS, LEVELS, split_aspect
+from speechkit.report import findings, pronunciation_miscues
 from speechkit.report import pronunciation_figures as figures
-from speechkit.report import pronunciation_miscues
 from speechkit.report import pronunciation_tables as tables
 from speechkit.report import pronunciation_tail as tail
 from speechkit.report.cells import epochs, figure, number
@@ -132,6 +132,7 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     names = {one.name for one in arms_of([one for one, _ in pairs])}
     arms = [(one, e) for one, e in pairs if one.name in names]
     section = Section(f"Pronunciation: {name}", text=_about(pairs))
+    section.findings = findings.pronunciation(name, pairs)
     shown_there = tuple(dict.fromkeys(("phone_accuracy", *shown(arms))))
     section.tables += tables.results(pairs)
     section.tables += undamaged(

@@ -9,6 +9,7 @@ import numpy as np
 
 from speechkit.pronunciation.miscue_evaluation import ROC, SHOWN
 from speechkit.pronunciation.miscue_figures import draw_roc
+from speechkit.report import findings
 from speechkit.report.cells import interval, number
 from speechkit.report.elements import Cell, Picture, Section, Table
 from speechkit.report.experiments import Evaluation
@@ -54,13 +55,23 @@ def sections(name: str, found: Found) -> Iterator[Section]:
     """
     if found:
         pictures = undamaged(f"the ROC curves of '{name}'", lambda: _curves(found))
-        yield Section(f"Words that nobody said: {name}", _about(found), [_table(found)], pictures)
+        title = f"Words that nobody said: {name}"
+        section = Section(title, _about(found), [_table(found)], pictures)
+        section.findings = _findings(name, found)
+        yield section
 
 
 def evidence_of(evaluation: Evaluation) -> str:
     """What words are told apart by: P(said), or the word's accuracy where a model has no other."""
     there = any("_said_auc" in measure for measure in evaluation.summary)
     return "said" if there else "accuracy"
+
+
+def _findings(name: str, found: Found) -> list[str]:
+    """Of the first experiment that predicts P(said), else of the first."""
+    told = [pair for pair in found if evidence_of(pair[1]) == "said"]
+    one, evaluation = (told or found)[0]
+    return findings.miscues(name, evaluation.summary, one.name, evidence_of(evaluation))
 
 
 def _about(found: Found) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from speechkit.base import figures
 from speechkit.base.figures import colours, dress, escape, panels
-from speechkit.report import scoring_paper
+from speechkit.report import findings, scoring_paper
 from speechkit.report import scoring_tables as tables
 from speechkit.report.elements import Picture, Section
 from speechkit.report.experiments import Evaluation
@@ -70,6 +70,7 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     best = next((pair for pair in chosen if pair[0].recipe == OURS), chosen[0])
     shown = [pair for pair in chosen if pair[0].acoustic == main.acoustic][:_MOST]
     section = Section(f"{TITLE}: {name}", text=[_about(best, chosen)])
+    section.findings = findings.scoring(name, *best)
     section.tables += undamaged(
         f"a table of '{name}'",
         lambda: scoring_paper.beside_paper(workdir, pairs, main),

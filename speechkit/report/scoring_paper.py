@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speechkit.report.cells import NOTHING, count, figure, spread, with_interval
+from speechkit.report.cells import NOTHING, count, figure, number, spread, with_interval
 from speechkit.report.elements import Cell, Table
 from speechkit.report.experiments import Evaluation
 from speechkit.report.scoring_runs import (
@@ -30,6 +30,12 @@ _TESTED = ("l2", "speechocean")
 _STAGES = {"none": "–", "": "?"}
 
 
+def _percent(share: float) -> str:
+    """``0.52 %``, ``1.9 %``, ``150 %``: two digits that count, and none in place of zeros."""
+    percent = 100 * share
+    return f"{number(percent, 2 if percent < 1 else 1 if percent < 10 else 0)} %"
+
+
 def parameters(workdir: WorkDir, found: Sequence[Experiment]) -> Table | None:
     """Table 1: parameters of the acoustic model and of the scorer; None without a network."""
     same = [one for one in found if (one.recipe.model, one.recipe.input) == _PROPOSED]
@@ -39,12 +45,12 @@ def parameters(workdir: WorkDir, found: Sequence[Experiment]) -> Table | None:
         return None
     known = acoustic(workdir, main.acoustic)
     listener = main.parameters("acoustic") or (known.summary.get("parameters") if known else None)
-    share = f"{100 * scorer / listener:.2g} %" if listener else "-"
-    theirs = 100 * paper.SCORER_PARAMETERS / paper.ACOUSTIC_PARAMETERS
+    share = _percent(scorer / listener) if listener else "-"
+    theirs = _percent(paper.SCORER_PARAMETERS / paper.ACOUSTIC_PARAMETERS)
     rows = [
         [Cell("acoustic model", under=(main.acoustic,)), listener, paper.ACOUSTIC_PARAMETERS],
         [Cell("scoring module", under=(main.name,)), scorer, paper.SCORER_PARAMETERS],
-        ["share of the scoring module", Cell(share, True), Cell(f"{theirs:.2g} %", True)],
+        ["share of the scoring module", Cell(share, True), Cell(theirs, True)],
     ]
     shown = [[a, *(v if isinstance(v, Cell) else count(v) for v in rest)] for a, *rest in rows]
     return Table(["model", "ours", "paper"], shown, "As Table 1 of the paper.", title="Parameters")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.tables import show
-from speechkit.report import separation_figures, separation_tables
+from speechkit.report import findings, separation_figures, separation_tables
 from speechkit.report.cells import count, epochs, excludes_zero, figure, interval, number
 from speechkit.report.elements import Cell, Picture, Section, Table
 from speechkit.report.experiments import Seed, comparisons
@@ -159,7 +159,8 @@ def _of_set(
     """Results on one set of mixtures, and its worst mixtures."""
     every = [(one, e) for one in found for e in one.all_on(name)]
     main = [(one, e) for one in found if (e := one.on(name)) is not None]
-    section = Section(f"Separation: {name}", text=_about(workdir, name, main))
+    said = findings.separation(name, main) if main else []
+    section = Section(f"Separation: {name}", text=_about(workdir, name, main), findings=said)
     if every:
         section.tables.append(separation_tables.results(every))
         section.tables += undamaged(
