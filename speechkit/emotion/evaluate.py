@@ -77,8 +77,7 @@ def evaluate(
     mapped = _read_set(workdir, set_name if foreign else "", card, label_map)
     dataset = mapped.dataset
     split = None if foreign else read_split(dataset.data.path, str(card["split"]))
-    names = (model_folder.CONFIG, model_folder.WEIGHTS)
-    files = [folder / file for *_, folder in models for file in names]
+    files = (f / name for *_, f in models for name in (model_folder.CONFIG, model_folder.WEIGHTS))
     inputs = [*dataset.files(), *(path for path in files if path.is_file())]
     if split is not None:
         check_fits(split, dataset)
@@ -97,12 +96,9 @@ def evaluate(
         if not out.up_to_date:
             about = _about(models, card, dataset, split) | mapped.changes
             pair, skipped = _predict(out, workdir, models, dataset, split, where, jobs, on_error)
-            found = _write(out.path, pair, about, len(about["seeds"] if split else models))
-            write_skipped(out.path, skipped.items())
+            _write(out, pair, skipped, about, len(about["seeds"] if split else models))
             out.notes.update(device=where)
-            out.counts.update(
-                models=len(models), clips=len(set(found.utterances)), skipped=len(skipped)
-            )
+            out.counts["models"] = len(models)
     return out.final
 
 
@@ -131,13 +127,14 @@ def _read_set(
 
 
 def _write(
-    folder: Path,
+    out: Output,
     pair: tuple[results.Predictions, results.Predictions],
+    skipped: Mapping[str, str],
     about: dict[str, Any],
     runs: int,
-) -> results.Predictions:
-    """Write all but what was skipped, of predictions calibrated and not; returns the first."""
-    found, raw = pair
+) -> None:
+    """Write all that is told of predictions, calibrated and not."""
+    folder, (found, raw) = out.path, pair
     if any(about["temperatures"]):
         about["ece_uncalibrated"] = results.calibration_of(raw)
     results.write_predictions(folder, found)
@@ -146,7 +143,8 @@ def _write(
     write_json(folder / results.ABOUT, about, ascii_only=False)
     picture = figures.draw_confusion(found.matrix(), found.classes, tables.title(about), runs)
     (folder / FIGURE).write_bytes(picture)
-    return found
+    write_skipped(folder, skipped.items())
+    out.counts.update(clips=len(set(found.utterances)), skipped=len(skipped))
 
 
 def _flat_card(folder: Path) -> dict[str, Any]:
