@@ -25,7 +25,7 @@ from speechkit.base.tables import write_json
 from speechkit.emotion import encoder_files, model_folder
 from speechkit.emotion.config import POOLINGS
 from speechkit.emotion.encoder_network import EncoderNet, EncoderPredictor, read_net
-from speechkit.emotion.encoders import load_encoder
+from speechkit.emotion.encoders import Encoder, load_encoder
 from speechkit.emotion.heads import Classifier
 from speechkit.training.weights import build, read_state, read_weights, write_weights
 
@@ -199,22 +199,24 @@ def write(folder: Path, target: Path) -> None:
     }
     make_dirs(target)
     write_json(target / encoder_files.CONFIG, config)
-    write_json(
-        target / encoder_files.PREPROCESSOR,
-        {
-            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
-            "feature_size": 1,
-            "sampling_rate": encoder.sample_rate,
-            "do_normalize": encoder.preprocessing.normalise,
-            "padding_side": "right",
-            "padding_value": 0.0,
-            "return_attention_mask": stable,
-        },
-    )
+    write_json(target / encoder_files.PREPROCESSOR, _front(encoder, stable))
     if not (config["mask_time_prob"] or config["mask_feature_prob"]):  # it has no such vector then
         del state[f"{encoder.model.base_model_prefix}.masked_spec_embed"]
     kept = {name: value.clone() for name, value in state.items()}
     write_weights(target / encoder_files.WEIGHTS, kept, {"format": "pt"})
+
+
+def _front(encoder: Encoder, mask: bool) -> dict[str, Any]:
+    """``preprocessor_config.json`` of an encoder."""
+    return {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": encoder.sample_rate,
+        "do_normalize": encoder.preprocessing.normalise,
+        "padding_side": "right",
+        "padding_value": 0.0,
+        "return_attention_mask": mask,
+    }
 
 
 def _refuse(card: Mapping[str, Any]) -> None:
