@@ -170,7 +170,6 @@ def write(folder: Path, target: Path) -> None:
     _refuse(card)
     net = read_net(folder, card, "cpu")
     encoder, classifier = net.encoder, net.classifier
-    size, classes = encoder.size, list(card["classes"])
     stable = getattr(encoder.config, "do_stable_layer_norm", False)
     if card["network"]["layers"].isdecimal() and (stable or not encoder.layers):
         _cannot("an encoder that is cut off before its last normalisation", "layers", "last")
@@ -184,19 +183,7 @@ def write(folder: Path, target: Path) -> None:
     state["classifier.weight"], state["classifier.bias"] = last.weight, last.bias
     if classifier.sum is not None:
         state["layer_weights"] = classifier.sum.logits
-    config = {
-        **encoder.published.to_dict(),
-        "architectures": [f"{_CLASSES[encoder.config.model_type]}ForSequenceClassification"],
-        "num_hidden_layers": encoder.layers,
-        "classifier_proj_size": size,
-        "use_weighted_layer_sum": classifier.sum is not None,
-        "id2label": {str(number): name for number, name in enumerate(classes)},
-        "label2id": {name: number for number, name in enumerate(classes)},
-        "problem_type": "single_label_classification",
-        "dtype": "float32",
-        "add_adapter": False,
-        "tie_last_hidden_states": encoder.normed_last,
-    }
+    config = _config(net, list(card["classes"]))
     make_dirs(target)
     write_json(target / encoder_files.CONFIG, config)
     write_json(target / encoder_files.PREPROCESSOR, _front(encoder, stable))
@@ -204,6 +191,24 @@ def write(folder: Path, target: Path) -> None:
         del state[f"{encoder.model.base_model_prefix}.masked_spec_embed"]
     kept = {name: value.clone() for name, value in state.items()}
     write_weights(target / encoder_files.WEIGHTS, kept, {"format": "pt"})
+
+
+def _config(net: EncoderNet, classes: list[str]) -> dict[str, Any]:
+    """``config.json`` of a model."""
+    encoder, summed = net.encoder, net.classifier.sum is not None
+    return {
+        **encoder.published.to_dict(),
+        "architectures": [f"{_CLASSES[encoder.config.model_type]}ForSequenceClassification"],
+        "num_hidden_layers": encoder.layers,
+        "classifier_proj_size": encoder.size,
+        "use_weighted_layer_sum": summed,
+        "id2label": {str(number): name for number, name in enumerate(classes)},
+        "label2id": {name: number for number, name in enumerate(classes)},
+        "problem_type": "single_label_classification",
+        "dtype": "float32",
+        "add_adapter": False,
+        "tie_last_hidden_states": encoder.normed_last,
+    }
 
 
 def _front(encoder: Encoder, mask: bool) -> dict[str, Any]:
