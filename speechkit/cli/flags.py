@@ -30,6 +30,7 @@ import typer
 
 from speechkit.base.config import FIELD, ConfigField, settings_of
 from speechkit.cli import options
+from speechkit.cli.completion import completer
 from speechkit.cli.help import GroupedHelp
 from speechkit.cli.options import CONFIG, MISSING, Group, Option
 from speechkit.cli.output import NOTHING, Answer
@@ -113,7 +114,8 @@ def _part(parameter: inspect.Parameter) -> Part:
 def _one(name: str, kind: Any, option: Option, default: Any) -> Part:
     default = option.default if default is inspect.Parameter.empty else default
     make = typer.Option if option.names else typer.Argument
-    info = make(... if default is MISSING else default, *option.names, **option.extra)
+    extra = {"autocompletion": completer(option.names), **option.extra}
+    info = make(... if default is MISSING else default, *option.names, **extra)
     flag = _parameter(name, option.kind or kind, info)
     convert = option.convert or (lambda value: value)
     return Part([flag], lambda values: convert(values[name]))
@@ -152,9 +154,11 @@ def _flag(
     setting: ConfigField, kind: Any, default: Any, group: str, shown: str | bool
 ) -> inspect.Parameter:
     flag = setting.flag
+    names = ["/".join(f"--{name}" for name in pair.split("/")) for pair in flag.names]
     info = typer.Option(
         ... if default is MISSING else default,
-        *("/".join(f"--{name}" for name in pair.split("/")) for pair in flag.names),
+        *names,
+        autocompletion=completer(names or [f"--{setting.name.replace('_', '-')}"]),
         help=setting.help,
         show_default=shown,
         metavar=flag.metavar or None,

@@ -87,21 +87,35 @@ def print_table(title: str, columns: Sequence[str], values: Rows) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(header_style="bold")
-    for index, column in enumerate(columns):
-        number = bool(values) and isinstance(values[0][index], int | float)
-        numbers = [len(show(row[index])) for row in values if isinstance(row[index], int | float)]
-        justify: Any = "right" if number else "left"
-        least = max(numbers, default=None)
-        table.add_column(column, justify=justify, min_width=least, overflow="fold")
-    for row in values:
-        table.add_row(*(Text(show(value)) for value in row))
     console = Console()
     if not console.is_terminal:
         console.width = NO_WIDTH
+    if len(values) < len(columns) and _least_width(values) > console.width:
+        first, *others = zip(columns, *values, strict=True)  # too wide: its columns become rows
+        columns, values = tuple(map(show, first)), others
+    table = Table(header_style="bold")
+    for index, column in enumerate(columns):
+        number = bool(values) and isinstance(values[0][index], int | float)
+        justify: Any = "right" if number else "left"
+        table.add_column(column, justify=justify, min_width=_least(values, index), overflow="fold")
+    for row in values:
+        table.add_row(*(Text(show(value)) for value in row))
     if title:
         console.print(Text(title, "bold"))
     console.print(table, crop=False)
+
+
+def _least(values: Rows, index: int) -> int:
+    """Characters of the longest number of a column, also of those within texts."""
+    words = (word for row in values for word in show(row[index]).split())
+    return max(
+        (min(len(word), 24) for word in words if any(map(str.isdecimal, word[:2]))), default=4
+    )
+
+
+def _least_width(values: Rows) -> int:
+    columns = len(values[0]) if values else 0
+    return sum(3 + _least(values, index) for index in range(columns)) + 1
 
 
 def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

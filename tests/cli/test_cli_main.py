@@ -102,6 +102,17 @@ def test_tables_of_80_columns_cut_no_number(capsys, monkeypatch) -> None:
     assert all(number in text for number in ("1.235e+06", "123456789"))
 
 
+def test_tables_that_are_too_wide_stand_on_their_side(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = ("model", *(f"measure {number}" for number in range(11)))
+    values = [["ours", *(f"0.{number:03} ±0.012" for number in range(11))]]
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    print_table("", columns, values)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(f"measure {n}" in text and f"0.{n:03} ±0.012" in text for n in range(11))
+
+
 def test_version(run) -> None:
     ran = run("--version")
     assert (ran.code, ran.out) == (0, f"speechkit {speechkit.__version__}\n")
