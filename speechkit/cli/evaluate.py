@@ -17,6 +17,7 @@ from speechkit.cli.options import (
     Device,
     Dir,
     EvaluationName,
+    Executor,
     Force,
     Group,
     Jobs,
@@ -46,6 +47,7 @@ class JobsRun(Run):
 class SeparationRun(JobsRun):
     """Of ``evaluate separation``."""
 
+    executor: Executor
     on_error: OnError
     batch_seconds: Annotated[
         float,

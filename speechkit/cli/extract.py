@@ -20,6 +20,7 @@ from speechkit.cli.options import (
     Device,
     DeviceStage,
     Dir,
+    Executor,
     Force,
     Group,
     Jobs,
@@ -246,6 +247,7 @@ class HiddenRun(Group):
     on_error: OnError
     device: Device
     jobs: Jobs = 1
+    executor: Executor
     force: Force
 
 

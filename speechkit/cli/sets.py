@@ -11,7 +11,18 @@ import typer
 from speechkit.base.config import Flag
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import DATA, Dir, Force, Jobs, Option, OutName, Pipes, Seed, Set
+from speechkit.cli.options import (
+    DATA,
+    Dir,
+    Executor,
+    Force,
+    Jobs,
+    Option,
+    OutName,
+    Pipes,
+    Seed,
+    Set,
+)
 from speechkit.cli.output import Answer
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, CHOSEN_ON_TEST, STOP, FoldsConfig
 from speechkit.pronunciation.config import MiscueConfig
@@ -151,14 +162,21 @@ def split_folds(
     return output.rows(title, splits.LEAK_COLUMNS, [leak.row() for leak in found])
 
 
-def mix(mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, force: Force) -> Answer:
+def mix(
+    mixing: MixConfig,
+    name: OutName,
+    directory: Dir,
+    jobs: Jobs,
+    executor: Executor,
+    force: Force,
+) -> Answer:
     """Make a fixed set of mixtures of different speakers: data/SET_2mix/.
 
     It is a list of utterances, gains and offsets: audio is mixed when it is read.
     """
     from speechkit.separation import mixture_set as stage
 
-    folder = stage.mix(directory, mixing, name, jobs, force)
+    folder = stage.mix(directory, mixing, name, jobs, force, executor)
     summary = stage.summary(folder)
     return output.output(folder, summary, str(folder), ("measure", "value"), list(summary.items()))
 

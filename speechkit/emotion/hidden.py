@@ -127,6 +127,7 @@ def extract(
     source: Path | None = None,
     device: str = "cpu",
     jobs: int = 1,
+    executor: str = "local",
     on_error: str = "stop",
     force: bool = False,
 ) -> Hidden:
@@ -139,6 +140,7 @@ def extract(
         source: folder of the encoder; None looks it up.
         device: cpu or cuda.
         jobs: processes on the CPU.
+        executor: local or dask://HOST:PORT.
         on_error: stop at a clip that cannot be read, or skip it.
         force: replace what another encoder of the same name made.
 
@@ -156,7 +158,8 @@ def extract(
     must_stop = on_error == "stop" and (final / "skipped.tsv").is_file()
 
     def compute(out: Output) -> None:
-        _compute(out, dataset, kind, source, device, jobs, on_error)
+        how = {"jobs": jobs if device == "cpu" else 1, "executor": executor}
+        _compute(out, dataset, kind, source, device, on_error, how)
         out.notes["device"] = device
 
     return keep(
@@ -228,8 +231,8 @@ def _compute(
     kind: HiddenConfig,
     source: Path,
     device: str,
-    jobs: int,
     on_error: str,
+    how: dict[str, Any],
 ) -> None:
     batches = make_batches(dataset.data.utterances, BATCH_SECONDS[device])
     parts = split(batches, PART)
@@ -242,11 +245,11 @@ def _compute(
         parts,
         kept,
         out.scratch,
-        jobs=jobs if device == "cpu" else 1,
         size=len,
         name=lambda batch: batch[0].id,
         label=f"hidden states {dataset.name}",
         unit="clip",
+        **how,
     )
     with closing(found), ExitStack() as after:  # also where a clip stops the run
         after.callback(_encoder.cache_clear)

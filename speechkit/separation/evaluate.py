@@ -53,6 +53,7 @@ def evaluate(
     batch_seconds: float = 0.0,
     device: str = "auto",
     jobs: int = 1,
+    executor: str = "local",
     on_error: str = "stop",
     force: bool = False,
 ) -> Path:
@@ -67,6 +68,7 @@ def evaluate(
         device: auto, cpu or cuda.
         jobs: processes on the CPU (1: this process with all threads); threads that read
             audio on CUDA.
+        executor: local or dask://HOST:PORT.
         on_error: stop, or skip mixtures that cannot be used.
         force: replace an evaluation with other settings.
 
@@ -99,7 +101,7 @@ def evaluate(
             rate = _check(task, dataset, config.resample)
             samples = round(8000 * (batch_seconds or BATCH_SECONDS[where]))
             batches = make_batches(dataset, samples, rate)
-            found = run(out, batches, task, jobs, f"evaluate {config.name}")
+            found = run(out, batches, task, jobs, f"evaluate {config.name}", executor)
             _write(out, config, task, dataset, found)
             open_task.cache_clear()
     return out.final

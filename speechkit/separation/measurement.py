@@ -104,7 +104,14 @@ def make_batches(dataset: MixtureSet, most: int, rate: int) -> list[Batch]:
     return [tuple(batch) for batch in batches]
 
 
-def run(out: Output, batches: list[Batch], task: Task, jobs: int, label: str) -> Measured:
+def run(
+    out: Output,
+    batches: list[Batch],
+    task: Task,
+    jobs: int,
+    label: str,
+    executor: str = "local",
+) -> Measured:
     """Everything measured; finished parts are kept for a resumed run."""
     parts: list[list[Batch]] = []
     for batch in batches:  # in parts of about PART mixtures
@@ -114,7 +121,7 @@ def run(out: Output, batches: list[Batch], task: Task, jobs: int, label: str) ->
     files = [out.part(f"{k:05d}.json") for k in range(len(parts))]
     kept = [_read_part(file, part, task) for file, part in zip(files, parts, strict=True)]
     function: Callable[[Batch], Measured] = partial(score_batch, task=task)
-    if task.device != "cpu":  # the GPU measures while threads read ahead
+    if task.device != "cpu" and executor == "local":  # the GPU measures while threads read ahead
         todo = [batch for part, rows in zip(parts, kept, strict=True) if not rows for batch in part]
         ahead = read_ahead(partial(read_batch, task=task), todo, max(1, jobs))
         function, jobs = lambda _: measure(next(ahead), task), 1
@@ -124,6 +131,7 @@ def run(out: Output, batches: list[Batch], task: Task, jobs: int, label: str) ->
         [bool(rows) for rows in kept],
         out.scratch,
         jobs=jobs,
+        executor=executor,
         size=len,
         name=lambda _: label,
         label=label,

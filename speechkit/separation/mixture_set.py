@@ -40,7 +40,12 @@ Draws = MixtureDraws | HardMixtureDraws
 
 
 def mix(
-    work: WorkDir, config: MixConfig, name: str = "", jobs: int = 1, force: bool = False
+    work: WorkDir,
+    config: MixConfig,
+    name: str = "",
+    jobs: int = 1,
+    force: bool = False,
+    executor: str = "local",
 ) -> Path:
     """Make ``data/<set>_2mix/`` and return it; its format is described in ``mixtures.py``.
 
@@ -62,13 +67,13 @@ def mix(
     if config.hard:
         mined = hard_folder(work.root, config.hard)
         made += f"-hard_{label(mined, config.set)}"
-        random = mix(work, replace(config, hard="", share=1.0), name, jobs)
+        random = mix(work, replace(config, hard="", share=1.0), name, jobs, executor=executor)
         inputs += [list_of(random), *hard_files(mined)]
         pair = (random, mined)
     final = work.root / "data" / check_name("set", made)
     with Output(final, "mix", config.params(), inputs, force, source.audio_files()) as out:
         if not out.up_to_date:
-            _mix_into(out, source, config, jobs, work.root, pair)
+            _mix_into(out, source, config, jobs, work.root, pair, executor)
     logger.info(f"mixtures: {final}")
     return final
 
@@ -80,6 +85,7 @@ def _mix_into(
     jobs: int,
     root: Path,
     pair: tuple[Path, Path] | None = None,
+    executor: str = "local",
 ) -> None:
     """Draw, measure and write the mixtures.
 
@@ -90,6 +96,7 @@ def _mix_into(
         jobs: processes.
         root: the working directory.
         pair: the random set and the hard pairs that its counterpart is made of.
+        executor: local or dask://HOST:PORT, for the mixtures; headers are read here.
     """
     pool, skipped = candidates(source, config, jobs)
     plain = MixtureDraws(
@@ -100,8 +107,8 @@ def _mix_into(
         random, sampler = random_plans(pair[0], root, pool, plain), HardPairSampler(pair[1])
         require_mined_on(sampler, source.utterances)
         draws = HardMixtureDraws(random, pool, sampler, config.share, config.seed)
-    folder = out.path / "audio" if config.write_audio else None
-    plans, made, replaced = _mix_all(draws, config, folder, jobs)
+    folder = out.path.resolve() / "audio" if config.write_audio else None
+    plans, made, replaced = _mix_all(draws, config, folder, {"jobs": jobs, "executor": executor})
     skipped.update(replaced)
     if replaced:
         logger.warning(
@@ -180,7 +187,7 @@ def _length(utterance: data.Utterance, rate: int) -> tuple[int, int]:
 
 
 def _mix_all(
-    draws: Draws, config: MixConfig, folder: Path | None, jobs: int
+    draws: Draws, config: MixConfig, folder: Path | None, how: dict[str, Any]
 ) -> tuple[list[DrawnMixture], list[MixtureLevels], dict[str, str]]:
     """Every mixture with its gains, and utterances that others took the place of."""
     pending = draws.plans(config.count)
@@ -194,7 +201,7 @@ def _mix_all(
     while pending:
         again = []
         for done in map_items(
-            make, pending, jobs=jobs, chunk=8, name=lambda plan: plan.id, label="mix", unit="mix"
+            make, pending, chunk=8, name=lambda plan: plan.id, label="mix", unit="mix", **how
         ):
             plan, value = done.item, done.value
             assert value is not None

@@ -2,6 +2,7 @@
 
 import json
 
+import dask_workers
 import numpy as np
 import pytest
 import soundfile
@@ -253,3 +254,15 @@ def test_what_cannot_be_trained_is_refused(place):
         with pytest.raises(UserError, match=message):
             train(place, "refused", **settings)
     assert torch.is_grad_enabled()
+
+
+def test_hidden_states_of_a_cluster_are_the_same(place, monkeypatch):
+    monkeypatch.setattr(hidden, "BATCH_SECONDS", {"cpu": 2.0})
+    workdir, dataset = WorkDir(place), load(WorkDir(place), "set")
+    kinds = [HiddenConfig(str(place / "tiny"), "last", "mean", cut) for cut in (27.0, 26.0)]
+    here = hidden.extract(workdir, dataset, kinds[0])
+    with dask_workers.in_process() as executor:
+        there = hidden.extract(workdir, dataset, kinds[1], executor=executor)
+    # (a thread other than the main one may round in another way)
+    np.testing.assert_allclose(here.values, there.values, rtol=1e-4, atol=1e-6)
+    assert here.first == there.first

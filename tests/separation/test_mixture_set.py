@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import dask_workers
 import numpy as np
 import pytest
 import soundfile
@@ -325,3 +326,13 @@ def test_a_constant_is_silence(workdir: Path, run, rate: int) -> None:
     assert done.code == 0, done.err
     skipped = (workdir / "data" / "train_2mix" / "skipped.tsv").read_text()
     assert "s1-u0\t" in skipped and "silent in the part that is mixed" in skipped
+
+
+def test_a_cluster_writes_the_same_audio(workdir: Path) -> None:
+    settings = MixConfig("train", count=6, write_audio=True)
+    here = mix(WorkDir(workdir), settings, "here")
+    with dask_workers.in_process() as executor:
+        there = mix(WorkDir(workdir), settings, "there", executor=executor)
+    wavs = sorted(path.relative_to(here) for path in here.rglob("*.wav"))
+    assert len(wavs) == 18
+    assert all((here / wav).read_bytes() == (there / wav).read_bytes() for wav in wavs)

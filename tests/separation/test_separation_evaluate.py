@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import dask_workers
 import numpy as np
 import pytest
 import soundfile
@@ -241,6 +242,13 @@ def test_a_killed_run_is_taken_up(world, monkeypatch):
     folder = evaluate(WorkDir(world), settings(), device="cpu")
     assert len(calls) == 4 + 4  # of six, two were kept
     assert (folder / "utterances.tsv").read_text() == (whole / "utterances.tsv").read_text()
+
+
+def test_a_cluster_measures_the_same(world, numpy_solve):
+    here = evaluate(WorkDir(world), settings(), out_name="here", device="cpu")
+    with dask_workers.in_process(workers=1) as executor:
+        there = evaluate(WorkDir(world), settings(), device="cpu", executor=executor)
+    assert (there / "utterances.tsv").read_bytes() == (here / "utterances.tsv").read_bytes()
 
 
 @pytest.mark.parametrize("name", ["worst", "median"])
