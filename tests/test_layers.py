@@ -23,6 +23,7 @@ ROWS = (
     ("phone_features", "mining"),
     ("separation", "pronunciation", "scoring", "emotion"),
     ("sharing", "report"),
+    ("serve",),
     ("cli",),
 )
 """A package imports from itself and from packages of earlier rows."""

@@ -28,13 +28,13 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.base import digests
-from speechkit.base.audio_file import SUFFIXES, AudioFile, Pipe, Source
+from speechkit.base.audio_file import SUFFIXES, AudioFile, Held, Pipe, Source
 from speechkit.base.errors import AudioError
 from speechkit.base.log import note_once
 from speechkit.base.resampler import change_speed, resample
 
 __all__ = [
-    "LOUDEST", "SUFFIXES", "AudioFile", "Info", "Pipe", "Source", "change_speed", "info",
+    "LOUDEST", "SUFFIXES", "AudioFile", "Held", "Info", "Pipe", "Source", "change_speed", "info",
     "is_usable", "level_db", "power", "read", "read_blocks", "resample",
 ]  # fmt: skip
 READ_SECONDS = 10.0
@@ -88,7 +88,7 @@ def read(
     the asked part is decoded, where the format allows it; of several channels once all.
 
     Args:
-        source: audio file, or a pipe, which is run.
+        source: audio file, one in memory, or a pipe, which is run.
         sample_rate: resample to this rate in Hz; None keeps the file's own.
         end: last second; None for the end of the file.
 
@@ -100,7 +100,7 @@ def read(
             samples, ends before the asked part, or has a rate that cannot be resampled.
     """
     with AudioFile(source) as file:
-        if not isinstance(source, Pipe):
+        if not isinstance(source, Pipe | Held):
             digests.note(source)  # just before it is decoded: the disk is read once
         rate, frames = file.rate, file.frames
         first = round(start * rate)
@@ -187,7 +187,7 @@ def channel_of_file(file: AudioFile) -> int | None:
     """As :func:`louder`, for an open file, which is read to its end or by its name again."""
     if file.channels == 1:
         return None
-    if not isinstance(file.source, Pipe):
+    if not isinstance(file.source, Pipe | Held):
         return channel_of_path(Path(file.source))
     file.seek(0)
     return louder(_blocks(file))

@@ -14,7 +14,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -64,7 +64,23 @@ class Pipe:
         return f"{self.command} |"
 
 
-Source = str | Path | Pipe
+@dataclass(frozen=True)
+class Held:
+    """An audio file whose bytes are in memory, as a server gets them.
+
+    Args:
+        data: all of it.
+        name: what messages call it.
+    """
+
+    data: bytes = field(repr=False)
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Source = str | Path | Pipe | Held
 
 
 class AudioFile(AbstractContextManager["AudioFile"]):
@@ -76,7 +92,7 @@ class AudioFile(AbstractContextManager["AudioFile"]):
         channels: number of channels.
 
     Args:
-        source: a file, or a pipe, which is run.
+        source: a file, one in memory, or a pipe, which is run.
 
     Raises:
         AudioError: missing, empty, not audio, or cut short.
@@ -109,7 +125,7 @@ class AudioFile(AbstractContextManager["AudioFile"]):
         if found is None and (found := mp3.look(raw, name)) is not None:
             # Frames borrow bits from those before them; after a jump the first are wrong.
             self._quiet, self._run_up = partial(_decoder_warnings, name), mp3.RUN_UP
-        given: Any = raw if isinstance(self.source, Pipe) else name
+        given: Any = raw if isinstance(self.source, Pipe | Held) else name
         if found is not None:
             given = audio_container.Joined(raw, found.pieces)
         raw.seek(0)
@@ -218,6 +234,10 @@ def not_audio(source: Source, error: Exception) -> AudioError:
 def _open(source: Source) -> BinaryIO:
     if isinstance(source, Pipe):
         return io.BytesIO(_run(source))
+    if isinstance(source, Held):
+        if not source.data:
+            raise AudioError(f"{source}: is empty (0 bytes).", "Send it again.", "empty")
+        return io.BytesIO(source.data)
     check_file(source)
     try:
         return Path(source).open("rb")

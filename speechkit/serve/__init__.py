@@ -1,0 +1,1 @@
+"""A page to speak into, and the same as JSON: ``speechkit serve``."""

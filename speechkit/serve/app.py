@@ -1,0 +1,167 @@
+"""The application: the page, the same as JSON, and OpenAPI at ``/openapi.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, File, Form, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+import speechkit
+from speechkit.base.errors import UserError
+from speechkit.serve import answers, schema
+from speechkit.serve.config import ServeConfig
+from speechkit.serve.guard import Guard, Refusal, Refused, busy
+from speechkit.serve.queue import Busy, Queue
+
+PAGE = Path(__file__).parent / "page"
+KINDS = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+TASKS = ("pronunciation", "separation", "emotion")
+FAILURES: dict[int | str, dict[str, Any]] = {
+    status: {"model": schema.Failure, "description": told}
+    for status, told in {
+        403: "From another site.",
+        404: "No model of this task is served.",
+        408: "The upload came too slowly.",
+        413: "The upload is too large.",
+        422: "The recording or the text cannot be used.",
+        429: "Too many recordings of one client.",
+        503: "Too many recordings wait.",
+    }.items()
+}
+Audio = Annotated[UploadFile, File(description="WAV, FLAC, OGG, MP3 ...; any rate.")]
+Text = Annotated[str, Form(description="What is read.")]
+Ipa = Annotated[bool, Form(description="Phones in IPA, not in ARPAbet.")]
+
+
+def command_for(task: str) -> str:
+    """The commands that train and serve a model of a task."""
+    return f"speechkit train {task} --name NAME && speechkit serve --{task} NAME"
+
+
+def create(config: ServeConfig, models: Mapping[str, Any]) -> Guard:
+    """The application.
+
+    Args:
+        config: its limits.
+        models: task -> what :func:`speechkit.load` gives; tasks may lack.
+    """
+    app = FastAPI(
+        title="speechkit",
+        version=speechkit.__version__,
+        summary="Scores pronunciation, separates speakers, recognises emotions.",
+        docs_url=None,  # its page loads scripts of another site
+        redoc_url=None,
+    )
+    queue = Queue(config.waiting)
+    _answer_failures(app)
+    _serve_page(app)
+    _serve_tasks(app, config, models, queue)
+    return Guard(app, config, lambda: queue.full)
+
+
+def _serve_tasks(
+    app: FastAPI, config: ServeConfig, models: Mapping[str, Any], queue: Queue
+) -> None:
+    async def run(task: str, answer: Callable[..., Any], audio: UploadFile, *more: Any) -> Response:
+        if task not in models:
+            raise HTTPException(404, f"No model of {task} is served; {command_for(task)} does it.")
+        data = await audio.read()
+        made = await queue.run(answer, models[task], data, *more, config.max_seconds)
+        return JSONResponse(made)
+
+    @app.get("/v1/models", response_model=schema.About)
+    async def about() -> dict[str, Any]:
+        """What is served, and its limits."""
+        return {
+            "version": speechkit.__version__,
+            "models": {task: _state(config, models, task) for task in TASKS},
+            "max_megabytes": config.max_megabytes,
+            "max_seconds": config.max_seconds,
+        }
+
+    @app.post("/v1/pronunciation", response_model=schema.Pronunciation, responses=FAILURES)
+    async def score(audio: Audio, text: Text, ipa: Ipa = False) -> Response:
+        """Score a recording by its text: phones, words and the whole, with pitch and energy."""
+        return await run("pronunciation", answers.pronunciation, audio, text, ipa)
+
+    @app.post("/v1/separation", response_model=schema.Separation, responses=FAILURES)
+    async def separate(audio: Audio) -> Response:
+        """Separate the speakers of a mixture."""
+        return await run("separation", answers.separation, audio)
+
+    @app.post("/v1/emotion", response_model=schema.Emotion, responses=FAILURES)
+    async def recognise(audio: Audio) -> Response:
+        """Recognise the emotion of a recording, and its course over time."""
+        return await run("emotion", answers.emotion, audio)
+
+
+def _state(config: ServeConfig, models: Mapping[str, Any], task: str) -> dict[str, Any]:
+    ready = task in models
+    name = Path(getattr(config, task) or "default").name  # not where it lies
+    return {"ready": ready, "model": name if ready else "", "command": command_for(task)}
+
+
+def _serve_page(app: FastAPI) -> None:
+    """Every file of the page, read once: a request never names a path of the disk."""
+
+    def add(path: str, file: Path) -> None:
+        content, kind = file.read_bytes(), KINDS[file.suffix]
+
+        async def get() -> Response:
+            return Response(content, media_type=kind)
+
+        app.get(path, include_in_schema=False)(get)
+
+    for file in sorted(PAGE.iterdir()):
+        add("/" if file.name == "index.html" else f"/{file.name}", file)
+
+
+def _answer_failures(app: FastAPI) -> None:
+    """Failures as one sentence and a remedy."""
+
+    @app.exception_handler(UserError)
+    async def unusable(_request: Any, error: UserError) -> Response:
+        return _failure(422, error.problem, error.remedy)
+
+    @app.exception_handler(Busy)
+    async def full(_request: Any, _error: Busy) -> Response:
+        return _refuse(busy())
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Any, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        field = first["loc"][-1]
+        return _failure(
+            422, f"The field '{field}' is not as expected: {first['msg']}.", "See /openapi.json."
+        )
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Any, error: HTTPException) -> Response:
+        if isinstance(error, Refused):
+            return _refuse(error.refusal)
+        return _failure(error.status_code, f"{str(error.detail).rstrip('.')}.")
+
+    @app.exception_handler(Exception)  # the traceback goes to the log, and the server goes on
+    async def bug(_request: Any, _error: Exception) -> Response:
+        return _failure(500, "This is a bug in speechkit.", "The server's log says more.")
+
+
+def _refuse(refusal: Refusal) -> Response:
+    made = _failure(refusal.status, refusal.error, refusal.remedy)
+    if refusal.retry_after:
+        made.headers["retry-after"] = str(refusal.retry_after)
+    return made
+
+
+def _failure(status: int, error: str, remedy: str = "") -> Response:
+    return JSONResponse({"error": error, "remedy": remedy}, status)
