@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -36,6 +35,7 @@ from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.scoring.config import ScoringConfig
 from speechkit.separation.config import ConvTasNetConfig, SeparationConfig
 from speechkit.speaker.config import XVectorConfig
+from speechkit.training.config import CurvesConfig
 
 app = typer.Typer()
 
@@ -88,7 +88,12 @@ class AcousticRun(SavedTraining):
 
 @command(app, "acoustic")
 def train_acoustic(
-    acoustic: AcousticConfig, layers: LayerFlags, name: ModelName, directory: Dir, run: AcousticRun
+    acoustic: AcousticConfig,
+    layers: LayerFlags,
+    name: ModelName,
+    directory: Dir,
+    curves: CurvesConfig,
+    run: AcousticRun,
 ) -> Answer:
     """Train a TDNN to classify the states of an alignment, cross-fitted over speakers.
 
@@ -99,7 +104,9 @@ def train_acoustic(
     from speechkit.acoustic.tdnn.train import train
     from speechkit.training.devices import ranks
 
-    folder = train(directory, name, layers.apply(acoustic), **vars(run))
+    config = layers.apply(acoustic)
+    with _shown(curves, directory, config=config):
+        folder = train(directory, name, config, **vars(run))
     return NOTHING if ranks().rank else output.summary(folder)
 
 
@@ -117,7 +124,7 @@ class XVectorRun(SavedTraining):
 
 @command(app, "xvector")
 def train_xvector(
-    xvector: XVectorConfig, name: XVectorName, directory: Dir, run: XVectorRun
+    xvector: XVectorConfig, name: XVectorName, directory: Dir, curves: CurvesConfig, run: XVectorRun
 ) -> Answer:
     """Train an x-vector TDNN to classify the speakers of a set.
 
@@ -126,7 +133,9 @@ def train_xvector(
     """
     from speechkit.speaker.train import train
 
-    return output.summary(train(directory, name, xvector, **vars(run)))
+    with _shown(curves, directory, config=xvector):
+        folder = train(directory, name, xvector, **vars(run))
+    return output.summary(folder)
 
 
 class EmotionRun(SavedTraining):
@@ -144,6 +153,7 @@ def train_emotion(
     seed: Seed,
     on_error: OnError,
     directory: Dir,
+    curves: CurvesConfig,
     run: EmotionRun,
     as_json: Json,
 ) -> None:
@@ -174,11 +184,10 @@ def train_emotion(
     )
     resources = Resources(resolve_device(run.device).type, run.jobs, minutes, on_error)
     table: list[list[Any]] = []
-    with _curves("" if ranks().rank else training.wandb, directory.root) as listen:
+    with _shown(curves, directory, training=training, given=given):
         for job in planned:
             again = {"force": run.force, "other_batch_size": run.other_batch_size}
-            tell = listen and partial(listen, job.name)
-            done = train(directory, job, selection, resources, listen=tell, **again)
+            done = train(directory, job, selection, resources, **again)
             if ranks().rank:
                 continue
             rows = summary_rows(done)
@@ -190,20 +199,13 @@ def train_emotion(
 
 
 @contextmanager
-def _curves(project: str, folder: Path) -> Iterator[Callable[..., Any] | None]:
-    """What begins a curve of Weights & Biases for a run of a model; None without a project."""
-    if not project:
-        yield None
-        return
-    from speechkit.training.tracking import Wandb
+def _shown(curves: CurvesConfig, directory: Any, **parameters: Any) -> Iterator[None]:
+    """Inside, trainings show their curves where ``curves`` says."""
+    from speechkit.training.curves import shown
 
-    with Wandb(project, folder) as tracker:
-
-        def begin(name: str, run: Any, config: Any) -> Any:
-            parameters = {**run.as_dict(), **config.as_dict()}
-            return tracker.run(name, f"fold{run.fold}/seed{run.seed}", parameters)
-
-        yield begin
+    plain = {name: getattr(value, "__dict__", value) for name, value in parameters.items()}
+    with shown(curves, directory.root, plain):
+        yield
 
 
 @command(app, "separation")
@@ -222,6 +224,7 @@ def train_separation(
         ),
     ],
     directory: Dir,
+    curves: CurvesConfig,
     run: SavedTraining,
 ) -> Answer:
     """Train Conv-TasNet on mixtures of a set, hard pairs among them.
@@ -234,7 +237,8 @@ def train_separation(
     from speechkit.training.devices import ranks
 
     config = complete(directory, separation, size, network)
-    folder = train(directory, name, config, **vars(run))
+    with _shown(curves, directory, config=config):
+        folder = train(directory, name, config, **vars(run))
     return NOTHING if ranks().rank else output.summary(folder)
 
 
@@ -245,6 +249,7 @@ def train_pronunciation(
     seed: FirstSeed,
     name: Name,
     directory: Dir,
+    curves: CurvesConfig,
     run: Training,
 ) -> Answer:
     """Train GOPT or the LSTM baseline to score pronunciation.
@@ -254,7 +259,8 @@ def train_pronunciation(
     """
     from speechkit.pronunciation.train import train
 
-    folders = train(directory, name, config, range(seed, seed + seeds), **vars(run))
+    with _shown(curves, directory, config=config):
+        folders = train(directory, name, config, range(seed, seed + seeds), **vars(run))
     return _models(name, folders, ("epoch", "learning_rate", "train_loss"), ("mean_pcc",))
 
 
@@ -265,6 +271,7 @@ def train_scoring(
     seed: FirstSeed,
     name: Name,
     directory: Dir,
+    curves: CurvesConfig,
     run: Training,
 ) -> Answer:
     """Train a scorer of utterances on synthetic scores, on human scores, or on both.
@@ -275,7 +282,8 @@ def train_scoring(
     """
     from speechkit.scoring.train import train
 
-    folders = train(directory, name, config, range(seed, seed + seeds), **vars(run))
+    with _shown(curves, directory, config=config):
+        folders = train(directory, name, config, range(seed, seed + seeds), **vars(run))
     return _models(name, folders, ("epoch", "utterances"), ("_pcc", "_mse"))
 
 

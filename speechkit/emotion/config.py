@@ -59,8 +59,6 @@ class EmotionTraining:
     Training:
         seeds: Number of seeds, from `seed` on.
         preset: Preset of encoders: default, paper or frozen.
-    Machine:
-        wandb: W&B project that also gets the curves (extra [tracking]).
     """
 
     upstream: str = "fbank-cnn"
@@ -72,7 +70,6 @@ class EmotionTraining:
     seeds: Annotated[int, Flag(least=1)] = 1
     max_seconds: float = 30.0
     preset: Annotated[str, Flag(shown="default")] = ""
-    wandb: str = ""
 
     def __post_init__(self) -> None:
         require_choice("protocol", self.protocol, (OWN, PAPER))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -73,8 +73,6 @@ class WeightedCrossEntropy(nn.Module):
 
 
 _START = 0x51  # stream of draws of the first weights
-
-Tell = Callable[[int, dict[str, float]], None]
 
 
 def seed_start(seed: int) -> None:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.emotion import model_folder
@@ -30,9 +30,6 @@ from speechkit.labels.emotions import EmotionSet, load
 from speechkit.labels.splits import Split, leak_check, warn_of_leaks
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import changed
-
-if TYPE_CHECKING:
-    from speechkit.emotion.loss import Tell
 
 COMMAND = "train emotion"
 PAPER = "paper"
@@ -137,7 +134,6 @@ def train(
     *,
     force: bool = False,
     other_batch_size: bool = False,
-    listen: Callable[[Run, Config], Tell] | None = None,
 ) -> list[tuple[Run, Path]]:
     """Train every fold and seed; returns what was trained and where it is.
 
@@ -151,7 +147,6 @@ def train(
         resources: what it may use.
         force: replace models that were trained otherwise.
         other_batch_size: go on from unfinished runs of another batch size.
-        listen: (run, configuration) -> what is called with each measured step.
 
     Raises:
         UserError: no such set, a split that does not fit, or a training that failed.
@@ -183,8 +178,7 @@ def train(
                 training=True,
                 other_batch_size=other_batch_size,
             )
-            tell = listen(run, job.config) if listen is not None else None
-            _train_one(output, workdir, dataset, split, run, job.config, resources, tell)
+            _train_one(output, workdir, dataset, split, run, job.config, resources)
             done.append((run, output.final))
     return done
 
@@ -197,7 +191,6 @@ def _train_one(
     run: Run,
     config: Config,
     resources: Resources,
-    tell: Tell | None,
 ) -> None:
     import torch
 
@@ -213,8 +206,7 @@ def _train_one(
             from speechkit.emotion.train_cnn import train_cnn as train_kind
         else:
             from speechkit.emotion.train_encoder import train_encoder as train_kind
-        more = {} if tell is None else {"tell": tell}
-        train_kind(out, workdir, dataset, split.fold(run.fold), run, config, resources, **more)
+        train_kind(out, workdir, dataset, split.fold(run.fold), run, config, resources)
         if not ranks().rank:
             _complete_card(out.path, workdir, dataset, split, run, resources)
 

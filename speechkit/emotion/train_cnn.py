@@ -15,7 +15,7 @@ from speechkit.emotion.config import CnnConfig
 from speechkit.emotion.data import Resources, Run, usable_parts
 from speechkit.emotion.fbank_cnn import FbankCnn
 from speechkit.emotion.layers import SpecAugment
-from speechkit.emotion.loss import Tell, WeightedCrossEntropy, class_weights, measures, seed_start
+from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.batches import ResumableBatches
@@ -113,7 +113,6 @@ def train_cnn(
     run: Run,
     config: CnnConfig,
     resources: Resources,
-    tell: Tell = lambda step, row: None,
 ) -> None:
     """Train one fold and seed into an open output.
 
@@ -142,7 +141,7 @@ def train_cnn(
     )
     keep_memory(device)
     model = CnnTraining(net, config, counts, valid)
-    fitted, per_epoch = _fit(out, model, train, run, resources, device, tell)
+    fitted, per_epoch = _fit(out, model, train, run, resources, device)
     _write(out, net, fitted, per_epoch, dataset, run, config)
     out.counts.update(training=len(train), validation=len(valid))
     out.notes.update(device=str(device))
@@ -155,7 +154,6 @@ def _fit(
     run: Run,
     resources: Resources,
     device: torch.device,
-    tell: Tell,
 ) -> tuple[Fitted, int]:
     config = model.config
 
@@ -182,7 +180,6 @@ def _fit(
         checkpoint=out.part("last.ckpt"),
         tensorboard=out.path / "tensorboard",
         label=f"train emotion {out.final.parent.parent.name} fold {run.fold} seed {run.seed}",
-        tell=lambda epoch, row: tell(epoch * per_epoch, row),
     )
     return fitted, per_epoch
 

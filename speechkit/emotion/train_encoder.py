@@ -21,7 +21,6 @@ from speechkit.emotion import encoder_files, encoder_network, model_folder
 from speechkit.emotion.config import EncoderConfig
 from speechkit.emotion.data import Resources, Run
 from speechkit.emotion.encoder_training import TrainingSetup, finetuned, frozen
-from speechkit.emotion.loss import Tell
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.config import FitConfig
@@ -39,7 +38,6 @@ def train_encoder(
     run: Run,
     config: EncoderConfig,
     resources: Resources,
-    tell: Tell = lambda step, row: None,
 ) -> None:
     """Train one fold and seed into an open output.
 
@@ -51,7 +49,6 @@ def train_encoder(
         run: which training this is.
         config: how.
         resources: what it may use.
-        tell: called with each step that was measured, and its row.
 
     Raises:
         UserError: the encoder cannot be had, a clip cannot be read, or training failed.
@@ -72,7 +69,6 @@ def train_encoder(
         checkpoint=out.part("last.ckpt"),
         tensorboard=out.path / "tensorboard",
         label=f"train emotion {name} fold {run.fold} seed {run.seed}",
-        tell=tell,
     )
     if not ranks().rank:
         _write(out, setup, fitted, dataset, run, config)

@@ -15,9 +15,10 @@ from speechkit.emotion import features, model_folder
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.data import Resources, Run, usable_parts
 from speechkit.emotion.functionals import Normaliser, speaker_statistics, weights_of
-from speechkit.emotion.loss import Tell, WeightedCrossEntropy, class_weights, measures, seed_start
+from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
+from speechkit.training.curves import Tell, listener
 from speechkit.training.loop import minimise, steps
 from speechkit.workdir import Output, WorkDir
 
@@ -60,7 +61,6 @@ def train_functionals(
     run: Run,
     config: FunctionalsConfig,
     resources: Resources,
-    tell: Tell = lambda step, row: None,
 ) -> None:
     """Train one fold and seed into an open output.
 
@@ -85,7 +85,7 @@ def train_functionals(
         config.class_weights == "score-balanced",
     )
     fit = _fit_mlp if config.head == "mlp" else _fit_logreg
-    found = fit(train, valid, criterion, run, config, tell)
+    found = fit(train, valid, criterion, run, config, listener(out.path))
     model_folder.write(
         out.path,
         model="functionals",

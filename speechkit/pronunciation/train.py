@@ -37,6 +37,7 @@ from speechkit.stats.score_metrics import LOW, low_threshold
 from speechkit.task import trained
 from speechkit.training import normaliser as normalise
 from speechkit.training import stacked_runs
+from speechkit.training.curves import listeners
 from speechkit.training.devices import keep_memory, resolve_device
 from speechkit.training.normaliser import Normaliser
 from speechkit.training.stacked import SeedGroup
@@ -133,6 +134,8 @@ def _train(
         one.load(Group(config, learned, criterion, measured, one.seeds, device, size))
         for one in companies
     ]
+    for group in groups:
+        group.tells = listeners(outputs, group.seeds)
     parameters = sum(p.numel() for p in groups[0].net.parameters()) // len(groups[0].seeds)
     logger.info(
         f"{len(outputs)} seeds of {config.model} ({parameters:,} parameters, "

@@ -29,6 +29,7 @@ from speechkit.scoring.seeds import (
     stacked,
 )
 from speechkit.training import stacked_runs
+from speechkit.training.curves import listeners
 from speechkit.training.devices import keep_memory
 from speechkit.workdir import Output, WorkDir
 
@@ -112,6 +113,7 @@ class Stages:
             for one in stacked_runs.arrange(numbers, own, 1, self.device, TOGETHER):
                 together = [by_number[number] for number in one.seeds]
                 group = one.load(self._group(stage, together, batches, measured))
+                group.tells = listeners(self.outputs, one.seeds, stage.name)
                 groups.append((group, one.file))
         before = sum(group.epoch * len(group.seeds) for group, _ in groups)
         total = stage.epochs * sum(len(group.seeds) for group, _ in groups)

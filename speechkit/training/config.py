@@ -12,6 +12,21 @@ FLOAT32 = "32-true"  # the precision that needs no help
 
 
 @dataclass(frozen=True)
+class CurvesConfig:
+    """Where the curves of a training are shown, beside its log.
+
+    Machine:
+        curves: Folder for TensorBoard that also gets the curves of every seed and fold.
+        wandb: W&B project, or ENTITY/PROJECT, that also gets the curves (extra [tracking]).
+        mlflow: MLflow's tracking server, or sqlite:///FILE, that also gets them (extra [tracking]).
+    """
+
+    curves: str = ""
+    wandb: str = ""
+    mlflow: str = ""
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """How long and how to train.
 

@@ -28,6 +28,7 @@ from speechkit.base import signals
 from speechkit.base.errors import UserError, is_out_of_memory
 from speechkit.base.log import logger, progress
 from speechkit.training.config import FLOAT32, FitConfig
+from speechkit.training.curves import listener
 from speechkit.training.devices import ranks
 from speechkit.training.guard import out_of_memory
 from speechkit.training.loader import Checked
@@ -135,7 +136,6 @@ def fit(
     checkpoint: Path,
     tensorboard: Path,
     label: str,
-    tell: Callable[[int, dict[str, float]], None] = lambda count, row: None,
 ) -> Fitted:
     """Train ``model`` and return its best epoch.
 
@@ -146,16 +146,15 @@ def fit(
         per_epoch: batches per epoch (or between evaluations).
         device: where.
         checkpoint: file of the state; training goes on from it if it is there.
-        tensorboard: folder of the event files.
+        tensorboard: folder of the event files, in that of the model.
         label: what the progress line says.
-        tell: called with each row and its epoch or step, in the first process.
 
     Raises:
         UserError: the loss is not finite for too long, or memory ran out.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; the state was saved.
     """
     writer: EventFile | None = None
-    first = not ranks().rank
+    first, tell = not ranks().rank, listener(tensorboard)
 
     def write_row(count: int, row: dict[str, float]) -> None:
         if not first:

@@ -25,6 +25,7 @@ import torch
 
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
+from speechkit.training.curves import Tell
 from speechkit.training.loop import steps
 
 State = dict[str, Any]
@@ -85,6 +86,7 @@ class SeedGroup(ABC):
             fused=True,
         )
         self.rows: list[list[dict[str, float]]] = [[] for _ in seeds]
+        self.tells: list[Tell] = []  # of each seed: what is called with its rows
         self.best: list[State] = [{"epoch": 0, "value": -math.inf, "weights": {}} for _ in seeds]
 
     @abstractmethod

@@ -114,8 +114,10 @@ def run(
                         running[pool.submit(group.advance, _BLOCK, stop)] = group, file
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         group, file = running.pop(future)
-                        advance(future.result() * len(group.seeds))
+                        made = future.result()
+                        advance(made * len(group.seeds))
                         save(group, file)
+                        _tell(group, made)
                         if not group.finished:
                             waiting.append((group, file))
             except KeyboardInterrupt:
@@ -129,6 +131,13 @@ def run(
                 raise
     finally:
         torch.set_num_threads(threads)
+
+
+def _tell(group: SeedGroup, epochs: int) -> None:
+    """Show the rows of the last epochs."""
+    for tell, rows in zip(group.tells, group.rows, strict=bool(group.tells)):
+        for epoch in range(group.epoch - epochs, group.epoch):
+            tell(epoch + 1, rows[epoch])
 
 
 def _single() -> None:

@@ -224,7 +224,7 @@ def test_linear_schedule_by_hand():
     assert all(int(n * 0.05 + 1e-9) == n // 20 for n in range(1, 5000))
 
 
-def test_accumulated_batches_are_one_large_batch(tmp_path):
+def test_accumulated_batches_are_one_large_batch(tmp_path, monkeypatch):
     """Without dropout, two batches of 4 make the step of one batch of 8."""
 
     class Sure(Line):
@@ -245,10 +245,12 @@ def test_accumulated_batches_are_one_large_batch(tmp_path):
             return DataLoader(Samples(), batch_sampler=small, collate_fn=list)
 
         counts = []
+        monkeypatch.setattr(
+            loop, "listener", lambda _: lambda count, row: counts.append((count, row["loss"]))
+        )
         fitted = fit(
             Sure(), loader, config, per_epoch=8 * accumulate, device=CPU,
             checkpoint=folder / f"{size}.ckpt", tensorboard=folder / f"tb{size}", label="toy",
-            tell=lambda count, row: counts.append((count, row["loss"])),
         )  # fmt: skip
         return counts, fitted
 
