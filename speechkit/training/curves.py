@@ -274,8 +274,13 @@ def shown(config: CurvesConfig, root: Path, parameters: Mapping[str, Any]) -> It
         return
     _open.append(Shown(services, root, parameters))
     failed = True
+
+    def end() -> None:
+        for service in services:
+            service.end(failed)
+
     with ExitStack() as stack:
-        stack.callback(lambda: [service.end(failed) for service in services])
+        stack.callback(end)
         stack.callback(_open.pop)
         yield
         failed = False
