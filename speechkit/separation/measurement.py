@@ -105,12 +105,7 @@ def make_batches(dataset: MixtureSet, most: int, rate: int) -> list[Batch]:
 
 
 def run(
-    out: Output,
-    batches: list[Batch],
-    task: Task,
-    jobs: int,
-    label: str,
-    executor: str = "local",
+    out: Output, batches: list[Batch], task: Task, jobs: int, label: str, executor: str = "local"
 ) -> Measured:
     """Everything measured; finished parts are kept for a resumed run."""
     parts: list[list[Batch]] = []
