@@ -156,9 +156,9 @@ def extract(
         **{k: v for k, v in asdict(kind).items() if k != "spec"},
     }
     must_stop = on_error == "stop" and (final / "skipped.tsv").is_file()
+    how = {"jobs": jobs if device == "cpu" else 1, "executor": executor}
 
     def compute(out: Output) -> None:
-        how = {"jobs": jobs if device == "cpu" else 1, "executor": executor}
         _compute(out, dataset, kind, source, device, on_error, how)
         out.notes["device"] = device
 
@@ -234,8 +234,7 @@ def _compute(
     on_error: str,
     how: dict[str, Any],
 ) -> None:
-    batches = make_batches(dataset.data.utterances, BATCH_SECONDS[device])
-    parts = split(batches, PART)
+    parts = split(make_batches(dataset.data.utterances, BATCH_SECONDS[device]), PART)
     files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
     # Skipped ones may have been mended since, or the run may now have to stop at them.
     kept = [f.exists() and not len(read_arrays(f, ["skipped"])["skipped"]) for f in files]
