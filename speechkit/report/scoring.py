@@ -11,6 +11,7 @@ from speechkit.base import figures
 from speechkit.base.figures import colours, dress, escape, panels
 from speechkit.report import findings, scoring_paper
 from speechkit.report import scoring_tables as tables
+from speechkit.report.cells import number
 from speechkit.report.elements import Picture, Section
 from speechkit.report.experiments import Evaluation
 from speechkit.report.reader import undamaged
@@ -263,7 +264,12 @@ def lines_by_hours(workdir: WorkDir, pairs: Found, main: Experiment) -> dict[str
         if recipe.pretrain == FROM_OTHER or (point := _point(one, e, known.hours)) is None:
             continue
         size = int(known.summary.get("parameters") or 0) / 1e6
-        parts = [recipe.input, one.target, recipe.model, f"{size:.2g} M parameters"]
+        parts = [
+            recipe.input,
+            one.target,
+            recipe.model,
+            f"{number(size, 0 if size >= 10 else 2)} M parameters",
+        ]
         parts[2:2] = [] if recipe.pretrain == "none" else [f"pre-trained {recipe.pretrain}"]
         if recipe.finetune != "frozen":
             parts.append(f"fine-tuning {recipe.finetune}")
