@@ -46,6 +46,7 @@ Result = TypeVar("Result")
 
 IN_FLIGHT_PER_WORKER = 3
 _LOOK_EVERY_S = 5.0
+_one_at_a_time = threading.Lock()
 _ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
 
 
@@ -191,7 +192,8 @@ def _run_one(function: Callable[[Item], Result], item: Item) -> Result | _Failur
 def _run_chunk(
     function: Callable[[Item], Result], part: Sequence[Item]
 ) -> tuple[list[Result | _Failure], list[tuple[str, str]]]:
-    return [_run_one(function, item) for item in part], log.pop_notes()
+    with _one_at_a_time:  # a Dask worker may have threads, and models keep what they work on
+        return [_run_one(function, item) for item in part], log.pop_notes()
 
 
 def _report(item: Item, failure: _Failure, on_error: str, name: Callable[[Item], str]) -> None:
