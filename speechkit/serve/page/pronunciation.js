@@ -95,7 +95,8 @@ function legend(found) {
 // Pitch and energy over time, above the words.
 function curves(found) {
   const {pitch_hz: pitch, energy_db: energy} = found.curves;
-  const width = Math.max(340, Math.round(150 * found.seconds)), x = (s) => 44 + (width - 60) * s / found.seconds;
+  const room = document.querySelector("#pronunciation .result").clientWidth - 20;
+  const width = Math.max(340, Math.min(room, 900), Math.round(150 * found.seconds)), x = (s) => 44 + (width - 60) * s / found.seconds;
   const heard = pitch.values.filter((value) => value !== null);
   const low = heard.length ? Math.min(...heard) * 0.9 : 75, high = heard.length ? Math.max(...heard) * 1.1 : 300;
   const yPitch = (hz) => 20 + 110 * (1 - Math.log(hz / low) / Math.log(high / low));
