@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
+
+import numpy as np
 
 from speechkit.base.errors import MissingDependency, UserError
 from speechkit.base.log import format_seconds, logger
@@ -15,6 +18,7 @@ from speechkit.workdir import WorkDir
 
 EXTRA = "serve"
 PACKAGES = {"fastapi": "fastapi", "uvicorn": "uvicorn", "python_multipart": "python-multipart"}
+_WARM_UP_RATE = 16_000
 _SPARE = 32  # connections beside those whose recordings wait
 
 
@@ -54,9 +58,24 @@ def load_models(config: ServeConfig, workdir: WorkDir, device: str) -> dict[str,
         name = getattr(config, task)
         if name or task == "pronunciation":
             models[task] = load(task, name, workdir=workdir.root, device=device)
+    warm_up(models)
     taken = format_seconds(time.monotonic() - begin)
     logger.info(f"Models of {', '.join(models)} loaded in {taken}.")
     return models
+
+
+def warm_up(models: dict[str, Any]) -> None:
+    """One second of noise through each model, so that nobody's first recording waits for what is
+    loaded at the first use (dictionaries, kernels)."""
+    noise = np.random.default_rng(0).normal(0, 0.01, _WARM_UP_RATE).astype(np.float32)
+    calls = {
+        "pronunciation": lambda scorer: scorer.score(noise, _WARM_UP_RATE, "one two three"),
+        "separation": lambda separator: separator.separate(noise, _WARM_UP_RATE),
+        "emotion": lambda recogniser: recogniser.emotions(noise, _WARM_UP_RATE),
+    }
+    for task, model in models.items():
+        with suppress(UserError):  # a model may refuse noise; recordings have messages of their own
+            calls[task](model)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -338,3 +338,18 @@ def test_decoding_in_memory_is_that_of_files(tmp_path: Path) -> None:
         assert rate == its_rate == 22050
         np.testing.assert_array_equal(found, wanted)
     log.forget_notes()
+
+
+def test_models_are_warm_before_the_first_recording() -> None:
+    """Each is used once; what one refuses does not stop the server."""
+    used = []
+
+    class Model:
+        def score(self, samples, rate, text):
+            used.append(("score", len(samples) / rate, text))
+
+        def separate(self, samples, rate):
+            raise UserError("Noise is not separated.", "Speak.")
+
+    server.warm_up({"pronunciation": Model(), "separation": Model()})
+    assert used == [("score", 1.0, "one two three")]
