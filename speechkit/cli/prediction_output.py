@@ -110,6 +110,7 @@ class RowTable:
     def add(self, rows: Sequence[Sequence[Any]]) -> None:
         """Print the next rows."""
         from rich.cells import cell_len
+        from rich.text import Text
 
         first = not self._numbers
         cells = [[show(value) for value in row] for row in rows]
@@ -122,6 +123,8 @@ class RowTable:
             if self._widths and self._console.is_terminal:
                 self._fit()
         lines = self._lines(cells, first)
+        if first and self._title:
+            self._console.print(Text(self._title, "bold"))
         self._bottom = lines.pop()
         self._print(lines if first else lines[1:])
 
@@ -149,13 +152,7 @@ class RowTable:
     def _table(self, first: bool) -> Table:
         from rich.table import Table
 
-        table = Table(
-            title=self._title if first else None,
-            title_justify="left",
-            title_style="bold",
-            header_style="bold",
-            show_header=first,
-        )
+        table = Table(header_style="bold", show_header=first)
         for place, (name, number) in enumerate(zip(self._columns, self._numbers, strict=True)):
             width = self._widths[place] if self._widths else None
             exact = self._console.is_terminal

@@ -147,7 +147,10 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
     path = Path(model)
     if not path.is_dir() and (workdir.root / model).is_dir():
         path = workdir.root / model
-    if (path / model_folder.CONFIG).is_file() or model_folder.is_published(path):
+    # An experiment may have the name of the encoder that it began with, whose folder lies here.
+    ours = "/" not in model and workdir.exp("emotion", model).is_dir()
+    published = model_folder.is_published(path) and not ours
+    if (path / model_folder.CONFIG).is_file() or published:
         return [path]
     found = sorted(p.parent for p in path.glob(f"**/seed*/{model_folder.CONFIG}"))
     if not path.is_dir() or not found:

@@ -16,9 +16,9 @@ class CurvesConfig:
     """Where the curves of a training are shown, beside its log.
 
     Machine:
-        curves: Folder for TensorBoard that also gets the curves of every seed and fold.
-        wandb: W&B project, or ENTITY/PROJECT, that also gets the curves (extra [tracking]).
-        mlflow: MLflow's tracking server, or sqlite:///FILE, that also gets them (extra [tracking]).
+        curves: Folder of TensorBoard files that also get the curves.
+        wandb: W&B project, or ENTITY/PROJECT (extra [tracking]).
+        mlflow: MLflow server, or sqlite:///FILE (extra [tracking]).
     """
 
     curves: str = ""
