@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from contextlib import suppress
@@ -73,9 +74,14 @@ def warm_up(models: dict[str, Any]) -> None:
         "separation": lambda separator: separator.separate(noise, _WARM_UP_RATE),
         "emotion": lambda recogniser: recogniser.emotions(noise, _WARM_UP_RATE),
     }
-    for task, model in models.items():
-        with suppress(UserError):  # a model may refuse noise; recordings have messages of their own
-            calls[task](model)
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # what is said of noise concerns nobody
+    try:
+        for task, model in models.items():
+            with suppress(UserError):  # a model may refuse noise
+                calls[task](model)
+    finally:
+        logger.setLevel(level)
 
 
 def listen(host: str, port: int) -> socket.socket:

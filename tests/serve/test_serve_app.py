@@ -351,5 +351,7 @@ def test_models_are_warm_before_the_first_recording() -> None:
         def separate(self, samples, rate):
             raise UserError("Noise is not separated.", "Speak.")
 
+    level = server.logger.level
     server.warm_up({"pronunciation": Model(), "separation": Model()})
+    assert server.logger.level == level
     assert used == [("score", 1.0, "one two three")]
