@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +66,17 @@ class ActedCorpus:
             f"{path}: the {what} code '{code}' is not of {self.name}.",
             f"Accepted: {', '.join(known)}. Rename or remove the file.",
         )
+
+    def require_codes(self, path: Path, **codes: tuple[str, Collection[str]]) -> None:
+        """Refuse a name with a code that the corpus does not have.
+
+        Args:
+            path: the recording.
+            codes: what it is a code of -> the code, and the known ones.
+        """
+        for what, (code, known) in codes.items():
+            if code not in known:
+                raise self.refuse_code(path, what, code, list(known))
 
     def fields(self, path: Path) -> tuple[str, ...]:
         """The groups of the pattern.

@@ -54,11 +54,9 @@ def parse(path: Path) -> Recording:
     actor, sentence, emotion, level = CORPUS.fields(path)
     if int(actor) not in ACTORS:
         raise CORPUS.refuse_code(path, "actor", actor, [f"{ACTORS[0]} to {ACTORS[-1]}"])
-    for what, code, known in (
-        ("sentence", sentence, TEXTS), ("emotion", emotion, EMOTIONS), ("level", level, LEVELS)
-    ):  # fmt: skip
-        if code not in known:
-            raise CORPUS.refuse_code(path, what, code, list(known))
+    CORPUS.require_codes(
+        path, sentence=(sentence, TEXTS), emotion=(emotion, EMOTIONS), level=(level, LEVELS)
+    )
     labels = {
         "emotion": EMOTIONS[emotion],
         "intensity": LEVELS[level],

@@ -44,11 +44,9 @@ def parse(path: Path) -> Recording:
         UserError: another name, or a code that the corpus does not have.
     """
     speaker, sentence, letter, _ = CORPUS.fields(path)
-    for what, code, known in (
-        ("speaker", speaker, SPEAKERS), ("sentence", sentence, TEXTS), ("emotion", letter, EMOTIONS)
-    ):  # fmt: skip
-        if code not in known:
-            raise CORPUS.refuse_code(path, what, code, list(known))
+    CORPUS.require_codes(
+        path, speaker=(speaker, SPEAKERS), sentence=(sentence, TEXTS), emotion=(letter, EMOTIONS)
+    )
     labels = {"emotion": EMOTIONS[letter], "statement": sentence}
     return Recording(f"speaker{speaker}", TEXTS[sentence], labels)
 
