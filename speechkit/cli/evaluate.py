@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from speechkit.base.config import Flag
-from speechkit.cli import output
+from speechkit.cli import options, output
 from speechkit.cli.flags import command
 from speechkit.cli.options import (
-    DATA,
     MACHINE,
     Device,
     Dir,
@@ -25,7 +25,14 @@ from speechkit.cli.options import (
     Option,
 )
 from speechkit.cli.output import Answer
-from speechkit.separation.config import EvaluationConfig
+from speechkit.emotion import inference_config as emotion
+from speechkit.pronunciation import config as pronunciation
+from speechkit.scoring import inference_config as scoring
+from speechkit.separation import config as separation
+from speechkit.task.config import EvaluationConfig
+
+if TYPE_CHECKING:
+    from speechkit.task.evaluation import Summary
 
 app = typer.Typer()
 
@@ -71,7 +78,9 @@ class EmotionRun(Group):
 
 
 @command(app, "separation")
-def evaluate_separation(evaluation: EvaluationConfig, directory: Dir, run: SeparationRun) -> Answer:
+def evaluate_separation(
+    evaluation: separation.EvaluationConfig, directory: Dir, run: SeparationRun
+) -> Answer:
     """Separate a set of mixtures with all seeds of a model, and measure means and tail.
 
     Writes exp/separation/NAME/eval/SET/: utterances.tsv, summary.json, and clips of the
@@ -87,14 +96,10 @@ def evaluate_separation(evaluation: EvaluationConfig, directory: Dir, run: Separ
 
 
 @dataclass(frozen=True)
-class PronunciationFlags:
-    """What ``evaluate pronunciation`` measures.
+class PronunciationFlags(pronunciation.EvaluationConfig):
+    """The evaluation, and what is shown of it.
 
     Data:
-        name: Experiments, separated by commas: folders of exp/pronunciation.
-        set_name: Scored set: a folder of data/.
-        gop: Features: exp/gop/SET-GOP, several separated by commas.
-        samples: Number of bootstrap samples of the intervals.
         miscues: Test whether words that nobody said are found, in changed texts of the set,
             which are made and whose features are extracted where they are not there.
     Output:
@@ -102,12 +107,8 @@ class PronunciationFlags:
             from the scores of the set alone; 0: ours only.
     """
 
-    name: tuple[str, ...] = ("default",)
-    set_name: Annotated[str, Flag("set")] = "test"
-    gop: Annotated[str, Flag(shown="the names of the training")] = ""
-    table: Annotated[int, Flag(least=0, most=3)] = 0
-    samples: int = 2000
     miscues: Annotated[bool, Flag("miscues")] = False
+    table: Annotated[int, Flag(least=0, most=3)] = 0
 
 
 @command(app, "pronunciation")
@@ -119,41 +120,42 @@ def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, run: JobsR
     eval/SET-miscues/: miscues.tsv, roc.tsv, roc.png and summary.json.
     """
     from speechkit.pronunciation import evaluate, paper
-    from speechkit.task.evaluation import read_summary
 
-    set_name = flags.set_name
+    how = vars(run)
     if flags.miscues:
-        return _miscues(flags, directory, run)
+        return _miscues(flags, directory, how)
     if flags.table == 3:
-        rows = paper.average_weights(directory, set_name)
-        title = f"Mean weights of phone accuracy in {set_name}"
+        rows = paper.average_weights(directory, flags.set)
+        title = f"Mean weights of phone accuracy in {flags.set}"
         return output.rows(title, paper.BETA_COLUMNS, rows)
-    suffixes = tuple(part.strip() for part in flags.gop.split(",")) if flags.gop else None
-    folders, how = [], {k: value for k, value in vars(run).items() if k != "jobs"}
-    for name in flags.name:
-        config = evaluate.EvaluationConfig(name, set_name, suffixes, flags.samples)
-        folders.append(evaluate.evaluate(directory, config, **how))
-    found = [read_summary(folder) for folder in folders]
+    del how["jobs"]  # it reads no audio
+    names, folders, found = _each(evaluate.evaluate, directory, flags, how)
     above = evaluate.published_rows(str(flags.table)) if flags.table else []
-    rows = [*above, *evaluate.table(flags.name, found)]
+    rows = [*above, *evaluate.table(names, found)]
     heads = ("model", *(_short(measure) for measure in paper.MEASURES))
-    return output.evaluations(folders, found, f"{set_name}: mean ± std over seeds", heads, rows)
+    return output.evaluations(folders, found, f"{flags.set}: mean ± std over seeds", heads, rows)
 
 
-def _miscues(flags: PronunciationFlags, directory: Dir, run: JobsRun) -> Answer:
-    """Tests on texts that were not said as they stand: a row a measure, a column a model."""
-    from speechkit.pronunciation.evaluate import EvaluationConfig
-    from speechkit.pronunciation.miscue_evaluation import evaluate
+def _each(
+    evaluate: Callable[..., Path], directory: Dir, config: EvaluationConfig, how: dict[str, Any]
+) -> tuple[tuple[str, ...], list[Path], list[Summary]]:
+    """Evaluate every experiment that is named: names, output folders and summaries."""
     from speechkit.task.evaluation import read_summary
 
-    suffixes = tuple(part.strip() for part in flags.gop.split(",")) if flags.gop else None
-    configs = [EvaluationConfig(n, flags.set_name, suffixes, flags.samples) for n in flags.name]
-    folders = [evaluate(directory, config, **vars(run)) for config in configs]
-    found = [read_summary(folder) for folder in folders]
-    names = dict.fromkeys(name for one in found for name in one)
-    rows = [[n, *(one.get(n, {}).get("mean") for one in found)] for n in names]
-    title = f"{flags.set_name}: words that nobody said"
-    return output.evaluations(folders, found, title, ("measure", *flags.name), rows)
+    names = options.words(config.name)
+    folders = [evaluate(directory, replace(config, name=name), **how) for name in names]
+    return names, folders, [read_summary(folder) for folder in folders]
+
+
+def _miscues(flags: PronunciationFlags, directory: Dir, how: dict[str, Any]) -> Answer:
+    """Tests on texts that were not said as they stand: a row a measure, a column a model."""
+    from speechkit.pronunciation.miscue_evaluation import evaluate
+
+    names, folders, found = _each(evaluate, directory, flags, how)
+    measures = dict.fromkeys(name for one in found for name in one)
+    rows = [[n, *(one.get(n, {}).get("mean") for one in found)] for n in measures]
+    title = f"{flags.set}: words that nobody said"
+    return output.evaluations(folders, found, title, ("measure", *names), rows)
 
 
 def _short(measure: str) -> str:
@@ -163,72 +165,22 @@ def _short(measure: str) -> str:
     return f"phone {kind.upper()}" if level == "phone" else f"{level} {what}"
 
 
-@dataclass(frozen=True)
-class ScoringFlags:
-    """What ``evaluate scoring`` measures.
-
-    Data:
-        name: Experiments, separated by commas: folders of exp/scoring.
-        set_name: Scored set: a folder of data/.
-        features: Suffix of the set's features: exp/deep/SET-NAME or exp/gop/SET-NAME.
-        samples: Number of bootstrap samples of the intervals.
-    """
-
-    name: tuple[str, ...] = ("default",)
-    set_name: Annotated[str, Flag("set")] = "test"
-    features: Annotated[str, Flag(shown="that of the training")] = ""
-    samples: int = 2000
-
-
 @command(app, "scoring")
-def evaluate_scoring(flags: ScoringFlags, directory: Dir, run: JobsRun) -> Answer:
+def evaluate_scoring(config: scoring.EvaluationConfig, directory: Dir, run: JobsRun) -> Answer:
     """Score a set with all seeds of a scorer: PCC and MSE, errors by score, calibration.
 
     Writes exp/scoring/NAME/eval/SET/: utterances.tsv, classes.tsv, calibration.tsv, worst.tsv,
     summary.json, scatter.png and calibration.png. PCC and MSE are of scores from 0 to 1.
     """
     from speechkit.scoring import evaluate
-    from speechkit.task.evaluation import read_summary
 
-    set_name, features = flags.set_name, flags.features or None
-    folders = []
-    for name in flags.name:
-        config = evaluate.EvaluationConfig(name, set_name, features, flags.samples)
-        folders.append(evaluate.evaluate(directory, config, **vars(run)))
-    found = [read_summary(folder) for folder in folders]
-    title, rows = f"{set_name}: mean ± std over seeds", evaluate.table(flags.name, found)
+    names, folders, found = _each(evaluate.evaluate, directory, config, vars(run))
+    title, rows = f"{config.set}: mean ± std over seeds", evaluate.table(names, found)
     return output.evaluations(folders, found, title, evaluate.COLUMNS, rows)
 
 
 @command(app, "emotion")
-def evaluate_emotion(
-    name: Annotated[
-        str, Option("fbank-cnn", "--name", panel=DATA, help="Name of the model: exp/emotion/NAME.")
-    ],
-    set_name: Annotated[
-        str,
-        Option(
-            "",
-            "--set",
-            panel=DATA,
-            help="Another labelled set, for all models.",
-            show_default="the test part of each fold",
-        ),
-    ],
-    label_map: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-        Option(
-            None,
-            "--label-map",
-            panel=DATA,
-            metavar="FILE",
-            help="With --set: which label is which class of the model: table 'from<TAB>to', YAML.",
-            show_default="same and like names",
-        ),
-    ],
-    directory: Dir,
-    run: EmotionRun,
-) -> Answer:
+def evaluate_emotion(config: emotion.EvaluationConfig, directory: Dir, run: EmotionRun) -> Answer:
     """Measure all folds and seeds of an emotion model on clips that they were not trained on.
 
     Writes exp/emotion/NAME/eval/folds/ (or eval/SET/): predictions, accuracy, UAR, measures of
@@ -238,7 +190,7 @@ def evaluate_emotion(
     from speechkit.emotion import evaluate, results, tables
     from speechkit.task.evaluation import read_summary
 
-    folder = evaluate.evaluate(directory, name, set_name, label_map=label_map, **vars(run))
+    folder = evaluate.evaluate(directory, config, **vars(run))
     summary, about = read_summary(folder), results.read_about(folder)
     classes = [
         [v if v is None or isinstance(v, str | int) else round(v, 3) for v in row]

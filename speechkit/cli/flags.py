@@ -171,19 +171,21 @@ def _flag(
 
 def _kind(setting: ConfigField) -> Any:
     """The type on the command line: a tuple is a text with commas, or a list."""
-    if _is_list(setting.kind):
-        return list[get_args(setting.kind)[0]] if setting.flag.several else str  # type: ignore
+    if inner := _of_tuple(setting.kind):
+        return list[inner] if setting.flag.several else str  # type: ignore
     if isinstance(setting.kind, types.UnionType):
         return Union[setting.kind.__args__]  # noqa: UP007 - Typer knows this one
     return setting.kind
 
 
-def _is_list(kind: Any) -> bool:
-    return get_origin(kind) is tuple
+def _of_tuple(kind: Any) -> Any:
+    """Type of the values of a tuple, also of one that may be None; of other kinds None."""
+    found = (one for one in (kind, *get_args(kind)) if get_origin(one) is tuple)
+    return next((get_args(one)[0] for one in found), None)
 
 
 def _as_text(setting: ConfigField, default: Any) -> Any:
-    if not _is_list(setting.kind) or default is MISSING:
+    if not _of_tuple(setting.kind) or default is MISSING:
         return default
     if setting.flag.several:
         return list(default) or None
@@ -205,17 +207,17 @@ def _build(config: Any, values: Values) -> Any:
 
 def _value(setting: ConfigField, given: Any) -> Any:
     """A field from what was given for it."""
-    if not _is_list(setting.kind):
-        return given
+    if not (inner := _of_tuple(setting.kind)):
+        return None if given == "" and setting.default is None else given
     if setting.flag.several or not isinstance(given, str):
         return tuple(given or ())
     default = () if setting.default is MISSING else setting.default
     if not given:
         return default
     words = [word.strip() for word in given.split(",")]
-    one = _plain(get_args(setting.kind)[0])
+    one = _plain(inner)
     if one is str:
-        return tuple(word for word in words if word or "" in default)
+        return tuple(word for word in words if word or default is None or "" in default)
     return options.numbers(setting.name, given, one)
 
 

@@ -15,6 +15,7 @@ from speechkit.base.log import logger, progress
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.emotion import figures, model_folder, results, tables
 from speechkit.emotion.calibration import temper
+from speechkit.emotion.inference_config import EvaluationConfig
 from speechkit.emotion.predict import load_predictor
 from speechkit.labels.emotions import EmotionSet, load
 from speechkit.labels.label_map import MappedSet, map_labels, read_label_map
@@ -42,10 +43,8 @@ Model = tuple[int, int, Path]  # fold, seed, folder
 
 def evaluate(
     workdir: WorkDir,
-    name: str,
-    set_name: str = "",
+    config: EvaluationConfig,
     *,
-    label_map: Path | None = None,
     device: str = "auto",
     jobs: int = 1,
     on_error: str = "stop",
@@ -55,11 +54,8 @@ def evaluate(
 
     Args:
         workdir: the working directory.
-        name: of the model.
-        set_name: another labelled set, of which every model is given every clip; empty for
-            the test part of each model's own fold.
-        label_map: which label of another set is which class of the model: a table or a YAML
-            file (see :func:`speechkit.labels.label_map.read_label_map`).
+        config: the model, and the set; of another labelled set every model is given every clip
+            (its label map: see :func:`speechkit.labels.label_map.read_label_map`).
         device: auto, cpu or cuda.
         jobs: processes that read audio and compute features.
         on_error: stop, or skip clips that cannot be used.
@@ -70,11 +66,11 @@ def evaluate(
     """
     require_choice("on_error", on_error, ("stop", "skip"))
     where = resolve_device(device).type
-    models = model_folder.find_models(workdir, name)
+    models = model_folder.find_models(workdir, config.name)
     card = trained.read_cards([folder for *_, folder in models], _flat_card, _SAME)[0]
     own = str(card["set"])
-    foreign = bool(set_name) and set_name != own
-    mapped = _read_set(workdir, set_name if foreign else "", card, label_map)
+    foreign = bool(config.set) and config.set != own
+    mapped = _read_set(workdir, config.set if foreign else "", card, config.label_map)
     dataset = mapped.dataset
     split = None if foreign else read_split(dataset.data.path, str(card["split"]))
     files = (f / name for *_, f in models for name in (model_folder.CONFIG, model_folder.WEIGHTS))
@@ -84,7 +80,7 @@ def evaluate(
         inputs.append(path_of(dataset.data.path, split.name))
     params = {"set": dataset.name, "split": split.name if split else "", "on_error": on_error}
     with Output(
-        workdir.exp("emotion", name, "eval", dataset.name if foreign else FOLDS),
+        workdir.exp("emotion", config.name, "eval", dataset.name if foreign else FOLDS),
         COMMAND,
         params | {key: value for key, value in mapped.changes.items() if value},
         inputs,

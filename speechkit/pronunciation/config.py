@@ -11,6 +11,7 @@ from speechkit.base.config import Count, Flag, NotNegative, OneOf, Positive, Who
 from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.schema import Layers, Share, Width
 from speechkit.labels.scores import ASPECTS
+from speechkit.task import config as task_config
 from speechkit.task.paper import NO_EFFECT
 
 if TYPE_CHECKING:
@@ -202,6 +203,19 @@ class PronunciationConfig:
         """For the manifest: plain values; what older models lack only where it is set."""
         lacking = {"negatives": 0.0, "feature_limit": 0.0, "mean_weight": "free"}
         return {k: v for k, v in asdict(self).items() if k not in lacking or v != lacking[k]}
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(task_config.EvaluationConfig):
+    """As :class:`speechkit.task.config.EvaluationConfig`.
+
+    Data:
+        gop: Features: exp/gop/SET-GOP, several separated by commas.
+    """
+
+    gop: Annotated[tuple[str, ...] | None, Flag(default="", shown="the names of the training")] = (
+        None
+    )
 
 
 @dataclass(frozen=True)

@@ -14,38 +14,15 @@ from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features import dataset
 from speechkit.phone_features.scored_set import ScoredSet
 from speechkit.pronunciation import model_folder, results
+from speechkit.pronunciation.config import EvaluationConfig
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
 from speechkit.task import comparison, scores, trained
-from speechkit.task.config import require_samples
 from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
 COMPARISON = scores.comparison_of("pronunciation", "phone", "word", "utterance")
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What determines an evaluation.
-
-    Args:
-        name: of the experiment.
-        set: the set.
-        gop: suffixes of its folders of features; None: those of the training.
-        samples: bootstrap samples of the intervals.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    name: str
-    set: str
-    gop: tuple[str, ...] | None = None
-    samples: int = 2000
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples)
 
 
 def evaluate(

@@ -16,10 +16,10 @@ from speechkit.kaldi import data
 from speechkit.labels.scores import LEVELS
 from speechkit.scoring import joint_network, metrics, model_folder, results
 from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
+from speechkit.scoring.inference_config import EvaluationConfig
 from speechkit.scoring.metrics import Scored
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task import comparison, scores
-from speechkit.task.config import require_samples
 from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -27,29 +27,6 @@ from speechkit.workdir import Output, WorkDir
 COMPARISON = scores.comparison_of("scoring", "utterance")
 ASPECTS = tuple(f"utterance_{name}" for name in LEVELS["utterance"])
 COLUMNS = ("model", "score", "PCC", "95 %", "PCC, mean of seeds", "MSE", "MAE by score", "seeds")
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What determines an evaluation.
-
-    Args:
-        name: of the experiment.
-        set: the set.
-        features: suffix of its folder of features; None: that of the training.
-        samples: bootstrap samples of the intervals.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    name: str
-    set: str
-    features: str | None = None
-    samples: int = 2000
-
-    def __post_init__(self) -> None:
-        require_samples(self.samples)
 
 
 def evaluate(

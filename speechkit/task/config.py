@@ -1,8 +1,8 @@
-"""What determines comparisons and the intervals of evaluations, in every task."""
+"""What determines evaluations and comparisons, in every task."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from speechkit.base.config import Flag
@@ -15,6 +15,27 @@ def require_samples(samples: int) -> None:
         raise ConfigError(
             "samples", f"{samples} is too few for a 95 % interval.", "Give 100 or more."
         )
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What determines an evaluation on a scored set.
+
+    Data:
+        name: Experiment, a folder of exp/TASK; on the command line several, separated by commas.
+        set: Scored set: a folder of data/.
+        samples: Number of bootstrap samples of the intervals.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    name: Annotated[str, Flag(default="default")]
+    set: Annotated[str, Flag("set", default="test")]
+    samples: int = field(default=2000, kw_only=True)
+
+    def __post_init__(self) -> None:
+        require_samples(self.samples)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,34 @@ def test_only_what_was_given(run) -> None:
     assert CALLS[-1] == {"speeds": (2.0,), "normalize": False}
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """What may be left to others."""
+
+    names: Annotated[tuple[str, ...] | None, Flag(default="", shown="theirs")] = None
+    one: Annotated[str | None, Flag(default="")] = None
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((), Chosen()),
+        (("--names", "", "--one", ""), Chosen()),
+        (("--names", "a,", "--one", "x"), Chosen(("a", ""), "x")),
+    ],
+)
+def test_an_empty_text_is_none_where_that_is_the_default(given: tuple, expected: Chosen) -> None:
+    app, found = typer.Typer(), []
+
+    @command(app, "choose")
+    def choose(config: Chosen) -> None:
+        """Choose."""
+        found.append(config)
+
+    assert CliRunner().invoke(app, list(given)).exit_code == 0
+    assert found == [expected]
+
+
 def test_lists_of_numbers_are_checked(run) -> None:
     done = run("make", "--need", 1, "--speeds", "1,x")
     assert isinstance(done.exception, ConfigError)
