@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import time
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from speechkit.base import errors, log
+from speechkit.base import cluster, errors, log
 from speechkit.base.errors import UserError
 
 
@@ -76,3 +77,18 @@ def report_pid_and_sleep(item: tuple[str, int]) -> int:
 def need_a_model(x: int) -> int:
     with errors.needed_by_all():
         raise UserError("The model is not there.", "Copy it.")
+
+
+_loads: list[str] = []
+
+
+@cluster.kept_for_map
+@lru_cache(maxsize=1)
+def load(path: Path) -> tuple[str, int]:
+    """A file's text, and how many were loaded by this process."""
+    _loads.append(path.read_text())
+    return _loads[-1], len(_loads)
+
+
+def use_loaded(item: tuple[Path, int]) -> tuple[str, int]:
+    return load(item[0])

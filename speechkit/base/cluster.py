@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from typing import Any
+from functools import _lru_cache_wrapper
+from typing import Any, TypeVar
 
 import speechkit
 from speechkit.base import log
@@ -17,6 +18,9 @@ from speechkit.base.log import logger
 
 CONNECT_S = 5.0
 WORKERLESS_S = 120.0  # a cluster without workers is waited for so long
+_Cached = TypeVar("_Cached", bound=_lru_cache_wrapper)
+_forget: list[Callable[[], None]] = []
+_maps: set[str] = set()
 
 
 class Cluster:
@@ -137,3 +141,24 @@ def connected(address: str) -> Iterator[Cluster]:
         yield Cluster(address, client)
     finally:
         client.close()
+
+
+def kept_for_map(cached: _Cached) -> _Cached:
+    """Mark a ``lru_cache`` of what a worker reads from files, so that each map reads it anew.
+
+    A worker of a cluster outlives the command: when the next one comes, the model of the same
+    folder may be another.
+    """
+    _forget.append(cached.cache_clear)
+    return cached
+
+
+def begin(of_map: str) -> None:
+    """In a worker: forget what it kept, if it has not worked for this map before.
+
+    (Commands that share the workers begin once each, so that they do not load by turns.)
+    """
+    if of_map not in _maps:
+        _maps.add(of_map)
+        for forget in _forget:
+            forget()

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
@@ -137,7 +138,7 @@ def _outcomes(
         return
     with _open_pool(executor, min(jobs, len(items))) as pool:
         chunks = (items[i : i + chunk] for i in range(0, len(items), chunk))
-        run = partial(_run_chunk, function)
+        run = partial(_run_chunk, function, uuid.uuid4().hex)
         waiting: deque[tuple[Sequence[Item], Future]] = deque()
         window = max(2, IN_FLIGHT_PER_WORKER * pool.workers)
 
@@ -190,9 +191,10 @@ def _run_one(function: Callable[[Item], Result], item: Item) -> Result | _Failur
 
 
 def _run_chunk(
-    function: Callable[[Item], Result], part: Sequence[Item]
+    function: Callable[[Item], Result], of_map: str, part: Sequence[Item]
 ) -> tuple[list[Result | _Failure], list[tuple[str, str]]]:
     with _one_at_a_time:  # a Dask worker may have threads, and models keep what they work on
+        cluster.begin(of_map)
         return [_run_one(function, item) for item in part], log.pop_notes()
 
 

@@ -51,10 +51,15 @@ class JobsRun(Run):
     jobs: Jobs = 1
 
 
-class SeparationRun(JobsRun):
-    """Of ``evaluate separation``."""
+class SpreadRun(JobsRun):
+    """As :class:`JobsRun`, also on a cluster."""
 
     executor: Executor
+
+
+class SeparationRun(SpreadRun):
+    """Of ``evaluate separation``."""
+
     on_error: OnError
     batch_seconds: Annotated[
         float,
@@ -74,6 +79,7 @@ class EmotionRun(Group):
     on_error: OnError
     device: Device
     jobs: Jobs
+    executor: Executor
     force: Force
 
 
@@ -112,18 +118,25 @@ class PronunciationFlags(pronunciation.EvaluationConfig):
 
 
 @command(app, "pronunciation")
-def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, run: JobsRun) -> Answer:
+def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, run: SpreadRun) -> Answer:
     """Score a set with all seeds of a model: PCC, MSE, errors by score, recall of low scores.
 
     Writes exp/pronunciation/NAME/eval/SET/: utterances.tsv, words.tsv, phones.tsv, classes.tsv,
     worst.tsv and summary.json. Prints a table laid out like the paper's Table 1. With --miscues
-    eval/SET-miscues/: miscues.tsv, roc.tsv, roc.png and summary.json.
+    eval/SET-miscues/: miscues.tsv, roc.tsv, roc.png and summary.json; --executor is for that.
     """
+    from speechkit.base.errors import ConfigError
     from speechkit.pronunciation import evaluate, paper
 
     how = vars(run)
     if flags.miscues:
         return _miscues(flags, directory, how)
+    if how.pop("executor") != "local":
+        raise ConfigError(
+            "executor",
+            "is for the features that `miscues` extracts; here they are there already.",
+            "Leave it out, or give it to extract-gop.",
+        )
     if flags.table == 3:
         rows = paper.average_weights(directory, flags.set)
         title = f"Mean weights of phone accuracy in {flags.set}"

@@ -18,6 +18,7 @@ from speechkit.cli.options import (
     OUTPUT,
     CheckpointMinutes,
     Dir,
+    Executor,
     FirstSeed,
     Jobs,
     Json,
@@ -142,6 +143,7 @@ class EmotionRun(SavedTraining):
     """Of ``train emotion``."""
 
     jobs: Jobs = 0
+    executor: Executor
 
 
 @command(app, "emotion")
@@ -182,7 +184,9 @@ def train_emotion(
     selection = DataSelection(
         training.set_name, training.division, training.folds, seeds, training.max_seconds
     )
-    resources = Resources(resolve_device(run.device).type, run.jobs, minutes, on_error)
+    resources = Resources(
+        resolve_device(run.device).type, run.jobs, minutes, on_error, run.executor
+    )
     table: list[list[Any]] = []
     with _shown(curves, directory, training=training, given=given):
         for job in planned:

@@ -87,7 +87,7 @@ class Clips(Dataset):
     def __len__(self) -> int:
         return len(self.ids)
 
-    def keep(self, jobs: int) -> bool:
+    def keep(self, jobs: int, executor: str = "local") -> bool:
         """Read all clips into memory, unless they are too many; returns whether it was done."""
         if sum(self.seconds) > KEEP_HOURS * 3600:
             return False
@@ -96,6 +96,7 @@ class Clips(Dataset):
             read,
             self.utterances,
             jobs=jobs if len(self.ids) > 64 else 1,
+            executor=executor,
             chunk=8,
             name=lambda u: u.id,
             label="reading clips" if len(self.ids) > 64 else "",
@@ -162,15 +163,13 @@ class Clips(Dataset):
 
 
 def broken_clips(
-    dataset: EmotionSet, ids: Sequence[str], encoder: Encoder, max_seconds: float, jobs: int
+    dataset: EmotionSet, ids: Sequence[str], encoder: Encoder, max_seconds: float, **how: Any
 ) -> dict[str, str]:
-    """Utterance -> why it cannot be used, of those that cannot."""
+    """Utterance -> why it cannot be used, of those that cannot; with ``jobs`` and ``executor``."""
     check = partial(
         _problem, rate=encoder.sample_rate, shortest=encoder.shortest, max_seconds=max_seconds
     )
-    found = parallel.map_items(
-        check, dataset.utterances(ids), jobs=jobs, chunk=16, name=lambda u: u.id
-    )
+    found = parallel.map_items(check, dataset.utterances(ids), chunk=16, name=lambda u: u.id, **how)
     return {done.item.id: done.value for done in found if done.value}
 
 
@@ -280,9 +279,16 @@ class Resources:
         jobs: processes that read audio.
         checkpoint_minutes: how often the state is saved.
         on_error: ``stop`` at a broken clip, or ``skip`` it.
+        executor: local, or dask://HOST:PORT for what is read and computed of clips.
     """
 
     device: str = "cpu"
     jobs: int = 1
     checkpoint_minutes: float = 10.0
     on_error: str = "stop"
+    executor: str = "local"
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """Of a map over clips."""
+        return {"jobs": self.jobs, "executor": self.executor}

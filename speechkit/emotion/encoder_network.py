@@ -199,12 +199,12 @@ class EncoderPredictor(Predictor):
         return found
 
     def from_kept(
-        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], **how: Any
     ) -> np.ndarray | None:
         """With a frozen encoder from the hidden states that are kept, made where they are not."""
         if not self.network["frozen"]:
             return None
-        cache = self._hidden(workdir, dataset, jobs)
+        cache = self._hidden(workdir, dataset, **how)
         for name in ids:
             if name in cache.skipped:
                 raise UserError(f"{name}: {cache.skipped[name]}", "Leave it out.")
@@ -218,14 +218,14 @@ class EncoderPredictor(Predictor):
         return np.concatenate(found)
 
     def broken(
-        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], **how: Any
     ) -> dict[str, str]:
         if self.network["frozen"]:
-            skipped = self._hidden(workdir, dataset, jobs).skipped
+            skipped = self._hidden(workdir, dataset, **how).skipped
             return {name: skipped[name] for name in ids if name in skipped}
-        return broken_clips(dataset, ids, self.net.encoder, self.max_seconds, jobs)
+        return broken_clips(dataset, ids, self.net.encoder, self.max_seconds, **how)
 
-    def _hidden(self, workdir: WorkDir, dataset: EmotionSet, jobs: int) -> Hidden:
+    def _hidden(self, workdir: WorkDir, dataset: EmotionSet, **how: Any) -> Hidden:
         kind = HiddenConfig(
             str(self.card["upstream"]),
             str(self.network["layers"]),
@@ -238,6 +238,6 @@ class EncoderPredictor(Predictor):
             kind,
             source=find_frozen(self.folder, self.card),
             device=self.device.type,
-            jobs=jobs,
             on_error="skip",
+            **how,
         )

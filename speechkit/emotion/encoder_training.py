@@ -173,7 +173,7 @@ def finetuned(
     encoder.take_layer(config.layers)
     if resources.on_error == "skip":
         every = (*fold.train, *fold.valid)
-        skipped = broken_clips(dataset, every, encoder, run.max_seconds, resources.jobs)
+        skipped = broken_clips(dataset, every, encoder, run.max_seconds, **resources.how)
         fold = usable_parts(fold, dataset, skipped)
     seed_start(run.seed)
     net = EncoderNet(
@@ -184,7 +184,7 @@ def finetuned(
         Clips(dataset, ids, encoder, run.max_seconds) for ids in (fold.train, fold.valid)
     )
     for each in (clips, valid):
-        each.keep(resources.jobs)
+        each.keep(**resources.how)
         if config.freeze == "features":
             each.convolve(encoder.to(device), device)
     model = Finetuning(net, config, _counts(clips.targets, dataset), valid)
@@ -214,8 +214,8 @@ def frozen(
         dataset,
         kind,
         device=resources.device,
-        jobs=resources.jobs,
         on_error=resources.on_error,
+        **resources.how,
     )
     fold = usable_parts(fold, dataset, cache.skipped)
     train, valid = (Vectors(cache, ids, config.pooling, device) for ids in (fold.train, fold.valid))

@@ -47,6 +47,7 @@ def evaluate(
     *,
     device: str = "auto",
     jobs: int = 1,
+    executor: str = "local",
     on_error: str = "stop",
     force: bool = False,
 ) -> Path:
@@ -58,6 +59,7 @@ def evaluate(
             (its label map: see :func:`speechkit.labels.label_map.read_label_map`).
         device: auto, cpu or cuda.
         jobs: processes that read audio and compute features.
+        executor: local, or dask://HOST:PORT for all that is computed of audio.
         on_error: stop, or skip clips that cannot be used.
         force: measure again.
 
@@ -91,7 +93,8 @@ def evaluate(
     ) as out:
         if not out.up_to_date:
             about = _about(models, card, dataset, split) | mapped.changes
-            pair, skipped = _predict(out, workdir, models, dataset, split, where, jobs, on_error)
+            how = {"jobs": jobs, "executor": executor}
+            pair, skipped = _predict(out, workdir, models, dataset, split, where, on_error, how)
             _write(out, pair, skipped, about, len(about["seeds"] if split else models))
             out.notes.update(device=where)
             out.counts["models"] = len(models)
@@ -156,8 +159,8 @@ def _predict(
     dataset: EmotionSet,
     split: Split | None,
     device: str,
-    jobs: int,
     on_error: str,
+    how: Mapping[str, Any],
 ) -> tuple[tuple[results.Predictions, results.Predictions], dict[str, str]]:
     """Predictions of all models, calibrated and not, and why clips were skipped.
 
@@ -167,7 +170,7 @@ def _predict(
     predictor = load_predictor(models[0][2], device)
     classes = predictor.classes
     every = list(dict.fromkeys(name for ids in asked for name in ids))
-    skipped = predictor.broken(workdir, dataset, every, jobs)
+    skipped = predictor.broken(workdir, dataset, every, **how)
     if skipped and on_error == "stop":
         name, reason = next(iter(skipped.items()))
         raise UserError(f"{name}: {reason}", "Mend it, or leave it out with `on_error` skip.")
@@ -184,7 +187,7 @@ def _predict(
                 values = np.array(read_array(kept, (len(ids), None), "f"))
             else:
                 predictor = load_predictor(folder, device)
-                values = predictor.of_utterances(workdir, dataset, ids, jobs=jobs, advance=advance)
+                values = predictor.of_utterances(workdir, dataset, ids, advance=advance, **how)
                 np.save(kept, values)
                 note_finished(kept, f"{number + 1} of {len(models)} models")
             temperature = model_folder.temperature(model_folder.read_card(folder))

@@ -167,12 +167,12 @@ class CnnPredictor(FeaturePredictor):
         return self._classify([log_mel(wave, self.features) for wave in waves])
 
     def from_kept(
-        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], **how: Any
     ) -> np.ndarray | None:
         """From the features that are kept, where they are the model's own."""
         if self.features != features.FBANK:
             return None
-        kept = self.kept(workdir, dataset, jobs)
+        kept = self.kept(workdir, dataset, **how)
         return self._classify([torch.from_numpy(kept.table[name].copy()) for name in ids])
 
     def _classify(self, matrices: Sequence[torch.Tensor]) -> np.ndarray:

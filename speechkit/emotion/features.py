@@ -18,7 +18,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from speechkit.acoustic.features import FeatureConfig, log_mel
-from speechkit.base.errors import AudioError, MissingDependency, UserError, require_choice
+from speechkit.base.errors import (
+    AudioError,
+    MissingDependency,
+    UserError,
+    needed_by_all,
+    require_choice,
+)
 from speechkit.base.files import atomic_write
 from speechkit.base.parallel import MapResult
 from speechkit.base.schema import read_json
@@ -112,6 +118,7 @@ def extract(
     *,
     max_seconds: float = MAX_SECONDS,
     jobs: int = 1,
+    executor: str = "local",
     on_error: str = "stop",
 ) -> Features:
     """Features of every clip; what was computed before is only read.
@@ -122,6 +129,7 @@ def extract(
         spec: ``egemaps``, ``compare16``, or ``fbank-cnn`` for log mel features.
         max_seconds: most seconds of a clip.
         jobs: local processes.
+        executor: local or dask://HOST:PORT.
         on_error: stop at a broken clip, or skip it.
 
     Raises:
@@ -135,7 +143,8 @@ def extract(
         params["fbank"] = FBANK.as_dict()
 
     def compute(out: Output) -> None:
-        _compute(out, dataset.data.utterances, spec, max_seconds, jobs, on_error)
+        how = {"jobs": jobs, "executor": executor, "on_error": on_error}
+        _compute(out, dataset.data.utterances, spec, max_seconds, how)
 
     outdated = _outdated(final, params, on_error)
     return keep(final, COMMAND, params, dataset, on_error, compute, read, force=outdated)
@@ -225,8 +234,7 @@ def _compute(
     utterances: Sequence[Utterance],
     spec: str,
     max_seconds: float,
-    jobs: int,
-    on_error: str,
+    how: dict[str, Any],
 ) -> None:
     run = partial(_features, spec=spec, max_seconds=max_seconds)
     if spec != CNN:
@@ -235,7 +243,7 @@ def _compute(
     lists = [out.part(f"{number:05d}.json") for number in range(len(parts))]
     # Skipped ones may have been mended since, or the run may now have to stop at them.
     kept = [path.exists() and not read_json(path, dict[str, str]) for path in lists]
-    how: dict[str, Any] = {"jobs": jobs, "on_error": on_error, "chunk": 4, "label": spec}
+    how |= {"chunk": 4, "label": spec}
     found = map_parts(run, parts, kept, out.scratch, name=lambda u: u.id, **how)
     for number, part in enumerate(found):
         if part is not None:
@@ -281,5 +289,6 @@ def of_wave(samples: np.ndarray, spec: str) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
+@needed_by_all()
 def _functionals(spec: str) -> Functionals:
     return Functionals(spec)

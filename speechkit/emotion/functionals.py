@@ -143,10 +143,10 @@ class FunctionalsPredictor(FeaturePredictor):
         return self._classify(vectors, speakers, own)
 
     def from_kept(
-        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], jobs: int = 1
+        self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], **how: Any
     ) -> np.ndarray | None:
         """From the features that are kept; a speaker's statistics are over the whole set."""
-        kept = self.kept(workdir, dataset, jobs)
+        kept = self.kept(workdir, dataset, **how)
         own = None
         if self.normalise.by_speaker:
             wanted = {dataset.speaker(name) for name in ids}

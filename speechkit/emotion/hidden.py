@@ -19,7 +19,9 @@ import numpy as np
 import torch
 
 from speechkit.base.arrays import read_array, read_arrays
+from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import UserError, needed_by_all
+from speechkit.base.files import atomic_write
 from speechkit.base.log import logger
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_json, write_skipped, write_tsv
@@ -189,6 +191,7 @@ def make_batches(utterances: Sequence[Utterance], batch_seconds: float) -> list[
     return batches
 
 
+@kept_for_map
 @lru_cache(maxsize=1)
 @needed_by_all()
 def _encoder(folder: str, layers: str, device: str) -> Encoder:
@@ -270,8 +273,7 @@ def _write_part(file: Path, results: Sequence[Any]) -> None:
     kept = [row for found, _ in results for row in found]
     skipped = [row for _, missing in results for row in missing]
     arrays = {f"v{number}": value for number, (_, value, _) in enumerate(kept)}
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("wb") as handle:
+    with atomic_write(file, "wb") as handle:
         np.savez(
             handle,
             ids=np.array([name for name, _, _ in kept], dtype=str),
@@ -279,7 +281,6 @@ def _write_part(file: Path, results: Sequence[Any]) -> None:
             skipped=np.array(skipped, dtype=str).reshape(-1, 2),
             **arrays,
         )
-    temporary.replace(file)
 
 
 def _join(out: Output, dataset: EmotionSet, kind: HiddenConfig, files: Sequence[Path]) -> None:
@@ -296,25 +297,23 @@ def _join(out: Output, dataset: EmotionSet, kind: HiddenConfig, files: Sequence[
     if not where:
         raise UserError("No clip could be read.", "See the reasons above.")
     order = [u.id for u in dataset.data.utterances if u.id in where]
-    sizes = [1 if kind.form == "mean" else where[name][2] for name in order]
-    starts = dict(zip(order, np.concatenate([[0], np.cumsum(sizes)[:-1]]).tolist(), strict=True))
+    sizes = {name: 1 if kind.form == "mean" else where[name][2] for name in order}
+    starts = dict(zip(order, np.r_[0, np.cumsum([*sizes.values()])[:-1]].tolist(), strict=True))
     row = shape if kind.form == "mean" else shape[1:]
     table = np.lib.format.open_memmap(
-        out.path / TABLE, mode="w+", dtype=np.float32, shape=(sum(sizes), *row)
+        out.path / TABLE, mode="w+", dtype=np.float32, shape=(sum(sizes.values()), *row)
     )
     for file in files:
         part = read_arrays(file, ["ids"])
         for number, name in enumerate(part["ids"].tolist()):
             first = starts[name]
-            length = 1 if kind.form == "mean" else where[name][2]
-            table[first : first + length] = part[f"v{number}"]
+            table[first : first + sizes[name]] = part[f"v{number}"]
     table.flush()
-    del table
     index = [[name, str(starts[name]), str(where[name][2])] for name in order]
     write_tsv(out.path / INDEX, ("utt", "row", "frames"), index)
-    card = {**asdict(kind), "shape": [sum(sizes), *row], "clips": len(order)}
+    card = {**asdict(kind), "shape": list(table.shape), "clips": len(order)}
     write_json(out.path / CARD, card)
     write_skipped(out.path, skipped)
     if skipped:
         logger.warning(f"{len(skipped)} clips were skipped: see {out.final}/skipped.tsv.")
-    out.counts.update(clips=len(order), skipped=len(skipped), rows=sum(sizes))
+    out.counts.update(clips=len(order), skipped=len(skipped), rows=sum(sizes.values()))

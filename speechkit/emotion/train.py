@@ -229,9 +229,9 @@ def _complete_card(
     predictor = load_predictor(folder, resources.device)
     ids = list(split.fold(run.fold).valid)
     if resources.on_error == "skip":
-        broken = predictor.broken(workdir, dataset, ids, resources.jobs)
+        broken = predictor.broken(workdir, dataset, ids, **resources.how)
         ids = [name for name in ids if name not in broken]
-    found = predictor.of_utterances(workdir, dataset, ids, jobs=resources.jobs)
+    found = predictor.of_utterances(workdir, dataset, ids, **resources.how)
     chosen = calibration.of_validation(found, dataset.targets(ids))
     model_folder.add_to_card(folder, calibration=chosen)
 

@@ -124,8 +124,8 @@ def train_cnn(
     config.check()
     device = torch.device(resources.device)
     kept = features.extract(
-        workdir, dataset, run.upstream, max_seconds=run.max_seconds, jobs=resources.jobs,
-        on_error=resources.on_error,
+        workdir, dataset, run.upstream, max_seconds=run.max_seconds,
+        on_error=resources.on_error, **resources.how,
     )  # fmt: skip
     parts = usable_parts(fold, dataset, kept.skipped)
     train, valid = (Clips(kept, dataset, ids) for ids in (parts.train, parts.valid))

@@ -73,8 +73,8 @@ def train_functionals(
     config.check()
     started = time.monotonic()
     kept = features.extract(
-        workdir, dataset, run.upstream, max_seconds=run.max_seconds, jobs=resources.jobs,
-        on_error=resources.on_error,
+        workdir, dataset, run.upstream, max_seconds=run.max_seconds,
+        on_error=resources.on_error, **resources.how,
     )  # fmt: skip
     extracted = time.monotonic()
     parts = usable_parts(fold, dataset, kept.skipped)

@@ -19,6 +19,7 @@ from speechkit.acoustic.align.alignment import Alignment, align
 from speechkit.acoustic.align.verification import Verification, verify
 from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.acoustic.lexicon.readings import Choice, chosen
+from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
@@ -310,6 +311,7 @@ class FeaturePipeline:
         return Extracted(features, alignment, rows, *kept)
 
 
+@kept_for_map
 @lru_cache(maxsize=2)
 @needed_by_all()
 def load_pipeline(settings: FeatureSettings, root: Path, device: str = "cpu") -> FeaturePipeline:

@@ -52,6 +52,7 @@ def evaluate(
     out_name: str = "",
     device: str = "auto",
     jobs: int = 1,
+    executor: str = "local",
     force: bool = False,
 ) -> Path:
     """Test a model on texts that were not said as they stand; returns the output folder.
@@ -62,6 +63,7 @@ def evaluate(
         out_name: suffix of the output folder.
         device: auto, cpu or cuda.
         jobs: processes that extract features.
+        executor: local, or dask://HOST:PORT for the features.
         force: replace an evaluation with other settings.
 
     Raises:
@@ -83,7 +85,7 @@ def evaluate(
     training = assessor.card.get("training") or {}
     changed = _changed_set(work, config.set, str(training.get("set_name", "")))
     for name, settings in zip(names, wanted, strict=True):
-        extract(work, changed, settings, name=name, device=device, jobs=jobs)
+        extract(work, changed, settings, name=name, device=device, jobs=jobs, executor=executor)
     files = [folder / f for _, folder in models for f in (model_folder.CARD, model_folder.WEIGHTS)]
     sets = (config.set, changed)
     with Output(

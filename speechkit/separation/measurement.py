@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from speechkit.base import audio
+from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import AudioError, UserError, is_out_of_memory, needed_by_all
 from speechkit.base.files import atomic_write
 from speechkit.base.schema import Object, read_json
@@ -154,6 +155,7 @@ def _read_part(path: Path, part: list[Batch], task: Task) -> list[dict[str, Any]
     return rows if {(row["seed"], row["index"]) for row in rows} == wanted else []
 
 
+@kept_for_map
 @lru_cache(maxsize=1)
 @needed_by_all()
 def open_task(task: Task) -> tuple[MixtureSet, list[tuple[int, Separator]]]:

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import torch
 
+from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import (
     AudioError,
     ConfigError,
@@ -127,6 +128,7 @@ class Embedder:
         return self.network(features, frames).float().cpu().numpy()
 
 
+@kept_for_map
 @lru_cache(maxsize=2)
 @needed_by_all()
 def load(folder: Path, device: str, precision: str = "32") -> Embedder:

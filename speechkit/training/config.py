@@ -18,7 +18,7 @@ class CurvesConfig:
     Machine:
         curves: Folder of TensorBoard files that also get the curves.
         wandb: W&B project, or ENTITY/PROJECT (extra [tracking]).
-        mlflow: MLflow server, or sqlite:///FILE (extra [tracking]).
+        mlflow: MLflow server or sqlite:///FILE (extra [tracking]).
     """
 
     curves: str = ""

@@ -210,6 +210,16 @@ def test_dask_uses_both_workers(dask: str) -> None:
     assert len({pid for pid, *_ in values(work.environment, range(6), executor=dask)}) == 2
 
 
+def test_workers_read_anew_for_the_next_map(dask: str, tmp_path: Path) -> None:
+    """A model of the same folder may be another by then; within a map it is loaded once."""
+    model = tmp_path / "model"
+    for most, text in enumerate(("old", "new"), start=1):
+        model.write_text(text)
+        found = values(work.use_loaded, [(model, k) for k in range(8)], executor=dask)
+        assert {told for told, _ in found} == {text}
+        assert max(loads for _, loads in found) <= most
+
+
 def test_dask_names_failing_items(dask: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(UserError, match=r"utt3: the file is broken\."):
         values(work.fail_at_3, range(6), executor=dask, name=lambda x: f"utt{x}")

@@ -1,14 +1,17 @@
 """From a labelled set to measures, by the command line, for models that need no download."""
 
 import json
+import shutil
 import sys
 
+import dask_workers
 import numpy as np
 import pytest
 import soundfile
 import yaml
 from acted_speech import RATE, make_ravdess
 
+from speechkit.base import cluster
 from speechkit.base.errors import UserError
 from speechkit.emotion import features, results, tables
 from speechkit.emotion import train as training
@@ -389,3 +392,25 @@ def test_a_damaged_model(run, made):
     (folder / "config.yaml").write_text("kind: emotion\nmodel: functionals\n")
     done = run("evaluate", "emotion", "-C", made, "--name", "damaged")
     assert done.code == 2 and "required field 'upstream'" in done.err
+
+
+def test_a_cluster_gives_the_same_bytes(run, made, monkeypatch):
+    kept, flags = made / "exp/emotion_features", (*CNN, "--epochs", 1, "--folds", 0, *ONE)
+    opened, connected = [], cluster.connected
+    monkeypatch.setattr(cluster, "connected", lambda at: opened.append(at) or connected(at))
+    monkeypatch.setattr(features, "PART", 10)
+    found = []
+    with dask_workers.in_process() as executor:
+        for name in ("here", "there"):
+            where = ("--executor", executor) if name == "there" else ()
+            own = ("emotion", "-C", made, "--name", name)
+            for command in (("train", *own, *flags), ("evaluate", *own, *ONE)):
+                shutil.rmtree(kept, ignore_errors=True)
+                done = run(*command, *where)
+                assert done.code == 0, done.err
+            folder = made / "exp/emotion" / name
+            files = ("fold0/seed0/model.safetensors", "eval/folds/predictions.tsv")
+            paths = [kept / "ravdess-fbank-cnn/features.ark", *(folder / file for file in files)]
+            found.append([path.read_bytes() for path in paths])
+            assert len(opened) == (2 if where else 0)  # features of training, of evaluation
+    assert found[0] == found[1]

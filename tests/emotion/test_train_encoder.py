@@ -12,7 +12,7 @@ from tiny_encoders import make_encoder
 from speechkit.base.errors import UserError
 from speechkit.emotion import hidden, model_folder
 from speechkit.emotion.config import PRESETS, encoder_config
-from speechkit.emotion.data import Resources, Run
+from speechkit.emotion.data import Clips, Resources, Run
 from speechkit.emotion.encoder_training import Finetuning
 from speechkit.emotion.hidden import HiddenConfig
 from speechkit.emotion.predict import load_predictor
@@ -263,3 +263,22 @@ def test_hidden_states_of_a_cluster_are_the_same(place, monkeypatch):
         there = hidden.extract(workdir, dataset, kinds[1], executor=executor)
     assert here.values.tobytes() == there.values.tobytes()
     assert here.first == there.first
+
+
+def test_a_cluster_hears_the_same_though_a_worker_dies(place, trained, tmp_path):
+    workdir, dataset = WorkDir(place), load(WorkDir(place), "set")
+    ids = [utterance.id for utterance in dataset.data.utterances]
+    predictor = load_predictor(trained[0])
+    here = predictor.of_utterances(workdir, dataset, ids)
+    own, others = (Clips(dataset, ids, predictor.net.encoder, 30.0) for _ in range(2))
+    with dask_workers.processes(tmp_path, 2) as (workers, executor):
+
+        def kill(count):
+            workers[0].kill()
+            workers[0].wait()
+
+        there = predictor.of_utterances(workdir, dataset, ids, executor=executor, advance=kill)
+        assert own.keep(1) and others.keep(1, executor)
+    assert here.tobytes() == there.tobytes()
+    for one, other in zip(own.waves, others.waves, strict=True):
+        assert np.array_equal(one, other)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import dask_workers
 import numpy as np
 import pytest
 import soundfile
@@ -168,3 +169,20 @@ def test_what_cannot_be_tested(root, tmp_path) -> None:
         miscue_evaluation.evaluate(work, EvaluationConfig("odd", "test", samples=100))
     with pytest.raises(UserError, match="no set 'gone'"):
         miscue_evaluation.evaluate(work, EvaluationConfig("told", "gone", samples=100))
+
+
+def test_a_cluster_extracts_the_same_features(root, run) -> None:
+    folder = root / "exp/gop/test_miscues-test-t"
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix == ".ark"}
+    shutil.rmtree(folder)
+    command = ("evaluate", "pronunciation", "-C", root, "--name", "told", "--samples", 100)
+    with dask_workers.in_process() as executor:
+        there = run(*command, "--miscues", "--out-name", "there", "--executor", executor)
+    assert there.code == 0, there.err
+    assert before == {p.name: p.read_bytes() for p in folder.iterdir() if p.suffix == ".ark"}
+    own, other = (
+        root / f"exp/pronunciation/told/eval/test-miscues{name}" for name in ("", "-there")
+    )
+    assert read_summary(own) == read_summary(other)
+    useless = run(*command, "--executor", "dask://127.0.0.1:1")
+    assert useless.code == 2 and "--executor is for the features that --miscues" in useless.err

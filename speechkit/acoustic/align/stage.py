@@ -24,6 +24,7 @@ from speechkit.acoustic.lexicon.config import TextConfig
 from speechkit.acoustic.lexicon.readings import Reading, Words, chosen, words_of_set, write_readings
 from speechkit.acoustic.models import load_model
 from speechkit.base import audio
+from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.base.files import atomic_write
 from speechkit.base.log import logger
@@ -117,6 +118,7 @@ def _write(
     out.notes.update(topology=model.topology)
 
 
+@kept_for_map
 @lru_cache(maxsize=1)
 @needed_by_all()
 def _model(am: str, root: Path, device: str) -> AcousticModel:
