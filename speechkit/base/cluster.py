@@ -17,6 +17,7 @@ from speechkit.base.errors import MissingDependency, UserError
 from speechkit.base.log import logger
 
 CONNECT_S = 5.0
+ANSWER_S = 60.0  # of a scheduler that is there, on a machine that is busy
 WORKERLESS_S = 120.0  # a cluster without workers is waited for so long
 _Cached = TypeVar("_Cached", bound=_lru_cache_wrapper)
 _forget: list[Callable[[], None]] = []
@@ -84,7 +85,7 @@ class Cluster:
             )
 
     def _threads(self) -> int:
-        found = self._client.sync(self._client.scheduler.ncores, callback_timeout=CONNECT_S)
+        found = self._client.sync(self._client.scheduler.ncores, callback_timeout=ANSWER_S)
         if new := sorted(set(found) - self._known):
             self._take_in(new)
         return sum(found.values())
