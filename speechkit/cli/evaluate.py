@@ -45,15 +45,10 @@ class Run(Group):
     force: Force
 
 
-class JobsRun(Run):
-    """Of what reads audio in processes."""
+class SpreadRun(Run):
+    """Of what reads audio in processes, or on a cluster."""
 
     jobs: Jobs = 1
-
-
-class SpreadRun(JobsRun):
-    """As :class:`JobsRun`, also on a cluster."""
-
     executor: Executor
 
 
@@ -179,7 +174,7 @@ def _short(measure: str) -> str:
 
 
 @command(app, "scoring")
-def evaluate_scoring(config: scoring.EvaluationConfig, directory: Dir, run: JobsRun) -> Answer:
+def evaluate_scoring(config: scoring.EvaluationConfig, directory: Dir, run: SpreadRun) -> Answer:
     """Score a set with all seeds of a scorer: PCC and MSE, errors by score, calibration.
 
     Writes exp/scoring/NAME/eval/SET/: utterances.tsv, classes.tsv, calibration.tsv, worst.tsv,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -82,21 +83,15 @@ def evaluate(
     wanted = [settings_of(features) for features in assessor.features_of]
     true = dataset.load(work, config.set, names)
     assessor.check_features(true.features_of, f"The set '{config.set}'")
-    training = assessor.card.get("training") or {}
-    changed = _changed_set(work, config.set, str(training.get("set_name", "")))
+    changed = _changed_set(work, config.set, assessor.card.get("training") or {})
     for name, settings in zip(names, wanted, strict=True):
         extract(work, changed, settings, name=name, device=device, jobs=jobs, executor=executor)
     files = [folder / f for _, folder in models for f in (model_folder.CARD, model_folder.WEIGHTS)]
-    sets = (config.set, changed)
+    sets, seeds = (config.set, changed), [seed for seed, _ in models]
     with Output(
         work.exp("pronunciation", config.name, "eval", f"{config.set}-miscues", name=out_name),
         "evaluate pronunciation, miscues",
-        {
-            "set": config.set,
-            "gop": names,
-            "samples": config.samples,
-            "seeds": [seed for seed, _ in models],
-        },
+        {"set": config.set, "gop": names, "samples": config.samples, "seeds": seeds},
         [*(file for one in sets for file in dataset.input_files(work, one, names)), *files],
         force=force,
         beside="write beside it with `out_name`",
@@ -109,10 +104,10 @@ def evaluate(
     return out.final
 
 
-def _changed_set(work: WorkDir, set_name: str, trained_on: str) -> str:
+def _changed_set(work: WorkDir, set_name: str, training: Mapping[str, Any]) -> str:
     """Name of the set of changed texts; it is made where it is not there, or not of the set as it
     is now. The words that are put in are those of the training set, where that is there."""
-    config = MiscueConfig(set_name, test=True)
+    config, trained_on = MiscueConfig(set_name, test=True), str(training.get("set_name", ""))
     made = read_manifest(work.root / "data" / f"{set_name}_miscues-{_TEST}")
     if made is not None:
         known = {one.name for one in fields(MiscueConfig)}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.labels.scores import LEVELS
@@ -36,6 +36,7 @@ def evaluate(
     out_name: str = "",
     device: str = "auto",
     jobs: int = 1,
+    executor: str = "local",
     force: bool = False,
 ) -> Path:
     """Score a set with all seeds of an experiment; returns the output folder.
@@ -46,6 +47,7 @@ def evaluate(
         out_name: suffix of the output folder.
         device: auto, cpu or cuda.
         jobs: processes that read audio, for models whose acoustic part was updated.
+        executor: local, or dask://HOST:PORT for all that such models compute of audio.
         force: replace an evaluation with other config.
 
     Raises:
@@ -73,10 +75,18 @@ def evaluate(
         beside="write beside it with `out_name`",
     ) as out:
         if not out.up_to_date:
+            own = [folder for _, folder in folders]
+            if executor != "local" and not any(map(joint_network.is_joint, own)):
+                raise ConfigError(
+                    "executor",
+                    f"is for acoustic networks that were trained with a scorer; '{config.name}' "
+                    "has none, and takes the features that are there.",
+                    "Leave it out.",
+                )
             models = [model_folder.read_model(folder, where) for _, folder in folders]
             found = load(work, config.set, inputs, card["target"])
-            own = [folder for _, folder in folders]
-            scored = score(work, models, own, found, device=where, jobs=jobs)
+            how = {"device": where, "jobs": jobs, "executor": executor}
+            scored = score(work, models, own, found, **how)
             _write(out, scored, config, _texts(work, config.set))
     return out.final
 
@@ -91,9 +101,7 @@ def score(
     models: Sequence[ScoringModel],
     folders: Sequence[Path],
     found: ScoringSet,
-    *,
-    device: str = "cpu",
-    jobs: int = 1,
+    **how: Any,
 ) -> Scored:
     """Score a set with S models.
 
@@ -102,17 +110,14 @@ def score(
         models: of one experiment.
         folders: of them; one with an acoustic network of its own reads the audio again.
         found: the set, with the features that training began with.
-        device: cpu or cuda.
-        jobs: processes that read audio.
+        how: device, jobs and executor of :func:`joint_network.features_of_models`.
 
     Raises:
         UserError: the features are not those of the training.
     """
     models[0].check_features(found.features_of, f"The set '{found.name}'")
     own = [folder for folder in folders if joint_network.is_joint(folder)]
-    made = (
-        joint_network.features_of_models(work, found, own, device=device, jobs=jobs) if own else []
-    )
+    made = joint_network.features_of_models(work, found, own, **how) if own else []
     heard = dict(zip(own, made, strict=True))
     predicted = [
         model.predict(found.with_features(heard[folder]) if folder in heard else found)

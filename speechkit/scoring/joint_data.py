@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -112,6 +112,7 @@ def load(
     reach: int,
     *,
     jobs: int = 1,
+    executor: str = "local",
     allow_pipes: bool = False,
 ) -> JointData:
     """Read the audio of a set.
@@ -122,6 +123,7 @@ def load(
         features: what the acoustic network reads.
         reach: frames that it sees to each side.
         jobs: processes.
+        executor: local or dask://HOST:PORT.
         allow_pipes: run shell commands in ``wav.scp``.
 
     Raises:
@@ -144,9 +146,8 @@ def load(
             found.utterances, found.first[:-1], found.first[1:], strict=True
         )
     ]
-    arrays = parallel.map_items(
-        run, items, jobs=jobs, chunk=8, name=lambda item: item[0].id, label=f"audio {found.name}"
-    )
+    how: dict[str, Any] = {"jobs": jobs, "executor": executor, "label": f"audio {found.name}"}
+    arrays = parallel.map_items(run, items, chunk=8, name=lambda item: item[0].id, **how)
     # Plain arrays travel between processes: shared tensors would each hold a file open.
     clips = [Clip(*(torch.from_numpy(a) for a in done.value or ())) for done in arrays]
     return JointData(list(found.utterances), clips, reach)

@@ -7,8 +7,9 @@ frames a phone has still comes from the acoustic model that training started fro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,9 @@ from speechkit.acoustic.models import find_folder
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.network import Tdnn
-from speechkit.base.errors import UserError
+from speechkit.base.cluster import kept_for_map
+from speechkit.base.errors import UserError, needed_by_all
+from speechkit.base.parallel import map_items
 from speechkit.phone_features.settings import DEEP, FeatureSettings, fingerprint, settings_of
 from speechkit.scoring.joint_data import JointData, Stream, load
 from speechkit.workdir import WorkDir
@@ -53,14 +56,35 @@ def phone_means(network: Tdnn, data: JointData, layer: int) -> np.ndarray:
         data: of the set.
         layer: whose features, from 1.
     """
-    device = network.log_prior.device
     network = network.folded()
+    streams = map(data.stream, _blocks(data.lengths))
+    return np.concatenate([_hidden_means(network, stream, layer) for stream in streams])
+
+
+def _hidden_means(network: Tdnn, stream: Stream, layer: int) -> np.ndarray:
+    """:func:`stream_means` by a folded network, without gradients."""
     with torch.inference_mode():
-        found = [
-            stream_means(network, data.stream(chosen).to(device), layer).cpu()
-            for chosen in _blocks(data.lengths)
-        ]
-    return torch.cat(found).numpy()
+        return stream_means(network, stream.to(network.log_prior.device), layer).cpu().numpy()
+
+
+@kept_for_map
+@lru_cache(maxsize=1)
+@needed_by_all()
+def _loaded(folder: Path, layer: int, device: str) -> Tdnn:
+    return trainable(folder, layer)[0].to(device).folded()
+
+
+def _means_of_cluster(
+    run: Callable[[Stream], np.ndarray], data: JointData, executor: str, name: str
+) -> np.ndarray:
+    """:func:`phone_means`, the same streams by the workers of a cluster."""
+    streams = [data.stream(chosen) for chosen in _blocks(data.lengths)]
+    done = map_items(run, streams, executor=executor, name=lambda _: name)
+    return np.concatenate([part.value for part in done if part.value is not None])
+
+
+def _in_worker(stream: Stream, folder: Path, layer: int, device: str) -> np.ndarray:
+    return _hidden_means(_loaded(folder, layer, device), stream, layer)
 
 
 def _blocks(lengths: np.ndarray) -> list[list[int]]:
@@ -173,6 +197,7 @@ def features_of_models(
     *,
     device: str | torch.device = "cpu",
     jobs: int = 1,
+    executor: str = "local",
     allow_pipes: bool = False,
 ) -> list[np.ndarray]:
     """Deep features of a set by the own acoustic networks of several scorers.
@@ -185,6 +210,7 @@ def features_of_models(
         folders: of the scorers.
         device: cpu or cuda.
         jobs: processes that compute frames.
+        executor: local, or dask://HOST:PORT for frames and networks.
         allow_pipes: run shell commands in ``wav.scp``.
 
     Returns:
@@ -199,8 +225,14 @@ def features_of_models(
         network, card = trainable(folder / ACOUSTIC, layer)
         if data is None or known != (card.features, card.network.reach):
             known = (card.features, card.network.reach)
-            data = load(work, found, *known, jobs=jobs, allow_pipes=allow_pipes)
-        means.append(phone_means(network.to(device), data, layer))
+            how: dict[str, Any] = {"jobs": jobs, "executor": executor}
+            data = load(work, found, *known, allow_pipes=allow_pipes, **how)
+        if executor == "local":
+            means.append(phone_means(network.to(device), data, layer))
+        else:
+            place = (folder / ACOUSTIC).resolve()
+            run = partial(_in_worker, folder=place, layer=layer, device=str(device))
+            means.append(_means_of_cluster(run, data, executor, str(place)))
     return means
 
 

@@ -296,11 +296,8 @@ def stack(
         The batch, and the lengths ``[B]``; None if all are equal.
     """
     lengths = [signal.shape[-1] for signal in signals]
-    longest = max(lengths)
-    padded = [
-        torch.nn.functional.pad(torch.from_numpy(signal), (0, longest - count))
-        for signal, count in zip(signals, lengths, strict=True)
-    ]
+    longest, pad = max(lengths), torch.nn.functional.pad
+    padded = [pad(torch.from_numpy(one), (0, longest - one.shape[-1])) for one in signals]
     batch = torch.stack(padded).to(device)
     return batch, None if min(lengths) == longest else torch.tensor(lengths, device=device)
 

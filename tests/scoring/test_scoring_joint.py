@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import dask_workers
 import numpy as np
 import pytest
 import torch
@@ -259,7 +260,9 @@ def test_rates_of_both_parts(place: WorkDir, tmp_path: Path) -> None:
     assert all(torch.equal(before[key], value) for key, value in still.network.items())
 
 
-def test_folder_features_and_pipeline(place: WorkDir, tmp_path: Path) -> None:
+def test_folder_features_and_pipeline(
+    place: WorkDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found, card = scored_set(place.root), tdnn_folder.read_card(place.exp("acoustic", "tiny"))
     result = trained(place, tmp_path)
     seed = tmp_path / "seed0"
@@ -274,6 +277,11 @@ def test_folder_features_and_pipeline(place: WorkDir, tmp_path: Path) -> None:
     plain, frames = opened(place, found)
     np.testing.assert_allclose(means, joint_network.phone_means(network, frames, 3), atol=1e-6)
     assert np.abs(means - joint_network.phone_means(plain, frames, 3)).max() > 1e-3
+    monkeypatch.setattr(joint_network, "_FRAMES", 300)
+    (here,) = joint_network.features_of_models(place, found, [seed])
+    with dask_workers.in_process() as executor:
+        (there,) = joint_network.features_of_models(place, found, [seed], executor=executor)
+    assert here.tobytes() == there.tobytes()
 
 
 def test_features_of_a_recording(place: WorkDir, tmp_path: Path) -> None:
