@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+
+import speechkit
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,3 +39,56 @@ def test_links_and_pictures_of_pages_are_there() -> None:
             if "://" not in target and not (page.parent / target).exists():
                 missing.append(f"{page.relative_to(ROOT)}: {target}")
     assert missing == []
+
+
+def test_every_package_is_in_the_reference() -> None:
+    """But the command line, which pages of commands describe."""
+    packages = {p.parent.name for p in Path(speechkit.__file__).parent.glob("*/__init__.py")}
+    shown = [
+        re.findall(r"^::: speechkit\.(\w+)$", path.read_text("utf-8"), re.MULTILINE)
+        for path in sorted((ROOT / "docs" / "reference").glob("*.md"))
+    ]
+    assert Counter(name for names in shown for name in names) == Counter(packages - {"cli"})
+
+
+def test_docstrings_of_the_reference() -> None:
+    """Roles of Sphinx become links where there is a place to link to; groups become sections."""
+    griffe = pytest.importorskip("griffe")
+    file = ROOT / "docs" / "docstrings.py"
+    spec = importlib.util.spec_from_file_location("docstrings", file)
+    assert spec is not None and spec.loader is not None
+    docstrings = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(docstrings)
+    package = griffe.visit("speech", Path("speech.py"), SPEECH)
+    docstrings.Docstrings().on_package(pkg=package)
+    shown = package["Settings"].docstring
+    assert shown.value.startswith(
+        "Read by [`read`][speech.read], [`Settings.check`][speech.Settings.check] and `_hidden`:"
+    )
+    found = [(s.kind.value, s.title) for s in shown.parse("google", warnings=False)]
+    assert found == [("text", None), ("parameters", None), ("parameters", "Data")]
+    assert package["read"].docstring.value == "See `check`, `numpy.load`."
+
+
+SPEECH = '''
+class Settings:
+    """Read by :func:`read`, :meth:`Settings.check` and :func:`_hidden`::
+
+        read(Settings())
+
+    Args:
+        name: of a model.
+
+    Data:
+        rate: in Hz.
+    """
+
+    def check(self):
+        """Raise."""
+
+def read(settings):
+    """See :meth:`check`, :func:`numpy.load`."""
+
+def _hidden():
+    """Hidden."""
+'''

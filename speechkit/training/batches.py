@@ -1,9 +1,9 @@
 """Batches in an order that a resumed run continues.
 
 Worked example: 5 samples in batches of 2, over 2 epochs. The order of an epoch is drawn from (seed,
-epoch) alone, say 3 0 4 1 2 and 1 4 0 2 3. :class:`ResumableBatches` gives [3 0] [4 1] [1 4] [0 2]
+epoch) alone, say 3 0 4 1 2 and 1 4 0 2 3. :class:`ResumableBatches` gives 3 0, 4 1, 1 4, 0 2
 and leaves 2 and 3 out; :class:`LengthBatches` gives them too, as small last batches. A run that had
-made 3 batches of the first kind starts at [0 2], and needs no state but the number 3.
+made 3 batches of the first kind starts at 0 2, and needs no state but the number 3.
 """
 
 from __future__ import annotations
