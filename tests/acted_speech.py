@@ -41,6 +41,18 @@ def make_ravdess(
     return corpus
 
 
+def make_class_folders(folder: Path) -> Path:
+    """Write tones of five speakers, ``folder/happy/s0-0.wav`` ...: high ones are happy."""
+    for label, pitch in (("happy", 800), ("sad", 200)):
+        (folder / label).mkdir(parents=True)
+        for speaker in range(5):
+            for take in range(2):
+                times = np.arange(4000) / RATE
+                tone = 0.3 * np.sin(2 * np.pi * (pitch + 20 * speaker + take) * times)
+                soundfile.write(folder / label / f"s{speaker}-{take}.wav", tone, RATE)
+    return folder
+
+
 def labelled(
     actors: int = 24, classes: tuple[str, ...] = RAVDESS, gender: str = "mf"
 ) -> EmotionSet:

@@ -7,10 +7,9 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 import typer
+from acted_speech import make_class_folders
 
 from speechkit.base.errors import ConfigError
 from speechkit.cli import main as program
@@ -82,16 +81,8 @@ def test_choices_of_other_tasks_are_refused(task: str, flags: RunFlags, field: s
 
 @pytest.fixture(scope="module")
 def acted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tones of five speakers: high ones are happy."""
-    folder = tmp_path_factory.mktemp("acted") / "it is acted"
-    for label, pitch in (("happy", 800), ("sad", 200)):
-        (folder / label).mkdir(parents=True)
-        for speaker in range(5):
-            for take in range(2):
-                times = np.arange(4000) / 16000
-                tone = 0.3 * np.sin(2 * np.pi * (pitch + 20 * speaker + take) * times)
-                soundfile.write(folder / label / f"s{speaker}-{take}.wav", tone, 16000)
-    return folder
+    """Tones of five speakers."""
+    return make_class_folders(tmp_path_factory.mktemp("acted") / "it is acted")
 
 
 def test_a_folder_becomes_a_report_and_is_then_up_to_date(
