@@ -147,6 +147,12 @@ def report(
     title: Annotated[
         str, Option("", "--title", panel=OUTPUT, help="Heading (default: the folder's name).")
     ],
+    papers: Annotated[
+        bool,
+        Option(
+            False, "--papers", panel=OUTPUT, help="Show the papers' rows whatever the corpus is."
+        ),
+    ],
 ) -> None:
     """Put tables, figures and players of all stages on one self-contained HTML page.
 
@@ -154,7 +160,7 @@ def report(
     """
     from speechkit.report import page
 
-    print(page.write(directory, title))
+    print(page.write(directory, title, papers))
 
 
 def doctor(directory: Dir) -> Answer:

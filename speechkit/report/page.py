@@ -10,22 +10,26 @@ import speechkit
 from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write, make_dirs
 from speechkit.base.log import logger, progress
-from speechkit.report import emotion, overview, pronunciation, scoring, separation
+from speechkit.report import emotion, overview, predictions, pronunciation, scoring, separation
 from speechkit.report.elements import Section
 from speechkit.report.reader import DAMAGED
 from speechkit.workdir import WorkDir
 
-Maker = Callable[[WorkDir], Section | Iterator[Section] | None]
+Maker = Callable[..., Section | Iterator[Section] | None]
 TEMPLATE = Path(__file__).with_name("template.html")
 
 
-def collect(workdir: WorkDir) -> list[Section]:
+def collect(workdir: WorkDir, papers: bool = False) -> list[Section]:
     """All sections that the working directory has something for.
+
+    Args:
+        workdir: the working directory.
+        papers: show the rows of the papers whatever corpus a set is of.
 
     Raises:
         UserError: there is nothing to report.
     """
-    makers = (
+    makers: tuple[Maker, ...] = (
         overview.sets,
         overview.pitch,
         overview.networks,
@@ -33,14 +37,17 @@ def collect(workdir: WorkDir) -> list[Section]:
         overview.hard_pairs,
         separation.sections,
         pronunciation.sections,
+        predictions.sections,
         scoring.sections,
         emotion.sections,
         overview.stages,
     )
+    with_papers = (separation.sections, pronunciation.sections, scoring.sections)
     present: list[Section] = []
     with progress("report", len(makers), "part") as advance:
         for maker in makers:
-            present += _guarded(maker, workdir)
+            more = (papers,) if maker in with_papers else ()
+            present += _guarded(maker, workdir, *more)
             advance(1)
     if not present:
         raise UserError(
@@ -50,11 +57,11 @@ def collect(workdir: WorkDir) -> list[Section]:
     return present
 
 
-def _guarded(make: Maker, workdir: WorkDir) -> list[Section]:
+def _guarded(make: Maker, workdir: WorkDir, *more: bool) -> list[Section]:
     """The sections of a maker, up to one whose inputs are damaged, with a warning."""
     found: list[Section] = []
     try:
-        made = make(workdir)
+        made = make(workdir, *more)
         for section in [made] if isinstance(made, Section) else made or ():
             found.append(section)
     except DAMAGED as error:
@@ -73,9 +80,9 @@ def render(found: list[Section], title: str) -> str:
     return template.render(sections=found, title=title, version=speechkit.__version__, written=now)
 
 
-def write(workdir: WorkDir, title: str = "") -> Path:
-    """Write ``report/index.html`` and return its path."""
-    html = render(collect(workdir), title or f"speechkit: {workdir.root.resolve().name}")
+def write(workdir: WorkDir, title: str = "", papers: bool = False) -> Path:
+    """Write ``report/index.html`` and return its path; for ``papers`` see :func:`collect`."""
+    html = render(collect(workdir, papers), title or f"speechkit: {workdir.root.resolve().name}")
     path = make_dirs(workdir.root / "report") / "index.html"
     with atomic_write(path) as file:
         file.write(html)

@@ -27,15 +27,20 @@ SHOWN = ("word_stress", "utterance_completeness")
 """The aspects with the rarest low scores, which the paper's Figures 3 and 5 are about."""
 
 
-def sections(workdir: WorkDir) -> Iterator[Section]:
-    """All sections on pronunciation that the working directory has something for."""
+def sections(workdir: WorkDir, papers: bool = False) -> Iterator[Section]:
+    """All sections on pronunciation that the working directory has something for.
+
+    Args:
+        workdir: the working directory.
+        papers: show the paper's rows also where a set is not of its corpus.
+    """
     found = collect(workdir)
     yield from _labels(workdir, found)
     trained = [one for one in found if one.seeds]
     if trained:
         yield _training(trained)
     for name in sorted({e.set for one in found for e in one.evaluations}):
-        yield from _of_set(workdir, name, found)
+        yield from _of_set(workdir, name, found, papers)
     for name in sorted({e.set for one in found for e in one.miscues}):
         pairs = [(one, e) for one in found for e in one.miscues if e.set == name]
         yield from pronunciation_miscues.sections(name, pairs)
@@ -126,7 +131,9 @@ def _trained(one: Experiment) -> dict[str, Any]:
     }
 
 
-def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterator[Section]:
+def _of_set(
+    workdir: WorkDir, name: str, found: Sequence[Experiment], papers: bool
+) -> Iterator[Section]:
     """Results on one set, and its worst utterances."""
     pairs = [(one, e) for one in found if (e := one.on(name)) is not None]
     names = {one.name for one in arms_of([one for one, _ in pairs])}
@@ -138,7 +145,7 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
     section.tables += undamaged(
         f"a table of '{name}'",
         lambda: tables.paired_differences(workdir, name, [one.name for one, _ in pairs]),
-        lambda: tables.beside_paper(workdir, pairs),
+        lambda: tables.beside_paper(workdir, pairs, papers),
         lambda: tables.ablation(pairs),
         lambda: tables.weights_by_beta(workdir, pairs),
         lambda: tail.extremes(workdir, arms),

@@ -150,11 +150,11 @@ def paired_differences(workdir: WorkDir, name: str, order: Sequence[str]) -> lis
     )
 
 
-def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
+def beside_paper(workdir: WorkDir, found: Found, any_corpus: bool = False) -> Table | None:
     """Each experiment with a counterpart in Tables 1 and 2, the published row below it, and
     experiments with other settings.
 
-    None for other corpora, or without a counterpart.
+    None for other corpora, unless ``any_corpus``, or without a counterpart.
     """
     every = [one for one, _ in found]
     main, names = reference(every), {one.name for one in arms(every)}
@@ -164,7 +164,7 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
         alone = main is not None and bool(one.otherwise(main)) and one.features == main.features
         if row is not None and (one.name in names or alone):
             pairs.append((one, evaluation, row, one.name in names))
-    if not pairs or corpus(workdir, pairs[0][1].set) != paper.CORPUS:
+    if not pairs or not (any_corpus or corpus(workdir, pairs[0][1].set) == paper.CORPUS):
         return None
     said, texts = shared.comparable([differences_to_paper(workdir, *pair[:3]) for pair in pairs])
     columns = Columns()

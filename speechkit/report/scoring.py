@@ -14,7 +14,7 @@ from speechkit.report import scoring_tables as tables
 from speechkit.report.cells import number
 from speechkit.report.elements import Picture, Section
 from speechkit.report.experiments import Evaluation
-from speechkit.report.reader import undamaged
+from speechkit.report.reader import corpus, undamaged
 from speechkit.report.scoring_runs import (
     FROM_OTHER,
     Experiment,
@@ -25,7 +25,7 @@ from speechkit.report.scoring_runs import (
     main_experiment,
 )
 from speechkit.scoring.metrics import class_width
-from speechkit.scoring.paper import OURS, SOURCE
+from speechkit.scoring.paper import CORPUS, OURS, SOURCE
 from speechkit.scoring.results import CALIBRATION_FIGURE, SCATTER_FIGURE
 from speechkit.stats.score_metrics import class_places
 from speechkit.workdir import WorkDir
@@ -35,8 +35,13 @@ Point = tuple[float, float, "float | None"]  # x, mean PCC, standard deviation o
 _MOST = 6  # runs in a table of errors by score
 
 
-def sections(workdir: WorkDir) -> Iterator[Section]:
-    """All sections on transfer scoring that the working directory has something for."""
+def sections(workdir: WorkDir, papers: bool = False) -> Iterator[Section]:
+    """All sections on transfer scoring that the working directory has something for.
+
+    Args:
+        workdir: the working directory.
+        papers: show the paper's tables also where a set is not of its corpus.
+    """
     found = collect(workdir)
     if not found:
         return
@@ -44,7 +49,8 @@ def sections(workdir: WorkDir) -> Iterator[Section]:
     trained_on = {str(one.setting(key)) for one in found for key in ("set_name", "pretrain_set")}
     names = sorted({e.set for one in found for e in one.evaluations} - trained_on)
     for name in names:
-        yield from _of_set(workdir, name, found)
+        beside = papers or corpus(workdir, name) == CORPUS
+        yield from _of_set(workdir, name, found, beside)
 
 
 def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
@@ -63,18 +69,20 @@ def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
     return section
 
 
-def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterator[Section]:
-    """Results on one set, and its worst utterances."""
+def _of_set(
+    workdir: WorkDir, name: str, found: Sequence[Experiment], beside: bool
+) -> Iterator[Section]:
+    """Results on one set, ``beside`` the paper's or not, and its worst utterances."""
     pairs = [(one, e) for one in found if (e := one.on(name)) is not None]
     main = main_experiment(one for one, _ in pairs)
     chosen = alike(pairs, main)
     best = next((pair for pair in chosen if pair[0].recipe == OURS), chosen[0])
     shown = [pair for pair in chosen if pair[0].acoustic == main.acoustic][:_MOST]
-    section = Section(f"{TITLE}: {name}", text=[_about(best, chosen)])
+    section = Section(f"{TITLE}: {name}", text=[_about(best, chosen, beside)])
     section.findings = findings.scoring(name, *best)
     section.tables += undamaged(
         f"a table of '{name}'",
-        lambda: scoring_paper.beside_paper(workdir, pairs, main),
+        lambda: scoring_paper.beside_paper(workdir, pairs, main) if beside else None,
         lambda: tables.differences(workdir, name, [one.name for one, _ in pairs]),
         lambda: tables.adaptation(workdir, pairs),
         lambda: tables.raters(workdir, name),
@@ -91,13 +99,16 @@ def _of_set(workdir: WorkDir, name: str, found: Sequence[Experiment]) -> Iterato
         yield Section(f"{TITLE}, worst scored: {name}", text=[text], tables=[table])
 
 
-def _about(best: tuple[Experiment, Evaluation], chosen: Found) -> str:
+def _about(best: tuple[Experiment, Evaluation], chosen: Found, beside: bool) -> str:
     one, evaluation = best
     counts = {what: evaluation.count(what) for what in ("utterances", "speakers")}
     said = [f"{found:,} {what}" for what, found in counts.items() if found is not None]
     low, high = one.scale
+    about = f"{' of '.join(said)}. The score is '{one.target}', from {low:g} to {high:g}."
+    if not beside:
+        return about
     return (
-        f"{' of '.join(said)}. The score is '{one.target}', from {low:g} to {high:g}. In a row of "
+        f"{about} In a row of "
         "the paper's tables stands the run that learned from all labels on the features that most "
         f"runs have ({one.acoustic or 'not known'}), as its card says; names are below."
     )

@@ -37,17 +37,25 @@ PANELS = {
 }
 
 
-def sections(workdir: WorkDir) -> Iterator[Section]:
-    """All sections on separation that the working directory has something for."""
+def sections(workdir: WorkDir, papers: bool = False) -> Iterator[Section]:
+    """All sections on separation that the working directory has something for.
+
+    Args:
+        workdir: the working directory.
+        papers: show the paper's rows also where a set is not of its corpus.
+    """
     found = collect(workdir) if workdir.exp("separation").is_dir() else []
     if trained := [one for one in found if one.seeds]:
         yield _training(trained)
     compared = _comparisons(workdir, found)
     sets = {e.set for one in found for e in one.evaluations} | set(compared)
     for name in sorted(sets):
-        yield from _of_set(workdir, name, found, compared.get(name, []))
+        beside = papers or corpus(workdir, name) in paper.CORPORA
+        yield from _of_set(workdir, name, found, compared.get(name, []), beside)
     for path in sorted(workdir.exp("correlation").glob("[!.]*/correlation.tsv")):
-        yield from undamaged(str(path.parent), partial(_correlation, workdir, path.parent.name))
+        yield from undamaged(
+            str(path.parent), partial(_correlation, workdir, path.parent.name, papers)
+        )
 
 
 def _training(trained: Sequence[Experiment]) -> Section:
@@ -154,15 +162,20 @@ def _comparisons(workdir: WorkDir, found: Sequence[Experiment]) -> dict[str, lis
 
 
 def _of_set(
-    workdir: WorkDir, name: str, found: Sequence[Experiment], compared: Sequence[MakeTable]
+    workdir: WorkDir,
+    name: str,
+    found: Sequence[Experiment],
+    compared: Sequence[MakeTable],
+    beside: bool,
 ) -> Iterator[Section]:
-    """Results on one set of mixtures, and its worst mixtures."""
+    """Results on one set of mixtures, ``beside`` the paper's or not, and its worst mixtures."""
     every = [(one, e) for one in found for e in one.all_on(name)]
     main = [(one, e) for one in found if (e := one.on(name)) is not None]
     said = findings.separation(name, main) if main else []
     section = Section(f"Separation: {name}", text=_about(workdir, name, main), findings=said)
     if every:
         section.tables.append(separation_tables.results(every))
+    if every and beside:
         section.tables += undamaged(
             f"a table of '{name}'", lambda: separation_tables.beside_paper(workdir, every)
         )
@@ -250,11 +263,12 @@ def _baseline(workdir: WorkDir, name: str, main: Found) -> tuple[Experiment, Eva
     return next((known[one] for one in wanted if one in known), main[0])
 
 
-def _correlation(workdir: WorkDir, name: str) -> Section:
+def _correlation(workdir: WorkDir, name: str, papers: bool) -> Section:
     """Parameters of the speakers against SI-SNRi."""
     folder = workdir.exp("correlation", name)
     params = params_of(folder)
     section = Section(f"Correlation: {name}")
+    beside = papers or corpus(workdir, str(params.get("set", ""))) in paper.CORPORA
     if "model" in params:
         section.text.append(
             f"Which parameters of two speakers go with the SI-SNRi of '{params['model']}' on "
@@ -272,7 +286,7 @@ def _correlation(workdir: WorkDir, name: str) -> Section:
                 "seeds": int(row["seeds"]),
                 "Pearson": _coefficient(row, "pearson"),
                 "Spearman": _coefficient(row, "spearman"),
-                "Pearson in the paper": Cell(show(theirs), True),
+                **({"Pearson in the paper": Cell(show(theirs), True)} if beside else {}),
             }
         )
     section.tables.append(

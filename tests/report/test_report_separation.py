@@ -198,6 +198,10 @@ def test_results_are_those_of_the_files(made, html):
 
 
 def test_the_paper_stands_beside_ours_with_the_reason(made, html):
+    assert "Beside the paper" not in tables(html)  # of another corpus, and not asked for
+    assert "Pearson in the paper" not in html
+    html = page.write(WorkDir(made), papers=True).read_text(encoding="utf-8")
+    assert "Pearson in the paper" in html
     rows = {row[0]: row for row in tables(html)["Beside the paper"][2:]}
     assert set(rows) == {"static", "dm", "dm_wvl", MINED}
     assert rows["dm"][2::2][:3] == ["15.75", "3.30", "7.20"]
@@ -339,7 +343,7 @@ def test_one_run_gives_two_rows(made, tmp_path):
     shutil.copytree(base / "test_2mix", base / "test_2mix-weighted")
     path = base / "test_2mix-weighted/manifest.json"
     path.write_text(path.read_text().replace('"checkpoint": "plain"', '"checkpoint": "weighted"'))
-    html = page.write(WorkDir(root)).read_text(encoding="utf-8")
+    html = page.write(WorkDir(root), papers=True).read_text(encoding="utf-8")
     found = tables(html)
     rows = {row[0]: row for row in found["Separation: test_2mix"][2:]}
     assert rows["dm"][1:4] == ["✓", "", ""]

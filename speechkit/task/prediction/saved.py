@@ -166,3 +166,26 @@ def model_digest(places: Iterable[Path], *more: str) -> str:
             if file == place or (file.suffix in _MODEL_FILES and file.name not in _NOT_THE_MODEL):
                 found.update(f"{file.relative_to(place.parent)}\0{sha256(file)}\n".encode())
     return found.hexdigest()[:16]
+
+
+def task_of(path: Path) -> str:
+    """The task whose predictions a file has; empty if it has none, or none yet."""
+    with path.open("rb") as file:
+        try:
+            row = json.loads(file.readline())
+        except (ValueError, RecursionError):
+            return ""
+    made_with = row.get(MADE_WITH) if isinstance(row, dict) else None
+    return str(made_with.get("task", "")) if isinstance(made_with, dict) else ""
+
+
+def read_saved(path: Path) -> Iterator[Row]:
+    """The predictions of a file, without what they were made with; not a line that is cut off.
+
+    Raises:
+        UserError: a line is not a prediction.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.endswith(b"\n"):
+                yield result_of(_row(line, f"{path}:{number}"))
