@@ -68,15 +68,16 @@ def _grow(tree: Tree, those: list[Status]) -> None:
             alike.setdefault(_line("", one).plain, []).append(one)
         for same in alike.values():
             inner = [one.path.split(f"/{name}/", 1)[-1] for one in same]
-            branch.add(_line(f"{len(same)} seeds and folds" if inner[1:] else inner[0], same[0]))
+            what = "seeds" if not any("/" in part for part in inner) else "seeds and folds"
+            branch.add(_line(f"{len(same)} {what}" if inner[1:] else inner[0], same[0]))
 
 
 def _name(one: Status) -> str:
-    """``train``, ``gop/train``, ``emotion/mine`` and ``emotion/mine on folds``."""
+    """``train``, ``gop/train``, ``emotion/mine`` and ``emotion/mine/eval/folds``."""
     top, *rest = one.path.split("/")
-    if one.kind == "evaluations":
-        return "/".join(rest)
-    return "/".join(rest[:2]) if top == "exp" else one.path.removeprefix("data/")
+    if one.kind == "models":
+        return "/".join(rest[:2])
+    return "/".join(rest) if top == "exp" else one.path.removeprefix("data/")
 
 
 def _line(name: str, one: Status) -> Text:
@@ -86,8 +87,9 @@ def _line(name: str, one: Status) -> Text:
     more = [word for word in (one.done, *one.why[:_MOST]) if word]
     if len(one.why) > _MOST:
         more.append(f"{len(one.why) - _MOST} more")
-    utterances = one.counts.get("utterances")
-    if not more and isinstance(utterances, int):
-        more = [f"{utterances:,} utterances"]
+    what = "mixtures" if "mixtures" in one.counts else "utterances"  # of both: those they are of
+    count = one.counts.get(what)
+    if not more and isinstance(count, int):
+        more = [f"{count:,} {what}"]
     text = Text.assemble(name, "  ", (one.state, _COLOURS.get(one.state, "dim")))
     return text.append(f": {', '.join(more)}" if more else "")

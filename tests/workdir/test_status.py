@@ -93,6 +93,15 @@ def test_running_and_half_done(work: WorkDir, run) -> None:
     shown = run("status", "-C", work.root).out
     assert "fold1/seed0  half done: epoch 3 of 20" in shown
     assert "2 seeds and folds  up to date: 1,200 utterances" in shown
+    for name in ("test", "test_2mix"):
+        make(work.root, f"exp/compare/separation/{name}", "compare", [])
+    for seed in (0, 1):
+        make(work.root, f"exp/separation/y/seed{seed}", "train", [])
+    with Output(work.root / "data/test_2mix", "mix", {}, []) as out:
+        out.counts.update(utterances=30, mixtures=1000)
+    shown = run("status", "-C", work.root).out
+    assert "2 seeds  up to date" in shown and "test_2mix  up to date: 1,000 mixtures" in shown
+    assert "compare/separation/test_2mix  up to date" in shown
     data = json.loads(run("status", "-C", work.root, "--json").out)
     assert {"kind", "path", "state", "why", "done", "command"} <= set(data[0])
 
