@@ -21,7 +21,16 @@ from speechkit.base import signals
 from speechkit.cli import options
 from speechkit.cli.main import main
 
-_OF_A_RUN = ("seconds", "started", "finished", "resumed", "continued", "inputs", "outputs")
+_OF_A_RUN = (
+    "versions",
+    "seconds",
+    "started",
+    "finished",
+    "resumed",
+    "continued",
+    "inputs",
+    "outputs",
+)
 
 
 def _stop_at(end: str, number: int) -> None:
@@ -150,7 +159,7 @@ def test_a_stopped_run_of_pronunciation_goes_on(
         ]
         corpus = corpus / "plain.tsv"
         corpus.write_text("\n".join(["path\tspeaker\ttext", *rows, ""]))
-    stops = [("gop/train", signal.SIGTERM), ("features.scp", signal.SIGKILL)]
+    stops = [("gop/train", signal.SIGTERM), ("gop.scp", signal.SIGKILL)]
     stops += [("log.tsv", signal.SIGTERM), ("eval/test", signal.SIGKILL)]
     plain = [("scores.jsonl", signal.SIGTERM), ("scores.jsonl", signal.SIGKILL)]
     plain += [("index.html", signal.SIGTERM)]

@@ -82,7 +82,7 @@ def test_the_page_has_it_escaped_and_says_how_many_are_left_out(
 
 
 def test_other_files_are_left_alone_and_damaged_ones_told(
-    scored: Path, capsys: pytest.CaptureFixture[str]
+    scored: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (scored / "recordings.jsonl").write_text('{"id": "a"}\n')
     (scored / "odd.jsonl").write_bytes(b"\xff\n")
@@ -93,4 +93,4 @@ def test_other_files_are_left_alone_and_damaged_ones_told(
     with (scored / "scores.jsonl").open("w") as file:
         file.write(json.dumps(row("b.wav", 1.0)) + "\nno JSON\n")
     assert not list(predictions.sections(WorkDir(scored)))
-    assert "scores.jsonl:2: is not a prediction" in capsys.readouterr().err
+    assert "scores.jsonl:2: is not a prediction" in caplog.text

@@ -215,8 +215,8 @@ def test_the_paper_stands_beside_ours_with_the_reason(made, html):
     assert rows["dm"][8] == "no"
 
 
-def test_differences_by_gender_and_correlation(made, html):
-    found = tables(html)
+def test_differences_by_gender_and_correlation(made):
+    found = tables(page.write(WorkDir(made), papers=True).read_text(encoding="utf-8"))
     rows = {row[0]: row for row in found["Differences to 'dm'"][1:]}
     assert list(rows) == ["static", "dm_wvl", MINED, "mine_first"]
     summary = read_summary(made / "exp/compare/separation/test_2mix")
