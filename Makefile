@@ -23,6 +23,7 @@ docs: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench_mining.py
+	$(BIN)/python benchmarks/bench_cluster.py
 	$(BIN)/python benchmarks/bench_xvector.py
 	$(BIN)/python benchmarks/bench_prosody.py
 	$(BIN)/python benchmarks/bench_resampling.py

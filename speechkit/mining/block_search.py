@@ -23,7 +23,7 @@ from speechkit.mining.distance import NO_LIMIT, Cosine, Difference, Distance, th
 from speechkit.mining.matrix import Arranged, Block, Columns
 
 BLOCK_BYTES = 32 << 20
-MOST_ROWS = 2048
+LEAST_ROWS, MOST_ROWS = 32, 2048  # fewer read all vectors for next to nothing
 UNDECIDED_FEW, UNDECIDED_MANY = 1 << 16, 1 << 21  # pairs of a block
 FOUND = np.dtype([("row", "i8"), ("threshold", "f8"), ("nearest", "i8"), ("tie", "i8")])
 
@@ -102,7 +102,8 @@ class BlockMiner:
             columns = high - low
             if self.candidates:
                 columns = min(columns, self.candidates + int(self._own[low:high].max()))
-            step = max(1, min(MOST_ROWS, BLOCK_BYTES // (self.arranged.itemsize * columns)))
+            most = BLOCK_BYTES // (self.arranged.itemsize * columns)
+            step = min(MOST_ROWS, max(LEAST_ROWS, most))
             for start in range(low, high, step):
                 found.append(Task(start, min(start + step, high), low, high))
         return found

@@ -181,6 +181,21 @@ def test_blocks_and_devices_give_the_same(monkeypatch, rows, device):
             assert found.table["nearest"][k] == expected[row]["nearest"]
 
 
+def test_blocks_of_many_candidates_have_enough_pivots(monkeypatch):
+    monkeypatch.setattr(block_search, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(block_search, "LEAST_ROWS", 20)
+    vectors, speakers = speech_like(7, 11, 12)
+    number = np.unique(speakers, return_inverse=True)[1].astype(np.int32)
+    zeros, valid = np.zeros(77, np.int32), np.ones(77, bool)
+    miner = block_search.BlockMiner(Cosine(vectors), number, zeros, zeros + 3, valid)
+    tasks = miner.tasks()
+    assert [task.stop - task.start for task in tasks] == [20, 20, 20, 17]
+    found = np.concatenate([miner.run(task, keep=True).partners for task in tasks])
+    monkeypatch.setattr(block_search, "BLOCK_BYTES", 1 << 20)
+    (whole,) = miner.tasks()
+    assert np.array_equal(found, miner.run(whole, keep=True).partners)
+
+
 @pytest.mark.parametrize("param", ["pitch", "xvector"])
 def test_candidates_estimate_the_threshold(tmp_path, param):
     vectors, speakers = speech_like(40, 25, 16)
