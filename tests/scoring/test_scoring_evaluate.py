@@ -88,3 +88,9 @@ def test_command(root, run):
     assert list(found["experiments"]["other"]) == ["utterance_total_pcc", "utterance_total_mse"]
     done = run("evaluate", "scoring", "-C", root, "--name", "tiny", "--samples", "100", "--json")
     assert json.loads(done.out)["speakers"]["mean"] == 5
+
+
+def test_a_cluster_is_refused_where_it_has_nothing_to_do(root, run):
+    done = run("evaluate", "scoring", "-C", root, "--name", "tiny", "--executor", "dask://a:1")
+    assert done.code == 2 and "--executor is for acoustic networks" in done.err
+    assert not (root / "exp/scoring/tiny/eval/test").exists()
