@@ -44,6 +44,9 @@ def test_citation() -> None:
     for paper in card["references"]:
         assert {"type", "title", "authors"} <= set(paper)
         assert paper["title"].lower() in pages
+        if "year" in paper:
+            where = f"{paper['conference']['name']} {paper['year']}"
+            assert f'{paper["title"]}", {where}.'.lower() in pages
         assert all(set(author) == PERSON for author in paper["authors"])
 
 
