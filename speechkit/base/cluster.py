@@ -155,10 +155,7 @@ def kept_for_map(cached: _Cached) -> _Cached:
 
 
 def begin(of_map: str) -> None:
-    """In a worker: forget what it kept, if it has not worked for this map before.
-
-    (Commands that share the workers begin once each, so that they do not load by turns.)
-    """
+    """In a worker: forget what it kept, if it has not worked for this map before."""
     if of_map not in _maps:
         _maps.add(of_map)
         for forget in _forget:

@@ -84,9 +84,6 @@ class Predictor(ABC):
         They are not calibrated.
 
         Args:
-            workdir: the working directory.
-            dataset: the set.
-            ids: of the utterances.
             advance: told the number of clips that are done.
             jobs: processes that make what is to be kept.
             executor: local, or dask://HOST:PORT also for clips that a network hears.
@@ -105,8 +102,7 @@ class Predictor(ABC):
         hear: Callable[[Sequence[Utterance]], np.ndarray] = self.of_clips
         if executor != "local":
             hear = partial(_in_worker, type(self), self.folder.resolve(), str(self.device))
-        name = "the clips from {0.id} on".format
-        made = map_items(hear, batches, executor=executor, name=lambda part: name(part[0]))
+        made = map_items(hear, batches, executor=executor, name=lambda clips: clips[0].id)
         for part, done in zip(places, made, strict=True):
             found[part] = done.value
             advance(len(part))
@@ -120,20 +116,14 @@ class Predictor(ABC):
     def from_kept(
         self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], **how: Any
     ) -> np.ndarray | None:
-        """The same from features or hidden states of the set; None where the model reads none.
-
-        ``jobs`` and ``executor`` are as for :meth:`of_utterances`.
-        """
+        """The same from features or hidden states of the set; None where the model reads none."""
         return None
 
     @abstractmethod
     def broken(
         self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], **how: Any
     ) -> dict[str, str]:
-        """Utterance -> why it cannot be used, for those of a set that cannot.
-
-        ``jobs`` and ``executor`` are as for :meth:`of_utterances`.
-        """
+        """Utterance -> why it cannot be used, for those of a set that cannot; ``how`` as above."""
 
 
 class FeaturePredictor(Predictor):
