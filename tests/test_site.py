@@ -26,15 +26,21 @@ def pages(entry: Any) -> Iterator[str]:
             yield from pages(each)
 
 
+def documents() -> list[Path]:
+    """Files of the documentation that become pages."""
+    found = [path for ending in ("md", "ipynb") for path in (ROOT / "docs").rglob(f"*.{ending}")]
+    return [path for path in found if ".ipynb_checkpoints" not in path.parts]
+
+
 def test_every_page_is_listed_once() -> None:
     navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
-    there = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    there = {str(path.relative_to(ROOT / "docs")) for path in documents()}
     assert Counter(pages(navigation)) == Counter(there)
 
 
 def test_links_and_pictures_of_pages_are_there() -> None:
     missing = []
-    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+    for page in [ROOT / "README.md", *documents()]:
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text()):
             if "://" not in target and not (page.parent / target).exists():
                 missing.append(f"{page.relative_to(ROOT)}: {target}")
