@@ -18,6 +18,8 @@ from in_process import run_script
 
 TUTORIALS = Path(__file__).resolve().parents[1] / "docs" / "tutorials"
 SMALL = {
+    "separation": {"UTTERANCES": "48", "MIXTURES": "6", "EPOCHS": "1"},
+    "pronunciation": {"UTTERANCES": "48", "EPOCHS": "3"},
     "emotion": {"UTTERANCES": "48", "EPOCHS": "2"},
 }
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
