@@ -112,9 +112,16 @@ class EmotionConfig:
         precision: auto, 32, bf16 or 16.
     """
 
+    select: Select
+
     def check(self) -> None:
         """Raises ConfigError for impossible values."""
         check_fields(self)
+
+    @property
+    def monitor(self) -> str:
+        """What chooses the checkpoint, as the training loop names it."""
+        return "valid_loss" if self.select == "loss" else f"-valid_{self.select}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the manifest and config.yaml."""

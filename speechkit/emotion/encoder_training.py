@@ -35,13 +35,12 @@ from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden import HiddenConfig
-from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
+from speechkit.emotion.loss import ClassifierTraining, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.batches import LengthBatches
 from speechkit.training.config import FLOAT32
 from speechkit.training.devices import keep_memory, ranks
-from speechkit.training.state import Trainable
 from speechkit.workdir import WorkDir
 
 _LEAST = 1e-5  # standard deviation below which a dimension is not scaled
@@ -49,57 +48,19 @@ _LEAST = 1e-5  # standard deviation below which a dimension is not scaled
 Batch = tuple[Tensor, "Sequence[int] | None", Tensor]
 
 
-class EncoderTraining(Trainable):
-    """A network with the loss and the measures of this task.
-
-    Args:
-        net: what is trained; its parameters alone are in the checkpoints.
-        config: of the training.
-        counts: training clips of each class.
-        targets: of the validation clips.
-    """
-
-    def __init__(
-        self,
-        net: torch.nn.Module,
-        config: EncoderConfig,
-        counts: Sequence[int],
-        targets: np.ndarray,
-    ) -> None:
-        super().__init__()
-        self.net, self.config, self.targets = net, config, targets
-        weights = class_weights(counts, config.class_weights, config.beta)
-        self.criterion = WeightedCrossEntropy(weights, config.class_weights == "score-balanced")
-
-    def loss(self, batch: Batch) -> Tensor:
-        inputs, lengths, targets = batch
-        return self.criterion(self.net(inputs, lengths), targets)
-
-    def new_optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.trained_parameters(),
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
-            fused=self.config.precision != "16",  # a fused step leaves no room to clip scaled ones
-        )
-
-    def logits(self) -> Tensor:
-        """``[N, C]`` of the validation clips, in order."""
-        raise TypeError(f"{type(self).__name__} does not define logits()")
-
-    def measure(self) -> dict[str, float]:
-        """Plain cross entropy, accuracy and unweighted average recall of the validation clips."""
-        return measures(self.logits().float().cpu(), self.targets)
+def _fused(config: EncoderConfig) -> bool:
+    """A fused step leaves no room to clip gradients that are scaled."""
+    return config.precision != "16"
 
 
-class Finetuning(EncoderTraining):
+class Finetuning(ClassifierTraining):
     """The encoder is trained too; ``net`` is an :class:`EncoderNet`."""
 
     def __init__(
         self, net: EncoderNet, config: EncoderConfig, counts: Sequence[int], valid: Clips
     ) -> None:
         super().__init__(net, config, counts, valid.targets)
-        self.valid = valid
+        self.valid, self.fused = valid, _fused(config)
 
     def logits(self) -> Tensor:
         order = np.argsort(self.valid.seconds, kind="stable").tolist()
@@ -116,7 +77,7 @@ class Finetuning(EncoderTraining):
         return torch.stack(found)
 
 
-class HeadTraining(EncoderTraining):
+class HeadTraining(ClassifierTraining):
     """``net`` is a :class:`Classifier`; batches are of :class:`Vectors`."""
 
     def __init__(
@@ -128,7 +89,7 @@ class HeadTraining(EncoderTraining):
         targets: np.ndarray,
     ) -> None:
         super().__init__(net, config, counts, targets)
-        self.valid = valid
+        self.valid, self.fused = valid, _fused(config)
 
     def logits(self) -> Tensor:
         size = len(self.valid) if self.valid.pooled else self.config.batch_size
@@ -150,7 +111,7 @@ class TrainingSetup:
         notes: for the manifest.
     """
 
-    model: EncoderTraining
+    model: ClassifierTraining
     loader: Callable[[int], Iterable[Any]]
     per_epoch: int
     clips: int

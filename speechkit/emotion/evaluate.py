@@ -68,7 +68,7 @@ def evaluate(
     """
     require_choice("on_error", on_error, ("stop", "skip"))
     where = resolve_device(device).type
-    models = model_folder.find_models(workdir, config.name)
+    models = trained.find_folds(workdir, "emotion", config.name)
     card = trained.read_cards([folder for *_, folder in models], _flat_card, _SAME)[0]
     own = str(card["set"])
     foreign = bool(config.set) and config.set != own

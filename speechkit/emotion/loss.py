@@ -1,4 +1,4 @@
-"""The loss, with weights for unbalanced classes, and what is measured on the validation clips."""
+"""Training a classifier: the loss, with weights for unbalanced classes, and what is measured."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from speechkit.base.errors import require_choice
 from speechkit.base.random_draws import rng
-from speechkit.emotion.config import CLASS_WEIGHTS
+from speechkit.emotion.config import CLASS_WEIGHTS, CnnConfig, EncoderConfig
 from speechkit.stats.class_weights import effective_weights
+from speechkit.training.state import Trainable
 
 
 def class_weights(counts: Sequence[int], kind: str, beta: float = 0.99) -> Tensor:
@@ -90,3 +91,48 @@ def measures(logits: Tensor, targets: np.ndarray) -> dict[str, float]:
         "valid_accuracy": float(right.mean()),
         "valid_uar": float(np.mean(recalls)),
     }
+
+
+class ClassifierTraining(Trainable):
+    """A network with the loss and the measures of this task; subclasses define ``logits``.
+
+    Args:
+        net: what is trained; its parameters alone are in the checkpoints.
+        config: of the training.
+        counts: training clips of each class.
+        targets: of the validation clips.
+        smoothing: of the targets.
+    """
+
+    fused: bool | None = None  # of the optimizer; None: as PyTorch chooses
+
+    def __init__(
+        self,
+        net: nn.Module,
+        config: CnnConfig | EncoderConfig,
+        counts: Sequence[int],
+        targets: np.ndarray,
+        smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.net, self.config, self.targets = net, config, targets
+        weights = class_weights(counts, config.class_weights, config.beta)
+        by_prediction = config.class_weights == "score-balanced"
+        self.criterion = WeightedCrossEntropy(weights, by_prediction, smoothing)
+
+    def loss(self, batch: tuple[Tensor, Sequence[int] | None, Tensor]) -> Tensor:
+        inputs, lengths, targets = batch
+        return self.criterion(self.net(inputs, lengths), targets)
+
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        config = self.config
+        how = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+        return torch.optim.AdamW(self.trained_parameters(), **how, fused=self.fused)
+
+    def logits(self) -> Tensor:
+        """``[N, C]`` of the validation clips, in order."""
+        raise TypeError(f"{type(self).__name__} does not define logits()")
+
+    def measure(self) -> dict[str, float]:
+        """Plain cross entropy, accuracy and unweighted average recall of the validation clips."""
+        return measures(self.logits().float().cpu(), self.targets)

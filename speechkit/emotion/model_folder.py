@@ -24,6 +24,7 @@ from speechkit.workdir.manifest import read_json
 if TYPE_CHECKING:
     import torch
 
+    from speechkit.training.loop import Fitted
     from speechkit.workdir import WorkDir
 
 KIND = "emotion"
@@ -145,6 +146,29 @@ def write(
     write_json(folder / SUMMARY, told)
 
 
+def of_fitted(fitted: Fitted, steps: Sequence[int], **more: Any) -> dict[str, Any]:
+    """What :func:`write` is given of a run of the training loop.
+
+    Args:
+        fitted: the run.
+        steps: of the optimizer, at each of its rows.
+        more: of the summary.
+    """
+    best = fitted.best_epoch - 1
+    told = zip(steps, fitted.rows, fitted.seconds, strict=True)
+    return {
+        "weights": {name.removeprefix("net."): v for name, v in fitted.weights.items()},
+        "rows": [{"step": step, **row, "seconds": seconds} for step, row, seconds in told],
+        "summary": {
+            "best_step": steps[best],
+            "steps": steps[-1],
+            "train_seconds": fitted.seconds[best],
+            "total_seconds": fitted.seconds[-1],
+            **more,
+        },
+    }
+
+
 def temperature(card: Mapping[str, Any]) -> float | None:
     """The temperature that makes a model's probabilities calibrated; None where it has none."""
     found = card.get("calibration")
@@ -196,15 +220,6 @@ def read_summary(folder: Path) -> dict[str, Any]:
 def folder_of(workdir: WorkDir, name: str, fold: int, seed: int) -> Path:
     """``exp/emotion/<name>/fold<N>/seed<M>``."""
     return workdir.exp("emotion", name, f"fold{fold}", f"seed{seed}")
-
-
-def find_models(workdir: WorkDir, name: str) -> list[tuple[int, int, Path]]:
-    """(fold, seed, folder) of every trained model of an experiment, sorted.
-
-    Raises:
-        UserError: there is none.
-    """
-    return trained.find_folds(workdir, "emotion", name)
 
 
 def kind_of(spec: str) -> str:

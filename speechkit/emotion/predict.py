@@ -19,13 +19,13 @@ from speechkit.base.tables import write_tsv
 from speechkit.emotion import model_folder
 from speechkit.emotion.predictor import Predictor
 from speechkit.emotion.windows import Prediction, Window, WindowConfig, is_silent, windows
+from speechkit.task import trained
 from speechkit.task.prediction import outputs, written
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import Row, model_digest
 from speechkit.task.prediction.stream import Predicted, StreamConfig, Task
 from speechkit.task.prediction.stream import predict as stream
 from speechkit.task.prediction.written import Forms
-from speechkit.task.trained import refuse_path
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import WorkDir
 
@@ -154,8 +154,8 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
         return [path]
     found = sorted(p.parent for p in path.glob(f"**/seed*/{model_folder.CONFIG}"))
     if not path.is_dir() or not found:
-        refuse_path(model)
-        found = [folder for _, _, folder in model_folder.find_models(workdir, model)]
+        trained.refuse_path(model)
+        found = [f for *_, f in trained.find_folds(workdir, "emotion", model)]
     if len(found) > 1 and not ensemble:
         logger.info(
             f"'{model}' has {len(found)} models (folds and seeds): taking {found[0]} (`ensemble` "

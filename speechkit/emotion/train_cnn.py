@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,14 +16,13 @@ from speechkit.emotion.config import CnnConfig
 from speechkit.emotion.data import Resources, Run, usable_parts
 from speechkit.emotion.fbank_cnn import FbankCnn
 from speechkit.emotion.layers import SpecAugment
-from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
+from speechkit.emotion.loss import ClassifierTraining, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.config import FitConfig
 from speechkit.training.devices import keep_memory, resolve_precision
 from speechkit.training.loop import Fitted, fit
-from speechkit.training.state import Trainable
 from speechkit.workdir import Output, WorkDir
 
 Batch = tuple[Tensor, list[int], Tensor]
@@ -55,8 +55,8 @@ def collate(items: Sequence[tuple[Tensor, int]]) -> Batch:
     return padded, [len(matrix) for matrix in matrices], torch.tensor(targets)
 
 
-class CnnTraining(Trainable):
-    """The network with its loss and its validation.
+class CnnTraining(ClassifierTraining):
+    """The network with masks in training, and its validation.
 
     Args:
         net: the network.
@@ -65,15 +65,13 @@ class CnnTraining(Trainable):
         valid: what it is measured on.
     """
 
+    net: FbankCnn
+
     def __init__(
         self, net: FbankCnn, config: CnnConfig, counts: Sequence[int], valid: Clips
     ) -> None:
-        super().__init__()
-        self.net, self.config, self.valid = net, config, valid
-        weights = class_weights(counts, config.class_weights, config.beta)
-        self.criterion = WeightedCrossEntropy(
-            weights, config.class_weights == "score-balanced", config.label_smoothing
-        )
+        super().__init__(net, config, counts, valid.targets, config.label_smoothing)
+        self.valid = valid
         self.augment = SpecAugment(
             config.mask_time,
             config.mask_time_length,
@@ -81,28 +79,21 @@ class CnnTraining(Trainable):
             config.mask_feature_length,
         )
 
-    def loss(self, batch: Batch) -> Tensor:
+    def loss(self, batch: tuple[Tensor, Sequence[int] | None, Tensor]) -> Tensor:
         padded, counts, targets = batch
+        assert counts is not None
         # The mean of the training clips fills masks, which is 0 to the network.
         masked = self.augment(padded - self.net.mean, counts, None) + self.net.mean
-        return self.criterion(self.net(masked, counts), targets)
+        return super().loss((masked, counts, targets))
 
-    def measure(self) -> dict[str, float]:
-        """Loss, accuracy and UAR of the validation clips."""
+    def logits(self) -> Tensor:
         order = sorted(range(len(self.valid)), key=lambda i: len(self.valid.matrices[i]))
         found = torch.zeros(len(order), len(self.criterion.weights))
         for first in range(0, len(order), _VALID_BATCH):
             part = order[first : first + _VALID_BATCH]
             padded, counts, _ = collate([self.valid[0, 0, i] for i in part])
             found[part] = self.net(padded.to(self.device), counts).float().cpu()
-        return measures(found, self.valid.targets)
-
-    def new_optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            self.trained_parameters(),
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
-        )
+        return found
 
 
 def train_cnn(
@@ -141,21 +132,6 @@ def train_cnn(
     )
     keep_memory(device)
     model = CnnTraining(net, config, counts, valid)
-    fitted, per_epoch = _fit(out, model, train, run, resources, device)
-    _write(out, net, fitted, per_epoch, dataset, run, config)
-    out.counts.update(training=len(train), validation=len(valid))
-    out.notes.update(device=str(device))
-
-
-def _fit(
-    out: Output,
-    model: CnnTraining,
-    train: Clips,
-    run: Run,
-    resources: Resources,
-    device: torch.device,
-) -> tuple[Fitted, int]:
-    config = model.config
 
     def batches(start: int = 0) -> ResumableBatches:
         return ResumableBatches(len(train), config.batch_size, config.epochs, run.seed, start)
@@ -164,16 +140,11 @@ def _fit(
     fitted = fit(
         model,
         lambda step: DataLoader(train, batch_sampler=batches(step), collate_fn=collate),
-        FitConfig(
-            config.epochs,
-            config.learning_rate,
-            config.clip,
-            config.patience,
-            "valid_loss" if config.select == "loss" else f"-valid_{config.select}",
-            resolve_precision(config.precision, device),
-            resources.checkpoint_minutes,
-            run.seed,
-            batch_size=config.batch_size,
+        FitConfig.of(
+            config,
+            precision=resolve_precision(config.precision, device),
+            checkpoint_minutes=resources.checkpoint_minutes,
+            seed=run.seed,
         ),
         per_epoch=per_epoch,
         device=device,
@@ -181,7 +152,9 @@ def _fit(
         tensorboard=out.path / "tensorboard",
         label=f"train emotion {out.final.parent.parent.name} fold {run.fold} seed {run.seed}",
     )
-    return fitted, per_epoch
+    _write(out, net, fitted, per_epoch, dataset, run, config)
+    out.counts.update(training=len(train), validation=len(valid))
+    out.notes.update(device=str(device))
 
 
 def _write(
@@ -193,18 +166,9 @@ def _write(
     run: Run,
     config: CnnConfig,
 ) -> None:
-    rows = [
-        {"step": float(epoch * per_epoch), "epoch": float(epoch), **row, "seconds": seconds}
-        for epoch, (row, seconds) in enumerate(
-            zip(fitted.rows, fitted.seconds, strict=True), start=1
-        )
-    ]
-    best = fitted.best_epoch - 1
-    weights = {
-        name.removeprefix("net."): value
-        for name, value in fitted.weights.items()
-        if name.startswith("net.")
-    }
+    epochs = range(1, len(fitted.rows) + 1)
+    numbered = [{"epoch": float(n), **row} for n, row in zip(epochs, fitted.rows, strict=True)]
+    fitted = replace(fitted, rows=numbered)
     model_folder.write(
         out.path,
         model=run.upstream,
@@ -218,13 +182,9 @@ def _write(
             "parameters": sum(p.numel() for p in net.parameters()),
         },
         training={**run.as_dict(), **config.as_dict()},
-        weights=weights,
-        rows=rows,
-        summary={
-            "best_step": int(rows[best]["step"]),
-            "steps": int(rows[-1]["step"]),
-            "train_seconds": fitted.seconds[best],
-            "total_seconds": fitted.seconds[-1],
-            "valid_uar": rows[best]["valid_uar"],
-        },
+        **model_folder.of_fitted(
+            fitted,
+            [n * per_epoch for n in epochs],
+            valid_uar=numbered[fitted.best_epoch - 1]["valid_uar"],
+        ),
     )

@@ -90,20 +90,11 @@ def _say(setup: TrainingSetup, resources: Resources) -> None:
 
 def fit_config(config: EncoderConfig, run: Run, per_epoch: int, resources: Resources) -> FitConfig:
     """The fit loop's view: an "epoch" is what lies between two evaluations."""
-    monitor = {"loss": "valid_loss", "accuracy": "-valid_accuracy", "uar": "-valid_uar"}
-    return FitConfig(
-        epochs=config.epochs,
-        learning_rate=config.learning_rate,
-        clip=config.clip,
-        patience=config.patience,
-        monitor=monitor[config.select],
+    return FitConfig.of(
+        config,
         precision=resolve_precision(config.precision, torch.device(resources.device)),
         checkpoint_minutes=resources.checkpoint_minutes,
         seed=run.seed,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        batch_size=config.batch_size,
-        accumulate=config.accumulate,
         batches=config.epochs * per_epoch,
         unit="step",
         find_unused=True,
@@ -126,12 +117,9 @@ def _write(
     steps = [
         min(number * config.evaluate_every, last_step) for number in range(1, len(fitted.rows) + 1)
     ]
-    best = fitted.best_epoch - 1
-    rows = [
-        {"step": step, **row, "seconds": seconds}
-        for step, row, seconds in zip(steps, fitted.rows, fitted.seconds, strict=True)
-    ]
-    weights = {k.removeprefix("net."): v for k, v in fitted.weights.items()}
+    made = model_folder.of_fitted(fitted, steps)
+    if frozen:
+        made["summary"]["disk_bytes"] = _disk_bytes(folder, made["weights"])
     if config.keep_checkpoints > 1:
         write_weights(out.path / "last.safetensors", net.state_dict())
     encoder_network.save_description(folder, out.path)
@@ -153,15 +141,7 @@ def _write(
         sample_rate=encoder_files.preprocessing(folder).sample_rate,
         network=network,
         training={**run.as_dict(), **config.as_dict()},
-        weights=weights,
-        rows=rows,
-        summary={
-            "best_step": steps[best],
-            "steps": steps[-1],
-            "train_seconds": fitted.seconds[best],
-            "total_seconds": fitted.seconds[-1],
-            **({"disk_bytes": _disk_bytes(folder, weights)} if frozen else {}),
-        },
+        **made,
     )
 
 

@@ -13,7 +13,7 @@ differ).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
@@ -84,12 +84,4 @@ def statuses(words: int, miscues: Sequence[Miscue]) -> list[int]:
         if miscue.index >= words:
             raise DataError(f"{miscue.utt}: a miscue of word {miscue.index} of {words}.")
         found[miscue.index] = STATUSES.index(miscue.status)
-    return found
-
-
-def by_test(miscues: Mapping[str, Sequence[Miscue]]) -> dict[str, list[str]]:
-    """Kind of text -> its utterances."""
-    found: dict[str, list[str]] = {}
-    for utterance, lines in miscues.items():
-        found.setdefault(lines[0].test, []).append(utterance)
     return found

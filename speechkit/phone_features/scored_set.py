@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -54,6 +54,42 @@ class PhoneSet:
         """Ids of the phones in the models, from 1: int64 ``[N]``."""
         return phone_ids(self.phones)
 
+    @property
+    def fingerprints(self) -> list[str | None]:
+        """Of the features."""
+        return [one.get("fingerprint") for one in self.features_of]
+
+    def require_features_of(self, other: PhoneSet) -> None:
+        """Raise UserError unless another set has features of the same kind."""
+        if self.fingerprints != other.fingerprints:
+            raise UserError(
+                f"'{self.name}' and '{other.name}' have features of different acoustic models or "
+                "settings.",
+                "Extract them again with the same flags of `speechkit extract-gop` or `speechkit "
+                "extract-deep`.",
+            )
+
+    def part(self, kept: Sequence[int]) -> Self:
+        """Some of the utterances, by their numbers, in this order."""
+        rows, words = _places(self.first, kept), _places(self.first_word, kept)
+        place = np.full(self.first_word[-1], -1)
+        place[words] = np.arange(len(words))
+        return replace(
+            self,
+            utterances=[self.utterances[u] for u in kept],
+            speakers=[self.speakers[u] for u in kept],
+            features=self.features[rows],
+            phones=[self.phones[row] for row in rows],
+            first=_starts(self.first, kept),
+            words=place[self.words[rows]],
+            first_word=_starts(self.first_word, kept),
+            **self._items(rows, words, np.asarray(kept)),
+        )
+
+    def _items(self, rows: np.ndarray, words: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+        """What subclasses know of these phones, words and utterances."""
+        return {}
+
     def fill(
         self, utterances: Iterable[tuple[str, str, Sequence[PhoneRow], np.ndarray]]
     ) -> list[PhoneRow]:
@@ -96,25 +132,13 @@ class ScoredSet(PhoneSet):
     scales: dict[str, Any] = field(default_factory=dict)
     statuses: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
 
-    def part(self, kept: Sequence[int]) -> ScoredSet:
-        """Some of the utterances, by their numbers in ascending order."""
-        rows, words = _places(self.first, kept), _places(self.first_word, kept)
-        place = np.full(len(self.texts), -1)
-        place[words] = np.arange(len(words))
-        items = {"phone": rows, "word": words, "utterance": np.array(kept, np.int64)}
-        return replace(
-            self,
-            utterances=[self.utterances[u] for u in kept],
-            speakers=[self.speakers[u] for u in kept],
-            features=self.features[rows],
-            phones=[self.phones[row] for row in rows.tolist()],
-            first=_starts(self.first, kept),
-            words=place[self.words[rows]],
-            first_word=_starts(self.first_word, kept),
-            texts=[self.texts[word] for word in words.tolist()],
-            labels={a: values[items[split_aspect(a)[0]]] for a, values in self.labels.items()},
-            statuses=self.statuses[words],
-        )
+    def _items(self, rows: np.ndarray, words: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+        items = {"phone": rows, "word": words, "utterance": kept}
+        return {
+            "texts": [self.texts[word] for word in words],
+            "labels": {a: v[items[split_aspect(a)[0]]] for a, v in self.labels.items()},
+            "statuses": self.statuses[words],
+        }
 
     def of_phones(self, aspect: str) -> np.ndarray:
         """Labels of a phone or word aspect for every phone ``[N]``: a word's for each of its."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -222,13 +223,7 @@ def make_card(
     }
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """Content of ``config.yaml``.
-
-    Raises:
-        UserError: it is not there, or not of such a model.
-    """
-    return trained.read_card(folder, KIND, "a model of pronunciation", Card)
+read_card = partial(trained.read_card, kind=KIND, what="a model of pronunciation", card=Card)
 
 
 def load(folders: Sequence[Path], device: str = "cpu") -> Assessor:

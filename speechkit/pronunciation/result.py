@@ -13,6 +13,7 @@ from rich.text import Text
 from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
 from speechkit.labels.miscues import SAID
 from speechkit.labels.scores import Scales
+from speechkit.phone_features.recordings import RecordingResult, about_of
 from speechkit.pronunciation.assessment import (
     SAID_BADLY,
     Insertion,
@@ -29,15 +30,10 @@ _COLOURS = ((0.5, "bold red"), (0.8, "yellow"), (1.01, "green"))
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(RecordingResult):
     """One recording.
 
     Args:
-        file: its name.
-        text: as it was given.
-        seconds: its length.
-        matches: False where the text is probably not what is said.
-        confidence: of that, see :mod:`speechkit.acoustic.align.alignment`.
         scales: level -> score -> (lowest, highest).
         utterance: the scores of the whole.
         spread: standard deviation of those over the model's seeds.
@@ -46,11 +42,6 @@ class Result:
         insertions: what was said between the words.
     """
 
-    file: str
-    text: str
-    seconds: float
-    matches: bool
-    confidence: float
     scales: Scales
     utterance: dict[str, float]
     spread: dict[str, float]
@@ -61,11 +52,7 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "file": self.file,
-            "text": self.text,
-            "seconds": round(self.seconds, 3),
-            "matches": self.matches,
-            "confidence": round(self.confidence, 4),
+            **self.about(),
             "scales": {k: {a: list(r) for a, r in v.items()} for k, v in self.scales.items()},
             "utterance": rounded(self.utterance),
             "spread_over_seeds": rounded(self.spread),
@@ -86,11 +73,7 @@ class Result:
             for level, ends in row["scales"].items()
         }
         return cls(
-            str(row["file"]),
-            str(row["text"]),
-            row["seconds"],
-            row["matches"],
-            row["confidence"],
+            *about_of(row),
             scales,
             row["utterance"],
             row["spread_over_seeds"],

@@ -177,12 +177,7 @@ def _with_labels(config: PronunciationConfig, found: ScoredSet) -> Pronunciation
 def _other(work: WorkDir, config: PronunciationConfig, name: str, train: ScoredSet) -> ScoredSet:
     """Another set, with the features of the training set."""
     found = dataset.load(work, name, config.gop)
-    prints = [[one.get("fingerprint") for one in s.features_of] for s in (found, train)]
-    if prints[0] != prints[1]:
-        raise UserError(
-            f"'{name}' and '{train.name}' have features of different acoustic models or settings.",
-            "Extract them again with the same flags of `speechkit extract-gop`.",
-        )
+    found.require_features_of(train)
     return found
 
 

@@ -194,7 +194,9 @@ def classes(found: Found) -> list[Table]:
 def beside_paper(workdir: WorkDir, found: Found) -> Table:
     """The paper's Table III, our results with the same encoders, and why they differ."""
     lines: list[tuple[PublishedRow, Evaluation | None]] = [
-        (row, own) for row in paper.ROWS for own in _with_upstream(found, row) or (None,)
+        (row, own)
+        for row in paper.ROWS
+        for own in [e for _, e in found if e.about["upstream"] == row.facts["upstream"]] or (None,)
     ]
     said, texts = comparable(
         [differences_to_paper(workdir, e, row) if e else None for row, e in lines]
@@ -224,10 +226,6 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table:
         dense=True,
         title="Beside the paper",
     )
-
-
-def _with_upstream(found: Found, row: PublishedRow) -> Sequence[Evaluation]:
-    return [e for _, e in found if e.about["upstream"] == row.facts["upstream"]]
 
 
 def differences_to_paper(workdir: WorkDir, evaluation: Evaluation, row: PublishedRow) -> list[str]:

@@ -19,6 +19,7 @@ from speechkit.report.cells import clip
 from speechkit.report.elements import Cell, Picture, Player, Section, Table
 from speechkit.report.reader import params_of, read_log, set_order
 from speechkit.speaker import prosody, verification
+from speechkit.task.paper import flat
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_manifest
 
@@ -228,19 +229,10 @@ def stages(workdir: WorkDir) -> Section | None:
 
 def _parameters(params: dict[str, Any]) -> Cell:
     """What was given to a stage; a long list unfolds."""
-    text = ", ".join(f"{k}={v}" for k, v in _flat(params) if v not in ("", []))
+    text = ", ".join(f"{k}={v}" for k, v in flat(params) if v not in ("", []))
     if len(text) <= SHORT:
         return Cell(text)
     return Cell(text[: text.rfind(",", 0, SHORT)] + " ...", more=text)
-
-
-def _flat(params: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names and values; those of a nested group as ``group.name``."""
-    for name, value in params.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
 
 
 def _outputs(workdir: WorkDir, stage: str) -> list[Path]:

@@ -156,7 +156,7 @@ def _curves(workdir: WorkDir, pairs: Found, main: Experiment) -> Iterator[Pictur
     lines = lines_by_hours(workdir, pairs, main)
     if lines:
         yield Picture(
-            draw_by_hours(lines),
+            _draw_curves(lines, "hours of speech that the acoustic model learned from"),
             "PCC by hours of speech that the acoustic model learned from, with the standard "
             "deviation over seeds; otherwise the runs are alike.",
             f"Test PCC by hours of acoustic training, one line each: {', '.join(lines)}.",
@@ -200,16 +200,9 @@ def draw_by_labels(lines: Mapping[str, Sequence[Point]]) -> bytes:
     return _draw_curves(moved, "utterances with a human score", {place[n]: n for n in counts})
 
 
-def draw_by_hours(lines: Mapping[str, Sequence[Point]]) -> bytes:
-    """PCC by hours of speech that the acoustic model learned from.
-
-    Args:
-        lines: name -> points.
-    """
-    return _draw_curves(lines, "hours of speech that the acoustic model learned from", {})
-
-
-def _draw_curves(lines: Mapping[str, Sequence[Point]], x: str, ticks: Mapping[float, int]) -> bytes:
+def _draw_curves(
+    lines: Mapping[str, Sequence[Point]], x: str, ticks: Mapping[float, int] | None = None
+) -> bytes:
     figure, (axis,) = panels(6.6, 3.7)
     for (label, points), colour in zip(lines.items(), colours(lines), strict=False):
         place, mean, std = zip(*sorted(points, key=lambda p: p[0]), strict=True)

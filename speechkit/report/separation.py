@@ -72,17 +72,13 @@ def _training(trained: Sequence[Experiment]) -> Section:
     groups: dict[tuple[str, str, str], list[Experiment]] = {}
     for one in trained:
         training = one.seeds[0].training
-        if all(_complete(seed) for seed in one.seeds):
+        if all(seed.log.get(column) for seed in one.seeds for column in PANELS):
             start = str(training.get("init") or "")
             shape = (key(one.network), start, str(training.get("valid_set")))
             groups.setdefault(shape, []).append(one)
     for (_, start, valid), members in groups.items():
         section.pictures += _curves(members, start, valid)
     return section
-
-
-def _complete(seed: Seed) -> bool:
-    return all(seed.log.get(column) for column in PANELS)
 
 
 def _trained(one: Experiment) -> dict[str, Any]:

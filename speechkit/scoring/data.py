@@ -68,38 +68,15 @@ class ScoringSet(PhoneSet):
         found = np.where(new, BEGIN, np.where(last, END, MIDDLE))
         return np.where(new & last, SINGLE, found).astype(np.int64)
 
-    @property
-    def fingerprints(self) -> list[str | None]:
-        """Of the features."""
-        return [one.get("fingerprint") for one in self.features_of]
-
     def with_features(self, features: np.ndarray) -> ScoringSet:
         """The same with other features ``[N, D]``."""
         assert len(features) == len(self.phones)
         return replace(self, features=features)
 
-    def subset(self, chosen: np.ndarray) -> ScoringSet:
-        """Some of the utterances, int64 ``[U']``, in this order."""
-        spans = [(int(self.first[u]), int(self.first[u + 1])) for u in chosen]
-        rows = np.concatenate([np.arange(first, last) for first, last in spans])
-        counts = np.diff(self.first_word)[chosen]
-        first_word = np.concatenate([[0], np.cumsum(counts)])
-        moved = first_word[:-1] - self.first_word[:-1][chosen]
-        sizes = [last - first for first, last in spans]
-        return replace(
-            self,
-            utterances=[self.utterances[u] for u in chosen],
-            speakers=[self.speakers[u] for u in chosen],
-            features=self.features[rows],
-            phones=[self.phones[n] for n in rows],
-            first=np.concatenate([[0], np.cumsum(sizes)]),
-            words=self.words[rows] + np.repeat(moved, sizes),
-            first_word=first_word,
-            gop=self.gop[rows],
-            starts=self.starts[rows],
-            durations=self.durations[rows],
-            labels=self.labels[chosen],
-        )
+    def _items(self, rows: np.ndarray, words: np.ndarray, kept: np.ndarray) -> dict[str, Any]:
+        of_phones = {"gop": self.gop, "starts": self.starts, "durations": self.durations}
+        chosen = {name: values[rows] for name, values in of_phones.items()}
+        return {**chosen, "labels": self.labels[kept]}
 
 
 def single(

@@ -19,7 +19,7 @@ from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
 from speechkit.scoring.inference_config import EvaluationConfig
 from speechkit.scoring.metrics import Scored
 from speechkit.scoring.model_folder import ScoringModel
-from speechkit.task import comparison, scores
+from speechkit.task import comparison, scores, trained
 from speechkit.task.evaluation import SUMMARY, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -55,7 +55,7 @@ def evaluate(
             nothing that is scored.
     """
     where = str(resolve_device(device))
-    folders = model_folder.find_models(work, config.name)
+    folders = trained.find(work, "scoring", config.name, "scorer")
     card = model_folder.read_card(folders[0][1])
     inputs = Inputs.of(card, config.features)
     with Output(

@@ -217,10 +217,8 @@ def train_joint(
     fitted = fit(
         net,
         lambda step: _batches(examples, order(start=step)),
-        FitConfig(
-            *(config.epochs, config.learning_rate, config.clip, 0, monitor, precision),
-            *(config.checkpoint_minutes, seed),
-            batch_size=size,
+        FitConfig.of(
+            config, patience=0, monitor=monitor, precision=precision, seed=seed, batch_size=size
         ),
         per_epoch=order().per_epoch,
         device=device,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +31,6 @@ from speechkit.scoring.trees import TreeModel
 from speechkit.task import trained
 from speechkit.task.trained import CARD, LOG, WEIGHTS
 from speechkit.training.weights import build, read_weights, stack
-from speechkit.workdir import WorkDir
 
 KIND = "scoring"
 _COPIED = (".yaml", ".json", ".safetensors", ".npz")
@@ -134,13 +134,9 @@ def write(folder: Path, card: Mapping[str, Any], rows: Sequence[Mapping[str, Any
     write_log(folder / LOG, rows)
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """Content of ``config.yaml``.
-
-    Raises:
-        UserError: it is not there, or not of such a model.
-    """
-    return trained.read_card(folder, KIND, "a scorer of `speechkit train scoring`", Card)
+read_card = partial(
+    trained.read_card, kind=KIND, what="a scorer of `speechkit train scoring`", card=Card
+)
 
 
 def read_model(folder: Path, device: str | torch.device = "cpu") -> ScoringModel:
@@ -184,12 +180,3 @@ def files(folder: Path | None) -> list[Path]:
         return []
     patterns = ("*.yaml", "*.safetensors", "*.npz", f"{ACOUSTIC}/*.safetensors")
     return [path for pattern in patterns for path in sorted(folder.glob(pattern))]
-
-
-def find_models(work: WorkDir, name: str) -> list[tuple[int, Path]]:
-    """(seed, folder) of every trained seed of an experiment, sorted.
-
-    Raises:
-        UserError: there is none.
-    """
-    return trained.find(work, "scoring", name, "scorer")

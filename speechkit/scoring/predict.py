@@ -16,7 +16,13 @@ from speechkit.base.errors import UserError
 from speechkit.base.textgrid import Interval, Tier
 from speechkit.phone_features.bundle import acoustic_places, find_model, seed_folders
 from speechkit.phone_features.pipeline import FeaturePipeline
-from speechkit.phone_features.recordings import Recording, Setup, score_all
+from speechkit.phone_features.recordings import (
+    Recording,
+    RecordingResult,
+    Setup,
+    about_of,
+    score_all,
+)
 from speechkit.phone_features.request import Extracted, Request, as_read
 from speechkit.scoring import joint_network, model_folder
 from speechkit.scoring.data import Inputs, single
@@ -40,15 +46,10 @@ class SpokenWord:
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(RecordingResult):
     """One recording.
 
     Args:
-        file: its name.
-        text: as it was given.
-        seconds: its length.
-        matches: False where the text is probably not what is said.
-        confidence: of that, see :mod:`speechkit.acoustic.align.alignment`.
         target: which score.
         scale: lowest and highest score.
         score: mean of the seeds, on that scale.
@@ -58,11 +59,6 @@ class Result:
         readings: how what can be said in several ways (``1984``) was read.
     """
 
-    file: str
-    text: str
-    seconds: float
-    matches: bool
-    confidence: float
     target: str
     scale: tuple[float, float]
     score: float
@@ -74,11 +70,7 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "file": self.file,
-            "text": self.text,
-            "seconds": round(self.seconds, 3),
-            "matches": self.matches,
-            "confidence": round(self.confidence, 4),
+            **self.about(),
             "target": self.target,
             "scale": list(self.scale),
             "score": round(self.score, 3),
@@ -101,11 +93,7 @@ class Result:
         """The reverse of :meth:`as_dict`, of numbers as they are rounded there."""
         low, high = row["scale"]
         return cls(
-            str(row["file"]),
-            str(row["text"]),
-            row["seconds"],
-            row["matches"],
-            row["confidence"],
+            *about_of(row),
             row["target"],
             (low, high),
             row["score"],

@@ -158,7 +158,7 @@ class Stages:
             if seed.number not in self.outputs:
                 continue
             part = Examples(
-                whole.data.subset(seed.pool.tolist()), self.batches(found.subset(seed.pool))
+                whole.data.subset(seed.pool.tolist()), self.batches(found.part(seed.pool))
             )
             own = seed.acoustic / joint_network.ACOUSTIC if seed.acoustic else start
             self._together(stage, seed, own, int(config["layer"]), part, made)

@@ -120,7 +120,8 @@ class _Synthesis:
         self.inputs = Inputs("gop", config.gop)
         self.blank = load(work, config.set, self.inputs, self.targets[0], need_scores=False)
         self.columns = trees.features_of(self.blank)
-        self.own = _own_scores(work.data(config.set))
+        folder = work.data(config.set)
+        self.own = read_scores(folder).utterances if score_files(folder) else {}
         self.shared = 0
 
     def write(self, folder: Path) -> None:
@@ -262,11 +263,6 @@ def _targets(work: WorkDir, train: str) -> tuple[str, ...]:
             "Name a scored set with `train`.",
         )
     return tuple(names)
-
-
-def _own_scores(folder: Path) -> dict[str, dict[str, float]]:
-    """The scores of utterances that a set has itself; nothing if it has none."""
-    return read_scores(folder).utterances if score_files(folder) else {}
 
 
 def _rescale(values: np.ndarray, scale: tuple[float, float]) -> np.ndarray:

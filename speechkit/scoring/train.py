@@ -97,18 +97,13 @@ def _load(work: WorkDir, config: ScoringConfig, wanted: Iterable[tuple[str, str 
     sets = {key: load(work, key[0], config.inputs, config.target, key[1]) for key in wanted}
     first, *others = sets.values()
     for other in others:
-        if other.fingerprints != first.fingerprints:
-            raise UserError(
-                f"'{other.name}' and '{first.name}' have features of different acoustic models "
-                "or settings.",
-                "Extract them again with the same flags.",
-            )
+        other.require_features_of(first)
     return sets
 
 
 def _starts(work: WorkDir, name: str, seeds: Sequence[int]) -> dict[int, Path]:
     """Folders of the seeds of another experiment, to start from."""
-    found = dict(model_folder.find_models(work, name))
+    found = dict(trained.find(work, TASK, name, "scorer"))
     if missing := [seed for seed in seeds if seed not in found]:
         raise ConfigError(
             "init",
@@ -172,7 +167,7 @@ def _train(
             seeds.append(_start(starts[number], number, config, network))
             continue
         pool = draw_pool(first, labelled, number)
-        seeds.append(begin(network, number, whole or statistics(first.subset(pool).features)))
+        seeds.append(begin(network, number, whole or statistics(first.part(pool).features)))
     run = Stages(work, name, config, network, sets, outputs, device, jobs)
     for stage in stages:
         run.run(stage, seeds)
@@ -201,7 +196,7 @@ def _train_trees(config: ScoringConfig, sets: Sets, outputs: Mapping[int, Output
     found = sets[stage.set_name, stage.synthetic]
     for number, out in outputs.items():
         seed = Seed(number, {}, pool=draw_pool(found, config.labelled, number))
-        model = trees.fit(found.subset(seed.pool), number)
+        model = trees.fit(found.part(seed.pool), number)
         model.save(out.path)
         if config.track:
             other = sets[config.track, None]

@@ -33,6 +33,7 @@ from speechkit.separation.measurement import (
 from speechkit.separation.metrics import require_pystoi, score
 from speechkit.separation.mixture_draws import store
 from speechkit.separation.model_folder import Separator
+from speechkit.task import trained
 from speechkit.task.evaluation import SUMMARY
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -114,7 +115,7 @@ def _choose(work: WorkDir, config: EvaluationConfig) -> tuple[list[tuple[int, Pa
     the place of that result.
     """
     models, suffix = [], ""
-    for seed, folder in model_folder.find_models(work, config.name):
+    for seed, folder in trained.find(work, "separation", config.name):
         own = str(model_folder.read_card(folder).get("selection", "plain"))
         require_choice(f"{folder / 'config.yaml'}: selection", own, model_folder.FILES)
         models.append((seed, folder, config.checkpoint or own))

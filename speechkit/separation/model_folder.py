@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -103,13 +104,7 @@ def card(
     }
 
 
-def read_card(folder: Path) -> dict[str, Any]:
-    """Contents of ``config.yaml``.
-
-    Raises:
-        UserError: it is not there, or not of a separation model.
-    """
-    return trained.read_card(folder, KIND, "a separation model of speechkit", Card)
+read_card = partial(trained.read_card, kind=KIND, what="a separation model of speechkit", card=Card)
 
 
 def load(folder: Path, which: str = "") -> Separator:
@@ -130,15 +125,6 @@ def load(folder: Path, which: str = "") -> Separator:
     return Separator(net.eval(), content["sample_rate"], folder, which)
 
 
-def find_models(workdir: WorkDir, name: str) -> list[tuple[int, Path]]:
-    """(seed, folder) of every trained seed of a model, sorted.
-
-    Raises:
-        UserError: there is none.
-    """
-    return trained.find(workdir, "separation", name)
-
-
 def _place(workdir: WorkDir, given: str) -> Path | list[tuple[int, Path]]:
     """What a name or path means: a folder or file, or the seeds of an experiment."""
     path = Path(given)
@@ -147,7 +133,7 @@ def _place(workdir: WorkDir, given: str) -> Path | list[tuple[int, Path]]:
     if path.exists():
         return seeds_in(path) or path
     refuse_path(given)
-    return find_models(workdir, given)
+    return trained.find(workdir, "separation", given)
 
 
 def find_separator(

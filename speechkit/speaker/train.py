@@ -166,16 +166,11 @@ def _train(
     fitted = fit(
         net,
         lambda step: checked_loader(chunks, batches(step), collate, jobs, device),
-        FitConfig(
-            config.epochs,
-            config.learning_rate,
-            config.clip,
-            config.patience,
-            "held_out_loss",
-            precision,
-            checkpoint_minutes,
-            config.seed,
-            batch_size=config.batch_size,
+        FitConfig.of(
+            config,
+            monitor="held_out_loss",
+            precision=precision,
+            checkpoint_minutes=checkpoint_minutes,
         ),
         per_epoch=batches().per_epoch,
         device=device,

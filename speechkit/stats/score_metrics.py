@@ -157,11 +157,13 @@ def detection(
         low: highest label of a low item.
         threshold: as from :func:`low_threshold`.
     """
+    from scipy.stats import rankdata  # takes long to import
+
     x, y = _given(predictions, labels)
     bad = y <= low + 1e-6
     measures = {"recall": np.nan, "precision": np.nan, "auc": np.nan, "count": float(bad.sum())}
     if bad.any() and not bad.all():
-        ranks = _average_ranks(x)
+        ranks = rankdata(x)
         n, m = int(bad.sum()), int((~bad).sum())
         measures["auc"] = float(1 - (ranks[bad].sum() - n * (n + 1) / 2) / (n * m))
     if threshold is not None:
@@ -170,9 +172,3 @@ def detection(
         measures["recall"] = both / bad.sum() if bad.any() else np.nan
         measures["precision"] = both / called.sum() if called.any() else np.nan
     return {name: float(value) for name, value in measures.items()}
-
-
-def _average_ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1; equal values share the mean of theirs."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[inverse]

@@ -58,7 +58,7 @@ def differences(config: Mapping[str, Any], published: Any) -> list[str]:
         config: as ``config.yaml`` records it, groups nested; what is not there has its default.
         published: a configuration (a dataclass that can be made without arguments).
     """
-    ours = {**deciding(type(published)()), **dict(_flat(config))}
+    ours = {**deciding(type(published)()), **dict(flat(config))}
     return list(_other(ours, deciding(published)))
 
 
@@ -76,10 +76,11 @@ def deciding(config: Any) -> dict[str, Any]:
     return found
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values; those of a nested group as ``group.name``."""
     for name, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from speechkit.base.errors import ConfigError
 
@@ -74,6 +75,12 @@ class FitConfig:
     unit: str = "epoch"
     find_unused: bool = False
     quiet: bool = False
+
+    @classmethod
+    def of(cls, config: Any, **more: Any) -> FitConfig:
+        """What a task's configuration has under the same names, and ``more``."""
+        own = {one.name for one in fields(cls)} - set(more)
+        return cls(**{name: getattr(config, name) for name in own if hasattr(config, name)}, **more)
 
     @property
     def guarded(self) -> bool:

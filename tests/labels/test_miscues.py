@@ -11,7 +11,6 @@ from speechkit.labels.miscues import (
     SUBSTITUTION,
     TABLE,
     Miscue,
-    by_test,
     read_miscues,
     statuses,
     write_miscues,
@@ -28,7 +27,10 @@ def test_what_is_written_is_read(tmp_path) -> None:
     write_miscues(tmp_path, LINES)
     found = read_miscues(tmp_path)
     assert [line for lines in found.values() for line in lines] == LINES
-    assert by_test(found) == {"near": ["a-near1"], "mixed": ["b-mixed1"]}
+    assert {name: lines[0].test for name, lines in found.items()} == {
+        "a-near1": "near",
+        "b-mixed1": "mixed",
+    }
     text = (tmp_path / TABLE).read_text()
     (tmp_path / TABLE).write_bytes(text.replace("\n", "\r\n").encode("utf-8-sig"))
     assert read_miscues(tmp_path) == found

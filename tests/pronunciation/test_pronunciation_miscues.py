@@ -9,7 +9,7 @@ from worded_sets import PHONES, SENTENCES, make_worded
 
 from speechkit.base.errors import UserError
 from speechkit.kaldi import data
-from speechkit.labels.miscues import INSERTION, by_test, read_miscues, statuses
+from speechkit.labels.miscues import INSERTION, read_miscues, statuses
 from speechkit.labels.phones import pure
 from speechkit.labels.score_files import read_scores
 from speechkit.labels.scores import default_scales
@@ -17,6 +17,14 @@ from speechkit.pronunciation import miscues
 from speechkit.pronunciation.config import MiscueConfig
 from speechkit.pronunciation.miscues import TESTS
 from speechkit.workdir import WorkDir
+
+
+def by_test(found) -> dict[str, list[str]]:
+    """Kind of text -> its utterances."""
+    kinds: dict[str, list[str]] = {}
+    for utterance, lines in found.items():
+        kinds.setdefault(lines[0].test, []).append(utterance)
+    return kinds
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,7 @@ def test_bad_sets(own):
 
 def test_a_subset_is_what_its_utterances_are(work):
     found = load(work, "train", Inputs())
-    part = found.subset(np.array([7, 2, 3]))
+    part = found.part(np.array([7, 2, 3]))
     for new, old in enumerate((7, 2, 3)):
         a, b = slice(*part.first[new : new + 2]), slice(*found.first[old : old + 2])
         assert part.utterances[new] == found.utterances[old]

@@ -39,7 +39,7 @@ def test_tables_hold_what_the_seeds_predict(root):
         model = model_folder.read_model(root / f"exp/scoring/tiny/seed{seed}")
         own = model.predict(found)
         assert np.allclose(table[f"utterance_total_seed{seed}"], own, atol=1e-5)
-        alone = [model.predict(found.subset(np.array([u])))[0] for u in range(3)]
+        alone = [model.predict(found.part(np.array([u])))[0] for u in range(3)]
         assert np.allclose(alone, own[:3], atol=1e-6)
     labels = pandas.read_csv(root / "data/test/utterance_scores.tsv", sep="\t")
     assert np.allclose(table["utterance_total"], labels["total"] / 10)

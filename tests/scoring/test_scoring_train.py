@@ -24,6 +24,7 @@ from speechkit.scoring.config import ScoringConfig
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.seeds import Group, StageSchedule, begin, draw_pool, stacked, statistics
 from speechkit.stats.score_metrics import pcc
+from speechkit.task.trained import find
 from speechkit.training import stacked_runs
 from speechkit.training.weights import read_weights
 from speechkit.workdir import WorkDir
@@ -123,7 +124,7 @@ def test_against_a_plain_loop(work):
 def test_folders_hold_what_scores(work):
     folders = run(work, "plain", seeds=(0, 1), epochs=25, learning_rate=0.01, track="dev")
     found = load(work, "dev", Inputs())
-    models = [model_folder.read_model(f) for _, f in model_folder.find_models(work, "plain")]
+    models = [model_folder.read_model(f) for _, f in find(work, "scoring", "plain")]
     assert [model.card["seed"] for model in models] == [0, 1]
     for model, folder in zip(models, folders, strict=True):
         model.check_features(found.features_of, "dev")
@@ -211,8 +212,8 @@ def test_labelled_utterances_are_drawn_by_each_seed(work):
     pool = draw_pool(found, 6, 1)
     assert drawn[1] == [found.utterances[u] for u in pool]
     weights = read_weights(folders[1] / "model.safetensors")
-    np.testing.assert_allclose(weights["mean"], found.subset(pool).features.mean(0), atol=1e-5)
-    alone = trained(found.subset(pool), [1], epochs=2)
+    np.testing.assert_allclose(weights["mean"], found.part(pool).features.mean(0), atol=1e-5)
+    alone = trained(found.part(pool), [1], epochs=2)
     same = trained(found, [1], epochs=2, pools=torch.from_numpy(pool)[None])
     assert alone.rows[0][0]["train_mse"] != same.rows[0][0]["train_mse"]  # other statistics
     with pytest.raises(UserError, match="`labelled` 31: 'sc' has 30 utterances"):

@@ -10,8 +10,9 @@ from separation_models import RATE, make_mixtures, make_model, settings
 
 from speechkit.base.errors import MissingDependency, UserError
 from speechkit.labels.mixtures import load_mixtures
-from speechkit.separation import measurement, metrics, model_folder, results
+from speechkit.separation import measurement, metrics, results
 from speechkit.separation.evaluate import evaluate
+from speechkit.task import trained
 from speechkit.workdir import WorkDir
 
 
@@ -105,7 +106,7 @@ def test_a_failure_while_reading_ahead_is_raised():
 def test_measuring_read_ahead_gives_the_same(world):
     """The way of CUDA: audio is read in threads, measured in this one."""
     work = WorkDir(world)
-    models = tuple((s, f, "plain") for s, f in model_folder.find_models(work, "dm"))
+    models = tuple((s, f, "plain") for s, f in trained.find(work, "separation", "dm"))
     task = measurement.Task(models, world / "data" / "test_2mix", world, sdr=False)
     batches = [(0, 1), (2,), (3, 4, 5)]
     heard = measurement.read_ahead(partial(measurement.read_batch, task=task), batches, 2)

@@ -21,6 +21,7 @@ from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import evaluate as stage
 from speechkit.separation import measurement, model_folder, results
 from speechkit.separation.evaluate import evaluate
+from speechkit.task import trained
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
@@ -37,7 +38,7 @@ def plain_loop(root, rate=RATE):
     """Rows by (seed, mixture), one mixture at a time."""
     dataset = load_mixtures(root / "data" / "test_2mix", root)
     found = {}
-    for seed, folder in model_folder.find_models(WorkDir(root), "dm"):
+    for seed, folder in trained.find(WorkDir(root), "separation", "dm"):
         separator = model_folder.load(folder)
         for mixture in dataset.mixtures:
             mixed, sources = map(torch.from_numpy, dataset.read(mixture))
