@@ -125,9 +125,10 @@ class ClassifierTraining(Trainable):
         return self.criterion(self.net(inputs, lengths), targets)
 
     def new_optimizer(self) -> torch.optim.Optimizer:
-        config = self.config
-        how = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
-        return torch.optim.AdamW(self.trained_parameters(), **how, fused=self.fused)
+        rate, decay = self.config.learning_rate, self.config.weight_decay
+        return torch.optim.AdamW(
+            self.trained_parameters(), lr=rate, weight_decay=decay, fused=self.fused
+        )
 
     def logits(self) -> Tensor:
         """``[N, C]`` of the validation clips, in order."""

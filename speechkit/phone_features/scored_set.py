@@ -69,7 +69,7 @@ class PhoneSet:
                 "extract-deep`.",
             )
 
-    def part(self, kept: Sequence[int]) -> Self:
+    def part(self, kept: Sequence[int] | np.ndarray) -> Self:
         """Some of the utterances, by their numbers, in this order."""
         rows, words = _places(self.first, kept), _places(self.first_word, kept)
         place = np.full(self.first_word[-1], -1)
@@ -146,12 +146,12 @@ class ScoredSet(PhoneSet):
         return values if aspect.startswith("phone_") else values[self.words]
 
 
-def _places(first: np.ndarray, kept: Sequence[int]) -> np.ndarray:
+def _places(first: np.ndarray, kept: Sequence[int] | np.ndarray) -> np.ndarray:
     """Places of the items of some utterances, of which ``first`` are the first ones."""
     return np.concatenate([np.arange(first[u], first[u + 1]) for u in kept])
 
 
-def _starts(first: np.ndarray, kept: Sequence[int]) -> np.ndarray:
+def _starts(first: np.ndarray, kept: Sequence[int] | np.ndarray) -> np.ndarray:
     """``first`` of these utterances alone."""
     return np.append(0, np.cumsum(np.diff(first)[list(kept)]))
 
