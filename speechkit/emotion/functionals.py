@@ -91,6 +91,15 @@ def speaker_statistics(
     return found
 
 
+def own_statistics(
+    kept: features.Features, dataset: EmotionSet, ids: Sequence[str]
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The same of the speakers of some utterances, over all of their clips that are kept."""
+    wanted = {dataset.speaker(name) for name in ids}
+    every = [name for name in kept.table if dataset.speaker(name) in wanted]
+    return speaker_statistics(kept.table.stack(every), [dataset.speaker(n) for n in every])
+
+
 def logits(weights: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
     """``[N, C]`` of normalised inputs ``[N, D]``: linear, or with one hidden layer (ReLU)."""
     hidden = inputs
@@ -147,11 +156,7 @@ class FunctionalsPredictor(FeaturePredictor):
     ) -> np.ndarray | None:
         """From the features that are kept; a speaker's statistics are over the whole set."""
         kept = self.kept(workdir, dataset, **how)
-        own = None
-        if self.normalise.by_speaker:
-            wanted = {dataset.speaker(name) for name in ids}
-            every = [name for name in kept.table if dataset.speaker(name) in wanted]
-            own = speaker_statistics(kept.table.stack(every), [dataset.speaker(n) for n in every])
+        own = own_statistics(kept, dataset, ids) if self.normalise.by_speaker else None
         speakers = [dataset.speaker(name) for name in ids]
         return self._classify(kept.table.stack(ids), speakers, own)
 

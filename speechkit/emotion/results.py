@@ -65,19 +65,10 @@ def write_predictions(folder: Path, found: Predictions) -> None:
     """Write ``predictions.tsv``."""
     named = np.array(found.classes)
     columns = [*COLUMNS, *(f"p_{name}" for name in found.classes)]
-    rows = [
-        [
-            str(found.utterances[i]),
-            str(found.speakers[i]),
-            str(found.folds[i]),
-            str(found.seeds[i]),
-            str(named[found.targets[i]]),
-            str(named[found.predicted[i]]),
-            *(f"{p:.{DIGITS}f}" for p in found.probabilities[i]),
-        ]
-        for i in range(len(found.utterances))
-    ]
-    write_tsv(folder / TABLE, columns, rows)
+    about = (found.utterances, found.speakers, found.folds, found.seeds)
+    labels = (named[found.targets], named[found.predicted])
+    rows = zip(*about, *labels, *found.probabilities.T, strict=True)
+    write_tsv(folder / TABLE, columns, rows, f".{DIGITS}f")
 
 
 def read_predictions(folder: Path) -> Predictions:

@@ -14,7 +14,7 @@ from speechkit.base.random_draws import rng
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.data import Resources, Run, usable_parts
-from speechkit.emotion.functionals import Normaliser, speaker_statistics, weights_of
+from speechkit.emotion.functionals import Normaliser, own_statistics, weights_of
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import Fold
@@ -121,11 +121,7 @@ def _inputs(
 ) -> tuple[Normaliser, Part, Part]:
     vectors = {name: kept.table.stack(ids) for name, ids in (("train", train), ("valid", valid))}
     normaliser = Normaliser.fit(vectors["train"], config.speaker_norm)
-    own = None
-    if config.speaker_norm:
-        wanted = {dataset.speaker(name) for name in (*train, *valid)}
-        every = [name for name in kept.table if dataset.speaker(name) in wanted]
-        own = speaker_statistics(kept.table.stack(every), [dataset.speaker(n) for n in every])
+    own = own_statistics(kept, dataset, (*train, *valid)) if config.speaker_norm else None
     found = []
     for name, ids in (("train", train), ("valid", valid)):
         inputs = normaliser(vectors[name], [dataset.speaker(n) for n in ids], own)
