@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
@@ -53,40 +53,6 @@ class Setup:
     policy: Policy = field(default_factory=Policy)
     ipa: bool = False
     name: str = ""
-
-
-@dataclass(frozen=True)
-class RecordingResult:
-    """What is known of every recording with a text.
-
-    Args:
-        file: its name.
-        text: as it was given.
-        seconds: its length.
-        matches: False where the text is probably not what is said.
-        confidence: of that, see :mod:`speechkit.acoustic.align.alignment`.
-    """
-
-    file: str
-    text: str
-    seconds: float
-    matches: bool
-    confidence: float
-
-    def about(self) -> dict[str, Any]:
-        """For JSON; what a task adds comes after it."""
-        return {
-            "file": self.file,
-            "text": self.text,
-            "seconds": round(self.seconds, 3),
-            "matches": self.matches,
-            "confidence": round(self.confidence, 4),
-        }
-
-
-def about_of(row: Mapping[str, Any]) -> tuple[str, str, float, bool, float]:
-    """The first fields of a :class:`RecordingResult`, of its JSON."""
-    return str(row["file"]), str(row["text"]), row["seconds"], row["matches"], row["confidence"]
 
 
 def score_all(

@@ -13,7 +13,6 @@ from rich.text import Text
 from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of
 from speechkit.labels.miscues import SAID
 from speechkit.labels.scores import Scales
-from speechkit.phone_features.recordings import RecordingResult, about_of
 from speechkit.pronunciation.assessment import (
     SAID_BADLY,
     Insertion,
@@ -24,6 +23,7 @@ from speechkit.pronunciation.assessment import (
     word_of,
     word_row,
 )
+from speechkit.task.prediction.jobs import RecordingResult, about_of
 
 _COLOURS = ((0.5, "bold red"), (0.8, "yellow"), (1.01, "green"))
 """Colour of the share of a scale that a score stays below."""

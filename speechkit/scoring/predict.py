@@ -16,18 +16,12 @@ from speechkit.base.errors import UserError
 from speechkit.base.textgrid import Interval, Tier
 from speechkit.phone_features.bundle import acoustic_places, find_model, seed_folders
 from speechkit.phone_features.pipeline import FeaturePipeline
-from speechkit.phone_features.recordings import (
-    Recording,
-    RecordingResult,
-    Setup,
-    about_of,
-    score_all,
-)
+from speechkit.phone_features.recordings import Recording, Setup, score_all
 from speechkit.phone_features.request import Extracted, Request, as_read
 from speechkit.scoring import joint_network, model_folder
 from speechkit.scoring.data import Inputs, single
 from speechkit.scoring.model_folder import ScoringModel
-from speechkit.task.prediction.jobs import Job
+from speechkit.task.prediction.jobs import Job, RecordingResult, about_of
 from speechkit.task.prediction.saved import Row, model_digest
 from speechkit.task.prediction.stream import Head, Predicted, StreamConfig
 from speechkit.task.prediction.written import Forms

@@ -6,10 +6,11 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
@@ -63,6 +64,40 @@ class Inputs:
 
     jobs: list[Job]
     missing: dict[Job, str]
+
+
+@dataclass(frozen=True)
+class RecordingResult:
+    """What is known of every recording with a text.
+
+    Args:
+        file: its name.
+        text: as it was given.
+        seconds: its length.
+        matches: False where the text is probably not what is said.
+        confidence: of that, see :mod:`speechkit.acoustic.align.alignment`.
+    """
+
+    file: str
+    text: str
+    seconds: float
+    matches: bool
+    confidence: float
+
+    def about(self) -> dict[str, Any]:
+        """For JSON; what a task adds comes after it."""
+        return {
+            "file": self.file,
+            "text": self.text,
+            "seconds": round(self.seconds, 3),
+            "matches": self.matches,
+            "confidence": round(self.confidence, 4),
+        }
+
+
+def about_of(row: Mapping[str, Any]) -> tuple[str, str, float, bool, float]:
+    """The first fields of a :class:`RecordingResult`, of its JSON."""
+    return str(row["file"]), str(row["text"]), row["seconds"], row["matches"], row["confidence"]
 
 
 @contextmanager
