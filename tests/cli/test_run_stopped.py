@@ -23,6 +23,8 @@ from speechkit.cli.main import main
 
 _OF_A_RUN = (
     "versions",
+    "wall_s",
+    "real_time_factor",
     "seconds",
     "started",
     "finished",
