@@ -66,7 +66,9 @@ def tiers(row: Row) -> list[Tier]:
 def _interval(part: Mapping[str, Any], level: str, row: Row) -> tuple[Interval, Interval]:
     """A word or phone, and the same with its score in place of its name."""
     ends: Mapping[str, tuple[float, float]] = row["scales"].get(level, {})
-    main = next((name for name in ("total", "accuracy") if name in part and name in ends), "")
+    main = next(
+        (name for name in ("total", "accuracy", *ends) if name in part and name in ends), ""
+    )
     share, label = None, ""
     if main and part[main] is not None:
         low, high = ends[main]

@@ -23,6 +23,7 @@ from speechkit.phone_features.recordings import Recording, Setup, score_all
 from speechkit.phone_features.request import Extracted, Request
 from speechkit.phone_features.verification import NATS_CAP
 from speechkit.pronunciation import model_folder
+from speechkit.pronunciation.acoustic_scores import AcousticScores, is_acoustic, load_pipeline
 from speechkit.pronunciation.assessment import (
     MISSING,
     SAID_BADLY,
@@ -52,13 +53,13 @@ class LoadedModel:
 
     Args:
         name: of the model, for people.
-        assessor: the scorer.
+        assessor: the scorer; of an acoustic model alone its posteriors.
         pipeline: makes the features that it takes.
         seeds: folders that the scorer was loaded from.
     """
 
     name: str
-    assessor: Assessor
+    assessor: Assessor | AcousticScores
     pipeline: FeaturePipeline
     seeds: Sequence[Path] = ()
 
@@ -68,13 +69,18 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
 
     Args:
         spec: ``default`` or empty for the one that the package ships; a name under
-            ``exp/pronunciation``; a folder of an experiment, or of one with its acoustic models.
+            ``exp/pronunciation``; a folder of an experiment, or of one with its acoustic models; a
+            CTC model (``hf:OWNER/NAME``, ``torchaudio:BUNDLE``, a folder of Hugging Face), whose
+            posteriors are the scores then.
         workdir: where names, and the acoustic models of an experiment, are looked up.
         device: cpu or cuda.
 
     Raises:
         UserError: there is no such model, or its features cannot be made of a recording.
     """
+    own = workdir.root / "exp" / "pronunciation" / spec
+    if is_acoustic(spec) and ((own / "config.json").is_file() or not own.is_dir()):
+        return LoadedModel(spec, AcousticScores(), load_pipeline(spec, workdir, device))
     folder = find_model(spec, workdir, "pronunciation", PRETRAINED)
     seeds = seed_folders(folder)
     assessor = model_folder.load(seeds, device)
@@ -138,9 +144,11 @@ def predict_one(
     assert extracted.evidence is not None
     verified = extracted.verification or verify(aligner, extracted.evidence, extracted.alignment)
     shift = aligner.frame_shift
-    assessed = assessor.assess(
-        extracted.features, [row.phone for row in rows], [row.word_index for row in rows]
-    )
+    if isinstance(assessor, AcousticScores):
+        assessed = assessor.assess_rows(rows)
+    else:
+        words_of = [row.word_index for row in rows]
+        assessed = assessor.assess(extracted.features, [row.phone for row in rows], words_of)
     said = 1.0
     if assessed.statuses is not None and assessor.calibration is not None:
         said = float(together(assessed.statuses)[:, 0].mean())
@@ -181,7 +189,8 @@ def _words(
     ``llr`` the log-likelihood ratio of each being said.
 
     A phone is suspect up to the score that `evaluate pronunciation` measures recall and
-    precision at; where it is not known, up to the middle of the scale.
+    precision at; where it is not known, up to the middle of the scale. Of an acoustic model alone
+    it is suspect where something else fits better.
     """
     scales, threshold = ready.assessor.scales, ready.assessor.thresholds.get("phone_accuracy")
     ends = scales.get("phone", {}).get("accuracy", (0.0, 2.0))
@@ -192,6 +201,8 @@ def _words(
     for row, alternative in zip(extracted.rows, likeliest(ready, extracted), strict=True):
         given = {name: float(values[:, row.index].mean()) for name, values in of_phones.items()}
         bad = "accuracy" in given and given["accuracy"] <= limit
+        if isinstance(ready.assessor, AcousticScores):
+            bad = ready.assessor.is_suspect(row)
         end, heard = row.start + row.duration, alternative if bad else None
         one = PhoneResult(row.phone, row.start, end, given, suspect=bad, heard=heard)
         phones.setdefault(row.word_index, []).append(one)
@@ -213,7 +224,10 @@ def _words(
 
 
 def _verdict(
-    assessor: Assessor, assessed: Assessment, word: int, raw: Mapping[str, np.ndarray]
+    assessor: Assessor | AcousticScores,
+    assessed: Assessment,
+    word: int,
+    raw: Mapping[str, np.ndarray],
 ) -> Verdict | None:
     """What became of a word; None of models that do not say."""
     if assessed.statuses is None or assessor.calibration is None:

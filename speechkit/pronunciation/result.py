@@ -110,14 +110,14 @@ class Result(RecordingResult):
 
     def _table(self) -> Table:
         ends = self.scales.get("word", {})
-        of_phones = self.scales.get("phone", {}).get("accuracy", (0.0, 2.0))
+        of_phones = self.scales.get("phone", {})
         table = Table(box=None, padding=(0, 1), header_style="dim")
         verdicts = any(word.verdict for word in self.words)
         for name in ("word", *ends, *(["status"] * verdicts), "phones", "heard"):
             side: Any = "right" if name in ends else "left"
             table.add_column(name, justify=side, no_wrap=name in ("word", "status"))
         for word in self.words:
-            main = next((n for n in ("total", "accuracy") if n in word.scores), "")
+            main = next((n for n in ("total", "accuracy", *ends) if n in word.scores), "")
             style = colour(word.scores[main], ends[main]) if main else ""
             scores = [
                 Text.assemble(
@@ -165,11 +165,14 @@ def _status(verdict: Verdict | None) -> Text:
 
 
 def _coloured(value: float, ends: tuple[float, float]) -> tuple[str, str]:
-    return f"{value:.1f}", colour(value, ends)
+    return f"{value:.{2 if ends[1] - ends[0] <= 1 else 1}f}", colour(value, ends)
 
 
-def _phone(phone: PhoneResult, ends: tuple[float, float]) -> tuple[tuple[str, str], ...]:
-    value = phone.scores.get("accuracy")
-    if value is None:
+def _phone(
+    phone: PhoneResult, ends: Mapping[str, tuple[float, float]]
+) -> tuple[tuple[str, str], ...]:
+    name = next((n for n in ("accuracy", *ends) if n in phone.scores), "")
+    if not name:
         return (phone.phone, ""), (" ", "dim")
-    return (phone.phone, colour(value, ends)), (f":{value:.1f}  ", "dim")
+    shown, style = _coloured(phone.scores[name], ends.get(name, (0.0, 2.0)))
+    return (phone.phone, style), (f":{shown}  ", "dim")

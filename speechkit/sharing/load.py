@@ -205,7 +205,10 @@ def found_model(task: str, model: str) -> Iterator[str]:
         UserError: the file is damaged or of another task, or the hub cannot be reached.
     """
     fetched = model.startswith(hub.PREFIX) and task != "xvector"  # which asks the hub itself
-    path = publish.fetch(model, task) if fetched else Path(model)
+    path = publish.fetch(model.partition(",map=")[0], task) if fetched else Path(model)
+    if fetched and task == "pronunciation" and path.is_dir():  # CTC: its loader fetches the rest
+        yield model
+        return
     if not (path.is_file() and path.suffix == archive.SUFFIX):
         yield str(path) if fetched else model
         return

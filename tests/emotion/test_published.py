@@ -137,7 +137,7 @@ def test_what_is_no_classifier(run, tmp_path: Path) -> None:
         load_predictor(ctc)
     soundfile.write(tmp_path / "a.wav", sound(1.0), 16000)
     ran = run("predict", "pronunciation", tmp_path / "a.wav", "--text", "a", "--model", ctc)
-    assert ran.code == 2 and "--am" in ran.err and "gives no scores" in ran.err
+    assert ran.code == 2 and "vocab.json" in ran.err  # it hears no phones
     folder = make_classifier(tmp_path / "m", "wav2vec2-group", LABELS)
     weights = read_weights(folder / "model.safetensors")
     del weights["projector.bias"]
