@@ -73,3 +73,16 @@ def test_the_package_says_so(message: str) -> None:
 @pytest.mark.parametrize("message", changed())
 def test_other_words_are_noticed(message: str) -> None:
     assert not is_said(message)
+
+
+def test_commands_of_the_page_are_there() -> None:
+    table = Path(__file__).parent / "cli" / "recorded_options.tsv"
+    rows = [line.split("\t")[:2] for line in table.read_text("utf-8").splitlines()]
+    known = {(command, flag) for command, flags in rows for flag in re.split(r"[ ,/]+", flags)}
+    named = re.findall(r"`(speechkit [a-z][^`]*)`", PAGE.read_text("utf-8"))
+    assert named
+    for line in named:
+        command = " ".join(re.findall(r"(?<![-\w])[a-z][-a-z]*(?= |$)", line.split(" -")[0]))
+        assert any(f"{one} ".startswith(f"{command} ") for one, _ in known), line
+        for flag in set(re.findall(r"--[a-z-]+", line)) - {"--help"}:
+            assert (command, flag) in known, line
