@@ -8,8 +8,8 @@ from conftest import make_set
 from speechkit.kaldi import data
 from speechkit.labels.mixtures import Header, Mixture, Source, write_mixtures
 from speechkit.separation import model_folder
-from speechkit.separation.config import EvaluationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet, ConvTasNetConfig
+from speechkit.separation.inference_config import EvaluationConfig
 
 RATE = 8000
 NETWORK = ConvTasNetConfig(

@@ -27,7 +27,7 @@ import dataclasses
 import inspect
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -48,14 +48,15 @@ class Flag:
     """How a field is given on the command line.
 
     Args:
-        names: its option names without dashes, as ``set`` or ``normalize/stored-levels``; none:
-            the name of the field.
+        names: its option names without dashes, as ``set`` or ``normalize/stored-levels``, and
+            short ones as ``-j``; none: the name of the field.
         default: of the command line, where it differs from the field's.
         shown: what the help shows as default, in words.
         metavar: what the help shows as value.
         several: of a tuple: the flag may be given several times, instead of a list with commas.
         hidden: the field is no flag: other things decide it.
         least, most: range that the command line checks.
+        convert: makes the value of the field of what was given.
     """
 
     names: tuple[str, ...]
@@ -66,6 +67,7 @@ class Flag:
     hidden: bool
     least: float | None
     most: float | None
+    convert: Callable[[Any], Any] | None
 
     def __init__(
         self,
@@ -77,13 +79,23 @@ class Flag:
         hidden: bool = False,
         least: float | None = None,
         most: float | None = None,
+        convert: Callable[[Any], Any] | None = None,
     ) -> None:
-        values = (names, default, shown, metavar, several, hidden, least, most)
+        values = (names, default, shown, metavar, several, hidden, least, most, convert)
         for field, value in zip(dataclasses.fields(self), values, strict=True):
             object.__setattr__(self, field.name, value)
 
 
+def processes(jobs: int) -> int:
+    """Number of processes: 0 means one per CPU."""
+    from speechkit.base.parallel import cpu_count
+
+    return jobs or cpu_count()
+
+
 NO_FLAG = Flag(hidden=True)
+Seed = Annotated[int, Flag(least=0, most=2**63 - 1)]
+Jobs = Annotated[int, Flag("jobs", "-j", least=0, convert=processes)]
 
 
 class OneOf:

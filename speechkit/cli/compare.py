@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from speechkit.base.config import Flag
 from speechkit.base.schema import Object, read_json
 from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import Dir, Force, Group, VariantName
 from speechkit.cli.output import Answer
+from speechkit.pronunciation import config as pronunciation
+from speechkit.scoring import inference_config as scoring
+from speechkit.separation import inference_config as separation
 from speechkit.task.config import ComparisonConfig
 
 app = typer.Typer()
-
-
-@dataclass(frozen=True)
-class ScoresConfig(ComparisonConfig):
-    """Of ``compare scoring``."""
-
-    names: Annotated[
-        tuple[str, ...],
-        Flag("name", shown="all that were evaluated on the set and predict the same score"),
-    ] = ()
-    measures: Annotated[tuple[str, ...], Flag("measure", shown="PCC and MSE of the score")] = ()
-
-
-@dataclass(frozen=True)
-class SeparationConfig(ComparisonConfig):
-    """Of ``compare separation``.
-
-    Data:
-        baseline_set: Set of random mixtures to compare a hard set with, instead of `baseline`.
-    """
-
-    baseline: str = ""
-    baseline_set: str = ""
-    set: Annotated[str, Flag("set", default="test_2mix")]
-    measures: Annotated[
-        tuple[str, ...],
-        Flag("measure", shown="mean, HSR5, HSR10 and percentiles 1, 5, 10 of SI-SNRi"),
-    ] = ()
 
 
 class Run(Group):
@@ -54,7 +27,9 @@ class Run(Group):
 
 
 @command(app, "pronunciation")
-def compare_pronunciation(config: ComparisonConfig, run: Run, directory: Dir) -> Answer:
+def compare_pronunciation(
+    config: pronunciation.ComparisonConfig, run: Run, directory: Dir
+) -> Answer:
     """Differences to a baseline on the same items and seeds, with intervals over speakers.
 
     Reads evaluations of `evaluate pronunciation`, writes exp/compare/pronunciation/SET/.
@@ -65,7 +40,7 @@ def compare_pronunciation(config: ComparisonConfig, run: Run, directory: Dir) ->
 
 
 @command(app, "scoring")
-def compare_scoring(config: ScoresConfig, run: Run, directory: Dir) -> Answer:
+def compare_scoring(config: scoring.ComparisonConfig, run: Run, directory: Dir) -> Answer:
     """Differences to a baseline on the same utterances and seeds, with intervals over speakers.
 
     Reads evaluations of `evaluate scoring`, writes exp/compare/scoring/SET/.
@@ -76,7 +51,7 @@ def compare_scoring(config: ScoresConfig, run: Run, directory: Dir) -> Answer:
 
 
 @command(app, "separation")
-def compare_separation(config: SeparationConfig, run: Run, directory: Dir) -> Answer:
+def compare_separation(config: separation.ComparisonConfig, run: Run, directory: Dir) -> Answer:
     """Differences to a baseline on the same mixtures and seeds, with intervals over speakers.
 
     With --baseline-set: how much harder the mixtures of a hard set are than their random
@@ -91,8 +66,7 @@ def compare_separation(config: SeparationConfig, run: Run, directory: Dir) -> An
 
 def _compare(task: Any, config: ComparisonConfig, run: Run, directory: Dir) -> Answer:
     """Compare by the module of a task: differences to the baseline, a row each."""
-    given = {name: value for name, value in vars(config).items() if value != ()}
-    folder = task.compare(directory, task.ComparisonConfig(**given), **vars(run))
+    folder = task.compare(directory, config, **vars(run))
     found = read_json(folder / "summary.json", Object)
     title = f"Differences to {found['baseline']} on {found['set']}"
     rows = task.COMPARISON.rows(found["experiments"])

@@ -28,7 +28,7 @@ from speechkit.cli.output import Answer
 from speechkit.emotion import inference_config as emotion
 from speechkit.pronunciation import config as pronunciation
 from speechkit.scoring import inference_config as scoring
-from speechkit.separation import config as separation
+from speechkit.separation import inference_config as separation
 from speechkit.task.config import EvaluationConfig
 
 if TYPE_CHECKING:

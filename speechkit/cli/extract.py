@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from speechkit.acoustic.lexicon.config import TextConfig
-from speechkit.base.config import Flag
+from speechkit.base.errors import require_choice
 from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import (
-    DATA,
     MISSING,
     MODEL,
     OUTPUT,
@@ -21,6 +18,7 @@ from speechkit.cli.options import (
     DeviceStage,
     Dir,
     Executor,
+    FieldOf,
     Force,
     Group,
     Jobs,
@@ -30,21 +28,14 @@ from speechkit.cli.options import (
     SetStage,
 )
 from speechkit.cli.output import Answer
-from speechkit.speaker.config import VectorConfig
+from speechkit.emotion.config import EmotionTraining, EncoderConfig, encoder_config
+from speechkit.phone_features.config import DEEP, METHODS, FeatureSettings, ImportConfig
+from speechkit.speaker.config import ProsodyConfig, VectorConfig
 
 _MODELS = "a name in exp/acoustic, a folder, hf:OWNER/NAME, torchaudio:BUNDLE"
 _POSTERIORS = f"sphinx, {_MODELS} or posteriors:SCP[,labels=FILE]"
 AcousticModel = Annotated[
     str, Option("sphinx", "--am", panel=MODEL, help=f"Acoustic model: {_POSTERIORS}.")
-]
-AcousticModels = Annotated[
-    list[str],
-    Option(
-        ["sphinx"],
-        "--am",
-        panel=MODEL,
-        help=f"Acoustic model: {_POSTERIORS}; of several the columns stand side by side.",
-    ),
 ]
 DeepModel = Annotated[
     str,
@@ -89,8 +80,7 @@ def align(
 
 def extract_prosody(
     set_name: Set,
-    f0_min: Annotated[float, Option(75.0, "--f0-min", panel=DATA, help="Lowest pitch in Hz.")],
-    f0_max: Annotated[float, Option(600.0, "--f0-max", panel=DATA, help="Highest pitch in Hz.")],
+    pitch: ProsodyConfig,
     stage: SetStage,
     directory: Dir,
 ) -> Answer:
@@ -100,7 +90,7 @@ def extract_prosody(
     """
     from speechkit.speaker import prosody
 
-    folder = prosody.extract(directory, set_name, f0_min=f0_min, f0_max=f0_max, **vars(stage))
+    folder = prosody.extract(directory, set_name, pitch, **vars(stage))
     summary = prosody.summarise(folder / "prosody.tsv")
     return output.rows(str(folder / "prosody.tsv"), ("measure", "value"), summary)
 
@@ -128,36 +118,10 @@ def extract_xvector(
     return output.summary(folder)
 
 
-@dataclass(frozen=True)
-class GopFlags:
-    """Which features of phones.
-
-    Data:
-        import_from: Import features computed elsewhere: feat.scp of Kaldi's
-            gop_speechocean762, or GOPT's features as .csv or .npy.
-        keys: With `import_from` of .csv or .npy: the file of keys (UTTERANCE.PHONE).
-    Model:
-        method: segment: Kaldi's 84 columns of aligned phones. ctc: scores of every substitution
-            and deletion without an alignment (42 columns). both: 126 columns.
-        align_with: Acoustic model that aligns for all of them; default: each aligns for itself.
-        prosody: Add durations, pauses, energy and pitch (13 columns).
-        stp: Add GOP with the transition probabilities of the HMM (1 column).
-        verification: Add evidence that each word was said (24 columns).
-    """
-
-    method: str = "segment"
-    align_with: str = ""
-    prosody: bool = False
-    stp: Annotated[bool, Flag("stp")] = False
-    verification: Annotated[bool, Flag("verification")] = False
-    import_from: Annotated[Path | None, Flag("import")] = None
-    keys: Path | None = None
-
-
 def extract_gop(
     set_name: Set,
-    am: AcousticModels,
-    flags: GopFlags,
+    features: FeatureSettings,
+    source: ImportConfig,
     texts: TextConfig,
     stage: DeviceStage,
     directory: Dir,
@@ -166,45 +130,23 @@ def extract_gop(
 
     Writes exp/gop/SET/gop.{ark,scp}, rows.tsv, phones.txt, features.json and summary.json.
     """
-    if flags.import_from is not None:
-        from speechkit.phone_features.import_gop import import_features
+    from speechkit.phone_features.extract import extract
+    from speechkit.phone_features.import_gop import import_features
 
+    if source.source is not None:
         how: dict[str, Any] = {"name": stage.name, "on_error": stage.on_error, "force": stage.force}
-        folder = import_features(directory, set_name, flags.import_from, keys=flags.keys, **how)
-    else:
-        from speechkit.base.errors import ConfigError, require_choice
-        from speechkit.phone_features.extract import extract
-        from speechkit.phone_features.settings import METHODS, FeatureSettings
-
-        if flags.keys is not None:
-            raise ConfigError("keys", "is for imported features.", "Add `import`, or leave it out.")
-        require_choice("method", flags.method, METHODS)  # of the others, extract-deep has flags
-        models, aligner = tuple(am), flags.align_with
-        added: dict[str, Any] = {"stp": flags.stp, "verification": flags.verification}
-        wanted = FeatureSettings(models, flags.method, aligner, flags.prosody, **added)
-        folder = extract(directory, set_name, wanted, texts=texts, **vars(stage))
-    return output.summary(folder)
-
-
-@dataclass(frozen=True)
-class DeepFlags:
-    """Which hidden features.
-
-    Model:
-        layer: Hidden layer, counted from 1 at the input; 0: the last.
-        level: phone: means over the frames of each phone. frame: all frames.
-        align_with: Acoustic model that finds the phones; default: `am` itself.
-    """
-
-    layer: Annotated[int, Flag(least=0)] = 0
-    level: str = "phone"
-    align_with: str = ""
+        return output.summary(import_features(directory, set_name, source, **how))
+    source.refuse()
+    require_choice("method", features.method, METHODS)  # of the others, extract-deep has flags
+    return output.summary(extract(directory, set_name, features, texts=texts, **vars(stage)))
 
 
 def extract_deep(
     am: DeepModel,
     set_name: Set,
-    flags: DeepFlags,
+    layer: Annotated[int, FieldOf("layer", FeatureSettings)],
+    level: Annotated[str, FieldOf("level", FeatureSettings)],
+    align_with: Annotated[str, FieldOf("align_with", FeatureSettings)],
     texts: TextConfig,
     stage: DeviceStage,
     directory: Dir,
@@ -215,30 +157,9 @@ def extract_deep(
     summary.json.
     """
     from speechkit.phone_features.extract import extract
-    from speechkit.phone_features.settings import DEEP, FeatureSettings
 
-    wanted = FeatureSettings((am,), DEEP, **vars(flags))
+    wanted = FeatureSettings((am,), DEEP, align_with, layer=layer, level=level)
     return output.summary(extract(directory, set_name, wanted, texts=texts, **vars(stage)))
-
-
-@dataclass(frozen=True)
-class HiddenFlags:
-    """Which hidden states.
-
-    Data:
-        set_name: Labelled set.
-        max_seconds: Longest clip in seconds; of a longer one only the middle is taken.
-    Model:
-        upstream: Encoder of Hugging Face, by hub name or folder.
-        layers: last, weighted (all of them), or the number of a layer.
-        pooling: Pooling of the heads to come: mean and sum need less than max, attentive.
-    """
-
-    upstream: str
-    set_name: Annotated[str, Flag("set")] = "ravdess"
-    layers: str = "last"
-    pooling: str = "mean"
-    max_seconds: float = 30.0
 
 
 class HiddenRun(Group):
@@ -251,25 +172,38 @@ class HiddenRun(Group):
     force: Force
 
 
-def extract_hidden(flags: HiddenFlags, directory: Dir, run: HiddenRun) -> Answer:
+def extract_hidden(
+    set_name: Annotated[str, FieldOf("set_name", EmotionTraining)],
+    upstream: Annotated[
+        str,
+        Option(
+            MISSING,
+            "--upstream",
+            panel=MODEL,
+            help="Encoder of Hugging Face, by hub name or folder.",
+        ),
+    ],
+    layers: Annotated[str, FieldOf("layers", EncoderConfig)],
+    pooling: Annotated[str, FieldOf("pooling", EncoderConfig)],
+    max_seconds: Annotated[float, FieldOf("max_seconds", EmotionTraining)],
+    directory: Dir,
+    run: HiddenRun,
+) -> Answer:
     """Keep the hidden states of a frozen encoder, so that heads train in seconds.
 
     Writes exp/hidden/SET-ENCODER.../. `train emotion --freeze encoder` does it by itself.
     """
-    from speechkit.base.errors import require_choice
     from speechkit.emotion import hidden
-    from speechkit.emotion.config import encoder_config
     from speechkit.emotion.data import form_of
     from speechkit.labels.emotions import load
     from speechkit.training.devices import resolve_device
 
     require_choice("on_error", run.on_error, ("stop", "skip"))
     # refuses what no head can use
-    encoder_config("frozen", {"layers": flags.layers, "pooling": flags.pooling})
-    form = form_of(flags.pooling)
-    kind = hidden.HiddenConfig(flags.upstream, flags.layers, form, flags.max_seconds)
+    encoder_config("frozen", {"layers": layers, "pooling": pooling})
+    kind = hidden.HiddenConfig(upstream, layers, form_of(pooling), max_seconds)
     how = {**vars(run), "device": resolve_device(run.device).type}
-    found = hidden.extract(directory, load(directory, flags.set_name), kind, **how)
+    found = hidden.extract(directory, load(directory, set_name), kind, **how)
     told = {
         "folder": str(found.folder),
         "clips": len(found.first),

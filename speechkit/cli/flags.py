@@ -11,7 +11,9 @@ A command is a function. The annotation of each parameter says what flags it sta
   gets those that were given, by name of field. Of several classes, ``GivenFields(A, B)``, each flag
   stands once, and its help says which classes have it.
 * a :class:`Group`: several options that stand together.
-* ``Annotated[int, Option(0, "--jobs", "-j", help="...")]``: one flag or argument.
+* ``Annotated[int, FieldOf("jobs", SharedOptions)]``: one field of a configuration.
+* ``Annotated[str, Option("", "--title", help="...")]``: one flag or argument that no
+  configuration has.
 
 Every command also has ``--config FILE``, which gives defaults to its flags. One that returns an
 :class:`~speechkit.cli.output.Answer` has ``--json``: its answer is printed as tables, or as JSON.
@@ -32,7 +34,7 @@ from speechkit.base.config import FIELD, ConfigField, settings_of
 from speechkit.cli import options
 from speechkit.cli.completion import completer
 from speechkit.cli.help import GroupedHelp
-from speechkit.cli.options import CONFIG, MISSING, Group, Option
+from speechkit.cli.options import CONFIG, MISSING, FieldOf, Group, Option
 from speechkit.cli.output import NOTHING, Answer
 
 Values = Mapping[str, Any]
@@ -102,7 +104,7 @@ def _part(parameter: inspect.Parameter) -> Part:
     if isinstance(kind, type) and issubclass(kind, Group):
         return _group(kind)
     extra = next(iter(getattr(kind, "__metadata__", ())), None)
-    if isinstance(extra, Option):
+    if isinstance(extra, Option | FieldOf):
         return _one(name, kind.__origin__, extra, parameter.default)
     if isinstance(extra, GivenFields):
         return _optional(extra)
@@ -111,7 +113,9 @@ def _part(parameter: inspect.Parameter) -> Part:
     )
 
 
-def _one(name: str, kind: Any, option: Option, default: Any) -> Part:
+def _one(name: str, kind: Any, option: Option | FieldOf, default: Any) -> Part:
+    if isinstance(option, FieldOf):
+        return _field(name, option, default)
     default = option.default if default is inspect.Parameter.empty else default
     make = typer.Option if option.names else typer.Argument
     extra = {"autocompletion": completer(option.names), **option.extra}
@@ -119,6 +123,15 @@ def _one(name: str, kind: Any, option: Option, default: Any) -> Part:
     flag = _parameter(name, option.kind or kind, info)
     convert = option.convert or (lambda value: value)
     return Part([flag], lambda values: convert(values[name]))
+
+
+def _field(name: str, option: FieldOf, default: Any) -> Part:
+    """One field of a configuration, perhaps with another default."""
+    known = next(one for one in settings_of(option.config) if one.name == option.field)
+    setting = known._replace(name=name)
+    if default is not inspect.Parameter.empty:
+        setting = setting._replace(default=default)
+    return Part([_of_field(setting)], lambda values: _value(setting, values[name]))
 
 
 def _group(kind: type[Group]) -> Part:
@@ -144,17 +157,20 @@ def _flags_of(config: Any, group: str = "") -> Iterator[inspect.Parameter]:
         if dataclasses.is_dataclass(setting.kind) and not setting.flag.hidden:
             yield from _flags_of(setting.kind, setting.group or group)
         elif not setting.flag.hidden:
-            default = setting.default if setting.flag.default is FIELD else setting.flag.default
-            text = _as_text(setting, default)
-            shown = True if setting.flag.shown == "" else setting.flag.shown
-            yield _flag(setting, _kind(setting), text, group, shown)
+            yield _of_field(setting, group)
+
+
+def _of_field(setting: ConfigField, group: str = "") -> inspect.Parameter:
+    default = setting.default if setting.flag.default is FIELD else setting.flag.default
+    shown = True if setting.flag.shown == "" else setting.flag.shown
+    return _flag(setting, _kind(setting), _as_text(setting, default), group, shown)
 
 
 def _flag(
     setting: ConfigField, kind: Any, default: Any, group: str, shown: str | bool
 ) -> inspect.Parameter:
     flag = setting.flag
-    names = ["/".join(f"--{name}" for name in pair.split("/")) for pair in flag.names]
+    names = ["/".join(map(_dashed, pair.split("/"))) for pair in flag.names]
     info = typer.Option(
         ... if default is MISSING else default,
         *names,
@@ -167,6 +183,10 @@ def _flag(
         rich_help_panel=setting.group or group or None,
     )
     return _parameter(setting.name, kind, info)
+
+
+def _dashed(name: str) -> str:
+    return name if name.startswith("-") else f"--{name}"
 
 
 def _kind(setting: ConfigField) -> Any:
@@ -207,6 +227,8 @@ def _build(config: Any, values: Values) -> Any:
 
 def _value(setting: ConfigField, given: Any) -> Any:
     """A field from what was given for it."""
+    if setting.flag.convert:
+        return setting.flag.convert(given)
     if not (inner := _of_tuple(setting.kind)):
         return None if given == "" and setting.default is None else given
     if setting.flag.several or not isinstance(given, str):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
-
 import typer
 
-from speechkit.base.config import Flag
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import Device, Dir, Executor, Force, Jobs, OutName, Seed, VariantName
+from speechkit.cli.options import Device, Dir, Executor, Force, Jobs, OutName, VariantName
 from speechkit.cli.output import Answer
 from speechkit.mining.config import MiningConfig
-from speechkit.separation.config import CorrelationConfig
+from speechkit.scoring.inference_config import SynthesisConfig
+from speechkit.separation.inference_config import CorrelationConfig
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -66,53 +63,15 @@ def analyze_correlation(
     return Answer(rows, [(f"{folder} (95 % intervals)", columns, [short(row) for row in rows])])
 
 
-@dataclass(frozen=True)
-class SynthesisFlags:
-    """Which scores are made, and of what.
-
-    Data:
-        train: Scored set to train the regressor on.
-        set_name: Set to predict scores for.
-        gop: Suffix of both sets' folders: exp/gop/SET-GOP.
-        targets: Utterance scores to predict, separated by commas.
-        allow_shared: Let the two sets have speakers in common.
-        mean_gop: The average GOP of all phones as a feature, beside the paper's.
-        folds: Number of folds of speakers to measure the regressor.
-    """
-
-    train: str
-    set_name: Annotated[str, Flag("set")]
-    gop: str = ""
-    targets: Annotated[tuple[str, ...], Flag(shown="all of --train")] = ()
-    allow_shared: Annotated[bool, Flag("allow-shared")] = False
-    mean_gop: bool = True
-    folds: int = 5
-
-
 def synthesize_scores(
-    flags: SynthesisFlags,
-    seed: Seed,
-    name: OutName,
-    directory: Dir,
-    force: Force,
+    config: SynthesisConfig, name: OutName, directory: Dir, force: Force
 ) -> Answer:
     """Predict scores of unscored utterances by boosted trees on GOP, for pre-training.
 
     Writes exp/synthetic/SET/. The regressor learns from the scored set --train.
     """
     from speechkit.scoring import synthesis
-    from speechkit.scoring.trees import TreeConfig
 
-    config = synthesis.SynthesisConfig(
-        flags.set_name,
-        flags.train,
-        flags.gop,
-        flags.targets,
-        flags.allow_shared,
-        flags.folds,
-        seed,
-        TreeConfig(mean_gop=flags.mean_gop),
-    )
     folder = synthesis.synthesize(directory, config, name, force)
     summary = synthesis.read_summary(folder)
     title, rows = f"Synthetic scores in {folder}", synthesis.rows(summary)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Optional
 
 import typer
 
+from speechkit.base import config
+from speechkit.base.config import Flag
 from speechkit.base.errors import ConfigError, UserError, closest
 from speechkit.base.text import on_disk
 
@@ -104,13 +106,6 @@ def as_on_disk(paths: list[Path] | None) -> list[Path] | None:
     return None if paths is None else [on_disk(path) for path in paths]
 
 
-def resolve_jobs(jobs: int) -> int:
-    """Number of processes: 0 means one per CPU."""
-    from speechkit.base.parallel import cpu_count
-
-    return jobs or cpu_count()
-
-
 def numbers(field: str, text: str, kind: type) -> tuple:
     """A comma-separated list of numbers."""
     try:
@@ -156,96 +151,83 @@ Dir = Annotated[
         help="Working directory, with data/ and exp/.",
     ),
 ]  # fmt: skip
-Force = Annotated[
-    bool,
-    Option(
-        False,
-        "--force",
-        panel=OUTPUT,
-        help="Replace an output that was made with other parameters.",
-    ),
-]
-Continue = Annotated[
-    bool,
-    Option(
-        False, "--continue", panel=OUTPUT,
-        help="Go on from a run that had another --batch-size.",
-    ),
-]  # fmt: skip
-Json = Annotated[
-    bool, Option(False, "--json", panel=OUTPUT, help="Print JSON to stdout instead of a table.")
-]
-VariantName = Annotated[
-    str,
-    Option("", "--out-name", panel=OUTPUT, help="Write to SET-NAME, so that variants live on."),
-]
-EvaluationName = Annotated[
-    str,
-    Option(
-        "", "--out-name", panel=OUTPUT, help="Write to eval/SET-NAME, so that variants live on."
-    ),
-]
-OutName = Annotated[
-    str,
-    Option(
-        "", "--name", panel=OUTPUT, help="Write to a folder of its own, so that variants live on."
-    ),
-]
-Device = Annotated[str, Option("auto", "--device", panel=MACHINE, help="auto, cpu or cuda.")]
-Jobs = Annotated[
-    int,
-    Option(
-        0, "--jobs", "-j", convert=lambda jobs: resolve_jobs(jobs), min=0, panel=MACHINE,
-        help="Number of local processes; 0: one per CPU.",
-    ),
-]  # fmt: skip
-Executor = Annotated[
-    str,
-    Option(
-        "local",
-        "--executor",
-        panel=MACHINE,
-        help="Where to compute: local, or dask://HOST:PORT (extra [cluster]).",
-    ),
-]
-OnError = Annotated[
-    str,
-    Option(
-        "stop", "--on-error", panel=OUTPUT, help="A broken utterance: stop, or skip and list it."
-    ),
-]
-Pipes = Annotated[
-    bool,
-    Option(False, "--allow-pipes", panel=MACHINE, help="Run shell commands found in wav.scp."),
-]
-Save = Annotated[
-    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-    Option(
-        None, "--save", panel=OUTPUT, metavar="FILE|DIR", show_default="nothing is saved",
-        help="Write each result as it comes: .jsonl, with which the same command goes on after a "
-        "stop, .json or .csv; with texts also .ctm, .TextGrid, or a folder of TextGrids.",
-    ),
-]  # fmt: skip
-CheckpointMinutes = Annotated[
-    float,
-    Option(
-        10.0, "--checkpoint-minutes", panel=MACHINE,
-        help="Minutes between saves of the state.",
-    ),
-]  # fmt: skip
-Name = Annotated[str, Option("default", "--name", panel=OUTPUT, help="Name of the experiment.")]
-Set = Annotated[str, Option("train", "--set", help="Set to read: a folder of data/.")]
-Seed = Annotated[
-    int,
-    Option(0, "--seed", min=0, max=2**63 - 1, panel=TRAINING, help="Seed of every random draw."),
-]
-Seeds = Annotated[
-    int,
-    Option(5, "--seeds", min=1, panel=TRAINING, help="Number of seeds, all trained in one run."),
-]
-FirstSeed = Annotated[
-    int, Option(0, "--seed", min=0, max=2**31, panel=TRAINING, help="First seed.")
-]
+
+
+@dataclasses.dataclass(frozen=True)
+class SharedOptions:
+    """Options of several commands.
+
+    Args:
+        set_name: Set to read: a folder of data/.
+    Training:
+        seed: Seed of every random draw.
+        seeds: Number of seeds, all trained in one run.
+        first_seed: First seed.
+    Machine:
+        device: auto, cpu or cuda.
+        jobs: Number of local processes; 0: one per CPU.
+        executor: Where to compute: local, or dask://HOST:PORT (extra [cluster]).
+        allow_pipes: Run shell commands found in wav.scp.
+        checkpoint_minutes: Minutes between saves of the state.
+    Output:
+        name: Name of the experiment.
+        out_name: Write to a folder of its own, so that variants live on.
+        variant_name: Write to SET-NAME, so that variants live on.
+        evaluation_name: Write to eval/SET-NAME, so that variants live on.
+        on_error: A broken utterance: stop, or skip and list it.
+        force: Replace an output that was made with other parameters.
+        other_batch_size: Go on from a run that had another `batch_size`.
+        as_json: Print JSON to stdout instead of a table.
+    """
+
+    set_name: Annotated[str, Flag("set")] = "train"
+    seed: config.Seed = 0
+    seeds: Annotated[int, Flag("seeds", least=1)] = 5
+    first_seed: Annotated[int, Flag("seed", least=0, most=2**31)] = 0
+    device: Annotated[str, Flag("device")] = "auto"
+    jobs: config.Jobs = 0
+    executor: Annotated[str, Flag("executor")] = "local"
+    allow_pipes: Annotated[bool, Flag("allow-pipes")] = False
+    checkpoint_minutes: Annotated[float, Flag("checkpoint-minutes")] = 10.0
+    name: Annotated[str, Flag("name")] = "default"
+    out_name: Annotated[str, Flag("name")] = ""
+    variant_name: Annotated[str, Flag("out-name")] = ""
+    evaluation_name: Annotated[str, Flag("out-name")] = ""
+    on_error: Annotated[str, Flag("on-error")] = "stop"
+    force: Annotated[bool, Flag("force")] = False
+    other_batch_size: Annotated[bool, Flag("continue")] = False
+    as_json: Annotated[bool, Flag("json")] = False
+
+
+class FieldOf(NamedTuple):
+    """Of a parameter: it is one field of a configuration, whatever its own name is.
+
+    Args:
+        field: its name.
+        config: the configuration.
+    """
+
+    field: str
+    config: type = SharedOptions
+
+
+Set = Annotated[str, FieldOf("set_name")]
+Seed = Annotated[int, FieldOf("seed")]
+Seeds = Annotated[int, FieldOf("seeds")]
+FirstSeed = Annotated[int, FieldOf("first_seed")]
+Device = Annotated[str, FieldOf("device")]
+Jobs = Annotated[int, FieldOf("jobs")]
+Executor = Annotated[str, FieldOf("executor")]
+Pipes = Annotated[bool, FieldOf("allow_pipes")]
+CheckpointMinutes = Annotated[float, FieldOf("checkpoint_minutes")]
+Name = Annotated[str, FieldOf("name")]
+OutName = Annotated[str, FieldOf("out_name")]
+VariantName = Annotated[str, FieldOf("variant_name")]
+EvaluationName = Annotated[str, FieldOf("evaluation_name")]
+OnError = Annotated[str, FieldOf("on_error")]
+Force = Annotated[bool, FieldOf("force")]
+Continue = Annotated[bool, FieldOf("other_batch_size")]
+Json = Annotated[bool, FieldOf("as_json")]
 
 
 class Training(Group):

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from speechkit.acoustic.lexicon.config import TextConfig
 from speechkit.base.config import Flag
 from speechkit.cli import options
 from speechkit.cli.flags import command
-from speechkit.cli.options import (
-    MISSING,
-    OUTPUT,
-    Device,
-    Dir,
-    Group,
-    Jobs,
-    Json,
-    Option,
-    Save,
-)
+from speechkit.cli.options import MISSING, MODEL, Dir, Json, Option
+from speechkit.emotion import inference_config as emotion
+from speechkit.phone_features.config import Setup
+from speechkit.pronunciation import config as pronunciation
+from speechkit.separation import inference_config as separation
+from speechkit.task.config import StreamConfig
 
 if TYPE_CHECKING:
-    from speechkit.phone_features.recordings import Setup
     from speechkit.task.prediction.jobs import Job
-    from speechkit.task.prediction.stream import StreamConfig
 
 app = typer.Typer()
 
@@ -49,80 +39,34 @@ ListedRecordings = Annotated[
         help=f"{_FORMATS}; none where --trans lists them.",
     ),
 ]
-Skip = Annotated[
+EmotionModel = Annotated[
     str,
     Option(
-        "stop", "--on-error", panel=OUTPUT, help="A broken recording: stop, or skip and name it."
+        MISSING,
+        "--model",
+        panel=MODEL,
+        help="Name under exp/emotion/, a folder of a trained one, a file of export, or "
+        "hf:OWNER/NAME (also audio-classification models of Hugging Face, and their folders).",
     ),
 ]
-Anew = Annotated[
-    bool, Option(False, "--force", panel=OUTPUT, help="Start the file of --save anew.")
-]
-Replace = Annotated[
-    bool,
+SeparationModel = Annotated[
+    str,
     Option(
-        False,
-        "--force",
-        panel=OUTPUT,
-        help="Replace files that exist; start that of --save anew.",
+        MISSING,
+        "--model",
+        panel=MODEL,
+        help="Name under exp/separation/, a folder, a file of export, hf:OWNER/NAME, or a "
+        "Conv-TasNet of Asteroid or SpeechBrain (file or folder).",
     ),
 ]
-
-
-class Run(Group):
-    """How recordings are gone through."""
-
-    on_error: Skip
-    save: Save
-    jobs: Jobs = 1
-    force: Anew
-
-    @property
-    def stream_config(self) -> StreamConfig:
-        """As the library takes it."""
-        from speechkit.task.prediction.stream import StreamConfig
-
-        return StreamConfig(self.on_error, self.jobs, self.save, self.force)
-
-
-class ReplacingRun(Run):
-    """Of a task that writes files beside recordings."""
-
-    force: Replace
-
-
-@dataclass(frozen=True)
-class EmotionFlags:
-    """How long recordings are cut, and what is written.
-
-    Data:
-        window: Seconds of a window of a long recording.
-        hop: Seconds from one window to the next.
-        whole: Recordings of at most this many seconds are one window.
-    Model:
-        model: Name under exp/emotion/, a folder of a trained one, a file of export, or
-            hf:OWNER/NAME (also audio-classification models of Hugging Face, and their folders).
-        ensemble: The mean of all folds and seeds of the model.
-    Output:
-        timeline: Write STEM_emotion.png and .tsv: the course over time.
-        out: Folder of these files.
-    """
-
-    model: str
-    ensemble: Annotated[bool, Flag("ensemble")] = False
-    window: float = 4.0
-    hop: float = 2.0
-    whole: float = 10.0
-    timeline: Annotated[bool, Flag("timeline")] = False
-    out: Annotated[Path | None, Flag(shown="of each recording")] = None
 
 
 @command(app, "emotion")
 def predict_emotion(
     recordings: Recordings,
-    flags: EmotionFlags,
-    run: ReplacingRun,
-    device: Device,
+    model: EmotionModel,
+    config: emotion.PredictConfig,
+    stream: StreamConfig,
     directory: Dir,
     as_json: Json,
 ) -> None:
@@ -133,47 +77,20 @@ def predict_emotion(
     the mean over the windows that are not silent.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.emotion.predict import PredictConfig, predict
-    from speechkit.emotion.windows import WindowConfig
+    from speechkit.emotion.predict import predict
     from speechkit.sharing.load import found_model
 
-    cut = WindowConfig(flags.window, flags.hop, flags.whole)
-    wanted = PredictConfig(cut, flags.ensemble, flags.timeline, flags.out, device)
-    with found_model("emotion", flags.model) as model:
-        found = predict(directory, model, recordings, wanted, run.stream_config)
+    with found_model("emotion", model) as place:
+        found = predict(directory, place, recordings, config, stream)
         print_predictions(found, as_json, [str(path) for path in recordings])
-
-
-@dataclass(frozen=True)
-class SeparationFlags:
-    """How long recordings are separated.
-
-    Data:
-        block_seconds: Seconds that the network sees at a time.
-        overlap_seconds: Shortest overlap of blocks in seconds.
-        sample_rate: Sample rate in Hz, of a model that does not state it.
-    Model:
-        model: Name under exp/separation/, a folder, a file of export, hf:OWNER/NAME, or a
-            Conv-TasNet of Asteroid or SpeechBrain (file or folder).
-        checkpoint: Weights that the plain or the weighted validation selected.
-    Output:
-        out: Folder of the outputs.
-    """
-
-    model: str
-    checkpoint: Annotated[str, Flag(shown="the model's own choice")] = ""
-    out: Annotated[Path | None, Flag(shown="that of each recording")] = None
-    block_seconds: float = 20.0
-    overlap_seconds: float = 5.0
-    sample_rate: Annotated[int, Flag(shown="what the model states", least=0)] = 0
 
 
 @command(app, "separation")
 def predict_separation(
     recordings: Recordings,
-    flags: SeparationFlags,
-    run: ReplacingRun,
-    device: Device,
+    model: SeparationModel,
+    config: separation.PredictConfig,
+    stream: StreamConfig,
     directory: Dir,
     as_json: Json,
 ) -> None:
@@ -183,35 +100,24 @@ def predict_separation(
     they would cancel). Outputs are 16-bit WAV files of the recording's own rate and length.
     """
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.separation.predict import PredictConfig, predict
+    from speechkit.separation.predict import predict
     from speechkit.sharing.load import found_model
 
-    wanted = PredictConfig(
-        checkpoint=flags.checkpoint,
-        sample_rate=flags.sample_rate,
-        block_seconds=flags.block_seconds,
-        overlap_seconds=flags.overlap_seconds,
-        device=device,
-    )
-    files = [str((flags.out or path.parent) / f"{path.stem}_s1.wav") for path in recordings]
-    with found_model("separation", flags.model) as model:
-        found = predict(directory, model, recordings, flags.out, wanted, run.stream_config)
+    files = [str((config.out or path.parent) / f"{path.stem}_s1.wav") for path in recordings]
+    with found_model("separation", model) as place:
+        found = predict(directory, place, recordings, config, stream)
         print_predictions(found, as_json, files)
 
 
 @dataclass(frozen=True)
-class Texts(TextConfig):
-    """What is said in recordings, and the model that scores it.
+class Texts:
+    """What is said in recordings.
 
-    Model:
-        model: A name under exp/scoring, a folder, a file of export, or hf:OWNER/NAME.
     Data:
         text: What is read in the recordings.
         trans: Table 'path<TAB>text' of many, or the folder of a set.
     """
 
-    lexicon: Annotated[Path | None, Flag(shown="the CMU dictionary")] = None
-    model: str = "default"
     text: str = ""
     trans: Annotated[Path | None, Flag(shown="none")] = None
 
@@ -223,37 +129,13 @@ class Texts(TextConfig):
         given.require_text(self.text, self.trans)
         return found
 
-    @contextmanager
-    def setup(self, task: str, directory: Dir, device: str) -> Iterator[Setup]:
-        """What scores them; a model that is one file lies in a folder as long."""
-        from speechkit.phone_features import recordings as given
-        from speechkit.sharing.load import found_model
-
-        how = (self.lexicon, self.guess, self.policy)
-        with found_model(task, self.model) as model:
-            yield given.Setup(model, directory.root, device, *how, name=self.model)
-
-
-@dataclass(frozen=True)
-class AssessedTexts(Texts):
-    """As :class:`Texts`, with models of pronunciation.
-
-    Model:
-        model: default (comes with speechkit), a name under exp/pronunciation, a folder, a file
-            of export, or hf:OWNER/NAME.
-    Output:
-        ipa: Phones in IPA in place of ARPAbet.
-    """
-
-    ipa: Annotated[bool, Flag("ipa")] = False
-
 
 @command(app, "pronunciation")
 def predict_pronunciation(
     recordings: ListedRecordings,
-    texts: AssessedTexts,
-    run: Run,
-    device: Device,
+    texts: Texts,
+    setup: pronunciation.Setup,
+    stream: StreamConfig,
     directory: Dir,
     as_json: Json,
 ) -> None:
@@ -264,19 +146,20 @@ def predict_pronunciation(
     """
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.pronunciation.predict import predict
+    from speechkit.sharing.load import found_model
 
     jobs = texts.jobs(recordings)
-    with texts.setup("pronunciation", directory, device) as setup:
-        setup = replace(setup, ipa=texts.ipa)
-        print_predictions(predict(setup, jobs, run.stream_config), as_json)
+    with found_model("pronunciation", setup.model) as place:
+        ready = replace(setup, model=place, root=directory.root, name=setup.model)
+        print_predictions(predict(ready, jobs, stream), as_json)
 
 
 @command(app, "scoring")
 def predict_scoring(
     recordings: ListedRecordings,
     texts: Texts,
-    run: Run,
-    device: Device,
+    setup: Setup,
+    stream: StreamConfig,
     directory: Dir,
     as_json: Json,
 ) -> None:
@@ -286,8 +169,10 @@ def predict_scoring(
     """
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.scoring.predict import predict
+    from speechkit.sharing.load import found_model
 
     jobs = texts.jobs(recordings)
     named = [str(job.file) for job in jobs], [job.text for job in jobs]
-    with texts.setup("scoring", directory, device) as setup:
-        print_predictions(predict(setup, jobs, run.stream_config), as_json, *named)
+    with found_model("scoring", setup.model) as place:
+        ready = replace(setup, model=place, root=directory.root, name=setup.model)
+        print_predictions(predict(ready, jobs, stream), as_json, *named)

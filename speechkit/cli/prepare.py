@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -9,19 +10,17 @@ import typer
 
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import (
-    DATA,
-    MISSING,
-    Dir,
-    Force,
-    Group,
-    Jobs,
-    OnError,
-    Option,
-    Seed,
-)
+from speechkit.cli.options import MISSING, Dir, FieldOf, Force, Group, Jobs, OnError, Option
 from speechkit.cli.output import Answer
-from speechkit.corpora.config import FolderConfig, LibriMixConfig, SpeechoceanConfig, Wsj0MixConfig
+from speechkit.corpora.config import (
+    ActedConfig,
+    DemoConfig,
+    FolderConfig,
+    LibriMixConfig,
+    LibriSpeechConfig,
+    SpeechoceanConfig,
+    Wsj0MixConfig,
+)
 
 if TYPE_CHECKING:
     from speechkit.corpora.common import Corpus
@@ -31,10 +30,8 @@ app = typer.Typer()
 Published = Annotated[
     Path, Option(MISSING, metavar="PATH", help="The corpus as published.", show_default=False)
 ]
-Gender = Annotated[
-    Optional[Path],  # noqa: UP045 - Typer evaluates this at run time
-    Option(None, "--gender", panel=DATA, help="Table 'speaker<TAB>m|f'.", show_default="none"),
-]
+Gender = Annotated[Optional[Path], FieldOf("gender_file", FolderConfig)]  # noqa: UP045
+SetName = Annotated[str, FieldOf("set_name", ActedConfig)]
 
 
 class Writing(Group):
@@ -91,18 +88,7 @@ def folder(
 
 
 @command(app, "demo")
-def demo(
-    utterances: Annotated[
-        int, Option(300, "--utterances", panel=DATA, help="Utterances in all three sets.")
-    ],
-    speakers: Annotated[
-        int, Option(24, "--speakers", panel=DATA, help="Speakers in all three sets.")
-    ],
-    seed: Seed,
-    directory: Dir,
-    jobs: Jobs,
-    force: Force,
-) -> Answer:
+def demo(config: DemoConfig, directory: Dir, jobs: Jobs, force: Force) -> Answer:
     """Generated English speech: sets train, dev and test with different speakers.
 
     It is made by espeak-ng on the spot, the same for the same --seed, to try speechkit
@@ -110,33 +96,17 @@ def demo(
     """
     from speechkit.corpora.demo import prepare
 
-    summaries = prepare(
-        directory, utterances=utterances, speakers=speakers, seed=seed, jobs=jobs, force=force
-    )
-    return _show(summaries, directory)
+    return _show(prepare(directory, config, jobs=jobs, force=force), directory)
 
 
 @command(app, "librispeech")
 def librispeech(
-    path: Published,
-    to: Annotated[
-        Optional[list[str]],  # noqa: UP045 - Typer evaluates this at run time
-        Option(
-            None,
-            "--to",
-            panel=DATA,
-            metavar="SET=SUBSET[,SUBSET]",
-            help="A set and what it is made of; may be given again.",
-            show_default="every subset found is a set",
-        ),
-    ],
-    writing: Writing,
-    directory: Dir,
+    path: Published, config: LibriSpeechConfig, writing: Writing, directory: Dir
 ) -> Answer:
     """LibriSpeech or LibriTTS: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT."""
     from speechkit.corpora.librispeech import read_corpus
 
-    return _write(read_corpus(path, to or ()), directory, writing)
+    return _write(read_corpus(path, config), directory, writing)
 
 
 @command(app, "wsj0")
@@ -204,49 +174,23 @@ def speechocean762(
     return _write(read_corpus(path, config), directory, writing)
 
 
-@command(app, "ravdess")
-def ravdess(
-    path: Published,
-    set_name: Annotated[str, Option("ravdess", "--set", panel=DATA, help="Name of the set.")],
-    writing: Writing,
-    directory: Dir,
-) -> Answer:
-    """RAVDESS: acted emotions; its speech recordings become one labelled set.
+def _add_acted(name: str, text: str) -> None:
+    """Add the command of a corpus of acted emotions; the set is called as its module."""
+    module = name.replace("-", "_")
 
-    Divide it for training and testing with `speechkit split-folds`.
-    """
-    from speechkit.corpora.ravdess import read_corpus
+    def acted(
+        path: Published, writing: Writing, directory: Dir, set_name: SetName = module
+    ) -> Answer:
+        corpus = importlib.import_module(f"speechkit.corpora.{module}")
+        return _write(corpus.read_corpus(path, set_name), directory, writing)
 
-    return _write(read_corpus(path, set_name), directory, writing)
+    acted.__doc__ = f"{text}\n\nDivide it for training and testing with `speechkit split-folds`."
+    command(app, name)(acted)
 
 
-@command(app, "crema-d")
-def crema_d(
-    path: Published,
-    set_name: Annotated[str, Option("crema_d", "--set", panel=DATA, help="Name of the set.")],
-    writing: Writing,
-    directory: Dir,
-) -> Answer:
-    """CREMA-D: acted emotions of 91 actors; its recordings become one labelled set.
-
-    Divide it for training and testing with `speechkit split-folds`.
-    """
-    from speechkit.corpora.crema_d import read_corpus
-
-    return _write(read_corpus(path, set_name), directory, writing)
-
-
-@command(app, "emodb")
-def emodb(
-    path: Published,
-    set_name: Annotated[str, Option("emodb", "--set", panel=DATA, help="Name of the set.")],
-    writing: Writing,
-    directory: Dir,
-) -> Answer:
-    """EmoDB: acted German emotions of ten speakers; they become one labelled set.
-
-    Divide it for training and testing with `speechkit split-folds`.
-    """
-    from speechkit.corpora.emodb import read_corpus
-
-    return _write(read_corpus(path, set_name), directory, writing)
+_add_acted("ravdess", "RAVDESS: acted emotions; its speech recordings become one labelled set.")
+_add_acted(
+    "crema-d",
+    "CREMA-D: acted emotions of 91 actors; its recordings become one labelled set.",
+)
+_add_acted("emodb", "EmoDB: acted German emotions of ten speakers; they become one labelled set.")

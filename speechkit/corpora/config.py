@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from speechkit.base.config import Flag
+from speechkit.base.config import Flag, Seed
 from speechkit.base.errors import ConfigError, require_choice
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP
 
 SPEAKER, CLASS = "speaker", "class"  # what the subfolders of a folder are
-Seed = Annotated[int, Flag(least=0, most=2**63 - 1)]
 GenderFile = Annotated[Path | None, Flag("gender", shown="none")]
 
 
@@ -114,3 +113,45 @@ class LibriMixConfig:
         require_choice("mode", self.mode, ("min", "max"))
         if not 1000 <= self.rate <= 192_000:
             raise ConfigError("rate", f"{self.rate} is out of range.", "Accepted: 1000 to 192000.")
+
+
+@dataclass(frozen=True)
+class LibriSpeechConfig:
+    """Which sets LibriSpeech becomes.
+
+    Data:
+        to: A set and what it is made of; may be given again. Without any each subset becomes a
+            set of its name (train-clean-100: train_clean_100).
+    """
+
+    to: Annotated[
+        tuple[str, ...],
+        Flag(several=True, metavar="SET=SUBSET[,SUBSET]", shown="every subset found is a set"),
+    ] = ()
+
+
+@dataclass(frozen=True)
+class ActedConfig:
+    """How the set of a corpus of acted emotions is called.
+
+    Data:
+        set_name: Name of the set.
+    """
+
+    set_name: Annotated[str, Flag("set")]
+
+
+@dataclass(frozen=True)
+class DemoConfig:
+    """How much generated speech there is.
+
+    Data:
+        utterances: Utterances in all three sets.
+        speakers: Speakers in all three sets.
+    Training:
+        seed: Seed of every random draw.
+    """
+
+    utterances: int = 300
+    speakers: int = 24
+    seed: Seed = 0

@@ -74,7 +74,7 @@ CORPUS = ActedCorpus(
 )
 
 
-def read_corpus(path: Path, set_name: str = "crema_d") -> Corpus:
+def read_corpus(path: Path, set_name: str) -> Corpus:
     """Read the recordings into one set, with emotion, intensity and statement.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
 from speechkit.corpora import espeak
 from speechkit.corpora.common import CorpusSet, Item
+from speechkit.corpora.config import DemoConfig
 from speechkit.corpora.voices import Voice, make_sentences, make_voices, transcript
 from speechkit.corpora.write import SetSummary, read_summary, write_tables
 from speechkit.workdir import Output, WorkDir
@@ -57,29 +58,29 @@ class SpeakerTask:
 
 def prepare(
     work: WorkDir,
+    config: DemoConfig | None = None,
     *,
-    utterances: int = 300,
-    speakers: int = 24,
-    seed: int = 0,
     jobs: int = 1,
     force: bool = False,
 ) -> list[SetSummary]:
     """Write the sets ``train``, ``dev`` and ``test``, no speaker in two of them.
 
     Args:
-        utterances: in all sets together.
-        speakers: in all sets together; half of them female; a sixth each in dev and test.
-        seed: fixes voices and sentences; the same seed gives the same bytes.
+        work: the working directory.
+        config: how much. Half of the speakers are female, a sixth each are in dev and test; the
+            same seed gives the same voices, sentences and bytes.
+        jobs: processes.
+        force: replace sets that other parameters made.
 
     Raises:
         UserError: too few or too many speakers or utterances.
     """
+    config = config or DemoConfig()
+    utterances, speakers, seed = config.utterances, config.speakers, config.seed
     _check_counts(utterances, speakers)
     logger.info(NOTICE)
     params = {
-        "utterances": utterances,
-        "speakers": speakers,
-        "seed": seed,
+        **asdict(config),
         "espeak_ng": espeak.version(),
         "recipe": _RECIPE,
     }

@@ -56,7 +56,7 @@ CORPUS = ActedCorpus(
 )
 
 
-def read_corpus(path: Path, set_name: str = "emodb") -> Corpus:
+def read_corpus(path: Path, set_name: str) -> Corpus:
     """Read the recordings into one set, with emotion and statement.
 
     Args:

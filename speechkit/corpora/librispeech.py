@@ -21,24 +21,25 @@ from speechkit.corpora.common import (
     subfolders,
     utterance_id,
 )
+from speechkit.corpora.config import LibriSpeechConfig
 
 LAYOUT = "LibriSpeech as published: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT."
 _HOMES = ("LibriSpeech", "LibriTTS", "LibriTTS_R")
 
 
-def read_corpus(path: Path, to: Sequence[str] = ()) -> Corpus:
+def read_corpus(path: Path, config: LibriSpeechConfig | None = None) -> Corpus:
     """Read the subsets that are there.
 
     Args:
         path: the corpus, or the folder that holds ``LibriSpeech``.
-        to: ``SET=SUBSET[,SUBSET...]`` for every set to be made; without any, each subset
-            becomes a set of its name (``train-clean-100`` -> ``train_clean_100``).
+        config: which sets are made.
 
     Raises:
         UserError: another layout, an unknown subset, a broken SPEAKERS.TXT or transcript.
     """
     root = _find_root(require_folder(path, LAYOUT))
     subsets = _subsets(root)
+    to = config.to if config else ()
     wanted = parse_to(to, subsets) if to else {name.replace("-", "_"): [name] for name in subsets}
     table = next((p for p in sorted(root.iterdir()) if p.name.lower() == "speakers.txt"), None)
     gender = read_speakers(table) if table else {}

@@ -94,7 +94,7 @@ CORPUS = ActedCorpus(
 GENDER = {f"actor{number:02d}": "m" if number % 2 else "f" for number in range(1, 25)}
 
 
-def read_corpus(path: Path, set_name: str = "ravdess") -> Corpus:
+def read_corpus(path: Path, set_name: str) -> Corpus:
     """Read the speech recordings into one set, with emotion, intensity and statement.
 
     Songs, videos and files with other names are left out and counted. Recordings with the

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 from speechkit.base.config import Flag
+from speechkit.base.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -22,3 +23,63 @@ class EvaluationConfig:
     name: str = "fbank-cnn"
     set: Annotated[str, Flag("set", shown="the test part of each fold")] = ""
     label_map: Annotated[Path | None, Flag(metavar="FILE", shown="same and like names")] = None
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """How recordings are cut.
+
+    Data:
+        window: Seconds of a window of a long recording.
+        hop: Seconds from one window to the next.
+        whole: Recordings of at most this many seconds are one window.
+    """
+
+    window: float = 4.0
+    hop: float = 2.0
+    whole: float = 10.0
+
+    def check(self, most: float) -> None:
+        """Raises UserError for impossible values; ``most`` is the model's longest clip."""
+        if not 0.1 <= self.window <= most:
+            raise ConfigError(
+                "window", f"{self.window:g} is out of range.", f"Accepted: 0.1 to {most:g} s."
+            )
+        if not 0 < self.hop <= self.window:
+            raise ConfigError(
+                "hop",
+                f"{self.hop:g} is out of range.",
+                f"Accepted: above 0, and at most the window ({self.window:g} s).",
+            )
+        if not 0 <= self.whole <= most:
+            raise ConfigError(
+                "whole", f"{self.whole:g} is out of range.", f"Accepted: 0 to {most:g} s."
+            )
+
+    def starts(self, samples: int, rate: int) -> tuple[list[int], int]:
+        """First samples of the windows, and their length; the last window ends at the end."""
+        size, hop = max(1, round(self.window * rate)), max(1, round(self.hop * rate))
+        if samples <= max(size, round(self.whole * rate)):
+            return [0], samples
+        starts = list(range(0, samples - size, hop))
+        return [*starts, samples - size], size
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """How recordings are judged, and what is written of them.
+
+    Model:
+        ensemble: The mean of all folds and seeds of the model.
+    Machine:
+        device: auto, cpu or cuda.
+    Output:
+        timeline: Write STEM_emotion.png and .tsv: the course over time.
+        out: Folder of these files.
+    """
+
+    window_config: WindowConfig = field(default_factory=WindowConfig)
+    ensemble: Annotated[bool, Flag("ensemble")] = False
+    timeline: Annotated[bool, Flag("timeline")] = False
+    out: Annotated[Path | None, Flag(shown="of each recording")] = None
+    device: str = "auto"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from itertools import tee
 from pathlib import Path
@@ -17,13 +17,15 @@ from speechkit.base.log import logger, progress
 from speechkit.base.resampler import resample_blocks
 from speechkit.base.tables import write_tsv
 from speechkit.emotion import model_folder
+from speechkit.emotion.inference_config import PredictConfig, WindowConfig
 from speechkit.emotion.predictor import Predictor
-from speechkit.emotion.windows import Prediction, Window, WindowConfig, is_silent, windows
+from speechkit.emotion.windows import Prediction, Window, is_silent, windows
 from speechkit.task import trained
+from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import outputs, written
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import Row, model_digest
-from speechkit.task.prediction.stream import Predicted, StreamConfig, Task
+from speechkit.task.prediction.stream import Predicted, Task
 from speechkit.task.prediction.stream import predict as stream
 from speechkit.task.prediction.written import Forms
 from speechkit.training.devices import resolve_device
@@ -47,25 +49,6 @@ def _lines(row: Row) -> list[Mapping[str, Any]]:
 
 
 FORMS = Forms(("input", "level", "start", "end", "label"), _lines)
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """How recordings are judged.
-
-    Args:
-        window_config: windows of long recordings.
-        ensemble: the mean of all folds and seeds of an experiment, not its first alone.
-        timeline: write the figure and the table of the course over time.
-        out: their folder; None for that of each recording.
-        device: auto, cpu or cuda.
-    """
-
-    window_config: WindowConfig = field(default_factory=WindowConfig)
-    ensemble: bool = False
-    timeline: bool = False
-    out: Path | None = None
-    device: str = "auto"
 
 
 def predict(

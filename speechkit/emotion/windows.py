@@ -10,51 +10,10 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.audio import level_db
-from speechkit.base.errors import ConfigError
 from speechkit.task.prediction.stream import Head
 
 _SILENT = "(silent)"  # in place of a label
 SILENT_DB = -80.0  # level below which a window says nothing
-
-
-@dataclass(frozen=True)
-class WindowConfig:
-    """How recordings are cut.
-
-    Args:
-        window: seconds of a window.
-        hop: seconds from one window to the next.
-        whole: recordings up to so many seconds are one window.
-    """
-
-    window: float = 4.0
-    hop: float = 2.0
-    whole: float = 10.0
-
-    def check(self, most: float) -> None:
-        """Raises UserError for impossible values; ``most`` is the model's longest clip."""
-        if not 0.1 <= self.window <= most:
-            raise ConfigError(
-                "window", f"{self.window:g} is out of range.", f"Accepted: 0.1 to {most:g} s."
-            )
-        if not 0 < self.hop <= self.window:
-            raise ConfigError(
-                "hop",
-                f"{self.hop:g} is out of range.",
-                f"Accepted: above 0, and at most the window ({self.window:g} s).",
-            )
-        if not 0 <= self.whole <= most:
-            raise ConfigError(
-                "whole", f"{self.whole:g} is out of range.", f"Accepted: 0 to {most:g} s."
-            )
-
-    def starts(self, samples: int, rate: int) -> tuple[list[int], int]:
-        """First samples of the windows, and their length; the last window ends at the end."""
-        size, hop = max(1, round(self.window * rate)), max(1, round(self.hop * rate))
-        if samples <= max(size, round(self.whole * rate)):
-            return [0], samples
-        starts = list(range(0, samples - size, hop))
-        return [*starts, samples - size], size
 
 
 def windows(

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
-from speechkit.base.config import Flag, OneOf, check_fields
+from speechkit.base.config import Flag, OneOf, Seed, check_fields
 from speechkit.base.errors import ConfigError, UserError, command_line, require_choice
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class MiningConfig:
     pitch_unit: Annotated[str, OneOf("hz", "semitones")] = "hz"
     prosody: str = ""
     xvector: str = ""
-    seed: Annotated[int, Flag(least=0, most=2**63 - 1)] = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         require_choice("param", self.param, DEFAULT_PM)

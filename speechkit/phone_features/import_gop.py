@@ -29,6 +29,7 @@ from speechkit.kaldi.ark import ArkTable
 from speechkit.labels import score_files as labels
 from speechkit.labels.phones import KALDI_ID, pure
 from speechkit.phone_features import gop, output
+from speechkit.phone_features.config import ImportConfig
 from speechkit.phone_features.feature_folder import PhoneRow
 from speechkit.phone_features.output import UtteranceFeatures
 from speechkit.phone_features.settings import IMPORTED
@@ -42,9 +43,8 @@ Rows = dict[int, np.ndarray]
 def import_features(
     workdir: WorkDir,
     set_name: str,
-    source: Path,
+    config: ImportConfig,
     *,
-    keys: Path | None = None,
     name: str = "",
     on_error: str = "stop",
     force: bool = False,
@@ -54,9 +54,7 @@ def import_features(
     Args:
         workdir: the working directory.
         set_name: the set; it must have ``phone_scores.tsv``.
-        source: ``.scp``, ``.csv`` or ``.npy``.
-        keys: keys of the rows of ``.csv`` and ``.npy``; default: the file beside it that is
-            called alike (``tr_feats.csv``: ``tr_keys_phn.csv``).
+        config: the features.
         name: suffix of the output folder.
         on_error: stop at utterances that lack features or do not fit, or skip them.
         force: replace other features.
@@ -67,7 +65,8 @@ def import_features(
     require_choice("on_error", on_error, ("stop", "skip"))
     folder = workdir.data(set_name)
     dataset = data.load(folder, workdir.root, allow_pipes=True)
-    if not source.is_file():
+    source, keys = config.source, config.keys
+    if source is None or not source.is_file():
         raise UserError(f"There are no features at {source}.", "Give `import` FILE.scp|csv|npy.")
     if source.suffix in (".csv", ".npy"):
         keys = keys or _find_keys(source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,41 +18,18 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.text import check_path, composed, is_header, on_disk, read_lines
 from speechkit.kaldi import data
+from speechkit.phone_features.config import Setup
+from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import written
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import Predicted, StreamConfig, Task, predict
+from speechkit.task.prediction.stream import Predicted, Task, predict
 from speechkit.task.prediction.written import Forms
 from speechkit.workdir import WorkDir
 
 SILENT_DB = -60.0
 MIN_SECONDS = 0.1
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What scores recordings, as every process finds it.
-
-    Args:
-        model: its name or folder.
-        root: the working directory, where names are looked up.
-        device: auto, cpu or cuda.
-        lexicon: a file of pronunciations that go first.
-        guess: let espeak-ng pronounce words that no lexicon has.
-        policy: for numbers and marks in the texts.
-        ipa: give phones in IPA, not in ARPAbet.
-        name: of the model, in results; default as it was given.
-    """
-
-    model: str
-    root: Path = Path(".")
-    device: str = "auto"
-    lexicon: Path | None = None
-    guess: bool = True
-    policy: Policy = field(default_factory=Policy)
-    ipa: bool = False
-    name: str = ""
 
 
 def score_all(

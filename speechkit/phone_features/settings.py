@@ -5,82 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechkit.base.errors import ConfigError, UserError, require_choice
+from speechkit.base.errors import UserError
 from speechkit.phone_features import ctc_gop, gop
 from speechkit.phone_features import prosody as prosody_features
 from speechkit.phone_features import verification as verification_features
+from speechkit.phone_features.config import DEEP, FeatureSettings
 
 if TYPE_CHECKING:
     from speechkit.acoustic.interface import AcousticModel
 
-METHODS = ("segment", "ctc", "both")
-DEEP, STP, VERIFICATION = "deep", "stp", "verification"
-LEVELS = ("phone", "frame")
+STP, VERIFICATION = "stp", "verification"
 IMPORTED = "imported"
 FORMAT = 1  # of features.json and of the mathematics of its blocks
 Pronunciation = Sequence[str]
-
-
-@dataclass(frozen=True)
-class FeatureSettings:
-    """What is computed.
-
-    Args:
-        am: acoustic models (see :func:`speechkit.acoustic.models.load_model`), whose blocks of
-            columns stand side by side in this order.
-        method: ``segment`` (Kaldi's 84 columns a model), ``ctc`` (42, without segments),
-            ``both`` (126), or ``deep`` (means of hidden features over the frames of a phone).
-        align_with: the model whose segments all blocks take; empty: each model aligns itself.
-        prosody: add the block of :mod:`speechkit.phone_features.prosody`.
-        names: of the blocks, one a model; empty: made of ``am``.
-        layer: of ``deep``: the hidden layer, counted from 1 at the input; 0: the last.
-        level: of ``deep``: a row for each ``phone``, or for each ``frame``.
-        stp: add a column of :func:`speechkit.phone_features.gop.stp_gop` for each model.
-        verification: add the block of :mod:`speechkit.phone_features.verification`, of the model
-            that aligns.
-    """
-
-    am: tuple[str, ...] = ("sphinx",)
-    method: str = "segment"
-    align_with: str = ""
-    prosody: bool = False
-    names: tuple[str, ...] = ()
-    layer: int = 0
-    level: str = "phone"
-    stp: bool = False
-    verification: bool = False
-
-    def __post_init__(self) -> None:
-        require_choice("method", self.method, (*METHODS, DEEP))
-        require_choice("level", self.level, LEVELS)
-        if not self.am:
-            raise UserError("No acoustic model is given.", "Name one with `am`, e.g. `am` sphinx.")
-        if len(set(self.am)) < len(self.am):
-            raise ConfigError("am", f"names a model twice: {', '.join(self.am)}.")
-        self._check_deep()
-
-    def _check_deep(self) -> None:
-        if self.layer < 0:
-            raise ConfigError("layer", f"{self.layer} is no layer.", "They are counted from 1.")
-        if not self.deep and (self.layer or self.level != "phone"):
-            raise UserError("A layer and a level are those of deep features (method 'deep').")
-        if self.deep and (len(self.am) > 1 or self.prosody or self.stp or self.verification):
-            raise UserError("Deep features are of one acoustic model, without other columns.")
-        if self.stp and self.align_with and self.am != (self.align_with,):
-            raise ConfigError(
-                "stp",
-                "needs the states that a model passes through, so each aligns itself.",
-                "Leave `align_with` out.",
-            )
-
-    @property
-    def deep(self) -> bool:
-        """Whether the features are hidden features."""
-        return self.method == DEEP
 
 
 def settings_of(

@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
-from speechkit.base.config import Count, Flag, NotNegative, OneOf, Positive, Whole, check_fields
+from speechkit.base.config import (
+    Count,
+    Flag,
+    NotNegative,
+    OneOf,
+    Positive,
+    Seed,
+    Whole,
+    check_fields,
+)
 from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.schema import Layers, Share, Width
 from speechkit.labels.scores import ASPECTS
+from speechkit.phone_features import config as features_config
 from speechkit.task import config as task_config
 from speechkit.task.paper import NO_EFFECT
 
@@ -219,6 +229,14 @@ class EvaluationConfig(task_config.EvaluationConfig):
 
 
 @dataclass(frozen=True)
+class ComparisonConfig(task_config.ComparisonConfig):
+    """As :class:`speechkit.task.config.ComparisonConfig`; without measures all that both
+    have."""
+
+    accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in task_config.STATISTICS)
+
+
+@dataclass(frozen=True)
 class MiscueConfig:
     """What determines a set of texts that were not said as they stand.
 
@@ -234,7 +252,14 @@ class MiscueConfig:
     words: str = ""
     texts: Count = 6
     test: Annotated[bool, Flag("test")] = False
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1), Flag(least=0, most=2**63 - 1)] = 0
+    seed: Annotated[Seed, Meta(ge=0, le=2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+
+@dataclass(frozen=True)
+class Setup(features_config.Setup):
+    """As :class:`speechkit.phone_features.config.Setup`; phones can be in IPA."""
+
+    ipa: Annotated[bool, Flag("ipa")] = False

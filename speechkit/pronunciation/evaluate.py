@@ -4,17 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_skipped
-from speechkit.labels.scores import ASPECTS
 from speechkit.phone_features import dataset
 from speechkit.phone_features.scored_set import ScoredSet
 from speechkit.pronunciation import model_folder, results
-from speechkit.pronunciation.config import EvaluationConfig
+from speechkit.pronunciation.config import ComparisonConfig, EvaluationConfig
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
 from speechkit.task import comparison, scores, trained
@@ -136,14 +134,6 @@ def published_rows(number: str) -> list[list[str]]:
         for row in ROWS
         if number in row.table.split(", ")
     ]
-
-
-@dataclass(frozen=True)
-class ComparisonConfig(comparison.ComparisonConfig):
-    """As :class:`speechkit.task.config.ComparisonConfig`; without measures all that both
-    have."""
-
-    accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in scores.STATISTICS)
 
 
 def compare(

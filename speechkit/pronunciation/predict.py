@@ -37,9 +37,10 @@ from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.pronunciation.result import Result
 from speechkit.pronunciation.statuses import OTHER_TEXT, called, together
+from speechkit.task.config import StreamConfig
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
-from speechkit.task.prediction.stream import Predicted, StreamConfig
+from speechkit.task.prediction.stream import Predicted
 from speechkit.workdir import WorkDir
 
 PRETRAINED = Path(__file__).parent / "pretrained"  # the default model

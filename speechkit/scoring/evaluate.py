@@ -4,7 +4,7 @@ and ``compare scoring`` (experiments against a baseline on the same utterances).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from speechkit.kaldi import data
 from speechkit.labels.scores import LEVELS
 from speechkit.scoring import joint_network, metrics, model_folder, results
 from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
-from speechkit.scoring.inference_config import EvaluationConfig
+from speechkit.scoring.inference_config import ComparisonConfig, EvaluationConfig
 from speechkit.scoring.metrics import Scored
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task import comparison, scores, trained
@@ -162,14 +162,6 @@ def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) 
             ]
         )
     return rows
-
-
-@dataclass(frozen=True)
-class ComparisonConfig(comparison.ComparisonConfig):
-    """As :class:`speechkit.task.config.ComparisonConfig`; without names all that predict what
-    the baseline predicts, without measures its PCC and MSE (of scores from 0 to 1)."""
-
-    accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in scores.STATISTICS)
 
 
 def compare(

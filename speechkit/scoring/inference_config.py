@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
-from speechkit.base.config import Flag
+from speechkit.base.config import NO_FLAG, Flag, Seed
+from speechkit.base.errors import ConfigError, UserError, closest
+from speechkit.labels.scores import LEVELS
+from speechkit.scoring.config import TARGETS
 from speechkit.task import config
 
 
@@ -18,3 +21,95 @@ class EvaluationConfig(config.EvaluationConfig):
     """
 
     features: Annotated[str | None, Flag(default="", shown="that of the training")] = None
+
+
+@dataclass(frozen=True)
+class ComparisonConfig(config.ComparisonConfig):
+    """As :class:`speechkit.task.config.ComparisonConfig`; without names all that predict what
+    the baseline predicts, without measures its PCC and MSE (of scores from 0 to 1)."""
+
+    accepted = tuple(f"utterance_{name}_{kind}" for name in TARGETS for kind in config.STATISTICS)
+
+    names: Annotated[
+        tuple[str, ...],
+        Flag("name", shown="all that were evaluated on the set and predict the same score"),
+    ] = ()
+    measures: Annotated[tuple[str, ...], Flag("measure", shown="PCC and MSE of the score")] = ()
+
+
+@dataclass(frozen=True)
+class TreeConfig:
+    """How trees are grown.
+
+    Data:
+        trees: how many, one after another.
+        learning_rate: share of each tree that is added.
+        leaves: of a tree, at most.
+        leaf_samples: utterances in a leaf, at least.
+        l2: penalty on the values of leaves.
+        column_share: share of the features that each split may choose from, drawn anew. This
+            draw is what a seed determines: without it all seeds would be the same model.
+        mean_gop: The average GOP of all phones as a feature, beside the paper's.
+
+    Raises:
+        UserError: a value out of range.
+    """
+
+    trees: Annotated[int, NO_FLAG] = 400
+    learning_rate: Annotated[float, NO_FLAG] = 0.05
+    leaves: Annotated[int, NO_FLAG] = 4
+    leaf_samples: Annotated[int, NO_FLAG] = 10
+    l2: Annotated[float, NO_FLAG] = 1.0
+    column_share: Annotated[float, NO_FLAG] = 0.3
+    mean_gop: Annotated[bool, Flag(default=True)] = False
+
+    def __post_init__(self) -> None:
+        if (
+            min(self.trees, self.leaf_samples) < 1
+            or self.leaves < 2
+            or self.l2 < 0
+            or not (0 < self.learning_rate <= 1 and 0 < self.column_share <= 1)
+        ):
+            raise UserError(
+                f"{asdict(self)} cannot be the settings of trees.",
+                "Counts are from 1 (leaves from 2), shares and the rate above 0 up to 1.",
+            )
+
+
+@dataclass(frozen=True)
+class SynthesisConfig:
+    """What determines synthetic scores.
+
+    Data:
+        train: Scored set to train the regressor on.
+        set: Set to predict scores for.
+        gop: Suffix of both sets' folders: exp/gop/SET-GOP.
+        targets: Utterance scores to predict, separated by commas.
+        allow_shared: Let the two sets have speakers in common.
+        folds: Number of folds of speakers to measure the regressor.
+    Training:
+        seed: Seed of every random draw.
+
+    Raises:
+        UserError: a value that is not accepted.
+    """
+
+    set: Annotated[str, Flag("set")]
+    train: str
+    gop: str = ""
+    targets: Annotated[tuple[str, ...], Flag(shown="all of --train")] = ()
+    allow_shared: Annotated[bool, Flag("allow-shared")] = False
+    folds: int = 5
+    seed: Seed = 0
+    trees: TreeConfig = field(default_factory=lambda: TreeConfig(mean_gop=True))
+
+    def __post_init__(self) -> None:
+        accepted = LEVELS["utterance"]
+        for target in self.targets:
+            if target not in accepted:
+                raise UserError(
+                    f"'{target}' is no score of an utterance.{closest(target, accepted)}",
+                    f"Accepted: {', '.join(accepted)}.",
+                )
+        if self.folds < 2:
+            raise ConfigError("folds", f"{self.folds} is too few.", "Give 2 or more.")

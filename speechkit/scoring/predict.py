@@ -21,9 +21,10 @@ from speechkit.phone_features.request import Extracted, Request, as_read
 from speechkit.scoring import joint_network, model_folder
 from speechkit.scoring.data import Inputs, single
 from speechkit.scoring.model_folder import ScoringModel
+from speechkit.task.config import StreamConfig
 from speechkit.task.prediction.jobs import Job, RecordingResult, about_of
 from speechkit.task.prediction.saved import Row, model_digest
-from speechkit.task.prediction.stream import Head, Predicted, StreamConfig
+from speechkit.task.prediction.stream import Head, Predicted
 from speechkit.task.prediction.written import Forms
 from speechkit.workdir import WorkDir
 

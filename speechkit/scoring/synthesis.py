@@ -8,14 +8,14 @@ their Table 2).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechkit.base import schema
-from speechkit.base.errors import ConfigError, UserError, closest
+from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.random_draws import rng
 from speechkit.base.tables import write_json, write_skipped
@@ -23,7 +23,7 @@ from speechkit.labels.score_files import read_scores, score_files, write_scores
 from speechkit.labels.scores import LEVELS, Scores, default_scales
 from speechkit.scoring import trees
 from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
-from speechkit.scoring.trees import TreeConfig
+from speechkit.scoring.inference_config import SynthesisConfig
 from speechkit.stats.score_metrics import mse, pcc
 from speechkit.workdir import Output, WorkDir
 
@@ -43,45 +43,6 @@ COLUMNS = (
 BINS = 10  # of the scale, in histograms
 DIGITS = 6  # of scores: far below what they are worth
 _FOLDS = 7  # stream of the draw of folds
-
-
-@dataclass(frozen=True)
-class SynthesisConfig:
-    """What determines synthetic scores.
-
-    Args:
-        set: the set that gets them.
-        train: the scored set that the regressor is trained on.
-        gop: suffix of both sets' folders ``exp/gop/<set>[-gop]``.
-        targets: scores of an utterance; empty for all that ``train`` has.
-        allow_shared: let the sets have speakers in common.
-        folds: of the speakers of ``train``, for the cross-validation.
-        seed: of the regressor and the folds.
-        trees: how they are grown.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    set: str
-    train: str
-    gop: str = ""
-    targets: tuple[str, ...] = ()
-    allow_shared: bool = False
-    folds: int = 5
-    seed: int = 0
-    trees: TreeConfig = field(default_factory=lambda: TreeConfig(mean_gop=True))
-
-    def __post_init__(self) -> None:
-        accepted = LEVELS["utterance"]
-        for target in self.targets:
-            if target not in accepted:
-                raise UserError(
-                    f"'{target}' is no score of an utterance.{closest(target, accepted)}",
-                    f"Accepted: {', '.join(accepted)}.",
-                )
-        if self.folds < 2:
-            raise ConfigError("folds", f"{self.folds} is too few.", "Give 2 or more.")
 
 
 def synthesize(work: WorkDir, config: SynthesisConfig, name: str = "", force: bool = False) -> Path:

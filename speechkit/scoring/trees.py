@@ -22,7 +22,8 @@ from speechkit.labels.phones import ARPABET
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    from speechkit.scoring.data import ScoringSet
+    from speechkit.scoring.inference_config import TreeConfig
+from speechkit.scoring.data import ScoringSet
 
 FILE = "trees.npz"
 COLUMNS = (
@@ -36,45 +37,6 @@ COLUMNS = (
 PAPER = 79
 
 _TREES = 6  # stream of the draws
-
-
-@dataclass(frozen=True)
-class TreeConfig:
-    """How trees are grown.
-
-    Args:
-        trees: how many, one after another.
-        learning_rate: share of each tree that is added.
-        leaves: of a tree, at most.
-        leaf_samples: utterances in a leaf, at least.
-        l2: penalty on the values of leaves.
-        column_share: share of the features that each split may choose from, drawn anew. This
-            draw is what a seed determines: without it all seeds would be the same model.
-        mean_gop: add the average GOP of all phones, which the paper's features lack.
-
-    Raises:
-        UserError: a value out of range.
-    """
-
-    trees: int = 400
-    learning_rate: float = 0.05
-    leaves: int = 4
-    leaf_samples: int = 10
-    l2: float = 1.0
-    column_share: float = 0.3
-    mean_gop: bool = False
-
-    def __post_init__(self) -> None:
-        if (
-            min(self.trees, self.leaf_samples) < 1
-            or self.leaves < 2
-            or self.l2 < 0
-            or not (0 < self.learning_rate <= 1 and 0 < self.column_share <= 1)
-        ):
-            raise UserError(
-                f"{asdict(self)} cannot be the settings of trees.",
-                "Counts are from 1 (leaves from 2), shares and the rate above 0 up to 1.",
-            )
 
 
 def features(

@@ -8,7 +8,7 @@ three speakers, and counts as often as the bootstrap drew a times b times c.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -16,22 +16,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.separation.inference_config import ComparisonConfig
 from speechkit.separation.results import TABLE, Measure, find_measure, read_utterances
 from speechkit.stats.bootstrap import LEVELS, draw_speakers, entry, mixture_weights
 from speechkit.task import comparison
 from speechkit.task.evaluation import warn_few_speakers
 from speechkit.workdir import WorkDir
 
-DEFAULT_MEASURES = (
-    "si_snri_db",
-    "hsr5_percent",
-    "hsr10_percent",
-    "si_snri_p01_db",
-    "si_snri_p05_db",
-    "si_snri_p10_db",
-)
 NOBODY = ""  # stands for no speaker
 CHANGE_DB = 1.0  # of SI-SNRi, from which a mixture counts as better or worse
 BLOCK = 250  # bootstrap samples at a time
@@ -45,42 +38,6 @@ COMPARISON = comparison.Comparison(
     found_by=TABLE,
     measures="measures",
 )
-
-
-@dataclass(frozen=True)
-class ComparisonConfig(comparison.ComparisonConfig):
-    """As :class:`speechkit.task.config.ComparisonConfig`, with the usual measures.
-
-    Args:
-        baseline_set: set of random mixtures that a hard set is compared to, for each experiment by
-            itself; there is no `baseline` then.
-    """
-
-    baseline: str = ""
-    measures: tuple[str, ...] = DEFAULT_MEASURES
-    baseline_set: str = ""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if bool(self.baseline) == bool(self.baseline_set):
-            raise UserError(
-                "Experiments are compared to `baseline`, or hard mixtures to `baseline_set`; "
-                f"{'both are' if self.baseline else 'neither is'} given.",
-                "Give one of the two.",
-            )
-
-    def check_measures(self) -> None:
-        if not self.measures:
-            raise ConfigError("measure", "is empty.", "Leave it out for the usual measures.")
-        for name in self.measures:
-            find_measure(name)
-
-    def params(self) -> dict[str, Any]:
-        """For the manifest; what older comparisons lack only where it is set."""
-        found = asdict(self)
-        if not self.baseline_set:
-            del found["baseline_set"]
-        return found
 
 
 def compare(

@@ -1,14 +1,13 @@
-"""Configurations of separation: network, mixing, training, measurements."""
+"""Configurations of separation: network, mixing, training."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 from msgspec import Meta
 
-from speechkit.base.config import NO_FLAG, Count, Flag, OneOf, Positive, Whole, check_fields
+from speechkit.base.config import NO_FLAG, Count, Flag, OneOf, Positive, Seed, Whole, check_fields
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.schema import Layers, Taps, Width
 from speechkit.task.paper import NO_EFFECT
@@ -174,7 +173,7 @@ class SeparationConfig:
     network: Annotated[ConvTasNetConfig, NO_FLAG] = field(default_factory=ConvTasNetConfig)
     precision: str = "auto"
     compiled: Annotated[bool, Flag("compile")] = field(default=False, metadata=NO_EFFECT)
-    seed: Annotated[int, Flag(least=0, most=2**63 - 1)] = field(default=0, metadata=NO_EFFECT)
+    seed: Seed = field(default=0, metadata=NO_EFFECT)
 
     def check(self, processes: int = 1) -> None:
         """Raises UserError for values that are impossible, or for so many processes."""
@@ -209,64 +208,3 @@ class SeparationConfig:
     def params(self) -> dict[str, Any]:
         """For the manifest: plain values."""
         return asdict(self)
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What determines an evaluation; raises UserError for what is not accepted.
-
-    Data:
-        name: Name of the experiment: exp/separation/NAME.
-        set: Mixtures to separate: a folder of data/.
-        checkpoint: Checkpoint to use: plain or weighted; by default the choice of each model.
-        resample: Resample a set of another rate to the model's.
-        hsr: Hard sample rates: thresholds of SI-SNRi in dB.
-        sdr: Measure SDR and SDRi (BSS Eval, 512 taps).
-        stoi: Measure STOI and ESTOI (slow; extra [metrics]).
-    """
-
-    name: Annotated[str, Flag(default="default")]
-    set: Annotated[str, Flag("set", default="test_2mix")]
-    checkpoint: Annotated[str, OneOf("", *CHECKPOINTS)] = ""
-    sdr: bool = True
-    stoi: Annotated[bool, Flag("stoi")] = False
-    hsr: tuple[Decibels, ...] = (5, 10)
-    resample: Annotated[bool, Flag("resample")] = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if not self.hsr:
-            raise ConfigError("hsr", "needs thresholds in dB.", "As in `hsr` 5,10.")
-
-
-@dataclass(frozen=True)
-class CorrelationConfig:
-    """What determines an analysis of correlations; raises UserError for what is not accepted.
-
-    Data:
-        model: Experiment whose evaluation of the set is read.
-        set: Set of mixtures.
-        evaluation: Read eval/SET-NAME (evaluate --out-name).
-        prosody: Read exp/prosody/SET-NAME (extract-prosody --name).
-        xvector: Read exp/xvector/SET-NAME (extract-xvector --name).
-        param_tsv: Table of utterances with further parameters, with a column utt.
-        columns: Column of `param_tsv`; may be given several times.
-        samples: Number of bootstrap samples.
-        seed: Seed of every random draw.
-    """
-
-    set: Annotated[str, Flag("set", default="test_2mix")]
-    model: Annotated[str, Flag("model", "name")]
-    evaluation: Annotated[str, Flag("eval")] = ""
-    prosody: str = ""
-    xvector: str = ""
-    param_tsv: Path | None = None
-    columns: Annotated[tuple[str, ...], Flag("column", several=True)] = ()
-    samples: int = 2000
-    seed: Annotated[int, Flag(least=0, most=2**63 - 1)] = 0
-
-    def __post_init__(self) -> None:
-        if self.samples < 100:
-            raise ConfigError(
-                "samples", f"{self.samples} is too few for a 95 % interval.", "Give 100 or more."
-            )

@@ -20,7 +20,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_tsv
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
-from speechkit.separation.config import CorrelationConfig
+from speechkit.separation.inference_config import CorrelationConfig
 from speechkit.separation.results import TABLE, read_utterances
 from speechkit.separation.speaker_distance import SpeakerDistance, find_sources, speaker_distances
 from speechkit.stats.bootstrap import draw_speakers, mixture_weights

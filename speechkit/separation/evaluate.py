@@ -18,7 +18,7 @@ from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.base.text import shortened
 from speechkit.labels.mixtures import MixtureSet, check_rate, load_mixtures
 from speechkit.separation import model_folder, results
-from speechkit.separation.config import EvaluationConfig
+from speechkit.separation.inference_config import EvaluationConfig
 from speechkit.separation.loss import reorder
 from speechkit.separation.measurement import (
     Measured,

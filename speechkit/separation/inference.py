@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from speechkit.base.errors import ConfigError, UserError, is_out_of_memory
+from speechkit.separation.inference_config import BLOCK_SECONDS, OVERLAP_SECONDS
 from speechkit.separation.loss import pit
 from speechkit.separation.model_folder import Separator
 
-BLOCK_SECONDS, OVERLAP_SECONDS = 20.0, 5.0
 _PIECE = 1 << 18  # samples handed over at a time
 _ACTIVE = 1e-4  # power of a sounding source, relative to the loudest block so far (-40 dB)
 _CLEAR = 0.1  # by how much of the energy another order must agree better

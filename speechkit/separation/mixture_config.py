@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from speechkit.base.config import Flag, OneOf, check_fields
+from speechkit.base.config import Flag, OneOf, Seed, check_fields
 from speechkit.base.errors import ConfigError, UserError
 
 
@@ -41,7 +41,7 @@ class MixConfig:
     snr_min: float = -5.0
     snr_max: float = 5.0
     min_seconds: Annotated[float, Meta(ge=0, le=3600)] = 1.0
-    seed: Annotated[int, Meta(ge=0, le=2**63 - 1), Flag(least=0, most=2**63 - 1)] = 0
+    seed: Annotated[Seed, Meta(ge=0, le=2**63 - 1)] = 0
     hard: str = ""
     share: Annotated[float, Meta(gt=0, le=1)] = 1.0
     write_audio: Annotated[bool, Flag("write-audio")] = False

@@ -15,12 +15,14 @@ from speechkit.base import audio
 from speechkit.base.audio_container import check_wav_length
 from speechkit.base.log import logger, progress
 from speechkit.separation.inference import block_layout
+from speechkit.separation.inference_config import PredictConfig
 from speechkit.separation.model_folder import Separator, find_separator
-from speechkit.separation.recording import PredictConfig, separate_file
+from speechkit.separation.recording import separate_file
+from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import outputs, written
 from speechkit.task.prediction.jobs import Job, open_inputs
 from speechkit.task.prediction.saved import Row, model_digest
-from speechkit.task.prediction.stream import Head, Predicted, StreamConfig, Task
+from speechkit.task.prediction.stream import Head, Predicted, Task
 from speechkit.task.prediction.stream import predict as stream
 from speechkit.task.prediction.written import Forms
 from speechkit.training.devices import resolve_device
@@ -78,7 +80,6 @@ def predict(
     workdir: WorkDir,
     model: str,
     recordings: Sequence[Path],
-    out: Path | None = None,
     config: PredictConfig | None = None,
     stream_config: StreamConfig | None = None,
 ) -> Iterator[Predicted[Separated]]:
@@ -88,7 +89,6 @@ def predict(
         workdir: where a model's name is looked up.
         model: name or folder of a model, see :mod:`speechkit.separation.model_folder`.
         recordings: audio files of any rate and number of channels (averaged).
-        out: folder of the outputs; None for that of each recording.
         config: see there.
         stream_config: see there.
 
@@ -104,7 +104,7 @@ def predict(
         separator = find_separator(workdir, model, config.checkpoint, config.sample_rate)
         block_layout(separator, config.block_seconds, config.overlap_seconds)  # refuses bad lengths
         endings = [f"_s{k}.wav" for k in range(1, separator.speakers + 1)]
-        planned = outputs.plan(inputs, endings, out)
+        planned = outputs.plan(inputs, endings, config.out)
         place = {job: number for number, job in enumerate(planned.jobs, 1)}
 
         def local(job: Job) -> Separated:
@@ -125,7 +125,7 @@ def predict(
                 "block_seconds": config.block_seconds,
                 "overlap_seconds": config.overlap_seconds,
                 "sample_rate": separator.sample_rate,
-                "out": str(out) if out else None,
+                "out": str(config.out) if config.out else None,
             },
             forms=FORMS,
             named="input",

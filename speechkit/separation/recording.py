@@ -6,7 +6,6 @@ import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -16,30 +15,12 @@ import torch
 from speechkit.base import audio, audio_array
 from speechkit.base.audio_container import FULL_SCALE, WavWriter
 from speechkit.base.resampler import resample_blocks
-from speechkit.separation.inference import BLOCK_SECONDS, OVERLAP_SECONDS, separate_stream
+from speechkit.separation.inference import separate_stream
+from speechkit.separation.inference_config import PredictConfig
 from speechkit.separation.model_folder import Separator
 from speechkit.training.devices import resolve_device
 
 _READ_FRAMES = 1 << 18
-
-
-@dataclass(frozen=True)
-class PredictConfig:
-    """How recordings are separated.
-
-    Args:
-        checkpoint: ``plain`` or ``weighted`` weights; empty for the model's own choice.
-        sample_rate: of a model of Asteroid or SpeechBrain that does not state it, in Hz.
-        block_seconds: what the network sees at a time.
-        overlap_seconds: shortest overlap of neighbouring blocks.
-        device: ``auto``, ``cpu`` or ``cuda``.
-    """
-
-    checkpoint: str = ""
-    sample_rate: int = 0
-    block_seconds: float = BLOCK_SECONDS
-    overlap_seconds: float = OVERLAP_SECONDS
-    device: str = "auto"
 
 
 def separate_samples(

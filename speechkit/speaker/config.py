@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from speechkit.base.config import Count, Flag, Positive, check_fields
+from speechkit.base.config import Count, Flag, Positive, Seed, check_fields
 from speechkit.base.errors import ConfigError, UserError, require_range
 from speechkit.base.schema import LAYERS, Taps, Width
 
@@ -94,7 +94,7 @@ class XVectorConfig:
     speeds: tuple[Annotated[float, Meta(ge=0.5, le=2)], ...] = (0.9, 1.0, 1.1)
     held_out: Annotated[float, Meta(gt=0, lt=0.5)] = 0.1
     precision: str = "auto"
-    seed: Annotated[int, Flag(least=0, most=2**63 - 1)] = 0
+    seed: Seed = 0
 
     def check(self) -> None:
         """Raise UserError for values outside their range."""
@@ -133,3 +133,26 @@ class VectorConfig:
     model: str = ""
     batch_seconds: Annotated[float, Flag(least=0)] = 0.0
     precision: str = "32"
+
+
+@dataclass(frozen=True)
+class ProsodyConfig:
+    """Where pitch is looked for.
+
+    Data:
+        f0_min: Lowest pitch in Hz.
+        f0_max: Highest pitch in Hz.
+
+    Raises:
+        UserError: they are no range of pitch.
+    """
+
+    f0_min: float = 75.0
+    f0_max: float = 600.0
+
+    def __post_init__(self) -> None:
+        if not (self.f0_min >= 20 and 1.5 * self.f0_min <= self.f0_max):
+            raise UserError(
+                f"`f0_min` {self.f0_min:g} and `f0_max` {self.f0_max:g} are not a range of pitch.",
+                "Both are in Hz; the first is at least 20, the second 1.5 times the first or more.",
+            )

@@ -22,6 +22,7 @@ from speechkit.base.schema import read_json
 from speechkit.base.tables import write_skipped, write_tsv
 from speechkit.base.text import composed
 from speechkit.kaldi import data
+from speechkit.speaker.config import ProsodyConfig
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import map_parts, split
 
@@ -78,10 +79,9 @@ def _measure_utterance(utterance: data.Utterance, f0_min: float, f0_max: float) 
 def extract(
     workdir: WorkDir,
     set_name: str,
+    config: ProsodyConfig | None = None,
     *,
     name: str = "",
-    f0_min: float = 75.0,
-    f0_max: float = 600.0,
     jobs: int = 1,
     executor: str = "local",
     on_error: str = "stop",
@@ -93,11 +93,8 @@ def extract(
     Raises:
         UserError: bad flags, a bad set, or a broken utterance (with ``on_error="stop"``).
     """
-    if not (f0_min >= 20 and 1.5 * f0_min <= f0_max):
-        raise UserError(
-            f"`f0_min` {f0_min:g} and `f0_max` {f0_max:g} are not a range of pitch.",
-            "Both are in Hz; the first is at least 20, the second at least 1.5 times the first.",
-        )
+    config = config or ProsodyConfig()
+    f0_min, f0_max = config.f0_min, config.f0_max
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
     final = workdir.exp("prosody", set_name, name=name)
     params = {"set": set_name, "f0_min": f0_min, "f0_max": f0_max}

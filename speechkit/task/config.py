@@ -1,12 +1,19 @@
-"""What determines evaluations and comparisons, in every task."""
+"""What determines evaluations, comparisons and predictions, in every task."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, ClassVar
 
-from speechkit.base.config import Flag
+from speechkit.base.config import Flag, Jobs, Seed
 from speechkit.base.errors import ConfigError
+
+SUFFIX, JSON, CSV, CTM, TEXTGRID = ".jsonl", ".json", ".csv", ".ctm", ".TextGrid"
+SUFFIXES = (SUFFIX, JSON, CSV, CTM, TEXTGRID)
+"""Of files of predictions (see :mod:`speechkit.task.prediction.written`)."""
+STATISTICS = ("pcc", "mse")
+"""Measures of the scores of an aspect that experiments are compared by."""
 
 
 def require_samples(samples: int) -> None:
@@ -62,7 +69,7 @@ class ComparisonConfig:
     names: Annotated[tuple[str, ...], Flag("name", shown="all evaluated on the set")] = ()
     measures: Annotated[tuple[str, ...], Flag("measure", shown="PCC and MSE of every aspect")] = ()
     samples: int = 2000
-    seed: Annotated[int, Flag(least=0, most=2**63 - 1)] = 0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         require_samples(self.samples)
@@ -77,3 +84,53 @@ class ComparisonConfig:
                 raise ConfigError(
                     "measure", f"'{name}' is not known.", f"Accepted: {', '.join(self.accepted)}."
                 )
+
+
+def suffix_of(path: Path) -> str:
+    """The format that a name asks for; a folder, or a name without a suffix, is of TextGrids.
+
+    Raises:
+        ConfigError: there is no such format.
+    """
+    found = next((each for each in SUFFIXES if each.lower() == path.suffix.lower()), "")
+    if not found and (path.is_dir() or not path.suffix):
+        return TEXTGRID
+    if not found:
+        raise ConfigError(
+            "save",
+            f"{path} has a name of an unknown format.",
+            f"End it in {', '.join(SUFFIXES)}; a name without such an end is a folder of "
+            "TextGrids.",
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How recordings are gone through.
+
+    Machine:
+        processes: Number of local processes; 0: one per CPU.
+    Output:
+        on_error: A broken recording: stop, or skip and name it.
+        save: Write each result as it comes: .jsonl, with which the same command goes on after a
+            stop, .json or .csv; with texts also .ctm, .TextGrid, or a folder of TextGrids.
+        force: Start the file of `save` anew, and replace other outputs that exist.
+
+    Raises:
+        UserError: the file has an ending of no format.
+    """
+
+    on_error: str = "stop"
+    processes: Jobs = 1
+    save: Annotated[Path | None, Flag("save", metavar="FILE|DIR", shown="nothing is saved")] = None
+    force: Annotated[bool, Flag("force")] = False
+
+    def __post_init__(self) -> None:
+        if self.save is not None:
+            suffix_of(self.save)
+
+    @property
+    def resumed_from(self) -> Path | None:
+        """The file that a stopped run goes on with."""
+        return self.save if self.save is not None and suffix_of(self.save) == SUFFIX else None

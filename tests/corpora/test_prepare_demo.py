@@ -17,6 +17,7 @@ import soundfile
 
 from speechkit.base.errors import UserError
 from speechkit.corpora import demo, espeak
+from speechkit.corpora.config import DemoConfig
 from speechkit.corpora.voices import make_sentences, make_voices, transcript
 from speechkit.kaldi import data
 from speechkit.workdir import WorkDir
@@ -37,7 +38,7 @@ def digests(root: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("demo")
-    demo.prepare(WorkDir(root), utterances=60, speakers=12, jobs=1)
+    demo.prepare(WorkDir(root), DemoConfig(60, 12), jobs=1)
     return root
 
 
@@ -90,11 +91,11 @@ def test_same_seed_same_bytes_in_other_processes(made: Path, tmp_path: Path) -> 
 
 
 def test_other_seed_other_speech(made: Path, tmp_path: Path) -> None:
-    demo.prepare(WorkDir(tmp_path), utterances=6, speakers=6, seed=1)
+    demo.prepare(WorkDir(tmp_path), DemoConfig(6, 6, 1))
     there, here = digests(made), digests(tmp_path)
     wavs = [name for name in here if name.endswith(".wav")]
     assert len(wavs) == 6 and not set(here.values()) & set(there.values())
-    demo.prepare(WorkDir(tmp_path), utterances=6, speakers=6, seed=1, force=True)
+    demo.prepare(WorkDir(tmp_path), DemoConfig(6, 6, 1), force=True)
     assert digests(tmp_path) == here
 
 

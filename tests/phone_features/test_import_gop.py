@@ -12,6 +12,7 @@ from speechkit.base.errors import UserError
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import KALDI_ID, pure
 from speechkit.labels.score_files import canonical_phones
+from speechkit.phone_features.config import ImportConfig
 from speechkit.phone_features.feature_folder import read_features
 from speechkit.phone_features.import_gop import import_features
 from speechkit.phone_features.pipeline import FeaturePipeline
@@ -50,7 +51,9 @@ def test_a_vector_a_phone(tmp_path, phones):
     tables = {utt: rows_of(found, n) for n, (utt, found) in enumerate(phones.items())}
     tables["s0-u0"][1, 1] = -np.inf
     source = write_scp(tmp_path, by_phone({**tables, "unknown": tables["s0-u0"]}))
-    folder = read_features(import_features(WorkDir(tmp_path), "toned", source), tmp_path)
+    folder = read_features(
+        import_features(WorkDir(tmp_path), "toned", ImportConfig(source)), tmp_path
+    )
     assert list(folder.rows) == list(phones)
     np.testing.assert_array_equal(folder.table["s0-u1"], tables["s0-u1"][:, 1:])
     assert folder.table["s0-u0"][1, 0] == -100
@@ -72,14 +75,18 @@ def test_merged_equal_neighbours_get_the_same_row(tmp_path, phones):
     tables = {utt: rows_of(found, n) for n, (utt, found) in enumerate(phones.items())}
     merged = np.delete(tables["s0-u0"], 3, axis=0)
     source = write_scp(tmp_path, by_phone({**tables, "s0-u0": merged}))
-    folder = read_features(import_features(WorkDir(tmp_path), "toned", source), tmp_path)
+    folder = read_features(
+        import_features(WorkDir(tmp_path), "toned", ImportConfig(source)), tmp_path
+    )
     np.testing.assert_array_equal(folder.table["s0-u0"], merged[[0, 1, 2, 2, 3], 1:])
 
 
 def test_a_matrix_an_utterance_of_any_width(tmp_path, phones):
     tables = {utt: rows_of(found, 3, 10)[:, 1:] for utt, found in phones.items()}
     source = write_scp(tmp_path, tables)
-    folder = read_features(import_features(WorkDir(tmp_path), "toned", source), tmp_path)
+    folder = read_features(
+        import_features(WorkDir(tmp_path), "toned", ImportConfig(source)), tmp_path
+    )
     np.testing.assert_array_equal(folder.table["s1-u3"], tables["s1-u3"])
     assert folder.columns[:2] == ("imported:f0", "imported:f1")
     assert np.isnan(folder.rows["s1-u3"][0].gop)
@@ -96,16 +103,22 @@ def test_gopts_csv_and_npy_are_the_same(tmp_path, phones):
         padded[place, : len(rows)] = rows[:, 1:]
     np.save(tmp_path / "tr_feat.npy", padded)
     work = WorkDir(tmp_path)
-    csv = read_features(import_features(work, "toned", tmp_path / "tr_feats.csv", name="csv"))
-    npy = read_features(import_features(work, "toned", tmp_path / "tr_feat.npy", name="npy"))
+    csv = read_features(
+        import_features(work, "toned", ImportConfig(tmp_path / "tr_feats.csv"), name="csv")
+    )
+    npy = read_features(
+        import_features(work, "toned", ImportConfig(tmp_path / "tr_feat.npy"), name="npy")
+    )
     (tmp_path / "tr_keys_phn.csv").unlink()
-    plain = read_features(import_features(work, "toned", tmp_path / "tr_feat.npy", name="plain"))
+    plain = read_features(
+        import_features(work, "toned", ImportConfig(tmp_path / "tr_feat.npy"), name="plain")
+    )
     for utt, rows in tables.items():
         for folder in (csv, npy, plain):
             np.testing.assert_allclose(folder.table[utt], rows[:, 1:], rtol=1e-5)
     assert csv.config["fingerprint"] == npy.config["fingerprint"]
     with pytest.raises(UserError, match="no file of keys"):
-        import_features(work, "toned", tmp_path / "tr_feats.csv", name="none")
+        import_features(work, "toned", ImportConfig(tmp_path / "tr_feats.csv"), name="none")
 
 
 def test_what_does_not_fit_is_named(tmp_path, phones):
@@ -116,8 +129,8 @@ def test_what_does_not_fit_is_named(tmp_path, phones):
     source = write_scp(tmp_path, by_phone(tables))
     work = WorkDir(tmp_path)
     with pytest.raises(UserError, match="s0-u1: it has 4 rows, but 5 canonical phones"):
-        import_features(work, "toned", source)
-    folder = import_features(work, "toned", source, on_error="skip")
+        import_features(work, "toned", ImportConfig(source))
+    folder = import_features(work, "toned", ImportConfig(source), on_error="skip")
     assert list(read_features(folder).rows) == ["s0-u0"]
     skipped = (folder / "skipped.tsv").read_text()
     for part in ("s0-u1\tit has 4 rows", "s1-u2\tphone 1 is", "s1-u3\tthere are no features"):
@@ -137,18 +150,18 @@ def test_broken_sources(tmp_path, phones, name, content, message):
     (tmp_path / name).write_text(content)
     (tmp_path / "x_keys.csv").write_text("s0-u0.0\ns0-u0.1\n")
     with pytest.raises(UserError, match=message):
-        import_features(WorkDir(tmp_path), "toned", tmp_path / name)
+        import_features(WorkDir(tmp_path), "toned", ImportConfig(tmp_path / name))
     (tmp_path / "x_keys.csv").write_text("s0-u0\n")
     if name.startswith("x_"):
         with pytest.raises(UserError, match=r"not UTTERANCE\.N"):
-            import_features(WorkDir(tmp_path), "toned", tmp_path / name)
+            import_features(WorkDir(tmp_path), "toned", ImportConfig(tmp_path / name))
 
 
 def test_a_set_without_canonical_phones(tmp_path):
     make_tone_set(tmp_path, scored=False)
     source = write_scp(tmp_path, {"s0-u0": np.ones((5, 84), np.float32)})
     with pytest.raises(UserError, match=r"has no phone_scores\.tsv"):
-        import_features(WorkDir(tmp_path), "toned", source)
+        import_features(WorkDir(tmp_path), "toned", ImportConfig(source))
 
 
 def test_command(tmp_path, phones, run):

@@ -19,8 +19,9 @@ from speechkit.base.tables import write_json
 from speechkit.report import page, separation_tables
 from speechkit.report.reader import read_log
 from speechkit.separation import compare, evaluate, model_folder, results
-from speechkit.separation.config import EvaluationConfig, MixingConfig, SeparationConfig
+from speechkit.separation.config import MixingConfig, SeparationConfig
 from speechkit.separation.conv_tasnet import ConvTasNet
+from speechkit.separation.inference_config import EvaluationConfig
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import Output, WorkDir
 

@@ -18,6 +18,7 @@ from emotion_models import write_encoder_model
 from separation_models import make_model
 
 from speechkit.corpora import demo
+from speechkit.corpora.config import DemoConfig
 from speechkit.kaldi import data
 from speechkit.workdir import WorkDir
 
@@ -60,7 +61,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def spoken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """Generated speech with its text."""
     work = WorkDir(tmp_path_factory.mktemp("spoken"))
-    demo.prepare(work, utterances=24, speakers=6)
+    demo.prepare(work, DemoConfig(24, 6))
     name, words = (work.data("test") / "text").read_text().splitlines()[0].split(" ", 1)
     wavs = {u.id: u.wav for u in data.load(work.data("test"), work.root).utterances}
     return Path(str(wavs[name])), words

@@ -15,6 +15,7 @@ from speechkit.base.config import (
     Flag,
     OneOf,
     Positive,
+    Seed,
     Share,
     Whole,
     check_fields,
@@ -210,7 +211,7 @@ class AcousticConfig:
     weight_decay: Share = 0.01
     clip: Positive = 5.0
     precision: str = "auto"
-    seed: Annotated[int, Flag(least=0, most=2**63 - 1)] = 0
+    seed: Seed = 0
     weights: tuple[float, ...] = ()
     held_out: str = ""
     held_out_align: str | None = None

@@ -21,7 +21,6 @@ from speechkit.base.log import logger
 from speechkit.base.tables import json_text
 from speechkit.workdir.manifest import changed
 
-SUFFIX = ".jsonl"
 MADE_WITH, AUDIO, ERROR = "made_with", "audio_sha256", "error"
 Row = dict[str, Any]
 Key = tuple[str, str]

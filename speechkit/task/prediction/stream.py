@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from speechkit.base.digests import sha256
@@ -15,42 +14,13 @@ from speechkit.base.errors import SharedError, UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
 from speechkit.base.tables import plain
+from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import MEND, Inputs, Job
-from speechkit.task.prediction.saved import AUDIO, ERROR, SUFFIX, Row, Saved, open_saved, result_of
-from speechkit.task.prediction.written import Forms, Sink, open_sink, suffix_of
+from speechkit.task.prediction.saved import AUDIO, ERROR, Row, Saved, open_saved, result_of
+from speechkit.task.prediction.written import Forms, Sink, open_sink
 
 Made = TypeVar("Made")
-
-
-@dataclass(frozen=True)
-class StreamConfig:
-    """How recordings are gone through.
-
-    Args:
-        on_error: ``stop`` at the first recording that cannot be used, or ``skip`` it.
-        processes: that work side by side.
-        save: a ``.jsonl`` file that results are appended to, and taken from in the next run; or
-            a file of another format, see :mod:`speechkit.task.prediction.written`.
-        force: start that file anew, and replace outputs that exist.
-
-    Raises:
-        UserError: the file has an ending of no format.
-    """
-
-    on_error: str = "stop"
-    processes: int = 1
-    save: Path | None = None
-    force: bool = False
-
-    def __post_init__(self) -> None:
-        if self.save is not None:
-            suffix_of(self.save)
-
-    @property
-    def resumed_from(self) -> Path | None:
-        """The file that a stopped run goes on with."""
-        return self.save if self.save is not None and suffix_of(self.save) == SUFFIX else None
 
 
 @dataclass(frozen=True)

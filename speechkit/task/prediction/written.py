@@ -20,12 +20,11 @@ from speechkit.base.files import make_dirs
 from speechkit.base.log import worded
 from speechkit.base.tables import json_text
 from speechkit.base.textgrid import Tier, textgrid
+from speechkit.task.config import CSV, CTM, JSON, SUFFIX, TEXTGRID, suffix_of
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Inputs, Job
-from speechkit.task.prediction.saved import ERROR, SUFFIX, Row
+from speechkit.task.prediction.saved import ERROR, Row
 
-JSON, CSV, CTM, TEXTGRID = ".json", ".csv", ".ctm", ".TextGrid"
-SUFFIXES = (SUFFIX, JSON, CSV, CTM, TEXTGRID)
 _CHANNEL = "1"
 
 
@@ -44,25 +43,6 @@ class Forms:
     lines: Callable[[Row], list[Mapping[str, Any]]]
     tiers: Callable[[Row], list[Tier]] | None = None
     ctm: Sequence[str] = ()
-
-
-def suffix_of(path: Path) -> str:
-    """The format that a name asks for; a folder, or a name without a suffix, is of TextGrids.
-
-    Raises:
-        ConfigError: there is no such format.
-    """
-    found = next((each for each in SUFFIXES if each.lower() == path.suffix.lower()), "")
-    if not found and (path.is_dir() or not path.suffix):
-        return TEXTGRID
-    if not found:
-        raise ConfigError(
-            "save",
-            f"{path} has a name of an unknown format.",
-            f"End it in {', '.join(SUFFIXES)}; a name without such an end is a folder of "
-            "TextGrids.",
-        )
-    return found
 
 
 def plan(inputs: Inputs, save: Path | None, forms: Forms, force: bool) -> Inputs:

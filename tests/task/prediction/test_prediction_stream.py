@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from speechkit.base.errors import UserError
+from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import outputs
 from speechkit.task.prediction.jobs import Job, open_inputs
-from speechkit.task.prediction.stream import StreamConfig, Task, predict
+from speechkit.task.prediction.stream import Task, predict
 
 
 def length(made: list[str] | None, job: Job) -> tuple[str, int]:

@@ -13,9 +13,10 @@ import pytest
 
 from speechkit.base.errors import UserError
 from speechkit.base.textgrid import Interval, Tier
+from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import written
 from speechkit.task.prediction.jobs import Job, open_inputs
-from speechkit.task.prediction.stream import StreamConfig, Task, predict
+from speechkit.task.prediction.stream import Task, predict
 from speechkit.task.prediction.written import Forms
 
 Made = tuple[str, str, int]
