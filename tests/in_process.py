@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from speechkit.cli import options
+from speechkit.base import config
 from speechkit.cli.main import main
 
 CLIENT = """
@@ -40,7 +40,7 @@ def run_script(script, *arguments, monkeypatch):
         arguments: of it.
         monkeypatch: the fixture; commands use one process each.
     """
-    monkeypatch.setattr(options, "resolve_jobs", lambda jobs: 1)
+    monkeypatch.setattr(config, "processes", lambda jobs: 1)
     called = []
     with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{place}/s")

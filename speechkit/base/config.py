@@ -57,6 +57,7 @@ class Flag:
         hidden: the field is no flag: other things decide it.
         least, most: range that the command line checks.
         convert: makes the value of the field of what was given.
+        argument: it is given by its place, without a name.
     """
 
     names: tuple[str, ...]
@@ -68,6 +69,7 @@ class Flag:
     least: float | None
     most: float | None
     convert: Callable[[Any], Any] | None
+    argument: bool
 
     def __init__(
         self,
@@ -80,8 +82,9 @@ class Flag:
         least: float | None = None,
         most: float | None = None,
         convert: Callable[[Any], Any] | None = None,
+        argument: bool = False,
     ) -> None:
-        values = (names, default, shown, metavar, several, hidden, least, most, convert)
+        values = (names, default, shown, metavar, several, hidden, least, most, convert, argument)
         for field, value in zip(dataclasses.fields(self), values, strict=True):
             object.__setattr__(self, field.name, value)
 
@@ -95,7 +98,7 @@ def processes(jobs: int) -> int:
 
 NO_FLAG = Flag(hidden=True)
 Seed = Annotated[int, Flag(least=0, most=2**63 - 1)]
-Jobs = Annotated[int, Flag("jobs", "-j", least=0, convert=processes)]
+Jobs = Annotated[int, Flag("jobs", "-j", least=0, convert=lambda jobs: processes(jobs))]
 
 
 class OneOf:

@@ -13,16 +13,15 @@ from speechkit.base.config import Flag
 from speechkit.cli import options, output
 from speechkit.cli.flags import command
 from speechkit.cli.options import (
-    MACHINE,
     Device,
     Dir,
     EvaluationName,
     Executor,
+    FieldOf,
     Force,
     Group,
     Jobs,
     OnError,
-    Option,
 )
 from speechkit.cli.output import Answer
 from speechkit.emotion import inference_config as emotion
@@ -56,16 +55,7 @@ class SeparationRun(SpreadRun):
     """Of ``evaluate separation``."""
 
     on_error: OnError
-    batch_seconds: Annotated[
-        float,
-        Option(
-            0.0,
-            "--batch-seconds",
-            min=0,
-            panel=MACHINE,
-            help="Seconds of audio (at 8 kHz) per batch; 0: one mixture on the CPU, 120 s on CUDA.",
-        ),
-    ]
+    batch_seconds: Annotated[float, FieldOf("batch_seconds")]
 
 
 class EmotionRun(Group):

@@ -11,9 +11,6 @@ from speechkit.base.errors import require_choice
 from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import (
-    MISSING,
-    MODEL,
-    OUTPUT,
     Device,
     DeviceStage,
     Dir,
@@ -23,7 +20,6 @@ from speechkit.cli.options import (
     Group,
     Jobs,
     OnError,
-    Option,
     Set,
     SetStage,
 )
@@ -31,16 +27,6 @@ from speechkit.cli.output import Answer
 from speechkit.emotion.config import EmotionTraining, EncoderConfig, encoder_config
 from speechkit.phone_features.config import DEEP, METHODS, FeatureSettings, ImportConfig
 from speechkit.speaker.config import ProsodyConfig, VectorConfig
-
-_MODELS = "a name in exp/acoustic, a folder, hf:OWNER/NAME, torchaudio:BUNDLE"
-_POSTERIORS = f"sphinx, {_MODELS} or posteriors:SCP[,labels=FILE]"
-AcousticModel = Annotated[
-    str, Option("sphinx", "--am", panel=MODEL, help=f"Acoustic model: {_POSTERIORS}.")
-]
-DeepModel = Annotated[
-    str,
-    Option(MISSING, "--am", panel=MODEL, help=f"Acoustic model with hidden features: {_MODELS}."),
-]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -58,12 +44,9 @@ def add_commands(app: typer.Typer) -> None:
 
 def align(
     set_name: Set,
-    am: AcousticModel,
+    am: Annotated[str, FieldOf("am")],
     texts: TextConfig,
-    textgrids: Annotated[
-        bool,
-        Option(False, "--textgrids", panel=OUTPUT, help="Write a TextGrid a recording too."),
-    ],
+    textgrids: Annotated[bool, FieldOf("textgrids")],
     stage: DeviceStage,
     directory: Dir,
 ) -> Answer:
@@ -142,7 +125,7 @@ def extract_gop(
 
 
 def extract_deep(
-    am: DeepModel,
+    am: Annotated[str, FieldOf("deep_am")],
     set_name: Set,
     layer: Annotated[int, FieldOf("layer", FeatureSettings)],
     level: Annotated[str, FieldOf("level", FeatureSettings)],
@@ -174,15 +157,7 @@ class HiddenRun(Group):
 
 def extract_hidden(
     set_name: Annotated[str, FieldOf("set_name", EmotionTraining)],
-    upstream: Annotated[
-        str,
-        Option(
-            MISSING,
-            "--upstream",
-            panel=MODEL,
-            help="Encoder of Hugging Face, by hub name or folder.",
-        ),
-    ],
+    upstream: Annotated[str, FieldOf("upstream")],
     layers: Annotated[str, FieldOf("layers", EncoderConfig)],
     pooling: Annotated[str, FieldOf("pooling", EncoderConfig)],
     max_seconds: Annotated[float, FieldOf("max_seconds", EmotionTraining)],

@@ -11,9 +11,8 @@ A command is a function. The annotation of each parameter says what flags it sta
   gets those that were given, by name of field. Of several classes, ``GivenFields(A, B)``, each flag
   stands once, and its help says which classes have it.
 * a :class:`Group`: several options that stand together.
-* ``Annotated[int, FieldOf("jobs", SharedOptions)]``: one field of a configuration.
-* ``Annotated[str, Option("", "--title", help="...")]``: one flag or argument that no
-  configuration has.
+* ``Annotated[int, FieldOf("jobs")]``: one field of a configuration, of
+  :class:`~speechkit.cli.options.CommandOptions` where it says no other.
 
 Every command also has ``--config FILE``, which gives defaults to its flags. One that returns an
 :class:`~speechkit.cli.output.Answer` has ``--json``: its answer is printed as tables, or as JSON.
@@ -34,7 +33,7 @@ from speechkit.base.config import FIELD, ConfigField, settings_of
 from speechkit.cli import options
 from speechkit.cli.completion import completer
 from speechkit.cli.help import GroupedHelp
-from speechkit.cli.options import CONFIG, MISSING, FieldOf, Group, Option
+from speechkit.cli.options import CONFIG, MISSING, FieldOf, Group
 from speechkit.cli.output import NOTHING, Answer
 
 Values = Mapping[str, Any]
@@ -104,25 +103,13 @@ def _part(parameter: inspect.Parameter) -> Part:
     if isinstance(kind, type) and issubclass(kind, Group):
         return _group(kind)
     extra = next(iter(getattr(kind, "__metadata__", ())), None)
-    if isinstance(extra, Option | FieldOf):
-        return _one(name, kind.__origin__, extra, parameter.default)
+    if isinstance(extra, FieldOf):
+        return _field(name, extra, parameter.default)
     if isinstance(extra, GivenFields):
         return _optional(extra)
     raise TypeError(
         f"The parameter '{name}' of a command is neither a configuration nor an option."
     )
-
-
-def _one(name: str, kind: Any, option: Option | FieldOf, default: Any) -> Part:
-    if isinstance(option, FieldOf):
-        return _field(name, option, default)
-    default = option.default if default is inspect.Parameter.empty else default
-    make = typer.Option if option.names else typer.Argument
-    extra = {"autocompletion": completer(option.names), **option.extra}
-    info = make(... if default is MISSING else default, *option.names, **extra)
-    flag = _parameter(name, option.kind or kind, info)
-    convert = option.convert or (lambda value: value)
-    return Part([flag], lambda values: convert(values[name]))
 
 
 def _field(name: str, option: FieldOf, default: Any) -> Part:
@@ -138,7 +125,7 @@ def _group(kind: type[Group]) -> Part:
     options = get_type_hints(kind, include_extras=True).items()
     empty = inspect.Parameter.empty
     parts = {
-        name: _one(name, option.__origin__, option.__metadata__[0], getattr(kind, name, empty))
+        name: _field(name, option.__metadata__[0], getattr(kind, name, empty))
         for name, option in options
     }
     flags = [flag for part in parts.values() for flag in part.flags]
@@ -171,7 +158,8 @@ def _flag(
 ) -> inspect.Parameter:
     flag = setting.flag
     names = ["/".join(map(_dashed, pair.split("/"))) for pair in flag.names]
-    info = typer.Option(
+    make = typer.Argument if flag.argument else typer.Option
+    info = make(
         ... if default is MISSING else default,
         *names,
         autocompletion=completer(names or [f"--{setting.name.replace('_', '-')}"]),
@@ -230,7 +218,7 @@ def _value(setting: ConfigField, given: Any) -> Any:
     if setting.flag.convert:
         return setting.flag.convert(given)
     if not (inner := _of_tuple(setting.kind)):
-        return None if given == "" and setting.default is None else given
+        return setting.default if given == "" == setting.flag.default else given
     if setting.flag.several or not isinstance(given, str):
         return tuple(given or ())
     default = () if setting.default is MISSING else setting.default

@@ -103,7 +103,7 @@ def _add_group(name: str, text: str) -> None:
 
 
 def _add_commands() -> None:
-    from speechkit.cli import extract, mine, run, serve, sets, share, status
+    from speechkit.cli import extract, mine, run, sets, share, status
 
     _add_group("prepare", "Make sets (data/SET/) of a published corpus, or of your own data.")
     sets.add_commands(app)
@@ -113,7 +113,6 @@ def _add_commands() -> None:
     _add_group("evaluate", "Measure a trained model; a task is a subcommand.")
     _add_group("compare", "Compare experiments; a task is a subcommand.")
     _add_group("predict", "Use a trained model on anyone's audio; a task is a subcommand.")
-    serve.add_commands(app)
     share.add_commands(app)
     status.add_commands(app)
     run.add_commands(app, lambda words: main(words))

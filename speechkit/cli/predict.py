@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from speechkit.base.config import Flag
-from speechkit.cli import options
 from speechkit.cli.flags import command
-from speechkit.cli.options import MISSING, MODEL, Dir, Json, Option
+from speechkit.cli.options import Dir, FieldOf, Json
 from speechkit.emotion import inference_config as emotion
 from speechkit.phone_features.config import Setup
 from speechkit.pronunciation import config as pronunciation
@@ -24,47 +23,14 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-_FORMATS = "WAV, FLAC, OGG, MP3, AIFF ...; - is standard input"
-Recordings = Annotated[
-    list[Path],
-    Option(MISSING, metavar="FILE...", callback=options.as_on_disk, help=f"{_FORMATS}."),
-]
-ListedRecordings = Annotated[
-    list[Path],
-    Option(
-        None,
-        metavar="[FILE...]",
-        callback=options.as_on_disk,
-        show_default=False,
-        help=f"{_FORMATS}; none where --trans lists them.",
-    ),
-]
-EmotionModel = Annotated[
-    str,
-    Option(
-        MISSING,
-        "--model",
-        panel=MODEL,
-        help="Name under exp/emotion/, a folder of a trained one, a file of export, or "
-        "hf:OWNER/NAME (also audio-classification models of Hugging Face, and their folders).",
-    ),
-]
-SeparationModel = Annotated[
-    str,
-    Option(
-        MISSING,
-        "--model",
-        panel=MODEL,
-        help="Name under exp/separation/, a folder, a file of export, hf:OWNER/NAME, or a "
-        "Conv-TasNet of Asteroid or SpeechBrain (file or folder).",
-    ),
-]
+Recordings = Annotated[list[Path], FieldOf("recordings")]
+ListedRecordings = Annotated[list[Path], FieldOf("listed_recordings")]
 
 
 @command(app, "emotion")
 def predict_emotion(
     recordings: Recordings,
-    model: EmotionModel,
+    model: Annotated[str, FieldOf("emotion_model")],
     config: emotion.PredictConfig,
     stream: StreamConfig,
     directory: Dir,
@@ -88,7 +54,7 @@ def predict_emotion(
 @command(app, "separation")
 def predict_separation(
     recordings: Recordings,
-    model: SeparationModel,
+    model: Annotated[str, FieldOf("separation_model")],
     config: separation.PredictConfig,
     stream: StreamConfig,
     directory: Dir,

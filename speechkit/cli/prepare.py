@@ -10,7 +10,7 @@ import typer
 
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import MISSING, Dir, FieldOf, Force, Group, Jobs, OnError, Option
+from speechkit.cli.options import Dir, FieldOf, Force, Group, Jobs, OnError
 from speechkit.cli.output import Answer
 from speechkit.corpora.config import (
     ActedConfig,
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from speechkit.corpora.write import SetSummary
 
 app = typer.Typer()
-Published = Annotated[
-    Path, Option(MISSING, metavar="PATH", help="The corpus as published.", show_default=False)
-]
+Published = Annotated[Path, FieldOf("corpus")]
 Gender = Annotated[Optional[Path], FieldOf("gender_file", FolderConfig)]  # noqa: UP045
 SetName = Annotated[str, FieldOf("set_name", ActedConfig)]
 
@@ -63,20 +61,9 @@ def _mixtures(rows: list[dict[str, Any]], directory: Dir) -> Answer:
     return output.rows(f"Sets of mixtures in {directory.root / 'data'}", COLUMNS, values)
 
 
-OwnData = Annotated[
-    Path,
-    Option(
-        MISSING,
-        metavar="PATH",
-        show_default=False,
-        help="Folder with subfolders per speaker or class, or table: path, speaker[, text].",
-    ),
-]
-
-
 @command(app, "folder")
 def folder(
-    path: OwnData,
+    path: Annotated[Path, FieldOf("own_data")],
     config: FolderConfig,
     writing: Writing,
     directory: Dir,
@@ -134,15 +121,7 @@ def wsj0_2mix(path: Published, config: Wsj0MixConfig, writing: Writing, director
 
 @command(app, "librimix")
 def librimix(
-    tables: Annotated[
-        list[Path],
-        Option(
-            MISSING,
-            metavar="METADATA.csv...",
-            help="Tables of LibriMix, such as libri2mix_dev-clean.csv; each becomes a set.",
-            show_default=False,
-        ),
-    ],
+    tables: Annotated[list[Path], FieldOf("metadata")],
     config: LibriMixConfig,
     writing: Writing,
     directory: Dir,

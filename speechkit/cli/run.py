@@ -14,7 +14,7 @@ import typer
 from speechkit.base.config import Flag
 from speechkit.base.errors import ConfigError, require_choice
 from speechkit.cli.flags import command
-from speechkit.cli.options import MISSING, OUTPUT, Dir, Option
+from speechkit.cli.options import Dir, FieldOf
 from speechkit.corpora.config import CLASS
 
 TASKS = ("emotion", "pronunciation", "separation")
@@ -57,16 +57,11 @@ def add_commands(app: typer.Typer, call: Callable[[Words], int]) -> None:
     """Add the command to the program, whose commands ``call`` runs."""
 
     def run(
-        task: Annotated[str, Option(MISSING, metavar="TASK", help=f"{', '.join(TASKS)}.")],
-        folder: Annotated[
-            Path,
-            Option(MISSING, metavar="FOLDER", help="Recordings, as `prepare folder` takes them."),
-        ],
+        task: Annotated[str, FieldOf("task")],
+        folder: Annotated[Path, FieldOf("folder")],
         flags: RunFlags,
-        title: Annotated[str, Option("", "--title", panel=OUTPUT, help="Heading of the report.")],
-        dry_run: Annotated[
-            bool, Option(False, "--dry-run", panel=OUTPUT, help="Print the commands only.")
-        ],
+        title: Annotated[str, FieldOf("title")],
+        dry_run: Annotated[bool, FieldOf("dry_run")],
         directory: Dir,
     ) -> None:
         """From a folder of recordings to the report: prepares, trains a small model, measures.

@@ -12,31 +12,23 @@ from speechkit.base.config import Flag
 from speechkit.cli import output
 from speechkit.cli.flags import command
 from speechkit.cli.options import (
-    DATA,
     Dir,
     Executor,
+    FieldOf,
     Force,
     Jobs,
-    Option,
     OutName,
     Pipes,
-    Seed,
-    Set,
 )
 from speechkit.cli.output import Answer
+from speechkit.emotion.config import EmotionTraining
+from speechkit.kaldi.config import SplitConfig
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, CHOSEN_ON_TEST, STOP, FoldsConfig
 from speechkit.pronunciation.config import MiscueConfig
 from speechkit.separation.mixture_config import MixConfig
 
-LabelledSet = Annotated[
-    str, Option("ravdess", "--set", panel=DATA, help="Labelled set: a folder of data/.")
-]
-SplitName = Annotated[
-    str,
-    Option(
-        "", "--split-name", panel=DATA, help="Name of the file.", show_default="the kind of split"
-    ),
-]
+LabelledSet = Annotated[str, FieldOf("set_name", EmotionTraining)]
+SplitName = Annotated[str, FieldOf("split_name")]
 
 
 def add_commands(app: typer.Typer) -> None:
@@ -108,22 +100,7 @@ def validate(flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipe
     return Answer(data, tables, code=2 * any(report.count("error") for report in reports))
 
 
-@dataclass(frozen=True)
-class SplitFlags:
-    """How a set is divided.
-
-    Data:
-        into: Names of the two sets: the rest, the held-out speakers.
-        speakers: Number of speakers to hold out (or give `share`).
-        share: Share of the speakers to hold out, as 0.15.
-    """
-
-    into: str = "fit,dev"
-    speakers: Annotated[int, Flag(least=0)] = 0
-    share: float = 0.0
-
-
-def split(set_name: Set, flags: SplitFlags, seed: Seed, directory: Dir, force: Force) -> Answer:
+def split(config: SplitConfig, directory: Dir, force: Force) -> Answer:
     """Divide a set into two sets with different speakers.
 
     The held-out speakers are drawn at random with the gender proportions of the whole.
@@ -131,8 +108,6 @@ def split(set_name: Set, flags: SplitFlags, seed: Seed, directory: Dir, force: F
     """
     from speechkit.kaldi import split as stage
 
-    names: Any = tuple(name.strip() for name in flags.into.split(","))
-    config = stage.SplitConfig(set_name, names, flags.speakers, flags.share, seed)
     folders = stage.split(directory, config, force)
     rows = [stage.summary(folder) for folder in folders]
     return output.rows(f"Sets in {directory.root / 'data'}", stage.COLUMNS, rows)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -14,17 +14,15 @@ from speechkit.acoustic.tdnn.config import AcousticConfig, preset
 from speechkit.cli import options, output
 from speechkit.cli.flags import GivenFields, command
 from speechkit.cli.options import (
-    MODEL,
-    OUTPUT,
     CheckpointMinutes,
     Dir,
     Executor,
+    FieldOf,
     FirstSeed,
     Jobs,
     Json,
     Name,
     OnError,
-    Option,
     SavedTraining,
     Seed,
     Seeds,
@@ -75,11 +73,6 @@ class LayerFlags:
         return replace(config, network=network)
 
 
-ModelName = Annotated[
-    str, Option("tdnn", "--name", panel=OUTPUT, help="Name of the model: exp/acoustic/NAME.")
-]
-
-
 class AcousticRun(SavedTraining):
     """Of ``train acoustic``."""
 
@@ -91,10 +84,10 @@ class AcousticRun(SavedTraining):
 def train_acoustic(
     acoustic: AcousticConfig,
     layers: LayerFlags,
-    name: ModelName,
     directory: Dir,
     curves: CurvesConfig,
     run: AcousticRun,
+    name: Name = "tdnn",
 ) -> Answer:
     """Train a TDNN to classify the states of an alignment, cross-fitted over speakers.
 
@@ -111,12 +104,6 @@ def train_acoustic(
     return NOTHING if ranks().rank else output.summary(folder)
 
 
-XVectorName = Annotated[
-    str,
-    Option("default", "--name", panel=OUTPUT, help="Name of the model: exp/xvector_nnet/NAME."),
-]
-
-
 class XVectorRun(SavedTraining):
     """Of ``train xvector``."""
 
@@ -125,7 +112,7 @@ class XVectorRun(SavedTraining):
 
 @command(app, "xvector")
 def train_xvector(
-    xvector: XVectorConfig, name: XVectorName, directory: Dir, curves: CurvesConfig, run: XVectorRun
+    xvector: XVectorConfig, name: Name, directory: Dir, curves: CurvesConfig, run: XVectorRun
 ) -> Answer:
     """Train an x-vector TDNN to classify the speakers of a set.
 
@@ -217,16 +204,7 @@ def train_separation(
     separation: SeparationConfig,
     network: Annotated[dict, GivenFields(ConvTasNetConfig, shown="of --model")],
     name: Name,
-    size: Annotated[
-        Optional[str],  # noqa: UP045 - evaluated at run time
-        Option(
-            None,
-            "--model",
-            panel=MODEL,
-            help="Size: full, light or tiny.",
-            show_default="light, or as --init",
-        ),
-    ],
+    size: Annotated[str | None, FieldOf("size")],
     directory: Dir,
     curves: CurvesConfig,
     run: SavedTraining,

@@ -4,60 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
+from speechkit.kaldi.config import SplitConfig
 from speechkit.kaldi.data import DataDir, load
 from speechkit.kaldi.subset import label_files, write_subset
-from speechkit.workdir import Output, WorkDir, check_name
+from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.manifest import read_manifest
 
 COLUMNS = ("set", "speakers", "female", "male", "utterances", "hours")
-
-
-@dataclass(frozen=True)
-class SplitConfig:
-    """What determines a division.
-
-    Args:
-        set: the set to divide.
-        into: names of the two sets: the rest, and the held-out speakers.
-        speakers: number of speakers to hold out; 0 takes ``share``.
-        share: share of speakers to hold out; 0 takes ``speakers``.
-        seed: of the draw.
-
-    Raises:
-        UserError: a value that is not accepted.
-    """
-
-    set: str
-    into: tuple[str, str]
-    speakers: int = 0
-    share: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if len(self.into) != 2 or len({self.set, *self.into}) != 3:
-            raise ConfigError(
-                "into",
-                f"{','.join(self.into)} does not name two new sets.",
-                f"Give two different names, neither of them '{self.set}': `into` fit,dev",
-            )
-        for name in self.into:
-            check_name("set", name)
-        if bool(self.speakers) == bool(self.share):
-            raise UserError(
-                "How many speakers to hold out is given twice or not at all.",
-                "Give either `speakers` N or `share` S.",
-            )
-        if self.speakers < 0 or not 0 <= self.share < 1 or self.seed < 0:
-            raise UserError(
-                f"`speakers` {self.speakers}, `share` {self.share:g} or `seed` {self.seed} is "
-                "out of range.",
-                "Accepted: `speakers` from 1, `share` between 0 and 1, `seed` from 0.",
-            )
 
 
 def split(work: WorkDir, config: SplitConfig, force: bool = False) -> tuple[Path, Path]:

@@ -19,6 +19,7 @@ from speechkit.base.log import logger
 from speechkit.base.yaml_files import write_yaml
 from speechkit.sharing import archive, publish
 from speechkit.sharing.card import write_card
+from speechkit.sharing.config import ExportConfig
 from speechkit.sharing.models import (
     CARD,
     TASKS,
@@ -56,13 +57,7 @@ def export(
     workdir: WorkDir,
     name: str,
     file: Path | None = None,
-    *,
-    fold: int | None = None,
-    seed: int | None = None,
-    licence: str = "",
-    repository: str = "",
-    private: bool = False,
-    force: bool = False,
+    config: ExportConfig | None = None,
 ) -> Exported:
     """Write a trained model into one file, and push it to the hub if asked.
 
@@ -70,17 +65,13 @@ def export(
         workdir: that holds it.
         name: ``TASK/NAME``, ``NAME`` or a folder.
         file: to write; default ``NAME.zip`` in the present folder.
-        fold: only this fold.
-        seed: only this seed.
-        licence: for the model card.
-        repository: OWNER/NAME on the hub, or empty.
-        private: make the repository private.
-        force: replace the file.
+        config: which seeds and folds, and where to.
 
     Raises:
         UserError: no such model, the file exists, or the hub refused.
     """
-    found = find(workdir, name).only(fold, seed)
+    config = config or ExportConfig()
+    found = find(workdir, name).only(config.fold, config.seed)
     target = file or Path(f"{found.name}.zip")
     if target.is_dir():
         target = target / f"{found.name}.zip"
@@ -88,19 +79,20 @@ def export(
     with staging_beside(
         target
     ) as staging:  # first, so that a killed export leaves nothing for ever
-        if target.exists() and not force:
+        if target.exists() and not config.force:
             raise UserError(f"{target} exists.", "Replace it with `force`, or name another file.")
-        if repository:
-            publish.check_target(repository)
+        if config.push_to_hub:
+            publish.check_target(config.push_to_hub)
         for model in found.models:
             require_model(found.base / model)
-        card = write_card(found, licence)
+        card = write_card(found, config.licence)
         sources, models = collect(workdir, found, staging)
         for source in sources.values():
             if source.suffix == WEIGHTS:
                 require_weights(source)
         contents = archive.write(target, found.task, found.name, models, sources, card)
-    url = publish.push(target, card, repository, private) if repository else ""
+    hub = config.push_to_hub
+    url = publish.push(target, card, hub, config.private) if hub else ""
     return Exported(target, contents, url)
 
 

@@ -10,6 +10,7 @@ from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.files import make_dirs, remove_tree
 from speechkit.sharing import archive
 from speechkit.sharing.card import write_card
+from speechkit.sharing.config import ExportConfig
 from speechkit.sharing.exchange import staging_beside
 from speechkit.sharing.models import find
 from speechkit.workdir import WorkDir
@@ -71,32 +72,23 @@ class ExportedFolder:
 def export_folder(
     workdir: WorkDir,
     name: str,
-    form: str,
+    config: ExportConfig,
     folder: Path | None = None,
-    *,
-    fold: int | None = None,
-    seed: int | None = None,
-    licence: str = "",
-    force: bool = False,
 ) -> ExportedFolder:
     """Write one trained model as a folder of another library, with its card.
 
     Args:
         workdir: that holds it.
         name: ``TASK/NAME``, ``NAME`` or a folder.
-        form: a key of ``FORMATS``.
+        config: its format, a key of ``FORMATS``, and which model.
         folder: to write; default ``NAME`` in the present folder.
-        fold: of this fold.
-        seed: of this seed.
-        licence: for the model card.
-        force: replace what an export wrote there.
 
     Raises:
         UserError: no such model or several, the library has none of its kind, or the folder
             exists.
     """
-    kind = FORMATS[form]
-    found = find(workdir, name).only(fold, seed)
+    form, kind = config.format, FORMATS[config.format]
+    found = find(workdir, name).only(config.fold, config.seed)
     if found.task != kind.task:
         raise ConfigError(
             "format",
@@ -113,11 +105,11 @@ def export_folder(
     target = folder or Path(found.name)
     make_dirs(target.parent)
     with staging_beside(target) as staging:
-        _check_target(target, kind, force)
+        _check_target(target, kind, config.force)
         made = staging / "model"
         _WRITERS[form](found.base / found.models[0], made)
         use = f"```python\n{kind.use.format(name=target.name)}\n```\n"
-        card = write_card(found, licence, kind.library, use)
+        card = write_card(found, config.licence, kind.library, use)
         (made / archive.README).write_text(card, encoding="utf-8")
         remove_tree(target)
         made.rename(target)

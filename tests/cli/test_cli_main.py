@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +19,11 @@ import pytest
 import typer
 
 import speechkit
+from speechkit.base.config import Flag
 from speechkit.base.errors import UserError
 from speechkit.cli import main as program
 from speechkit.cli import options
 from speechkit.cli.flags import command
-from speechkit.cli.options import Option
 from speechkit.cli.output import print_json, print_table, rows
 
 HEAVY = {
@@ -146,19 +147,29 @@ def test_wrong_flags_exit_with_2(arguments: list[str], said: str, run) -> None:
 # --- exit codes, with a command that fails as told ---
 
 
+@dataclass(frozen=True)
+class Failing:
+    """Flags.
+
+    Args:
+        pm: A number.
+        same_gender: A switch.
+        param: A word.
+    """
+
+    pm: float = 0.04
+    same_gender: Annotated[bool, Flag("same-gender")] = False
+    param: str = "pitch"
+
+
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch):
     """``speechkit fail`` raises what ``failing(error)`` was given."""
     monkeypatch.setattr(typer.main, "get_command", inspect.unwrap(typer.main.get_command))
     raised: list[BaseException | None] = [None]
 
-    def fail(
-        pm: Annotated[float, Option(0.04, "--pm", help="A number.")],
-        same_gender: Annotated[bool, Option(False, "--same-gender", help="A switch.")],
-        param: Annotated[str, Option("pitch", "--param", help="A word.")],
-        jobs: options.Jobs,
-    ) -> None:
-        print_json({"pm": pm, "same_gender": same_gender, "param": param, "jobs": jobs})
+    def fail(config: Failing, jobs: options.Jobs) -> None:
+        print_json({**vars(config), "jobs": jobs})
         if raised[0] is not None:
             raise raised[0]
 

@@ -15,7 +15,7 @@ from speechkit.base.config import NO_FLAG, Count, Flag, OneOf, check_fields, set
 from speechkit.base.errors import ConfigError
 from speechkit.cli.flags import GivenFields, command
 from speechkit.cli.main import app as program
-from speechkit.cli.options import MISSING, Dir, Jobs, Option
+from speechkit.cli.options import Dir, FieldOf, Jobs
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,17 @@ class Config:
     mixing: Mixing = field(default_factory=Mixing)
 
 
+@dataclass(frozen=True)
+class Single:
+    """Flags that stand alone.
+
+    Args:
+        need: Needed.
+    """
+
+    need: int
+
+
 CALLS: list = []
 
 
@@ -66,7 +77,7 @@ def run():
     @command(app, "make")
     def make(
         config: Config,
-        need: Annotated[int, Option(MISSING, "--need", help="Needed.")],
+        need: Annotated[int, FieldOf("need", Single)],
         directory: Dir,
         jobs: Jobs = 2,
     ) -> None:

@@ -11,9 +11,9 @@ import pytest
 import typer
 from acted_speech import make_class_folders
 
+from speechkit.base import config
 from speechkit.base.errors import ConfigError
 from speechkit.cli import main as program
-from speechkit.cli import options
 from speechkit.cli.run import RunFlags, plan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +88,7 @@ def acted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_folder_becomes_a_report_and_is_then_up_to_date(
     acted: Path, tmp_path: Path, run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(options, "resolve_jobs", lambda jobs: 1)  # no processes
+    monkeypatch.setattr(config, "processes", lambda jobs: 1)  # no processes
     words = ("run", "emotion", acted, "--speaker-pattern", "s([0-9])", "--epochs", 1)
     words = (*words, "-C", tmp_path, "--title", "Of tones")
     planned = run(*words, "--dry-run").out.splitlines()

@@ -19,10 +19,10 @@ from separation_models import NETWORK, make_model
 from tiny_encoders import hugging_face
 
 import speechkit
-from speechkit.cli.share import FORMATS as CHOICES
 from speechkit.emotion.predict import load_predictor
 from speechkit.separation import model_folder, to_asteroid
 from speechkit.separation.foreign import load_asteroid, load_foreign
+from speechkit.sharing.config import FORMATS as CHOICES
 from speechkit.sharing.formats import FORMATS
 
 DOCS = Path(__file__).parents[2] / "docs"
