@@ -61,12 +61,7 @@ def align(
     return output.summary(align_set(directory, set_name, **how))
 
 
-def extract_prosody(
-    set_name: Set,
-    pitch: ProsodyConfig,
-    stage: SetStage,
-    directory: Dir,
-) -> Answer:
+def extract_prosody(set_name: Set, pitch: ProsodyConfig, stage: SetStage, directory: Dir) -> Answer:
     """Median pitch, voiced fraction and energy of every utterance of a set.
 
     Writes exp/prosody/SET/prosody.tsv. Pitch is Praat's autocorrelation method.
@@ -85,10 +80,7 @@ class XVectorStage(DeviceStage):
 
 
 def extract_xvector(
-    set_name: Set,
-    vectors: VectorConfig,
-    stage: XVectorStage,
-    directory: Dir,
+    set_name: Set, vectors: VectorConfig, stage: XVectorStage, directory: Dir
 ) -> Answer:
     """Speaker vectors of every utterance of a set, and the mean of each speaker.
 
@@ -104,7 +96,7 @@ def extract_xvector(
 def extract_gop(
     set_name: Set,
     features: FeatureSettings,
-    source: ImportConfig,
+    imported: ImportConfig,
     texts: TextConfig,
     stage: DeviceStage,
     directory: Dir,
@@ -116,10 +108,10 @@ def extract_gop(
     from speechkit.phone_features.extract import extract
     from speechkit.phone_features.import_gop import import_features
 
-    if source.source is not None:
+    if imported.import_from is not None:
         how: dict[str, Any] = {"name": stage.name, "on_error": stage.on_error, "force": stage.force}
-        return output.summary(import_features(directory, set_name, source, **how))
-    source.refuse()
+        return output.summary(import_features(directory, set_name, imported, **how))
+    imported.refuse()
     require_choice("method", features.method, METHODS)  # of the others, extract-deep has flags
     return output.summary(extract(directory, set_name, features, texts=texts, **vars(stage)))
 

@@ -176,8 +176,7 @@ class CommandOptions:
     corpus: Annotated[Path, Flag(argument=True, metavar="PATH", shown=False)]
     own_data: Annotated[Path, Flag(argument=True, metavar="PATH", shown=False)]
     metadata: Annotated[
-        tuple[Path, ...],
-        Flag(argument=True, several=True, metavar="METADATA.csv...", shown=False),
+        tuple[Path, ...], Flag(argument=True, several=True, metavar="METADATA.csv...", shown=False)
     ]
     task: Annotated[str, Flag(argument=True, metavar="TASK")]
     folder: Annotated[Path, Flag(argument=True, metavar="FOLDER")]

@@ -138,10 +138,7 @@ def librimix(
 
 @command(app, "speechocean762")
 def speechocean762(
-    path: Published,
-    config: SpeechoceanConfig,
-    writing: Writing,
-    directory: Dir,
+    path: Published, config: SpeechoceanConfig, writing: Writing, directory: Dir
 ) -> Answer:
     """speechocean762: scored English of Mandarin speakers, sets train and test.
 
@@ -169,7 +166,6 @@ def _add_acted(name: str, text: str) -> None:
 
 _add_acted("ravdess", "RAVDESS: acted emotions; its speech recordings become one labelled set.")
 _add_acted(
-    "crema-d",
-    "CREMA-D: acted emotions of 91 actors; its recordings become one labelled set.",
+    "crema-d", "CREMA-D: acted emotions of 91 actors; its recordings become one labelled set."
 )
 _add_acted("emodb", "EmoDB: acted German emotions of ten speakers; they become one labelled set.")

@@ -11,15 +11,7 @@ import typer
 from speechkit.base.config import Flag
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import (
-    Dir,
-    Executor,
-    FieldOf,
-    Force,
-    Jobs,
-    OutName,
-    Pipes,
-)
+from speechkit.cli.options import Dir, Executor, FieldOf, Force, Jobs, OutName, Pipes
 from speechkit.cli.output import Answer
 from speechkit.emotion.config import EmotionTraining
 from speechkit.kaldi.config import SplitConfig
@@ -138,12 +130,7 @@ def split_folds(
 
 
 def mix(
-    mixing: MixConfig,
-    name: OutName,
-    directory: Dir,
-    jobs: Jobs,
-    executor: Executor,
-    force: Force,
+    mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, executor: Executor, force: Force
 ) -> Answer:
     """Make a fixed set of mixtures of different speakers: data/SET_2mix/.
 

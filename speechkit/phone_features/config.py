@@ -78,13 +78,13 @@ class ImportConfig:
     """Features of phones that another program computed.
 
     Data:
-        source: Import features computed elsewhere: feat.scp of Kaldi's gop_speechocean762, or
+        import_from: Import features computed elsewhere: feat.scp of Kaldi's gop_speechocean762, or
             GOPT's features as .csv or .npy.
         keys: With `import` of .csv or .npy: the file of keys (UTTERANCE.PHONE); default: the file
             beside it that is called alike (of tr_feats.csv tr_keys_phn.csv).
     """
 
-    source: Annotated[Path | None, Flag("import")] = None
+    import_from: Annotated[Path | None, Flag("import")] = None
     keys: Path | None = None
 
     def refuse(self) -> None:

@@ -65,7 +65,7 @@ def import_features(
     require_choice("on_error", on_error, ("stop", "skip"))
     folder = workdir.data(set_name)
     dataset = data.load(folder, workdir.root, allow_pipes=True)
-    source, keys = config.source, config.keys
+    source, keys = config.import_from, config.keys
     if source is None or not source.is_file():
         raise UserError(f"There are no features at {source}.", "Give `import` FILE.scp|csv|npy.")
     if source.suffix in (".csv", ".npy"):

@@ -18,12 +18,12 @@ from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.random_draws import rng
 from speechkit.labels.phones import ARPABET
+from speechkit.scoring.inference_config import TreeConfig
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    from speechkit.scoring.inference_config import TreeConfig
-from speechkit.scoring.data import ScoringSet
+    from speechkit.scoring.data import ScoringSet
 
 FILE = "trees.npz"
 COLUMNS = (

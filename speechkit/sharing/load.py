@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from speechkit.acoustic.lexicon.config import Policy
     from speechkit.acoustic.lexicon.dictionary import Lexicon
     from speechkit.emotion.predictor import Predictor
-    from speechkit.emotion.windows import Prediction, WindowConfig
+    from speechkit.emotion.inference_config import WindowConfig
+    from speechkit.emotion.windows import Prediction
     from speechkit.separation.model_folder import Separator
     from speechkit.separation.recording import PredictConfig
     from speechkit.speaker.embedder import Embedder
@@ -260,7 +261,7 @@ def _emotion(
     model: str, workdir: WorkDir, device: str, ensemble: bool = False, **options: Any
 ) -> EmotionRecogniser:
     from speechkit.emotion.predict import find_folders, load_predictor
-    from speechkit.emotion.windows import WindowConfig
+    from speechkit.emotion.inference_config import WindowConfig
 
     folders = find_folders(workdir, _named(model), ensemble)
     predictors = [load_predictor(folder, device) for folder in folders]
