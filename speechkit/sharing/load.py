@@ -28,8 +28,8 @@ from speechkit.workdir import WorkDir
 if TYPE_CHECKING:
     from speechkit.acoustic.lexicon.config import Policy
     from speechkit.acoustic.lexicon.dictionary import Lexicon
-    from speechkit.emotion.predictor import Predictor
     from speechkit.emotion.inference_config import WindowConfig
+    from speechkit.emotion.predictor import Predictor
     from speechkit.emotion.windows import Prediction
     from speechkit.separation.model_folder import Separator
     from speechkit.separation.recording import PredictConfig
@@ -260,8 +260,8 @@ def _separation(model: str, workdir: WorkDir, device: str, **options: Any) -> Sp
 def _emotion(
     model: str, workdir: WorkDir, device: str, ensemble: bool = False, **options: Any
 ) -> EmotionRecogniser:
-    from speechkit.emotion.predict import find_folders, load_predictor
     from speechkit.emotion.inference_config import WindowConfig
+    from speechkit.emotion.predict import find_folders, load_predictor
 
     folders = find_folders(workdir, _named(model), ensemble)
     predictors = [load_predictor(folder, device) for folder in folders]

@@ -8,8 +8,8 @@ import soundfile
 from emotion_models import CLASSES, sound, write_encoder_model
 
 from speechkit.base.errors import UserError
-from speechkit.emotion.predict import load_predictor
 from speechkit.emotion.inference_config import WindowConfig
+from speechkit.emotion.predict import load_predictor
 from speechkit.emotion.windows import is_silent, windows
 
 
