@@ -10,6 +10,7 @@ import speechkit
 
 ROOT = Path(speechkit.__file__).parent
 MOST_LINES, MOST_FILES = 67_000, 380
+MOST_LINES_OF_CLI = 2_920  # flags are fields of the configurations of the other packages
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 TEXTS = {path.relative_to(ROOT): path.read_text("utf-8") for path in sorted(ROOT.rglob("*.py"))}
 LINES = {path: text.count("\n") for path, text in TEXTS.items()}
@@ -19,6 +20,10 @@ def test_the_package_as_a_whole() -> None:
     assert sum(LINES.values()) <= MOST_LINES
     assert len(LINES) <= MOST_FILES
     assert 90 <= median(LINES.values()) <= 200
+
+
+def test_the_command_line() -> None:
+    assert sum(n for path, n in LINES.items() if path.parts[0] == "cli") <= MOST_LINES_OF_CLI
 
 
 def test_files() -> None:

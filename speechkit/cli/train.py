@@ -24,7 +24,6 @@ from speechkit.cli.options import (
     Name,
     OnError,
     SavedTraining,
-    Seed,
     Seeds,
     Training,
 )
@@ -139,7 +138,6 @@ def train_emotion(
     given: Annotated[
         dict, GivenFields(FunctionalsConfig, CnnConfig, EncoderConfig, shown="of the upstream")
     ],
-    seed: Seed,
     on_error: OnError,
     directory: Dir,
     curves: CurvesConfig,
@@ -153,32 +151,20 @@ def train_emotion(
     """
     from speechkit.base.errors import require_choice, require_range
     from speechkit.emotion.data import Resources
-    from speechkit.emotion.train import (
-        SUMMARY_COLUMNS,
-        DataSelection,
-        jobs_of,
-        summary_rows,
-        title,
-        train,
-    )
+    from speechkit.emotion.train import SUMMARY_COLUMNS, jobs_of, summary_rows, title, train
     from speechkit.training.devices import ranks, resolve_device
 
     require_choice("on_error", on_error, ("stop", "skip"))
     minutes = run.checkpoint_minutes
     require_range("checkpoint_minutes", minutes, 0 <= minutes < float("inf"), "0 or more")
-    planned = jobs_of(training.name, training.upstream, training.preset, given, training.protocol)
-    seeds = tuple(range(seed, seed + training.seeds))
-    selection = DataSelection(
-        training.set_name, training.division, training.folds, seeds, training.max_seconds
-    )
     resources = Resources(
         resolve_device(run.device).type, run.jobs, minutes, on_error, run.executor
     )
     table: list[list[Any]] = []
     with _shown(curves, directory, training=training, given=given):
-        for job in planned:
+        for job in jobs_of(training, given):
             again = {"force": run.force, "other_batch_size": run.other_batch_size}
-            done = train(directory, job, selection, resources, **again)
+            done = train(directory, job, training, resources, **again)
             if ranks().rank:
                 continue
             rows = summary_rows(done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from speechkit.base.config import (
     NotNegative,
     OneOf,
     Positive,
+    Seed,
     Share,
     Whole,
     check_fields,
@@ -57,6 +59,7 @@ class EmotionTraining:
         folds: Folds to train, as 0,2.
         max_seconds: Longest clip in seconds; of longer ones the middle.
     Training:
+        seed: Seed of every random draw.
         seeds: Number of seeds, from `seed` on.
         preset: Preset of encoders: default, paper or frozen.
     """
@@ -70,8 +73,11 @@ class EmotionTraining:
     seeds: Annotated[int, Flag(least=1)] = 1
     max_seconds: float = 30.0
     preset: Annotated[str, Flag(shown="default")] = ""
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
+        if not 0 < self.max_seconds < math.inf:
+            raise ConfigError("max_seconds", f"{self.max_seconds} is not a length.", "Above 0.")
         require_choice("protocol", self.protocol, (OWN, PAPER))
         if self.protocol == PAPER and self.split not in (SPEAKER_FOLDS, PAPER):
             raise ConfigError(

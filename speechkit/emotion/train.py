@@ -15,9 +15,9 @@ from typing import Any
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.emotion import model_folder
 from speechkit.emotion.config import (
-    OWN,
     PAPER_UPSTREAMS,
     CnnConfig,
+    EmotionTraining,
     EncoderConfig,
     FunctionalsConfig,
     encoder_config,
@@ -52,22 +52,19 @@ class Job:
     config: Config
 
 
-def jobs_of(
-    name: str, upstream: str, preset: str, given: Mapping[str, Any], protocol: str = OWN
-) -> list[Job]:
+def jobs_of(training: EmotionTraining, given: Mapping[str, Any]) -> list[Job]:
     """The experiments of a command: one, or the paper's four for ``--upstream paper``.
 
     Args:
-        name: of the experiment; empty for one that says what the upstream is.
-        upstream: spec, or ``paper``.
-        preset: of encoders.
+        training: of an empty name: one that says what the upstream is. With the protocol of the
+            paper the preset of encoders is the paper's where none is named.
         given: flags that were given (None: not given), by field name.
-        protocol: ``paper``: the preset of encoders is ``paper`` where none is named.
 
     Raises:
         UserError: a flag that the kind of upstream does not have, or an impossible value.
     """
-    if protocol == PAPER and kind_of(upstream) == "encoder":
+    name, upstream, preset = training.name, training.upstream, training.preset
+    if training.protocol == PAPER and kind_of(upstream) == "encoder":
         preset = preset or PAPER
     if upstream == PAPER:
         config = configure(next(iter(PAPER_UPSTREAMS.values())), preset, given)
@@ -103,33 +100,10 @@ def configure(upstream: str, preset: str, given: Mapping[str, Any]) -> Config:
     return config
 
 
-@dataclass(frozen=True)
-class DataSelection:
-    """What a command trains, beside the job.
-
-    Args:
-        set: name of the set.
-        split: name of its split, or a kind of split, which is made if it is not there.
-        folds: numbers of the folds; empty for all.
-        seeds: the seeds.
-        max_seconds: most seconds of a clip.
-    """
-
-    set: str
-    split: str
-    folds: tuple[int, ...]
-    seeds: tuple[int, ...]
-    max_seconds: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.max_seconds < math.inf:
-            raise ConfigError("max_seconds", f"{self.max_seconds} is not a length.", "Above 0.")
-
-
 def train(
     workdir: WorkDir,
     job: Job,
-    selection: DataSelection,
+    training: EmotionTraining,
     resources: Resources,
     *,
     force: bool = False,
@@ -143,7 +117,7 @@ def train(
     Args:
         workdir: the working directory.
         job: what to train.
-        selection: on what.
+        training: on what, and with which seeds.
         resources: what it may use.
         force: replace models that were trained otherwise.
         other_batch_size: go on from unfinished runs of another batch size.
@@ -151,10 +125,10 @@ def train(
     Raises:
         UserError: no such set, a split that does not fit, or a training that failed.
     """
-    dataset = load(workdir, selection.set)
-    split = get_split(dataset, selection.split, resources.jobs)
+    dataset = load(workdir, training.set_name)
+    split = get_split(dataset, training.division, resources.jobs)
     warn_of_leaks(split, leak_check(split, dataset))
-    folds = selection.folds or tuple(range(len(split.folds)))
+    folds = training.folds or tuple(range(len(split.folds)))
     for number in folds:
         split.fold(number)
     inputs = [*dataset.files(), splits.path_of(dataset.data.path, split.name)]
@@ -162,11 +136,13 @@ def train(
         from speechkit.emotion import encoder_files
 
         inputs.append(encoder_files.find(job.upstream))
-    _same_experiment(workdir, job, selection, split, force)
+    _same_experiment(workdir, job, training, split, force)
     done = []
     for number in folds:
-        for seed in selection.seeds:
-            run = Run(job.upstream, selection.set, split.name, number, seed, selection.max_seconds)
+        for seed in range(training.seed, training.seed + training.seeds):
+            run = Run(
+                job.upstream, training.set_name, split.name, number, seed, training.max_seconds
+            )
             output = Output(
                 model_folder.folder_of(workdir, job.name, number, seed),
                 COMMAND,
@@ -247,7 +223,7 @@ def get_split(dataset: EmotionSet, name: str, jobs: int = 1) -> Split:
 
 
 def _same_experiment(
-    workdir: WorkDir, job: Job, selection: DataSelection, split: Split, force: bool
+    workdir: WorkDir, job: Job, training: EmotionTraining, split: Split, force: bool
 ) -> None:
     """All folds and seeds of an experiment are of one upstream, set and split."""
     base = workdir.exp("emotion", job.name)
@@ -255,7 +231,7 @@ def _same_experiment(
         return
     for path in sorted(base.glob(f"fold*/seed*/{model_folder.CONFIG}")):
         card = model_folder.read_card(path.parent)
-        asked = {"upstream": job.upstream, "set": selection.set, "split": split.name}
+        asked = {"upstream": job.upstream, "set": training.set_name, "split": split.name}
         there = {name: card["training"].get(name) for name in asked}
         if differing := changed(there, asked):
             raise UserError(

@@ -17,12 +17,12 @@ LEVELS = ("phone", "frame")
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """What is computed.
+    """What is computed; models are named as for :func:`speechkit.acoustic.models.load_model`.
 
     Model:
         am: Acoustic model: sphinx, a name in exp/acoustic, a folder, hf:OWNER/NAME,
             torchaudio:BUNDLE or posteriors:SCP[,labels=FILE]; of several the columns stand side by
-            side, in this order (see :func:`speechkit.acoustic.models.load_model`).
+            side, in this order.
         method: segment: Kaldi's 84 columns of aligned phones. ctc: scores of every substitution
             and deletion without an alignment (42 columns). both: 126 columns.
         align_with: Acoustic model that aligns for all of them; default: each aligns for itself.

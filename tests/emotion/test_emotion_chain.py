@@ -15,6 +15,7 @@ from speechkit.base import cluster
 from speechkit.base.errors import UserError
 from speechkit.emotion import features, results, tables
 from speechkit.emotion import train as training
+from speechkit.emotion.config import EmotionTraining
 from speechkit.emotion.predict import load_predictor
 from speechkit.kaldi.data import write_table
 from speechkit.labels import emotions as data
@@ -369,15 +370,15 @@ def test_a_fold_without_a_class(run, own):
 
 
 def test_names_of_experiments():
-    (job,) = training.jobs_of("", "facebook/hubert-large-ls960-ft", "", {})
+    (job,) = training.jobs_of(EmotionTraining("facebook/hubert-large-ls960-ft"), {})
     assert job.name == "hubert-large-ls960-ft"
-    (job,) = training.jobs_of("", "/models/mine/", "", {"epochs": 3})
+    (job,) = training.jobs_of(EmotionTraining("/models/mine/"), {"epochs": 3})
     assert (job.name, job.config.epochs) == ("mine", 3)
-    four = training.jobs_of("x", "paper", "paper", {})
+    four = training.jobs_of(EmotionTraining("paper", "x", preset="paper"), {})
     assert four[0].name == "x-wav2vec2-base-960h" and len(four) == 4
     assert {job.config.batch_size for job in four} == {4}
     with pytest.raises(UserError, match="not a setting"):
-        training.jobs_of("", "egemaps", "", {"mask_time": 0.1})
+        training.jobs_of(EmotionTraining("egemaps"), {"mask_time": 0.1})
 
 
 def test_a_damaged_model(run, made):
