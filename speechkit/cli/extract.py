@@ -28,20 +28,10 @@ from speechkit.emotion.config import EmotionTraining, EncoderConfig, encoder_con
 from speechkit.phone_features.config import DEEP, METHODS, FeatureSettings, ImportConfig
 from speechkit.speaker.config import ProsodyConfig, VectorConfig
 
-
-def add_commands(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    for name, function in (
-        ("align", align),
-        ("extract-prosody", extract_prosody),
-        ("extract-xvector", extract_xvector),
-        ("extract-gop", extract_gop),
-        ("extract-deep", extract_deep),
-        ("extract-hidden", extract_hidden),
-    ):
-        command(app, name)(function)
+app = typer.Typer()
 
 
+@command(app, "align")
 def align(
     set_name: Set,
     am: Annotated[str, FieldOf("am")],
@@ -61,6 +51,7 @@ def align(
     return output.summary(align_set(directory, set_name, **how))
 
 
+@command(app, "extract-prosody")
 def extract_prosody(set_name: Set, pitch: ProsodyConfig, stage: SetStage, directory: Dir) -> Answer:
     """Median pitch, voiced fraction and energy of every utterance of a set.
 
@@ -79,6 +70,7 @@ class XVectorStage(DeviceStage):
     jobs: Jobs = 1
 
 
+@command(app, "extract-xvector")
 def extract_xvector(
     set_name: Set, vectors: VectorConfig, stage: XVectorStage, directory: Dir
 ) -> Answer:
@@ -93,6 +85,7 @@ def extract_xvector(
     return output.summary(folder)
 
 
+@command(app, "extract-gop")
 def extract_gop(
     set_name: Set,
     features: FeatureSettings,
@@ -116,6 +109,7 @@ def extract_gop(
     return output.summary(extract(directory, set_name, features, texts=texts, **vars(stage)))
 
 
+@command(app, "extract-deep")
 def extract_deep(
     am: Annotated[str, FieldOf("deep_am")],
     set_name: Set,
@@ -147,6 +141,7 @@ class HiddenRun(Group):
     force: Force
 
 
+@command(app, "extract-hidden")
 def extract_hidden(
     set_name: Annotated[str, FieldOf("set_name", EmotionTraining)],
     upstream: Annotated[str, FieldOf("upstream")],

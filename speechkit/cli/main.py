@@ -105,15 +105,12 @@ def _add_commands() -> None:
     from speechkit.cli import extract, mine, run, sets, share, status
 
     _add_group("prepare", "Make sets (data/SET/) of a published corpus, or of your own data.")
-    sets.add_commands(app)
-    extract.add_commands(app)
-    mine.add_commands(app)
     _add_group("train", "Train a model; a task is a subcommand.")
     _add_group("evaluate", "Measure a trained model; a task is a subcommand.")
     _add_group("compare", "Compare experiments; a task is a subcommand.")
     _add_group("predict", "Use a trained model on anyone's audio; a task is a subcommand.")
-    share.add_commands(app)
-    status.add_commands(app)
+    for module in (sets, extract, mine, share, status):
+        app.registered_commands += module.app.registered_commands
     run.add_commands(app, lambda words: main(words))
 
 

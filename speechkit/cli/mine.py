@@ -12,14 +12,10 @@ from speechkit.mining.config import MiningConfig
 from speechkit.scoring.inference_config import SynthesisConfig
 from speechkit.separation.inference_config import CorrelationConfig
 
-
-def add_commands(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    command(app, "mine-hard")(mine_hard)
-    command(app, "synthesize-scores")(synthesize_scores)
-    command(app, "analyze-correlation")(analyze_correlation)
+app = typer.Typer()
 
 
+@command(app, "mine-hard")
 def mine_hard(
     mining: MiningConfig,
     name: OutName,
@@ -43,6 +39,7 @@ def mine_hard(
     return output.output(folder, summary, title, columns, rows)
 
 
+@command(app, "analyze-correlation")
 def analyze_correlation(
     correlation: CorrelationConfig,
     out_name: VariantName,
@@ -63,6 +60,7 @@ def analyze_correlation(
     return Answer(rows, [(f"{folder} (95 % intervals)", columns, [short(row) for row in rows])])
 
 
+@command(app, "synthesize-scores")
 def synthesize_scores(
     config: SynthesisConfig, name: OutName, directory: Dir, force: Force
 ) -> Answer:

@@ -19,17 +19,10 @@ from speechkit.labels.config import CASE_FIELD, CASE_MODES, CHOSEN_ON_TEST, STOP
 from speechkit.pronunciation.config import MiscueConfig
 from speechkit.separation.mixture_config import MixConfig
 
+app = typer.Typer()
+
 LabelledSet = Annotated[str, FieldOf("set_name", EmotionTraining)]
 SplitName = Annotated[str, FieldOf("split_name")]
-
-
-def add_commands(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    command(app, "validate")(validate)
-    command(app, "split")(split)
-    command(app, "split-folds")(split_folds)
-    command(app, "mix")(mix)
-    command(app, "make-miscues")(make_miscues)
 
 
 @dataclass(frozen=True)
@@ -54,6 +47,7 @@ class ValidateFlags:
     limit: Annotated[int, Flag(least=0)] = 3
 
 
+@command(app, "validate")
 def validate(flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipes) -> Answer:
     """List every problem of the sets in data/, with file, line and remedy.
 
@@ -92,6 +86,7 @@ def validate(flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipe
     return Answer(data, tables, code=2 * any(report.count("error") for report in reports))
 
 
+@command(app, "split")
 def split(config: SplitConfig, directory: Dir, force: Force) -> Answer:
     """Divide a set into two sets with different speakers.
 
@@ -105,6 +100,7 @@ def split(config: SplitConfig, directory: Dir, force: Force) -> Answer:
     return output.rows(f"Sets in {directory.root / 'data'}", stage.COLUMNS, rows)
 
 
+@command(app, "split-folds")
 def split_folds(
     set_name: LabelledSet,
     folds: FoldsConfig,
@@ -129,6 +125,7 @@ def split_folds(
     return output.rows(title, splits.LEAK_COLUMNS, [leak.row() for leak in found])
 
 
+@command(app, "mix")
 def mix(
     mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, executor: Executor, force: Force
 ) -> Answer:
@@ -143,6 +140,7 @@ def mix(
     return output.output(folder, summary, str(folder), ("measure", "value"), list(summary.items()))
 
 
+@command(app, "make-miscues")
 def make_miscues(miscues: MiscueConfig, name: OutName, directory: Dir, force: Force) -> Answer:
     """Change the texts of a scored set so that words of them were not said: data/SET_miscues/.
 

@@ -14,16 +14,10 @@ from speechkit.cli.output import Answer
 from speechkit.serve.config import ServeConfig
 from speechkit.sharing.config import FORMATS, ExportConfig
 
-
-def add_commands(app: typer.Typer) -> None:
-    """Add the commands to the program."""
-    command(app, "serve")(serve)
-    command(app, "report")(report)
-    command(app, "export")(export_model)
-    command(app, "import")(import_model)
-    command(app, "doctor")(doctor)
+app = typer.Typer()
 
 
+@command(app, "export")
 def export_model(
     name: Annotated[str, FieldOf("trained")],
     file: Annotated[Path | None, FieldOf("export_file")],
@@ -61,6 +55,7 @@ def _export_folder(name: str, folder: Path | None, config: ExportConfig, directo
     return output.pairs("Exported", shown)
 
 
+@command(app, "import")
 def import_model(
     file: Annotated[str, FieldOf("import_file")],
     name: Annotated[str, FieldOf("import_name")],
@@ -78,6 +73,7 @@ def import_model(
     return output.pairs("Imported", {**told, "models": list(made.models)})
 
 
+@command(app, "report")
 def report(
     directory: Dir,
     title: Annotated[str, FieldOf("title")],
@@ -92,6 +88,7 @@ def report(
     print(page.write(directory, title, papers))
 
 
+@command(app, "doctor")
 def doctor(directory: Dir) -> Answer:
     """Check this machine: versions, devices, audio, the working directory, optional extras.
 
@@ -105,6 +102,7 @@ def doctor(directory: Dir) -> Answer:
     return answer._replace(code=0 if healthy(checks) else 2)
 
 
+@command(app, "serve")
 def serve(config: ServeConfig, device: Device, directory: Dir) -> None:
     """Serve a page to speak into, and the same as JSON, until Ctrl-C.
 

@@ -16,15 +16,12 @@ if TYPE_CHECKING:
 
     from speechkit.workdir.status import Status
 
+app = typer.Typer()
 _COLOURS = {"up to date": "green", "stale": "yellow", "running": "cyan", "half done": "magenta"}
 _MOST = 3  # reasons shown of one output
 
 
-def add_commands(app: typer.Typer) -> None:
-    """Add the command to the program."""
-    command(app, "status")(status)
-
-
+@command(app, "status")
 def status(directory: Dir, as_json: Json) -> None:
     """Show what is there: sets, stages, models, evaluations and reports, each with its state.
 
