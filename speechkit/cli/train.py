@@ -157,12 +157,13 @@ def train_emotion(
     require_choice("on_error", on_error, ("stop", "skip"))
     minutes = run.checkpoint_minutes
     require_range("checkpoint_minutes", minutes, 0 <= minutes < float("inf"), "0 or more")
+    planned = jobs_of(training, given)
     resources = Resources(
         resolve_device(run.device).type, run.jobs, minutes, on_error, run.executor
     )
     table: list[list[Any]] = []
     with _shown(curves, directory, training=training, given=given):
-        for job in jobs_of(training, given):
+        for job in planned:
             again = {"force": run.force, "other_batch_size": run.other_batch_size}
             done = train(directory, job, training, resources, **again)
             if ranks().rank:
