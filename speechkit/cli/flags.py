@@ -23,6 +23,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Optional, Union, get_args, get_origin, get_type_hints
@@ -157,6 +158,8 @@ def _flag(
     setting: ConfigField, kind: Any, default: Any, group: str, shown: str | bool
 ) -> inspect.Parameter:
     flag = setting.flag
+    if isinstance(shown, str):
+        shown = re.sub("`([a-z]+)`", r"--\1", shown)
     names = ["/".join(map(_dashed, pair.split("/"))) for pair in flag.names]
     make = typer.Argument if flag.argument else typer.Option
     info = make(

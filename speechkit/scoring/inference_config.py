@@ -97,7 +97,7 @@ class SynthesisConfig:
     set: Annotated[str, Flag("set")]
     train: str
     gop: str = ""
-    targets: Annotated[tuple[str, ...], Flag(shown="all of --train")] = ()
+    targets: Annotated[tuple[str, ...], Flag(shown="all of `train`")] = ()
     allow_shared: Annotated[bool, Flag("allow-shared")] = False
     folds: int = 5
     seed: Seed = 0
