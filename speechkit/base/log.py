@@ -93,6 +93,11 @@ def forget_notes() -> None:
     _said.clear()
 
 
+def counted(number: int, noun: str) -> str:
+    """'1 recording', '2,000 recordings'; for nouns whose plural ends in s."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def format_seconds(seconds: float) -> str:
     """'7 s', '3:05 min' or '1:02:03 h'."""
     whole = round(seconds)

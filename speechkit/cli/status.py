@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from speechkit.base.log import counted
 from speechkit.cli.flags import command
 from speechkit.cli.options import Dir, Json
 from speechkit.cli.output import NO_WIDTH, print_json
@@ -84,9 +85,9 @@ def _line(name: str, one: Status) -> Text:
     more = [word for word in (one.done, *one.why[:_MOST]) if word]
     if len(one.why) > _MOST:
         more.append(f"{len(one.why) - _MOST} more")
-    what = "mixtures" if "mixtures" in one.counts else "utterances"  # of both: those they are of
-    count = one.counts.get(what)
+    what = "mixture" if "mixtures" in one.counts else "utterance"  # of both: those they are of
+    count = one.counts.get(f"{what}s")
     if not more and isinstance(count, int):
-        more = [f"{count:,} {what}"]
+        more = [counted(count, what)]
     text = Text.assemble(name, "  ", (one.state, _COLOURS.get(one.state, "dim")))
     return text.append(f": {', '.join(more)}" if more else "")

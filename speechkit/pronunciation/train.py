@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger, progress
+from speechkit.base.log import counted, logger, progress
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.labels.phones import ARPABET
 from speechkit.phone_features import dataset
@@ -138,7 +138,7 @@ def _train(
         group.tells = listeners(outputs, group.seeds)
     parameters = sum(p.numel() for p in groups[0].net.parameters()) // len(groups[0].seeds)
     logger.info(
-        f"{len(outputs)} seeds of {config.model} ({parameters:,} parameters, "
+        f"{counted(len(outputs), 'seed')} of {config.model} ({parameters:,} parameters, "
         f"{network.inputs} features) on {len(found.utterances)} utterances with "
         f"{len(found.phones)} phones; {size} windows, {len(learned) - size} of changed texts; "
         f"{device}"

@@ -158,7 +158,7 @@ def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) 
                 scores.mean_std(summary[f"{aspect}_pcc_ensemble"]),
                 scores.mean_std(summary[f"{aspect}_mse"], 4),
                 scores.mean_std(summary[f"{aspect}_macro_mae_points"], 2),
-                str(pcc["n"]),
+                str(summary[f"{aspect}_mse"]["n"]),
             ]
         )
     return rows

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from speechkit.acoustic.tdnn import folder as tdnn_folder
-from speechkit.base.log import logger, progress
+from speechkit.base.log import counted, logger, progress
 from speechkit.scoring import joint_data, joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.config import LAST, PRETRAIN, ScoringConfig, Stage
@@ -81,8 +81,8 @@ class Stages:
         for seed in seeds:
             seed.pool = draw_pool(found, labelled, seed.number)
         logger.info(
-            f"{stage.name}: {len(seeds)} seeds of {self.config.model} on {len(seeds[0].pool)} "
-            f"utterances of {found.name}, acoustic model "
+            f"{stage.name}: {counted(len(seeds), 'seed')} of {self.config.model} on "
+            f"{counted(len(seeds[0].pool), 'utterance')} of {found.name}, acoustic model "
             f"{'updated' if stage.joint else 'frozen'}; {self.device}"
         )
         run = self._unfrozen if stage.joint else self._frozen

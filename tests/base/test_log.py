@@ -84,3 +84,8 @@ def test_what_an_earlier_run_did_is_not_in_the_rate(monkeypatch, caplog):
         monkeypatch.setattr(log.time, "monotonic", lambda: 40.0)
         more(10)
     assert "90/100 step, 0.5 step/s, 20 s left" in caplog.text
+
+
+def test_counted() -> None:
+    found = [log.counted(number, "clip") for number in (0, 1, 2, 2000)]
+    assert found == ["0 clips", "1 clip", "2 clips", "2,000 clips"]

@@ -15,7 +15,7 @@ from speechkit.base.errors import UserError
 from speechkit.phone_features.feature_folder import read_features
 from speechkit.scoring import model_folder
 from speechkit.scoring.data import Inputs, load
-from speechkit.scoring.evaluate import EvaluationConfig, evaluate
+from speechkit.scoring.evaluate import COLUMNS, EvaluationConfig, evaluate, table
 from speechkit.scoring.results import CALIBRATION_FIGURE, SCATTER_FIGURE
 from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
@@ -75,6 +75,15 @@ def test_unscored_utterances_are_left_out_and_named(root, caplog):
     assert summary["utterances"]["mean"] == 12 and summary["utterances_skipped"]["mean"] == 2
     assert lines[1].split("\t")[0] in (folder / "skipped.tsv").read_text()
     assert "2 of 14 utterances are left out" in caplog.text
+
+
+def test_table_counts_the_seeds_that_were_measured():
+    spread = {"mean": 0.03, "std": None, "n": 2, "low": None, "high": None}
+    constant = {"mean": None, "std": None, "n": 0, "low": None, "high": None}
+    names = ("pcc_ensemble", "mse", "macro_mae_points")
+    summary = {f"utterance_total_{name}": spread for name in names}
+    row = table(["flat"], [{"utterance_total_pcc": constant, **summary}])[0]
+    assert dict(zip(COLUMNS, row, strict=True))["seeds"] == "2"
 
 
 def test_command(root, run):

@@ -27,7 +27,7 @@ from speechkit.base import audio
 from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.base.files import atomic_write
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.kaldi import data
@@ -193,7 +193,7 @@ def warn_of_mismatches(names: Sequence[str], where: str) -> None:
     """Warn of utterances whose text is probably not what is said; ``where`` they are listed."""
     if names:
         logger.warning(
-            f"The text of {len(names)} utterances probably does not match their audio: "
+            f"The text of {counted(len(names), 'utterance')} probably does not match the audio: "
             f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''} ({where})."
         )
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from speechkit.base.digests import sha256
 from speechkit.base.errors import SharedError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.parallel import map_items
 from speechkit.base.tables import plain
 from speechkit.task.config import StreamConfig
@@ -122,7 +122,7 @@ def _kept(saved: Saved | None, inputs: Inputs) -> dict[Job, Row]:
             kept[job] = row
     changed = [job.key for job in old if job not in kept and job not in inputs.missing]
     if changed:
-        logger.info(f"{len(changed)} recordings in {saved.path} have changed: they are made anew.")
+        logger.info(f"{counted(len(changed), 'recording')} changed since {saved.path}: made anew.")
     saved.drop(changed)
     return kept
 
@@ -246,8 +246,9 @@ class _Run(Generic[Made]):
         if self.saved is not None:
             kept = f", {len(self.kept)} of them from before" if self.kept else ""
             done = "up to date" if not self.left else "written"
-            logger.info(f"{self.saved.path} is {done}: {total} recordings{kept}.")
+            logger.info(f"{self.saved.path} is {done}: {counted(total, 'recording')}{kept}.")
         elif self.config.save is not None:
-            logger.info(f"{self.config.save} is written: {total - self.skipped} recordings.")
+            written = counted(total - self.skipped, "recording")
+            logger.info(f"{self.config.save} is written: {written}.")
         if self.skipped == total:
             raise UserError(f"No recording could be {self.task.verb}.", "See the reasons above.")
