@@ -20,6 +20,7 @@ TUTORIALS = Path(__file__).resolve().parents[1] / "docs" / "tutorials"
 SMALL = {
     "separation": {"UTTERANCES": "48", "MIXTURES": "6", "EPOCHS": "1"},
     "pronunciation": {"UTTERANCES": "48", "EPOCHS": "3"},
+    "scoring": {"UTTERANCES": "72", "EPOCHS": "3"},
     "emotion": {"UTTERANCES": "48", "EPOCHS": "2"},
 }
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
