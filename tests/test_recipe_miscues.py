@@ -9,7 +9,7 @@ from scored_speech import make_corpus
 
 RECIPE = Path(__file__).parents[1] / "recipes/speechocean762/miscues/run.sh"
 SMALL = [
-    "--acoustic-epochs", 1, "--again-epochs", 1, "--realign", 1, "--folds", 2,
+    "--acoustic-epochs", 1, "--again-epochs", 1, "--last-epochs", 1, "--realign", 1, "--folds", 2,
     "--acoustic", "--widths 16", "--texts", 1, "--seeds", 2, "--epochs", 2,
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ from scored_speech import make_corpus
 
 RECIPE = Path(__file__).parents[1] / "recipes/speechocean762/score_balanced/run.sh"
 SMALL = [
-    "--acoustic-epochs", 1, "--again-epochs", 1, "--realign", 1, "--folds", 2,
+    "--acoustic-epochs", 1, "--again-epochs", 1, "--last-epochs", 1, "--realign", 1, "--folds", 2,
     "--acoustic", "--widths 16", "--best", "--dropout 0.1",
     "--blocks", "tdnn_both_prosody", "--gop", "tdnn_both_prosody",
     "--arms", "gopt_mse gopt_sb-num", "--betas", "", "--features", "",

@@ -14,6 +14,7 @@ negatives=0.3 # share of the texts of an epoch
 texts=4       # changed texts of each utterance
 acoustic_epochs=8
 again_epochs=4
+last_epochs=12
 realign=2
 folds=4
 acoustic="--dropout 0 --freq-masks 1 --time-masks 0"
@@ -22,8 +23,8 @@ am=tdnn
 
 if at 1 "prepare, and train the acoustic model"; then
   "$(dirname "$0")/../score_balanced/run.sh" --corpus "$corpus" --dir "$dir" --stop-stage 3 \
-    --acoustic-epochs "$acoustic_epochs" --again-epochs "$again_epochs" --realign "$realign" \
-    --folds "$folds" --acoustic "$acoustic"
+    --acoustic-epochs "$acoustic_epochs" --again-epochs "$again_epochs" \
+    --last-epochs "$last_epochs" --realign "$realign" --folds "$folds" --acoustic "$acoustic"
 fi
 
 if at 2 "texts that were not said as they stand"; then

@@ -13,6 +13,7 @@ seeds=5
 epochs=100
 acoustic_epochs=8                 # of the first networks; those of all folds take a quarter more
 again_epochs=4                    # of those that start from others
+last_epochs=12                    # of the last ones
 realign=2                         # times before the networks of all folds
 folds=4                           # of speakers
 acoustic="--dropout 0 --freq-masks 1 --time-masks 0" # further flags of train acoustic
@@ -50,7 +51,11 @@ if at 3 "train the TDNN, align with it, train it again"; then
   speechkit align -C "$dir" --set train --am $last --name $last
   train_acoustic "$wide" --align $last "${many[@]}" --epochs "$((acoustic_epochs * 5 / 4))"
   speechkit align -C "$dir" --set train --am "$wide" --name "$wide"
-  train_acoustic tdnn --align "$wide" --init "$wide" "${many[@]}" "${again[@]}"
+  next=tdnn$((realign + 2))
+  train_acoustic "$next" --align "$wide" --init "$wide" "${many[@]}" "${again[@]}"
+  speechkit align -C "$dir" --set train --am "$next" --name "$next"
+  train_acoustic tdnn --align "$next" --init "$next" "${many[@]}" --epochs "$last_epochs" \
+    --learning-rate 1e-3
 fi
 
 if at 4 "features of every phone"; then
