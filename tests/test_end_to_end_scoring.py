@@ -86,7 +86,7 @@ def test_from_speech_to_the_report(place: Path, capsys: pytest.CaptureFixture[st
         summary = json.loads((folder / "eval/test/summary.json").read_text())
         assert summary["utterances"]["mean"] == 8 and summary["utterance_total_mse"]["n"] == 2
     _predict_as_evaluated(place, capsys)
-    speechkit(place, "report", "--title", "Transfer scoring")
+    speechkit(place, "report", "--papers", "--title", "Transfer scoring")
     page = (work / "report/index.html").read_text()
     for said in ("Table 1 of the paper", "5 of the paper: stages", "Agreement of raters"):
         assert said in page

@@ -17,8 +17,7 @@ from acted_speech import make_class_folders
 from conftest import voice
 from scored_speech import make_corpus
 
-from speechkit.base import signals
-from speechkit.cli import options
+from speechkit.base import config, signals
 from speechkit.cli.main import main
 
 _OF_A_RUN = (
@@ -98,7 +97,7 @@ def _timeless(value: Any) -> Any:
 @pytest.fixture
 def goes_on(tmp_path: Path, run, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Checks a command whose processes get signals, one after the other."""
-    monkeypatch.setattr(options, "resolve_jobs", lambda jobs: 1)  # no processes
+    monkeypatch.setattr(config, "processes", lambda jobs: 1)  # no processes
 
     def check(words: list[str], *stops: tuple[str, int]) -> None:
         whole, broken = tmp_path / "whole", tmp_path / "broken"

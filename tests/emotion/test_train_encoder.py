@@ -134,13 +134,13 @@ def test_predictions_do_not_depend_on_the_batch(place, trained):
 @pytest.mark.parametrize("freeze", ["features", "encoder"])
 @pytest.mark.parametrize("stop_at", [5, 14])
 def test_a_killed_run_continues_the_same_curve(place, monkeypatch, freeze, stop_at):
-    from speechkit.emotion import encoder_training
+    from speechkit.emotion import loss
 
     settings = {"freeze": freeze, "epochs": 4, "accumulate": 2, "evaluate_every": 3}
     whole, _ = train(place, f"whole-{freeze}", **settings)
     name = f"killed-{freeze}-{stop_at}"
     steps = []
-    criterion = encoder_training.WeightedCrossEntropy.forward
+    criterion = loss.WeightedCrossEntropy.forward
 
     def stops(self, logits, targets):
         steps.append(1)
@@ -149,7 +149,7 @@ def test_a_killed_run_continues_the_same_curve(place, monkeypatch, freeze, stop_
         return criterion(self, logits, targets)
 
     with monkeypatch.context() as patched:
-        patched.setattr(encoder_training.WeightedCrossEntropy, "forward", stops)
+        patched.setattr(loss.WeightedCrossEntropy, "forward", stops)
         with pytest.raises(RuntimeError, match="power"):
             train(place, name, minutes=0.0, **settings)
     resumed, _ = train(place, name, minutes=0.0, **settings)
