@@ -12,17 +12,7 @@ import typer
 from speechkit.base.config import Flag
 from speechkit.cli import options, output
 from speechkit.cli.flags import command
-from speechkit.cli.options import (
-    Device,
-    Dir,
-    EvaluationName,
-    Executor,
-    FieldOf,
-    Force,
-    Group,
-    Jobs,
-    OnError,
-)
+from speechkit.cli.options import Dir
 from speechkit.cli.output import Answer
 from speechkit.emotion import inference_config as emotion
 from speechkit.pronunciation import config as pronunciation
@@ -36,42 +26,11 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-class Run(Group):
-    """How a model is measured."""
-
-    out_name: EvaluationName
-    device: Device
-    force: Force
+MEASURING = "out_name=evaluation_name device force jobs=1 executor"
 
 
-class SpreadRun(Run):
-    """Of what reads audio in processes, or on a cluster."""
-
-    jobs: Jobs = 1
-    executor: Executor
-
-
-class SeparationRun(SpreadRun):
-    """Of ``evaluate separation``."""
-
-    on_error: OnError
-    batch_seconds: Annotated[float, FieldOf("batch_seconds")]
-
-
-class EmotionRun(Group):
-    """Of ``evaluate emotion``."""
-
-    on_error: OnError
-    device: Device
-    jobs: Jobs
-    executor: Executor
-    force: Force
-
-
-@command(app, "separation")
-def evaluate_separation(
-    evaluation: separation.EvaluationConfig, directory: Dir, run: SeparationRun
-) -> Answer:
+@command(app, "separation", f"{MEASURING} on_error batch_seconds")
+def evaluate_separation(config: separation.EvaluationConfig, directory: Dir, **how: Any) -> Answer:
     """Separate a set of mixtures with all seeds of a model, and measure means and tail.
 
     Writes exp/separation/NAME/eval/SET/: utterances.tsv, summary.json, and clips of the
@@ -80,7 +39,7 @@ def evaluate_separation(
     from speechkit.separation.evaluate import evaluate
     from speechkit.task.evaluation import read_summary
 
-    folder = evaluate(directory, evaluation, **vars(run))
+    folder = evaluate(directory, config, **how)
     found = read_summary(folder)
     rows = [[key, value["mean"], value["std"], value["n"]] for key, value in found.items()]
     return output.output(folder, found, str(folder), ("measure", "mean", "std", "seeds"), rows)
@@ -102,8 +61,8 @@ class PronunciationFlags(pronunciation.EvaluationConfig):
     table: Annotated[int, Flag(least=0, most=3)] = 0
 
 
-@command(app, "pronunciation")
-def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, run: SpreadRun) -> Answer:
+@command(app, "pronunciation", MEASURING)
+def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, **how: Any) -> Answer:
     """Score a set with all seeds of a model: PCC, MSE, errors by score, recall of low scores.
 
     Writes exp/pronunciation/NAME/eval/SET/: utterances.tsv, words.tsv, phones.tsv, classes.tsv,
@@ -113,7 +72,6 @@ def evaluate_pronunciation(flags: PronunciationFlags, directory: Dir, run: Sprea
     from speechkit.base.errors import ConfigError
     from speechkit.pronunciation import evaluate, paper
 
-    how = vars(run)
     if flags.miscues:
         return _miscues(flags, directory, how)
     if how.pop("executor") != "local":
@@ -163,8 +121,8 @@ def _short(measure: str) -> str:
     return f"phone {kind.upper()}" if level == "phone" else f"{level} {what}"
 
 
-@command(app, "scoring")
-def evaluate_scoring(config: scoring.EvaluationConfig, directory: Dir, run: SpreadRun) -> Answer:
+@command(app, "scoring", MEASURING)
+def evaluate_scoring(config: scoring.EvaluationConfig, directory: Dir, **how: Any) -> Answer:
     """Score a set with all seeds of a scorer: PCC and MSE, errors by score, calibration.
 
     Writes exp/scoring/NAME/eval/SET/: utterances.tsv, classes.tsv, calibration.tsv, worst.tsv,
@@ -172,13 +130,13 @@ def evaluate_scoring(config: scoring.EvaluationConfig, directory: Dir, run: Spre
     """
     from speechkit.scoring import evaluate
 
-    names, folders, found = _each(evaluate.evaluate, directory, config, vars(run))
+    names, folders, found = _each(evaluate.evaluate, directory, config, how)
     title, rows = f"{config.set}: mean ± std over seeds", evaluate.table(names, found)
     return output.evaluations(folders, found, title, evaluate.COLUMNS, rows)
 
 
-@command(app, "emotion")
-def evaluate_emotion(config: emotion.EvaluationConfig, directory: Dir, run: EmotionRun) -> Answer:
+@command(app, "emotion", "on_error device jobs executor force")
+def evaluate_emotion(config: emotion.EvaluationConfig, directory: Dir, **how: Any) -> Answer:
     """Measure all folds and seeds of an emotion model on clips that they were not trained on.
 
     Writes exp/emotion/NAME/eval/folds/ (or eval/SET/): predictions, accuracy, UAR, measures of
@@ -188,7 +146,7 @@ def evaluate_emotion(config: emotion.EvaluationConfig, directory: Dir, run: Emot
     from speechkit.emotion import evaluate, results, tables
     from speechkit.task.evaluation import read_summary
 
-    folder = evaluate.evaluate(directory, config, **vars(run))
+    folder = evaluate.evaluate(directory, config, **how)
     summary, about = read_summary(folder), results.read_about(folder)
     classes = [
         [v if v is None or isinstance(v, str | int) else round(v, 3) for v in row]

@@ -1,18 +1,20 @@
 """Commands whose flags are the fields of dataclasses.
 
-A command is a function. The annotation of each parameter says what flags it stands for::
+A command is a function. Its parameters say what flags it has::
 
-    @command(app, "mix")
-    def mix(config: MixConfig, *, directory: Dir, jobs: Jobs = 0) -> None: ...
+    @command(app, "mix", "name=out_name jobs=1 force")
+    def mix(config: MixConfig, directory: Dir, **how: Any) -> None: ...
 
 * ``MixConfig``: a flag for every field (see :mod:`speechkit.base.config`), the fields of nested
   configurations among them. The function gets the configuration.
 * ``Annotated[dict, GivenFields(TrainConfig)]``: the same flags, but without defaults. The function
   gets those that were given, by name of field. Of several classes, ``GivenFields(A, B)``, each flag
   stands once, and its help says which classes have it.
-* a :class:`Group`: several options that stand together.
-* ``Annotated[int, FieldOf("jobs")]``: one field of a configuration, of
-  :class:`~speechkit.cli.options.CommandOptions` where it says no other.
+* ``directory``: any other is the field of :class:`~speechkit.cli.options.CommandOptions` that has
+  its name, or that ``Annotated[int, FieldOf("jobs")]`` says, also of another configuration.
+* ``**how``: further fields of ``CommandOptions``, which the decorator lists in the order of the
+  help: ``force`` as it is, ``name=out_name`` the field ``out_name`` under the name ``name``, and
+  ``jobs=1`` with another default.
 
 Every command also has ``--config FILE``, which gives defaults to its flags. One that returns an
 :class:`~speechkit.cli.output.Answer` has ``--json``: its answer is printed as tables, or as JSON.
@@ -26,7 +28,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Optional, Union, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, Optional, Union, get_args, get_origin
 
 import typer
 
@@ -34,7 +36,7 @@ from speechkit.base.config import FIELD, ConfigField, settings_of
 from speechkit.cli import options
 from speechkit.cli.completion import completer
 from speechkit.cli.help import GroupedHelp
-from speechkit.cli.options import CONFIG, MISSING, FieldOf, Group
+from speechkit.cli.options import CONFIG, MISSING, FieldOf
 from speechkit.cli.output import NOTHING, Answer
 
 Values = Mapping[str, Any]
@@ -59,20 +61,26 @@ class Part(NamedTuple):
     build: Callable[[Values], Any]
 
 
-def command(app: typer.Typer, name: str) -> Callable[[Callable], Callable]:
+def command(app: typer.Typer, name: str, listed: str = "") -> Callable[[Callable], Callable]:
     """Add a function to an app as the command ``name``; the function itself stays as it is."""
 
     def add(function: Callable) -> Callable:
-        app.command(name, cls=GroupedHelp)(as_command(function))
+        app.command(name, cls=GroupedHelp)(as_command(function, listed))
         return function
 
     return add
 
 
-def as_command(function: Callable) -> Callable:
+def as_command(function: Callable, listed: str = "") -> Callable:
     """A function with a parameter for every flag, as Typer takes it, that calls ``function``."""
     signature = inspect.signature(function, eval_str=True)
-    parts = {p.name: _part(p) for p in signature.parameters.values()}
+    last = {name: said for name, _, said in (word.partition("=") for word in listed.split())}
+    own = {p.name: p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD}
+    parts = {name: _part(p) for name, p in own.items() if name not in last}
+    parts |= {
+        name: _part(own[name]) if name in own else _listed(name, said)
+        for name, said in last.items()
+    }
     answers = signature.return_annotation is Answer
 
     def call(**values: Any) -> None:
@@ -84,7 +92,7 @@ def as_command(function: Callable) -> Callable:
 
     every = {flag.name: flag for part in parts.values() for flag in part.flags}
     if answers:
-        every |= {flag.name: flag for flag in _part(_AS_JSON).flags}
+        every |= {flag.name: flag for flag in _listed("as_json", "").flags}
     every["config"] = inspect.Parameter("config", _KEYWORD, default=None, annotation=CONFIG)
     functools.update_wrapper(call, function)
     call.__signature__ = signature.replace(parameters=list(every.values()))  # type: ignore
@@ -94,43 +102,36 @@ def as_command(function: Callable) -> Callable:
 
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
-_AS_JSON = inspect.Parameter("as_json", _KEYWORD, annotation=options.Json)
 
 
 def _part(parameter: inspect.Parameter) -> Part:
     kind, name = parameter.annotation, parameter.name
     if dataclasses.is_dataclass(kind):
         return Part(list(_flags_of(kind)), functools.partial(_build, kind))
-    if isinstance(kind, type) and issubclass(kind, Group):
-        return _group(kind)
     extra = next(iter(getattr(kind, "__metadata__", ())), None)
     if isinstance(extra, FieldOf):
         return _field(name, extra, parameter.default)
     if isinstance(extra, GivenFields):
         return _optional(extra)
-    raise TypeError(
-        f"The parameter '{name}' of a command is neither a configuration nor an option."
-    )
+    return _field(name, FieldOf(name), parameter.default)
+
+
+def _listed(name: str, said: str) -> Part:
+    """An option as the decorator lists it: ``force``, ``name=out_name`` or ``jobs=1``."""
+    if said.isdigit():
+        return _field(name, FieldOf(name), int(said))
+    return _field(name, FieldOf(said or name), inspect.Parameter.empty)
 
 
 def _field(name: str, option: FieldOf, default: Any) -> Part:
     """One field of a configuration, perhaps with another default."""
-    known = next(one for one in settings_of(option.config) if one.name == option.field)
+    known = next((one for one in settings_of(option.config) if one.name == option.field), None)
+    if known is None:
+        raise TypeError(f"The parameter '{name}' is neither a configuration nor an option.")
     setting = known._replace(name=name)
     if default is not inspect.Parameter.empty:
-        setting = setting._replace(default=default)
+        setting = setting._replace(default=float(default) if known.kind is float else default)
     return Part([_of_field(setting)], lambda values: _value(setting, values[name]))
-
-
-def _group(kind: type[Group]) -> Part:
-    options = get_type_hints(kind, include_extras=True).items()
-    empty = inspect.Parameter.empty
-    parts = {
-        name: _field(name, option.__metadata__[0], getattr(kind, name, empty))
-        for name, option in options
-    }
-    flags = [flag for part in parts.values() for flag in part.flags]
-    return Part(flags, lambda values: kind(**{n: part.build(values) for n, part in parts.items()}))
 
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:

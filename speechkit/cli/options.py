@@ -87,13 +87,6 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in str(text).split(",") if part.strip())
 
 
-class Group:
-    """Options that several commands share: its annotations say which."""
-
-    def __init__(self, **values: Any) -> None:
-        vars(self).update(values)
-
-
 def _workdir(path: Path) -> WorkDir:
     from speechkit.workdir import WorkDir
 
@@ -233,53 +226,8 @@ class FieldOf(NamedTuple):
 
 
 Dir = Annotated["WorkDir", FieldOf("directory")]
-Set = Annotated[str, FieldOf("set_name")]
-Seed = Annotated[int, FieldOf("seed")]
-Seeds = Annotated[int, FieldOf("seeds")]
-FirstSeed = Annotated[int, FieldOf("first_seed")]
-Device = Annotated[str, FieldOf("device")]
-Jobs = Annotated[int, FieldOf("jobs")]
-Executor = Annotated[str, FieldOf("executor")]
-Pipes = Annotated[bool, FieldOf("allow_pipes")]
-CheckpointMinutes = Annotated[float, FieldOf("checkpoint_minutes")]
-Name = Annotated[str, FieldOf("name")]
-OutName = Annotated[str, FieldOf("out_name")]
-VariantName = Annotated[str, FieldOf("variant_name")]
-EvaluationName = Annotated[str, FieldOf("evaluation_name")]
-OnError = Annotated[str, FieldOf("on_error")]
-Force = Annotated[bool, FieldOf("force")]
-Continue = Annotated[bool, FieldOf("other_batch_size")]
-Json = Annotated[bool, FieldOf("as_json")]
 
-
-class Training(Group):
-    """How a model is trained."""
-
-    device: Device
-    jobs: Jobs
-    force: Force
-    other_batch_size: Continue
-
-
-class SavedTraining(Training):
-    """Of a training whose state is saved from time to time."""
-
-    jobs: Jobs = 2
-    checkpoint_minutes: CheckpointMinutes
-
-
-class SetStage(Group):
-    """What all stages take that go through the utterances of a set."""
-
-    name: OutName
-    jobs: Jobs
-    executor: Executor
-    on_error: OnError
-    allow_pipes: Pipes
-    force: Force
-
-
-class DeviceStage(SetStage):
-    """As :class:`SetStage`, of what a device computes."""
-
-    device: Device
+SAVED_TRAINING = "device jobs=2 force other_batch_size checkpoint_minutes"
+SET_STAGE = "name=out_name jobs executor on_error allow_pipes force"
+DEVICE_STAGE = f"{SET_STAGE} device"
+"""Of the stages that go through the utterances of a set: on the CPU, and on any device."""

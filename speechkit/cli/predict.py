@@ -10,7 +10,7 @@ import typer
 
 from speechkit.base.config import Flag
 from speechkit.cli.flags import command
-from speechkit.cli.options import Dir, FieldOf, Json
+from speechkit.cli.options import Dir, FieldOf
 from speechkit.emotion import inference_config as emotion
 from speechkit.phone_features.config import Setup
 from speechkit.pronunciation import config as pronunciation
@@ -23,18 +23,17 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 
-Recordings = Annotated[list[Path], FieldOf("recordings")]
 ListedRecordings = Annotated[list[Path], FieldOf("listed_recordings")]
 
 
 @command(app, "emotion")
 def predict_emotion(
-    recordings: Recordings,
+    recordings: list[Path],
     model: Annotated[str, FieldOf("emotion_model")],
     config: emotion.PredictConfig,
     stream: StreamConfig,
     directory: Dir,
-    as_json: Json,
+    as_json: bool,
 ) -> None:
     """Recognise the emotion of recordings: a label and the probability of each class.
 
@@ -53,12 +52,12 @@ def predict_emotion(
 
 @command(app, "separation")
 def predict_separation(
-    recordings: Recordings,
+    recordings: list[Path],
     model: Annotated[str, FieldOf("separation_model")],
     config: separation.PredictConfig,
     stream: StreamConfig,
     directory: Dir,
-    as_json: Json,
+    as_json: bool,
 ) -> None:
     """Separate the speakers of recordings into STEM_s1.wav, STEM_s2.wav ...
 
@@ -103,7 +102,7 @@ def predict_pronunciation(
     setup: pronunciation.Setup,
     stream: StreamConfig,
     directory: Dir,
-    as_json: Json,
+    as_json: bool,
 ) -> None:
     """Score the pronunciation of recordings whose text is known: phones, words and the whole.
 
@@ -127,7 +126,7 @@ def predict_scoring(
     setup: Setup,
     stream: StreamConfig,
     directory: Dir,
-    as_json: Json,
+    as_json: bool,
 ) -> None:
     """Score recordings whose text is known with a model of `train scoring`: one score of each.
 

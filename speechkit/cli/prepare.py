@@ -10,7 +10,7 @@ import typer
 
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import Dir, FieldOf, Force, Group, Jobs, OnError
+from speechkit.cli.options import Dir, FieldOf
 from speechkit.cli.output import Answer
 from speechkit.corpora.config import (
     ActedConfig,
@@ -32,19 +32,14 @@ Gender = Annotated[Optional[Path], FieldOf("gender_file", FolderConfig)]  # noqa
 SetName = Annotated[str, FieldOf("set_name", ActedConfig)]
 
 
-class Writing(Group):
-    """How sets are written."""
-
-    on_error: OnError
-    jobs: Jobs
-    force: Force
+WRITING = "on_error jobs force directory"
 
 
-def _write(corpus: Corpus, directory: Dir, writing: Writing) -> Answer:
+def _write(corpus: Corpus, directory: Dir, **how: Any) -> Answer:
     """Write the sets of a corpus, and show them."""
     from speechkit.corpora.write import write_corpus
 
-    return _show(write_corpus(directory, corpus, **vars(writing)), directory)
+    return _show(write_corpus(directory, corpus, **how), directory)
 
 
 def _show(summaries: list[SetSummary], directory: Dir) -> Answer:
@@ -61,21 +56,16 @@ def _mixtures(rows: list[dict[str, Any]], directory: Dir) -> Answer:
     return output.rows(f"Sets of mixtures in {directory.root / 'data'}", COLUMNS, values)
 
 
-@command(app, "folder")
-def folder(
-    path: Annotated[Path, FieldOf("own_data")],
-    config: FolderConfig,
-    writing: Writing,
-    directory: Dir,
-) -> Answer:
+@command(app, "folder", WRITING)
+def folder(path: Annotated[Path, FieldOf("own_data")], config: FolderConfig, **how: Any) -> Answer:
     """Your own data: folders of audio, tables, datasets of Hugging Face, lhotse manifests."""
     from speechkit.corpora.folder.corpus import read_corpus
 
-    return _write(read_corpus(path, config), directory, writing)
+    return _write(read_corpus(path, config), **how)
 
 
-@command(app, "demo")
-def demo(config: DemoConfig, directory: Dir, jobs: Jobs, force: Force) -> Answer:
+@command(app, "demo", "jobs force")
+def demo(config: DemoConfig, directory: Dir, **how: Any) -> Answer:
     """Generated English speech: sets train, dev and test with different speakers.
 
     It is made by espeak-ng on the spot, the same for the same --seed, to try speechkit
@@ -83,48 +73,46 @@ def demo(config: DemoConfig, directory: Dir, jobs: Jobs, force: Force) -> Answer
     """
     from speechkit.corpora.demo import prepare
 
-    return _show(prepare(directory, config, jobs=jobs, force=force), directory)
+    return _show(prepare(directory, config, **how), directory)
 
 
-@command(app, "librispeech")
-def librispeech(
-    path: Published, config: LibriSpeechConfig, writing: Writing, directory: Dir
-) -> Answer:
+@command(app, "librispeech", WRITING)
+def librispeech(path: Published, config: LibriSpeechConfig, **how: Any) -> Answer:
     """LibriSpeech or LibriTTS: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT."""
     from speechkit.corpora.librispeech import read_corpus
 
-    return _write(read_corpus(path, config), directory, writing)
+    return _write(read_corpus(path, config), **how)
 
 
-@command(app, "wsj0")
-def wsj0(path: Published, gender: Gender, writing: Writing, directory: Dir) -> Answer:
+@command(app, "wsj0", WRITING)
+def wsj0(path: Published, gender: Gender, **how: Any) -> Answer:
     """WSJ0: si_tr_s, si_dt_05 and si_et_05 become the sets train, dev and test.
 
     Files that end in .wv1 are converted to WAV inside the set.
     """
     from speechkit.corpora.wsj0 import read_corpus
 
-    return _write(read_corpus(path, gender), directory, writing)
+    return _write(read_corpus(path, gender), **how)
 
 
-@command(app, "wsj0-2mix")
-def wsj0_2mix(path: Published, config: Wsj0MixConfig, writing: Writing, directory: Dir) -> Answer:
+@command(app, "wsj0-2mix", WRITING)
+def wsj0_2mix(path: Published, config: Wsj0MixConfig, directory: Dir, **how: Any) -> Answer:
     """WSJ0-2mix or WSJ0-3mix as generated: tr, cv and tt become sets of mixtures.
 
     Reads every folder at or below PATH that holds mix/, s1/ and s2/.
     """
     from speechkit.corpora.wsj0 import prepare_mixtures
 
-    rows = prepare_mixtures(directory, path, config, **vars(writing))
+    rows = prepare_mixtures(directory, path, config, **how)
     return _mixtures(rows, directory)
 
 
-@command(app, "librimix")
+@command(app, "librimix", WRITING)
 def librimix(
     tables: Annotated[list[Path], FieldOf("metadata")],
     config: LibriMixConfig,
-    writing: Writing,
     directory: Dir,
+    **how: Any,
 ) -> Answer:
     """LibriMix from its metadata tables and the original LibriSpeech, without noise.
 
@@ -132,14 +120,12 @@ def librimix(
     """
     from speechkit.corpora.librimix import prepare
 
-    rows = prepare(directory, tables, config, **vars(writing))
+    rows = prepare(directory, tables, config, **how)
     return _mixtures(rows, directory)
 
 
-@command(app, "speechocean762")
-def speechocean762(
-    path: Published, config: SpeechoceanConfig, writing: Writing, directory: Dir
-) -> Answer:
+@command(app, "speechocean762", WRITING)
+def speechocean762(path: Published, config: SpeechoceanConfig, **how: Any) -> Answer:
     """speechocean762: scored English of Mandarin speakers, sets train and test.
 
     The training speakers are also divided into the sets train_nodev and dev, to choose
@@ -147,21 +133,19 @@ def speechocean762(
     """
     from speechkit.corpora.speechocean762 import read_corpus
 
-    return _write(read_corpus(path, config), directory, writing)
+    return _write(read_corpus(path, config), **how)
 
 
 def _add_acted(name: str, text: str) -> None:
     """Add the command of a corpus of acted emotions; the set is called as its module."""
     module = name.replace("-", "_")
 
-    def acted(
-        path: Published, writing: Writing, directory: Dir, set_name: SetName = module
-    ) -> Answer:
+    def acted(path: Published, set_name: SetName = module, **how: Any) -> Answer:
         corpus = importlib.import_module(f"speechkit.corpora.{module}")
-        return _write(corpus.read_corpus(path, set_name), directory, writing)
+        return _write(corpus.read_corpus(path, set_name), **how)
 
     acted.__doc__ = f"{text}\n\nDivide it for training and testing with `speechkit split-folds`."
-    command(app, name)(acted)
+    command(app, name, WRITING)(acted)
 
 
 _add_acted("ravdess", "RAVDESS: acted emotions; its speech recordings become one labelled set.")

@@ -14,7 +14,7 @@ import typer
 from speechkit.base.config import Flag
 from speechkit.base.errors import ConfigError, require_choice
 from speechkit.cli.flags import command
-from speechkit.cli.options import Dir, FieldOf
+from speechkit.cli.options import Dir
 from speechkit.corpora.config import CLASS
 
 TASKS = ("emotion", "pronunciation", "separation")
@@ -57,12 +57,7 @@ def add_commands(app: typer.Typer, call: Callable[[Words], int]) -> None:
     """Add the command to the program, whose commands ``call`` runs."""
 
     def run(
-        task: Annotated[str, FieldOf("task")],
-        folder: Annotated[Path, FieldOf("folder")],
-        flags: RunFlags,
-        title: Annotated[str, FieldOf("title")],
-        dry_run: Annotated[bool, FieldOf("dry_run")],
-        directory: Dir,
+        task: str, folder: Path, flags: RunFlags, title: str, dry_run: bool, directory: Dir
     ) -> None:
         """From a folder of recordings to the report: prepares, trains a small model, measures.
 

@@ -11,7 +11,7 @@ import typer
 from speechkit.base.config import Flag
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import Dir, Executor, FieldOf, Force, Jobs, OutName, Pipes
+from speechkit.cli.options import Dir, FieldOf
 from speechkit.cli.output import Answer
 from speechkit.emotion.config import EmotionTraining
 from speechkit.kaldi.config import SplitConfig
@@ -20,9 +20,6 @@ from speechkit.pronunciation.config import MiscueConfig
 from speechkit.separation.mixture_config import MixConfig
 
 app = typer.Typer()
-
-LabelledSet = Annotated[str, FieldOf("set_name", EmotionTraining)]
-SplitName = Annotated[str, FieldOf("split_name")]
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,8 @@ class ValidateFlags:
     limit: Annotated[int, Flag(least=0)] = 3
 
 
-@command(app, "validate")
-def validate(flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipes) -> Answer:
+@command(app, "validate", "jobs allow_pipes")
+def validate(flags: ValidateFlags, directory: Dir, **how: Any) -> Answer:
     """List every problem of the sets in data/, with file, line and remedy.
 
     Checks all sets unless --set names some. Exit code 2 if there are errors, 0 if there
@@ -64,12 +61,7 @@ def validate(flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipe
     require_choice(CASE_FIELD, case, CASE_MODES)
     if case != STOP and not flags.fix:
         raise UserError(f"--label-case {case} changes sets.", "Give --fix with it.")
-    how: dict[str, Any] = {
-        "with_audio": flags.with_audio or flags.decode,
-        "decode": flags.decode,
-        "allow_pipes": allow_pipes,
-        "jobs": jobs,
-    }
+    how |= {"with_audio": flags.with_audio or flags.decode, "decode": flags.decode}
     root = directory.root
     folders = validate.find_sets(root, flags.sets)
     actions = {f.name: fixing.fix(f, root, case=case, **how) if flags.fix else [] for f in folders}
@@ -87,7 +79,7 @@ def validate(flags: ValidateFlags, directory: Dir, jobs: Jobs, allow_pipes: Pipe
 
 
 @command(app, "split")
-def split(config: SplitConfig, directory: Dir, force: Force) -> Answer:
+def split(config: SplitConfig, directory: Dir, force: bool) -> Answer:
     """Divide a set into two sets with different speakers.
 
     The held-out speakers are drawn at random with the gender proportions of the whole.
@@ -100,14 +92,12 @@ def split(config: SplitConfig, directory: Dir, force: Force) -> Answer:
     return output.rows(f"Sets in {directory.root / 'data'}", stage.COLUMNS, rows)
 
 
-@command(app, "split-folds")
+@command(app, "split-folds", "name=split_name directory jobs force")
 def split_folds(
-    set_name: LabelledSet,
+    set_name: Annotated[str, FieldOf("set_name", EmotionTraining)],
     folds: FoldsConfig,
-    name: SplitName,
     directory: Dir,
-    jobs: Jobs,
-    force: Force,
+    **how: Any,
 ) -> Answer:
     """Divide a labelled set into folds to train, validate and test; check what they share.
 
@@ -117,7 +107,7 @@ def split_folds(
     from speechkit.labels import emotions, splits
 
     dataset = emotions.load(directory, set_name)
-    made = splits.ensure_split(dataset, folds, name, jobs=jobs, force=force)
+    made = splits.ensure_split(dataset, folds, **how)
     found = splits.leak_check(made, dataset)
     splits.warn_of_leaks(made, found)
     title = str(splits.path_of(dataset.data.path, made.name))
@@ -125,23 +115,21 @@ def split_folds(
     return output.rows(title, splits.LEAK_COLUMNS, [leak.row() for leak in found])
 
 
-@command(app, "mix")
-def mix(
-    mixing: MixConfig, name: OutName, directory: Dir, jobs: Jobs, executor: Executor, force: Force
-) -> Answer:
+@command(app, "mix", "name=out_name directory jobs executor force")
+def mix(config: MixConfig, directory: Dir, **how: Any) -> Answer:
     """Make a fixed set of mixtures of different speakers: data/SET_2mix/.
 
     It is a list of utterances, gains and offsets: audio is mixed when it is read.
     """
     from speechkit.separation import mixture_set as stage
 
-    folder = stage.mix(directory, mixing, name, jobs, force, executor)
+    folder = stage.mix(directory, config, **how)
     summary = stage.summary(folder)
     return output.output(folder, summary, str(folder), ("measure", "value"), list(summary.items()))
 
 
-@command(app, "make-miscues")
-def make_miscues(miscues: MiscueConfig, name: OutName, directory: Dir, force: Force) -> Answer:
+@command(app, "make-miscues", "name=out_name directory force")
+def make_miscues(config: MiscueConfig, directory: Dir, **how: Any) -> Answer:
     """Change the texts of a scored set so that words of them were not said: data/SET_miscues/.
 
     Words are replaced by others, added, or removed. `train pronunciation --negatives` learns
@@ -149,5 +137,5 @@ def make_miscues(miscues: MiscueConfig, name: OutName, directory: Dir, force: Fo
     """
     from speechkit.pronunciation import miscues as stage
 
-    folder = stage.make(directory, miscues, name, force)
+    folder = stage.make(directory, config, **how)
     return output.rows(str(folder), ("status", "number"), stage.summary(folder))

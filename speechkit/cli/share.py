@@ -9,7 +9,7 @@ import typer
 
 from speechkit.cli import output
 from speechkit.cli.flags import command
-from speechkit.cli.options import Device, Dir, FieldOf
+from speechkit.cli.options import Dir, FieldOf
 from speechkit.cli.output import Answer
 from speechkit.serve.config import ServeConfig
 from speechkit.sharing.config import FORMATS, ExportConfig
@@ -74,11 +74,7 @@ def import_model(
 
 
 @command(app, "report")
-def report(
-    directory: Dir,
-    title: Annotated[str, FieldOf("title")],
-    papers: Annotated[bool, FieldOf("papers")],
-) -> None:
+def report(directory: Dir, title: str, papers: bool) -> None:
     """Put tables, figures and players of all stages on one self-contained HTML page.
 
     Writes report/index.html in the working directory and prints its path.
@@ -103,7 +99,7 @@ def doctor(directory: Dir) -> Answer:
 
 
 @command(app, "serve")
-def serve(config: ServeConfig, device: Device, directory: Dir) -> None:
+def serve(config: ServeConfig, device: str, directory: Dir) -> None:
     """Serve a page to speak into, and the same as JSON, until Ctrl-C.
 
     The page scores what is read, separates mixtures and shows emotions over time; the tabs

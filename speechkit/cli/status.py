@@ -8,7 +8,7 @@ import typer
 
 from speechkit.base.log import counted
 from speechkit.cli.flags import command
-from speechkit.cli.options import Dir, Json
+from speechkit.cli.options import Dir
 from speechkit.cli.output import NO_WIDTH, print_json
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _MOST = 3  # reasons shown of one output
 
 
 @command(app, "status")
-def status(directory: Dir, as_json: Json) -> None:
+def status(directory: Dir, as_json: bool) -> None:
     """Show what is there: sets, stages, models, evaluations and reports, each with its state.
 
     Up to date; stale, with what changed; running, by whom; half done, and how far. Only

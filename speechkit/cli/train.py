@@ -13,20 +13,7 @@ import typer
 from speechkit.acoustic.tdnn.config import AcousticConfig, preset
 from speechkit.cli import options, output
 from speechkit.cli.flags import GivenFields, command
-from speechkit.cli.options import (
-    CheckpointMinutes,
-    Dir,
-    Executor,
-    FieldOf,
-    FirstSeed,
-    Jobs,
-    Json,
-    Name,
-    OnError,
-    SavedTraining,
-    Seeds,
-    Training,
-)
+from speechkit.cli.options import SAVED_TRAINING, Dir, FieldOf
 from speechkit.cli.output import NOTHING, Answer
 from speechkit.emotion.config import CnnConfig, EmotionTraining, EncoderConfig, FunctionalsConfig
 from speechkit.pronunciation.config import PronunciationConfig
@@ -36,6 +23,7 @@ from speechkit.speaker.config import XVectorConfig
 from speechkit.training.config import CurvesConfig
 
 app = typer.Typer()
+TRAINING = "device jobs force other_batch_size"
 
 
 @dataclass(frozen=True)
@@ -72,21 +60,14 @@ class LayerFlags:
         return replace(config, network=network)
 
 
-class AcousticRun(SavedTraining):
-    """Of ``train acoustic``."""
-
-    jobs: Jobs = 0
-    checkpoint_minutes: CheckpointMinutes = 5.0
-
-
-@command(app, "acoustic")
+@command(app, "acoustic", f"{SAVED_TRAINING} jobs checkpoint_minutes=5 name")
 def train_acoustic(
     acoustic: AcousticConfig,
     layers: LayerFlags,
     directory: Dir,
     curves: CurvesConfig,
-    run: AcousticRun,
-    name: Name = "tdnn",
+    name: str = "tdnn",
+    **how: Any,
 ) -> Answer:
     """Train a TDNN to classify the states of an alignment, cross-fitted over speakers.
 
@@ -99,19 +80,13 @@ def train_acoustic(
 
     config = layers.apply(acoustic)
     with _shown(curves, directory, config=config):
-        folder = train(directory, name, config, **vars(run))
+        folder = train(directory, name, config, **how)
     return NOTHING if ranks().rank else output.summary(folder)
 
 
-class XVectorRun(SavedTraining):
-    """Of ``train xvector``."""
-
-    checkpoint_minutes: CheckpointMinutes = 5.0
-
-
-@command(app, "xvector")
+@command(app, "xvector", f"{SAVED_TRAINING} checkpoint_minutes=5")
 def train_xvector(
-    xvector: XVectorConfig, name: Name, directory: Dir, curves: CurvesConfig, run: XVectorRun
+    xvector: XVectorConfig, name: str, directory: Dir, curves: CurvesConfig, **how: Any
 ) -> Answer:
     """Train an x-vector TDNN to classify the speakers of a set.
 
@@ -121,28 +96,21 @@ def train_xvector(
     from speechkit.speaker.train import train
 
     with _shown(curves, directory, config=xvector):
-        folder = train(directory, name, xvector, **vars(run))
+        folder = train(directory, name, xvector, **how)
     return output.summary(folder)
 
 
-class EmotionRun(SavedTraining):
-    """Of ``train emotion``."""
-
-    jobs: Jobs = 0
-    executor: Executor
-
-
-@command(app, "emotion")
+@command(app, "emotion", f"{SAVED_TRAINING} jobs executor as_json")
 def train_emotion(
     training: EmotionTraining,
     given: Annotated[
         dict, GivenFields(FunctionalsConfig, CnnConfig, EncoderConfig, shown="of the upstream")
     ],
-    on_error: OnError,
+    on_error: str,
     directory: Dir,
     curves: CurvesConfig,
-    run: EmotionRun,
-    as_json: Json,
+    as_json: bool,
+    **how: Any,
 ) -> None:
     """Train a classifier of emotions, for every fold of a split and every seed.
 
@@ -155,17 +123,20 @@ def train_emotion(
     from speechkit.training.devices import ranks, resolve_device
 
     require_choice("on_error", on_error, ("stop", "skip"))
-    minutes = run.checkpoint_minutes
+    minutes = how.pop("checkpoint_minutes")
     require_range("checkpoint_minutes", minutes, 0 <= minutes < float("inf"), "0 or more")
     planned = jobs_of(training, given)
     resources = Resources(
-        resolve_device(run.device).type, run.jobs, minutes, on_error, run.executor
+        resolve_device(how.pop("device")).type,
+        how.pop("jobs"),
+        minutes,
+        on_error,
+        how.pop("executor"),
     )
     table: list[list[Any]] = []
     with _shown(curves, directory, training=training, given=given):
         for job in planned:
-            again = {"force": run.force, "other_batch_size": run.other_batch_size}
-            done = train(directory, job, training, resources, **again)
+            done = train(directory, job, training, resources, **how)
             if ranks().rank:
                 continue
             rows = summary_rows(done)
@@ -186,15 +157,15 @@ def _shown(curves: CurvesConfig, directory: Any, **parameters: Any) -> Iterator[
         yield
 
 
-@command(app, "separation")
+@command(app, "separation", SAVED_TRAINING)
 def train_separation(
     separation: SeparationConfig,
     network: Annotated[dict, GivenFields(ConvTasNetConfig, shown="of --model")],
-    name: Name,
-    size: Annotated[str | None, FieldOf("size")],
+    name: str,
+    size: str | None,
     directory: Dir,
     curves: CurvesConfig,
-    run: SavedTraining,
+    **how: Any,
 ) -> Answer:
     """Train Conv-TasNet on mixtures of a set, hard pairs among them.
 
@@ -207,19 +178,19 @@ def train_separation(
 
     config = complete(directory, separation, size, network)
     with _shown(curves, directory, config=config):
-        folder = train(directory, name, config, **vars(run))
+        folder = train(directory, name, config, **how)
     return NOTHING if ranks().rank else output.summary(folder)
 
 
-@command(app, "pronunciation")
+@command(app, "pronunciation", TRAINING)
 def train_pronunciation(
     config: PronunciationConfig,
-    seeds: Seeds,
-    seed: FirstSeed,
-    name: Name,
+    seeds: int,
+    seed: Annotated[int, FieldOf("first_seed")],
+    name: str,
     directory: Dir,
     curves: CurvesConfig,
-    run: Training,
+    **how: Any,
 ) -> Answer:
     """Train GOPT or the LSTM baseline to score pronunciation.
 
@@ -229,19 +200,19 @@ def train_pronunciation(
     from speechkit.pronunciation.train import train
 
     with _shown(curves, directory, config=config):
-        folders = train(directory, name, config, range(seed, seed + seeds), **vars(run))
+        folders = train(directory, name, config, range(seed, seed + seeds), **how)
     return _models(name, folders, ("epoch", "learning_rate", "train_loss"), ("mean_pcc",))
 
 
-@command(app, "scoring")
+@command(app, "scoring", TRAINING)
 def train_scoring(
     config: ScoringConfig,
-    seeds: Seeds,
-    seed: FirstSeed,
-    name: Name,
+    seeds: int,
+    seed: Annotated[int, FieldOf("first_seed")],
+    name: str,
     directory: Dir,
     curves: CurvesConfig,
-    run: Training,
+    **how: Any,
 ) -> Answer:
     """Train a scorer of utterances on synthetic scores, on human scores, or on both.
 
@@ -252,7 +223,7 @@ def train_scoring(
     from speechkit.scoring.train import train
 
     with _shown(curves, directory, config=config):
-        folders = train(directory, name, config, range(seed, seed + seeds), **vars(run))
+        folders = train(directory, name, config, range(seed, seed + seeds), **how)
     return _models(name, folders, ("epoch", "utterances"), ("_pcc", "_mse"))
 
 

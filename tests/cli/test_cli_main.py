@@ -22,7 +22,6 @@ import speechkit
 from speechkit.base.config import Flag
 from speechkit.base.errors import UserError
 from speechkit.cli import main as program
-from speechkit.cli import options
 from speechkit.cli.flags import command
 from speechkit.cli.output import print_json, print_table, rows
 
@@ -168,7 +167,7 @@ def failing(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(typer.main, "get_command", inspect.unwrap(typer.main.get_command))
     raised: list[BaseException | None] = [None]
 
-    def fail(config: Failing, jobs: options.Jobs) -> None:
+    def fail(config: Failing, jobs: int) -> None:
         print_json({**vars(config), "jobs": jobs})
         if raised[0] is not None:
             raise raised[0]

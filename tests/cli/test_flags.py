@@ -15,7 +15,7 @@ from speechkit.base.config import NO_FLAG, Count, Flag, OneOf, check_fields, set
 from speechkit.base.errors import ConfigError
 from speechkit.cli.flags import GivenFields, command
 from speechkit.cli.main import app as program
-from speechkit.cli.options import Dir, FieldOf, Jobs
+from speechkit.cli.options import Dir, FieldOf
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def run():
         config: Config,
         need: Annotated[int, FieldOf("need", Single)],
         directory: Dir,
-        jobs: Jobs = 2,
+        jobs: int = 2,
     ) -> None:
         """Make it."""
         CALLS.append((config, need, directory.root, jobs))
@@ -100,6 +100,32 @@ def test_defaults_and_values_of_flags(run) -> None:
     made = Mixing(speeds=(1.0, 2.0))
     assert CALLS[-1][0] == Config("b", False, 5, ("a", "b"), ("x", "y"), mixing=made)
     assert run("make").exit_code == 2 and run("make", "--need", 1, "--rate", 1).exit_code == 2
+
+
+def test_options_that_the_decorator_lists() -> None:
+    app, found = typer.Typer(), []
+
+    @command(app, "write", "name=out_name directory jobs=3 checkpoint_minutes=5 force")
+    def write(directory: Dir, **how: object) -> None:
+        """Write it."""
+        found.append({"directory": directory.root, **how})
+
+    assert CliRunner().invoke(app, []).exit_code == 0
+    given = ("--name", "x", "-C", "/", "-j", "2", "--checkpoint-minutes", "0.5", "--force")
+    assert CliRunner().invoke(app, list(given)).exit_code == 0
+    names = ("name", "directory", "jobs", "checkpoint_minutes", "force")
+    assert [tuple(one[name] for name in names) for one in found] == [
+        ("", Path("."), 3, 5.0, False),
+        ("x", Path("/"), 2, 0.5, True),
+    ]
+    text = CliRunner().invoke(app, ["--help"]).output
+    places = [text.index(flag) for flag in ("--name", "--dir,-C", "--force")]
+    assert places == sorted(places)
+
+
+def test_an_unknown_option_of_a_command() -> None:
+    with pytest.raises(TypeError, match="'nonsense' is neither a configuration nor an option"):
+        command(typer.Typer(), "write", "nonsense")(lambda **how: None)
 
 
 def test_only_what_was_given(run) -> None:
