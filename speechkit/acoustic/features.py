@@ -16,6 +16,8 @@ from speechkit.acoustic.config import FeatureConfig as FeatureConfig
 from speechkit.base.errors import UserError
 
 _BLOCK = 8192  # frames whose spectra are in memory together
+_NOTHING = 7.0  # log energies of -100 dB of full scale, quieter than a bit of 16 is noisy
+_UNRECORDED = 25  # frames: shorter gaps stand in ordinary recordings
 
 
 class _Tables(NamedTuple):
@@ -74,10 +76,25 @@ def _energies(frames: Tensor, window: Tensor, filters: Tensor) -> Tensor:
 def _normalise(features: Tensor, how: str) -> Tensor:
     if how == "none":
         return features
-    features = features - features.mean(0)
+    recorded = _recorded(features)
+    features = features - features[recorded].mean(0)
     if how == "mean-variance":
-        features = features / features.square().mean(0).sqrt().clamp(min=0.1)
+        features = features / features[recorded].square().mean(0).sqrt().clamp(min=0.1)
     return features
+
+
+def _recorded(features: Tensor) -> Tensor:
+    """Which frames ``[T]`` a microphone recorded; all, if it recorded none.
+
+    Noise gates and browsers write zeros until somebody speaks. Among speech they would move the
+    mean so far that none of it is recognised.
+    """
+    nothing = (features.amax(1) < _NOTHING).numpy()
+    recorded = np.ones(len(nothing), bool)
+    edges = np.flatnonzero(np.diff(nothing, prepend=False, append=False)).reshape(-1, 2)
+    for first, behind in edges:
+        recorded[first:behind] = behind - first < _UNRECORDED
+    return torch.from_numpy(recorded | ~recorded.any())
 
 
 def count_frames(samples: int, config: FeatureConfig, speed: float = 1.0) -> int:

@@ -64,6 +64,20 @@ def test_normalisation() -> None:
     torch.testing.assert_close(log_mel(0.1 * wave, FeatureConfig()), mean, atol=5e-3, rtol=0)
 
 
+@pytest.mark.parametrize("normalise", ["mean", "mean-variance"])
+def test_what_nobody_recorded_does_not_count(normalise: str) -> None:
+    """Seconds of zeros around speech, as of noise gates, leave the features of the speech."""
+    config = FeatureConfig(normalise=normalise)
+    wave = noise(16_000) * np.geomspace(0.003, 1, 16_000, dtype=np.float32)
+    alone = log_mel(wave, config)
+    for offset in (0.0, 0.2):  # the latter a microphone with a constant offset
+        zeros = np.zeros(5 * 16_000, np.float32)
+        among = log_mel(np.concatenate([zeros, wave, zeros]) + np.float32(offset), config)
+        torch.testing.assert_close(among[500:598], alone[:98], atol=0.5, rtol=0)
+    short = log_mel(np.concatenate([zeros[:3000], wave]), config)  # a gap as in any recording
+    assert (short.mean(0).abs() < 1e-4).all()
+
+
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     wave = noise(16_000)
     whole = log_mel(wave, FeatureConfig())
