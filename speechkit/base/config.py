@@ -1,7 +1,8 @@
 """What a configuration says of its fields beside name, type, default and help.
 
 A configuration is a frozen dataclass. Its docstring says what each field is, under ``Args:`` or
-under headings that group the fields (``Data:``, ``Model:``, ``Training:``). The command line makes
+under headings that group the fields (``Data:``, ``Model:``, ``Training:``); where it is that of one
+command, the text before them is the help of the command. The command line makes
 a flag of every field; what differs from the field's name and type is said by :class:`Flag`::
 
     @dataclass(frozen=True)
@@ -151,6 +152,11 @@ def settings_of(config: Any) -> tuple[ConfigField, ...]:
         limits = tuple(extra for extra in extras if isinstance(extra, Meta | OneOf))
         found.append(ConfigField(field.name, kind, limits, default, flag, help_, group))
     return tuple(sorted(found, key=lambda one: order.get(one.name, len(order))))
+
+
+def text_of(config: type) -> str:
+    """The docstring of a configuration before its first heading."""
+    return re.split(r"^\w[\w ]*:$", inspect.cleandoc(config.__doc__ or ""), flags=re.M)[0].strip()
 
 
 def descriptions(config: type) -> dict[str, tuple[str, str]]:

@@ -1,25 +1,30 @@
-"""``speechkit align`` and ``speechkit extract-...``: what is measured of a set's recordings."""
+"""``speechkit align``, ``extract-...``, and what is mined of features."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from speechkit.acoustic.lexicon.config import TextConfig
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.base.errors import require_choice
-from speechkit.cli import output
-from speechkit.cli.flags import command
+from speechkit.cli.flags import command, stage
 from speechkit.cli.options import DEVICE_STAGE, SET_STAGE, Dir, FieldOf
-from speechkit.cli.output import Answer
 from speechkit.emotion.config import EmotionTraining, EncoderConfig, encoder_config
+from speechkit.mining.config import MiningConfig
 from speechkit.phone_features.config import DEEP, METHODS, FeatureSettings, ImportConfig
+from speechkit.scoring.inference_config import SynthesisConfig
+from speechkit.separation.inference_config import CorrelationConfig
 from speechkit.speaker.config import ProsodyConfig, VectorConfig
 
 app = typer.Typer()
+_stage = partial(stage, app)
 
 
-@command(app, "align", f"textgrids {DEVICE_STAGE} directory")
+@command(app, "align", f"textgrids {DEVICE_STAGE}")
 def align(set_name: str, am: str, texts: TextConfig, directory: Dir, **how: Any) -> Answer:
     """Where every phone and word of a set lies in its audio.
 
@@ -28,35 +33,20 @@ def align(set_name: str, am: str, texts: TextConfig, directory: Dir, **how: Any)
     """
     from speechkit.acoustic.align.stage import align_set
 
-    return output.summary(align_set(directory, set_name, am=am, texts=texts, **how))
+    return answers.summary(align_set(directory, set_name, am=am, texts=texts, **how))
 
 
-@command(app, "extract-prosody", f"{SET_STAGE} directory")
-def extract_prosody(set_name: str, pitch: ProsodyConfig, directory: Dir, **how: Any) -> Answer:
-    """Median pitch, voiced fraction and energy of every utterance of a set.
-
-    Writes exp/prosody/SET/prosody.tsv. Pitch is Praat's autocorrelation method.
-    """
-    from speechkit.speaker import prosody
-
-    folder = prosody.extract(directory, set_name, pitch, **how)
-    summary = prosody.summarise(folder / "prosody.tsv")
-    return output.rows(str(folder / "prosody.tsv"), ("measure", "value"), summary)
+_stage("extract-prosody", "speaker.prosody:extract", ProsodyConfig, f"set_name {SET_STAGE}")
+_stage(
+    "extract-xvector",
+    "speaker.extraction:extract",
+    VectorConfig,
+    f"set_name {DEVICE_STAGE} jobs=1",
+    shown="",
+)
 
 
-@command(app, "extract-xvector", f"{DEVICE_STAGE} directory jobs=1")
-def extract_xvector(set_name: str, vectors: VectorConfig, directory: Dir, **how: Any) -> Answer:
-    """Speaker vectors of every utterance of a set, and the mean of each speaker.
-
-    Writes exp/xvector/SET/xvector.{ark,scp}, spk_xvector.{ark,scp} and summary.json, which
-    has the equal error rate over all pairs of utterances of the set.
-    """
-    from speechkit.speaker import extraction
-
-    return output.summary(extraction.extract(directory, set_name, vectors, **how))
-
-
-@command(app, "extract-gop", f"{DEVICE_STAGE} directory")
+@command(app, "extract-gop", DEVICE_STAGE)
 def extract_gop(
     set_name: str,
     features: FeatureSettings,
@@ -74,13 +64,13 @@ def extract_gop(
 
     if imported.import_from is not None:
         how = {name: how[name] for name in ("name", "on_error", "force")}
-        return output.summary(import_features(directory, set_name, imported, **how))
+        return answers.summary(import_features(directory, set_name, imported, **how))
     imported.refuse()
     require_choice("method", features.method, METHODS)  # of the others, extract-deep has flags
-    return output.summary(extract(directory, set_name, features, texts=texts, **how))
+    return answers.summary(extract(directory, set_name, features, texts=texts, **how))
 
 
-@command(app, "extract-deep", f"{DEVICE_STAGE} directory")
+@command(app, "extract-deep", DEVICE_STAGE)
 def extract_deep(
     am: Annotated[str, FieldOf("deep_am")],
     set_name: str,
@@ -99,7 +89,7 @@ def extract_deep(
     from speechkit.phone_features.extract import extract
 
     wanted = FeatureSettings((am,), DEEP, align_with, layer=layer, level=level)
-    return output.summary(extract(directory, set_name, wanted, texts=texts, **how))
+    return answers.summary(extract(directory, set_name, wanted, texts=texts, **how))
 
 
 @command(app, "extract-hidden", "on_error device jobs=1 executor force")
@@ -134,4 +124,21 @@ def extract_hidden(
         "shape": list(found.values.shape),
         "megabytes": round(found.values.nbytes / 1e6, 1),
     }
-    return output.pairs("Hidden states", told)
+    return answers.pairs("Hidden states", told)
+
+
+_stage(
+    "mine-hard", "mining.mine:mine", MiningConfig, "name=out_name device executor directory force"
+)
+_stage(
+    "analyze-correlation",
+    "separation.correlation:analyze",
+    CorrelationConfig,
+    "out_name=variant_name directory force jobs=1",
+)
+_stage(
+    "synthesize-scores",
+    "scoring.synthesis:synthesize",
+    SynthesisConfig,
+    "name=out_name directory force",
+)

@@ -16,28 +16,32 @@ A command is a function. Its parameters say what flags it has::
   help: ``force`` as it is, ``name=out_name`` the field ``out_name`` under the name ``name``, and
   ``jobs=1`` with another default.
 
-Every command also has ``--config FILE``, which gives defaults to its flags. One that returns an
-:class:`~speechkit.cli.output.Answer` has ``--json``: its answer is printed as tables, or as JSON.
+The help of a command is its docstring, or else the text of its first configuration. Every command
+also has ``--config FILE``, which gives defaults to its flags. One that returns an
+:class:`~speechkit.base.answers.Answer` has ``--json``: its answer is printed as tables, or as JSON.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import inspect
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from typing import Any, NamedTuple, Optional, Union, get_args, get_origin
 
 import typer
 
-from speechkit.base.config import FIELD, ConfigField, settings_of
+from speechkit.base.answers import NOTHING, Answer, summary
+from speechkit.base.config import FIELD, ConfigField, settings_of, text_of
 from speechkit.cli import options
 from speechkit.cli.completion import completer
 from speechkit.cli.help import GroupedHelp
-from speechkit.cli.options import CONFIG, MISSING, FieldOf
-from speechkit.cli.output import NOTHING, Answer
+from speechkit.cli.options import CONFIG, MISSING, Dir, FieldOf
+from speechkit.cli.output import print_answer
 
 Values = Mapping[str, Any]
 
@@ -71,6 +75,32 @@ def command(app: typer.Typer, name: str, listed: str = "") -> Callable[[Callable
     return add
 
 
+def stage(
+    app: typer.Typer, name: str, run: str, config: type, listed: str, shown: str = "answer"
+) -> None:
+    """Add a command that runs a stage and shows what it made; what it does, the configuration says.
+
+    Args:
+        app: where it is added.
+        name: of the command.
+        run: ``MODULE:FUNCTION`` of speechkit: a stage with a working directory, a ``config`` and
+            the options as parameters.
+        config: its configuration.
+        listed: its options, as for :func:`command`, ``directory`` among them.
+        shown: what makes an answer of what the stage returns, in the same module; empty: it is a
+            folder with a ``summary.json``.
+    """
+
+    def call(directory: Dir, config: Any, **how: Any) -> Answer:
+        place, _, function = run.partition(":")
+        module = importlib.import_module(f"speechkit.{place}")
+        made = attrgetter(function)(module)(directory, config=config, **how)
+        return attrgetter(shown)(module)(made) if shown else summary(made)
+
+    call.__annotations__["config"] = config
+    command(app, name, listed)(call)
+
+
 def as_command(function: Callable, listed: str = "") -> Callable:
     """A function with a parameter for every flag, as Typer takes it, that calls ``function``."""
     signature = inspect.signature(function, eval_str=True)
@@ -86,7 +116,7 @@ def as_command(function: Callable, listed: str = "") -> Callable:
     def call(**values: Any) -> None:
         answer = function(**{name: part.build(values) for name, part in parts.items()})
         if answers and answer is not NOTHING:
-            answer.print(values["as_json"])
+            print_answer(answer, values["as_json"])
             if answer.code:
                 raise typer.Exit(answer.code)
 
@@ -95,6 +125,9 @@ def as_command(function: Callable, listed: str = "") -> Callable:
         every |= {flag.name: flag for flag in _listed("as_json", "").flags}
     every["config"] = inspect.Parameter("config", _KEYWORD, default=None, annotation=CONFIG)
     functools.update_wrapper(call, function)
+    if function.__doc__ is None:
+        kinds = [p.annotation for p in own.values() if dataclasses.is_dataclass(p.annotation)]
+        call.__doc__ = text_of(kinds[0])  # type: ignore[arg-type]
     call.__signature__ = signature.replace(parameters=list(every.values()))  # type: ignore
     call.__annotations__ = {name: flag.annotation for name, flag in every.items()}
     del call.__wrapped__  # type: ignore[attr-defined]

@@ -28,7 +28,7 @@ class GroupedHelp(TyperCommand):
         console.print(Text.assemble(("Usage: ", "yellow"), usage))
         for paragraph in (self.help or "").split("\n\n"):
             console.print()
-            console.print(Text(" ".join(paragraph.split())))
+            console.print(Text(worded(" ".join(paragraph.split()))))
         groups: dict[str, list[Any]] = {}
         parameters: list[Any] = self.get_params(ctx)
         for parameter in parameters:

@@ -228,6 +228,6 @@ class FieldOf(NamedTuple):
 Dir = Annotated["WorkDir", FieldOf("directory")]
 
 SAVED_TRAINING = "device jobs=2 force other_batch_size checkpoint_minutes"
-SET_STAGE = "name=out_name jobs executor on_error allow_pipes force"
+SET_STAGE = "name=out_name jobs executor on_error allow_pipes force directory"
 DEVICE_STAGE = f"{SET_STAGE} device"
 """Of the stages that go through the utterances of a set: on the CPU, and on any device."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from speechkit.cli import output
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.cli.flags import command
 from speechkit.cli.options import Dir, FieldOf
-from speechkit.cli.output import Answer
 from speechkit.corpora.config import (
     ActedConfig,
     DemoConfig,
@@ -46,14 +46,14 @@ def _show(summaries: list[SetSummary], directory: Dir) -> Answer:
     from speechkit.corpora.write import COLUMNS
 
     rows = [[getattr(one, column) for column in COLUMNS] for one in summaries]
-    return output.rows(f"Sets in {directory.root / 'data'}", COLUMNS, rows)
+    return answers.rows(f"Sets in {directory.root / 'data'}", COLUMNS, rows)
 
 
 def _mixtures(rows: list[dict[str, Any]], directory: Dir) -> Answer:
     from speechkit.corpora.mixture_sets import COLUMNS
 
     values = [[row[column] for column in COLUMNS] for row in rows]
-    return output.rows(f"Sets of mixtures in {directory.root / 'data'}", COLUMNS, values)
+    return answers.rows(f"Sets of mixtures in {directory.root / 'data'}", COLUMNS, values)
 
 
 @command(app, "folder", WRITING)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.base.config import Flag
-from speechkit.cli import output
-from speechkit.cli.flags import command
+from speechkit.cli.flags import command, stage
 from speechkit.cli.options import Dir, FieldOf
-from speechkit.cli.output import Answer
 from speechkit.emotion.config import EmotionTraining
 from speechkit.kaldi.config import SplitConfig
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, CHOSEN_ON_TEST, STOP, FoldsConfig
@@ -20,6 +21,7 @@ from speechkit.pronunciation.config import MiscueConfig
 from speechkit.separation.mixture_config import MixConfig
 
 app = typer.Typer()
+_stage = partial(stage, app)
 
 
 @dataclass(frozen=True)
@@ -78,18 +80,7 @@ def validate(flags: ValidateFlags, directory: Dir, **how: Any) -> Answer:
     return Answer(data, tables, code=2 * any(report.count("error") for report in reports))
 
 
-@command(app, "split")
-def split(config: SplitConfig, directory: Dir, force: bool) -> Answer:
-    """Divide a set into two sets with different speakers.
-
-    The held-out speakers are drawn at random with the gender proportions of the whole.
-    All tables and label files are divided; the audio stays where it is.
-    """
-    from speechkit.kaldi import split as stage
-
-    folders = stage.split(directory, config, force)
-    rows = [stage.summary(folder) for folder in folders]
-    return output.rows(f"Sets in {directory.root / 'data'}", stage.COLUMNS, rows)
+_stage("split", "kaldi.split:split", SplitConfig, "directory force")
 
 
 @command(app, "split-folds", "name=split_name directory jobs force")
@@ -112,30 +103,10 @@ def split_folds(
     splits.warn_of_leaks(made, found)
     title = str(splits.path_of(dataset.data.path, made.name))
     title += f" ({CHOSEN_ON_TEST})" if made.chosen_on_test else ""
-    return output.rows(title, splits.LEAK_COLUMNS, [leak.row() for leak in found])
+    return answers.rows(title, splits.LEAK_COLUMNS, [leak.row() for leak in found])
 
 
-@command(app, "mix", "name=out_name directory jobs executor force")
-def mix(config: MixConfig, directory: Dir, **how: Any) -> Answer:
-    """Make a fixed set of mixtures of different speakers: data/SET_2mix/.
-
-    It is a list of utterances, gains and offsets: audio is mixed when it is read.
-    """
-    from speechkit.separation import mixture_set as stage
-
-    folder = stage.mix(directory, config, **how)
-    summary = stage.summary(folder)
-    return output.output(folder, summary, str(folder), ("measure", "value"), list(summary.items()))
-
-
-@command(app, "make-miscues", "name=out_name directory force")
-def make_miscues(config: MiscueConfig, directory: Dir, **how: Any) -> Answer:
-    """Change the texts of a scored set so that words of them were not said: data/SET_miscues/.
-
-    Words are replaced by others, added, or removed. `train pronunciation --negatives` learns
-    from such texts, `evaluate pronunciation` tests on them.
-    """
-    from speechkit.pronunciation import miscues as stage
-
-    folder = stage.make(directory, config, **how)
-    return output.rows(str(folder), ("status", "number"), stage.summary(folder))
+_stage(
+    "mix", "separation.mixture_set:mix", MixConfig, "name=out_name directory jobs executor force"
+)
+_stage("make-miscues", "pronunciation.miscues:make", MiscueConfig, "name=out_name directory force")

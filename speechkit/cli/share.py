@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from speechkit.cli import output
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.cli.flags import command
 from speechkit.cli.options import Dir, FieldOf
-from speechkit.cli.output import Answer
 from speechkit.serve.config import ServeConfig
 from speechkit.sharing.config import FORMATS, ExportConfig
 
@@ -42,7 +42,7 @@ def export_model(
         "model": f"{made.task}/{made.name}",
         "seeds and folds": len(made.models),
     }
-    answer = output.pairs("Exported", {**shown, "pushed": done.url} if done.url else shown)
+    answer = answers.pairs("Exported", {**shown, "pushed": done.url} if done.url else shown)
     return answer._replace(data={"file": str(done.file), "bytes": size, **told, "url": done.url})
 
 
@@ -52,7 +52,7 @@ def _export_folder(name: str, folder: Path | None, config: ExportConfig, directo
 
     done = export_folder(directory, name, config, folder)
     shown = {"folder": str(done.folder), "model": done.model, "for": done.library}
-    return output.pairs("Exported", shown)
+    return answers.pairs("Exported", shown)
 
 
 @command(app, "import")
@@ -70,7 +70,7 @@ def import_model(
 
     folder, made = take_in(directory, file, name=name, force=force)
     told = {"folder": str(folder), "task": made.task, "name": folder.name}
-    return output.pairs("Imported", {**told, "models": list(made.models)})
+    return answers.pairs("Imported", {**told, "models": list(made.models)})
 
 
 @command(app, "report")
@@ -94,7 +94,7 @@ def doctor(directory: Dir) -> Answer:
     from speechkit.base.installation import COLUMNS, examine, healthy
 
     checks = examine(directory.root)
-    answer = output.rows("Doctor", COLUMNS, [check.row for check in checks])
+    answer = answers.rows("Doctor", COLUMNS, [check.row for check in checks])
     return answer._replace(code=0 if healthy(checks) else 2)
 
 

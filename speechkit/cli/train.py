@@ -11,10 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from speechkit.acoustic.tdnn.config import AcousticConfig, preset
-from speechkit.cli import options, output
+from speechkit.base import answers
+from speechkit.base.answers import NOTHING, Answer
+from speechkit.cli import options
 from speechkit.cli.flags import GivenFields, command
 from speechkit.cli.options import SAVED_TRAINING, Dir, FieldOf
-from speechkit.cli.output import NOTHING, Answer
+from speechkit.cli.output import print_answer, print_table
 from speechkit.emotion.config import CnnConfig, EmotionTraining, EncoderConfig, FunctionalsConfig
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.scoring.config import ScoringConfig
@@ -81,7 +83,7 @@ def train_acoustic(
     config = layers.apply(acoustic)
     with _shown(curves, directory, config=config):
         folder = train(directory, name, config, **how)
-    return NOTHING if ranks().rank else output.summary(folder)
+    return NOTHING if ranks().rank else answers.summary(folder)
 
 
 @command(app, "xvector", f"{SAVED_TRAINING} checkpoint_minutes=5")
@@ -97,7 +99,7 @@ def train_xvector(
 
     with _shown(curves, directory, config=xvector):
         folder = train(directory, name, xvector, **how)
-    return output.summary(folder)
+    return answers.summary(folder)
 
 
 @command(app, "emotion", f"{SAVED_TRAINING} jobs executor as_json")
@@ -142,9 +144,9 @@ def train_emotion(
             rows = summary_rows(done)
             table += [[job.name, *row] for row in rows]
             if not as_json:  # one document is printed in the end
-                output.print_table(title(job.name, done), SUMMARY_COLUMNS, rows)
+                print_table(title(job.name, done), SUMMARY_COLUMNS, rows)
     if as_json and not ranks().rank:
-        output.rows("", ("model", *SUMMARY_COLUMNS), table).print(as_json)
+        print_answer(answers.rows("", ("model", *SUMMARY_COLUMNS), table), as_json)
 
 
 @contextmanager
@@ -179,7 +181,7 @@ def train_separation(
     config = complete(directory, separation, size, network)
     with _shown(curves, directory, config=config):
         folder = train(directory, name, config, **how)
-    return NOTHING if ranks().rank else output.summary(folder)
+    return NOTHING if ranks().rank else answers.summary(folder)
 
 
 @command(app, "pronunciation", TRAINING)

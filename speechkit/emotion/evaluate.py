@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.answers import Answer
 from speechkit.base.arrays import read_array
 from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.base.log import logger, progress
@@ -28,7 +29,7 @@ from speechkit.labels.splits import (
     warn_of_leaks,
 )
 from speechkit.task import trained
-from speechkit.task.evaluation import SUMMARY
+from speechkit.task.evaluation import SUMMARY, read_summary
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import note_finished
@@ -266,3 +267,15 @@ def _about(
             "results are TRANSDUCTIVE, and hold where many clips of a new speaker are at hand."
         )
     return about
+
+
+def answer(folder: Path) -> Answer:
+    """The classes, and what the models cost."""
+    summary, about = read_summary(folder), results.read_about(folder)
+    rows = [
+        [v if v is None or isinstance(v, str | int) else round(v, 3) for v in row]
+        for row in tables.class_rows(results.read_predictions(folder))
+    ]
+    classes = (tables.title(about), ("class", "precision", "recall", "F1", "support"), rows)
+    cost = (str(folder), tables.COST_COLUMNS, [tables.cost_row(about, summary)])
+    return Answer({"output": str(folder), "about": about, **summary}, [classes, cost])

@@ -12,7 +12,11 @@ from speechkit.base.errors import ConfigError
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is measured: all folds and seeds of a model on clips that they do not know.
+    """Measure all folds and seeds of an emotion model on clips that they were not trained on.
+
+    Writes exp/emotion/NAME/eval/folds/ (or eval/SET/): predictions, accuracy, UAR, measures of
+    each class, calibration, confusion, intervals over speakers, and the clips most confidently
+    wrong. Clips of another set whose labels are no class of the model are left out and counted.
 
     Data:
         name: Name of the model: exp/emotion/NAME.

@@ -12,7 +12,10 @@ from speechkit.workdir import check_name
 
 @dataclass(frozen=True)
 class SplitConfig:
-    """What determines a division.
+    """Divide a set into two sets with different speakers.
+
+    The held-out speakers are drawn at random with the gender proportions of the whole.
+    All tables and label files are divided; the audio stays where it is.
 
     Data:
         set: Set to read: a folder of data/.

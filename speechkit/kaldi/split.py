@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
 from speechkit.kaldi.config import SplitConfig
@@ -116,7 +119,11 @@ def _counts(source: DataDir, kept: set[str]) -> dict[str, float]:
     return counts
 
 
-def summary(folder: Path) -> list[object]:
-    """One row of the table of sets, as ``COLUMNS``."""
-    counts = (read_manifest(folder) or {}).get("counts", {})
-    return [folder.name, *(counts.get(name) for name in COLUMNS[1:])]
+def answer(folders: Sequence[Path]) -> Answer:
+    """The sets that were made, a row each."""
+    counts = [(read_manifest(folder) or {}).get("counts", {}) for folder in folders]
+    rows = [
+        [folder.name, *(one.get(name) for name in COLUMNS[1:])]
+        for folder, one in zip(folders, counts, strict=True)
+    ]
+    return answers.rows(f"Sets in {folders[0].parent}", COLUMNS, rows)

@@ -20,7 +20,10 @@ DEFAULT_PM = {"pitch": 0.02, "energy": 0.02, "xvector": 0.04}
 
 @dataclass(frozen=True)
 class MiningConfig:
-    """What determines a result of mine-hard; raises UserError for a value that is not accepted.
+    """Find the hard pairs of each utterance: the closest utterances of other speakers.
+
+    Reads exp/prosody/SET or exp/xvector/SET and writes exp/hard/PARAM_pmP_M: thresholds,
+    pairs, a summary and a figure, for HardPairSampler and `train separation`.
 
     Data:
         param: What makes pairs hard: pitch, energy or xvector.
@@ -34,6 +37,9 @@ class MiningConfig:
         seed: Seed of every random draw.
     Output:
         store: pairs, thresholds (O(N) files), or auto: pairs if they take under 1 GiB.
+
+    Raises:
+        UserError: a value that is not accepted.
     """
 
     param: str

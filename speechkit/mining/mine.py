@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base import schema
+from speechkit.base import answers, schema
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import require_executor
@@ -139,3 +140,12 @@ def _warn_of_left_out(config: MiningConfig, m: np.ndarray, valid: np.ndarray) ->
 def read_summary(folder: Path) -> dict[str, Any]:
     """``summary.json`` of a finished folder."""
     return schema.read_json(folder / "summary.json", schema.Object)
+
+
+def answer(folder: Path) -> Answer:
+    """The hardest pairs of speakers."""
+    found = read_summary(folder)
+    rows = [list(row.values()) for row in found["hardest_speaker_pairs"]]
+    columns = ("speaker A", "speaker B", "genders", "hard %", "mean distance")
+    title = f"Hardest speaker pairs ({found['distance_unit']})"
+    return answers.output(folder, found, title, columns, rows)

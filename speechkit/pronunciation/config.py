@@ -217,7 +217,11 @@ class PronunciationConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig(task_config.EvaluationConfig):
-    """As :class:`speechkit.task.config.EvaluationConfig`.
+    """Score a set with all seeds of a model: PCC, MSE, errors by score, recall of low scores.
+
+    Writes exp/pronunciation/NAME/eval/SET/: utterances.tsv, words.tsv, phones.tsv, classes.tsv,
+    worst.tsv and summary.json. Prints a table laid out like the paper's Table 1. With `miscues`
+    eval/SET-miscues/: miscues.tsv, roc.tsv, roc.png and summary.json; `executor` is for that.
 
     Data:
         gop: Features: exp/gop/SET-GOP, several separated by commas.
@@ -229,16 +233,37 @@ class EvaluationConfig(task_config.EvaluationConfig):
 
 
 @dataclass(frozen=True)
+class ShownConfig:
+    """What else is tested, and what is shown.
+
+    Data:
+        miscues: Test whether words that nobody said are found, in changed texts of the set,
+            which are made and whose features are extracted where they are not there.
+    Output:
+        table: Table of the paper: 1 or 2 print its rows above ours; 3 the mean weights by beta,
+            from the scores of the set alone; 0: ours only.
+    """
+
+    miscues: Annotated[bool, Flag("miscues")] = False
+    table: Annotated[int, Flag(least=0, most=3)] = 0
+
+
+@dataclass(frozen=True)
 class ComparisonConfig(task_config.ComparisonConfig):
-    """As :class:`speechkit.task.config.ComparisonConfig`; without measures all that both
-    have."""
+    """Differences to a baseline on the same items and seeds, with intervals over speakers.
+
+    Reads evaluations of `evaluate pronunciation`, writes exp/compare/pronunciation/SET/.
+    """
 
     accepted = tuple(f"{aspect}_{kind}" for aspect in ASPECTS for kind in task_config.STATISTICS)
 
 
 @dataclass(frozen=True)
 class MiscueConfig:
-    """What determines a set of texts that were not said as they stand.
+    """Change the texts of a scored set so that words of them were not said: data/SET_miscues/.
+
+    Words are replaced by others, added, or removed. `train pronunciation --negatives` learns
+    from such texts, `evaluate pronunciation` tests on them.
 
     Data:
         set: Scored set whose texts are changed.

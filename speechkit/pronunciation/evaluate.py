@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.phone_features import dataset
@@ -16,7 +17,7 @@ from speechkit.pronunciation.config import ComparisonConfig, EvaluationConfig
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
 from speechkit.task import comparison, scores, trained
-from speechkit.task.evaluation import SUMMARY, warn_few_speakers
+from speechkit.task.evaluation import SUMMARY, Each, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -118,6 +119,21 @@ def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) 
             whole = [scores.mean_std(summary.get(f"{m}_ensemble")) for m in MEASURES]
             rows.append([f"{name}, mean of seeds", *whole])
     return rows
+
+
+def answer(found: Each, number: int = 0) -> Answer:
+    """The experiments, a row each; above them those of the paper's Table ``number``."""
+    from speechkit.pronunciation.paper import MEASURES
+
+    rows = published_rows(str(number)) + table(found.names, found.summaries)
+    return found.answer("mean ± std over seeds", ("model", *map(_short, MEASURES)), rows)
+
+
+def _short(measure: str) -> str:
+    """``word_stress_pcc`` -> ``word stress``; the phone's two measures keep their kind."""
+    aspect, _, kind = measure.rpartition("_")
+    level, _, what = aspect.partition("_")
+    return f"phone {kind.upper()}" if level == "phone" else f"{level} {what}"
 
 
 def published_rows(number: str) -> list[list[str]]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_tsv
 from speechkit.labels.miscues import INSERTION, SAID, STATUSES, TABLE, Miscue, read_miscues
@@ -33,7 +34,7 @@ from speechkit.pronunciation.miscue_measures import KINDS, TRUE, Findings, summa
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.statuses import OTHER_TEXT, called, mean_said, together
 from speechkit.task import trained
-from speechkit.task.evaluation import SUMMARY, warn_few_speakers
+from speechkit.task.evaluation import SUMMARY, Each, warn_few_speakers
 from speechkit.task.scores import cell
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -241,3 +242,10 @@ def _curves(tested: Findings) -> Iterator[tuple[tuple[str, str], np.ndarray]]:
         for kind in KINDS:
             if words := tested.detection(values, tested.unsaid(kind)):
                 yield (kind, evidence), words.curve()
+
+
+def answer(found: Each) -> Answer:
+    """A row a measure, a column a model."""
+    measures = dict.fromkeys(name for one in found.summaries for name in one)
+    rows = [[n, *(one.get(n, {}).get("mean") for one in found.summaries)] for n in measures]
+    return found.answer("words that nobody said", ("measure", *found.names), rows)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.random_draws import rng
@@ -109,6 +111,11 @@ def summary(folder: Path) -> list[list[object]]:
     """How often each miscue comes in a set."""
     every = Counter(m.status for lines in read_miscues(folder).values() for m in lines)
     return [[status, every[status]] for status in (*STATUSES[1:], INSERTION)]
+
+
+def answer(folder: Path) -> Answer:
+    """How often each miscue comes in a set that was made."""
+    return answers.rows(str(folder), ("status", "number"), summary(folder))
 
 
 def change(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.answers import Answer
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
@@ -20,7 +21,7 @@ from speechkit.scoring.inference_config import ComparisonConfig, EvaluationConfi
 from speechkit.scoring.metrics import Scored
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task import comparison, scores, trained
-from speechkit.task.evaluation import SUMMARY, warn_few_speakers
+from speechkit.task.evaluation import SUMMARY, Each, evaluate_each, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -162,6 +163,16 @@ def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) 
             ]
         )
     return rows
+
+
+def evaluate_all(work: WorkDir, config: EvaluationConfig, **how: Any) -> Each:
+    """:func:`evaluate` each experiment that ``config.name`` lists, separated by commas."""
+    return evaluate_each(evaluate, work, config, **how)
+
+
+def answer(found: Each) -> Answer:
+    """The experiments, a row each."""
+    return found.answer("mean ± std over seeds", COLUMNS, table(found.names, found.summaries))
 
 
 def compare(

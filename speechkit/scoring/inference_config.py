@@ -14,7 +14,10 @@ from speechkit.task import config
 
 @dataclass(frozen=True)
 class EvaluationConfig(config.EvaluationConfig):
-    """As :class:`speechkit.task.config.EvaluationConfig`.
+    """Score a set with all seeds of a scorer: PCC and MSE, errors by score, calibration.
+
+    Writes exp/scoring/NAME/eval/SET/: utterances.tsv, classes.tsv, calibration.tsv, worst.tsv,
+    summary.json, scatter.png and calibration.png. PCC and MSE are of scores from 0 to 1.
 
     Data:
         features: Suffix of the set's features: exp/deep/SET-NAME or exp/gop/SET-NAME.
@@ -25,8 +28,10 @@ class EvaluationConfig(config.EvaluationConfig):
 
 @dataclass(frozen=True)
 class ComparisonConfig(config.ComparisonConfig):
-    """As :class:`speechkit.task.config.ComparisonConfig`; without names all that predict what
-    the baseline predicts, without measures its PCC and MSE (of scores from 0 to 1)."""
+    """Differences to a baseline on the same utterances and seeds, with intervals over speakers.
+
+    Reads evaluations of `evaluate scoring`, writes exp/compare/scoring/SET/.
+    """
 
     accepted = tuple(f"utterance_{name}_{kind}" for name in TARGETS for kind in config.STATISTICS)
 
@@ -78,7 +83,9 @@ class TreeConfig:
 
 @dataclass(frozen=True)
 class SynthesisConfig:
-    """What determines synthetic scores.
+    """Predict scores of unscored utterances by boosted trees on GOP, for pre-training.
+
+    Writes exp/synthetic/SET/. The regressor learns from the scored set `train`.
 
     Data:
         train: Scored set to train the regressor on.

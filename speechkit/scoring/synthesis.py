@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base import schema
+from speechkit.base import answers, schema
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.random_draws import rng
@@ -196,9 +197,10 @@ def read_summary(folder: Path) -> dict[str, Any]:
     return schema.read_json(folder / SUMMARY, schema.Object)
 
 
-def rows(summary: dict[str, Any]) -> list[list[Any]]:
-    """A row for each target, as ``COLUMNS``."""
-    return [
+def answer(folder: Path) -> Answer:
+    """The synthetic scores of a set, a row for each target."""
+    summary = read_summary(folder)
+    rows = [
         [
             target,
             summary["utterances"],
@@ -212,6 +214,7 @@ def rows(summary: dict[str, Any]) -> list[list[Any]]:
         ]
         for target, one in summary["targets"].items()
     ]
+    return answers.output(folder, summary, f"Synthetic scores in {folder}", COLUMNS, rows)
 
 
 def _targets(work: WorkDir, train: str) -> tuple[str, ...]:

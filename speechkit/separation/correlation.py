@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_tsv
@@ -260,7 +261,14 @@ def read_correlations(folder: Path) -> list[dict[str, Any]]:
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
-def short(row: Mapping[str, Any]) -> list[Any]:
+def answer(folder: Path) -> Answer:
+    """The correlations, a row each."""
+    rows = read_correlations(folder)
+    columns = ("parameter", "genders", "n", "Pearson", "Spearman")
+    return Answer(rows, [(f"{folder} (95 % intervals)", columns, list(map(_short, rows)))])
+
+
+def _short(row: Mapping[str, Any]) -> list[Any]:
     """A row for printing: each coefficient with its interval in one cell."""
 
     def cell(name: str) -> str:

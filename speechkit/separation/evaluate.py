@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.base.audio import power
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.files import remove_tree
@@ -34,7 +36,7 @@ from speechkit.separation.metrics import require_pystoi, score
 from speechkit.separation.mixture_draws import store
 from speechkit.separation.model_folder import Separator
 from speechkit.task import trained
-from speechkit.task.evaluation import SUMMARY
+from speechkit.task.evaluation import SUMMARY, read_summary
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -255,6 +257,13 @@ def _write_clips(stem: Path, task: Task, separator: Separator, index: int) -> No
         path = stem.with_name(f"{stem.name}_{name}.wav")
         count = round(SECONDS * separator.sample_rate)
         store(path, samples[:count], separator.sample_rate, "PCM_16")
+
+
+def answer(folder: Path) -> Answer:
+    """The measures, a row each."""
+    found = read_summary(folder)
+    rows = [[key, value["mean"], value["std"], value["n"]] for key, value in found.items()]
+    return answers.output(folder, found, str(folder), ("measure", "mean", "std", "seeds"), rows)
 
 
 def clips(mixed: np.ndarray, sources: np.ndarray, estimates: np.ndarray) -> dict[str, np.ndarray]:

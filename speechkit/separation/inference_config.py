@@ -25,7 +25,10 @@ DEFAULT_MEASURES = (
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What determines an evaluation; raises UserError for what is not accepted.
+    """Separate a set of mixtures with all seeds of a model, and measure means and tail.
+
+    Writes exp/separation/NAME/eval/SET/: utterances.tsv, summary.json, and clips of the
+    worst mixtures. A killed run is taken up by the same command.
 
     Data:
         name: Name of the experiment: exp/separation/NAME.
@@ -35,6 +38,9 @@ class EvaluationConfig:
         hsr: Hard sample rates: thresholds of SI-SNRi in dB.
         sdr: Measure SDR and SDRi (BSS Eval, 512 taps).
         stoi: Measure STOI and ESTOI (slow; extra [metrics]).
+
+    Raises:
+        UserError: a value that is not accepted.
     """
 
     name: Annotated[str, Flag(default="default")]
@@ -53,7 +59,10 @@ class EvaluationConfig:
 
 @dataclass(frozen=True)
 class CorrelationConfig:
-    """What determines an analysis of correlations; raises UserError for what is not accepted.
+    """Correlate speaker parameters with SI-SNRi: pitch, energy, x-vectors, any column.
+
+    Reads `evaluate separation`, `extract-prosody` and `extract-xvector`; writes
+    exp/correlation/SET/: correlation.tsv, pairs.tsv and fig2.png.
 
     Data:
         model: Experiment whose evaluation of the set is read.
@@ -65,6 +74,9 @@ class CorrelationConfig:
         columns: Column of `param_tsv`; may be given several times.
         samples: Number of bootstrap samples.
         seed: Seed of every random draw.
+
+    Raises:
+        UserError: a value that is not accepted.
     """
 
     set: Annotated[str, Flag("set", default="test_2mix")]
@@ -83,7 +95,12 @@ class CorrelationConfig:
 
 @dataclass(frozen=True)
 class ComparisonConfig(task_config.ComparisonConfig):
-    """As :class:`speechkit.task.config.ComparisonConfig`, with the usual measures.
+    """Differences to a baseline on the same mixtures and seeds, with intervals over speakers.
+
+    With `baseline_set`: how much harder the mixtures of a hard set are than their random
+    counterparts (mix --hard), for each experiment by itself.
+
+    Reads evaluations of `evaluate separation`, writes exp/compare/separation/SET/.
 
     Data:
         baseline_set: Set of random mixtures to compare a hard set with, instead of `baseline`.

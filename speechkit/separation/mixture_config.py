@@ -13,7 +13,9 @@ from speechkit.base.errors import ConfigError, UserError
 
 @dataclass(frozen=True)
 class MixConfig:
-    """What determines a set of mixtures; raises UserError for what is not accepted.
+    """Make a fixed set of mixtures of different speakers: data/SET_2mix/.
+
+    It is a list of utterances, gains and offsets: audio is mixed when it is read.
 
     Data:
         set: Set whose utterances are mixed.
@@ -31,6 +33,9 @@ class MixConfig:
     Output:
         write_audio: Store mixtures and sources as float WAV.
         on_error: At a broken utterance: stop, or skip and list it.
+
+    Raises:
+        UserError: a value that is not accepted.
     """
 
     set: Annotated[str, Flag("set", default="test")]

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from speechkit.base import audio
+from speechkit.base import answers, audio
+from speechkit.base.answers import Answer
 from speechkit.base.errors import AudioError, UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import map_items
@@ -216,6 +217,7 @@ def _mix_all(
     return plans, results, replaced
 
 
-def summary(folder: Path) -> dict[str, Any]:
-    """What a set of mixtures holds, name -> value."""
-    return dict((read_manifest(folder) or {}).get("counts", {}))
+def answer(folder: Path) -> Answer:
+    """What a set of mixtures holds."""
+    found = dict((read_manifest(folder) or {}).get("counts", {}))
+    return answers.output(folder, found, str(folder), ("measure", "value"), list(found.items()))

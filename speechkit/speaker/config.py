@@ -119,7 +119,10 @@ class XVectorConfig:
 
 @dataclass(frozen=True)
 class VectorConfig:
-    """Which vectors are extracted, and how; the flags of ``extract-xvector``.
+    """Speaker vectors of every utterance of a set, and the mean of each speaker.
+
+    Writes exp/xvector/SET/xvector.{ark,scp}, spk_xvector.{ark,scp} and summary.json, which
+    has the equal error rate over all pairs of utterances of the set.
 
     Model:
         model: A name in exp/xvector_nnet (default: the newest), ge2e (the pretrained encoder of
@@ -137,7 +140,9 @@ class VectorConfig:
 
 @dataclass(frozen=True)
 class ProsodyConfig:
-    """Where pitch is looked for.
+    """Median pitch, voiced fraction and energy of every utterance of a set.
+
+    Writes exp/prosody/SET/prosody.tsv. Pitch is Praat's autocorrelation method.
 
     Data:
         f0_min: Lowest pitch in Hz.

@@ -13,7 +13,8 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from speechkit.base import audio
+from speechkit.base import answers, audio
+from speechkit.base.answers import Answer
 from speechkit.base.audio import power
 from speechkit.base.errors import ConfigError, DataError, UserError
 from speechkit.base.files import atomic_write
@@ -188,12 +189,13 @@ def read(path: Path) -> dict[str, Prosody]:
     return table
 
 
-def summarise(path: Path) -> list[tuple[str, Any]]:
-    """Counts and percentiles of a ``prosody.tsv``, for printing."""
+def answer(folder: Path) -> Answer:
+    """Counts and percentiles of a ``prosody.tsv``."""
+    path = folder / "prosody.tsv"
     table = list(read(path).values())
     f0 = np.array([p.f0_median_hz for p in table if not math.isnan(p.f0_median_hz)])
     low, middle, high = np.percentile(f0, (5, 50, 95)) if len(f0) else (math.nan,) * 3
-    return [
+    rows = [
         ("utterances", len(table)),
         ("without pitch", len(table) - len(f0)),
         ("f0 median, 5th percentile (Hz)", float(low)),
@@ -201,3 +203,4 @@ def summarise(path: Path) -> list[tuple[str, Any]]:
         ("f0 median, 95th percentile (Hz)", float(high)),
         ("voiced fraction, mean", float(np.mean([p.voiced_fraction for p in table]))),
     ]
+    return answers.rows(str(path), ("measure", "value"), rows)

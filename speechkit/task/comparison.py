@@ -11,10 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.tables import write_json, write_tsv
 from speechkit.task.config import ComparisonConfig
-from speechkit.task.evaluation import SUMMARY
+from speechkit.task.evaluation import SUMMARY, read_summary
 from speechkit.workdir import Output, WorkDir, check_name
 
 TABLE = "differences.tsv"
@@ -53,6 +55,12 @@ class Comparison:
             for name, one in experiments.items()
             for measure, values in (one[self.measures] if self.measures else one).items()
         ]
+
+    def answer(self, folder: Path) -> Answer:
+        """The differences to the baseline, a row each."""
+        found = read_summary(folder)
+        title = f"Differences to {found['baseline']} on {found['set']}"
+        return answers.output(folder, found, title, self.columns, self.rows(found["experiments"]))
 
 
 def evaluated(

@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from speechkit.base import schema
+from speechkit.base.answers import Answer, Rows
 from speechkit.base.errors import DataError
 from speechkit.base.log import logger
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from speechkit.workdir import WorkDir
+
 SUMMARY = "summary.json"
 FEW_SPEAKERS = 10  # with fewer, an interval over speakers is rough
 Read = TypeVar("Read")
 Summary = dict[str, dict[str, Any]]
+
+
+class Each(NamedTuple):
+    """Evaluations of several experiments on one set.
+
+    Args:
+        set: its name.
+        names: of the experiments.
+        folders: of the evaluations.
+        summaries: what they say.
+    """
+
+    set: str
+    names: list[str]
+    folders: list[Path]
+    summaries: list[Summary]
+
+    def answer(self, title: str, columns: Sequence[str], rows: Rows) -> Answer:
+        """Rows for people, and the summaries as data; of one experiment its alone."""
+        data = [
+            {"output": str(folder), **summary}
+            for folder, summary in zip(self.folders, self.summaries, strict=True)
+        ]
+        lines = list(map(str, self.folders))
+        told = [(f"{self.set}: {title}", columns, rows)]
+        return Answer(data if len(data) > 1 else data[0], told, lines)
 
 
 def warn_few_speakers(name: str, speakers: int) -> None:
@@ -32,6 +62,13 @@ def read_summary(folder: Path) -> Summary:
     """``summary.json`` of an evaluation (measure -> ``mean``, ``std``, ``n`` and more) or of a
     comparison."""
     return schema.read_json(folder / SUMMARY, schema.Object)
+
+
+def evaluate_each(evaluate: Callable[..., Path], work: WorkDir, config: Any, **how: Any) -> Each:
+    """Evaluate every experiment that a configuration names, separated by commas."""
+    names = [name.strip() for name in config.name.split(",") if name.strip()]
+    folders = [evaluate(work, replace(config, name=name), **how) for name in names]
+    return Each(config.set, names, folders, [read_summary(folder) for folder in folders])
 
 
 def read_table(path: Path, made_by: str, convert: Callable[[pd.DataFrame], Read]) -> Read:

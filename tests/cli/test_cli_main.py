@@ -19,11 +19,12 @@ import pytest
 import typer
 
 import speechkit
+from speechkit.base.answers import rows
 from speechkit.base.config import Flag
 from speechkit.base.errors import UserError
 from speechkit.cli import main as program
 from speechkit.cli.flags import command
-from speechkit.cli.output import print_json, print_table, rows
+from speechkit.cli.output import print_answer, print_json, print_table
 
 HEAVY = {
     *("numpy", "torch", "torchaudio", "pandas", "scipy", "matplotlib", "speechbrain"),
@@ -307,5 +308,5 @@ def test_json_of_numpy_and_nan(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({**value, 3: (None, True)})
     found = json.loads(capsys.readouterr().out)
     assert found == {"a": 0.5, "b": [1, 2], "c": None, "d": "x", "3": [None, True]}
-    rows("T", ("a", "b"), [(1, None)]).print(True)
+    print_answer(rows("T", ("a", "b"), [(1, None)]), True)
     assert json.loads(capsys.readouterr().out) == [{"a": 1, "b": None}]

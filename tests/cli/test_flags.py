@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +13,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from speechkit.base.config import NO_FLAG, Count, Flag, OneOf, check_fields, settings_of
+from speechkit.base.config import (
+    NO_FLAG,
+    Count,
+    Flag,
+    OneOf,
+    check_fields,
+    settings_of,
+    text_of,
+)
 from speechkit.base.errors import ConfigError
+from speechkit.cli import flags
 from speechkit.cli.flags import GivenFields, command
 from speechkit.cli.main import app as program
 from speechkit.cli.options import Dir, FieldOf
@@ -128,6 +139,25 @@ def test_an_unknown_option_of_a_command() -> None:
         command(typer.Typer(), "write", "nonsense")(lambda **how: None)
 
 
+def test_every_stage_takes_the_options_of_its_command(monkeypatch) -> None:
+    """A stage is called by the names of its parameters, which no type checker sees."""
+    seen = []
+    monkeypatch.setattr(flags, "stage", lambda *of, **more: seen.append((*of, more)))
+    for name in ("compare", "evaluate", "extract", "sets"):
+        importlib.reload(importlib.import_module(f"speechkit.cli.{name}"))
+    monkeypatch.undo()
+    for name in ("compare", "evaluate", "extract", "sets"):
+        importlib.reload(importlib.import_module(f"speechkit.cli.{name}"))
+    assert len(seen) >= 12
+    for _, name, run, config, listed, *_ in seen:
+        module, _, function = run.partition(":")
+        called = getattr(importlib.import_module(f"speechkit.{module}"), function)
+        options = dict.fromkeys(word.partition("=")[0] for word in listed.split())
+        del options["directory"]
+        inspect.signature(called).bind("work", config=config, **options)  # raises where it cannot
+        assert text_of(config), name
+
+
 def test_only_what_was_given(run) -> None:
     assert run("some").exit_code == 0 and CALLS[-1] == {}
     assert run("some", "--speeds", "2", "--stored-levels").exit_code == 0
@@ -192,6 +222,19 @@ def test_values_out_of_range(change: dict, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         check_fields(Config(**change))
     assert str(caught.value).startswith(message)
+
+
+def test_the_text_of_a_configuration() -> None:
+    assert text_of(Config) == "All of it." and text_of(Mixing) == "How it is mixed."
+
+
+def test_help_is_the_docstring_or_the_text_of_the_configuration() -> None:
+    app = typer.Typer()
+
+    @command(app, "mix")
+    def mix(config: Mixing) -> None: ...
+
+    assert "How it is mixed." in CliRunner().invoke(app, ["--help"]).output
 
 
 def test_settings_are_in_the_order_of_the_docstring() -> None:
