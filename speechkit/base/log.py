@@ -94,8 +94,14 @@ def forget_notes() -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """'1 recording', '2,000 recordings'; for nouns whose plural ends in s."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    """'1 recording', '2,000 recordings', '3 batches', '4 utt', '5 s'."""
+    return f"{number:,} {_named(number, noun)}"
+
+
+def _named(number: float, noun: str) -> str:
+    if number == 1 or noun in ("utt", "s"):
+        return noun
+    return noun + ("es" if noun.endswith("ch") else "s")
 
 
 def format_seconds(seconds: float) -> str:
@@ -146,7 +152,7 @@ def _bar(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[i
             nonlocal done
             done += n
             rate = done / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=n, rate=f"{rate:,.1f} {unit}/s")
+            bar.update(task, advance=n, rate=f"{rate:,.1f} {_named(rate, unit)}/s")
 
         yield advance
     _finished(label, done, unit, time.monotonic() - started)
@@ -166,7 +172,8 @@ def _lines(label: str, total: int, unit: str, before: int) -> Iterator[Callable[
             last = now
             rate = done / (now - started)
             left = format_seconds((total - reached) / rate)
-            logger.info(f"{label}: {reached}/{total} {unit}, {rate:,.1f} {unit}/s, {left} left")
+            units = _named(total, unit)
+            logger.info(f"{label}: {reached}/{total} {units}, {rate:,.1f} {units}/s, {left} left")
 
     yield advance
     _finished(label, done, unit, time.monotonic() - started)
@@ -175,4 +182,5 @@ def _lines(label: str, total: int, unit: str, before: int) -> Iterator[Callable[
 def _finished(label: str, done: int, unit: str, seconds: float) -> None:
     if done:
         rate = done / max(seconds, 1e-9)
-        logger.info(f"{label}: {done} {unit} in {format_seconds(seconds)} ({rate:,.1f} {unit}/s)")
+        took, units = format_seconds(seconds), _named(rate, unit)
+        logger.info(f"{label}: {counted(done, unit)} in {took} ({rate:,.1f} {units}/s)")

@@ -140,6 +140,8 @@ def main(arguments: list[str] | None = None) -> int:
     except typer.TyperException as error:  # wrong flags and values
         from typer.rich_utils import rich_format_error
 
+        if not error.message:  # a flag is missing: say what it takes
+            error.message = getattr(getattr(error, "param", None), "help", None) or ""
         rich_format_error(error)  # type: ignore[arg-type]
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()

@@ -45,7 +45,7 @@ def _write(corpus: Corpus, directory: Dir, **how: Any) -> Answer:
 def _show(summaries: list[SetSummary], directory: Dir) -> Answer:
     from speechkit.corpora.write import COLUMNS
 
-    rows = [[getattr(one, column) for column in COLUMNS] for one in summaries]
+    rows = [one.row() for one in summaries]
     return answers.rows(f"Sets in {directory.root / 'data'}", COLUMNS, rows)
 
 

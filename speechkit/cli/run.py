@@ -86,7 +86,7 @@ def plan(
     """The commands, without the working directory.
 
     Raises:
-        ConfigError: a choice is of another task.
+        ConfigError: a choice is of another task, or nothing says who speaks.
     """
     of_task = {
         "emotion": ("labels", "speaker_pattern", "speakers_unknown", "seeds"),
@@ -111,6 +111,13 @@ def _emotion(folder: Path, flags: RunFlags, root: Path) -> list[Words]:
         prepare += ["--labels", str(flags.labels)]
     elif folder.is_dir() and not (metadata_of(folder) or manifests(folder) or saved_parts(folder)):
         prepare += ["--layout", CLASS]
+        if not (flags.speaker_pattern or flags.speakers_unknown):
+            raise ConfigError(
+                "speaker_pattern",
+                "is missing: folders are classes, so nothing says who speaks.",
+                "It finds the speaker in each path, as 'Actor_([0-9]+)'. Where nobody knows, give "
+                "`speakers_unknown`: the results then say nothing about new speakers.",
+            )
     if flags.speaker_pattern:
         prepare += ["--speaker-pattern", flags.speaker_pattern]
     split = "random-80-20" if flags.speakers_unknown else "speaker-80-20"

@@ -168,7 +168,7 @@ def _look_at_all(
         chunk=32,
         name=lambda one: one.where,
         label=f"prepare {planned.name}",
-        unit="mix",
+        unit="mixture",
     )
     remarks: dict[str, list[str]] = {}
     for name, one in looked.items():

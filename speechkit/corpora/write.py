@@ -44,6 +44,11 @@ class SetSummary:
     hours: float
     skipped: int = 0
 
+    def row(self) -> list[object]:
+        """As ``COLUMNS``, without gender where nobody's is known."""
+        unknown = () if self.female or self.male else ("female", "male")
+        return [None if name in unknown else getattr(self, name) for name in COLUMNS]
+
 
 COLUMNS = tuple(SetSummary.__dataclass_fields__)
 

@@ -252,7 +252,7 @@ def _about(
             split_folds=len(split.folds),
             leaks_speakers=any(leak.speakers for leak in leaks),
             identical_audio=sum(len(leak.identical) for leak in leaks),
-            sentences_in_both=max(len(leak.sentences) for leak in leaks),
+            sentences_in_both=max(len(leak.sentences or ()) for leak in leaks),
         )
         if len(folds) < len(split.folds):
             logger.warning(

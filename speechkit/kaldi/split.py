@@ -120,10 +120,11 @@ def _counts(source: DataDir, kept: set[str]) -> dict[str, float]:
 
 
 def answer(folders: Sequence[Path]) -> Answer:
-    """The sets that were made, a row each."""
-    counts = [(read_manifest(folder) or {}).get("counts", {}) for folder in folders]
-    rows = [
-        [folder.name, *(one.get(name) for name in COLUMNS[1:])]
-        for folder, one in zip(folders, counts, strict=True)
-    ]
+    """The sets that were made, a row each; without gender where nobody's is known."""
+    rows = []
+    for folder in folders:
+        counts = dict((read_manifest(folder) or {}).get("counts", {}))
+        if not (counts.get("female") or counts.get("male")):
+            counts |= {"female": None, "male": None}
+        rows.append([folder.name, *(counts.get(name) for name in COLUMNS[1:])])
     return answers.rows(f"Sets in {folders[0].parent}", COLUMNS, rows)

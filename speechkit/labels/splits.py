@@ -13,7 +13,7 @@ from typing import Any
 
 from speechkit.base import files
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import composed
 from speechkit.kaldi import identical
 from speechkit.labels.config import CHOSEN_ON_TEST, PAPER
@@ -240,7 +240,7 @@ class Leak:
     Args:
         sizes: clips to train, validate and test.
         speakers: in both.
-        sentences: in both.
+        sentences: in both; None where no clip has one that is known.
         identical: pairs (trained on, tested) of clips with the same audio.
         test_speakers: those of the test part.
         valid_speakers: those that only validate.
@@ -249,7 +249,7 @@ class Leak:
     fold: int
     sizes: tuple[int, int, int]
     speakers: tuple[str, ...]
-    sentences: tuple[str, ...]
+    sentences: tuple[str, ...] | None
     identical: tuple[tuple[str, str], ...]
     test_speakers: tuple[str, ...]
     valid_speakers: tuple[str, ...]
@@ -262,7 +262,7 @@ class Leak:
             _few(self.test_speakers),
             _few(self.valid_speakers) or "-",
             len(self.speakers),
-            len(self.sentences),
+            "-" if self.sentences is None else len(self.sentences),
             len(self.identical),
         ]
 
@@ -288,7 +288,7 @@ def leak_check(split: Split, dataset: EmotionSet) -> list[Leak]:
             if one in seen and other in tested
         ]
         sizes = (len(fold.train), len(fold.valid), len(fold.test))
-        both = (tuple(sorted(speakers)), tuple(sorted(sentences)), tuple(pairs))
+        both = (tuple(sorted(speakers)), tuple(sorted(sentences)) if said else None, tuple(pairs))
         found.append(Leak(number, sizes, *both, fold.test_speakers, fold.valid_speakers))
     return found
 
@@ -311,10 +311,10 @@ def warn_of_leaks(split: Split, leaks: Sequence[Leak]) -> None:
     if pairs:
         some = ", ".join(f"{a} = {b}" for a, b in pairs[:_NAMED])
         logger.warning(
-            f"The split '{split.name}' tests {len(pairs)} clips whose very audio it trains on: "
-            f"{some}."
+            f"The split '{split.name}' tests {counted(len(pairs), 'clip')} whose very audio it "
+            f"trains on: {some}."
         )
-    sentences = sorted({sentence for leak in leaks for sentence in leak.sentences})
+    sentences = sorted({sentence for leak in leaks for sentence in leak.sentences or ()})
     if sentences:
         some = "1 sentence is" if len(sentences) == 1 else f"{len(sentences)} sentences are"
         logger.info(f"The split '{split.name}': {some} both trained on and tested.")

@@ -64,8 +64,10 @@ def _labels(workdir: WorkDir, name: str) -> Section:
     for path in sorted((dataset.data.path / "splits").glob("*.json")):
         split = splits.read_split(dataset.data.path, path.stem)
         found = splits.leak_check(split, dataset)
-        shared = [max(len(getattr(leak, what)) for leak in found)
+        shared = [max(len(getattr(leak, what) or ()) for leak in found)
                   for what in ("speakers", "sentences", "identical")]  # fmt: skip
+        if found[0].sentences is None:  # nobody knows what is said
+            shared[1] = None
         sizes = [round(mean(leak.sizes[part] for leak in found)) for part in range(3)]
         kind = f"{split.kind} ({CHOSEN_ON_TEST})" if split.chosen_on_test else split.kind
         lines.append([path.stem, kind, len(found), *sizes, *shared])

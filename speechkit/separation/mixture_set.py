@@ -202,7 +202,7 @@ def _mix_all(
     while pending:
         again = []
         for done in map_items(
-            make, pending, chunk=8, name=lambda plan: plan.id, label="mix", unit="mix", **how
+            make, pending, chunk=8, name=lambda plan: plan.id, label="mix", unit="mixture", **how
         ):
             plan, value = done.item, done.value
             assert value is not None

@@ -157,7 +157,7 @@ def _energy_ratio(mixtures: MixtureSet, jobs: int) -> SpeakerDistance:
     run = partial(energy_ratio, mixtures)
     items = mixtures.mixtures
     done = parallel.map_items(
-        run, items, jobs=jobs, chunk=16, name=lambda m: m.id, label="energies", unit="mixtures"
+        run, items, jobs=jobs, chunk=16, name=lambda m: m.id, label="energies", unit="mixture"
     )
     values = {d.item.id: float("nan") if d.value is None else d.value for d in done}
     return SpeakerDistance("energy_ratio_db", "Energy ratio (dB)", values)

@@ -44,8 +44,9 @@ Ipa = Annotated[bool, Form(description="Phones in IPA, not in ARPAbet.")]
 
 
 def command_for(task: str) -> str:
-    """The commands that train and serve a model of a task."""
-    return f"speechkit train {task} --name NAME && speechkit serve --{task} NAME"
+    """The commands that train a small model of a task from recordings, and serve it."""
+    name = "fbank-cnn" if task == "emotion" else "default"
+    return f"speechkit run {task} FOLDER && speechkit serve --{task} {name}"
 
 
 def create(config: ServeConfig, models: Mapping[str, Any]) -> Guard:

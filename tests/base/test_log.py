@@ -83,7 +83,7 @@ def test_what_an_earlier_run_did_is_not_in_the_rate(monkeypatch, caplog):
         more(10)
         monkeypatch.setattr(log.time, "monotonic", lambda: 40.0)
         more(10)
-    assert "90/100 step, 0.5 step/s, 20 s left" in caplog.text
+    assert "90/100 steps, 0.5 steps/s, 20 s left" in caplog.text
 
 
 def test_counted() -> None:

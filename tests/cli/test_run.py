@@ -79,6 +79,16 @@ def test_choices_of_other_tasks_are_refused(task: str, flags: RunFlags, field: s
     assert raised.value.field == field
 
 
+def test_emotion_asks_who_speaks_where_folders_are_classes(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="who speaks") as raised:
+        plan("emotion", tmp_path, RunFlags())
+    assert raised.value.field == "speaker_pattern" and "speakers_unknown" in raised.value.remedy
+    unknown = plan("emotion", tmp_path, RunFlags(speakers_unknown=True))
+    assert "random-80-20" in unknown[2]
+    (tmp_path / "metadata.csv").write_text("file_name,label,speaker\n")  # which says it
+    assert "speaker-80-20" in plan("emotion", tmp_path, RunFlags())[2]
+
+
 @pytest.fixture(scope="module")
 def acted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tones of five speakers."""

@@ -174,7 +174,7 @@ def test_a_task_without_a_model_says_what_makes_one(models: dict) -> None:
         "pronunciation": True, "separation": False, "emotion": False,
     }  # fmt: skip
     command = about["models"]["emotion"]["command"]
-    assert command == "speechkit train emotion --name NAME && speechkit serve --emotion NAME"
+    assert command == "speechkit run emotion FOLDER && speechkit serve --emotion fbank-cnn"
     found = post(client, "emotion", VOICE)
     assert found.status_code == 404 and command in found.json()["error"]
 

@@ -50,7 +50,7 @@ function tabs() {
 function input(task) {
   const place = document.querySelector(`#${task} .input`);
   if (!about.models[task].ready) {
-    place.replaceChildren(make("p", {class: "notice"}, "No model of this task is served yet. This makes one and serves it:"),
+    place.replaceChildren(make("p", {class: "notice"}, "No model of this task is served yet. This makes a small one from a folder of recordings, and serves it:"),
       make("pre", {tabindex: "0"}, make("code", {}, about.models[task].command)));
     return;
   }

@@ -177,7 +177,7 @@ class _Run(Generic[Made]):
             jobs=self.config.processes,
             name=lambda job: str(job.file),
             label=self._label(many),
-            unit="recordings",
+            unit="recording",
         )
         with closing(found):
             for job in self.inputs.jobs:
