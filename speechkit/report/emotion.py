@@ -64,6 +64,7 @@ def _labels(workdir: WorkDir, name: str) -> Section:
     for path in sorted((dataset.data.path / "splits").glob("*.json")):
         split = splits.read_split(dataset.data.path, path.stem)
         found = splits.leak_check(split, dataset)
+        shared: list[int | None]
         shared = [max(len(getattr(leak, what) or ()) for leak in found)
                   for what in ("speakers", "sentences", "identical")]  # fmt: skip
         if found[0].sentences is None:  # nobody knows what is said
