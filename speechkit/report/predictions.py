@@ -112,7 +112,10 @@ def _findings(name: str, counts: _Counts) -> list[str]:
         f"{counts.ends[1]:g})"
     )
     if words := counts.statuses.total():
-        found = [f"{count:,} {status}" for status, count in counts.statuses.most_common()]
+        found = [
+            f"{count:,} {status}" if status.startswith(SAID) else _many(count, status)
+            for status, count in counts.statuses.most_common()
+        ]
         said += f"; of {words:,} words: {', '.join(found)}"
     if counts.inserted:
         said += f"; {_many(counts.inserted, 'time')} something was said between words"
@@ -123,7 +126,7 @@ def _table(shown: list[Result], known: Mapping[Path, Utterance], every: int) -> 
     names = list(dict.fromkeys(name for one in shown for name in one.utterance))
     rows = [
         [
-            Cell(one.text, under=(one.file, *_remarks(one))),
+            Cell(one.text, under=("/".join(Path(one.file).parts[-2:]), *_remarks(one))),
             player(known.get(Path(one.file).resolve()), SECONDS),
             *(figure(one.utterance.get(name), 1) for name in names),
             Cell(_words(one)),

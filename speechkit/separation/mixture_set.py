@@ -10,7 +10,7 @@ from typing import Any
 from speechkit.base import answers, audio
 from speechkit.base.answers import Answer
 from speechkit.base.errors import AudioError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.parallel import map_items
 from speechkit.base.tables import write_skipped
 from speechkit.kaldi import data
@@ -164,8 +164,8 @@ def candidates(
     speakers = {candidate.speaker for candidate in pool}
     if len(speakers) < config.speakers:
         raise UserError(
-            f"The set '{config.set}' has {len(speakers)} speaker(s) with utterances of at least "
-            f"{config.min_seconds:g} s; a mixture of {config.speakers} needs as many speakers.",
+            f"The set '{config.set}' has {counted(len(speakers), 'speaker')} with utterances of "
+            f"at least {config.min_seconds:g} s; a mixture of {config.speakers} needs as many speakers.",
             "Take a set with more speakers, or lower `min_seconds` or `speakers`.",
         )
     return pool, skipped

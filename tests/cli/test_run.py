@@ -26,7 +26,7 @@ def parse(words: list[str]) -> Any:
     while hasattr(command, "commands"):
         name, *words = words
         command = command.commands[name]
-    command.make_context(command.name, words)
+    command.make_context(command.name, words, help_option_names=["-h", "--help"])
     return command
 
 

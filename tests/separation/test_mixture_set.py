@@ -256,13 +256,13 @@ def test_a_higher_rate_than_the_files_is_said(workdir: Path, run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--speakers", 5), "has 4 speaker(s)"),
+        (("--speakers", 5), "has 4 speakers"),
         (("--speakers", 1), "--speakers 1 is out of range"),
         (("--count", 0), "--count 0 is out of range"),
         (("--mode", "mid"), "--mode 'mid' is not known"),
         (("--snr-min", 6), "not a range of levels"),
         (("--snr-max", "nan"), "not a range of levels"),
-        (("--min-seconds", 30), "has 0 speaker(s)"),
+        (("--min-seconds", 30), "has 0 speakers"),
         (("--set", "none"), "There is no set"),
         (("--name", "../x"), "cannot be"),
     ],
@@ -278,7 +278,7 @@ def test_one_speaker_and_mixtures_of_mixtures(tmp_path: Path, run) -> None:
     make_set(tmp_path, speakers=1)
     done = run("mix", "-C", tmp_path, "--set", "train")
     assert done.code == 2
-    assert "1 speaker(s)" in done.err
+    assert "1 speaker " in done.err
     make_set(tmp_path, "test", speakers=2)
     mix(WorkDir(tmp_path), MixConfig("test", count=2))
     with pytest.raises(UserError, match="mixtures already"):
