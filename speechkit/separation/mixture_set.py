@@ -165,7 +165,7 @@ def candidates(
     if len(speakers) < config.speakers:
         raise UserError(
             f"The set '{config.set}' has {counted(len(speakers), 'speaker')} with utterances of "
-            f"at least {config.min_seconds:g} s; a mixture of {config.speakers} needs as many speakers.",
+            f"at least {config.min_seconds:g} s; mixtures of {config.speakers} need as many.",
             "Take a set with more speakers, or lower `min_seconds` or `speakers`.",
         )
     return pool, skipped
