@@ -122,7 +122,7 @@ def extract_hidden(
         "clips": len(found.first),
         "skipped": len(found.skipped),
         "shape": list(found.values.shape),
-        "megabytes": round(found.values.nbytes / 1e6, 1),
+        "megabytes": float(f"{found.values.nbytes / 1e6:.3g}"),
     }
     return answers.pairs("Hidden states", told)
 

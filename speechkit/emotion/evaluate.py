@@ -256,8 +256,8 @@ def _about(
         )
         if len(folds) < len(split.folds):
             logger.warning(
-                f"Of the {len(split.folds)} folds only {', '.join(map(str, folds))} are trained: "
-                "not every clip of the split is tested."
+                f"Only {len(folds)} of the {len(split.folds)} folds are trained (number "
+                f"{', '.join(map(str, folds))}): not every clip of the split is tested."
             )
     if len(models) < len(folds) * len(seeds):
         logger.warning("Not every fold was trained with every seed.")

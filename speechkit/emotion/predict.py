@@ -203,7 +203,7 @@ def judge(
         name, found.seconds, predictors[0].classes, tuple(parts), calibrated=calibrated
     )
     if made.label is None:
-        logger.warning(f"{name}: is silent; it gets no label.")
+        logger.warning(f"{name} is silent; it gets no label.")
     return made
 
 

@@ -68,6 +68,10 @@ class Insertion:
     end: float
     phones: list[str]
 
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"start": round(self.start, 3), "end": round(self.end, 3), "phones": self.phones}
+
 
 @dataclass(frozen=True)
 class WordResult:

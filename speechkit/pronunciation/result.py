@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -59,7 +59,7 @@ class Result(RecordingResult):
             "words": [word_row(word) for word in self.words],
             **as_field(self.readings),
             **(
-                {"insertions": [asdict(each) for each in self.insertions]}
+                {"insertions": [each.as_dict() for each in self.insertions]}
                 if self.insertions
                 else {}
             ),

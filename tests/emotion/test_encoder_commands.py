@@ -137,6 +137,7 @@ def test_hidden_states_by_a_command_of_their_own(place, run):
     told = json.loads(ran.out)
     assert told["clips"] == 36 and told["shape"][1] == 16
     values = np.load(place / "exp/hidden/set-wavlm-group-frames/hidden.npy")
+    assert told["megabytes"] == pytest.approx(values.nbytes / 1e6, rel=0.01)
     assert list(values.shape) == told["shape"] and np.isfinite(values).all()
     assert run(*base, "--layers", "9").code == 2
     assert run(*base, "--layers", "²").code == 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from speechkit.pronunciation.assessment import Insertion
 from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.result import Result
 
@@ -67,3 +68,9 @@ def test_ipa(row: dict[str, Any]) -> None:
     assert found["words"][1]["phones"][0]["heard"] == "ˈʌ"
     assert found["insertions"][0]["phones"] == ["ŋ", "ə"]
     assert found["utterance"] == result.utterance and found["words"][0]["word"] == "I"
+
+
+def test_times_of_insertions_are_rounded_as_those_of_words() -> None:
+    """Frame 253 times 0.01 s is 2.5300000000000002 s."""
+    found = Insertion(234 * 0.01, 253 * 0.01, ["R"]).as_dict()
+    assert found == {"start": 2.34, "end": 2.53, "phones": ["R"]}

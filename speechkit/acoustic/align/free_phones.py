@@ -44,9 +44,15 @@ class FreePath:
     quiet: np.ndarray
 
     def heard(self, begin: int, end: int) -> tuple[str, ...]:
-        """The phones that begin in some frames, without silences and noises."""
+        """The phones that begin in some frames, else the one that lasts into them.
+
+        Silences and noises are left out.
+        """
         first, last = np.searchsorted(self.starts, (begin, end))
-        return tuple(p for p in self.phones[first:last] if p not in (SILENCE, NOISE))
+        there = np.searchsorted(self.starts, begin, side="right")
+        found = [p for p in self.phones[first:last] if p not in (SILENCE, NOISE)]
+        lasting = [p for p in self.phones[there - 1 : there] if p not in (SILENCE, NOISE)]
+        return tuple(found or lasting)
 
 
 def free_path(model: AcousticModel, scores: np.ndarray, penalty: float) -> FreePath:

@@ -88,7 +88,7 @@ class Heard:
             (the number of words at the end).
         start_frame: first frame.
         end_frame: the frame after the last.
-        phones: pure phones that begin there on the best free path.
+        phones: pure phones that begin there on the best free path, else the one that lasts.
         gain: by how many nats it fits better than silence.
     """
 

@@ -81,6 +81,8 @@ def test_what_is_heard_in_some_frames() -> None:
     assert found.phones == ("SIL", "AA", "SIL", "B", "SIL", "K", "SIL")
     assert found.heard(0, 8) == ("AA", "B", "K")
     assert found.heard(2, 6) == ("B",)
+    assert found.heard(4, 5) == ("B",)  # it began before
+    assert found.heard(2, 3) == ()
     assert found.scores[:2].tolist() == [0.0, -0.5]
 
 
