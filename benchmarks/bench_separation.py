@@ -127,7 +127,7 @@ def bench_loader(args: argparse.Namespace) -> None:
     from speechkit.kaldi import data
     from speechkit.separation.config import MixingConfig
     from speechkit.separation.data import DynamicMixing
-    from speechkit.training.loader import durations
+    from speechkit.training.batches import durations
     from speechkit.workdir import WorkDir
 
     rows = step_rows(args, "light")

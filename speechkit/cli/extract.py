@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from speechkit.acoustic.lexicon.config import TextConfig
+from speechkit.acoustic.config import TextConfig
 from speechkit.base import answers
 from speechkit.base.answers import Answer
 from speechkit.base.errors import require_choice

@@ -18,7 +18,7 @@ from speechkit.emotion.config import EmotionTraining
 from speechkit.kaldi.config import SplitConfig
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, CHOSEN_ON_TEST, STOP, FoldsConfig
 from speechkit.pronunciation.config import MiscueConfig
-from speechkit.separation.mixture_config import MixConfig
+from speechkit.separation.config import MixConfig
 
 app = typer.Typer()
 _stage = partial(stage, app)

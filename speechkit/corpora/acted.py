@@ -17,8 +17,7 @@ from speechkit.base.audio import SUFFIXES
 from speechkit.base.errors import AudioError, UserError
 from speechkit.base.log import logger
 from speechkit.corpora.common import Corpus, CorpusSet, Item, find_audio, require_folder
-from speechkit.kaldi import identical
-from speechkit.kaldi.data import Utterance
+from speechkit.kaldi.data import Utterance, same_audio
 
 _NAMED = 5  # files named in a message
 
@@ -163,7 +162,7 @@ def _same_file(one: Path, other: Path) -> bool:
 def _odd(items: Sequence[Item], jobs: int) -> dict[str, list[str]]:
     """Recordings with the same audio or several channels, said and noted."""
     utterances = [Utterance(i.utterance, str(i.audio), i.speaker) for i in items]
-    same = [" = ".join(ids) for ids in identical.groups(utterances, jobs, "compare audio")]
+    same = [" = ".join(ids) for ids in same_audio(utterances, jobs, "compare audio")]
     if same:
         logger.warning(
             f"Recordings with the same audio ({len(same)}): {_listed(same)}. A split that does "

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.audio import SUFFIXES
-from speechkit.base.delimited import read_rows
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import logger
+from speechkit.base.tables import read_rows
 from speechkit.base.text import composed, is_header, on_disk, spelled
 from speechkit.kaldi.segments import Segment
 from speechkit.labels.scores import RaterScores, Scores

@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from speechkit.base.delimited import read_rows
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.base.tables import read_rows
 from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
 from speechkit.corpora.common import Corpus, parse_gender, require_folder
 

@@ -24,7 +24,7 @@ from speechkit.emotion.hidden import Hidden
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.labels.folds import Fold
-from speechkit.training.loader import Checked, broken, checked_loader, durations
+from speechkit.training.batches import Checked, broken, checked_loader, durations
 
 
 def usable_parts(fold: Fold, dataset: EmotionSet, skipped: Mapping[str, str]) -> Fold:

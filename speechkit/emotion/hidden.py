@@ -31,7 +31,7 @@ from speechkit.emotion.encoders import Encoder, load_encoder
 from speechkit.emotion.features import keep, read_skipped
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
-from speechkit.training.loader import durations
+from speechkit.training.batches import durations
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir.unfinished import map_parts, split
 

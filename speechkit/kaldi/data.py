@@ -9,16 +9,20 @@ Unicode form (see :mod:`speechkit.base.text`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from speechkit.base import audio
 from speechkit.base.audio_file import Pipe
-from speechkit.base.errors import DataError
+from speechkit.base.errors import AudioError, DataError
+from speechkit.base.parallel import map_items
 from speechkit.base.text import byte_order, check_path, composed, on_disk, read_text, visible
 from speechkit.kaldi.segments import Segment, SegmentError
 
+_POOL_FROM = 500  # fewer files are read sooner than workers would start
 TABLES = ("wav.scp", "segments", "text", "utt2spk", "spk2utt", "utt2dur", "spk2gender", "spk2age")
 _SEE = "`speechkit validate` lists every problem of a set, `fix` mends what can be mended."
 
@@ -261,3 +265,30 @@ def invert(speakers: Mapping[str, str]) -> dict[str, str]:
     for utterance in sorted(speakers, key=byte_order):
         found.setdefault(speakers[utterance], []).append(utterance)
     return {speaker: " ".join(utterances) for speaker, utterances in found.items()}
+
+
+def same_audio(
+    utterances: Sequence[Utterance], jobs: int = 1, label: str = ""
+) -> tuple[tuple[str, ...], ...]:
+    """Groups of two ids or more whose audio is the same, sample by sample.
+
+    Utterances that cannot be read, which other stages name, are in no group; pipes are not run.
+    """
+    files = [u for u in utterances if not isinstance(u.wav, Pipe)]
+    same: dict[str, list[str]] = {}
+    jobs = jobs if len(files) >= _POOL_FROM else 1
+    for done in map_items(_digest, files, jobs=jobs, chunk=64, name=lambda u: u.id, label=label):
+        if done.value is not None:
+            same.setdefault(done.value, []).append(done.item.id)
+    return tuple(tuple(sorted(ids)) for ids in same.values() if len(ids) > 1)
+
+
+def _digest(utterance: Utterance) -> str | None:
+    """SHA-256 of the decoded samples (channels averaged) and their rate."""
+    try:
+        samples, rate = audio.read(utterance.wav, start=utterance.start, end=utterance.end)
+    except AudioError:
+        return None
+    found = hashlib.sha256(f"{rate}\n".encode())
+    found.update(samples.astype("<f4", copy=False).tobytes())
+    return found.hexdigest()

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from speechkit.base.delimited import read_rows
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
+from speechkit.base.tables import read_rows
 from speechkit.base.text import composed, is_header
 from speechkit.base.yaml_files import read_yaml
 from speechkit.labels.emotions import EmotionSet

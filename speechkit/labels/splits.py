@@ -15,7 +15,7 @@ from speechkit.base import files
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import counted, logger
 from speechkit.base.text import composed
-from speechkit.kaldi import identical
+from speechkit.kaldi.data import same_audio
 from speechkit.labels.config import CHOSEN_ON_TEST, PAPER
 from speechkit.labels.emotions import EmotionSet
 from speechkit.labels.folds import (
@@ -127,7 +127,7 @@ def ensure_split(
             )
         check_fits(found, dataset)
         return found
-    same = identical.groups(dataset.data.utterances, jobs, "compare audio")
+    same = same_audio(dataset.data.utterances, jobs, "compare audio")
     split = make_split(dataset, settings, name, same)
     write_split(dataset.data.path, split)
     folds = len(split.folds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from speechkit.acoustic.lexicon.config import TextConfig
+from speechkit.acoustic.config import TextConfig
 from speechkit.base.config import NO_FLAG, Flag
 from speechkit.base.errors import ConfigError, UserError, require_choice
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.align.stage import phone_lines
-from speechkit.acoustic.lexicon.config import TextConfig
+from speechkit.acoustic.config import TextConfig
 from speechkit.acoustic.lexicon.readings import Words, words_of_set
 from speechkit.acoustic.models import SPHINX, find_folder
 from speechkit.base import audio

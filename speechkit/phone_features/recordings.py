@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from speechkit.acoustic.lexicon.config import Policy
+from speechkit.acoustic.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.base import audio
 from speechkit.base.audio import level_db

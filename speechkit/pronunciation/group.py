@@ -1,20 +1,32 @@
-"""Seeds of a scorer of pronunciation that are trained in one, and what a step of theirs is."""
+"""Seeds of a scorer of pronunciation that are trained in one, and what a step of theirs is.
+
+Statuses of the words of a training set are those of models that have not met its speakers: a model
+that was trained on a speaker is surer of their words than of a stranger's, so thresholds of P(said)
+are set by four further models, each trained without a quarter of the speakers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 
 from speechkit.base.random_draws import rng
+from speechkit.phone_features.scored_set import ScoredSet
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.loss import MultiAspectMSE, status_loss
 from speechkit.pronunciation.models import Predictions, SetScorer, build
 from speechkit.stats.score_metrics import mean_pcc, measure
+from speechkit.training import stacked_runs
 from speechkit.training.stacked import SeedGroup
 
 _CHANGED = 0x52  # stream of draws
+FOLDS = 4
+_SPEAKERS = 0x53  # stream of draws
 
 
 class Group(SeedGroup):
@@ -96,3 +108,57 @@ class Group(SeedGroup):
         for place, row in enumerate(rows):
             self.rows[place].append(row)
             self.keep_best(place, row.get("select_mean_pcc"))
+
+
+@dataclass
+class HeldOut:
+    """The models, one for each fold of speakers.
+
+    Args:
+        found: the training set, whose words were all said.
+        learned: the same and its changed texts.
+        windows: makes the windows of a set.
+        group: makes what trains a seed on windows, of which so many are the training set.
+    """
+
+    found: ScoredSet
+    learned: ScoredSet
+    windows: Callable[[ScoredSet], Windows]
+    group: Callable[[Windows, int, int], SeedGroup]
+
+    def __post_init__(self) -> None:
+        names = sorted(set(self.found.speakers))
+        order = rng(0, _SPEAKERS).permutation(len(names)).tolist()
+        self.count = min(FOLDS, len(names))
+        self._fold = {names[which]: place % self.count for place, which in enumerate(order)}
+        kept = [self._part(self.found, k, held=False) for k in range(self.count)]
+        self.groups = [
+            self.group(self._part(self.learned, k, held=False), len(own), k)
+            for k, own in enumerate(kept)
+        ]
+
+    def _part(self, data: ScoredSet, fold: int, held: bool) -> Windows:
+        numbers = [u for u, who in enumerate(data.speakers) if (self._fold[who] == fold) == held]
+        return self.windows(data.part(numbers))
+
+    def resumed(
+        self, file: Callable[[str], Path], device: torch.device
+    ) -> list[tuple[SeedGroup, Path]]:
+        """The models, gone on to where an earlier run was, and where their states are saved."""
+        pairs = []
+        for fold, group in enumerate(self.groups):
+            path = file(f"heldout{fold}.pt")
+            company = stacked_runs.arrange([fold], {fold: path}, 1, device)[0]
+            pairs.append((company.load(group), path))
+        return pairs
+
+    def statuses(self) -> np.ndarray:
+        """Probabilities ``[W, 3]`` of the training set's words."""
+        of_utterance: dict[str, np.ndarray] = {}
+        for fold, group in enumerate(self.groups):
+            windows = self._part(self.found, fold, held=True)
+            found = SetScorer(windows, 1).score(group.net.eval())[1]
+            assert found is not None
+            parts = np.split(found[0], windows.data.first_word[1:-1])
+            of_utterance |= dict(zip(windows.data.utterances, parts, strict=True))
+        return np.concatenate([of_utterance[name] for name in self.found.utterances])

@@ -29,8 +29,7 @@ from speechkit.phone_features.settings import settings_of
 from speechkit.pronunciation import miscues, model_folder
 from speechkit.pronunciation.config import MiscueConfig
 from speechkit.pronunciation.evaluate import EvaluationConfig, features_of
-from speechkit.pronunciation.miscue_figures import draw_roc
-from speechkit.pronunciation.miscue_measures import KINDS, TRUE, Findings, summarize
+from speechkit.pronunciation.miscue_measures import KINDS, TRUE, Findings, draw_roc, summarize
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.statuses import OTHER_TEXT, called, mean_said, together
 from speechkit.task import trained

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.acoustic.align.verification import verify
-from speechkit.acoustic.lexicon.config import Policy
+from speechkit.acoustic.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import words_of_text
 from speechkit.base.errors import UserError
@@ -33,9 +33,8 @@ from speechkit.pronunciation.assessment import (
     Verdict,
     WordResult,
 )
-from speechkit.pronunciation.forms import FORMS, in_ipa
 from speechkit.pronunciation.model_folder import Assessment, Assessor
-from speechkit.pronunciation.result import Result
+from speechkit.pronunciation.result import FORMS, Result, in_ipa
 from speechkit.pronunciation.statuses import OTHER_TEXT, called, together
 from speechkit.task.config import StreamConfig
 from speechkit.task.prediction.jobs import Job

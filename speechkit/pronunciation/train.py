@@ -24,8 +24,7 @@ from speechkit.phone_features.scored_set import ScoredSet, joined
 from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.config import LAST, PronunciationConfig
 from speechkit.pronunciation.data import Windows
-from speechkit.pronunciation.group import Group
-from speechkit.pronunciation.held_out import HeldOut
+from speechkit.pronunciation.group import Group, HeldOut
 from speechkit.pronunciation.loss import (
     MultiAspectMSE,
     ScoreBalancedLoss,

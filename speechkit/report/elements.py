@@ -1,14 +1,27 @@
-"""What a report page is made of, before it is HTML."""
+"""What a report page is made of, before it is HTML: tables, pictures, sections, and the cells of
+tables (numbers with their spread and interval, clips to listen to)."""
 
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from speechkit.base import audio
+from speechkit.base.audio import centred
+from speechkit.base.errors import UserError
 from speechkit.base.figures import DPI
+from speechkit.base.log import logger
 from speechkit.base.tables import show
+from speechkit.kaldi.data import Utterance
+
+RATE = 16000
+_MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass
@@ -125,3 +138,139 @@ class Section:
     @property
     def anchor(self) -> str:
         return "".join(c if c.isalnum() else "-" for c in self.title.lower())
+
+
+NOTHING = Cell("-", number=True)
+
+
+def number(value: float, digits: int = 2, sign: bool = False) -> str:
+    """A number with a real minus sign."""
+    rounded = round(value, digits) or 0.0  # no minus before a zero
+    shown = f"{rounded:+.{digits}f}" if sign and rounded else f"{rounded:.{digits}f}"
+    return shown.replace("-", _MINUS)
+
+
+def figure(value: float | None, digits: int = 3) -> Cell:
+    """A number alone; '-' where there is none."""
+    return NOTHING if value is None else Cell(number(value, digits), number=True)
+
+
+def count(value: Any) -> Cell:
+    """A whole number with separators; '-' for none and zero."""
+    return Cell(f"{int(value):,}", number=True) if value else NOTHING
+
+
+def spread(found: tuple[float, float | None] | None, digits: int = 2) -> Cell:
+    """Mean and standard deviation over seeds; only the mean of one seed."""
+    if found is None:
+        return NOTHING
+    mean, std = found
+    under = (f"± {std:.{digits}f}",) if std is not None else ()
+    return Cell(number(mean, digits), number=True, under=under)
+
+
+def interval(low: float | None, high: float | None, digits: int = 2, sign: bool = False) -> str:
+    """``[low, high]``; empty where it is not known."""
+    if low is None or high is None:
+        return ""
+    return f"[{number(low, digits, sign)}, {number(high, digits, sign)}]"
+
+
+def with_interval(measured: Mapping[str, Any], digits: int = 3, strong: bool = False) -> Cell:
+    """Mean, standard deviation over seeds and interval over speakers of a measure of
+    ``summary.json``."""
+    if measured.get("mean") is None:
+        return NOTHING
+    shown = spread((measured["mean"], measured.get("std")), digits)
+    ends = interval(measured.get("low"), measured.get("high"))
+    return Cell(shown.text, True, strong, (*shown.under, *([ends] if ends else [])))
+
+
+def difference(
+    values: Mapping[str, Any] | None,
+    lower: bool = False,
+    share: bool = False,
+    digits: int = 2,
+    around: int = 2,
+) -> Cell:
+    """A difference to a baseline with its interval, marked where the interval excludes 0.
+
+    Args:
+        values: ``estimate``, ``low``, ``high`` and ``seed_std`` of a comparison.
+        lower: a lower value is a better one.
+        share: the value is a share, never negative: there is nothing to test.
+        digits: behind the point.
+        around: digits of the interval and the standard deviation.
+    """
+    if values is None or values["estimate"] is None:
+        return NOTHING
+    estimate, low, high = values["estimate"], values["low"], values["high"]
+    sure = excludes_zero(low, high) and not share
+    mark = ("▲ " if (estimate > 0) != lower else "▼ ") if sure else ""
+    ends = interval(low, high, around)
+    under = [ends] if ends else []
+    if values["seed_std"] is not None:
+        under.append(f"± {values['seed_std']:.{around}f}")
+    return Cell(mark + number(estimate, digits, sign=not share), True, sure, under)
+
+
+def excludes_zero(low: float | None, high: float | None) -> bool:
+    """Whether an interval is known and does not hold 0."""
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def epochs(lengths: Sequence[int]) -> Cell:
+    """How many epochs the seeds were trained for: ``100``, or ``40 to 100``."""
+    ends = dict.fromkeys((min(lengths), max(lengths)))
+    return Cell(" to ".join(map(str, ends)), number=True)
+
+
+def encode(samples: np.ndarray, rate: int) -> tuple[bytes, str]:
+    """MP3 where libsndfile writes it (every browser plays it), else WAV; with its MIME type."""
+    import soundfile
+
+    buffer = io.BytesIO()
+    if "MP3" in soundfile.available_formats():
+        soundfile.write(buffer, samples, rate, format="MP3")
+        return buffer.getvalue(), "audio/mpeg"
+    soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
+    return buffer.getvalue(), "audio/wav"
+
+
+def clip(utterance: Utterance, seconds: float = 4.0) -> tuple[bytes, str]:
+    """The beginning of an utterance, scaled to a common level."""
+    samples, rate = audio.read(utterance.wav, RATE, utterance.start)
+    samples = centred(samples[: round(seconds * rate)]).astype(np.float32)
+    peak = float(np.abs(samples).max()) or 1.0
+    return encode(0.7 * samples / peak, rate)
+
+
+def player(utterance: Utterance | None, seconds: float = 4.0) -> Cell:
+    """A player of the beginning of an utterance; '-' where it cannot be read."""
+    if utterance is None or isinstance(utterance.wav, audio.Pipe):
+        return Cell("-")
+    try:
+        return Cell("", player=Player(*clip(utterance, seconds), utterance.id))
+    except UserError as error:
+        logger.warning(f"report: no player for {utterance.id}: {error}")
+        return Cell("-")
+
+
+def file_player(folder: Path, name: str, caption: str, seconds: float = 4.0) -> Cell:
+    """A player of a file of an output folder; '-' where it cannot be read.
+
+    Raises:
+        UserError: the file is outside of the folder.
+    """
+    import soundfile
+
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):
+        raise UserError(f"{folder}: the clip '{name}' is outside of it.")
+    try:
+        with soundfile.SoundFile(path) as file:
+            samples, rate = file.read(round(seconds * file.samplerate)), file.samplerate
+        return Cell("", player=Player(*encode(samples, rate), caption))
+    except (OSError, soundfile.LibsndfileError) as error:
+        logger.warning(f"report: no player for {path}: {error}")
+        return Cell("-")

@@ -12,8 +12,16 @@ from speechkit.emotion.results import Difference, compare
 from speechkit.labels import emotions
 from speechkit.labels.config import PAPER
 from speechkit.report import experiments
-from speechkit.report.cells import NOTHING, excludes_zero, figure, interval, number, player
-from speechkit.report.elements import Cell, Table
+from speechkit.report.elements import (
+    NOTHING,
+    Cell,
+    Table,
+    excludes_zero,
+    figure,
+    interval,
+    number,
+    player,
+)
 from speechkit.report.reader import Sources, corpus, read_rows
 from speechkit.report.tables import comparable
 from speechkit.task.evaluation import read_summary

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from speechkit.labels.scores import ASPECTS
-from speechkit.report.cells import interval, number
+from speechkit.report.elements import interval, number
 from speechkit.report.emotion_tables import Found as EmotionFound
 from speechkit.report.experiments import Evaluation
 from speechkit.report.pronunciation_runs import Found as PronunciationFound

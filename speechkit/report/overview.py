@@ -15,8 +15,7 @@ from speechkit.base.errors import UserError
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.report import figures
-from speechkit.report.cells import clip
-from speechkit.report.elements import Cell, Picture, Player, Section, Table
+from speechkit.report.elements import Cell, Picture, Player, Section, Table, clip
 from speechkit.report.reader import params_of, read_log, set_order
 from speechkit.speaker import prosody, verification
 from speechkit.task.paper import flat

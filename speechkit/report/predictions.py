@@ -18,8 +18,7 @@ from speechkit.kaldi import data
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.miscues import SAID
 from speechkit.pronunciation.result import Result
-from speechkit.report.cells import figure, number, player
-from speechkit.report.elements import Cell, Section, Table
+from speechkit.report.elements import Cell, Section, Table, figure, number, player
 from speechkit.report.reader import undamaged
 from speechkit.report.tables import SECONDS
 from speechkit.task.prediction import saved

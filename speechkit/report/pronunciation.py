@@ -14,8 +14,7 @@ from speechkit.report import findings, pronunciation_miscues
 from speechkit.report import pronunciation_figures as figures
 from speechkit.report import pronunciation_tables as tables
 from speechkit.report import pronunciation_tail as tail
-from speechkit.report.cells import epochs, figure, number
-from speechkit.report.elements import Cell, Picture, Section, Table
+from speechkit.report.elements import Cell, Picture, Section, Table, epochs, figure, number
 from speechkit.report.experiments import Evaluation
 from speechkit.report.pronunciation_runs import Experiment, Found, alike, collect
 from speechkit.report.pronunciation_runs import arms as arms_of

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from speechkit.pronunciation.miscue_evaluation import ROC, SHOWN
-from speechkit.pronunciation.miscue_figures import draw_roc
+from speechkit.pronunciation.miscue_measures import draw_roc
 from speechkit.report import findings
-from speechkit.report.cells import interval, number
-from speechkit.report.elements import Cell, Picture, Section, Table
+from speechkit.report.elements import Cell, Picture, Section, Table, interval, number
 from speechkit.report.experiments import Evaluation
 from speechkit.report.pronunciation_runs import Found
 from speechkit.report.reader import read_rows, undamaged

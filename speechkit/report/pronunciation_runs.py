@@ -13,8 +13,7 @@ from speechkit.pronunciation import model_folder, paper
 from speechkit.pronunciation.config import LOSSES
 from speechkit.pronunciation.paper import MEASURES
 from speechkit.report import experiments
-from speechkit.report.cells import spread
-from speechkit.report.elements import Cell
+from speechkit.report.elements import Cell, spread
 from speechkit.report.experiments import Evaluation
 from speechkit.report.reader import contents
 from speechkit.task.paper import PublishedRow

@@ -8,8 +8,7 @@ from typing import Any
 from speechkit.pronunciation import paper
 from speechkit.pronunciation.paper import MEASURES, average_weights
 from speechkit.report import tables as shared
-from speechkit.report.cells import figure, spread, with_interval
-from speechkit.report.elements import Cell, Table
+from speechkit.report.elements import Cell, Table, figure, spread, with_interval
 from speechkit.report.experiments import Evaluation
 from speechkit.report.pronunciation_runs import (
     Columns,

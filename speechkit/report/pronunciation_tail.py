@@ -10,8 +10,7 @@ import numpy as np
 from speechkit.labels.scores import ASPECTS
 from speechkit.pronunciation import paper
 from speechkit.report import tables as shared
-from speechkit.report.cells import NOTHING, figure, spread
-from speechkit.report.elements import Cell, Table
+from speechkit.report.elements import NOTHING, Cell, Table, figure, spread
 from speechkit.report.experiments import Evaluation
 from speechkit.report.pronunciation_runs import Found
 from speechkit.report.reader import corpus

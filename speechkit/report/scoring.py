@@ -11,8 +11,7 @@ from speechkit.base import figures
 from speechkit.base.figures import colours, dress, escape, panels
 from speechkit.report import findings, scoring_paper
 from speechkit.report import scoring_tables as tables
-from speechkit.report.cells import number
-from speechkit.report.elements import Picture, Section
+from speechkit.report.elements import Picture, Section, number
 from speechkit.report.experiments import Evaluation
 from speechkit.report.reader import corpus, undamaged
 from speechkit.report.scoring_runs import (

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from speechkit.report.cells import NOTHING, count, figure, number, spread, with_interval
-from speechkit.report.elements import Cell, Table
+from speechkit.report.elements import (
+    NOTHING,
+    Cell,
+    Table,
+    count,
+    figure,
+    number,
+    spread,
+    with_interval,
+)
 from speechkit.report.experiments import Evaluation
 from speechkit.report.scoring_runs import (
     Experiment,

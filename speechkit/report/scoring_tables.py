@@ -7,8 +7,7 @@ from functools import partial
 from typing import Any
 
 from speechkit.report import tables as shared
-from speechkit.report.cells import NOTHING, count, figure, spread
-from speechkit.report.elements import Cell, Table
+from speechkit.report.elements import NOTHING, Cell, Table, count, figure, spread
 from speechkit.report.experiments import Evaluation
 from speechkit.report.scoring_paper import pcc_cell
 from speechkit.report.scoring_runs import FROM_OTHER, Experiment, Found, acoustic

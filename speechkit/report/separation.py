@@ -10,8 +10,18 @@ import numpy as np
 
 from speechkit.base.tables import show
 from speechkit.report import findings, separation_figures, separation_tables
-from speechkit.report.cells import count, epochs, excludes_zero, figure, interval, number
-from speechkit.report.elements import Cell, Picture, Section, Table
+from speechkit.report.elements import (
+    Cell,
+    Picture,
+    Section,
+    Table,
+    count,
+    epochs,
+    excludes_zero,
+    figure,
+    interval,
+    number,
+)
 from speechkit.report.experiments import Seed, comparisons
 from speechkit.report.reader import corpus, params_of, undamaged
 from speechkit.report.separation_figures import Line

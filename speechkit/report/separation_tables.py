@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speechkit.report.cells import difference, figure, file_player, spread
-from speechkit.report.elements import Cell, Table
+from speechkit.report.elements import Cell, Table, difference, figure, file_player, spread
 from speechkit.report.reader import read_rows
 from speechkit.report.separation_runs import Evaluation, Experiment, Found, differences_to_paper
 from speechkit.report.tables import PAIRED, comparable, difference_table, in_order

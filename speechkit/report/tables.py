@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from speechkit.report.cells import NOTHING, difference, number, player
-from speechkit.report.elements import Cell, Table
+from speechkit.report.elements import NOTHING, Cell, Table, difference, number, player
 from speechkit.report.experiments import Evaluation, comparisons
 from speechkit.report.reader import Sources, params_of, read_rows
 from speechkit.task.scores import CLASSES, WORST

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.acoustic.lexicon.config import Policy
+from speechkit.acoustic.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import Reading, as_field, readings_of, words_of_text
 from speechkit.base.errors import UserError

@@ -18,13 +18,13 @@ from speechkit.kaldi.subset import label_files
 from speechkit.labels.mixtures import TABLE, Header
 from speechkit.mining.config import hard_files, hard_folder
 from speechkit.mining.sampler import HardPairSampler
+from speechkit.separation.config import MixConfig
 from speechkit.separation.hard_mixtures import (
     HardMixtureDraws,
     label,
     random_plans,
     require_mined_on,
 )
-from speechkit.separation.mixture_config import MixConfig
 from speechkit.separation.mixture_draws import (
     Candidate,
     DrawnMixture,

@@ -30,7 +30,7 @@ from speechkit.separation.data import DynamicMixing, StaticMixtures, collate
 from speechkit.separation.loss import SISNRLoss, WeightedSISNRLoss
 from speechkit.separation.validation import Validation
 from speechkit.task.trained import CARD
-from speechkit.training.batches import ResumableBatches
+from speechkit.training.batches import ResumableBatches, checked_loader, durations
 from speechkit.training.config import FitConfig, require_minutes
 from speechkit.training.devices import (
     keep_memory,
@@ -39,7 +39,6 @@ from speechkit.training.devices import (
     resolve_precision,
     shared_output,
 )
-from speechkit.training.loader import checked_loader, durations
 from speechkit.training.loop import Fitted, fit
 from speechkit.training.state import Trainable
 from speechkit.training.tracking import EventFile

@@ -1,10 +1,15 @@
-"""The application: the page, the same as JSON, and OpenAPI at ``/openapi.json``."""
+"""The application: the page, the same as JSON, and OpenAPI at ``/openapi.json``.
+
+The models use all cores, so recordings take turns.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import FastAPI, File, Form, UploadFile
 from fastapi.exceptions import RequestValidationError
@@ -13,11 +18,11 @@ from starlette.exceptions import HTTPException
 
 import speechkit
 from speechkit.base.errors import UserError
-from speechkit.serve import answers, schema
+from speechkit.serve import answers
 from speechkit.serve.config import ServeConfig
 from speechkit.serve.guard import Guard, Refusal, Refused, busy
-from speechkit.serve.queue import Busy, Queue
 
+Made = TypeVar("Made")
 PAGE = Path(__file__).parent / "page"
 KINDS = {
     ".html": "text/html; charset=utf-8",
@@ -27,7 +32,7 @@ KINDS = {
 }
 TASKS = ("pronunciation", "separation", "emotion")
 FAILURES: dict[int | str, dict[str, Any]] = {
-    status: {"model": schema.Failure, "description": told}
+    status: {"model": answers.Failure, "description": told}
     for status, told in {
         403: "From another site.",
         404: "No model of this task is served.",
@@ -41,6 +46,42 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 Audio = Annotated[UploadFile, File(description="WAV, FLAC, OGG, MP3 ...; any rate.")]
 Text = Annotated[str, Form(description="What is read.")]
 Ipa = Annotated[bool, Form(description="Phones in IPA, not in ARPAbet.")]
+
+
+class Busy(Exception):
+    """As many recordings wait as may."""
+
+
+class Queue:
+    """Runs functions in one thread, while the event loop answers others.
+
+    Args:
+        waiting: how many may wait beside the one that runs.
+    """
+
+    def __init__(self, waiting: int) -> None:
+        self._most, self._inside = waiting + 1, 0
+        self._thread = ThreadPoolExecutor(1, "speechkit-model")
+
+    @property
+    def full(self) -> bool:
+        """Whether another one would be turned away."""
+        return self._inside >= self._most
+
+    async def run(self, function: Callable[..., Made], *arguments: Any) -> Made:
+        """What the function gives, once its turn has come; called in the event loop.
+
+        Raises:
+            Busy: too many wait.
+        """
+        if self.full:
+            raise Busy
+        self._inside += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, function, *arguments)
+        finally:
+            self._inside -= 1
 
 
 def command_for(task: str) -> str:
@@ -80,7 +121,7 @@ def _serve_tasks(
         made = await queue.run(answer, models[task], data, *more, config.max_seconds)
         return JSONResponse(made)
 
-    @app.get("/v1/models", response_model=schema.About)
+    @app.get("/v1/models", response_model=answers.About)
     async def about() -> dict[str, Any]:
         """What is served, and its limits."""
         return {
@@ -90,17 +131,17 @@ def _serve_tasks(
             "max_seconds": config.max_seconds,
         }
 
-    @app.post("/v1/pronunciation", response_model=schema.Pronunciation, responses=FAILURES)
+    @app.post("/v1/pronunciation", response_model=answers.Pronunciation, responses=FAILURES)
     async def score(audio: Audio, text: Text, ipa: Ipa = False) -> Response:
         """Score a recording by its text: phones, words and the whole, with pitch and energy."""
         return await run("pronunciation", answers.pronunciation, audio, text, ipa)
 
-    @app.post("/v1/separation", response_model=schema.Separation, responses=FAILURES)
+    @app.post("/v1/separation", response_model=answers.Separation, responses=FAILURES)
     async def separate(audio: Audio) -> Response:
         """Separate the speakers of a mixture."""
         return await run("separation", answers.separation, audio)
 
-    @app.post("/v1/emotion", response_model=schema.Emotion, responses=FAILURES)
+    @app.post("/v1/emotion", response_model=answers.Emotion, responses=FAILURES)
     async def recognise(audio: Audio) -> Response:
         """Recognise the emotion of a recording, and its course over time."""
         return await run("emotion", answers.emotion, audio)

@@ -26,7 +26,7 @@ from speechkit.sharing import archive, publish
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:
-    from speechkit.acoustic.lexicon.config import Policy
+    from speechkit.acoustic.config import Policy
     from speechkit.acoustic.lexicon.dictionary import Lexicon
     from speechkit.emotion.inference_config import WindowConfig
     from speechkit.emotion.predictor import Predictor
@@ -237,7 +237,7 @@ def _scoring(model: str, workdir: WorkDir, device: str, **options: Any) -> Score
 
 
 def _scorer(ready: Any, predict_one: Callable[..., Any], options: dict[str, Any]) -> Scorer[Any]:
-    from speechkit.acoustic.lexicon.config import TextConfig
+    from speechkit.acoustic.config import TextConfig
     from speechkit.acoustic.lexicon.dictionary import Lexicon
 
     texts = TextConfig(**options)

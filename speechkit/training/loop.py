@@ -27,11 +27,11 @@ from torch import Tensor
 from speechkit.base import signals
 from speechkit.base.errors import UserError, is_out_of_memory
 from speechkit.base.log import logger, progress
+from speechkit.training.batches import Checked
 from speechkit.training.config import FLOAT32, FitConfig
 from speechkit.training.curves import listener
 from speechkit.training.devices import ranks
 from speechkit.training.guard import out_of_memory
-from speechkit.training.loader import Checked
 from speechkit.training.state import Held, State, Trainable
 from speechkit.training.tracking import EventFile
 

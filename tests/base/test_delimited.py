@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from speechkit.base.delimited import read_rows
 from speechkit.base.errors import UserError
+from speechkit.base.tables import read_rows
 
 
 def rows_of(tmp_path: Path, text: str | bytes, name: str = "list.csv") -> list:

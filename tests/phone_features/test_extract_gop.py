@@ -11,7 +11,7 @@ import soundfile
 from tone_models import RATE, ToneModel, say
 from tone_sets import make_tone_set, posterior_set
 
-from speechkit.acoustic.lexicon.config import TextConfig
+from speechkit.acoustic.config import TextConfig
 from speechkit.base.errors import UserError
 from speechkit.phone_features import extract as extraction_stage
 from speechkit.phone_features.extract import extract

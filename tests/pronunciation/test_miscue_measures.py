@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from speechkit.pronunciation.miscue_figures import draw_roc
-from speechkit.pronunciation.miscue_measures import Findings, summarize
+from speechkit.pronunciation.miscue_measures import Findings, draw_roc, summarize
 
 # Text, kind, speaker; words: (status, P(said), P(substitution), word accuracy, human accuracy).
 TEXTS = [

@@ -13,7 +13,7 @@ import soundfile
 from conftest import make_set, voice
 from speaker_models import write_model
 
-from speechkit.report import cells, page
+from speechkit.report import elements, page
 from speechkit.report.elements import Player, Section, Table
 from speechkit.workdir import WorkDir
 
@@ -104,7 +104,7 @@ def test_clips_are_short_and_levelled(tmp_path):
     soundfile.write(path, 0.01 * voice(120, 6.0, 44100), 44100)
     from speechkit.kaldi.data import Utterance
 
-    sound, mime = cells.clip(Utterance("a", str(path), "s"))
+    sound, mime = elements.clip(Utterance("a", str(path), "s"))
     (tmp_path / "clip").write_bytes(sound)
     samples, rate = soundfile.read(tmp_path / "clip")
     assert mime in ("audio/mpeg", "audio/wav")

@@ -18,8 +18,8 @@ from scipy import stats
 from speechkit.base.tables import write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
+from speechkit.separation.config import MixConfig
 from speechkit.separation.correlation import draw_weights, pearson, ranks, spearman
-from speechkit.separation.mixture_config import MixConfig
 from speechkit.separation.mixture_set import mix
 from speechkit.separation.speaker_distance import energy_ratio
 from speechkit.workdir import WorkDir

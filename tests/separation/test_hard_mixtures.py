@@ -18,8 +18,8 @@ from speechkit.labels.mixtures import load_mixtures
 from speechkit.mining.config import MiningConfig
 from speechkit.mining.mine import mine
 from speechkit.mining.sampler import HardPairSampler
+from speechkit.separation.config import MixConfig
 from speechkit.separation.hard_mixtures import HardMixtureDraws
-from speechkit.separation.mixture_config import MixConfig
 from speechkit.separation.mixture_draws import Candidate, DrawnMixture, MixtureDraws
 from speechkit.separation.mixture_set import mix
 from speechkit.workdir import WorkDir

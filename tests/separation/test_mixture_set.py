@@ -18,7 +18,7 @@ from speechkit.kaldi import data
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import mixture_draws as mixtures
-from speechkit.separation.mixture_config import MixConfig
+from speechkit.separation.config import MixConfig
 from speechkit.separation.mixture_draws import Candidate, MixtureDraws
 from speechkit.separation.mixture_set import mix
 from speechkit.workdir import WorkDir

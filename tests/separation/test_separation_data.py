@@ -18,8 +18,7 @@ from speechkit.kaldi import data
 from speechkit.mining.config import hard_folder
 from speechkit.mining.sampler import HardPairSampler
 from speechkit.separation.data import DynamicMixing, MixingConfig, collate
-from speechkit.training.batches import ResumableBatches
-from speechkit.training.loader import durations
+from speechkit.training.batches import ResumableBatches, durations
 
 CONFIG = MixingConfig(8000, segment=0.5)
 

@@ -28,9 +28,9 @@ from fastapi.testclient import TestClient
 from pydantic import TypeAdapter
 from starlette.testclient import httpx
 
-from speechkit.serve import answers, app, guard, schema, server
+from speechkit.serve import answers, app, guard, server
+from speechkit.serve.app import Busy, Queue
 from speechkit.serve.config import ServeConfig
-from speechkit.serve.queue import Busy, Queue
 from speechkit.workdir import WorkDir
 
 TEXT = "we call it bear"
@@ -86,7 +86,7 @@ def test_scores_are_those_of_predict(run, client: TestClient, tmp_path: Path) ->
     assert len(curves["energy_db"]["values"]) == 1 + (round(1.6 * 16000) - 400) // 160
     voiced = [each for each in curves["pitch_hz"]["values"] if each is not None]
     assert abs(np.median(voiced) - 130) < 1  # of the generated voice
-    TypeAdapter(schema.Pronunciation).validate_python({**found, "curves": curves})
+    TypeAdapter(answers.Pronunciation).validate_python({**found, "curves": curves})
 
 
 def test_phones_in_ipa(client: TestClient) -> None:
@@ -98,7 +98,7 @@ def test_phones_in_ipa(client: TestClient) -> None:
 def test_sources_are_those_of_the_library(client: TestClient, models: dict, rate: int) -> None:
     mixture = (voice(110, 2.0, rate) + voice(190, 2.0, rate, seed=1)) / 2
     found = post(client, "separation", as_wav(mixture, rate)).json()
-    TypeAdapter(schema.Separation).validate_python(found)
+    TypeAdapter(answers.Separation).validate_python(found)
     wanted = models["separation"].separate(
         soundfile.read(io.BytesIO(as_wav(mixture, rate)))[0], rate
     )
@@ -113,7 +113,7 @@ def test_emotions_over_time(models: dict) -> None:
     samples = voice(150, 13.0)
     client = client_of(ServeConfig(), models)
     found = post(client, "emotion", as_wav(samples)).json()
-    TypeAdapter(schema.Emotion).validate_python(found)
+    TypeAdapter(answers.Emotion).validate_python(found)
     assert len(found["windows"]) == 6 and found["label"] in found["probabilities"]
     assert "input" not in found and "files" not in found
 
@@ -169,7 +169,7 @@ def test_a_body_without_a_length_is_cut_off(client: TestClient) -> None:
 def test_a_task_without_a_model_says_what_makes_one(models: dict) -> None:
     client = client_of(ServeConfig(), {"pronunciation": models["pronunciation"]})
     about = client.get("/v1/models").json()
-    TypeAdapter(schema.About).validate_python(about)
+    TypeAdapter(answers.About).validate_python(about)
     assert {name: one["ready"] for name, one in about["models"].items()} == {
         "pronunciation": True, "separation": False, "emotion": False,
     }  # fmt: skip

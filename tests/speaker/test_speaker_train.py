@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 from speechkit.base.audio import change_speed
 from speechkit.base.errors import UserError
 from speechkit.kaldi.data import Utterance
-from speechkit.speaker.chunks import Chunks, Split, XVectorConfig, split
 from speechkit.speaker.embedder import network_config
+from speechkit.speaker.train import Chunks, Split, XVectorConfig, split
 
 TINY = (
     "--channels", "16,16,16,16,32", "--embedding", 16, "--batch-size", 8, "--n-mels", 16,

@@ -14,10 +14,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from speechkit.base import signals
 from speechkit.base.errors import UserError
 from speechkit.training import loop
-from speechkit.training.batches import ResumableBatches
+from speechkit.training.batches import ResumableBatches, checked_loader
 from speechkit.training.config import FitConfig, learning_rate, linear_rate
 from speechkit.training.guard import out_of_memory
-from speechkit.training.loader import checked_loader
 from speechkit.training.loop import fit
 from speechkit.training.state import State, Trainable
 

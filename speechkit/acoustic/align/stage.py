@@ -19,8 +19,8 @@ import numpy as np
 
 from speechkit.acoustic.align.alignment import Alignment, Segment, align
 from speechkit.acoustic.align.textgrids import write_textgrids
+from speechkit.acoustic.config import TextConfig
 from speechkit.acoustic.interface import AcousticModel, Evidence
-from speechkit.acoustic.lexicon.config import TextConfig
 from speechkit.acoustic.lexicon.readings import Reading, Words, chosen, words_of_set, write_readings
 from speechkit.acoustic.models import load_model
 from speechkit.base import audio

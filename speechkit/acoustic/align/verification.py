@@ -19,8 +19,8 @@ from msgspec import Meta
 
 from speechkit.acoustic.align import miscue_graph, viterbi
 from speechkit.acoustic.align.alignment import Alignment
-from speechkit.acoustic.align.free_phones import FreePath, free_path
 from speechkit.acoustic.align.max_marginals import Marginals, Trellis, max_marginals
+from speechkit.acoustic.align.phone_loop import FreePath, free_path
 from speechkit.acoustic.interface import AcousticModel, Evidence
 from speechkit.base.config import NotNegative, Whole, check_fields
 from speechkit.base.errors import ConfigError

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from speechkit.acoustic.lexicon.config import Policy, TextConfig
+from speechkit.acoustic.config import Policy, TextConfig
 from speechkit.acoustic.lexicon.dictionary import Lexicon, Pronunciation
 from speechkit.acoustic.lexicon.numbers import IN_WORDS
 from speechkit.acoustic.lexicon.text import Token

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 
 from speechkit.acoustic.align import stage as alignment_stage
+from speechkit.acoustic.config import READINGS, Policy, TextConfig
 from speechkit.acoustic.features import SHIFT_S
-from speechkit.acoustic.lexicon.config import READINGS, Policy, TextConfig
 from speechkit.acoustic.lexicon.readings import Words, words_of_set
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.folder import Card

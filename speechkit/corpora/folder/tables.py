@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechkit.base.delimited import read_rows
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.schema import json_lines
+from speechkit.base.tables import read_rows
 from speechkit.base.text import composed
 
 PATH, SPEAKER, TEXT = PLAIN = ("path", "speaker", "text")  # columns without a header

@@ -11,8 +11,8 @@ from graph_reference import LABELS, PHONES, CtcModel, FakeModel, evidence_of
 
 from speechkit.acoustic.align import miscue_graph
 from speechkit.acoustic.align.alignment import align
-from speechkit.acoustic.align.free_phones import free_path
 from speechkit.acoustic.align.max_marginals import max_marginals
+from speechkit.acoustic.align.phone_loop import free_path
 from speechkit.acoustic.align.verification import (
     OMISSION,
     SAID,

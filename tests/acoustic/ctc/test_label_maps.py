@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from speechkit.acoustic.ctc.label_maps import to_arpabet
+from speechkit.acoustic.ctc.model import to_arpabet
 from speechkit.base.errors import UserError
 from speechkit.labels.phones import ARPABET
 

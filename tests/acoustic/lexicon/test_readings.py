@@ -15,8 +15,8 @@ from sphinx_reference import spoken
 from speechkit.acoustic.align import viterbi
 from speechkit.acoustic.align.alignment import align
 from speechkit.acoustic.align.graph import build
+from speechkit.acoustic.config import Policy
 from speechkit.acoustic.interface import Evidence
-from speechkit.acoustic.lexicon.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import (
     COLUMNS,

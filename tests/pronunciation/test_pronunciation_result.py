@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from speechkit.pronunciation.assessment import Insertion
-from speechkit.pronunciation.forms import FORMS, in_ipa
-from speechkit.pronunciation.result import Result
+from speechkit.pronunciation.result import FORMS, Result, in_ipa
 
 
 def phone(name: str, start: float, accuracy: float, **more: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from graph_reference import CtcModel, FakeModel
 
-from speechkit.acoustic.align.free_phones import free_path
+from speechkit.acoustic.align.phone_loop import free_path
 from speechkit.acoustic.interface import PhoneInContext
 
 FRAMES = 5

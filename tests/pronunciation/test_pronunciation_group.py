@@ -16,8 +16,7 @@ from speechkit.pronunciation import model_folder
 from speechkit.pronunciation import train as training
 from speechkit.pronunciation.config import PronunciationConfig
 from speechkit.pronunciation.data import Windows
-from speechkit.pronunciation.group import Group
-from speechkit.pronunciation.held_out import FOLDS, HeldOut
+from speechkit.pronunciation.group import FOLDS, Group, HeldOut
 from speechkit.pronunciation.loss import MultiAspectMSE
 from speechkit.pronunciation.models import SetScorer
 from speechkit.training import normaliser as normalise
