@@ -44,7 +44,6 @@ Share = Annotated[float, Meta(ge=0, lt=1)]
 FIELD = object()  # the default of the command line is that of the field
 
 
-@dataclasses.dataclass(frozen=True, init=False)
 class Flag:
     """How a field is given on the command line.
 
@@ -61,17 +60,6 @@ class Flag:
         argument: it is given by its place, without a name.
     """
 
-    names: tuple[str, ...]
-    default: Any
-    shown: str | bool
-    metavar: str
-    several: bool
-    hidden: bool
-    least: float | None
-    most: float | None
-    convert: Callable[[Any], Any] | None
-    argument: bool
-
     def __init__(
         self,
         *names: str,
@@ -85,9 +73,9 @@ class Flag:
         convert: Callable[[Any], Any] | None = None,
         argument: bool = False,
     ) -> None:
-        values = (names, default, shown, metavar, several, hidden, least, most, convert, argument)
-        for field, value in zip(dataclasses.fields(self), values, strict=True):
-            object.__setattr__(self, field.name, value)
+        self.names, self.default, self.shown, self.metavar = names, default, shown, metavar
+        self.several, self.hidden, self.argument = several, hidden, argument
+        self.least, self.most, self.convert = least, most, convert
 
 
 def processes(jobs: int) -> int:

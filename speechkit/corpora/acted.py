@@ -6,6 +6,7 @@ audio, and with several channels, are named.
 
 from __future__ import annotations
 
+import filecmp
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -145,7 +146,7 @@ def _recordings(corpus: ActedCorpus, path: Path) -> tuple[list[Path], Counter[st
             left_out[what] += 1
         elif file.stem not in chosen:
             chosen[file.stem] = file
-        elif _same_file(chosen[file.stem], file):
+        elif filecmp.cmp(chosen[file.stem], file, shallow=False):
             left_out["second copies of a file"] += 1
         else:
             raise UserError(
@@ -153,10 +154,6 @@ def _recordings(corpus: ActedCorpus, path: Path) -> tuple[list[Path], Counter[st
                 "Remove one of them.",
             )
     return list(chosen.values()), left_out
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
 
 
 def _odd(items: Sequence[Item], jobs: int) -> dict[str, list[str]]:

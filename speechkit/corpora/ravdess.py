@@ -7,11 +7,9 @@ Audio-Visual Database of Emotional Speech and Song", PLoS ONE 13 (5), 2018.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from speechkit.base.audio import SUFFIXES
-from speechkit.base.errors import UserError
 from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
 from speechkit.corpora.common import Corpus
 from speechkit.labels.emotions import RAVDESS
@@ -37,47 +35,19 @@ _AUDIO_ONLY, _SPEECH = "03", "01"
 VIDEO = ".mp4"
 
 
-@dataclass(frozen=True)
-class Name:
-    """What a file name says; actors of odd numbers are male."""
-
-    emotion: str
-    intensity: str
-    statement: str
-    repetition: str
-    actor: int
-
-    @property
-    def speaker(self) -> str:
-        return f"actor{self.actor:02d}"
-
-    @property
-    def gender(self) -> str:
-        return GENDER[self.speaker]
-
-
-def parse_name(path: Path) -> Name:
-    """Fields of the name of a speech recording.
+def parse_name(path: Path) -> Recording:
+    """What the name of a speech recording says.
 
     Raises:
         UserError: a field has a value that the corpus does not have.
     """
-    found = []
+    found = {}
     for (what, known), code in zip(FIELDS.items(), CORPUS.fields(path)[2:], strict=True):
         if code not in known:
-            raise UserError(
-                f"{path}: the {what} code '{code}' is not of RAVDESS.",
-                f"Accepted: {min(known)} to {max(known)}. Rename or remove the file.",
-            )
-        found.append(known[code])
-    emotion, intensity, statement, repetition, actor = found
-    return Name(emotion, intensity, statement, repetition, int(actor))
-
-
-def _recording(path: Path) -> Recording:
-    name = parse_name(path)
-    labels = {what: getattr(name, what) for what in ("emotion", "intensity", "statement")}
-    return Recording(name.speaker, TEXTS[name.statement], labels)
+            raise CORPUS.refuse_code(path, what, code, [f"{min(known)} to {max(known)}"])
+        found[what] = known[code]
+    labels = {what: found[what] for what in ("emotion", "intensity", "statement")}
+    return Recording(f"actor{int(found['actor']):02d}", TEXTS[found["statement"]], labels)
 
 
 def _other(path: Path) -> str:
@@ -89,9 +59,10 @@ def _other(path: Path) -> str:
 
 
 CORPUS = ActedCorpus(
-    "RAVDESS", "prepare ravdess", LAYOUT, _NAME, _recording, _other, (*SUFFIXES, VIDEO)
+    "RAVDESS", "prepare ravdess", LAYOUT, _NAME, parse_name, _other, (*SUFFIXES, VIDEO)
 )
 GENDER = {f"actor{number:02d}": "m" if number % 2 else "f" for number in range(1, 25)}
+"""Actors of odd numbers are male."""
 
 
 def read_corpus(path: Path, set_name: str) -> Corpus:

@@ -18,8 +18,7 @@ from speechkit.emotion import figures, model_folder, results, tables
 from speechkit.emotion.calibration import temper
 from speechkit.emotion.inference_config import EvaluationConfig
 from speechkit.emotion.predict import load_predictor
-from speechkit.labels.emotions import EmotionSet, load
-from speechkit.labels.label_map import MappedSet, map_labels, read_label_map
+from speechkit.labels.emotions import EmotionSet, MappedSet, load, map_labels, read_label_map
 from speechkit.labels.splits import (
     Split,
     check_fits,
@@ -57,7 +56,7 @@ def evaluate(
     Args:
         workdir: the working directory.
         config: the model, and the set; of another labelled set every model is given every clip
-            (its label map: see :func:`speechkit.labels.label_map.read_label_map`).
+            (its label map: see :func:`speechkit.labels.emotions.read_label_map`).
         device: auto, cpu or cuda.
         jobs: processes that read audio and compute features.
         executor: local, or dask://HOST:PORT for all that is computed of audio.

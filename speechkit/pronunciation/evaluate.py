@@ -16,7 +16,7 @@ from speechkit.pronunciation import model_folder, results
 from speechkit.pronunciation.config import ComparisonConfig, EvaluationConfig
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
-from speechkit.task import comparison, scores, trained
+from speechkit.task import evaluation, scores, trained
 from speechkit.task.evaluation import SUMMARY, Each, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -160,7 +160,7 @@ def compare(
     Raises:
         UserError: an experiment was not evaluated on the set, or on other items.
     """
-    return comparison.compare(
+    return evaluation.compare(
         work,
         COMPARISON,
         config,

@@ -67,7 +67,7 @@ class Table:
         rows: values, or :class:`Cell`.
         caption: shown below it.
         groups: (title, number of columns) of a header above the header.
-        dense: smaller, for many columns.
+        dense: small, for many columns.
         title: shown above it.
     """
 
@@ -75,7 +75,7 @@ class Table:
     rows: Sequence[Sequence[Any]]
     caption: str = ""
     groups: Sequence[tuple[str, int]] = ()
-    dense: bool = False
+    dense: bool = True
     title: str = ""
 
     @classmethod

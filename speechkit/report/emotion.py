@@ -59,7 +59,7 @@ def _labels(workdir: WorkDir, name: str) -> Section:
     heads: tuple[str, ...] = ("class", "clips", "of women", "of men")
     if not any(female or male for *_, female, male in rows):  # nobody's gender is known
         heads, rows = heads[:2], [row[:2] for row in rows]
-    section.tables.append(Table(heads, rows))
+    section.tables.append(Table(heads, rows, dense=False))
     lines = []
     for path in sorted((dataset.data.path / "splits").glob("*.json")):
         split = splits.read_split(dataset.data.path, path.stem)
@@ -82,6 +82,7 @@ def _labels(workdir: WorkDir, name: str) -> Section:
                 "of any fold). Shared speakers make results too good.",
                 groups=(("", 3), ("clips", 3), ("in train and test", 3)),
                 title="Splits",
+                dense=False,
             )
         )
     return section
@@ -118,7 +119,7 @@ def _training(trained: Sequence[Experiment]) -> Section:
                     f"Curves of loss, accuracy and UAR of {one.name} by step.",
                 )
             )
-    section.tables.append(Table.of(rows, dense=True))
+    section.tables.append(Table.of(rows))
     return section
 
 

@@ -131,7 +131,7 @@ def every_run(found: Found) -> Table:
                 "experiment": one.name,
             }
         )
-    return Table.of(rows, NOTE, dense=True)
+    return Table.of(rows, NOTE)
 
 
 def leaks(found: Found) -> Table | None:
@@ -170,6 +170,7 @@ def leaks(found: Found) -> Table | None:
         "the 95 % interval of a bootstrap over speakers. Training parts differ in size.",
         groups=(("", 3), ("accuracy (%)", 3), ("UAR (%)", 3), ("", 1)),
         title="The size of the leak",
+        dense=False,
     )
 
 
@@ -195,7 +196,7 @@ def classes(found: Found) -> list[Table]:
             ]
             for evaluation in same
         ]  # fmt: skip
-        made.append(Table(("model", "protocol", *names), rows, dense=True, title=title))
+        made.append(Table(("model", "protocol", *names), rows, title=title))
     return made
 
 
@@ -231,7 +232,6 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table:
         "are trained on, and its step was chosen on those clips: that is the split paper here. The "
         "split random-80-20 chooses the step on other clips.",
         groups=(("", 1), ("paper", 5), ("ours", 4)),
-        dense=True,
         title="Beside the paper",
     )
 
@@ -273,6 +273,5 @@ def worst(workdir: WorkDir, evaluation: Evaluation, count: int = 10) -> Table | 
         [line(row) for row in rows],
         "Probabilities are means over seeds; ranked by that of the wrong class minus that of the "
         "true one.",
-        dense=True,
         title=f"Most confidently wrong: {evaluation.title}",
     )

@@ -45,7 +45,11 @@ def sets(workdir: WorkDir) -> Section | None:
         )
         if notice := (read_manifest(found.path) or {}).get("notice"):
             notices.append(notice)
-    return Section("Sets", list(dict.fromkeys(notices)), [Table.of(rows)]) if rows else None
+    return (
+        Section("Sets", list(dict.fromkeys(notices)), [Table.of(rows, dense=False)])
+        if rows
+        else None
+    )
 
 
 def pitch(workdir: WorkDir) -> Section | None:
@@ -66,7 +70,7 @@ def pitch(workdir: WorkDir) -> Section | None:
         "Median pitch of each utterance, by the gender of its speaker.",
         "Histograms of median pitch in Hz for female and male speakers, one panel a set.",
     )
-    return Section("Pitch", tables=[Table(columns, rows)], pictures=[picture])
+    return Section("Pitch", tables=[Table(columns, rows, dense=False)], pictures=[picture])
 
 
 def _by_gender(workdir: WorkDir, name: str, table: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -106,7 +110,11 @@ def networks(workdir: WorkDir) -> Section | None:
         "Held-out utterances are of the training speakers; the equal error rate (EER) is over "
         "all pairs of them."
     )
-    return Section("X-vector networks", [text], [Table.of(rows)], pictures) if rows else None
+    return (
+        Section("X-vector networks", [text], [Table.of(rows, dense=False)], pictures)
+        if rows
+        else None
+    )
 
 
 def vectors(workdir: WorkDir) -> Section | None:
@@ -139,7 +147,7 @@ def vectors(workdir: WorkDir) -> Section | None:
         "Trials are all pairs of utterances of a set. Intervals are a bootstrap over speakers, "
         "for sets of up to some 750 utterances."
     )
-    return Section("X-vectors", [text], [Table.of(rows)], [picture])
+    return Section("X-vectors", [text], [Table.of(rows, dense=False)], [picture])
 
 
 def _interval(summary: dict[str, Any]) -> str | None:
@@ -177,7 +185,7 @@ def hard_pairs(workdir: WorkDir) -> Iterator[Section]:
         if worst := summary["hardest_speaker_pairs"]:
             rows = [{key.replace("_", " "): v for key, v in pair.items()} for pair in worst]
             caption = "The speaker pairs of whose utterance pairs the largest share is hard."
-            section.tables.append(Table.of(rows, caption))
+            section.tables.append(Table.of(rows, caption, dense=False))
             section.players = _speakers(workdir, summary["set"], worst[:3])
         yield section
 
@@ -200,7 +208,7 @@ def _speakers(workdir: WorkDir, name: str, pairs: Sequence[dict[str, Any]]) -> l
 
 def _shares(title: str, shares: dict[str, dict[str, float]]) -> Table:
     rows = [[name, s["hard_percent"], s["chance_percent"], s["lift"]] for name, s in shares.items()]
-    return Table((title, "of hard pairs (%)", "by chance (%)", "ratio"), rows)
+    return Table((title, "of hard pairs (%)", "by chance (%)", "ratio"), rows, dense=False)
 
 
 def stages(workdir: WorkDir) -> Section | None:
@@ -223,7 +231,7 @@ def stages(workdir: WorkDir) -> Section | None:
             }
             rows.append((finished, row))
     rows.sort(key=lambda pair: pair[0])
-    return Section("Stages", tables=[Table.of([r for _, r in rows], dense=True)]) if rows else None
+    return Section("Stages", tables=[Table.of([r for _, r in rows])]) if rows else None
 
 
 def _parameters(params: dict[str, Any]) -> Cell:

@@ -138,7 +138,6 @@ def _table(shown: list[Result], known: Mapping[Path, Utterance], every: int) -> 
         f"{'The lowest' if every > len(rows) else 'All, the lowest'} first: {len(rows)} of "
         f"{every:,}. A word stands with its score, and with what became of it where it was not "
         f"said as written. Recordings: the first {SECONDS:g} s, of those that are in a set.",
-        dense=True,
     )
 
 

@@ -86,7 +86,7 @@ def scaled_labels(workdir: WorkDir, name: str) -> dict[str, np.ndarray]:
 
 def _training(trained: Sequence[Experiment]) -> Section:
     section = Section("Training of pronunciation")
-    section.tables.append(Table.of([_trained(one) for one in trained], dense=True))
+    section.tables.append(Table.of([_trained(one) for one in trained]))
     arms = {
         one.name: {
             aspect: values

@@ -112,7 +112,6 @@ def _table(found: Found) -> Table:
         "Taken for unsaid: percent of the words that people gave 1 to 5 of 10. Mean of all seeds; "
         "in brackets the 95 % interval of a bootstrap over speakers.",
         groups=[("", 1), *((group, len(of)) for group, of in _COLUMNS.items())],
-        dense=True,
         title="How well they are found",
     )
 

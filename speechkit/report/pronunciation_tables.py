@@ -63,7 +63,6 @@ def results(found: Found) -> list[Table]:
             "standard deviation over seeds. Bold: better than GOPT with MSE by more than both "
             "standard deviations together." + _CONSTANT * scored,
             groups=[("", 1), *columns.groups, ("", 1)],
-            dense=True,
             title="Results",
         )
     ]
@@ -105,7 +104,6 @@ def _by_features(found: Found) -> Table:
         "GOPT trained with MSE on different features. The TDNN has learned from this corpus's "
         "training speakers, sphinx from other speech.",
         groups=[("", 2), *columns.groups],
-        dense=True,
         title="Features",
     )
 
@@ -126,7 +124,6 @@ def _ensembles(found: Found) -> Table:
         [[one.name, *cells(evaluation)] for one, evaluation in found],
         "The mean of the predictions of all seeds, as one system.",
         groups=[("", 1), *columns.groups],
-        dense=True,
         title="Seeds averaged",
     )
 
@@ -178,7 +175,6 @@ def beside_paper(workdir: WorkDir, found: Found, any_corpus: bool = False) -> Ta
         f"{said}Paper: {paper.SOURCE}; five runs, 2,500 training and 2,500 test utterances. Below: "
         "other systems as their authors published them, on the same official test set.",
         groups=[("", 1), *columns.groups, ("", 1)],
-        dense=True,
         title="Beside the paper",
     )
 
@@ -211,7 +207,6 @@ def ablation(found: Found) -> Table | None:
         rows,
         "As Table 2 of the paper.",
         groups=[("", 2), *columns.groups],
-        dense=True,
         title="Class of the prediction or of the label",
     )
 
@@ -235,4 +230,5 @@ def weights_by_beta(workdir: WorkDir, found: Found) -> Table | None:
         "over its 11 classes. The published values are those with a twelfth, empty class, whose "
         "weight is 1.",
         title="Weights by β",
+        dense=False,
     )

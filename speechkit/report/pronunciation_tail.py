@@ -49,7 +49,6 @@ def extremes(workdir: WorkDir, found: Found) -> Table | None:
         "item that has the lowest of all. Best and worst aspect by PCC, and their ratio (section "
         "5.1); the paper's text says 5 and 1.7, prosody to completeness in both rows.",
         groups=[("", 1), ("lowest prediction", len(rare)), ("aspects by PCC", 3)],
-        dense=True,
         title="Lowest predictions, best and worst aspect",
     )
 
@@ -106,7 +105,6 @@ def detection(found: Found) -> Table | None:
         "low where its prediction is at most a threshold that was chosen on the training set (by "
         f"F1). AUC needs no threshold; 0.5 is chance. Low ones here: {listed}.",
         groups=[("", 1), *((aspect.replace("_", " "), 3) for aspect in aspects)],
-        dense=True,
         title="Low scores found",
     )
 
@@ -120,7 +118,6 @@ def macro_errors(found: Found) -> Table:
         "Mean absolute error of each score class (0, 0.2, ... 2), averaged over the classes that "
         "occur: the tail counts as much as the many highest scores.",
         groups=[("", 1), *_level_groups(aspects)],
-        dense=True,
         title="Errors by score class, averaged",
     )
 

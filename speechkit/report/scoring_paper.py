@@ -61,7 +61,13 @@ def parameters(workdir: WorkDir, found: Sequence[Experiment]) -> Table | None:
         ["share of the scoring module", Cell(share, True), Cell(theirs, True)],
     ]
     shown = [[a, *(v if isinstance(v, Cell) else count(v) for v in rest)] for a, *rest in rows]
-    return Table(["model", "ours", "paper"], shown, "As Table 1 of the paper.", title="Parameters")
+    return Table(
+        ["model", "ours", "paper"],
+        shown,
+        "As Table 1 of the paper.",
+        title="Parameters",
+        dense=False,
+    )
 
 
 def beside_paper(workdir: WorkDir, pairs: Found, main: Experiment) -> list[Table]:
@@ -125,7 +131,6 @@ def _by_model(
         table,
         f"As Table {rows[0].table} of the paper. {said}{_EXPLAINED}",
         groups=[("", 2), ("ours (PCC)", 4), ("paper (test PCC)", 2), ("", 1)],
-        dense=True,
         title=title,
     )
 
@@ -175,7 +180,6 @@ def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
         groups=[
             ("", 2), ("ours (PCC)", 4), ("paper, L2", 2), ("paper, speechocean762", 2), ("", 1),
         ],
-        dense=True,
         title="Pre-training and fine-tuning",
     )  # fmt: skip
 

@@ -45,7 +45,6 @@ def acoustic_models(workdir: WorkDir, found: Sequence[Experiment]) -> Table | No
         rows,
         "Hours of recordings, each counted once. Frames and phones (of the alignment) whose phone "
         "has the highest posterior; the phone error rate is that of free phone decoding.",
-        dense=True,
         title="Acoustic models",
     )
 
@@ -86,7 +85,6 @@ def every_run(workdir: WorkDir, found: Found) -> Table:
         "speakers. Seeds averaged: PCC of the mean of their predictions. MSE is of scores from 0 "
         "to 1; MAE by score, in points, is the mean over the scores that occur, so that rare ones "
         "count like others.",
-        dense=True,
         title="All runs",
     )
 
@@ -161,7 +159,6 @@ def adaptation(workdir: WorkDir, found: Found) -> Table | None:
     return Table.of(
         rows,
         "One pre-trained scorer, fine-tuned for each score.",
-        dense=True,
         title="Adaptation to other scores",
     )
 
@@ -194,7 +191,6 @@ def raters(workdir: WorkDir, name: str) -> Table | None:
         rows,
         f"Each rater of '{name}' against the mean of the others (section 3.1 of the paper, where "
         "it is 0.78 on the authors' own set): about what a model can reach.",
-        dense=True,
         title="Agreement of raters",
     )
 

@@ -76,7 +76,6 @@ def _training(trained: Sequence[Experiment]) -> Section:
             [_trained(one) for one in trained],
             "SI-SNRi and HSR5 are of the validation set at the selected epoch, mean over seeds. A "
             "run that differs from a finished one in its selection alone takes that one's weights.",
-            dense=True,
         )
     )
     groups: dict[tuple[str, str, str], list[Experiment]] = {}
@@ -300,7 +299,6 @@ def _correlation(workdir: WorkDir, name: str, papers: bool) -> Section:
             rows,
             "In brackets the 95 % interval of a bootstrap over speakers. Female and male voices "
             "differ in pitch and are easier to separate, which alone makes a correlation over all.",
-            dense=True,
         )
     )
     picture = folder / "fig2.png"

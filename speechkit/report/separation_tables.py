@@ -63,7 +63,6 @@ def results(found: Found) -> Table:
         "are mined by the P_M nearest, and replace a pair with probability P_S. HSR5: percent of "
         "mixtures with an SI-SNRi below 5 dB. ±: standard deviation over seeds.",
         groups=[group for group in (*groups, ("", 1)) if group[1]],
-        dense=True,
     )
 
 
@@ -100,7 +99,6 @@ def beside_paper(workdir: WorkDir, found: Found) -> Table | None:
         f"{said}Paper: {paper.SOURCE}; 3000 mixtures of WSJ0, one run of each row, no "
         "spread given. Light and full are its two sizes of Conv-TasNet.",
         groups=(("", 1), *((measure, 2) for measure in measures), ("", 2)),
-        dense=True,
         title="Beside the paper",
     )
 
@@ -158,7 +156,6 @@ def counterparts(summary: dict[str, Any], order: Sequence[str]) -> Table:
         "the same level, with a hard partner instead of a random one. Paired by mixture and seed. "
         "In brackets the 95 % interval over speakers. HSR in percent.",
         groups=[("", 1), *((measure_name(measure), 3) for measure in shown), ("", 1)],
-        dense=True,
         title=f"Hard mixtures and their counterparts in '{target}'",
     )
 
@@ -198,7 +195,6 @@ def genders(found: Found) -> Table | None:
         rows,
         f"f: female, m: male. Mixtures: {listed}.",
         groups=head,
-        dense=True,
         title="By gender",
     )
 
@@ -242,6 +238,5 @@ def _clips(folder: Path, rows: Sequence[dict[str, str]], title: str) -> Table:
         ["rank", "mixture", "speakers", "genders", "SI-SNRi", "mixture", *pairs],
         lines,
         groups=[("", 6), *((f"speaker {k}", 2) for k in numbers)],
-        dense=True,
         title=title,
     )

@@ -69,7 +69,6 @@ def difference_table(
         [[name, *(cell(there[name], m) for m in heads)] for name in in_order(there, order)],
         caption,
         groups=[("", 1), *groups] if groups else [],
-        dense=True,
         title=f"Differences to '{summary['baseline']}'",
     )
 
@@ -141,7 +140,7 @@ def score_errors(
         own = [rows.get(at) for rows in read]
         labels = next(int(float(row["count"])) for row in own if row is not None)
         table.append([*head(at), labels, *map(_error, own)])
-    return Table([*heads, "labels", *columns], table, caption, dense=True, title=title)
+    return Table([*heads, "labels", *columns], table, caption, title=title)
 
 
 def _error(row: Mapping[str, str] | None) -> Cell:
@@ -187,5 +186,4 @@ def worst_scored(
         ["rank", "text", "speaker", "recording", *columns],
         lines,
         f"{caption} Recordings: the first {SECONDS:g} s.",
-        dense=True,
     )

@@ -20,7 +20,7 @@ from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
 from speechkit.scoring.inference_config import ComparisonConfig, EvaluationConfig
 from speechkit.scoring.metrics import Scored
 from speechkit.scoring.model_folder import ScoringModel
-from speechkit.task import comparison, scores, trained
+from speechkit.task import evaluation, scores, trained
 from speechkit.task.evaluation import SUMMARY, Each, evaluate_each, warn_few_speakers
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
@@ -196,12 +196,12 @@ def compare(
             )
         return scores.differences(folders, name, config)
 
-    return comparison.compare(work, COMPARISON, config, differences, out_name, force)
+    return evaluation.compare(work, COMPARISON, config, differences, out_name, force)
 
 
 def _same_target(work: WorkDir, config: ComparisonConfig) -> tuple[str, ...]:
     """Experiments that were evaluated on the set and predict the score of the baseline."""
-    folders = comparison.find_evaluations(work, COMPARISON, config)
+    folders = evaluation.find_evaluations(work, COMPARISON, config)
     wanted = _target(folders.pop(config.baseline))
     found = tuple(name for name, folder in folders.items() if _target(folder) == wanted)
     if not found:

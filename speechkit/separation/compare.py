@@ -21,7 +21,7 @@ from speechkit.base.log import logger
 from speechkit.separation.inference_config import ComparisonConfig
 from speechkit.separation.results import TABLE, Measure, find_measure, read_utterances
 from speechkit.stats.bootstrap import LEVELS, draw_speakers, entry, mixture_weights
-from speechkit.task import comparison
+from speechkit.task import evaluation
 from speechkit.task.evaluation import warn_few_speakers
 from speechkit.workdir import WorkDir
 
@@ -30,7 +30,7 @@ CHANGE_DB = 1.0  # of SI-SNRi, from which a mixture counts as better or worse
 BLOCK = 250  # bootstrap samples at a time
 SAME_DB = 0.01  # by which the SI-SNR of a mixture before separation may differ by rounding
 Check = Callable[[pd.DataFrame, pd.DataFrame, str, str], None]
-COMPARISON = comparison.Comparison(
+COMPARISON = evaluation.Comparison(
     "separation",
     (TABLE,),
     ("baseline", "value", "estimate", "low", "high", "seed_std", "seeds", "mixtures"),
@@ -53,8 +53,8 @@ def compare(
     params, target = config.params(), config.baseline or config.baseline_set
     check: Check = _check_counterparts if config.baseline_set else _check_same
     if config.baseline_set:
-        own = comparison.evaluated(work, COMPARISON, config.set, config.names)
-        base = comparison.evaluated(work, COMPARISON, config.baseline_set, config.names)
+        own = evaluation.evaluated(work, COMPARISON, config.set, config.names)
+        base = evaluation.evaluated(work, COMPARISON, config.baseline_set, config.names)
         names = [name for name in own if name in base]
         if not names:
             raise UserError(
@@ -63,7 +63,7 @@ def compare(
             )
         out_name = out_name or f"vs_{target}"
     else:
-        own = comparison.find_evaluations(work, COMPARISON, config)
+        own = evaluation.find_evaluations(work, COMPARISON, config)
         names = [name for name in own if name != target]
         base = dict.fromkeys(names, own[target])
     read = cache(read_utterances)
@@ -76,7 +76,9 @@ def compare(
 
     params.update(names=names, baseline=target)
     every = list(dict.fromkeys(folder[name] for folder in (base, own) for name in names))
-    return comparison.write(work, COMPARISON, params, every, differences, out_name, force)
+    return evaluation.write_comparison(
+        work, COMPARISON, params, every, differences, out_name, force
+    )
 
 
 def against(

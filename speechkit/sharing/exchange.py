@@ -18,7 +18,6 @@ from speechkit.base.files import Lock, make_dirs, remove_tree
 from speechkit.base.log import logger
 from speechkit.base.yaml_files import write_yaml
 from speechkit.sharing import archive, publish
-from speechkit.sharing.card import write_card
 from speechkit.sharing.config import ExportConfig
 from speechkit.sharing.models import (
     CARD,
@@ -31,6 +30,7 @@ from speechkit.sharing.models import (
     require_model,
     require_weights,
 )
+from speechkit.sharing.publish import write_card
 from speechkit.workdir import Output, WorkDir, check_name
 
 _LEFT_OUT = ("manifest.json", "last.safetensors", "README.md")

@@ -9,10 +9,10 @@ from pathlib import Path
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.files import make_dirs, remove_tree
 from speechkit.sharing import archive
-from speechkit.sharing.card import write_card
 from speechkit.sharing.config import ExportConfig
 from speechkit.sharing.exchange import staging_beside
 from speechkit.sharing.models import find
+from speechkit.sharing.publish import write_card
 from speechkit.workdir import WorkDir
 
 

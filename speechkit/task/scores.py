@@ -15,7 +15,7 @@ from speechkit.labels.scores import ASPECTS
 from speechkit.stats import bootstrap
 from speechkit.stats.score_metrics import ClassError
 from speechkit.task import evaluation
-from speechkit.task.comparison import Comparison, ComparisonConfig
+from speechkit.task.evaluation import Comparison, ComparisonConfig
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,7 @@ import pytest
 from acted_speech import labelled
 
 from speechkit.base.errors import UserError
-from speechkit.labels.emotions import RAVDESS
-from speechkit.labels.label_map import map_labels, read_label_map
+from speechkit.labels.emotions import RAVDESS, map_labels, read_label_map
 
 GERMAN = ("Angst", "Freude", "Trauer", "boredom", "neutral")
 
