@@ -34,9 +34,10 @@ from speechkit.labels.score_files import write_scores
 from speechkit.labels.scores import Scores
 from speechkit.phone_features.feature_folder import PhoneRow, write_config, write_rows
 from speechkit.scoring.batches import Batches
+from speechkit.scoring.config import ScoringConfig
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.models import ScorerConfig
-from speechkit.scoring.seeds import Group, StageSchedule, begin, stacked, statistics
+from speechkit.scoring.seeds import Group, begin, stacked, statistics
 from speechkit.training.devices import keep_memory
 
 COLUMNS, BATCH, SEEDS = 256, 16, 5
@@ -120,7 +121,7 @@ def group(found: ScoringSet, batches: Batches, seeds: list[int], epochs: int) ->
     config, count = ScorerConfig(COLUMNS), len(found.utterances)
     inputs = statistics(found.features)
     net = stacked(config, [begin(config, seed, inputs) for seed in seeds])
-    plan = StageSchedule(epochs, BATCH, 1e-3, 0.01, epochs * -(-count // BATCH))
+    plan = ScoringConfig(epochs=epochs, batch_size=BATCH, learning_rate=1e-3)
     pools = torch.arange(count).expand(len(seeds), -1)
     return Group(plan, net, batches, pools, {}, seeds, CPU, (1, 2))
 

@@ -59,6 +59,9 @@ class Group(SeedGroup):
         self.config, self.windows, self.criterion = config, windows, criterion
         self.scorers = {name: SetScorer(each, len(seeds)) for name, each in measured.items()}
 
+    def rate(self, step: int) -> float:
+        return self.config.rate(self.epoch, step)
+
     def _order(self) -> torch.Tensor:
         """The windows of an epoch: all that were said, and some of the others, drawn anew."""
         order, others = super()._order(), len(self.windows) - self.said

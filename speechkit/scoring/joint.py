@@ -22,6 +22,7 @@ from torch import Tensor
 from speechkit.acoustic.tdnn import folder as tdnn_folder
 from speechkit.acoustic.tdnn.network import Tdnn, resolve_acoustic_precision
 from speechkit.scoring.batches import Batches, ScoringBatch
+from speechkit.scoring.config import ScoringConfig
 from speechkit.scoring.joint_data import JointData, Stream
 from speechkit.scoring.joint_network import phone_means, stream_means
 from speechkit.scoring.models import Scorer
@@ -35,31 +36,6 @@ from speechkit.training.state import Trainable
 Weights = dict[str, Tensor]
 SELECT = "select"
 LAST = "last"
-
-
-@dataclass(frozen=True)
-class JointConfig:
-    """How both are trained.
-
-    Args:
-        epochs: over the utterances.
-        batch_size: utterances of a step.
-        learning_rate: of the scorer: the peak of a cosine after a short warm-up.
-        acoustic_learning_rate: the same of the acoustic network.
-        weight_decay: of AdamW, of the scorer only.
-        clip: largest L2 norm of the gradient of both.
-        precision: auto, 32, bf16 or 16, of the acoustic network; the scorer computes in 32 bits.
-        checkpoint_minutes: how often the state is saved inside an epoch.
-    """
-
-    epochs: int = 10
-    batch_size: int = 25
-    learning_rate: float = 1e-3
-    acoustic_learning_rate: float = 1e-4
-    weight_decay: float = 0.0
-    clip: float = 5.0
-    precision: str = "auto"
-    checkpoint_minutes: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -119,7 +95,7 @@ class JointNet(Trainable):
         network: Tdnn,
         scorer: Scorer,
         layer: int,
-        config: JointConfig,
+        config: ScoringConfig,
         examples: Examples,
         measured: Mapping[str, Examples],
     ) -> None:
@@ -167,7 +143,7 @@ class JointNet(Trainable):
     def new_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
         acoustic = [p for p in self.network.parameters() if p.requires_grad]
-        scale = config.acoustic_learning_rate / config.learning_rate
+        scale = config.joint_learning_rate / config.learning_rate
         return torch.optim.AdamW(
             [
                 {"params": list(self.scorer.parameters()), "weight_decay": config.weight_decay},
@@ -182,7 +158,7 @@ def train_joint(
     network: Tdnn,
     layer: int,
     examples: Examples,
-    config: JointConfig,
+    config: ScoringConfig,
     *,
     seed: int,
     device: torch.device,
@@ -198,7 +174,7 @@ def train_joint(
         network: acoustic, from :func:`speechkit.scoring.joint_network.trainable`.
         layer: whose hidden features the scorer reads, from 1.
         examples: utterances, all with a score.
-        config: how.
+        config: how; epochs and learning rate are those of the stage.
         seed: of the order of utterances and of dropout.
         device, checkpoint, tensorboard, label: as for :func:`speechkit.training.loop.fit`.
         measured: further utterances to measure after every epoch, by name; those named
@@ -218,7 +194,13 @@ def train_joint(
         net,
         lambda step: _batches(examples, order(start=step)),
         FitConfig.of(
-            config, patience=0, monitor=monitor, precision=precision, seed=seed, batch_size=size
+            config,
+            patience=0,
+            monitor=monitor,
+            precision=precision,
+            checkpoint_minutes=5.0,
+            seed=seed,
+            batch_size=size,
         ),
         per_epoch=order().per_epoch,
         device=device,

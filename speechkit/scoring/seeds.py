@@ -20,7 +20,7 @@ from speechkit.scoring.models import Scorer, ScorerConfig, build, score
 from speechkit.stats.score_metrics import mse, pcc
 from speechkit.training.config import learning_rate
 from speechkit.training.normaliser import Normaliser, fit
-from speechkit.training.stacked import SeedGroup
+from speechkit.training.stacked import Schedule, SeedGroup
 from speechkit.training.weights import put, stack
 from speechkit.workdir import WorkDir
 
@@ -124,34 +124,11 @@ def sets_by_seed(
     return [found if seed.acoustic is None else by_folder[seed.acoustic] for seed in seeds]
 
 
-@dataclass(frozen=True)
-class StageSchedule:
-    """How a stage with a frozen acoustic model is trained.
-
-    Args:
-        epochs: over the utterances.
-        batch_size: utterances of a step.
-        learning_rate: the peak.
-        weight_decay: of AdamW.
-        steps: of all epochs.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    weight_decay: float
-    steps: int
-
-    def rate(self, epoch: int, step: int) -> float:
-        """Learning rate of a step (counted over all epochs): warm-up, then half a cosine."""
-        return learning_rate(step, self.steps, self.learning_rate)
-
-
 class Group(SeedGroup):
     """Seeds that are trained in one, with the mean squared error (Eq. 3).
 
     Args:
-        plan: how.
+        plan: how: a warm-up, then half a cosine.
         net: the S models.
         batches: the training set.
         pools: utterances that each seed learns from, int64 ``[S, n]``.
@@ -163,7 +140,7 @@ class Group(SeedGroup):
 
     def __init__(
         self,
-        plan: StageSchedule,
+        plan: Schedule,
         net: Scorer,
         batches: Batches,
         pools: Tensor,
@@ -176,6 +153,10 @@ class Group(SeedGroup):
         self.batches, self.pools, self.measured = batches, pools, dict(measured)
         self.streams = streams
         self._seen: list[tuple[Tensor, Tensor]] = []
+
+    def rate(self, step: int) -> float:
+        total = self.steps * self.schedule.epochs
+        return learning_rate(step, total, self.schedule.learning_rate)
 
     def _order(self) -> Tensor:
         return self.pools.gather(1, super()._order())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,6 @@ from speechkit.scoring.seeds import (
     TRACK,
     Group,
     Seed,
-    StageSchedule,
     draw_pool,
     sets_by_seed,
     stacked,
@@ -34,7 +34,7 @@ from speechkit.training.devices import keep_memory
 from speechkit.workdir import Output, WorkDir
 
 if TYPE_CHECKING:
-    from speechkit.scoring.joint import Examples, JointConfig
+    from speechkit.scoring.joint import Examples
 
 _STREAMS = {True: (0x61, 0x62), False: (0x63, 0x64)}  # of draws, of pre-training or not
 
@@ -130,15 +130,15 @@ class Stages:
         batches: Batches,
         measured: Mapping[str, Batches],
     ) -> Group:
-        config, count = self.config, len(seeds[0].pool)
-        steps = stage.epochs * -(-count // config.batch_size)
-        plan = StageSchedule(
-            stage.epochs, config.batch_size, stage.learning_rate, config.weight_decay, steps
-        )
         pools = torch.from_numpy(np.stack([seed.pool for seed in seeds]))
         numbers, streams = [seed.number for seed in seeds], _STREAMS[stage.name == PRETRAIN]
         net = stacked(self.network, seeds)
+        plan = self._config_of(stage)
         return Group(plan, net, batches, pools, measured, numbers, self.device, streams)
+
+    def _config_of(self, stage: Stage) -> ScoringConfig:
+        """The configuration with epochs and learning rate of a stage."""
+        return replace(self.config, epochs=stage.epochs, learning_rate=stage.learning_rate)
 
     def _unfrozen(self, stage: Stage, seeds: Sequence[Seed], found: ScoringSet) -> None:
         """Seeds one after another, each with an acoustic model of its own."""
@@ -184,7 +184,7 @@ class Stages:
             network,
             layer,
             examples,
-            self._joint(stage),
+            self._config_of(stage),
             seed=seed.number,
             device=self.device,
             checkpoint=place / "state.pt",
@@ -196,20 +196,6 @@ class Stages:
         seed.acoustic = place
         weights = {name: value[0] for name, value in done.scorer.items()}
         seed.finish(stage.name, done.rows, done.epoch, weights)
-
-    def _joint(self, stage: Stage) -> JointConfig:
-        from speechkit.scoring.joint import JointConfig
-
-        config = self.config
-        return JointConfig(
-            epochs=stage.epochs,
-            batch_size=config.batch_size,
-            learning_rate=stage.learning_rate,
-            acoustic_learning_rate=config.joint_learning_rate,
-            weight_decay=config.weight_decay,
-            clip=config.clip,
-            precision=config.precision,
-        )
 
 
 def _same_objects(sets: Sequence[ScoringSet]) -> list[tuple[ScoringSet, list[int]]]:

@@ -44,9 +44,6 @@ class Schedule(Protocol):
     @property
     def weight_decay(self) -> float: ...
 
-    def rate(self, epoch: int, step: int) -> float:
-        """Learning rate of a step (counted over all epochs) of an epoch, both from 0."""
-
 
 class SeedGroup(ABC):
     """Seeds that are trained in one.
@@ -90,6 +87,10 @@ class SeedGroup(ABC):
         self.best: list[State] = [{"epoch": 0, "value": -math.inf, "weights": {}} for _ in seeds]
 
     @abstractmethod
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0 over all epochs."""
+
+    @abstractmethod
     def _loss(self, chosen: torch.Tensor) -> torch.Tensor:
         """Loss of each seed ``[S]`` on its items ``[S, B]``."""
 
@@ -122,7 +123,7 @@ class SeedGroup(ABC):
 
     def _train(self) -> torch.Tensor:
         """One epoch; mean loss of each seed ``[S]``."""
-        net, config, size = self.net.train(), self.schedule, self.schedule.batch_size
+        net, size = self.net.train(), self.schedule.batch_size
         order = self._order().to(self.device)
         net.dropout.generators = [
             torch.Generator(self.device).manual_seed(
@@ -134,7 +135,7 @@ class SeedGroup(ABC):
         number = count(self.epoch * self.steps)
 
         def set_rate() -> None:
-            self.adam.param_groups[0]["lr"] = config.rate(self.epoch, next(number))
+            self.adam.param_groups[0]["lr"] = self.rate(next(number))
 
         batches = order.split(size, dim=1)
         for losses in steps(batches, self._loss, self.adam, before=set_rate, keep_gradients=True):

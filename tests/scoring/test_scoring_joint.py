@@ -22,8 +22,9 @@ from speechkit.kaldi import data
 from speechkit.phone_features.pipeline import FeaturePipeline, FeatureSettings
 from speechkit.scoring import joint, joint_data, joint_network
 from speechkit.scoring.batches import Batches
+from speechkit.scoring.config import ScoringConfig
 from speechkit.scoring.data import ScoringSet
-from speechkit.scoring.joint import Examples, Joined, JointConfig
+from speechkit.scoring.joint import Examples, Joined
 from speechkit.scoring.joint_data import JointData
 from speechkit.scoring.models import Scorer, ScorerConfig, build
 from speechkit.workdir import WorkDir
@@ -152,7 +153,10 @@ def test_bad_models_and_alignments(place: WorkDir, tmp_path: Path) -> None:
         joint_network.acoustic_folder({**config, "method": "segment"}, place, "--pretrain unfrozen")
 
 
-CONFIG = JointConfig(epochs=3, batch_size=4, acoustic_learning_rate=1e-3, precision="32")
+CONFIG = ScoringConfig(
+    epochs=3, batch_size=4, learning_rate=1e-3, joint_learning_rate=1e-3, weight_decay=0.0,
+    precision="32",
+)  # fmt: skip
 
 
 def prepared(place: WorkDir, dropout: float = 0.0) -> tuple[Tdnn, Scorer, Examples]:
@@ -162,7 +166,7 @@ def prepared(place: WorkDir, dropout: float = 0.0) -> tuple[Tdnn, Scorer, Exampl
     return network, scorer, Examples(frames, Batches(found))
 
 
-def trained(place: WorkDir, tmp_path: Path, config: JointConfig = CONFIG, **more) -> Joined:
+def trained(place: WorkDir, tmp_path: Path, config: ScoringConfig = CONFIG, **more) -> Joined:
     network, scorer, examples = prepared(place, 0.1)
     return joint.train_joint(
         scorer, network, 3, examples, config, seed=7, device=torch.device("cpu"),
@@ -254,7 +258,7 @@ def test_the_best_epoch_of_a_selecting_set(place: WorkDir, tmp_path: Path) -> No
 
 
 def test_rates_of_both_parts(place: WorkDir, tmp_path: Path) -> None:
-    still = trained(place, tmp_path, replace(CONFIG, acoustic_learning_rate=0.0))
+    still = trained(place, tmp_path, replace(CONFIG, joint_learning_rate=0.0))
     network, _, _ = prepared(place)
     before = tdnn_folder.half(network.state_dict())
     assert all(torch.equal(before[key], value) for key, value in still.network.items())

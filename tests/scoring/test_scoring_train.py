@@ -22,10 +22,11 @@ from speechkit.scoring import train as training
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.config import ScoringConfig
 from speechkit.scoring.data import Inputs, load
-from speechkit.scoring.seeds import Group, StageSchedule, begin, draw_pool, stacked, statistics
+from speechkit.scoring.seeds import Group, begin, draw_pool, stacked, statistics
 from speechkit.stats.score_metrics import pcc
 from speechkit.task.trained import find
 from speechkit.training import stacked_runs
+from speechkit.training.config import learning_rate
 from speechkit.training.weights import read_weights
 from speechkit.workdir import WorkDir
 
@@ -73,7 +74,7 @@ def trained(found, seeds, kind="attention", epochs=3, pools=None):
     starts = [begin(network, seed, statistics(found.features)) for seed in seeds]
     count = len(found.utterances)
     pools = torch.arange(count).expand(len(seeds), -1) if pools is None else pools
-    plan = StageSchedule(epochs, 8, 3e-3, 0.01, epochs * -(-pools.shape[1] // 8))
+    plan = config(epochs=epochs, batch_size=8, learning_rate=3e-3)
     batches = Batches(found, kind == "blstm")
     group = Group(plan, stacked(network, starts), batches, pools, {}, seeds, CPU, (1, 2))
     for _ in range(epochs):
@@ -101,12 +102,12 @@ def test_against_a_plain_loop(work):
     made = config(dropout=0.0).network(6)
     net, batches = stacked(made, [begin(made, 2, statistics(found.features))]), Batches(found)
     optimizer = torch.optim.AdamW(net.parameters(), lr=1.0, weight_decay=0.01)
-    plan = StageSchedule(2, 8, 3e-3, 0.01, 8)
+    plan = config(epochs=2, batch_size=8, learning_rate=3e-3)
     for epoch in range(2):
         order = torch.from_numpy(rng(2, 1, epoch).permutation(30))
         for step, chosen in enumerate(order.split(8)):
             batch = batches.batch(chosen[None])
-            optimizer.param_groups[0]["lr"] = plan.rate(epoch, 4 * epoch + step)
+            optimizer.param_groups[0]["lr"] = learning_rate(4 * epoch + step, 8, 3e-3)
             optimizer.zero_grad()
             (net(batch) - batch.labels).square().mean().backward()
             optimizer.step()
