@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from acted_speech import RATE, acted, make_ravdess
 
-from speechkit.corpora.ravdess import parse_name
+from speechkit.corpora.ravdess import GENDER, parse_name
 from speechkit.kaldi.data import read_table
 from speechkit.workdir.manifest import read_manifest
 
@@ -26,12 +26,12 @@ def prepare(run, corpus, *more):
 
 def test_fields_of_a_name(tmp_path):
     name = parse_name(tmp_path / "03-01-06-01-02-01-12.wav")
-    assert (name.emotion, name.intensity, name.statement, name.repetition, name.actor) == (
-        "fearful", "normal", "dogs", "1", 12,
-    )  # fmt: skip
-    assert (name.speaker, name.gender) == ("actor12", "f")
+    assert name.labels == {"emotion": "fearful", "intensity": "normal", "statement": "dogs"}
+    assert (name.speaker, GENDER[name.speaker]) == ("actor12", "f")
+    assert name.text == "Dogs are sitting by the door"
     strong = parse_name(tmp_path / "03-01-08-02-01-02-07.flac")
-    assert (strong.emotion, strong.intensity, strong.gender) == ("surprised", "strong", "m")
+    assert strong.labels == {"emotion": "surprised", "intensity": "strong", "statement": "kids"}
+    assert GENDER[strong.speaker] == "m"
 
 
 @pytest.mark.parametrize(
