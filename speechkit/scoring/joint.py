@@ -165,6 +165,7 @@ def train_joint(
     checkpoint: Path,
     tensorboard: Path,
     label: str,
+    checkpoint_minutes: float = 5.0,
     measured: Mapping[str, Examples] | None = None,
 ) -> Joined:
     """Train a scorer and the network under it; both are changed.
@@ -177,6 +178,7 @@ def train_joint(
         config: how; epochs and learning rate are those of the stage.
         seed: of the order of utterances and of dropout.
         device, checkpoint, tensorboard, label: as for :func:`speechkit.training.loop.fit`.
+        checkpoint_minutes: how often the state is saved inside an epoch.
         measured: further utterances to measure after every epoch, by name; those named
             ``select`` choose the epoch (highest PCC), otherwise it is the last.
 
@@ -198,7 +200,7 @@ def train_joint(
             patience=0,
             monitor=monitor,
             precision=precision,
-            checkpoint_minutes=5.0,
+            checkpoint_minutes=checkpoint_minutes,
             seed=seed,
             batch_size=size,
         ),

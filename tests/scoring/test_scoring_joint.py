@@ -171,7 +171,7 @@ def trained(place: WorkDir, tmp_path: Path, config: ScoringConfig = CONFIG, **mo
     return joint.train_joint(
         scorer, network, 3, examples, config, seed=7, device=torch.device("cpu"),
         checkpoint=tmp_path / "state.ckpt", tensorboard=tmp_path / "events", label="test",
-        measured=more.pop("measured", {"track": examples}),
+        **{"measured": {"track": examples}, **more},
     )  # fmt: skip
 
 
@@ -240,12 +240,11 @@ def test_training_lowers_the_loss_and_a_killed_run_goes_on(
             raise KeyboardInterrupt
         return real(self, batch)
 
-    config = replace(CONFIG, checkpoint_minutes=0.0)
     monkeypatch.setattr(joint.JointNet, "loss", dies)
     with pytest.raises(KeyboardInterrupt):
-        trained(place, tmp_path / "c", config)
+        trained(place, tmp_path / "c", checkpoint_minutes=0.0)
     monkeypatch.setattr(joint.JointNet, "loss", real)
-    again = trained(place, tmp_path / "c", config)
+    again = trained(place, tmp_path / "c", checkpoint_minutes=0.0)
     assert again.rows == whole.rows
     for one, other in ((again.scorer, whole.scorer), (again.network, whole.network)):
         assert all(torch.equal(other[key], value) for key, value in one.items())
