@@ -80,13 +80,15 @@ class AcousticModel(ABC):
     hidden_layer: int = 0
     hidden_width: int = 0
 
-    @abstractmethod
     def evidence(self, samples: np.ndarray) -> Evidence:
         """Evidence of mono float32 samples ``[N]`` in -1..1 at ``sample_rate``.
+
+        A model has this or :meth:`evidence_many`: each comes of the other.
 
         Raises:
             UserError: the audio is too short for one frame.
         """
+        return self.evidence_many([samples])[0]
 
     def evidence_many(self, waves: Sequence[np.ndarray]) -> list[Evidence]:
         """Evidence of several recordings; the same as one by one, where possible faster."""

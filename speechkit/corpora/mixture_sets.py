@@ -116,16 +116,16 @@ def _check(planned: MixtureCorpusSet) -> None:
         if name in first:
             raise UserError(f"The mixture '{name}' comes twice: {first[name]} and {one.where}.")
         first[name] = one.where
-    alike = [one for one in planned.planned if _speakers(one.mixture) < planned.header.speakers]
+    alike = [
+        one
+        for one in planned.planned
+        if len({s.utterance.speaker for s in one.mixture.sources}) < planned.header.speakers
+    ]
     if alike:
         logger.warning(
             f"{planned.name}: {len(alike)} mixtures have one speaker twice "
             f"(first: {alike[0].mixture.id})."
         )
-
-
-def _speakers(mixture: Mixture) -> int:
-    return len({source.utterance.speaker for source in mixture.sources})
 
 
 def _write_set(

@@ -57,7 +57,8 @@ def mine(
     """
     machines = Machines(device if config.param == "xvector" else "cpu", executor)
     source, data = config.source(work), work.data(config.set)
-    inputs = [source, *_beside(source)]
+    beside = (source.with_suffix(".ark"), source.parent / SKIPPED)
+    inputs = [source, *(path for path in beside if path.is_file())]
     inputs += [p for n in ("utt2spk", "spk2gender", "spk2age") if (p := data / n).is_file()]
     final = config.output(work, name)
     with Output(final, "mine-hard", asdict(config), inputs, force=force, resume=True) as out:
@@ -65,12 +66,6 @@ def mine(
             _mine_into(out, config, read_population(data), source, work, machines)
     logger.info(f"hard pairs: {final}")
     return final
-
-
-def _beside(source: Path) -> list[Path]:
-    """The archive of an scp, and the list of skipped utterances, where they are."""
-    near = (source.with_suffix(".ark"), source.parent / SKIPPED)
-    return [path for path in near if path.is_file()]
 
 
 def _mine_into(

@@ -192,18 +192,13 @@ def read_phone_features(folder: GopFolder, utterance: str) -> np.ndarray:
     """
     features, rows = folder.table[utterance], folder.rows[utterance]
     try:
-        if is_of_frames(folder.config):
+        if folder.config.get("level") == "frame":
             return frame_means(features, rows, float(folder.config["frame_shift"]))
     except DataError as error:
         raise DataError(f"{utterance}: {error.problem}", error.remedy) from error
     if len(features) != len(rows):
         raise DataError(f"{utterance}: {len(features)} rows of features, {len(rows)} phones.")
     return features
-
-
-def is_of_frames(config: Mapping[str, Any]) -> bool:
-    """Whether the features of a ``features.json`` are of frames rather than of phones."""
-    return config.get("level") == "frame"
 
 
 def archive(config: Mapping[str, Any]) -> str:

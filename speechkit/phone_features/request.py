@@ -108,7 +108,7 @@ def evidence_of(
         groups.setdefault(id(bound), []).append(number)
     for key, numbers in groups.items():
         bound = networks[key]
-        waves = [_at_rate(requests[n].samples, rate, model.sample_rate) for n in numbers]
+        waves = [audio.resample(requests[n].samples, rate, model.sample_rate) for n in numbers]
         for number, found in zip(numbers, _evidence(bound, waves), strict=True):
             yield number, bound, found
 
@@ -122,7 +122,3 @@ def _evidence(model: AcousticModel, waves: Sequence[np.ndarray]) -> Iterator[Evi
                 yield model.evidence(wave)
             except UserError as error:
                 yield error
-
-
-def _at_rate(samples: np.ndarray, given: int, wanted: int) -> np.ndarray:
-    return samples if given == wanted else audio.resample(samples, given, wanted)

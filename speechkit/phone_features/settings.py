@@ -82,7 +82,8 @@ def layout(
 
     for name, spec, model in zip(names, settings.am, models, strict=True):
         if settings.deep:
-            add(name, spec, model.fingerprint, DEEP, deep_columns(model.hidden_width))
+            hidden = [f"deep_{number}" for number in range(model.hidden_width)]
+            add(name, spec, model.fingerprint, DEEP, hidden)
             blocks[-1]["layer"] = model.hidden_layer
         else:
             add(name, spec, model.fingerprint, settings.method, own[settings.method])
@@ -95,11 +96,6 @@ def layout(
         version = verification_features.fingerprint()
         add(VERIFICATION, "", version, VERIFICATION, verification_features.COLUMNS)
     return blocks, tuple(columns)
-
-
-def deep_columns(width: int) -> tuple[str, ...]:
-    """Names of hidden features."""
-    return tuple(f"deep_{number}" for number in range(width))
 
 
 def fingerprint(blocks: Sequence[Mapping[str, Any]], columns: Sequence[str], aligner: str) -> str:

@@ -88,13 +88,9 @@ def evaluate(
             found = load(work, config.set, inputs, card["target"])
             how = {"device": where, "jobs": jobs, "executor": executor}
             scored = score(work, models, own, found, **how)
-            _write(out, scored, config, _texts(work, config.set))
+            path = work.data(config.set) / "text"
+            _write(out, scored, config, data.read_table(path) if path.is_file() else {})
     return out.final
-
-
-def _texts(work: WorkDir, set_name: str) -> dict[str, str]:
-    path = work.data(set_name) / "text"
-    return data.read_table(path) if path.is_file() else {}
 
 
 def score(

@@ -105,7 +105,7 @@ def run(
     waiting = [pair for pair in groups if not pair[0].finished]
     running: dict[Future, tuple[SeedGroup, Path]] = {}
     try:
-        with ThreadPoolExecutor(workers, initializer=_single) as pool:
+        with ThreadPoolExecutor(workers, "", torch.set_num_threads, (1,)) as pool:
             try:
                 while waiting or running:
                     waiting.sort(key=lambda pair: pair[0].epoch, reverse=True)
@@ -138,10 +138,6 @@ def _tell(group: SeedGroup, epochs: int) -> None:
     for tell, rows in zip(group.tells, group.rows, strict=bool(group.tells)):
         for epoch in range(group.epoch - epochs, group.epoch):
             tell(epoch + 1, rows[epoch])
-
-
-def _single() -> None:
-    torch.set_num_threads(1)
 
 
 def save(group: SeedGroup, file: Path) -> None:

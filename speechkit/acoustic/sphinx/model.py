@@ -73,16 +73,8 @@ class SphinxModel(AcousticModel):
         """Of the model's files and of how posteriors are made."""
         return f"sphinx-{self.posteriors}-{files.fingerprint(self.folder)[:32]}"
 
-    def evidence(self, samples: np.ndarray) -> Evidence:
-        """Evidence of mono samples ``[N]`` in -1..1 at 16 kHz, a frame each 10 ms.
-
-        Raises:
-            UserError: the audio is shorter than one window of 410 samples.
-        """
-        return self.evidence_many([samples])[0]
-
     def evidence_many(self, waves: Sequence[np.ndarray]) -> list[Evidence]:
-        """Evidence of several recordings, the same as one by one.
+        """Evidence of mono samples ``[N]`` in -1..1 at 16 kHz, a frame each 10 ms.
 
         Raises:
             UserError: one of them is shorter than one window of 410 samples.

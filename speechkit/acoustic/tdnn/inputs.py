@@ -86,7 +86,10 @@ class Source:
         table = ArkTable(self.alignment / "ali.scp", self.root)
         kept = self._with_matching_text()
         segments = read_ctm(self.alignment / "phones.ctm")
-        said = {u.id: [s for s in segments.get(u.id, []) if _is_phone(s[2])] for u in kept}
+        quiet = (SILENCE, NOISE)
+        said = {
+            u.id: [s for s in segments.get(u.id, []) if kaldi_name(s[2]) not in quiet] for u in kept
+        }
         states = self._masked({u.id: self._states(table, u.id) for u in kept}, said, min_score)
         return [
             Utterance(
@@ -151,10 +154,6 @@ class Source:
                 f"of them is masked: {', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''}"
             )
         return states
-
-
-def _is_phone(name: str) -> bool:
-    return kaldi_name(name) not in (SILENCE, NOISE)
 
 
 def find_source(workdir: WorkDir, set_name: str, align: str) -> Source:

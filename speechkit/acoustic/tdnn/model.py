@@ -123,9 +123,6 @@ class TdnnModel(AcousticModel):
         model.speaker_fold, model.seen, model._views = {}, frozenset(self.speaker_fold), {}
         return model
 
-    def evidence(self, samples: np.ndarray) -> Evidence:
-        return self.evidence_many([samples])[0]
-
     def evidence_many(self, waves: Sequence[np.ndarray]) -> list[Evidence]:
         with torch.inference_mode():
             return self.evidence_of([log_mel(wave, self.card.features) for wave in waves])

@@ -116,7 +116,7 @@ def _read(path: Path, made_with: Mapping[str, Any]) -> dict[Key, Row]:
             raise UserError(f"{path}:1: is not a prediction of speechkit.", _OTHER)
         logger.info(f"{path}: the last line was cut off when a run was stopped; it is made anew.")
         os.truncate(path, len(data) - len(torn))
-    return {_key(row): row for row in rows}
+    return {(str(r.get("file", r.get("input"))), str(r.get("text", ""))): r for r in rows}
 
 
 def _row(line: bytes, where: str) -> Row:
@@ -136,10 +136,6 @@ def _may_be_ours(torn: bytes) -> bool:
     except (ValueError, RecursionError):
         return torn[:2] in (b'{"', b"{") or not torn.strip(b"\0")
     return isinstance(row, dict) and MADE_WITH in row
-
-
-def _key(row: Row) -> Key:
-    return str(row.get("file", row.get("input"))), str(row.get("text", ""))
 
 
 def _line(row: Row) -> bytes:

@@ -193,7 +193,8 @@ class _Run(Generic[Made]):
 
     def _of_one(self, job: Job, found: Iterator[Any]) -> Iterator[Predicted[Made]]:
         if job in self.inputs.missing:
-            self._fail(job, UserError(self.inputs.missing[job]), None, listed=self._is_listed(job))
+            listed = self.saved is not None and job.key in self.saved.rows
+            self._fail(job, UserError(self.inputs.missing[job]), None, listed)
             return
         if job in self.kept:
             row = result_of(self.kept[job])
@@ -213,9 +214,6 @@ class _Run(Generic[Made]):
         self.sink.add(row, job)
         outputs.commit(job)
         yield Predicted(made, row)
-
-    def _is_listed(self, job: Job) -> bool:
-        return self.saved is not None and job.key in self.saved.rows
 
     def _fail(
         self, job: Job, error: UserError | OSError, audio: str | None, listed: bool = False
