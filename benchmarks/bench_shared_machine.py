@@ -2,7 +2,7 @@
 
     python benchmarks/bench_shared_machine.py [--seconds 4] [--rounds 3] [--threads 0]
 
-After each operation the threads of PyTorch wait for each other (speechkit/base/threads.py). The
+After each operation the threads of PyTorch wait for each other (speechkit/__main__.py). The
 setting is read when the library is loaded, so each measurement has a process of its own: steps of a
 small Conv-TasNet, alone and then beside one busy process on every core, settings in turn. It
 prints steps a second (medians over the rounds) and ratios: of each setting to the library's own,
@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from speechkit.base.threads import WAITING
+from speechkit.__main__ import WAITING
 
 SETTINGS: dict[str, dict[str, str]] = {
     "the library's own": {},

@@ -1,12 +1,26 @@
-"""The console script, and ``python -m speechkit``."""
+"""The console script, and ``python -m speechkit``.
+
+Before PyTorch is imported it says how the threads of its OpenMP library wait for each other. After
+each operation they wait for the last of them. By default they spin: in GCC's libgomp, which comes
+with PyTorch, for 300,000 rounds of a loop, in Intel's and LLVM's library for 200 ms. On a core that
+another program uses too, a thread then spins through its share of the core while the one it waits
+for is pushed aside, and a training becomes many times slower. 1,000 rounds bridge the pauses
+between operations on free cores; then the thread sleeps. docs/benchmarks.md has what was measured,
+benchmarks/bench_shared_machine.py measures it.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
-from speechkit.base import signals, threads
+from speechkit.base import signals
+
+WAITING: Mapping[str, str] = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
+"""Of libgomp (rounds of its loop) and of libomp and libiomp5 (milliseconds)."""
+_POLICY = "OMP_WAIT_POLICY"
 
 
 def entry() -> None:
@@ -14,7 +28,7 @@ def entry() -> None:
     try:
         signals.listen_always()
         _mend_streams()
-        threads.wait_briefly()
+        wait_briefly(os.environ)
         from speechkit.cli.main import main
 
         code = main()
@@ -23,6 +37,16 @@ def entry() -> None:
     except KeyboardInterrupt:  # before the command line could say so itself
         code = signals.exit_code()
     sys.exit(code)
+
+
+def wait_briefly(values: MutableMapping[str, str]) -> None:
+    """Let threads sleep after a moment of waiting, unless the user has said how they wait.
+
+    Args:
+        values: the environment of this process, which its children take over.
+    """
+    if _POLICY not in values and not any(name in values for name in WAITING):
+        values.update(WAITING)
 
 
 def _mend_streams() -> None:

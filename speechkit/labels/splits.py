@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from speechkit.base import files
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import counted, logger
+from speechkit.base.schema import read_json
 from speechkit.base.text import composed
 from speechkit.kaldi.data import same_audio
 from speechkit.labels.config import CHOSEN_ON_TEST, PAPER
@@ -27,7 +28,7 @@ from speechkit.labels.folds import (
     draw_folds,
 )
 from speechkit.workdir import check_name
-from speechkit.workdir.manifest import changed, read_json
+from speechkit.workdir.manifest import changed
 
 LEAK_COLUMNS = (
     "fold", "train", "valid", "test", "test speakers", "valid speakers", "speakers in both",
@@ -163,32 +164,16 @@ def read_split(folder: Path, name: str) -> Split:
             f"The set '{folder.name}' has no split '{name}'. {listed}",
             f"Make one with: speechkit split-folds --set {folder.name} --split {SPEAKER_FOLDS}",
         )
-    loaded = read_json(path)
-    try:
-        folds = tuple(
-            Fold(**{part: _names(fold[part]) for part in Fold.__dataclass_fields__})
-            for fold in loaded["folds"]
-        )
-        if not folds:
-            raise ValueError("no folds")
-        return Split(
-            str(loaded["name"]),
-            str(loaded["kind"]),
-            int(loaded["seed"]),
-            bool(loaded["leaks_speakers"]),
-            folds,
-            dict(loaded["params"]),
-            tuple(map(_names, loaded["identical"])),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path} is not a split ({type(error).__name__}: {error}).",
-            "Remove it and make it again with: speechkit split-folds",
-        ) from error
+    remedy = "Remove it and make it again with: speechkit split-folds"
+    split = read_json(path, Split, remedy)
+    if not split.folds:
+        raise DataError(f"{path} has no folds.", remedy)
 
+    def names(listed: Iterable[str]) -> tuple[str, ...]:
+        return tuple(map(composed, listed))
 
-def _names(listed: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(composed(str(name)) for name in listed)
+    folds = [Fold(**{part: names(ids) for part, ids in vars(fold).items()}) for fold in split.folds]
+    return replace(split, folds=tuple(folds), identical=tuple(map(names, split.identical)))
 
 
 def check_fits(split: Split, dataset: EmotionSet) -> None:

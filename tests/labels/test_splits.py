@@ -1,6 +1,7 @@
 """Splits: who is in which part, genders, class shares, leaks, and what cannot be split."""
 
 import json
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -270,8 +271,9 @@ def test_reading_what_is_no_split(work):
     path = path_of(folder, "broken")
     for text in ("{", "[]", '{"folds": []}', json.dumps({"name": "x", "folds": [{"train": 1}]})):
         path.write_text(text)
-        with pytest.raises(UserError, match="is not a split"):
+        with pytest.raises(UserError, match=re.escape(str(path))) as error:
             read_split(folder, "broken")
+        assert "speechkit split-folds" in error.value.remedy
 
 
 def test_a_split_of_another_set():

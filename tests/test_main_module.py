@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speechkit.base.threads import WAITING, wait_briefly
+from speechkit.__main__ import WAITING, wait_briefly
 
 TORCH = Path(importlib.util.find_spec("torch").submodule_search_locations[0])
 LIBRARY = TORCH / "lib" / "libgomp.so.1"
@@ -34,11 +34,10 @@ import os, sys
 for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME"):
     os.environ.pop(name, None)
 from speechkit import __main__
-from speechkit.base import threads
-def check():
+def check(environment):
     assert "torch" not in sys.modules
-    set_then()
-set_then, threads.wait_briefly = threads.wait_briefly, check
+    set_then(environment)
+set_then, __main__.wait_briefly = __main__.wait_briefly, check
 sys.argv = ["speechkit", "--version"]
 try:
     __main__.entry()
