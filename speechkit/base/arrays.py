@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from speechkit.base.errors import one_line
 from speechkit.base.schema import Damaged, regular_file
 
 # What a damaged, encrypted or patched zip raises when it is opened or read.
@@ -50,8 +51,9 @@ def read_array(
     try:
         array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError, EOFError, OverflowError, *_BROKEN_HEADER) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise Damaged(f"{path} is not an array of numbers: {reason}.", remedy) from error
+        raise Damaged(
+            f"{path} is not an array of numbers: {one_line(error, 200)}.", remedy
+        ) from error
     fits = shape is None or (
         len(array.shape) == len(shape)
         and all(w is None or h == w for h, w in zip(array.shape, shape, strict=True))
@@ -87,8 +89,7 @@ def read_arrays(path: Path, names: Iterable[str] = (), remedy: str = "") -> dict
         with np.load(path, allow_pickle=False) as stored:
             found = {name: stored[name] for name in stored.files}
     except (*BROKEN_ZIP, OSError, *_BROKEN_HEADER) as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise Damaged(f"{path} is not a file of arrays: {reason}.", remedy) from error
+        raise Damaged(f"{path} is not a file of arrays: {one_line(error, 200)}.", remedy) from error
     if missing := sorted(set(names) - found.keys()):
         raise Damaged(f"{path} has no array '{missing[0]}'.", remedy)
     return found

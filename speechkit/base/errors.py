@@ -264,3 +264,11 @@ def _is_of_a_library(error: BaseException) -> bool:
 def is_of_one_file(error: BaseException) -> bool:
     """Whether other files may be read though this one cannot."""
     return isinstance(error, OSError) and error.errno in _OF_ONE_FILE
+
+
+def one_line(error: Exception, most: int = 300) -> str:
+    """The reason of an error of a library in so many characters, or the name of the error.
+
+    No full stop ends it.
+    """
+    return " ".join(str(error).split())[:most].rstrip(".") or type(error).__name__

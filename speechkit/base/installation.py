@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from speechkit.base import distribution
+from speechkit.base.errors import one_line
 
 OK, MISSING, BROKEN, OPTIONAL = "ok", "missing", "broken", "optional"
 COLUMNS = ("check", "status", "detail", "remedy")
@@ -146,7 +147,7 @@ def _torch_pair() -> Iterator[Check]:
     try:
         import torchaudio as _  # noqa: F401
     except (ImportError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         yield Check(name, BROKEN, f"torchaudio {torchaudio} cannot be imported: {reason}", mend)
         return
     yield Check(name, OK, f"{torch} with {torchaudio}")

@@ -20,7 +20,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from msgspec import Meta
 
-from speechkit.base.errors import DataError, UserError
+from speechkit.base.errors import DataError, UserError, one_line
 
 MOST_JSON = 1 << 28  # bytes of a file
 MOST_LINE = 1 << 22  # of a line of JSON
@@ -203,11 +203,6 @@ def require_depth(depth: int, where: str, remedy: str) -> None:
     """Refuse deep nesting."""
     if depth > DEPTH:
         raise Damaged(f"{where} is nested more than {DEPTH} levels deep.", remedy)
-
-
-def one_line(error: Exception) -> str:
-    """The reason of an error of a parser, or its name."""
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def as_object(data: Any) -> Object:

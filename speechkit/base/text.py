@@ -228,6 +228,11 @@ def is_header(cells: Sequence[str], names: Sequence[str]) -> bool:
     return [cell.lower() for cell in cells[: len(names)]] == list(names)
 
 
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first of several names, and whether there are more: ``a, b, c, ...``."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
 def find_marks(text: str) -> list[str]:
     """The marks in a text, outermost ones, in order.
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import yaml
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, one_line
 from speechkit.base.schema import (
     DEPTH,
     Damaged,
     Kind,
     check,
-    one_line,
     read_text,
     require_depth,
     require_plain,

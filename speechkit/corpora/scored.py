@@ -16,7 +16,7 @@ from typing import Any
 from speechkit.base import schema
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import logger
-from speechkit.base.text import composed, read_text, visible, without_marks
+from speechkit.base.text import composed, read_text, some, visible, without_marks
 from speechkit.kaldi.data import read_table
 from speechkit.labels.miscues import TABLE, read_miscues, statuses
 from speechkit.labels.phones import ARPABET, pure
@@ -111,8 +111,7 @@ def find_faults(
     for level in LEVELS:
         table = getattr(scores, f"{level}s")
         if (folder / table_name(level)).is_file() and (missing := sorted(texts.keys() - table)):
-            some = ", ".join(missing[:3]) + (", ..." if missing[3:] else "")
-            message = f"{len(missing)} utterances are not in it ({some})"
+            message = f"{len(missing)} utterances are not in it ({some(missing)})"
             yield "unscored", table_name(level), None, message
     try:
         for name, lines in read_miscues(folder).items():

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from speechkit.base import hub, schema
-from speechkit.base.errors import ConfigError, MissingDependency, UserError
+from speechkit.base.errors import ConfigError, MissingDependency, UserError, one_line
 from speechkit.emotion.config import PAPER_UPSTREAMS
 from speechkit.training.weights import write_weights
 
@@ -247,9 +247,8 @@ def load_model(folder: Path, config: Any) -> torch.nn.Module:
             ignore_mismatched_sizes=True,
         )
     except Exception as error:  # formats have errors of their own; the reason is shown
-        reason = " ".join(str(error).split())[:300]
         raise UserError(
-            f"The weights in {folder} cannot be loaded: {reason}", "Download them again."
+            f"The weights in {folder} cannot be loaded: {one_line(error)}", "Download them again."
         ) from error
     missing = sorted(name for name in told["missing_keys"] if not name.endswith(_MAY_LACK))
     wrong = sorted(str(each[0]) for each in told["mismatched_keys"])

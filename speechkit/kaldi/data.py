@@ -19,7 +19,7 @@ from speechkit.base import audio
 from speechkit.base.audio_file import Pipe
 from speechkit.base.errors import AudioError, DataError
 from speechkit.base.parallel import map_items
-from speechkit.base.text import byte_order, check_path, composed, on_disk, read_text, visible
+from speechkit.base.text import byte_order, check_path, composed, on_disk, read_text, some, visible
 from speechkit.kaldi.segments import Segment, SegmentError
 
 _POOL_FROM = 500  # fewer files are read sooner than workers would start
@@ -193,10 +193,9 @@ def _agree(path: Path, audio: set[str], speakers: set[str]) -> None:
         (audio - speakers, where, "utt2spk"),
     ):
         if missing:
-            some = ", ".join(sorted(missing)[:3])
             raise DataError(
                 f"{path}: {len(missing)} utterances are in {there} but not in {not_there} "
-                f"({some}{', ...' if len(missing) > 3 else ''}).",
+                f"({some(sorted(missing))}).",
                 _SEE,
             )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.text import composed
+from speechkit.base.text import composed, some
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable, finite
 
@@ -43,7 +43,7 @@ class Population:
         if unknown:
             raise UserError(
                 f"`same_gender`: the gender of {len(unknown)} of {len(self.names)} speakers is "
-                f"not known ({_some(unknown)}).",
+                f"not known ({some(unknown)}).",
                 "Add lines 'speaker m' or 'speaker f' to spk2gender of the set.",
             )
         numbers = {gender: k for k, gender in enumerate(sorted(set(self.gender)))}
@@ -187,10 +187,6 @@ def _require_all(
     if missing:
         raise UserError(
             f"{table} lacks {len(missing)} of the {len(utterances)} utterances of the set "
-            f"({_some(missing)}).",
+            f"({some(missing)}).",
             f"Run `speechkit {stage}` on this set again.",
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")

@@ -10,6 +10,7 @@ import numpy as np
 
 from speechkit.base.errors import UserError, command_line
 from speechkit.base.log import logger
+from speechkit.base.text import some
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import finite
 from speechkit.labels.miscues import TABLE, Miscue, read_miscues, statuses
@@ -106,10 +107,9 @@ def check_read(found: PhoneSet, kept: int, faults: Sequence[str], needed: str) -
         )
     for reason in sorted({reason for _, reason in found.skipped}):
         names = [name for name, why in found.skipped if why == reason]
-        some = ", ".join(names[:3]) + (", ..." if names[3:] else "")
         logger.warning(
             f"{found.name}: {len(names)} of {kept + len(found.skipped)} utterances are left out "
-            f"({reason}): {some}"
+            f"({reason}): {some(names)}"
         )
 
 

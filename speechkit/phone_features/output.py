@@ -14,9 +14,9 @@ from msgspec import msgpack
 
 from speechkit.acoustic.align.stage import warn_of_mismatches
 from speechkit.acoustic.lexicon.readings import write_readings
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, one_line
 from speechkit.base.files import atomic_write
-from speechkit.base.schema import Damaged, one_line, regular_file
+from speechkit.base.schema import Damaged, regular_file
 from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels import score_files as labels

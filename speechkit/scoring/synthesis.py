@@ -20,6 +20,7 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.random_draws import rng
 from speechkit.base.tables import write_json, write_skipped
+from speechkit.base.text import some
 from speechkit.labels.score_files import read_scores, score_files, write_scores
 from speechkit.labels.scores import LEVELS, Scores, default_scales
 from speechkit.scoring import trees
@@ -123,10 +124,9 @@ class _Synthesis:
             )
         shared = sorted(set(self.blank.speakers) & set(scored.speakers))
         if shared and not self.settings.allow_shared:
-            some = ", ".join(shared[:3]) + (", ..." if shared[3:] else "")
             raise UserError(
                 f"'{self.settings.set}' and '{self.settings.train}' share {len(shared)} speakers "
-                f"({some}): what people gave them would leak into the synthetic scores.",
+                f"({some(shared)}): what people gave them would leak into the synthetic scores.",
                 "Divide the speakers with `speechkit split`, or pass `allow_shared`.",
             )
         self.shared = len(shared)

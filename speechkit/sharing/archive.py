@@ -24,7 +24,7 @@ from msgspec import Meta
 
 import speechkit
 from speechkit.base.arrays import BROKEN_ZIP
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, one_line
 from speechkit.base.files import atomic_write
 from speechkit.base.log import progress
 from speechkit.base.schema import Object, check, parse_json, regular_file
@@ -139,9 +139,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as packed:
             yield packed
     except BROKEN_ZIP as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise UserError(
-            f"{path} cannot be read as a model of speechkit ({reason}).",
+            f"{path} cannot be read as a model of speechkit ({one_line(error, 200)}).",
             "It must be a file that `speechkit export` wrote; copy it again if it was cut.",
         ) from error
 

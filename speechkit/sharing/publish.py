@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from speechkit.base import hub
-from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.errors import ConfigError, UserError, one_line
 from speechkit.base.schema import as_object
 from speechkit.base.tables import show
 from speechkit.sharing import archive
@@ -101,9 +101,8 @@ def push(file: Path, card: str, repository: str, private: bool) -> str:
             repo_type="model",
         )
     except Exception as error:  # any transport may fail in its own way; the reason is shown
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise UserError(
-            f"The model could not be pushed to '{repository}': {reason}",
+            f"The model could not be pushed to '{repository}': {one_line(error)}",
             f"The file is there: {file}. Mend the reason, and push it again with `force`, or run: "
             f"hf upload {repository} {file}",
         ) from error

@@ -21,7 +21,7 @@ from speechkit.base.files import atomic_write
 from speechkit.base.log import logger
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_skipped, write_tsv
-from speechkit.base.text import composed
+from speechkit.base.text import composed, some
 from speechkit.kaldi import data
 from speechkit.speaker.config import ProsodyConfig
 from speechkit.workdir import Output, WorkDir
@@ -164,7 +164,7 @@ def _write(out: Output, rows: list[list[str]], skipped: list[list[str]]) -> None
     if unvoiced:
         logger.warning(
             f"{len(unvoiced)} utterances have no voiced frame, so no pitch (nan): "
-            f"{', '.join(unvoiced[:5])}{', ...' if len(unvoiced) > 5 else ''}"
+            f"{some(unvoiced, 5)}"
         )
     out.counts.update(utterances=len(rows), skipped=len(skipped), unvoiced=len(unvoiced))
 

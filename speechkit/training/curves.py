@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechkit.base.errors import MissingDependency, UserError
+from speechkit.base.errors import MissingDependency, UserError, one_line
 from speechkit.base.log import logger
 from speechkit.training.config import CurvesConfig
 from speechkit.training.devices import ranks
@@ -164,7 +164,8 @@ class MLflow(Service):
                 given_up.append(True)
                 self._loggers.remove(made)
                 logger.warning(
-                    f"MLflow: {_line(error)}. This run goes on without it. The log has all values."
+                    f"MLflow: {one_line(error)}. This run goes on without it. The log has all "
+                    "values."
                 )
 
         return tell
@@ -287,8 +288,4 @@ def shown(config: CurvesConfig, root: Path, parameters: Mapping[str, Any]) -> It
 
 
 def _refused(name: str, error: Exception, remedy: str) -> UserError:
-    return UserError(f"{name} cannot be used: {_line(error)}", remedy)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300].rstrip(".")
+    return UserError(f"{name} cannot be used: {one_line(error)}", remedy)

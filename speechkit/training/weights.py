@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from speechkit.base.arrays import BROKEN_ZIP
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, one_line
 from speechkit.base.schema import regular_file
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         return load_file(regular_file(path))
     # LookupError and others: types of numbers that PyTorch does not have.
     except (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"{path} cannot be read: {_line(error)}.", _REMEDY) from error
+        raise UserError(
+            f"{path} cannot be read: {one_line(error, 200).rstrip('.')}.", _REMEDY
+        ) from error
 
 
 def write_weights(
@@ -66,7 +68,9 @@ def read_checkpoint(path: Path, remedy: str = _REMEDY) -> Any:
     except pickle.UnpicklingError:
         raise
     except _BROKEN as error:
-        raise UserError(f"{path} cannot be read ({_line(error)}).", remedy) from error
+        raise UserError(
+            f"{path} cannot be read ({one_line(error, 200).rstrip('.')}).", remedy
+        ) from error
 
 
 def read_state(path: Path, remedy: str) -> dict[str, torch.Tensor]:
@@ -120,7 +124,9 @@ def require_fit(
     except UserError as error:  # of settings that make no network
         raise UserError(f"{source} cannot be used: {error.problem}", error.remedy) from error
     except (RuntimeError, ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
-        raise UserError(f"{source} cannot be used: no such network ({_line(error)}).") from error
+        raise UserError(
+            f"{source} cannot be used: no such network ({one_line(error, 200).rstrip('.')})."
+        ) from error
     _compare(wanted, weights, source)
 
 
@@ -173,7 +179,3 @@ def stack(
 def single(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Floating-point tensors as float32; others as they are."""
     return {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

@@ -30,6 +30,7 @@ from speechkit.base.files import atomic_write
 from speechkit.base.log import counted, logger
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_json, write_skipped, write_tsv
+from speechkit.base.text import some
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
 from speechkit.labels.phones import SILENCE, kaldi_name
@@ -194,7 +195,7 @@ def warn_of_mismatches(names: Sequence[str], where: str) -> None:
     if names:
         logger.warning(
             f"The text of {counted(len(names), 'utterance')} probably does not match the audio: "
-            f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''} ({where})."
+            f"{some(names, 5)} ({where})."
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from speechkit.acoustic.interface import layer_number
 from speechkit.base import hub, schema
-from speechkit.base.errors import MissingDependency, UserError, closest, is_out_of_memory
+from speechkit.base.errors import MissingDependency, UserError, closest, is_out_of_memory, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,9 +87,9 @@ class HuggingFaceNetwork(Network):
             extractor = library.AutoFeatureExtractor if front else library.Wav2Vec2FeatureExtractor
             self._front = extractor.from_pretrained(folder) if front else extractor()
         except Exception as error:  # formats have errors of their own; the reason is shown
-            reason = " ".join(str(error).split())[:300]
             raise UserError(
-                f"The {'CTC model' if head else 'encoder'} in {folder} cannot be loaded: {reason}",
+                f"The {'CTC model' if head else 'encoder'} in {folder} cannot be loaded: "
+                f"{one_line(error)}",
                 f"It must be saved by Hugging Face transformers{', with a CTC head' * head}.",
             ) from error
         if missing := sorted(k for k in told["missing_keys"] if not k.endswith(_MAY_LACK)):

@@ -17,7 +17,7 @@ from speechkit.acoustic.lexicon import g2p
 from speechkit.acoustic.sphinx.files import DICTIONARY, read
 from speechkit.base.errors import UserError, closest
 from speechkit.base.log import logger
-from speechkit.base.text import composed, read_text, visible
+from speechkit.base.text import composed, read_text, some, visible
 from speechkit.labels.phones import ARPABET, pure
 
 Pronunciation = tuple[str, ...]
@@ -80,9 +80,8 @@ class Lexicon:
         found = [self._find(word) for word in words]
         missing = sorted({w for w, f in zip(words, found, strict=True) if not f})
         if missing and not self.guess:
-            some = ", ".join(missing[:20]) + (", ..." if len(missing) > 20 else "")
             raise UserError(
-                f"{_words_are(len(missing))} in no lexicon: {some}.",
+                f"{_words_are(len(missing))} in no lexicon: {some(missing, 20)}.",
                 "Give their pronunciations in a lexicon file (lines 'WORD PHONE PHONE ...'), or "
                 "let espeak-ng guess them.",
             )

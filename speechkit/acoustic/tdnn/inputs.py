@@ -22,6 +22,7 @@ from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.network import STATES
 from speechkit.base.errors import ConfigError, UserError, command_line
 from speechkit.base.log import logger
+from speechkit.base.text import some
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.labels.phones import NOISE, SILENCE, kaldi_name, pure
@@ -151,7 +152,7 @@ class Source:
         if odd and not ranks().rank:
             logger.warning(
                 f"{len(odd)} utterances are aligned with other phones than were scored; nothing "
-                f"of them is masked: {', '.join(odd[:5])}{', ...' if len(odd) > 5 else ''}"
+                f"of them is masked: {some(odd, 5)}"
             )
         return states
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from speechkit.base.audio import Info
 from speechkit.base.audio_file import Pipe
 from speechkit.base.errors import UserError
-from speechkit.base.text import check_path
+from speechkit.base.text import check_path, some
 from speechkit.corpora.check import lenient
 from speechkit.corpora.check.lenient import Table, TableRow, look_at, show
 from speechkit.corpora.check.problems import Problem, Report
@@ -182,9 +182,10 @@ class _Checker:
             if speaker not in of_speaker:
                 message = f"speaker '{show(speaker)}' is not in utt2spk"
             elif got != want:
-                odd = sorted(got ^ want)
-                some = ", ".join(show(name) for name in odd[:3]) + (", ..." if odd[3:] else "")
-                message = f"'{show(speaker)}': spk2utt and utt2spk differ in {len(odd)} ({some})"
+                odd = [show(name) for name in sorted(got ^ want)]
+                message = (
+                    f"'{show(speaker)}': spk2utt and utt2spk differ in {len(odd)} ({some(odd)})"
+                )
             elif len(listed) != len(got):
                 message = f"'{show(speaker)}': an utterance is listed twice"
             else:

@@ -15,7 +15,7 @@ from typing import Any
 
 from speechkit.base import media
 from speechkit.base.audio_file import SUFFIXES
-from speechkit.base.errors import MissingDependency, UserError
+from speechkit.base.errors import MissingDependency, UserError, one_line
 from speechkit.base.schema import Object, read_json
 from speechkit.corpora.common import CorpusSet, Item, Names, full_path
 from speechkit.corpora.folder import tables
@@ -86,7 +86,7 @@ def _opened(folder: Path) -> Any:
     try:
         return datasets.load_from_disk(str(folder)).with_format("arrow")
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise UserError(
             f"{folder} cannot be read as a saved dataset ({type(error).__name__}: {reason}).",
             "Copy it again, or save it again with save_to_disk.",

@@ -14,6 +14,7 @@ from typing import Any
 
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import logger
+from speechkit.base.text import some
 
 STDIN = Path("-")
 MEND = "Mend or leave it out, or go on with the others with `on_error` skip."
@@ -147,11 +148,10 @@ def _missing(names: Sequence[str], reasons: dict[Job, str], total: int) -> UserE
     if total == 1 or len(names) == 1:
         return UserError(f"{names[0]}: {next(iter(reasons.values()))}", MEND)
     listed = list(dict.fromkeys(names))
-    shown = ", ".join(listed[:_SHOWN]) + (", ..." if len(listed) > _SHOWN else "")
     there = set(reasons.values()) & {_FOLDER, _FORBIDDEN}
     what = "cannot be read" if there else "are not there"
     return UserError(
-        f"{len(names)} of {total} recordings {what}: {shown}.",
+        f"{len(names)} of {total} recordings {what}: {some(listed, _SHOWN)}.",
         "Correct the names, or go on with the others with `on_error` skip.",
     )
 
