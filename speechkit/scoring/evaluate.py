@@ -88,9 +88,12 @@ def evaluate(
             found = load(work, config.set, inputs, card["target"])
             how = {"device": where, "jobs": jobs, "executor": executor}
             scored = score(work, models, own, found, **how)
-            path = work.data(config.set) / "text"
-            _write(out, scored, config, data.read_table(path) if path.is_file() else {})
+            _write(out, scored, config, _texts(work.data(config.set) / "text"))
     return out.final
+
+
+def _texts(path: Path) -> dict[str, str]:
+    return data.read_table(path) if path.is_file() else {}
 
 
 def score(

@@ -30,7 +30,7 @@ from speechkit.stats.score_metrics import mse, pcc
 from speechkit.training.batches import LengthBatches
 from speechkit.training.config import FitConfig
 from speechkit.training.devices import keep_memory
-from speechkit.training.loop import fit
+from speechkit.training.loop import Fitted, fit
 from speechkit.training.state import Trainable
 
 Weights = dict[str, Tensor]
@@ -210,15 +210,20 @@ def train_joint(
         tensorboard=tensorboard,
         label=label,
     )
+    return _joined(net, fitted, selecting)
+
+
+def _joined(net: JointNet, fitted: Fitted, selecting: bool) -> Joined:
+    """Both networks of the epoch that is taken."""
     if selecting:
         net.load_state_dict(fitted.weights)
     net.cpu()
-    scorer.dropout.generators = ()
-    _round(network)
+    net.scorer.dropout.generators = ()
+    _round(net.network)
     rows = [{"train_mse": row.pop("train_loss"), **row} for row in map(dict, fitted.rows)]
-    weights = {key: value.detach().clone() for key, value in scorer.state_dict().items()}
+    weights = {key: value.detach().clone() for key, value in net.scorer.state_dict().items()}
     epoch = fitted.best_epoch if selecting else len(rows)
-    return Joined(weights, tdnn_folder.half(network.state_dict()), rows, epoch)
+    return Joined(weights, tdnn_folder.half(net.network.state_dict()), rows, epoch)
 
 
 def _generator(device: torch.device) -> torch.Generator:
