@@ -124,7 +124,8 @@ def write(
         copy(found[seed], make_dirs(target / SCORER / f"seed{seed}"))
         for seed in sorted(seeds or found)
     ]
-    for spec in acoustic_specs(cards[0]["features"][0]):
+    specs = (spec for features in cards[0]["features"] for spec in acoustic_specs(features))
+    for spec in dict.fromkeys(specs):
         if spec != models.SPHINX:
             source = models.find_folder(spec, workdir)
             tdnn_folder.export(source, target / ACOUSTIC / Path(spec).name)

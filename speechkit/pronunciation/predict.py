@@ -54,14 +54,21 @@ class LoadedModel:
     Args:
         name: of the model, for people.
         assessor: the scorer; of an acoustic model alone its posteriors.
-        pipeline: makes the features that it takes.
+        pipeline: makes the features that it takes; it aligns, and tells what was said.
         seeds: folders that the scorer was loaded from.
+        beside: make the features that stand beside those, of scorers of several folders.
     """
 
     name: str
     assessor: Assessor | AcousticScores
     pipeline: FeaturePipeline
     seeds: Sequence[Path] = ()
+    beside: Sequence[FeaturePipeline] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the features could."""
+        return ",".join(pipeline.fingerprint for pipeline in (self.pipeline, *self.beside))
 
 
 def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
@@ -84,17 +91,11 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
     folder = find_model(spec, workdir, "pronunciation", PRETRAINED)
     seeds = seed_folders(folder)
     assessor = model_folder.load(seeds, device)
-    configs = assessor.features_of
-    if len(configs) > 1:
-        raise UserError(
-            f"'{spec}' was trained on {len(configs)} folders of features side by side, which "
-            "cannot be made of a recording in one go.",
-            "Extract them in one folder (several `am` for `speechkit extract-gop`), and train "
-            "on that.",
-        )
-    places = acoustic_places(folder, configs[0])
-    pipeline = FeaturePipeline.from_config(configs[0], workdir, device, places)
-    return LoadedModel(spec or DEFAULT, assessor, pipeline, seeds)
+    first, *beside = (
+        FeaturePipeline.from_config(config, workdir, device, acoustic_places(folder, config))
+        for config in assessor.features_of
+    )
+    return LoadedModel(spec or DEFAULT, assessor, first, seeds, beside)
 
 
 def predict(
@@ -119,7 +120,7 @@ def predict(
         score=_predict_in_ipa if setup.ipa else predict_one,
         restore=Result.from_dict,
         forms=FORMS,
-        model=lambda ready: model_digest(ready.seeds, ready.pipeline.fingerprint),
+        model=lambda ready: model_digest(ready.seeds, ready.fingerprint),
     )
 
 
@@ -148,7 +149,8 @@ def predict_one(
         assessed = assessor.assess_rows(rows)
     else:
         words_of = [row.word_index for row in rows]
-        assessed = assessor.assess(extracted.features, [row.phone for row in rows], words_of)
+        features = _side_by_side(ready, recording, extracted)
+        assessed = assessor.assess(features, [row.phone for row in rows], words_of)
     said = 1.0
     if assessed.statuses is not None and assessor.calibration is not None:
         said = float(together(assessed.statuses)[:, 0].mean())
@@ -172,6 +174,18 @@ def predict_one(
             for one in verified.insertions
         ],
     )
+
+
+def _side_by_side(ready: LoadedModel, recording: Recording, extracted: Extracted) -> np.ndarray:
+    """The features ``[P, D]`` of all folders, of the pronunciations that the first one chose."""
+    phones: dict[int, list[str]] = {}
+    for row in extracted.rows:
+        phones.setdefault(row.word_index, []).append(row.phone)
+    said = [[tuple(phones[word])] for word in sorted(phones)]
+    blocks = [extracted.features]
+    for pipeline in ready.beside:
+        blocks.append(pipeline.extract(recording.at(pipeline.sample_rate), said).features)
+    return np.concatenate(blocks, axis=1)
 
 
 def _predict_in_ipa(*given: Any) -> Result:

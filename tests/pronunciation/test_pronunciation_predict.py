@@ -32,17 +32,25 @@ def pipeline() -> FeaturePipeline:
     return FeaturePipeline(FeatureSettings(am=("tones",), prosody=True), [ToneModel()])
 
 
-def write_scorer(root: Path, seeds: int = 2, name: str = "tiny", **card: object) -> Path:
-    """Random scorers of tone features under ``exp/pronunciation/<name>``."""
-    features = {**pipeline().config(), **card}
-    config = ModelConfig(inputs=len(pipeline().columns))
+def further_pipeline() -> FeaturePipeline:
+    return FeaturePipeline(FeatureSettings(am=("tones",), method="ctc"), [ToneModel()])
+
+
+def write_scorer(
+    root: Path, seeds: int = 2, name: str = "tiny", beside: bool = False, **card: object
+) -> Path:
+    """Random scorers of tone features under ``exp/pronunciation/<name>``; of two folders
+    ``beside`` each other."""
+    pipelines = [pipeline(), *([further_pipeline()] if beside else [])]
+    features = [{**each.config(), **card} for each in pipelines]
+    width = sum(len(each.columns) for each in pipelines)
+    config = ModelConfig(inputs=width)
     folder = root / "exp" / "pronunciation" / name
     for seed in range(seeds):
         weights = {key: value[0] for key, value in build(config, [seed]).state_dict().items()}
-        written = model_folder.make_card(config, [features], default_scales(), [], seed=seed)
+        written = model_folder.make_card(config, features, default_scales(), [], seed=seed)
         target = folder / f"seed{seed}"
         target.mkdir(parents=True)
-        width = len(pipeline().columns)
         normaliser = Normaliser(np.zeros((1, width), np.float32), np.ones((1, width), np.float32))
         model_folder.write(target, written, weights, normaliser, [])
     return folder
@@ -88,6 +96,29 @@ def test_scores_are_the_mean_of_the_seeds_on_their_scales(run, work: Path) -> No
     assert found["utterance"]["total"] == pytest.approx(np.mean(totals), abs=0.006)
     assert found["spread_over_seeds"]["total"] == pytest.approx(np.std(totals), abs=0.006)
     assert found["scales"]["word"]["stress"] == [0, 10]
+
+
+def test_features_of_several_folders_stand_side_by_side(run, work: Path) -> None:
+    """Of the pronunciation that the first folder's model chose: S AA T."""
+    folder = write_scorer(work, 1, "wide", beside=True)
+    (work / "lexicon.txt").write_text("CAT K AA T\nCAT S AA T\nBEE B IY\n")
+    said = ["S", "AA", "T", "B", "IY"]
+    soundfile.write(work / "sat.wav", say(said), RATE, subtype="FLOAT")
+    sat = work / "sat.wav", "--text", "cat bee", "--json", "--model", "wide"
+    done = score(run, work, *sat)
+    assert done.code == 0, done.err
+    words = json.loads(done.out)[0]["words"]
+    assert [phone["phone"] for word in words for phone in word["phones"]] == said
+    given = [phone["accuracy"] for word in words for phone in word["phones"]]
+
+    parts = [
+        each.extract(say(said), [[("S", "AA", "T")], [("B", "IY")]]).features
+        for each in (pipeline(), further_pipeline())
+    ]
+    assessor = model_folder.load([folder / "seed0"])
+    found = assessor.assess(np.concatenate(parts, axis=1), said, [0, 0, 0, 1, 1])
+    expected = np.clip(found.phones["phone_accuracy"][0], 0, 2)
+    assert given == pytest.approx(expected.tolist(), abs=0.006)
 
 
 NUMBERS = "ONE K AA\nA IY\nHUNDRED S IY\nAND T S\nFOUR B AA\nZERO T IY\nOH S\n"
