@@ -104,6 +104,12 @@ def _named(number: float, noun: str) -> str:
     return noun + ("es" if noun.endswith("ch") else "s")
 
 
+def _per_second(rate: float, noun: str) -> str:
+    """'1,200.0 steps/s', '0.062 steps/s'."""
+    shown = f"{rate:,.1f}" if rate >= 0.1 else f"{rate:.2g}"
+    return f"{shown} {_named(0, noun)}/s"
+
+
 def format_seconds(seconds: float) -> str:
     """'7 s', '3:05 min' or '1:02:03 h'."""
     whole = round(seconds)
@@ -152,7 +158,7 @@ def _bar(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[i
             nonlocal done
             done += n
             rate = done / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=n, rate=f"{rate:,.1f} {_named(rate, unit)}/s")
+            bar.update(task, advance=n, rate=_per_second(rate, unit))
 
         yield advance
     _finished(label, done, unit, time.monotonic() - started)
@@ -172,8 +178,8 @@ def _lines(label: str, total: int, unit: str, before: int) -> Iterator[Callable[
             last = now
             rate = done / (now - started)
             left = format_seconds((total - reached) / rate)
-            units = _named(total, unit)
-            logger.info(f"{label}: {reached}/{total} {units}, {rate:,.1f} {units}/s, {left} left")
+            units, speed = _named(total, unit), _per_second(rate, unit)
+            logger.info(f"{label}: {reached}/{total} {units}, {speed}, {left} left")
 
     yield advance
     _finished(label, done, unit, time.monotonic() - started)
@@ -182,5 +188,5 @@ def _lines(label: str, total: int, unit: str, before: int) -> Iterator[Callable[
 def _finished(label: str, done: int, unit: str, seconds: float) -> None:
     if done:
         rate = done / max(seconds, 1e-9)
-        took, units = format_seconds(seconds), _named(rate, unit)
-        logger.info(f"{label}: {counted(done, unit)} in {took} ({rate:,.1f} {units}/s)")
+        took, speed = format_seconds(seconds), _per_second(rate, unit)
+        logger.info(f"{label}: {counted(done, unit)} in {took} ({speed})")

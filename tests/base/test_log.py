@@ -89,3 +89,16 @@ def test_what_an_earlier_run_did_is_not_in_the_rate(monkeypatch, caplog):
 def test_counted() -> None:
     found = [log.counted(number, "clip") for number in (0, 1, 2, 2000)]
     assert found == ["0 clips", "1 clip", "2 clips", "2,000 clips"]
+
+
+@pytest.mark.parametrize(("noun", "seconds", "shown"), [
+    ("step", 32.0, "2 steps in 32 s (0.062 steps/s)"),
+    ("batch", 0.5, "2 batches in 0 s (4.0 batches/s)"),
+    ("utt", 2.0, "2 utt in 2 s (1.0 utt/s)"),
+])  # fmt: skip
+def test_slow_rates_and_plurals(monkeypatch, caplog, noun: str, seconds: float, shown: str) -> None:
+    clock = iter([0.0, seconds, seconds])
+    monkeypatch.setattr(log.time, "monotonic", lambda: next(clock))
+    with caplog.at_level("INFO"), log.progress("train", 2, noun) as more:
+        more(2)
+    assert shown in caplog.text
