@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.acoustic.tdnn.batches import ChunkConfig, MixedChunks
-from speechkit.acoustic.tdnn.config import PRESETS, Preset
+from speechkit.acoustic.tdnn.config import PRESETS, LayersConfig
 from speechkit.acoustic.tdnn.data import IGNORED, Stream
 from speechkit.acoustic.tdnn.fit import AcousticNet
 from speechkit.acoustic.tdnn.network import Tdnn, TdnnConfig, padded, resolve_acoustic_precision
@@ -39,7 +39,7 @@ WARM = 3  # steps before the clock starts
 Utterances = list[tuple[Tensor, Tensor]]
 
 
-def config_of(preset: Preset) -> TdnnConfig:
+def config_of(preset: LayersConfig) -> TdnnConfig:
     """The network of a size."""
     wide, taps, steps = (
         [int(part) for part in text.split(",")]

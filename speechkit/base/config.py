@@ -34,7 +34,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 
 from msgspec import Meta
 
-from speechkit.base.errors import require_choice, require_range
+from speechkit.base.errors import ConfigError, require_choice, require_range
 
 Count = Annotated[int, Meta(ge=1)]
 Whole = Annotated[int, Meta(ge=0)]  # a number that may be 0
@@ -163,6 +163,20 @@ def _described(text: str) -> Iterator[tuple[str, tuple[str, str]]]:
         ):
             for name in names.split(", "):
                 yield name, (" ".join(words.split()), group)
+
+
+def numbers(field: str, text: str, kind: type) -> tuple:
+    """The numbers of a comma-separated list.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            field, f"'{text}' is not a list of numbers.", "Separate them by commas."
+        ) from None
 
 
 def check_fields(config: Any) -> None:

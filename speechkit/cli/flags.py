@@ -36,8 +36,7 @@ from typing import Any, NamedTuple, Optional, Union, get_args, get_origin
 import typer
 
 from speechkit.base.answers import NOTHING, Answer, summary
-from speechkit.base.config import FIELD, ConfigField, settings_of, text_of
-from speechkit.cli import options
+from speechkit.base.config import FIELD, ConfigField, numbers, settings_of, text_of
 from speechkit.cli.completion import completer
 from speechkit.cli.help import GroupedHelp
 from speechkit.cli.options import CONFIG, MISSING, Dir, FieldOf
@@ -265,7 +264,7 @@ def _value(setting: ConfigField, given: Any) -> Any:
     one = _plain(inner)
     if one is str:
         return tuple(word for word in words if word or default is None or "" in default)
-    return options.numbers(setting.name, given, one)
+    return numbers(setting.name, given, one)
 
 
 def _plain(kind: Any) -> Any:

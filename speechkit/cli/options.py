@@ -10,7 +10,7 @@ import typer
 
 from speechkit.base import config
 from speechkit.base.config import Flag
-from speechkit.base.errors import ConfigError, UserError, closest
+from speechkit.base.errors import UserError, closest
 from speechkit.base.text import on_disk
 
 if TYPE_CHECKING:
@@ -70,21 +70,6 @@ def as_on_disk(paths: list[Path] | None) -> list[Path] | None:
 
 
 _FILES: Any = {"argument": True, "several": True, "convert": as_on_disk}
-
-
-def numbers(field: str, text: str, kind: type) -> tuple:
-    """A comma-separated list of numbers."""
-    try:
-        return tuple(kind(part) for part in str(text).split(","))
-    except ValueError:
-        raise ConfigError(
-            field, f"'{text}' is not a list of numbers.", "Separate them by commas."
-        ) from None
-
-
-def words(text: str) -> tuple[str, ...]:
-    """A comma-separated list of words; none for an empty text."""
-    return tuple(part.strip() for part in str(text).split(",") if part.strip())
 
 
 def _workdir(path: Path) -> WorkDir:

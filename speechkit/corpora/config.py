@@ -15,6 +15,36 @@ GenderFile = Annotated[Path | None, Flag("gender", shown="none")]
 
 
 @dataclass(frozen=True)
+class ValidationConfig:
+    """List every problem of the sets in data/, with file, line and remedy.
+
+    Checks all sets unless `set` names some. Exit code 2 if there are errors, 0 if there
+    are none or only warnings.
+
+    Data:
+        sets: Set to check: a folder of data/; may be given again.
+        fix: Mend what can be mended; originals go to .backup/.
+        label_case: With `fix`, emotions that differ in case only: stop (leave them), lower or
+            keep.
+        with_audio: Read the header of every audio file.
+        decode: Read every sample too: finds NaN and cut FLAC.
+        limit: Number of problems shown for each kind and file; 0: all.
+    """
+
+    sets: Annotated[tuple[str, ...], Flag("set", several=True)] = ()
+    fix: Annotated[bool, Flag("fix")] = False
+    label_case: str = STOP
+    with_audio: Annotated[bool, Flag("audio/no-audio")] = True
+    decode: Annotated[bool, Flag("decode")] = False
+    limit: Annotated[int, Flag(least=0)] = 3
+
+    def __post_init__(self) -> None:
+        require_choice(CASE_FIELD, self.label_case, CASE_MODES)
+        if self.label_case != STOP and not self.fix:
+            raise ConfigError(CASE_FIELD, f"{self.label_case} changes sets.", "Give `fix` with it.")
+
+
+@dataclass(frozen=True)
 class FolderConfig:
     """What is known of own recordings.
 

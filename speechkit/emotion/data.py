@@ -6,6 +6,7 @@ epoch: their output is kept in place of the waves.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from speechkit.base import parallel
-from speechkit.base.errors import UserError
+from speechkit.base.errors import UserError, require_choice, require_range
 from speechkit.base.log import logger
 from speechkit.emotion.encoders import Encoder
 from speechkit.emotion.hidden import Hidden
@@ -287,6 +288,11 @@ class Resources:
     checkpoint_minutes: float = 10.0
     on_error: str = "stop"
     executor: str = "local"
+
+    def __post_init__(self) -> None:
+        require_choice("on_error", self.on_error, ("stop", "skip"))
+        minutes = self.checkpoint_minutes
+        require_range("checkpoint_minutes", minutes, 0 <= minutes < math.inf, "0 or more")
 
     @property
     def how(self) -> dict[str, Any]:

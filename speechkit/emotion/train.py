@@ -7,11 +7,12 @@ The upstream decides how: acoustic functionals (``train_functionals``), a networ
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from speechkit.base.answers import Answer
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.emotion import model_folder
 from speechkit.emotion.config import (
@@ -98,6 +99,27 @@ def configure(upstream: str, preset: str, given: Mapping[str, Any]) -> Config:
     config = classes[kind](**chosen)
     config.check()
     return config
+
+
+def train_each(
+    workdir: WorkDir,
+    jobs: Sequence[Job],
+    training: EmotionTraining,
+    resources: Resources,
+    **again: bool,
+) -> Iterator[Answer]:
+    """:func:`train` one experiment after another; what was trained, as it comes.
+
+    Under torchrun the first process alone has answers.
+    """
+    from speechkit.training.devices import ranks
+
+    for job in jobs:
+        done = train(workdir, job, training, resources, **again)
+        if not ranks().rank:
+            rows = summary_rows(done)
+            data = [{"model": job.name, **dict(zip(SUMMARY_COLUMNS, r, strict=True))} for r in rows]
+            yield Answer(data, [(title(job.name, done), SUMMARY_COLUMNS, rows)])
 
 
 def train(

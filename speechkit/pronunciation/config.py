@@ -102,7 +102,10 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class PronunciationConfig:
-    """Everything that decides which models come out; the defaults are the paper's.
+    """Train GOPT or the LSTM baseline to score pronunciation.
+
+    The defaults are the settings of Gong et al. and Do et al. All seeds are trained in one run.
+    Writes exp/pronunciation/NAME/seedN/. A killed run is taken up by the same command.
 
     Data:
         set_name: Set to read: a folder of data/.

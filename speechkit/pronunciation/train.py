@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import torch
 
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.log import counted, logger, progress
 from speechkit.base.tables import write_json, write_skipped
@@ -87,6 +88,11 @@ def train(
         if pending:
             _train(work, name, config, seeds, pending, where, jobs)
     return folders
+
+
+def answer(folders: Sequence[Path]) -> Answer:
+    """The trained seeds, a row each."""
+    return trained.answer(folders, ("epoch", "learning_rate", "train_loss"), ("mean_pcc",))
 
 
 def _changed(config: PronunciationConfig) -> str:

@@ -125,7 +125,11 @@ class ScorerConfig:
 
 @dataclass(frozen=True)
 class ScoringConfig:
-    """Everything that decides which models come out.
+    """Train a scorer of utterances on synthetic scores, on human scores, or on both.
+
+    The five rows of Tables 4 and 5 of the paper are `pretrain` and `finetune`: frozen frozen,
+    unfrozen unfrozen, unfrozen frozen, unfrozen none, none frozen. Writes
+    exp/scoring/NAME/seedN/. A killed run is taken up by the same command.
 
     Data:
         set_name: Set to read: a folder of data/.

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from speechkit.base.answers import Answer
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.phone_features.feature_folder import require_features
@@ -83,6 +84,11 @@ def train(
             else:
                 _train(work, name, config, sets, seeds, starts, pending, where, jobs)
     return folders
+
+
+def answer(folders: Sequence[Path]) -> Answer:
+    """The trained seeds, a row each."""
+    return trained.answer(folders, ("epoch", "utterances"), ("_pcc", "_mse"))
 
 
 def _wanted(config: ScoringConfig) -> list[tuple[str, str | None]]:

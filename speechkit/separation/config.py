@@ -128,7 +128,10 @@ class MixingConfig:
 
 @dataclass(frozen=True)
 class SeparationConfig:
-    """Everything that decides which model comes out; the flags of ``train separation``.
+    """Train Conv-TasNet on mixtures of a set, hard pairs among them.
+
+    Writes exp/separation/NAME/seedN/ with the plain-best and the weighted-best checkpoint. A
+    killed run is taken up by the same command; torchrun trains on several devices.
 
     Data:
         set_name: Utterances to mix, or (static) a set of mixtures.

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from speechkit.base import schema
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
+from speechkit.base.schema import Object
 from speechkit.base.yaml_files import read_yaml
 from speechkit.workdir import Output, WorkDir
 
@@ -135,6 +137,20 @@ def read_cards(
                     "Seeds of one experiment must have the same settings: train them again.",
                 )
     return cards
+
+
+def answer(folders: Sequence[Path], few: Sequence[str], endings: tuple[str, ...]) -> Answer:
+    """The trained seeds of an experiment, a row each.
+
+    Args:
+        folders: of the seeds.
+        few: measures of their ``summary.json`` that are shown.
+        endings: of further ones.
+    """
+    found = {str(folder): schema.read_json(folder / "summary.json", Object) for folder in folders}
+    keys = [key for key in next(iter(found.values())) if key in few or key.endswith(endings)]
+    rows = [[folder, *(one.get(key) for key in keys)] for folder, one in found.items()]
+    return Answer(found, [(f"Trained: {folders[0].parent.name}", ("model", *keys), rows)])
 
 
 @contextmanager

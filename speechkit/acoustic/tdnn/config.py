@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -19,6 +19,7 @@ from speechkit.base.config import (
     Share,
     Whole,
     check_fields,
+    numbers,
 )
 from speechkit.base.errors import ConfigError, UserError, require_choice, require_range
 from speechkit.base.schema import LAYERS, Taps, Width
@@ -98,38 +99,47 @@ class TdnnConfig:
 
 
 @dataclass(frozen=True)
-class Preset:
-    """Layers of a network, as their flags say them.
+class LayersConfig:
+    """Size of the acoustic network, by name or layer by layer.
 
-    Args:
-        widths: outputs of each layer; one number is for all layers.
-        kernels: taps of each layer.
-        dilations: frames between the taps of each layer.
+    Model:
+        model: Size: tdnn-small (6 layers, 0.95 M parameters) or tdnn (11 layers, 8.2 M).
+        widths: Outputs of each layer, one number for all; default of the model: 240 (tdnn: ten of
+            540, one of 256).
+        kernels: Taps of each layer; default of the model: 5,3,3,3,3,3 (tdnn:
+            5,3,3,3,3,3,3,3,3,3,1).
+        dilations: Frames between the taps of each layer; default of the model: 1,1,2,3,3,6 (tdnn:
+            1,1,2,3,3,3,3,3,3,3,1).
     """
 
-    widths: str
-    kernels: str
-    dilations: str
+    model: str = "tdnn-small"
+    widths: str = ""
+    kernels: str = ""
+    dilations: str = ""
+
+    def network(self, n_mels: int, network: TdnnConfig) -> TdnnConfig:
+        """The network with these layers; raises ConfigError for what is not accepted."""
+        require_choice("model", self.model, tuple(PRESETS))
+        size = PRESETS[self.model]
+        kernels = numbers("kernels", self.kernels or size.kernels, int)
+        widths = numbers("widths", self.widths or size.widths, int)
+        return replace(
+            network,
+            n_mels=n_mels,
+            widths=widths * len(kernels) if len(widths) == 1 else widths,
+            kernels=kernels,
+            dilations=numbers("dilations", self.dilations or size.dilations, int),
+        )
 
 
 PRESETS = {
-    "tdnn-small": Preset("240", "5,3,3,3,3,3", "1,1,2,3,3,6"),
+    "tdnn-small": LayersConfig("tdnn-small", "240", "5,3,3,3,3,3", "1,1,2,3,3,6"),
     # The size of the acoustic model of Lin and Wang, Interspeech 2021 (11 layers, features of
     # 256; its shape is not published): 8,168,790 parameters with 126 states, 8,165,047 there.
-    "tdnn": Preset(
-        ",".join(["540"] * 10 + ["256"]), "5,3,3,3,3,3,3,3,3,3,1", "1,1,2,3,3,3,3,3,3,3,1"
+    "tdnn": LayersConfig(
+        "tdnn", ",".join(["540"] * 10 + ["256"]), "5,3,3,3,3,3,3,3,3,3,1", "1,1,2,3,3,3,3,3,3,3,1"
     ),
 }
-
-
-def preset(name: str) -> Preset:
-    """The layers of ``model``.
-
-    Raises:
-        UserError: there is no such model.
-    """
-    require_choice("model", name, tuple(PRESETS))
-    return PRESETS[name]
 
 
 @dataclass(frozen=True)
