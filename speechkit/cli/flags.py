@@ -16,7 +16,7 @@ A command is a function. Its parameters say what flags it has::
   help: ``force`` as it is, ``name=out_name`` the field ``out_name`` under the name ``name``, and
   ``jobs=1`` with another default.
 
-The help of a command is its docstring, or else the text of its first configuration. Every command
+The help of a command is its docstring, or else the text of its parameter ``config``. Every command
 also has ``--config FILE``, which gives defaults to its flags. One that returns an
 :class:`~speechkit.base.answers.Answer` has ``--json``: its answer is printed as tables, or as JSON.
 """
@@ -125,8 +125,7 @@ def as_command(function: Callable, listed: str = "") -> Callable:
     every["config"] = inspect.Parameter("config", _KEYWORD, default=None, annotation=CONFIG)
     functools.update_wrapper(call, function)
     if function.__doc__ is None:
-        kinds = [p.annotation for p in own.values() if dataclasses.is_dataclass(p.annotation)]
-        call.__doc__ = text_of(kinds[0])  # type: ignore[arg-type]
+        call.__doc__ = text_of(own["config"].annotation)
     call.__signature__ = signature.replace(parameters=list(every.values()))  # type: ignore
     call.__annotations__ = {name: flag.annotation for name, flag in every.items()}
     del call.__wrapped__  # type: ignore[attr-defined]

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import importlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from speechkit.base.config import Flag
 from speechkit.cli.flags import command
 from speechkit.cli.options import Dir, FieldOf
 from speechkit.emotion import inference_config as emotion
-from speechkit.phone_features.config import Setup
+from speechkit.phone_features.config import Setup, Texts
 from speechkit.pronunciation import config as pronunciation
 from speechkit.separation import inference_config as separation
 from speechkit.task.config import StreamConfig
 
 if TYPE_CHECKING:
-    from speechkit.task.prediction.jobs import Job
+    pass
 
 app = typer.Typer()
 
@@ -35,12 +35,6 @@ def predict_emotion(
     directory: Dir,
     as_json: bool,
 ) -> None:
-    """Recognise the emotion of recordings: a label and the probability of each class.
-
-    Any rate, length and number of channels (they are averaged, or the louder is taken where
-    they would cancel). Long recordings are classified window by window; their label is that of
-    the mean over the windows that are not silent.
-    """
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.emotion.predict import predict
     from speechkit.sharing.load import found_model
@@ -59,11 +53,6 @@ def predict_separation(
     directory: Dir,
     as_json: bool,
 ) -> None:
-    """Separate the speakers of recordings into STEM_s1.wav, STEM_s2.wav ...
-
-    Any length, rate and number of channels (they are averaged, or the louder is taken where
-    they would cancel). Outputs are 16-bit WAV files of the recording's own rate and length.
-    """
     from speechkit.cli.prediction_output import print_predictions
     from speechkit.separation.predict import predict
     from speechkit.sharing.load import found_model
@@ -74,49 +63,16 @@ def predict_separation(
         print_predictions(found, as_json, files)
 
 
-@dataclass(frozen=True)
-class Texts:
-    """What is said in recordings.
-
-    Data:
-        text: What is read in the recordings.
-        trans: Table 'path<TAB>text' of many, or the folder of a set.
-    """
-
-    text: str = ""
-    trans: Annotated[Path | None, Flag(shown="none")] = None
-
-    def jobs(self, recordings: list[Path] | None) -> list[Job]:
-        """The recordings with their texts."""
-        from speechkit.phone_features import recordings as given
-
-        found = given.jobs_of(recordings or [], self.text, self.trans)
-        given.require_text(self.text, self.trans)
-        return found
-
-
 @command(app, "pronunciation")
 def predict_pronunciation(
     recordings: ListedRecordings,
     texts: Texts,
-    setup: pronunciation.Setup,
+    config: pronunciation.Setup,
     stream: StreamConfig,
     directory: Dir,
     as_json: bool,
 ) -> None:
-    """Score the pronunciation of recordings whose text is known: phones, words and the whole.
-
-    Prints each recording with its words and phones coloured by score, and for badly said
-    phones what was probably said instead; --json gives everything as data.
-    """
-    from speechkit.cli.prediction_output import print_predictions
-    from speechkit.pronunciation.predict import predict
-    from speechkit.sharing.load import found_model
-
-    jobs = texts.jobs(recordings)
-    with found_model("pronunciation", setup.model) as place:
-        ready = replace(setup, model=place, root=directory.root, name=setup.model)
-        print_predictions(predict(ready, jobs, stream), as_json)
+    _score("pronunciation", config, recordings, texts, stream, directory, as_json)
 
 
 @command(app, "scoring")
@@ -132,12 +88,26 @@ def predict_scoring(
 
     On the scale of the scores that the model learned from, the mean of its seeds.
     """
+    _score("scoring", setup, recordings, texts, stream, directory, as_json)
+
+
+def _score(
+    task: str,
+    setup: Setup,
+    recordings: list[Path] | None,
+    texts: Texts,
+    stream: StreamConfig,
+    directory: Dir,
+    as_json: bool,
+) -> None:
     from speechkit.cli.prediction_output import print_predictions
-    from speechkit.scoring.predict import predict
+    from speechkit.phone_features.recordings import jobs_of, require_text
     from speechkit.sharing.load import found_model
 
-    jobs = texts.jobs(recordings)
+    jobs = jobs_of(recordings or [], texts.text, texts.trans)
+    require_text(texts.text, texts.trans)
+    module = importlib.import_module(f"speechkit.{task}.predict")
     named = [str(job.file) for job in jobs], [job.text for job in jobs]
-    with found_model("scoring", setup.model) as place:
+    with found_model(task, setup.model) as place:
         ready = replace(setup, model=place, root=directory.root, name=setup.model)
-        print_predictions(predict(ready, jobs, stream), as_json, *named)
+        print_predictions(module.predict(ready, jobs, stream), as_json, *named)

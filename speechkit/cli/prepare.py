@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 Published = Annotated[Path, FieldOf("corpus")]
+OwnData = Annotated[Path, FieldOf("own_data")]
 Gender = Annotated[Optional[Path], FieldOf("gender_file", FolderConfig)]  # noqa: UP045
 SetName = Annotated[str, FieldOf("set_name", ActedConfig)]
 
@@ -56,32 +57,28 @@ def _mixtures(rows: list[dict[str, Any]], directory: Dir) -> Answer:
     return answers.rows(f"Sets of mixtures in {directory.root / 'data'}", COLUMNS, values)
 
 
-@command(app, "folder", WRITING)
-def folder(path: Annotated[Path, FieldOf("own_data")], config: FolderConfig, **how: Any) -> Answer:
-    """Your own data: folders of audio, tables, datasets of Hugging Face, lhotse manifests."""
-    from speechkit.corpora.folder.corpus import read_corpus
+def _add_corpus(name: str, kind: type, module: str = "") -> None:
+    """Add the command of a corpus, whose sets its module reads by a configuration."""
 
-    return _write(read_corpus(path, config), **how)
+    def corpus(path: Any, config: Any, **how: Any) -> Answer:
+        found = importlib.import_module(f"speechkit.corpora.{module or name}")
+        return _write(found.read_corpus(path, config), **how)
+
+    corpus.__annotations__ |= {"path": OwnData if name == "folder" else Published, "config": kind}
+    command(app, name, WRITING)(corpus)
+
+
+_add_corpus("folder", FolderConfig, "folder.corpus")
 
 
 @command(app, "demo", "jobs force")
 def demo(config: DemoConfig, directory: Dir, **how: Any) -> Answer:
-    """Generated English speech: sets train, dev and test with different speakers.
-
-    It is made by espeak-ng on the spot, the same for the same --seed, to try speechkit
-    out. It is not speech of people: results on it mean nothing.
-    """
     from speechkit.corpora.demo import prepare
 
     return _show(prepare(directory, config, **how), directory)
 
 
-@command(app, "librispeech", WRITING)
-def librispeech(path: Published, config: LibriSpeechConfig, **how: Any) -> Answer:
-    """LibriSpeech or LibriTTS: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT."""
-    from speechkit.corpora.librispeech import read_corpus
-
-    return _write(read_corpus(path, config), **how)
+_add_corpus("librispeech", LibriSpeechConfig)
 
 
 @command(app, "wsj0", WRITING)
@@ -97,14 +94,9 @@ def wsj0(path: Published, gender: Gender, **how: Any) -> Answer:
 
 @command(app, "wsj0-2mix", WRITING)
 def wsj0_2mix(path: Published, config: Wsj0MixConfig, directory: Dir, **how: Any) -> Answer:
-    """WSJ0-2mix or WSJ0-3mix as generated: tr, cv and tt become sets of mixtures.
-
-    Reads every folder at or below PATH that holds mix/, s1/ and s2/.
-    """
     from speechkit.corpora.wsj0 import prepare_mixtures
 
-    rows = prepare_mixtures(directory, path, config, **how)
-    return _mixtures(rows, directory)
+    return _mixtures(prepare_mixtures(directory, path, config, **how), directory)
 
 
 @command(app, "librimix", WRITING)
@@ -114,26 +106,12 @@ def librimix(
     directory: Dir,
     **how: Any,
 ) -> Answer:
-    """LibriMix from its metadata tables and the original LibriSpeech, without noise.
-
-    Audio is mixed when it is read: no generated mixtures are needed.
-    """
     from speechkit.corpora.librimix import prepare
 
-    rows = prepare(directory, tables, config, **how)
-    return _mixtures(rows, directory)
+    return _mixtures(prepare(directory, tables, config, **how), directory)
 
 
-@command(app, "speechocean762", WRITING)
-def speechocean762(path: Published, config: SpeechoceanConfig, **how: Any) -> Answer:
-    """speechocean762: scored English of Mandarin speakers, sets train and test.
-
-    The training speakers are also divided into the sets train_nodev and dev, to choose
-    settings without the test set.
-    """
-    from speechkit.corpora.speechocean762 import read_corpus
-
-    return _write(read_corpus(path, config), **how)
+_add_corpus("speechocean762", SpeechoceanConfig)
 
 
 def _add_acted(name: str, text: str) -> None:

@@ -24,35 +24,11 @@ def export_model(
     config: ExportConfig,
     directory: Dir,
 ) -> Answer:
-    """Write a trained model into one file: weights, configuration and card.
+    from speechkit.sharing import exchange, formats
 
-    Of any task; every seed and fold, or one. Nothing about machines or training speakers is in
-    it. `speechkit import` takes it in again.
-    """
-    if config.format != FORMATS[0]:
-        return _export_folder(name, file, config, directory)
-    from speechkit.sharing.exchange import export
-
-    done = export(directory, name, file, config)
-    size, made = done.file.stat().st_size, done.contents
-    told = {"task": made.task, "name": made.name, "models": list(made.models)}
-    shown = {
-        "file": done.file,
-        "size (MB)": f"{size / 1e6:.1f}",
-        "model": f"{made.task}/{made.name}",
-        "seeds and folds": len(made.models),
-    }
-    answer = answers.pairs("Exported", {**shown, "pushed": done.url} if done.url else shown)
-    return answer._replace(data={"file": str(done.file), "bytes": size, **told, "url": done.url})
-
-
-def _export_folder(name: str, folder: Path | None, config: ExportConfig, directory: Dir) -> Answer:
-    """Of `export --format`."""
-    from speechkit.sharing.formats import export_folder
-
-    done = export_folder(directory, name, config, folder)
-    shown = {"folder": str(done.folder), "model": done.model, "for": done.library}
-    return answers.pairs("Exported", shown)
+    if config.format == FORMATS[0]:
+        return exchange.export(directory, name, file, config).answer()
+    return formats.export_folder(directory, name, config, file).answer()
 
 
 @command(app, "import")

@@ -46,7 +46,7 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class FolderConfig:
-    """What is known of own recordings.
+    """Your own data: folders of audio, tables, datasets of Hugging Face, lhotse manifests.
 
     Data:
         set_name: Name of the set, where there is no `split`.
@@ -89,7 +89,10 @@ class FolderConfig:
 
 @dataclass(frozen=True)
 class SpeechoceanConfig:
-    """Which sets speechocean762 becomes.
+    """speechocean762: scored English of Mandarin speakers, sets train and test.
+
+    The training speakers are also divided into the sets train_nodev and dev, to choose
+    settings without the test set.
 
     Data:
         scores: auto: if scores.json is there; require: always; none: without.
@@ -112,7 +115,9 @@ class SpeechoceanConfig:
 
 @dataclass(frozen=True)
 class Wsj0MixConfig:
-    """How the sets of WSJ0-2mix are called, and who speaks.
+    """WSJ0-2mix or WSJ0-3mix as generated: tr, cv and tt become sets of mixtures.
+
+    Reads every folder at or below PATH that holds mix/, s1/ and s2/.
 
     Data:
         prefix: Sets are called PREFIX_FOLDER.
@@ -127,7 +132,9 @@ class Wsj0MixConfig:
 
 @dataclass(frozen=True)
 class LibriMixConfig:
-    """What LibriMix is mixed of, and how.
+    """LibriMix from its metadata tables and the original LibriSpeech, without noise.
+
+    Audio is mixed when it is read: no generated mixtures are needed.
 
     Data:
         librispeech: LibriSpeech as published.
@@ -147,7 +154,7 @@ class LibriMixConfig:
 
 @dataclass(frozen=True)
 class LibriSpeechConfig:
-    """Which sets LibriSpeech becomes.
+    """LibriSpeech or LibriTTS: SUBSET/SPEAKER/CHAPTER/*.flac, and SPEAKERS.TXT.
 
     Data:
         to: A set and what it is made of; may be given again. Without any each subset becomes a
@@ -173,7 +180,10 @@ class ActedConfig:
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """How much generated speech there is.
+    """Generated English speech: sets train, dev and test with different speakers.
+
+    It is made by espeak-ng on the spot, the same for the same `seed`, to try speechkit
+    out. It is not speech of people: results on it mean nothing.
 
     Data:
         utterances: Utterances in all three sets.

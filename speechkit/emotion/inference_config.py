@@ -71,7 +71,11 @@ class WindowConfig:
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """How recordings are judged, and what is written of them.
+    """Recognise the emotion of recordings: a label and the probability of each class.
+
+    Any rate, length and number of channels (they are averaged, or the louder is taken where
+    they would cancel). Long recordings are classified window by window; their label is that of
+    the mean over the windows that are not silent.
 
     Model:
         ensemble: The mean of all folds and seeds of the model.

@@ -114,3 +114,16 @@ class Setup(TextConfig):
     ipa: Annotated[bool, NO_FLAG] = False
     root: Annotated[Path, NO_FLAG] = Path(".")
     name: Annotated[str, NO_FLAG] = ""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is said in recordings.
+
+    Data:
+        text: What is read in the recordings.
+        trans: Table 'path<TAB>text' of many, or the folder of a set.
+    """
+
+    text: str = ""
+    trans: Annotated[Path | None, Flag(shown="none")] = None

@@ -288,6 +288,10 @@ class MiscueConfig:
 
 @dataclass(frozen=True)
 class Setup(features_config.Setup):
-    """As :class:`speechkit.phone_features.config.Setup`; phones can be in IPA."""
+    """Score the pronunciation of recordings whose text is known: phones, words and the whole.
+
+    Prints each recording with its words and phones coloured by score, and for badly said
+    phones what was probably said instead; --json gives everything as data.
+    """
 
     ipa: Annotated[bool, Flag("ipa")] = False

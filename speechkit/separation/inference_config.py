@@ -141,7 +141,10 @@ class ComparisonConfig(task_config.ComparisonConfig):
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """How recordings are separated.
+    """Separate the speakers of recordings into STEM_s1.wav, STEM_s2.wav ...
+
+    Any length, rate and number of channels (they are averaged, or the louder is taken where
+    they would cancel). Outputs are 16-bit WAV files of the recording's own rate and length.
 
     Data:
         block_seconds: Seconds that the network sees at a time.

@@ -13,7 +13,10 @@ FORMATS = ("zip", "hf", "asteroid")
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """What is exported, and where to; raises ConfigError for what is not accepted.
+    """Write a trained model into one file: weights, configuration and card.
+
+    Of any task; every seed and fold, or one. Nothing about machines or training speakers is in
+    it. `speechkit import` takes it in again.
 
     Data:
         fold: Only this fold.
@@ -25,6 +28,9 @@ class ExportConfig:
         format: What is written: zip, or the folder of one model for another library: hf
             (transformers; emotion) or asteroid (separation).
         force: Replace the file.
+
+    Raises:
+        ConfigError: a value that is not accepted.
     """
 
     fold: Annotated[int | None, Flag(shown="all", least=0)] = None

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechkit.base import hub
+from speechkit.base import answers, hub
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.files import Lock, make_dirs, remove_tree
 from speechkit.base.log import logger
@@ -51,6 +52,21 @@ class Exported:
     file: Path
     contents: archive.Contents
     url: str = ""
+
+    def answer(self) -> Answer:
+        """What is shown of it."""
+        size, made = self.file.stat().st_size, self.contents
+        shown = {
+            "file": self.file,
+            "size (MB)": f"{size / 1e6:.1f}",
+            "model": f"{made.task}/{made.name}",
+            "seeds and folds": len(made.models),
+        }
+        answer = answers.pairs("Exported", {**shown, "pushed": self.url} if self.url else shown)
+        told = {"task": made.task, "name": made.name, "models": list(made.models)}
+        return answer._replace(
+            data={"file": str(self.file), "bytes": size, **told, "url": self.url}
+        )
 
 
 def export(

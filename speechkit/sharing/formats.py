@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.files import make_dirs, remove_tree
 from speechkit.sharing import archive
@@ -67,6 +69,11 @@ class ExportedFolder:
     folder: Path
     model: str
     library: str
+
+    def answer(self) -> Answer:
+        """What is shown of it."""
+        shown = {"folder": str(self.folder), "model": self.model, "for": self.library}
+        return answers.pairs("Exported", shown)
 
 
 def export_folder(
