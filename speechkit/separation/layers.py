@@ -143,7 +143,16 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return y if bias is None else y.add_(bias.to(y.dtype)[:, None])
 
 
-class GlobalNorm(nn.Module):
+class Norm(nn.Module):
+    """The gain and the shift of each of C channels after a norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+
+class GlobalNorm(Norm):
     """Global layer normalisation (gLN): mean and variance over channels and frames.
 
     Luo and Mesgarani, Conv-TasNet (2019), section II-D. Frames beyond ``frames`` do not
@@ -155,11 +164,6 @@ class GlobalNorm(nn.Module):
     Shape:
         ``[B, C, K]`` to the same; ``frames [B]`` or None if all count.
     """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, frames: Tensor | None = None) -> Tensor:
         if frames is None:
@@ -193,16 +197,11 @@ class GlobalNorm(nn.Module):
         return y.to(x.dtype)
 
 
-class CumulativeNorm(nn.Module):
+class CumulativeNorm(Norm):
     """Cumulative layer normalisation (cLN): mean and variance over all frames so far.
 
     Causal; section II-D of the same paper. Padding at the end changes nothing before it.
     """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, frames: Tensor | None = None) -> Tensor:
         y = x.double() if x.shape[-1] > 100_000 else x.float()
@@ -214,13 +213,8 @@ class CumulativeNorm(nn.Module):
         return y if frames is None else hide(y, frames)
 
 
-class ChannelNorm(nn.Module):
+class ChannelNorm(Norm):
     """Layer normalisation of each frame by itself, over channels (causal)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gamma = nn.Parameter(torch.ones(channels))
-        self.beta = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, frames: Tensor | None = None) -> Tensor:
         y = functional.layer_norm(

@@ -15,9 +15,8 @@ import json
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Annotated, Any
+from typing import IO, Annotated
 
 import msgspec
 from msgspec import Meta
@@ -49,23 +48,34 @@ _ENCRYPTED = 1 | 1 << 6 | 1 << 13  # flags of a zip's member
 _SINCE = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same model is the same file
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a file holds.
+class File(msgspec.Struct):
+    """A file of a model: its bytes and their checksum."""
+
+    size: Annotated[int, Meta(ge=0)]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class Version(msgspec.Struct):
+    """What ``speechkit.json`` says in every format: its format, and the speechkit that wrote it."""
+
+    format: Annotated[int, Meta(ge=1)]
+    speechkit: Annotated[str, Meta(max_length=100)]
+
+
+class Contents(Version):
+    """What a file holds, as ``speechkit.json`` says it.
 
     Args:
         task: a key of ``TASKS``.
         name: of the model.
         models: folders of what was trained.
-        files: name below ``model/`` -> (bytes, SHA-256).
-        version: of speechkit, that wrote it.
+        files: by their names below ``model/``.
     """
 
     task: str
     name: str
-    models: tuple[str, ...]
-    files: Mapping[str, tuple[int, str]]
-    version: str
+    models: Annotated[list[str], Meta(min_length=1)]
+    files: Annotated[dict[str, File], Meta(max_length=_MOST_FILES)]
 
 
 def write(
@@ -86,7 +96,7 @@ def write(
         sources: name below ``model/`` -> file.
         card: text of the model card.
     """
-    listed: dict[str, tuple[int, str]] = {}
+    listed: dict[str, File] = {}
     total = sum(source.stat().st_size for source in sources.values())
     with (
         progress(f"export {name}" if total > 1 << 28 else "", total, "byte") as advance,
@@ -103,22 +113,13 @@ def write(
                     target.write(block)
                     size += len(block)
                     advance(len(block))
-            listed[inside] = (size, digest.hexdigest())
-        made = Contents(task, name, tuple(models), listed, speechkit.__version__)
+            listed[inside] = File(size, digest.hexdigest())
+        made = Contents(FORMAT, speechkit.__version__, task, name, list(models), listed)
         packed.writestr(zipfile.ZipInfo(README, _SINCE), card)
-        packed.writestr(zipfile.ZipInfo(LIST, _SINCE), json.dumps(_as_json(made), indent=1))
+        packed.writestr(
+            zipfile.ZipInfo(LIST, _SINCE), json.dumps(msgspec.to_builtins(made), indent=1)
+        )
     return made
-
-
-def _as_json(contents: Contents) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "speechkit": contents.version,
-        "task": contents.task,
-        "name": contents.name,
-        "models": list(contents.models),
-        "files": {k: {"size": s, "sha256": d} for k, (s, d) in contents.files.items()},
-    }
 
 
 def read_list(path: Path) -> Contents:
@@ -145,27 +146,6 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         ) from error
 
 
-class _File(msgspec.Struct):
-    size: Annotated[int, Meta(ge=0)]
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
-
-
-class _Version(msgspec.Struct):
-    """What every format must say."""
-
-    format: Annotated[int, Meta(ge=1)]
-    speechkit: Annotated[str, Meta(max_length=100)]
-
-
-class _List(_Version):
-    """``speechkit.json``."""
-
-    task: str
-    name: str
-    models: Annotated[list[str], Meta(min_length=1)]
-    files: Annotated[dict[str, _File], Meta(max_length=_MOST_FILES)]
-
-
 def _read_list(path: Path, packed: zipfile.ZipFile) -> Contents:
     members = packed.infolist()
     if not any(member.filename == LIST for member in members):
@@ -176,16 +156,14 @@ def _read_list(path: Path, packed: zipfile.ZipFile) -> Contents:
     _check_members(path, members)
     where = f"{path}: {LIST}"
     content = parse_json(packed.read(LIST), Object, where, "Copy it again.")
-    version = check(content, _Version, where, "Copy it again.")
+    version = check(content, Version, where, "Copy it again.")
     if version.format > FORMAT:
         raise UserError(
             f"{path} is of format {version.format}, written by speechkit {version.speechkit}.",
             "Update speechkit.",
         )
-    told = check(content, _List, where, "Copy it again.")
-    files = {name: (file.size, file.sha256) for name, file in told.files.items()}
-    name = check_name("model", told.name)
-    found = Contents(told.task, name, tuple(told.models), files, told.speechkit)
+    found = check(content, Contents, where, "Copy it again.")
+    found.name = check_name("model", found.name)
     _check(path, found, members)
     return found
 
@@ -234,8 +212,8 @@ def _check(path: Path, found: Contents, members: Sequence[zipfile.ZipInfo]) -> N
         odd = sorted(set(names).symmetric_difference(wanted)) or ["a name that comes twice"]
         raise UserError(f"{path}: its {LIST} and its content differ ({odd[0]}).", "Copy it again.")
     for member in members:
-        size = found.files.get(member.filename.removeprefix(PREFIX), (member.file_size, ""))[0]
-        if member.file_size != size:
+        listed = found.files.get(member.filename.removeprefix(PREFIX))
+        if listed is not None and member.file_size != listed.size:
             raise UserError(
                 f"{path}: '{member.filename}' has not the size listed.", "Copy it again."
             )
@@ -258,11 +236,11 @@ def unpack(path: Path, contents: Contents, target: Path) -> str:
         UserError: a file is not what the list says, or is damaged.
     """
     with _opened(path) as packed:
-        for name, (size, digest) in contents.files.items():
+        for name, listed in contents.files.items():
             place = target.joinpath(*name.split("/"))
             place.parent.mkdir(parents=True, exist_ok=True)
             with packed.open(PREFIX + name) as opened, place.open("wb") as file:
-                if _copy(opened, file, size) != digest:
+                if _copy(opened, file, listed.size) != listed.sha256:
                     raise UserError(f"{path}: '{name}' is damaged.", "Copy the file again.")
         card = packed.read(README).decode("utf-8", "replace")
     try:

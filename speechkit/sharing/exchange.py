@@ -163,7 +163,7 @@ def import_model(
             card = archive.unpack(path, contents, out.path)
             (out.path / archive.README).write_text(card, encoding="utf-8")
             out.counts.update(models=len(contents.models), files=len(contents.files))
-            logger.info(f"{final}: a model of speechkit {contents.version}.")
+            logger.info(f"{final}: a model of speechkit {contents.speechkit}.")
     return final, contents
 
 

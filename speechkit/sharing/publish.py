@@ -87,7 +87,7 @@ def push(file: Path, card: str, repository: str, private: bool) -> str:
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    contents = archive.read_list(file)
+    told = archive.read_list(file)
     api = HfApi()
     try:
         api.create_repo(repository, repo_type="model", private=private, exist_ok=True)
@@ -95,9 +95,9 @@ def push(file: Path, card: str, repository: str, private: bool) -> str:
             repository,
             [
                 CommitOperationAdd(archive.README, card.encode()),
-                CommitOperationAdd(f"{contents.name}.zip", str(file)),
+                CommitOperationAdd(f"{told.name}.zip", str(file)),
             ],
-            commit_message=f"{contents.task} model {contents.name} of speechkit {contents.version}",
+            commit_message=f"{told.task} model {told.name} of speechkit {told.speechkit}",
             repo_type="model",
         )
     except Exception as error:  # any transport may fail in its own way; the reason is shown
