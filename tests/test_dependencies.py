@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import soundfile
+from conftest import voice
+
+from speechkit.serve import answers
 
 PARSELMOUTH, ESPEAK = "parselmouth", "espeakng_loader"
 
@@ -67,3 +71,12 @@ def test_gpl_code_is_loaded_where_the_docs_say_so(loaded, command: str, modules:
 
 def test_no_g2p_does_without_espeak(loaded) -> None:
     assert loaded["an unknown word, --no-g2p"] == [2, []]
+
+
+def test_without_praat_a_model_with_prosody_is_refused(monkeypatch, tmp_path: Path, run) -> None:
+    monkeypatch.setitem(sys.modules, PARSELMOUTH, None)  # as where it is not installed
+    soundfile.write(tmp_path / "a.wav", voice(150, 2.0), 16000)
+    ran = run("predict", "pronunciation", tmp_path / "a.wav", "--text", "we see it", "-j", "1")
+    assert ran.code == 2 and "'praat-parselmouth', which is not installed" in ran.err, ran.err
+    found = answers.curves(voice(150, 1.0), 16000)
+    assert found["pitch_hz"]["values"] == [] and len(found["energy_db"]["values"]) > 10

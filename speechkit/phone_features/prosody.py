@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from speechkit.base.audio import centred
+from speechkit.speaker.prosody import praat
 
 COLUMNS = (
     "log_duration",
@@ -38,8 +39,7 @@ FLOOR_DB = -100.0
 
 def pitch_track(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]:
     """Times in seconds and log2 of f0 in Hz, NaN where unvoiced (Praat's autocorrelation)."""
-    import parselmouth
-
+    parselmouth = praat()
     wide = samples.astype(np.float64)
     ceiling = min(F0_MAX, 0.45 * rate)
     if len(wide) / rate <= 3 / F0_MIN + 1e-3:  # shorter than Praat's window

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict  # Pydantic asks for it below Python 3.1
 
 from speechkit.base import audio
 from speechkit.base.audio_container import WavWriter
-from speechkit.base.errors import AudioError, UserError
+from speechkit.base.errors import AudioError, SharedError, UserError
 from speechkit.phone_features.prosody import F0_STEP, pitch_track
 from speechkit.pronunciation.result import in_ipa
 from speechkit.sharing.load import NAME, EmotionRecogniser, Scorer, SpeechSeparator
@@ -109,11 +109,14 @@ def curves(samples: np.ndarray, rate: int) -> dict[str, Any]:
 
     Returns:
         ``pitch_hz`` and ``energy_db``, each with ``start`` and ``step`` in seconds and ``values``,
-        one a frame: f0 by Praat's autocorrelation, None where unvoiced; power about the mean of
-        25 ms in dB of full scale.
+        one a frame: f0 by Praat's autocorrelation, None where unvoiced (without Praat no values);
+        power about the mean of 25 ms in dB of full scale.
     """
     wide = audio.resample(samples, rate, _CURVE_RATE)
-    times, octaves = pitch_track(wide, _CURVE_RATE)
+    try:
+        times, octaves = pitch_track(wide, _CURVE_RATE)
+    except SharedError:  # Praat is not there: no pitch is drawn
+        times = octaves = np.empty(0)
     pitch = [None if np.isnan(each) else round(float(2**each), 1) for each in octaves]
     frames = np.lib.stride_tricks.sliding_window_view(
         np.pad(wide, (0, max(0, _FRAME - len(wide)))), _FRAME

@@ -16,7 +16,8 @@ import numpy as np
 from speechkit.base import answers, audio
 from speechkit.base.answers import Answer
 from speechkit.base.audio import power
-from speechkit.base.errors import ConfigError, DataError, UserError
+from speechkit.base.distribution import PIP_INSTALL
+from speechkit.base.errors import ConfigError, DataError, SharedError, UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.log import logger
 from speechkit.base.schema import read_json
@@ -46,6 +47,23 @@ class Prosody:
     energy: float
 
 
+def praat() -> Any:
+    """The package ``parselmouth``.
+
+    Raises:
+        SharedError: it is not installed, as where no GPL code may be used.
+    """
+    try:
+        import parselmouth
+    except ImportError as error:
+        raise SharedError(
+            "Pitch is measured by the package 'praat-parselmouth', which is not installed.",
+            f"Install it with: {PIP_INSTALL} praat-parselmouth . To do without code under the GPL, "
+            "take a model that learned without `prosody`.",
+        ) from error
+    return parselmouth
+
+
 def measure(samples: np.ndarray, rate: int, f0_min: float = 75, f0_max: float = 600) -> Prosody:
     """Prosody of samples ``[T]`` at ``rate`` Hz.
 
@@ -53,8 +71,7 @@ def measure(samples: np.ndarray, rate: int, f0_min: float = 75, f0_max: float = 
     0.75 / f0_min seconds. Audio shorter than Praat's window of 3 / f0_min seconds has no
     voiced frame by definition.
     """
-    import parselmouth
-
+    parselmouth = praat()
     wide = samples.astype(np.float64)
     energy = power(samples)
     if len(wide) / rate <= 3 / f0_min + 1e-3:

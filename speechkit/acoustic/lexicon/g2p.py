@@ -113,7 +113,8 @@ def _library() -> ctypes.CDLL:
     except (ImportError, OSError) as error:
         raise UserError(
             f"espeak-ng, which pronounces words outside the lexicon, does not load: {error}.",
-            "Install it with: pip install --force-reinstall espeakng-loader",
+            "Install it with: pip install --force-reinstall espeakng-loader . Without it, "
+            "`lexicon` takes a file of pronunciations.",
         ) from error
     folder = _short(Path(espeakng_loader.get_data_path()))
     started = library.espeak_Initialize(_PHONEMES_ONLY, 0, str(folder).encode(), _NO_EXIT)
