@@ -17,7 +17,7 @@ from typing import Any
 from speechkit.base.digests import NAME as DIGESTS
 from speechkit.base.digests import Digests
 from speechkit.base.files import holder
-from speechkit.workdir.folder import WorkDir
+from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import (
     MANIFEST,
     Fingerprint,
