@@ -94,14 +94,14 @@ def forget_notes() -> None:
 
 
 def counted(number: int, noun: str) -> str:
-    """'1 recording', '2,000 recordings', '3 batches', '4 utt', '5 s'."""
+    """'1 recording', '2,000 recordings', '3 batches', '9 epochs', '4 utt', '5 s'."""
     return f"{number:,} {_named(number, noun)}"
 
 
 def _named(number: float, noun: str) -> str:
     if number == 1 or noun in ("utt", "s"):
         return noun
-    return noun + ("es" if noun.endswith("ch") else "s")
+    return noun + ("es" if noun.endswith("tch") else "s")
 
 
 def _per_second(rate: float, noun: str) -> str:

@@ -145,7 +145,8 @@ def summarise(
     odd = [[one.utterance, f"{one.confidence:.3f}"] for one in found if not one.matches]
     if odd:
         write_tsv(out.path / "mismatches.tsv", ("utt", "confidence"), odd)
-        warn_of_mismatches([utterance for utterance, _ in odd], "all in mismatches.tsv")
+        names = [utterance for utterance, _ in odd]
+        warn_of_mismatches(names, len(found), "all in mismatches.tsv")
     summary: dict[str, Any] = {
         "utterances": len(found),
         "skipped": skipped,

@@ -18,6 +18,7 @@ from speechkit.base.log import logger
 from speechkit.base.text import composed
 from speechkit.labels.mixtures import Mixture, MixtureSet
 from speechkit.mining.inputs import read_values, read_vectors
+from speechkit.separation.mixture_files import DRAWN
 from speechkit.workdir import WorkDir
 
 _SILENT_DB = -100.0  # level of a source below which it counts as silent
@@ -71,7 +72,8 @@ def find_sources(
 ) -> Sources:
     """What the distances of a mixture set are made of: files of the set, or of its source set.
 
-    What is missing is said with the command that makes it.
+    Stored sources are utterances of the mixture set alone. What is missing is said with the
+    command that makes it.
 
     Raises:
         UserError: a table without columns, or a variant asked for by name that is not there.
@@ -83,7 +85,8 @@ def find_sources(
         )
 
     def find(kind: str, name: str, file: str) -> Path | None:
-        sets = [s for s in (mixtures.path.name, mixtures.header.source_set) if s]
+        source_set = "" if (mixtures.path / DRAWN).is_file() else mixtures.header.source_set
+        sets = [s for s in (mixtures.path.name, source_set) if s]
         places = [work.exp(kind, each, name=name) / file for each in sets]
         if found := next((place for place in places if place.is_file()), None):
             return found

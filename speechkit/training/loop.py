@@ -27,6 +27,7 @@ from torch import Tensor
 from speechkit.base import signals
 from speechkit.base.errors import UserError, is_out_of_memory
 from speechkit.base.log import logger, progress
+from speechkit.base.tables import show
 from speechkit.training.batches import Checked
 from speechkit.training.config import FLOAT32, FitConfig
 from speechkit.training.curves import listener
@@ -160,7 +161,7 @@ def fit(
         if not first:
             return
         if not config.quiet:
-            shown = ", ".join(f"{name} {value:.4g}" for name, value in row.items())
+            shown = ", ".join(f"{name} {show(value)}" for name, value in row.items())
             logger.info(f"{label}: {config.unit} {count}: {shown}")
         if writer is not None:
             writer.add_row(row, count)

@@ -94,6 +94,7 @@ def test_counted() -> None:
 @pytest.mark.parametrize(("noun", "seconds", "shown"), [
     ("step", 32.0, "2 steps in 32 s (0.062 steps/s)"),
     ("batch", 0.5, "2 batches in 0 s (4.0 batches/s)"),
+    ("epoch", 0.5, "2 epochs in 0 s (4.0 epochs/s)"),
     ("utt", 2.0, "2 utt in 2 s (1.0 utt/s)"),
 ])  # fmt: skip
 def test_slow_rates_and_plurals(monkeypatch, caplog, noun: str, seconds: float, shown: str) -> None:

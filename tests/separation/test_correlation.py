@@ -229,6 +229,21 @@ def test_tables_of_the_mixture_set_itself_come_first(run, tmp_path: Path) -> Non
     assert {r["pearson"] for r in rows if r["parameter"] == "pitch_difference_hz"} == {""}
 
 
+def test_stored_sources_are_not_utterances_of_the_source_set(run, tmp_path: Path) -> None:
+    make_set(tmp_path, "test", speakers=4, utterances=2, rate=8000, seconds=1.1)
+    folder = mix(WorkDir(tmp_path), MixConfig(set="test", count=12, write_audio=True))
+    write_evaluation(tmp_path, load_mixtures(folder, tmp_path), "base")
+    write_parameters(tmp_path, "test")
+    done = analyze(run, tmp_path)
+    assert done.code == 0, done.err
+    assert "speechkit extract-prosody --set test_2mix" in done.err
+    write_parameters(tmp_path, "test_2mix")
+    again = analyze(run, tmp_path)
+    assert again.code == 0, again.err
+    rows = table(tmp_path / "exp" / "correlation" / "test_2mix" / "pairs.tsv")
+    assert len({row["pitch_difference_hz"] for row in rows}) > 5
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

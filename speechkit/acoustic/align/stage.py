@@ -113,7 +113,7 @@ def _write(
     ark = str((out.final / "ali.ark").relative_to(workdir.root))
     summary = write_alignment(out.path, ark, model.labels, model.frame_shift, rows, skipped)
     odd = [row["utt"] for row in rows if not row["matches"]]
-    warn_of_mismatches(odd, "matches = no in utterances.tsv")
+    warn_of_mismatches(odd, len(rows), "matches = no in utterances.tsv")
     counts = ("utterances", "skipped", "mismatches", "phones")
     out.counts.update({name: summary[name] for name in counts})
     out.notes.update(topology=model.topology)
@@ -190,12 +190,23 @@ def align_all(
     return rows, skipped
 
 
-def warn_of_mismatches(names: Sequence[str], where: str) -> None:
-    """Warn of utterances whose text is probably not what is said; ``where`` they are listed."""
+def warn_of_mismatches(names: Sequence[str], of: int, where: str) -> None:
+    """Warn of utterances whose text is probably not what is said.
+
+    Args:
+        names: of these utterances.
+        of: number of all utterances.
+        where: they are listed.
+    """
     if names:
         logger.warning(
             f"The text of {counted(len(names), 'utterance')} probably does not match the audio: "
             f"{some(names, 5)} ({where})."
+        )
+    if len(names) > max(of / 2, 1):
+        logger.warning(
+            "That is more than half: either texts and recordings do not belong together, or the "
+            "acoustic model is too weak to tell."
         )
 
 

@@ -167,8 +167,12 @@ def test_texts_that_do_not_match_are_warned_of(run, workdir):
     done = run("align", "-C", workdir, "-j", 1, "--json")
     assert done.code == 0 and json.loads(done.out)["mismatches"] == 1
     assert "does not match" in done.err and "s1-b" in done.err
+    assert "more than half" not in done.err
     rows = (workdir / "exp/align/train/utterances.tsv").read_text().splitlines()
     assert [row.split("\t")[3] for row in rows] == ["matches", "yes", "yes", "yes", "no"]
+    data.write_table(workdir / "data/train/text", dict.fromkeys(TEXTS, "seven blue umbrellas"))
+    done = run("align", "-C", workdir, "-j", 1, "--name", "odd")
+    assert done.code == 0 and "more than half" in done.err
 
 
 @pytest.mark.parametrize(
