@@ -1,5 +1,7 @@
 """The folder of hard pairs, and hard partners drawn from it, uniformly over each hard set.
 
+How often a pair is replaced by a hard one (the paper's P_S) is up to ``separation/data.py``.
+
 Rejection draws exactly uniformly: of a pivot whose hard set is {b, c}, partners of other
 speakers a, b, c, d are proposed, each as likely as the others, until one lies within the
 threshold. d, a, c gives c; c as well as b comes first with probability 1/2, whatever came

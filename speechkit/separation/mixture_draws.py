@@ -1,4 +1,6 @@
-"""Mixtures as they are drawn, the gains of their sources, and their audio where that is stored.
+"""Fixed sets of mixtures as they are drawn, the gains of their sources, and their stored audio.
+
+Training mixes dynamically: ``data.py``.
 
 Every draw comes from (seed, what it is for), so that the first hundred of five hundred
 mixtures are the hundred that ``--count 100`` makes.
