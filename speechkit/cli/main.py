@@ -102,14 +102,14 @@ def _add_group(name: str, text: str) -> None:
 
 
 def _add_commands() -> None:
-    from speechkit.cli import extract, run, sets, share, status
+    from speechkit.cli import run, share, stages, status
 
     _add_group("prepare", "Make sets (data/SET/) of a published corpus, or of your own data.")
     _add_group("train", "Train a model; a task is a subcommand.")
     _add_group("evaluate", "Measure a trained model; a task is a subcommand.")
     _add_group("compare", "Compare experiments; a task is a subcommand.")
     _add_group("predict", "Use a trained model on anyone's audio; a task is a subcommand.")
-    for module in (sets, extract, share, status):
+    for module in (stages, share, status):
         app.registered_commands += module.app.registered_commands
     run.add_commands(app, lambda words: main(words))
 

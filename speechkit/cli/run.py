@@ -5,69 +5,24 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from speechkit.base.config import Flag
-from speechkit.base.errors import ConfigError, require_choice
 from speechkit.cli.flags import command
 from speechkit.cli.options import Dir
-from speechkit.corpora.config import CLASS
-
-TASKS = ("emotion", "pronunciation", "separation")
-Words = list[str]
+from speechkit.task.recipe import RecipeConfig, plan
 
 
-@dataclass(frozen=True)
-class RunFlags:
-    """The choices that matter; all others are the defaults of the commands.
-
-    Data:
-        scores: pronunciation: scores of people, as `prepare folder` takes them; without them the
-            model that comes with speechkit scores the recordings.
-        score_scales: pronunciation: lowest and highest scores, as utterance=0:10.
-        aspects: pronunciation: scores to learn, separated by commas.
-        labels: emotion: table 'path<TAB>emotion', where folders are not classes.
-        speaker_pattern: emotion: regular expression with a group: the speaker in a path.
-        speakers_unknown: emotion: divide clips at random, where nobody knows who speaks; the
-            results then say nothing about new speakers.
-    Training:
-        epochs: Number of epochs.
-        seeds: Number of seeds.
-    """
-
-    scores: Annotated[Path | None, Flag(shown="none", metavar="PATH")] = None
-    score_scales: Annotated[str, Flag(shown="those of speechocean762", metavar="SCALES")] = ""
-    aspects: Annotated[str, Flag(shown="all nine")] = ""
-    labels: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
-    speaker_pattern: Annotated[str, Flag(shown="none", metavar="REGEX")] = ""
-    speakers_unknown: Annotated[bool, Flag("speakers-unknown")] = False
-    epochs: Annotated[int, Flag(least=0, shown="emotion 20, pronunciation 20, separation 10")] = 0
-    seeds: Annotated[int, Flag(least=0, shown="pronunciation 2, the others 1")] = 0
-
-    def epochs_or(self, default: int) -> Words:
-        """The flag of a training."""
-        return ["--epochs", str(self.epochs or default)]
-
-
-def add_commands(app: typer.Typer, call: Callable[[Words], int]) -> None:
+def add_commands(app: typer.Typer, call: Callable[[list[str]], int]) -> None:
     """Add the command to the program, whose commands ``call`` runs."""
 
+    @command(app, "run")
     def run(
-        task: str, folder: Path, flags: RunFlags, title: str, dry_run: bool, directory: Dir
+        task: str, folder: Path, config: RecipeConfig, title: str, dry_run: bool, directory: Dir
     ) -> None:
-        """From a folder of recordings to the report: prepares, trains a small model, measures.
-
-        Small networks and few epochs, minutes on a laptop without a GPU: a beginning, not a
-        result. Prints every command that it runs, to be copied and changed. After a stop the
-        same command goes on: what is finished is up to date. A command that fails ends it.
-        """
-        require_choice("task", task, TASKS)
         root = directory.root
-        for words in plan(task, folder, flags, root, title):
+        for words in plan(task, folder, config, root, title):
             line = [*words] if str(root) == "." else [*words, "-C", str(root)]
             shown = shlex.join(["speechkit", *line])
             if dry_run:
@@ -76,96 +31,3 @@ def add_commands(app: typer.Typer, call: Callable[[Words], int]) -> None:
             print(shown, file=sys.stderr, flush=True)
             if code := call(line):
                 raise typer.Exit(code)
-
-    command(app, "run")(run)
-
-
-def plan(
-    task: str, folder: Path, flags: RunFlags, root: Path = Path(), title: str = ""
-) -> list[Words]:
-    """The commands, without the working directory.
-
-    Raises:
-        ConfigError: a choice is of another task, or nothing says who speaks.
-    """
-    of_task = {
-        "emotion": ("labels", "speaker_pattern", "speakers_unknown", "seeds"),
-        "pronunciation": ("scores", "score_scales", "aspects", "seeds"),
-        "separation": (),
-    }
-    for name in dict.fromkeys(name for names in of_task.values() for name in names):
-        if getattr(flags, name) and name not in of_task[task]:
-            raise ConfigError(name, f"is not for {task}.", "Leave it out.")
-    make = {"emotion": _emotion, "pronunciation": _pronunciation, "separation": _separation}
-    report = ["report", *(["--title", title] if title else [])]
-    return [*make[task](folder, flags, root), report]
-
-
-def _emotion(folder: Path, flags: RunFlags, root: Path) -> list[Words]:
-    from speechkit.corpora.folder.lhotse import manifests
-    from speechkit.corpora.folder.listed import metadata_of
-    from speechkit.corpora.folder.saved import saved_parts
-
-    prepare = ["prepare", "folder", str(folder), "--set", "clips"]
-    if flags.labels:
-        prepare += ["--labels", str(flags.labels)]
-    elif folder.is_dir() and not (metadata_of(folder) or manifests(folder) or saved_parts(folder)):
-        prepare += ["--layout", CLASS]
-        if not (flags.speaker_pattern or flags.speakers_unknown):
-            raise ConfigError(
-                "speaker_pattern",
-                "is missing: folders are classes, so nothing says who speaks.",
-                "It finds the speaker in each path, as 'Actor_([0-9]+)'. Where nobody knows, give "
-                "`speakers_unknown`: the results then say nothing about new speakers.",
-            )
-    if flags.speaker_pattern:
-        prepare += ["--speaker-pattern", flags.speaker_pattern]
-    split = "random-80-20" if flags.speakers_unknown else "speaker-80-20"
-    seeds = ["--seeds", str(flags.seeds or 1)]
-    return [
-        prepare,
-        ["validate", "--set", "clips"],
-        ["split-folds", "--set", "clips", "--split", split],
-        ["train", "emotion", "--set", "clips", "--split", split, *seeds, *flags.epochs_or(20)],
-        ["evaluate", "emotion"],
-    ]
-
-
-def _pronunciation(folder: Path, flags: RunFlags, root: Path) -> list[Words]:
-    published = (folder / "resource" / "scores.json").is_file()
-    if not (published or flags.scores):
-        return [
-            ["prepare", "folder", str(folder)],
-            ["validate", "--set", "train"],
-            [
-                *("predict", "pronunciation", "--trans", str(root / "data" / "train")),
-                *("--save", str(root / "scores.jsonl")),
-            ],
-        ]
-    prepare = ["prepare", "speechocean762", str(folder), "--dev-share", "0"]
-    if flags.scores:
-        prepare = ["prepare", "folder", str(folder), "--split", "train=0.8,test=0.2"]
-        prepare += ["--scores", str(flags.scores)]
-        prepare += ["--score-scales", flags.score_scales] if flags.score_scales else []
-    aspects = ["--aspects", flags.aspects] if flags.aspects else []
-    seeds = ["--seeds", str(flags.seeds or 2)]
-    return [
-        prepare,
-        ["validate", "--set", "train", "--set", "test"],
-        *(["extract-gop", "--set", name, "--prosody"] for name in ("train", "test")),
-        ["train", "pronunciation", *aspects, *seeds, *flags.epochs_or(20)],
-        ["evaluate", "pronunciation", "--set", "test"],
-    ]
-
-
-def _separation(folder: Path, flags: RunFlags, root: Path) -> list[Words]:
-    few = ["--model", "tiny", "--epoch-size", "160", "--segment", "2"]
-    return [
-        ["prepare", "folder", str(folder), "--split", "train=0.6,dev=0.2,test=0.2"],
-        ["validate", *(word for name in ("train", "dev", "test") for word in ("--set", name))],
-        *(["mix", "--set", name, "--count", "40"] for name in ("dev", "test")),
-        ["extract-prosody"],
-        ["mine-hard", "--param", "pitch", "--pm", "0.2"],
-        ["train", "separation", "--hard", "pitch_pm0.2", *few, *flags.epochs_or(10)],
-        ["evaluate", "separation", "--set", "test_2mix"],
-    ]

@@ -76,12 +76,6 @@ def doctor(directory: Dir) -> Answer:
 
 @command(app, "serve")
 def serve(config: ServeConfig, device: str, directory: Dir) -> None:
-    """Serve a page to speak into, and the same as JSON, until Ctrl-C.
-
-    The page scores what is read, separates mixtures and shows emotions over time; the tabs
-    without a model say which command makes one. It prints its address. Recordings are kept in
-    memory alone. Needs the extra [serve].
-    """
     from speechkit.serve.server import serve as run
 
     run(config, directory, device)

@@ -11,6 +11,7 @@ from speechkit.base.errors import ConfigError, require_choice
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP
 
 SPEAKER, CLASS = "speaker", "class"  # what the subfolders of a folder are
+SetName = Annotated[str, Flag("set")]
 GenderFile = Annotated[Path | None, Flag("gender", shown="none")]
 
 
@@ -63,7 +64,7 @@ class FolderConfig:
         seed: Seed of every random draw.
     """
 
-    set_name: Annotated[str, Flag("set")] = "train"
+    set_name: SetName = "train"
     split: Annotated[str, Flag(shown="one set")] = ""
     gender_file: GenderFile = None
     scores: Annotated[Path | None, Flag(shown="none", metavar="PATH")] = None
@@ -111,6 +112,19 @@ class SpeechoceanConfig:
             raise ConfigError(
                 "dev_share", f"{self.dev_share:g} is not a share.", "Accepted: from 0, below 1."
             )
+
+
+@dataclass(frozen=True)
+class Wsj0Config:
+    """WSJ0: si_tr_s, si_dt_05 and si_et_05 become the sets train, dev and test.
+
+    Files that end in .wv1 are converted to WAV inside the set.
+
+    Data:
+        gender_file: Table 'speaker<TAB>m|f'.
+    """
+
+    gender_file: GenderFile = None
 
 
 @dataclass(frozen=True)
@@ -175,7 +189,37 @@ class ActedConfig:
         set_name: Name of the set.
     """
 
-    set_name: Annotated[str, Flag("set")]
+    set_name: SetName
+
+
+@dataclass(frozen=True)
+class RavdessConfig(ActedConfig):
+    """RAVDESS: acted emotions; its speech recordings become one labelled set.
+
+    Divide it for training and testing with `speechkit split-folds`.
+    """
+
+    set_name: SetName = "ravdess"
+
+
+@dataclass(frozen=True)
+class CremaDConfig(ActedConfig):
+    """CREMA-D: acted emotions of 91 actors; its recordings become one labelled set.
+
+    Divide it for training and testing with `speechkit split-folds`.
+    """
+
+    set_name: SetName = "crema_d"
+
+
+@dataclass(frozen=True)
+class EmoDBConfig(ActedConfig):
+    """EmoDB: acted German emotions of ten speakers; they become one labelled set.
+
+    Divide it for training and testing with `speechkit split-folds`.
+    """
+
+    set_name: SetName = "emodb"
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from speechkit.base.log import logger
 from speechkit.base.tables import read_rows
 from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
 from speechkit.corpora.common import Corpus, parse_gender, require_folder
+from speechkit.corpora.config import CremaDConfig
 
 LAYOUT = (
     "CREMA-D as published: AudioWAV/ with files such as 1001_DFA_ANG_XX.wav, and "
@@ -74,7 +75,7 @@ CORPUS = ActedCorpus(
 )
 
 
-def read_corpus(path: Path, set_name: str) -> Corpus:
+def read_corpus(path: Path, config: CremaDConfig) -> Corpus:
     """Read the recordings into one set, with emotion, intensity and statement.
 
     Args:
@@ -96,7 +97,7 @@ def read_corpus(path: Path, set_name: str) -> Corpus:
     else:
         gender, age = read_demographics(table)
     audio = inside if inside.is_dir() else path
-    return read_acted(CORPUS, audio, set_name, gender, age, [table] if table else [])
+    return read_acted(CORPUS, audio, config.set_name, gender, age, [table] if table else [])
 
 
 def read_demographics(path: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
 from speechkit.corpora.common import Corpus
+from speechkit.corpora.config import EmoDBConfig
 
 LAYOUT = "EmoDB as published: wav/ with files such as 03a01Fa.wav (download.zip)."
 EMOTIONS = {
@@ -56,7 +57,7 @@ CORPUS = ActedCorpus(
 )
 
 
-def read_corpus(path: Path, set_name: str) -> Corpus:
+def read_corpus(path: Path, config: EmoDBConfig) -> Corpus:
     """Read the recordings into one set, with emotion and statement.
 
     Args:
@@ -67,4 +68,4 @@ def read_corpus(path: Path, set_name: str) -> Corpus:
     """
     gender = {f"speaker{name}": value for name, (value, _) in SPEAKERS.items()}
     age = {f"speaker{name}": str(years) for name, (_, years) in SPEAKERS.items()}
-    return read_acted(CORPUS, path, set_name, gender, age)
+    return read_acted(CORPUS, path, config.set_name, gender, age)

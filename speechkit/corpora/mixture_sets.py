@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from speechkit.base import answers
+from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import write_skipped
@@ -212,3 +214,9 @@ def _counts(planned: MixtureCorpusSet, looked: Sequence[CheckedMixture]) -> dict
         "mode": planned.header.mode,
         "hours": round(samples / planned.header.sample_rate / 3600, 4),
     }
+
+
+def answer(work: WorkDir, rows: Sequence[Mapping[str, Any]]) -> Answer:
+    """The sets that were written, a row each."""
+    values = [[row[column] for column in COLUMNS] for row in rows]
+    return answers.rows(f"Sets of mixtures in {work.root / 'data'}", COLUMNS, values)

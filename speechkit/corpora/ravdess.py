@@ -12,6 +12,7 @@ from pathlib import Path
 from speechkit.base.audio import SUFFIXES
 from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
 from speechkit.corpora.common import Corpus
+from speechkit.corpora.config import RavdessConfig
 from speechkit.labels.emotions import RAVDESS
 
 LAYOUT = (
@@ -65,7 +66,7 @@ GENDER = {f"actor{number:02d}": "m" if number % 2 else "f" for number in range(1
 """Actors of odd numbers are male."""
 
 
-def read_corpus(path: Path, set_name: str) -> Corpus:
+def read_corpus(path: Path, config: RavdessConfig) -> Corpus:
     """Read the speech recordings into one set, with emotion, intensity and statement.
 
     Songs, videos and files with other names are left out and counted. Recordings with the
@@ -77,4 +78,4 @@ def read_corpus(path: Path, set_name: str) -> Corpus:
     Raises:
         UserError: no such recordings, or a name with an unknown code.
     """
-    return read_acted(CORPUS, path, set_name, GENDER)
+    return read_acted(CORPUS, path, config.set_name, GENDER)

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from speechkit.base import audio
+from speechkit.base import answers, audio
+from speechkit.base.answers import Answer
 from speechkit.base.errors import AudioError, UserError
 from speechkit.base.log import logger
 from speechkit.base.parallel import Result, map_items
@@ -51,6 +52,12 @@ class SetSummary:
 
 
 COLUMNS = tuple(SetSummary.__dataclass_fields__)
+
+
+def answer(work: WorkDir, summaries: Sequence[SetSummary]) -> Answer:
+    """The sets that were written, a row each."""
+    rows = [[getattr(one, column) for column in COLUMNS] for one in summaries]
+    return answers.rows(f"Sets in {work.root / 'data'}", COLUMNS, rows)
 
 
 def write_corpus(

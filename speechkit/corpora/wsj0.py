@@ -35,7 +35,7 @@ from speechkit.corpora.common import (
     require_folder,
     subfolders,
 )
-from speechkit.corpora.config import Wsj0MixConfig
+from speechkit.corpora.config import Wsj0Config, Wsj0MixConfig
 from speechkit.corpora.mixture_sets import (
     CheckedMixture,
     MixtureCorpusSet,
@@ -62,19 +62,20 @@ NOT_THE_SUM_DB = -40.0  # of the mixture minus the sum of its sources, to the mi
 _WSJ = re.compile(r"([0-9a-z]{3})[0-9a-z]{5}_-?[0-9.]+(?:e-?[0-9]+)?(?:_|$)", re.IGNORECASE)
 
 
-def read_corpus(path: Path, gender_file: Path | None = None) -> Corpus:
+def read_corpus(path: Path, config: Wsj0Config) -> Corpus:
     """Read the sets that are there.
 
     Args:
         path: the corpus: the folder with ``si_tr_s``, one that holds ``wsj0``, or one that
             holds the discs (``11-1.1/wsj0/...``).
-        gender_file: table ``speaker<TAB>m|f``; without it, ``spkrinfo.txt`` of the corpus.
+        config: without its table of genders ``spkrinfo.txt`` of the corpus is read.
 
     Raises:
         UserError: none of the three parts is there, or one holds no audio.
     """
     root = require_folder(path, LAYOUT)
     homes = _homes(root)
+    gender_file = config.gender_file
     tables = [full_path(gender_file)] if gender_file else _speaker_tables(homes)
     read = read_gender if gender_file else read_spkrinfo
     gender = {name.lower(): value for table in tables for name, value in read(table).items()}

@@ -17,7 +17,9 @@ LEVELS = ("phone", "frame")
 
 @dataclass(frozen=True)
 class FeatureSettings:
-    """What is computed; models are named as for :func:`speechkit.acoustic.models.load_model`.
+    """Goodness of pronunciation: a row of features for every canonical phone of a set.
+
+    Writes exp/gop/SET/gop.{ark,scp}, rows.tsv, phones.txt, features.json and summary.json.
 
     Model:
         am: Acoustic model: sphinx, a name in exp/acoustic, a folder, hf:OWNER/NAME,

@@ -12,7 +12,11 @@ from speechkit.base.config import Flag, Positive, Whole, check_fields
 
 @dataclass(frozen=True)
 class ServeConfig:
-    """What is served.
+    """Serve a page to speak into, and the same as JSON, until Ctrl-C.
+
+    The page scores what is read, separates mixtures and shows emotions over time; the tabs
+    without a model say which command makes one. It prints its address. Recordings are kept in
+    memory alone. Needs the extra [serve].
 
     Model:
         pronunciation: Model that scores: name, folder, file of export, or hf:OWNER/NAME.

@@ -8,7 +8,7 @@ read, and said to be of another date. The audio of sets is not looked at.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 from speechkit.base.digests import NAME as DIGESTS
 from speechkit.base.digests import Digests
 from speechkit.base.files import holder
+from speechkit.base.log import counted
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import (
     MANIFEST,
@@ -38,6 +39,7 @@ MODEL_FOLDERS = (
 )
 """Folders of ``exp/`` that hold models by name."""
 _READ_UP_TO = 64 << 20  # bytes of an input, to see whether more than its date is another
+_MOST = 3  # reasons told of one output
 _DEEPEST = 4  # folders below exp/: TASK/NAME/foldN/seedM
 
 
@@ -64,6 +66,18 @@ class Status:
     command: str = ""
     finished: str = ""
     counts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def details(self) -> str:
+        """What is known beside the state: how far, why, or how many items."""
+        more = [word for word in (self.done, *self.why[:_MOST]) if word]
+        if len(self.why) > _MOST:
+            more.append(f"{len(self.why) - _MOST} more")
+        what = "mixture" if "mixtures" in self.counts else "utterance"  # of both: what they are of
+        count = self.counts.get(f"{what}s")
+        if not more and isinstance(count, int):
+            more = [counted(count, what)]
+        return ", ".join(more)
 
 
 def status(workdir: WorkDir) -> list[Status]:
@@ -219,3 +233,35 @@ def _report(root: Path, found: list[Status]) -> Iterator[Status]:
     ]
     state = STALE if newer else UP_TO_DATE
     yield Status(REPORTS, "report/index.html", state, newer, command="report")
+
+
+def by_model(those: Iterable[Status]) -> Iterator[tuple[str, list[tuple[str, Status]]]]:
+    """Outputs of one kind by name; seeds and folds of a model stand together while they agree.
+
+    Yields:
+        The name, and its parts: what they are (empty: it is one output itself), and one of them.
+    """
+    models: dict[str, list[Status]] = {}
+    for one in those:
+        models.setdefault(_name(one), []).append(one)
+    for name, parts in models.items():
+        if len(parts) == 1 and parts[0].path.endswith(name):
+            yield name, [("", parts[0])]
+            continue
+        alike: dict[tuple[str, str], list[Status]] = {}
+        for one in parts:
+            alike.setdefault((one.state, one.details), []).append(one)
+        found = []
+        for same in alike.values():
+            inner = [one.path.split(f"/{name}/", 1)[-1] for one in same]
+            what = "seeds" if not any("/" in part for part in inner) else "seeds and folds"
+            found.append((f"{len(same)} {what}" if inner[1:] else inner[0], same[0]))
+        yield name, found
+
+
+def _name(one: Status) -> str:
+    """``train``, ``gop/train``, ``emotion/mine`` and ``emotion/mine/eval/folds``."""
+    top, *rest = one.path.split("/")
+    if one.kind == MODELS:
+        return "/".join(rest[:2])
+    return "/".join(rest) if top == "exp" else one.path.removeprefix("data/")

@@ -143,10 +143,10 @@ def test_every_stage_takes_the_options_of_its_command(monkeypatch) -> None:
     """A stage is called by the names of its parameters, which no type checker sees."""
     seen = []
     monkeypatch.setattr(flags, "stage", lambda *of, **more: seen.append((*of, more)))
-    for name in ("compare", "evaluate", "extract", "sets"):
+    for name in ("compare", "evaluate", "stages"):
         importlib.reload(importlib.import_module(f"speechkit.cli.{name}"))
     monkeypatch.undo()
-    for name in ("compare", "evaluate", "extract", "sets"):
+    for name in ("compare", "evaluate", "stages"):
         importlib.reload(importlib.import_module(f"speechkit.cli.{name}"))
     assert len(seen) >= 12
     for _, name, run, config, listed, *_ in seen:

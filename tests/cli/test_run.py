@@ -12,9 +12,8 @@ import typer
 from acted_speech import make_class_folders
 
 from speechkit.base import config
-from speechkit.base.errors import ConfigError
 from speechkit.cli import main as program
-from speechkit.cli.run import RunFlags, plan
+from speechkit.task.recipe import RecipeConfig, plan
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "docs" / "stages" / f"{name}.md" for name in ("run", "status")]
@@ -46,47 +45,20 @@ def test_examples_of_the_pages_are_accepted(line: str) -> None:
 @pytest.mark.parametrize(
     ("task", "flags"),
     [
-        ("emotion", RunFlags(speaker_pattern="a-([0-9])", seeds=2)),
-        ("emotion", RunFlags(labels=Path("labels.tsv"), speakers_unknown=True)),
-        ("pronunciation", RunFlags()),
-        ("pronunciation", RunFlags(scores=Path("s.tsv"), score_scales="utterance=0:10", epochs=3)),
-        ("separation", RunFlags(epochs=1)),
+        ("emotion", RecipeConfig(speaker_pattern="a-([0-9])", seeds=2)),
+        ("emotion", RecipeConfig(labels=Path("labels.tsv"), speakers_unknown=True)),
+        ("pronunciation", RecipeConfig()),
+        (
+            "pronunciation",
+            RecipeConfig(scores=Path("s.tsv"), score_scales="utterance=0:10", epochs=3),
+        ),
+        ("separation", RecipeConfig(epochs=1)),
     ],
 )
-def test_planned_commands_exist(task: str, flags: RunFlags, tmp_path: Path) -> None:
+def test_planned_commands_exist(task: str, flags: RecipeConfig, tmp_path: Path) -> None:
     found = plan(task, tmp_path, flags, title="A title")
     assert found[0][:2] == ["prepare", "folder"] and found[-1] == ["report", "--title", "A title"]
     assert all(parse(words) for words in found)
-
-
-def test_a_copy_of_speechocean762_is_known_by_its_scores(tmp_path: Path) -> None:
-    (tmp_path / "resource").mkdir()
-    (tmp_path / "resource" / "scores.json").write_text("{}")
-    assert plan("pronunciation", tmp_path, RunFlags())[0][1] == "speechocean762"
-
-
-@pytest.mark.parametrize(
-    ("task", "flags", "field"),
-    [
-        ("separation", RunFlags(seeds=2), "seeds"),
-        ("emotion", RunFlags(scores=Path("s")), "scores"),
-        ("pronunciation", RunFlags(speakers_unknown=True), "speakers_unknown"),
-    ],
-)
-def test_choices_of_other_tasks_are_refused(task: str, flags: RunFlags, field: str) -> None:
-    with pytest.raises(ConfigError) as raised:
-        plan(task, Path("x"), flags)
-    assert raised.value.field == field
-
-
-def test_emotion_asks_who_speaks_where_folders_are_classes(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="who speaks") as raised:
-        plan("emotion", tmp_path, RunFlags())
-    assert raised.value.field == "speaker_pattern" and "speakers_unknown" in raised.value.remedy
-    unknown = plan("emotion", tmp_path, RunFlags(speakers_unknown=True))
-    assert "random-80-20" in unknown[2]
-    (tmp_path / "metadata.csv").write_text("file_name,label,speaker\n")  # which says it
-    assert "speaker-80-20" in plan("emotion", tmp_path, RunFlags())[2]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from speechkit.workdir import Output, WorkDir
 from speechkit.workdir import status as module
-from speechkit.workdir.status import status
+from speechkit.workdir.status import Status, by_model, status
 from speechkit.workdir.unfinished import note_finished
 
 
@@ -50,6 +50,28 @@ def test_kinds_and_up_to_date(work: WorkDir) -> None:
         ("models", "exp/emotion/x/fold0/seed1", "up to date"),
         ("evaluations", "exp/emotion/x/eval/folds", "up to date"),
     ]
+
+
+def test_seeds_stand_together_while_they_agree(work: WorkDir) -> None:
+    def shown() -> list[tuple[str, list[tuple[str, str]]]]:
+        return [(name, [(what, one.details) for what, one in parts]) for name, parts in by_model(
+            one for one in status(work) if one.kind == "models"
+        )]  # fmt: skip
+
+    assert shown() == [("emotion/x", [("2 seeds and folds", "1,200 utterances")])]
+    (work.root / "exp/emotion/x/fold0/seed1/table").write_text("another text")
+    damaged = "exp/emotion/x/fold0/seed1/table"
+    assert shown() == [
+        ("emotion/x", [("fold0/seed0", "1,200 utterances"), ("fold0/seed1", damaged)])
+    ]
+    stages = by_model(one for one in status(work) if one.kind == "stages")
+    assert [(name, [what for what, _ in parts]) for name, parts in stages] == [("gop/train", [""])]
+
+
+def test_reasons_beyond_three_are_counted() -> None:
+    one = Status("sets", "data/x", "stale", why=["a", "b", "c", "d", "e"], done="1 of 2")
+    assert one.details == "1 of 2, a, b, c, 2 more"
+    assert Status("sets", "data/x", "up to date", counts={"mixtures": 1}).details == "1 mixture"
 
 
 def test_stale_names_what_changed_and_goes_on(work: WorkDir) -> None:

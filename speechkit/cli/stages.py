@@ -1,4 +1,4 @@
-"""``speechkit align``, ``extract-...``, and what is mined of features."""
+"""Stages that check and make sets, extract features of them, and mine features."""
 
 from __future__ import annotations
 
@@ -13,15 +13,53 @@ from speechkit.base.answers import Answer
 from speechkit.base.errors import require_choice
 from speechkit.cli.flags import command, stage
 from speechkit.cli.options import DEVICE_STAGE, SET_STAGE, Dir, FieldOf
+from speechkit.corpora.config import ValidationConfig
 from speechkit.emotion.config import EmotionTraining, EncoderConfig, encoder_config
+from speechkit.kaldi.config import SplitConfig
+from speechkit.labels.config import CHOSEN_ON_TEST, FoldsConfig
 from speechkit.mining.config import MiningConfig
 from speechkit.phone_features.config import DEEP, METHODS, FeatureSettings, ImportConfig
+from speechkit.pronunciation.config import MiscueConfig
 from speechkit.scoring.inference_config import SynthesisConfig
+from speechkit.separation.config import MixConfig
 from speechkit.separation.inference_config import CorrelationConfig
 from speechkit.speaker.config import ProsodyConfig, VectorConfig
 
 app = typer.Typer()
 _stage = partial(stage, app)
+
+
+_stage("validate", "corpora.check:check_sets", ValidationConfig, "directory jobs allow_pipes")
+_stage("split", "kaldi.split:split", SplitConfig, "directory force")
+
+
+@command(app, "split-folds", "name=split_name directory jobs force")
+def split_folds(
+    set_name: Annotated[str, FieldOf("set_name", EmotionTraining)],
+    folds: FoldsConfig,
+    directory: Dir,
+    **how: Any,
+) -> Answer:
+    """Divide a labelled set into folds to train, validate and test; check what they share.
+
+    Writes data/SET/splits/NAME.json, once: later commands read it. The parts have
+    different speakers; kinds of split that share speakers give a warning.
+    """
+    from speechkit.labels import emotions, splits
+
+    dataset = emotions.load(directory, set_name)
+    made = splits.ensure_split(dataset, folds, **how)
+    found = splits.leak_check(made, dataset)
+    splits.warn_of_leaks(made, found)
+    title = str(splits.path_of(dataset.data.path, made.name))
+    title += f" ({CHOSEN_ON_TEST})" if made.chosen_on_test else ""
+    return answers.rows(title, splits.LEAK_COLUMNS, [leak.row() for leak in found])
+
+
+_stage(
+    "mix", "separation.mixture_set:mix", MixConfig, "name=out_name directory jobs executor force"
+)
+_stage("make-miscues", "pronunciation.miscues:make", MiscueConfig, "name=out_name directory force")
 
 
 @command(app, "align", f"textgrids {DEVICE_STAGE}")
@@ -49,16 +87,12 @@ _stage(
 @command(app, "extract-gop", DEVICE_STAGE)
 def extract_gop(
     set_name: str,
-    features: FeatureSettings,
+    config: FeatureSettings,
     imported: ImportConfig,
     texts: TextConfig,
     directory: Dir,
     **how: Any,
 ) -> Answer:
-    """Goodness of pronunciation: a row of features for every canonical phone of a set.
-
-    Writes exp/gop/SET/gop.{ark,scp}, rows.tsv, phones.txt, features.json and summary.json.
-    """
     from speechkit.phone_features.extract import extract
     from speechkit.phone_features.import_gop import import_features
 
@@ -66,8 +100,8 @@ def extract_gop(
         how = {name: how[name] for name in ("name", "on_error", "force")}
         return answers.summary(import_features(directory, set_name, imported, **how))
     imported.refuse()
-    require_choice("method", features.method, METHODS)  # of the others, extract-deep has flags
-    return answers.summary(extract(directory, set_name, features, texts=texts, **how))
+    require_choice("method", config.method, METHODS)  # of the others, extract-deep has flags
+    return answers.summary(extract(directory, set_name, config, texts=texts, **how))
 
 
 @command(app, "extract-deep", DEVICE_STAGE)

@@ -1,0 +1,142 @@
+"""From recordings to the report: the commands of ``speechkit run TASK FOLDER``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from speechkit.base.config import Flag
+from speechkit.base.errors import ConfigError, require_choice
+from speechkit.corpora.config import CLASS
+
+TASKS = ("emotion", "pronunciation", "separation")
+Words = list[str]
+
+
+@dataclass(frozen=True)
+class RecipeConfig:
+    """From a folder of recordings to the report: prepares, trains a small model, measures.
+
+    Small networks and few epochs, minutes on a laptop without a GPU: a beginning, not a
+    result. Prints every command that it runs, to be copied and changed. After a stop the
+    same command goes on: what is finished is up to date. A command that fails ends it.
+
+    Data:
+        scores: pronunciation: scores of people, as `prepare folder` takes them; without them the
+            model that comes with speechkit scores the recordings.
+        score_scales: pronunciation: lowest and highest scores, as utterance=0:10.
+        aspects: pronunciation: scores to learn, separated by commas.
+        labels: emotion: table 'path<TAB>emotion', where folders are not classes.
+        speaker_pattern: emotion: regular expression with a group: the speaker in a path.
+        speakers_unknown: emotion: divide clips at random, where nobody knows who speaks; the
+            results then say nothing about new speakers.
+    Training:
+        epochs: Number of epochs.
+        seeds: Number of seeds.
+    """
+
+    scores: Annotated[Path | None, Flag(shown="none", metavar="PATH")] = None
+    score_scales: Annotated[str, Flag(shown="those of speechocean762", metavar="SCALES")] = ""
+    aspects: Annotated[str, Flag(shown="all nine")] = ""
+    labels: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
+    speaker_pattern: Annotated[str, Flag(shown="none", metavar="REGEX")] = ""
+    speakers_unknown: Annotated[bool, Flag("speakers-unknown")] = False
+    epochs: Annotated[int, Flag(least=0, shown="emotion 20, pronunciation 20, separation 10")] = 0
+    seeds: Annotated[int, Flag(least=0, shown="pronunciation 2, the others 1")] = 0
+
+    def epochs_or(self, default: int) -> Words:
+        """The flag of a training."""
+        return ["--epochs", str(self.epochs or default)]
+
+
+def plan(
+    task: str, folder: Path, config: RecipeConfig, root: Path = Path(), title: str = ""
+) -> list[Words]:
+    """The commands, without the working directory.
+
+    Raises:
+        ConfigError: there is no such task, a choice is of another, or nothing says who speaks.
+    """
+    require_choice("task", task, TASKS)
+    of_task = {
+        "emotion": ("labels", "speaker_pattern", "speakers_unknown", "seeds"),
+        "pronunciation": ("scores", "score_scales", "aspects", "seeds"),
+        "separation": (),
+    }
+    for name in dict.fromkeys(name for names in of_task.values() for name in names):
+        if getattr(config, name) and name not in of_task[task]:
+            raise ConfigError(name, f"is not for {task}.", "Leave it out.")
+    make = {"emotion": _emotion, "pronunciation": _pronunciation, "separation": _separation}
+    report = ["report", *(["--title", title] if title else [])]
+    return [*make[task](folder, config, root), report]
+
+
+def _emotion(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
+    from speechkit.corpora.folder.lhotse import manifests
+    from speechkit.corpora.folder.listed import metadata_of
+    from speechkit.corpora.folder.saved import saved_parts
+
+    prepare = ["prepare", "folder", str(folder), "--set", "clips"]
+    if config.labels:
+        prepare += ["--labels", str(config.labels)]
+    elif folder.is_dir() and not (metadata_of(folder) or manifests(folder) or saved_parts(folder)):
+        prepare += ["--layout", CLASS]
+        if not (config.speaker_pattern or config.speakers_unknown):
+            raise ConfigError(
+                "speaker_pattern",
+                "is missing: folders are classes, so nothing says who speaks.",
+                "It finds the speaker in each path, as 'Actor_([0-9]+)'. Where nobody knows, give "
+                "`speakers_unknown`: the results then say nothing about new speakers.",
+            )
+    if config.speaker_pattern:
+        prepare += ["--speaker-pattern", config.speaker_pattern]
+    split = "random-80-20" if config.speakers_unknown else "speaker-80-20"
+    seeds = ["--seeds", str(config.seeds or 1)]
+    return [
+        prepare,
+        ["validate", "--set", "clips"],
+        ["split-folds", "--set", "clips", "--split", split],
+        ["train", "emotion", "--set", "clips", "--split", split, *seeds, *config.epochs_or(20)],
+        ["evaluate", "emotion"],
+    ]
+
+
+def _pronunciation(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
+    published = (folder / "resource" / "scores.json").is_file()
+    if not (published or config.scores):
+        return [
+            ["prepare", "folder", str(folder)],
+            ["validate", "--set", "train"],
+            [
+                *("predict", "pronunciation", "--trans", str(root / "data" / "train")),
+                *("--save", str(root / "scores.jsonl")),
+            ],
+        ]
+    prepare = ["prepare", "speechocean762", str(folder), "--dev-share", "0"]
+    if config.scores:
+        prepare = ["prepare", "folder", str(folder), "--split", "train=0.8,test=0.2"]
+        prepare += ["--scores", str(config.scores)]
+        prepare += ["--score-scales", config.score_scales] if config.score_scales else []
+    aspects = ["--aspects", config.aspects] if config.aspects else []
+    seeds = ["--seeds", str(config.seeds or 2)]
+    return [
+        prepare,
+        ["validate", "--set", "train", "--set", "test"],
+        *(["extract-gop", "--set", name, "--prosody"] for name in ("train", "test")),
+        ["train", "pronunciation", *aspects, *seeds, *config.epochs_or(20)],
+        ["evaluate", "pronunciation", "--set", "test"],
+    ]
+
+
+def _separation(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
+    few = ["--model", "tiny", "--epoch-size", "160", "--segment", "2"]
+    return [
+        ["prepare", "folder", str(folder), "--split", "train=0.6,dev=0.2,test=0.2"],
+        ["validate", *(word for name in ("train", "dev", "test") for word in ("--set", name))],
+        *(["mix", "--set", name, "--count", "40"] for name in ("dev", "test")),
+        ["extract-prosody"],
+        ["mine-hard", "--param", "pitch", "--pm", "0.2"],
+        ["train", "separation", "--hard", "pitch_pm0.2", *few, *config.epochs_or(10)],
+        ["evaluate", "separation", "--set", "test_2mix"],
+    ]
