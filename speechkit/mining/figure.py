@@ -75,8 +75,10 @@ def draw_distances(
     figure.supxlabel(_AXIS[summary["distance_unit"]], fontsize=10, color=TEXT)
     if len(names) > 1:
         _share_panel(axes[-1], names, shares)
+    break_ = " " if len(names) > 1 else "\n"  # one panel is narrow
     figure.suptitle(
-        f"Who is hard for whom: each utterance's nearest {100 * summary['pm']:g} %"
+        f"Who is hard for whom:{break_}"
+        f"each utterance's nearest {100 * summary['pm']:g} %"
         f" ({summary['set']})",
         fontsize=12.5,
         color=TEXT,

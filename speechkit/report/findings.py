@@ -28,7 +28,8 @@ def separation(name: str, found: SeparationFound) -> list[str]:
     if not ranked:
         return []
     value, who, evaluation = ranked[-1]
-    said = f"'{who}' improves the mixtures of {name} by {number(value)} dB on average (SI-SNRi"
+    does = "improves" if value > 0 else "changes"
+    said = f"'{who}' {does} the mixtures of {name} by {number(value)} dB on average (SI-SNRi"
     low, high = _interval_of_mixtures(evaluation)
     said += f"; 95 % interval {interval(low, high)})" if low is not None else ")"
     if (tail := evaluation.value("si_snri_p05_db")) is not None:

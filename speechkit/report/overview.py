@@ -24,6 +24,7 @@ from speechkit.workdir.manifest import read_manifest
 
 HISTOGRAM_TRIALS = 400_000
 SHORT = 150  # characters of parameters that are shown at once
+_UNKNOWN = "?-?"  # genders of a pair of speakers
 
 
 def sets(workdir: WorkDir) -> Section | None:
@@ -64,10 +65,14 @@ def pitch(workdir: WorkDir) -> Section | None:
             rows.append([folder.name, gender, len(values), *map(float, (low, middle, high))])
     if not rows:
         return None
-    columns = ("set", "gender", "utterances", "f0 5 % (Hz)", "f0 median (Hz)", "f0 95 % (Hz)")
+    columns = ["set", "gender", "utterances", "f0 5 % (Hz)", "f0 median (Hz)", "f0 95 % (Hz)"]
+    caption = "Median pitch of each utterance, by the gender of its speaker."
+    if all(row[1] == "?" for row in rows):  # nobody's gender is known
+        columns, rows = columns[:1] + columns[2:], [row[:1] + row[2:] for row in rows]
+        caption = "Median pitch of each utterance."
     picture = Picture(
         figures.pitch(panels),
-        "Median pitch of each utterance, by the gender of its speaker.",
+        caption,
         "Histograms of median pitch in Hz for female and male speakers, one panel a set.",
     )
     return Section("Pitch", tables=[Table(columns, rows, dense=False)], pictures=[picture])
@@ -180,10 +185,14 @@ def hard_pairs(workdir: WorkDir) -> Iterator[Section]:
             alt = "Distances of hard and other pairs per gender combination, and shares of each."
             section.pictures.append(Picture(picture.read_bytes(), "Who is hard for whom.", alt))
         for key, title in (("gender_pairs", "genders"), ("age_pairs", "age")):
-            if key in summary:
+            if summary.get(key, {}).keys() - {_UNKNOWN}:
                 section.tables.append(_shares(title, summary[key]))
         if worst := summary["hardest_speaker_pairs"]:
-            rows = [{key.replace("_", " "): v for key, v in pair.items()} for pair in worst]
+            known = any(pair["genders"] != _UNKNOWN for pair in worst)
+            rows = [
+                {key.replace("_", " "): v for key, v in pair.items() if known or key != "genders"}
+                for pair in worst
+            ]
             caption = "The speaker pairs of whose utterance pairs the largest share is hard."
             section.tables.append(Table.of(rows, caption, dense=False))
             section.players = _speakers(workdir, summary["set"], worst[:3])

@@ -13,7 +13,7 @@ import soundfile
 from conftest import make_set, voice
 from speaker_models import write_model
 
-from speechkit.report import elements, page
+from speechkit.report import elements, overview, page
 from speechkit.report.elements import Player, Section, Table
 from speechkit.workdir import WorkDir
 
@@ -90,6 +90,24 @@ def test_a_damaged_output_costs_its_section_only(made, run, tmp_path):
     assert "no section 'pitch'" in done.err
     html = (root / "report/index.html").read_text()
     assert "X-vector networks" in html and "<h2>Pitch" not in html
+
+
+def test_genders_that_nobody_knows_have_no_columns(made, tmp_path):
+    root = tmp_path / "copy"
+    shutil.copytree(made, root)
+    heads = [table.columns for table in next(overview.hard_pairs(WorkDir(root))).tables]
+    assert any("genders" in columns for columns in heads)
+    (root / "data/train/spk2gender").unlink(missing_ok=True)
+    file = root / "exp/hard/pitch_pm0.2/summary.json"
+    summary = json.loads(file.read_text())
+    summary["gender_pairs"] = {"?-?": next(iter(summary["gender_pairs"].values()))}
+    for pair in summary["hardest_speaker_pairs"]:
+        pair["genders"] = "?-?"
+    file.write_text(json.dumps(summary))
+    heads = [table.columns for table in next(overview.hard_pairs(WorkDir(root))).tables]
+    assert not any("genders" in columns for columns in heads) and "speaker a" in heads[0]
+    pitch = overview.pitch(WorkDir(root))
+    assert "gender" not in pitch.tables[0].columns and len(pitch.tables[0].rows[0]) == 5
 
 
 def test_nothing_to_report(tmp_path, run):
