@@ -15,6 +15,7 @@ from typing import Any
 
 from speechkit.base.errors import UserError, closest
 from speechkit.base.files import make_dirs
+from speechkit.phone_features.config import DEEP
 from speechkit.task import trained
 from speechkit.task.trained import refuse_path, seeds_in
 from speechkit.workdir import WorkDir
@@ -124,9 +125,16 @@ def write(
         copy(found[seed], make_dirs(target / SCORER / f"seed{seed}"))
         for seed in sorted(seeds or found)
     ]
-    specs = (spec for features in cards[0]["features"] for spec in acoustic_specs(features))
+    made_with = cards[0]["features"]
+    specs = (spec for features in made_with for spec in acoustic_specs(features))
+    deep = {
+        spec
+        for features in made_with
+        if features.get("method") == DEEP
+        for spec in acoustic_specs(features)
+    }
     for spec in dict.fromkeys(specs):
         if spec != models.SPHINX:
-            source = models.find_folder(spec, workdir)
-            tdnn_folder.export(source, target / ACOUSTIC / Path(spec).name)
+            source, place = models.find_folder(spec, workdir), target / ACOUSTIC / Path(spec).name
+            tdnn_folder.export(source, place, hidden=spec in deep)
     return target

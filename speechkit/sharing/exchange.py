@@ -60,7 +60,7 @@ class Exported:
             "file": self.file,
             "size (MB)": f"{size / 1e6:.1f}",
             "model": f"{made.task}/{made.name}",
-            "seeds and folds": len(made.models),
+            "seeds and folds": sum("acoustic" not in name.split("/") for name in made.models),
         }
         answer = answers.pairs("Exported", {**shown, "pushed": self.url} if self.url else shown)
         told = {"task": made.task, "name": made.name, "models": list(made.models)}

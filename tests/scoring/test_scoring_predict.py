@@ -146,13 +146,16 @@ def test_trees_read_the_scalar_gop(run, work, tones):
     assert json.loads(done.out)[0]["spread_over_seeds"] == 0
 
 
-def write_tdnn(folder, seed):
-    """An acoustic model with random weights."""
+def write_tdnn(folder, seed, folds=0):
+    """An acoustic model with random weights, of all speakers and of folds of them."""
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
     network = Tdnn(SHAPE).eval()
-    card = tdnn_folder.Card(ToneModel().labels, FeatureConfig(), SHAPE, "full")
-    return tdnn_folder.write(folder, card, {"full": tdnn_folder.half(network.state_dict())}, {})
+    card = tdnn_folder.Card(ToneModel().labels, FeatureConfig(), SHAPE, "mean" if folds else "full")
+    states = {"full": tdnn_folder.half(network.state_dict())}
+    for fold in range(folds):
+        states[f"fold{fold}"] = tdnn_folder.half(Tdnn(SHAPE).eval().state_dict())
+    return tdnn_folder.write(folder, card, states, {f"s{n}": n for n in range(folds)})
 
 
 def test_deep_features_of_the_shared_and_of_an_own_acoustic_model(run, work):
@@ -176,8 +179,9 @@ def test_deep_features_of_the_shared_and_of_an_own_acoustic_model(run, work):
     assert abs(before - other) > 1e-3
 
 
-def test_a_model_travels_with_its_acoustic_models(run, work, tmp_path):
-    card = write_tdnn(work / "exp/acoustic/am", 0)
+@pytest.mark.parametrize("folds", [0, 2])
+def test_a_model_travels_with_its_acoustic_models(run, work, tmp_path, folds):
+    card = write_tdnn(work / "exp/acoustic/am", 0, folds)
     pipeline = FeaturePipeline.create(FeatureSettings(("am",), "deep"), WorkDir(work))
     folder = write_scorers(work, pipeline.config(), 12, input="deep")
     torch.manual_seed(7)
@@ -187,6 +191,7 @@ def test_a_model_travels_with_its_acoustic_models(run, work, tmp_path):
     file = tmp_path / "tiny.zip"
     done = run("export", "scoring/tiny", "-C", work, file)
     assert done.code == 0, done.err
+    assert done.out.split()[-3:-1] == ["2", "│"]  # seeds, no acoustic models
     there = tmp_path / "elsewhere"
     done = run("import", file, "-C", there)
     assert done.code == 0, done.err

@@ -234,7 +234,9 @@ def read_folds(folder: Path) -> dict[str, int]:
         raise DataError(f"{path}: expected lines of 'speaker number' ({error}).") from error
 
 
-def export(folder: Path, target: Path, networks: Sequence[str] = ()) -> Path:
+def export(
+    folder: Path, target: Path, networks: Sequence[str] = (), *, hidden: bool = False
+) -> Path:
     """Copy what evidence of new speakers needs, in float16: a model to give away.
 
     The training speakers are left out. The fingerprint is that of ``folder`` where its
@@ -244,6 +246,7 @@ def export(folder: Path, target: Path, networks: Sequence[str] = ()) -> Path:
         folder: of a trained model.
         target: the folder to write (made if need be).
         networks: which to copy; default those that score a new speaker.
+        hidden: copy the one network of all speakers too, which gives hidden features.
 
     Raises:
         UserError: the folder has no such network.
@@ -251,6 +254,8 @@ def export(folder: Path, target: Path, networks: Sequence[str] = ()) -> Path:
     card = read_card(folder)
     folds = [name for name in card.weights if name != "full"]
     wanted = list(networks) or (["full"] if card.unseen == "full" or not folds else folds)
+    if hidden and "full" in card.weights and "full" not in wanted:
+        wanted.append("full")
     states = {name: half(read_state(folder, card, name)) for name in wanted}
     target.mkdir(parents=True, exist_ok=True)
     write(target, card, states, {})
