@@ -30,7 +30,7 @@ import numpy as np
 from speechkit.base import digests
 from speechkit.base.audio_file import SUFFIXES, AudioFile, Held, Pipe, Source
 from speechkit.base.errors import AudioError
-from speechkit.base.log import note_once
+from speechkit.base.log import counted, note_once
 from speechkit.base.resampler import change_speed, resample
 
 __all__ = [
@@ -138,8 +138,8 @@ def require_usable(samples: np.ndarray, source: Source) -> None:
     """Raise AudioError unless all of ``[n, channels]`` are numbers that are audio."""
     if not (usable := is_usable(samples).all(axis=1)).all():
         raise AudioError(
-            f"{source}: {int((~usable).sum())} of {len(samples)} samples are NaN or infinite, or "
-            f"beyond {LOUDEST:g} times full scale.",
+            f"{source}: has {int((~usable).sum())} of {counted(len(samples), 'sample')} NaN or "
+            f"infinite, or beyond {LOUDEST:g} times full scale.",
             "Convert or record it again.",
             "nan",
         )

@@ -167,7 +167,7 @@ def _device() -> Iterator[Check]:
         detail = f"there is an NVIDIA driver, but torch {torch.__version__} does not see a GPU"
         yield Check("device", OPTIONAL, detail, f"{_PIP} --force-reinstall torch torchaudio")
     else:
-        yield Check("device", OK, f"CPU only, {cpu_count()} cores")
+        yield Check("device", OK, f"CPU only (cores: {cpu_count()})")
 
 
 def _audio() -> Iterator[Check]:

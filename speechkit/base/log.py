@@ -93,9 +93,9 @@ def forget_notes() -> None:
     _said.clear()
 
 
-def counted(number: int, noun: str) -> str:
-    """'1 recording', '2,000 recordings', '3 batches', '9 epochs', '4 utt', '5 s'."""
-    return f"{number:,} {_named(number, noun)}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """'1 recording', '3 batches', '4 utt', '5 s'; ``plural``: 'clips are', where a verb follows."""
+    return f"{number:,} {plural if plural and number != 1 else _named(number, noun)}"
 
 
 def _named(number: float, noun: str) -> str:

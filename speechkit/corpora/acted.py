@@ -116,14 +116,14 @@ def read_acted(
     path = require_folder(path, corpus.layout)
     files, left_out = _recordings(corpus, path)
     if not files:
-        seen = ", ".join(f"{count} {what}" for what, count in sorted(left_out.items()))
+        seen = ", ".join(f"{what}: {count}" for what, count in sorted(left_out.items()))
         raise UserError(
             f"No speech recording of {corpus.name} was found in {path} "
             f"({seen or 'no audio at all'}).",
             f"Expected: {corpus.layout}",
         )
     for what, count in sorted(left_out.items()):
-        logger.info(f"{set_name}: {count} {what} left out.")
+        logger.info(f"{set_name}: left out: {what} ({count}).")
     made = CorpusSet(set_name, [], dict(gender), dict(age or {}))
     for file in files:
         said = corpus.parse(file)

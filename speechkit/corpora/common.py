@@ -12,7 +12,7 @@ from typing import Any
 
 from speechkit.base.audio import SUFFIXES
 from speechkit.base.errors import ConfigError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.tables import read_rows
 from speechkit.base.text import composed, is_header, on_disk, spelled
 from speechkit.kaldi.segments import Segment
@@ -304,8 +304,8 @@ def split_speakers(
     for name, speakers in count.items():
         if not speakers:
             raise UserError(
-                f"{label}: {len(part_of)} speakers are too few for a share of {shares[name]:g}; "
-                f"'{name}' would have none.",
+                f"{label}: {counted(len(part_of), 'speaker is', 'speakers are')} too few for a "
+                f"share of {shares[name]:g}; '{name}' would have none.",
                 "Give it a larger share, or use fewer sets.",
             )
     first = next(iter(shares))  # also of speakers of whom nothing can be read

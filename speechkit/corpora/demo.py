@@ -18,7 +18,7 @@ import numpy as np
 from speechkit.base import audio
 from speechkit.base.audio_container import write_wav
 from speechkit.base.errors import ConfigError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.parallel import map_items
 from speechkit.corpora import espeak
 from speechkit.corpora.common import CorpusSet, Item
@@ -134,7 +134,7 @@ def _check_counts(utterances: int, speakers: int) -> None:
     if not speakers <= utterances <= MAX_UTTERANCES:
         raise ConfigError(
             "utterances",
-            f"{utterances} is not possible with {speakers} speakers.",
+            f"{utterances} is not possible with {counted(speakers, 'speaker')}.",
             f"Accepted: {speakers} (one each) to {MAX_UTTERANCES}.",
         )
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from speechkit.base.errors import ConfigError, UserError, require_choice
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import (
     Corpus,
@@ -136,7 +136,8 @@ def _read_subset(folder: Path, made: CorpusSet) -> None:
             made.items.append(Item(utterance_id(speaker.name, file.stem), file, speaker.name, text))
     if texts:
         logger.warning(
-            f"{folder}: {len(texts)} transcripts have no audio ({', '.join(sorted(texts)[:3])})."
+            f"{folder}: {counted(len(texts), 'transcript has', 'transcripts have')} no audio "
+            f"({', '.join(sorted(texts)[:3])})."
         )
 
 

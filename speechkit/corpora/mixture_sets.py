@@ -10,7 +10,7 @@ from typing import Any
 from speechkit.base import answers
 from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.tables import write_skipped
 from speechkit.corpora.write import OTHER_DIR, take_usable
 from speechkit.kaldi import data
@@ -125,8 +125,8 @@ def _check(planned: MixtureCorpusSet) -> None:
     ]
     if alike:
         logger.warning(
-            f"{planned.name}: {len(alike)} mixtures have one speaker twice "
-            f"(first: {alike[0].mixture.id})."
+            f"{planned.name}: {counted(len(alike), 'mixture has', 'mixtures have')} one speaker "
+            f"twice (first: {alike[0].mixture.id})."
         )
 
 
@@ -164,7 +164,7 @@ def _look_at_all(
         look,
         planned.planned,
         lambda one: one.mixture.id,
-        f"The set '{planned.name}' has no usable mixture: all {len(planned.planned)}",
+        f"The set '{planned.name}' has no usable mixture",
         jobs=jobs,
         on_error=on_error,
         chunk=32,
@@ -177,9 +177,10 @@ def _look_at_all(
         for remark in one.remarks:
             remarks.setdefault(remark, []).append(name)
     for remark, names in sorted(remarks.items()):
-        logger.warning(f"{planned.name}: {len(names)} mixtures {remark} (first: {names[0]}).")
+        many = counted(len(names), "mixture")
+        logger.warning(f"{planned.name}: {many} {remark} (first: {names[0]}).")
     if skipped:
-        logger.warning(f"{len(skipped)} broken mixtures were skipped; see skipped.tsv.")
+        logger.warning(f"Skipped {counted(len(skipped), 'broken mixture')}; see skipped.tsv.")
     return list(looked.values()), skipped
 
 
@@ -195,7 +196,7 @@ def _write_tables(
     heard = set(speakers.values())
     gender = {name: value for name, value in planned.gender.items() if name in heard}
     if unknown := len(heard - gender.keys()):
-        logger.warning(f"{planned.name}: the gender of {unknown} speakers is not known.")
+        logger.warning(f"{planned.name}: the gender of {counted(unknown, 'speaker')} is not known.")
     data.write(folder, wavs, speakers, utt2dur=seconds, spk2gender=gender)
     write_mixtures(folder, planned.header, [one.mixture for one in looked])
 

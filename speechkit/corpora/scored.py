@@ -15,7 +15,7 @@ from typing import Any
 
 from speechkit.base import schema
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import composed, read_text, some, visible, without_marks
 from speechkit.kaldi.data import read_table
 from speechkit.labels.miscues import TABLE, read_miscues, statuses
@@ -111,7 +111,7 @@ def find_faults(
     for level in LEVELS:
         table = getattr(scores, f"{level}s")
         if (folder / table_name(level)).is_file() and (missing := sorted(texts.keys() - table)):
-            message = f"{len(missing)} utterances are not in it ({some(missing)})"
+            message = f"it lacks {counted(len(missing), 'utterance')} ({some(missing)})"
             yield "unscored", table_name(level), None, message
     try:
         for name, lines in read_miscues(folder).items():
@@ -187,7 +187,7 @@ class _Entry:
             self.problems.add(_FORM, f"{self.name}{where}: phones or phones-accuracy is no list")
             return []
         if given and len(given) != len(phones):
-            message = f"{self.name}{where}: {len(phones)} phones, {len(given)} scores of phones"
+            message = f"{self.name}{where}: phones: {len(phones)}, scores of them: {len(given)}"
             self.problems.add(_COUNTS, message)
             return []
         values = [self._number("phone", "accuracy", value, where) for value in given]
@@ -243,4 +243,4 @@ def take_text_phone(
                 problems.add(_COUNTS, message)
             differ += len(scored) == len(listed) and scored != listed
     if differ:
-        logger.warning(f"{path}: {differ} words have other phones than those that were scored.")
+        logger.warning(f"{path}: other phones than were scored in {counted(differ, 'word')}.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.corpora.common import (
     Corpus,
     CorpusSet,
@@ -133,7 +133,7 @@ def _read_set(root: Path, part: str, files: dict[str, list[Path]]) -> CorpusSet:
         differ = sorted(set(wavs) ^ set(table))
         if differ:
             raise UserError(
-                f"{folder}: wav.scp and {name} disagree on {len(differ)} utterances "
+                f"{folder}: wav.scp and {name} disagree on {counted(len(differ), 'utterance')} "
                 f"({', '.join(differ[:3])}).",
                 "Copy the corpus again.",
             )

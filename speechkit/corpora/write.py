@@ -12,7 +12,7 @@ from typing import Any
 from speechkit.base import answers, audio
 from speechkit.base.answers import Answer
 from speechkit.base.errors import AudioError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.parallel import Result, map_items
 from speechkit.base.tables import write_skipped
 from speechkit.corpora.common import Corpus, CorpusSet, Item
@@ -157,7 +157,7 @@ def _measure(
         partial(take, out.path / "wav"),
         recordings,
         lambda item: item.recording,
-        f"The set '{planned.name}' has no usable audio: all {len(recordings)} files",
+        f"The set '{planned.name}' has no usable audio",
         jobs=jobs if makes or len(recordings) > POOL_FROM else 1,
         on_error=on_error,
         chunk=16 if makes else 500,
@@ -193,7 +193,7 @@ def take_usable(
     """What a function makes of items by key, and why others were skipped.
 
     Args:
-        none_left: begins the message where all of them "are broken".
+        none_left: begins the message where all of them are broken.
         how: as for :func:`map_items`.
 
     Raises:
@@ -207,7 +207,7 @@ def take_usable(
         else:
             found[key(done.item)] = done.value
     if not found:
-        raise UserError(f"{none_left} are broken ({skipped[key(items[0])]}).")
+        raise UserError(f"{none_left}: all ({len(items)}) are broken ({skipped[key(items[0])]}).")
     return found, skipped
 
 
@@ -238,7 +238,8 @@ def write_tables(
     gender = {name: value for name, value in planned.gender.items() if name in heard}
     text = {item.utterance: " ".join(item.text.split()) for item in items if item.text.strip()}
     if 0 < len(text) < len(items):
-        logger.warning(f"{planned.name}: {len(items) - len(text)} utterances have no transcript.")
+        without = counted(len(items) - len(text), "utterance")
+        logger.warning(f"{planned.name}: no transcript of {without}.")
     inside = Path("data") / planned.name / "wav"
     wavs = {
         item.recording: str(
@@ -268,7 +269,7 @@ def write_tables(
         _write_scores(folder, planned.scores.part(speakers), raters, planned.name)
     write_skipped(folder, skipped.items())
     if skipped:
-        logger.warning(f"{len(skipped)} files that cannot be read were skipped; see skipped.tsv.")
+        logger.warning(f"Skipped {counted(len(skipped), 'unreadable file')}; see skipped.tsv.")
     count = Counter(gender.values())
     hours = sum(seconds.values()) / 3600
     return SetSummary(
@@ -289,7 +290,7 @@ def _write_scores(folder: Path, scores: Scores, raters: RaterScores, name: str) 
     if raters:
         write_raters(folder, raters)
         people = {rater for of in raters.values() for rater in of}
-        logger.info(f"{name}: {len(raters)} utterances by {len(people)} raters.")
+        logger.info(f"{name}: raters: {len(people)}, utterances that they rated: {len(raters)}.")
     counts = {
         "utterances": len(scores.utterances),
         "words": sum(len(words) for words in scores.words.values()),

@@ -22,7 +22,7 @@ from speechkit.base import audio
 from speechkit.base.audio import power
 from speechkit.base.audio_container import FULL_SCALE
 from speechkit.base.errors import AudioError, ConfigError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import (
     GENDERS,
@@ -254,12 +254,12 @@ def _speakers(file: Path, count: int, pattern: re.Pattern[str] | None) -> list[s
     else:
         match = pattern.search(file.stem)
         found = [group or "" for group in match.groups()] if match else []
-        wanted = f"`speaker_pattern` '{pattern.pattern}' finds {len(found)} groups in it"
+        wanted = f"`speaker_pattern` '{pattern.pattern}' finds {counted(len(found), 'group')} in it"
     if len(found) != count or not all("".join(speaker.split()) == speaker for speaker in found):
         found = []
     if not found or not all(found):
         raise UserError(
-            f"{file}: the {count} speakers are not known from its name: {wanted}.",
+            f"{file}: its name does not tell its {counted(count, 'speaker')}: {wanted}.",
             "Give `speaker_pattern` REGEX with one group per source, as "
             "'^(...).*_(...)' or '^([^-]+)-[^_]*_([^-]+)-'.",
         )
@@ -285,16 +285,16 @@ def look(planned: UncheckedMixture) -> CheckedMixture:
         samples, own_rate = audio.read(source.utterance.wav)
         if (own_rate, len(samples)) != (rate, len(mixed)):
             raise AudioError(
-                f"{source.utterance.wav}: {len(samples)} samples at {own_rate} Hz, its mixture "
-                f"has {len(mixed)} at {rate} Hz.",
+                f"{source.utterance.wav}: {counted(len(samples), 'sample')} at {own_rate} Hz, its "
+                f"mixture has {len(mixed)} at {rate} Hz.",
                 "Generate them again, or leave them out with `on_error` skip.",
             )
         total += samples
         clipped |= bool(np.abs(samples).max() >= FULL_SCALE)
     error = float(np.mean(np.square(mixed - total)))
-    remarks = ["are clipped (samples at full scale)"] * clipped
+    remarks = ["clipped (samples at full scale)"] * clipped
     if error > power(mixed) * 10 ** (NOT_THE_SUM_DB / 10):
-        remarks.append(f"differ from the sum of their sources by more than {NOT_THE_SUM_DB:g} dB")
+        remarks.append(f"unlike the sum of the sources by more than {NOT_THE_SUM_DB:g} dB")
     seconds = (len(mixed) / rate,) * len(mixture.sources)
     whole = Mixture(mixture.id, len(mixed), mixture.sources, mixture.wav)
     return CheckedMixture(whole, seconds, tuple(remarks))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.emotion import metrics
 from speechkit.stats.bootstrap import LEVELS
 
@@ -129,7 +129,7 @@ def of_validation(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, f
         metrics.confusion(targets, probabilities.argmax(1), probabilities.shape[1])
     ).accuracy
     logger.info(
-        f"Temperature {temperature:g}, chosen on {len(targets)} validation clips (accuracy "
-        f"{accuracy:.2f}, mean confidence {probabilities.max(1).mean():.2f})."
+        f"Temperature {temperature:g}, chosen on {counted(len(targets), 'validation clip')} "
+        f"(accuracy {accuracy:.2f}, mean confidence {probabilities.max(1).mean():.2f})."
     )
     return {"temperature": temperature, "clips": len(targets)}

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from speechkit.base import parallel
 from speechkit.base.errors import UserError, require_choice, require_range
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.emotion.encoders import Encoder
 from speechkit.emotion.hidden import Hidden
 from speechkit.kaldi.data import Utterance
@@ -44,7 +44,7 @@ def usable_parts(fold: Fold, dataset: EmotionSet, skipped: Mapping[str, str]) ->
     )
     gone = len(fold.train) + len(fold.valid) - len(left.train) - len(left.valid)
     if gone:
-        logger.warning(f"{gone} broken clips are left out of the training.")
+        logger.warning(f"Left out of the training: {counted(gone, 'broken clip')}.")
     heard = {dataset.labels[name] for name in left.train}
     lacking = [name for name in dataset.classes if name not in heard]
     if lacking or not left.valid:

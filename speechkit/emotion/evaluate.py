@@ -12,7 +12,7 @@ import numpy as np
 from speechkit.base.answers import Answer
 from speechkit.base.arrays import read_array
 from speechkit.base.errors import ConfigError, UserError, require_choice
-from speechkit.base.log import logger, progress
+from speechkit.base.log import counted, logger, progress
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.emotion import figures, model_folder, results, tables
 from speechkit.emotion.calibration import temper
@@ -189,7 +189,7 @@ def _predict(
                 predictor = load_predictor(folder, device)
                 values = predictor.of_utterances(workdir, dataset, ids, advance=advance, **how)
                 np.save(kept, values)
-                note_finished(kept, f"{number + 1} of {len(models)} models")
+                note_finished(kept, f"{number + 1} of {counted(len(models), 'model')}")
             temperature = model_folder.temperature(model_folder.read_card(folder))
             parts.append((values, values if temperature is None else temper(values, temperature)))
     # On another set each model counts as a seed of one fold.

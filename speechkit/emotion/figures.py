@@ -36,8 +36,8 @@ def draw_confusion(
     size = 1.6 + 0.42 * len(classes)
     figure, axes = panels(2 * size, size, 2, sharey=True)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
-    counted = "clips" if runs == 1 else f"clips, {runs} seeds together"
-    _panel(axes[0], matrix, shares, classes, counted, "{:g}")
+    many = "clips" if runs == 1 else f"clips, {runs} seeds together"
+    _panel(axes[0], matrix, shares, classes, many, "{:g}")
     _panel(axes[1], shares, shares, classes, "share of the true class", "{:.2f}")
     axes[0].set_ylabel("true", color=TEXT)
     if title:

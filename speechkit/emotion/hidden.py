@@ -22,7 +22,7 @@ from speechkit.base.arrays import read_array, read_arrays
 from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.base.files import atomic_write
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.base.text import composed
@@ -315,5 +315,5 @@ def _join(out: Output, dataset: EmotionSet, kind: HiddenConfig, files: Sequence[
     write_json(out.path / CARD, card)
     write_skipped(out.path, skipped)
     if skipped:
-        logger.warning(f"{len(skipped)} clips were skipped: see {out.final}/skipped.tsv.")
+        logger.warning(f"Skipped {counted(len(skipped), 'clip')}: see {out.final}/skipped.tsv.")
     out.counts.update(clips=len(order), skipped=len(skipped), rows=sum(sizes.values()))

@@ -23,7 +23,7 @@ from speechkit.emotion.windows import Prediction, Window, is_silent, windows
 from speechkit.task import trained
 from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import outputs, written
-from speechkit.task.prediction.jobs import Job, open_inputs
+from speechkit.task.prediction.jobs import Job, called, open_inputs
 from speechkit.task.prediction.saved import Row, model_digest
 from speechkit.task.prediction.stream import Predicted, Task
 from speechkit.task.prediction.stream import predict as stream
@@ -152,7 +152,7 @@ def _judge(
 ) -> Prediction:
     recording = job.audio
     found = audio.info(recording)
-    label = f"emotion {job.file.name}" if show else ""
+    label = f"emotion {Path(called(job.file)).name}" if show else ""
     made = judge(
         predictors, job.file, found, read_blocks(recording), config.window_config, label=label
     )
@@ -203,7 +203,7 @@ def judge(
         name, found.seconds, predictors[0].classes, tuple(parts), calibrated=calibrated
     )
     if made.label is None:
-        logger.warning(f"{name} is silent; it gets no label.")
+        logger.warning(f"{called(name)} is silent; it gets no label.")
     return made
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.config import CnnConfig
 from speechkit.emotion.data import Resources, Run, usable_parts
@@ -127,7 +127,7 @@ def train_cnn(
     net.scale.copy_(every.std(0).clamp(min=_DEVIATION))
     counts = np.bincount(train.targets, minlength=len(dataset.classes)).tolist()
     logger.info(
-        f"{len(train)} clips to train on, {len(valid)} to validate; "
+        f"{counted(len(train), 'clip')} to train on, {len(valid)} to validate; "
         f"{sum(p.numel() for p in net.parameters()):,} parameters on {device}"
     )
     keep_memory(device)

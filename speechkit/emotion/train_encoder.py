@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.emotion import encoder_files, encoder_network, model_folder
 from speechkit.emotion.config import EncoderConfig
 from speechkit.emotion.data import Resources, Run
@@ -83,8 +83,8 @@ def _say(setup: TrainingSetup, resources: Resources) -> None:
     trained = sum(p.numel() for p in parameters if p.requires_grad)
     if not ranks().rank:
         logger.info(
-            f"{setup.clips} clips to train on, {len(setup.model.targets)} to validate; "
-            f"{trained:,} of {total:,} parameters are trained, on {resources.device}"
+            f"{counted(setup.clips, 'clip')} to train on, {len(setup.model.targets)} to validate; "
+            f"{trained:,} of {total:,} parameters trained, on {resources.device}"
         )
 
 

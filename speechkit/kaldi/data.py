@@ -18,6 +18,7 @@ from pathlib import Path
 from speechkit.base import audio
 from speechkit.base.audio_file import Pipe
 from speechkit.base.errors import AudioError, DataError
+from speechkit.base.log import counted
 from speechkit.base.parallel import map_items
 from speechkit.base.text import byte_order, check_path, composed, on_disk, read_text, some, visible
 from speechkit.kaldi.segments import Segment, SegmentError
@@ -194,8 +195,8 @@ def _agree(path: Path, audio: set[str], speakers: set[str]) -> None:
     ):
         if missing:
             raise DataError(
-                f"{path}: {len(missing)} utterances are in {there} but not in {not_there} "
-                f"({some(sorted(missing))}).",
+                f"{path}: {counted(len(missing), 'utterance is', 'utterances are')} in {there} "
+                f"but not in {not_there} ({some(sorted(missing))}).",
                 _SEE,
             )
 

@@ -79,7 +79,7 @@ def held_out(source: DataDir, config: SplitConfig) -> set[str]:
         raise UserError(
             f"Holding out {number} of the {total} speakers of '{config.set}': the set "
             f"'{config.into[1]}' {side}.",
-            f"Hold out 1 to {total - 1} speakers.",
+            f"Accepted: 1 to {total - 1}.",
         )
     groups: dict[str, list[str]] = {}
     for speaker in source.speakers:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base import schema
-from speechkit.base.log import logger, note_once
+from speechkit.base.log import counted, logger, note_once
 from speechkit.base.text import composed
 from speechkit.kaldi.data import DataDir, invert, read_table, write_table
 from speechkit.workdir.manifest import MANIFEST
@@ -82,7 +82,7 @@ def write_subset(source: DataDir, target: Path, utterances: Collection[str]) -> 
                 f"subset-{path}", f"{path} names no utterance or speaker; it is copied whole."
             )
         if unknown := len(entries.unknown()):
-            note = f"{path}: {unknown} lines of unknown {entries.kind} are left out."
+            note = f"{path}: left out {counted(unknown, 'line')} of unknown {entries.kind}."
             note_once(f"subset-{path}", note)
         (target / path.name).write_text(entries.part(kept), encoding="utf-8", newline="\n")
     speakers = {u.id: u.speaker for u in source.utterances if u.id in kept.utterances}

@@ -14,7 +14,7 @@ import numpy as np
 
 from speechkit.base import audio
 from speechkit.base.errors import AudioError, DataError, UserError
-from speechkit.base.log import logger, note_once
+from speechkit.base.log import counted, logger, note_once
 from speechkit.base.tables import read_rows
 from speechkit.base.text import composed, is_header
 from speechkit.base.yaml_files import read_yaml
@@ -122,7 +122,7 @@ def read_labels(dataset: DataDir) -> dict[str, str]:
     missing = [u.id for u in dataset.utterances if u.id not in table]
     if missing:
         raise DataError(
-            f"{path} lacks {len(missing)} of {len(dataset.utterances)} utterances "
+            f"{path} lacks {len(missing)} of {counted(len(dataset.utterances), 'utterance')} "
             f"({', '.join(missing[:3])}).",
             "Label them, or make the set again without them.",
         )

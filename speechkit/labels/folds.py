@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from speechkit.base.errors import ConfigError, UserError
+from speechkit.base.log import counted
 from speechkit.base.random_draws import rng
 from speechkit.labels.config import (
     PAPER,
@@ -94,15 +95,15 @@ def speaker_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
         parts = folds = round(len(dataset.data.speakers) / settings.fold_size)
         if parts < 2:
             raise UserError(
-                f"The set '{dataset.name}' has {len(dataset.data.speakers)} speakers, too few for "
-                f"two folds of {settings.fold_size}.",
+                f"The set '{dataset.name}' has {counted(len(dataset.data.speakers), 'speaker')}, "
+                f"too few for two folds of {settings.fold_size}.",
                 "Give a smaller one: speechkit split-folds --fold-size N",
             )
     speakers = dataset.data.speakers
     if len(speakers) < max(parts, 3):
         raise UserError(
-            f"The set '{dataset.name}' has {len(speakers)} speakers, too few to train, validate "
-            f"and test {parts} parts on different ones.",
+            f"The set '{dataset.name}' has {counted(len(speakers), 'speaker')}, too few to train, "
+            f"validate and test {parts} parts on different ones.",
             "Take `split` random-80-20 (it says nothing about new speakers), or a larger set.",
         )
     dealt = deal(_genders(dataset, speakers), parts, settings.seed, _SPEAKERS)
@@ -121,8 +122,8 @@ def _validating(dataset: EmotionSet, speakers: Sequence[str], settings: FoldsCon
     """
     if settings.valid_speakers >= len(speakers):
         raise UserError(
-            f"`valid_speakers` {settings.valid_speakers}: the training part has {len(speakers)} "
-            "speakers, and would lose all of them.",
+            f"`valid_speakers` {settings.valid_speakers}: the training part has "
+            f"{counted(len(speakers), 'speaker')}, and would lose all of them.",
             f"Accepted: at most {len(speakers) - 1}.",
         )
     queues = list(_genders(dataset, speakers).values())
@@ -196,15 +197,15 @@ def statement_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     said = dataset.statements
     if missing := [name for name in dataset.labels if name not in said]:
         raise UserError(
-            f"`split` statement: {len(missing)} utterances of '{dataset.name}' have no statement "
-            f"({missing[0]}).",
+            f"`split` statement: '{dataset.name}' has no statement of "
+            f"{counted(len(missing), 'utterance')} ({missing[0]}).",
             "It needs utt2statement or text (tables of the set) for every utterance.",
         )
     kinds = sorted({said[name] for name in dataset.labels})
     if not 2 <= len(kinds) <= MAX_SENTENCES:
         raise ConfigError(
             "split",
-            f"statement: '{dataset.name}' has {len(kinds)} different sentences.",
+            f"statement: '{dataset.name}' has {counted(len(kinds), 'different sentence')}.",
             f"It is for sets of 2 to {MAX_SENTENCES} sentences that are said again and again.",
         )
     order = rng(settings.seed, _SENTENCES).permutation(len(dataset.data.speakers))

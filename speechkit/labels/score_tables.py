@@ -57,7 +57,7 @@ def examine_tables(tables: Mapping[str, Path], scales: Scales) -> tuple[Scores, 
         words = scores.words.get(name)
         if words and phones and phones[-1].word_index != len(words) - 1:
             message = (
-                f"'{name}' has phones of {phones[-1].word_index + 1} words, but "
+                f"'{name}' has phones up to word {phones[-1].word_index + 1}, but "
                 f"{tables['word'].name} has {len(words)}"
             )
             faults.append((tables["phone"].name, None, message))

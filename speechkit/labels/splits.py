@@ -197,8 +197,8 @@ def check_fits(split: Split, dataset: EmotionSet) -> None:
         unknown = set(every) - set(dataset.labels)
         if unknown:
             raise DataError(
-                f"{where}: {len(unknown)} utterances are not in the set '{dataset.name}' "
-                f"({min(unknown)}).",
+                f"{where}: {counted(len(unknown), 'utterance is', 'utterances are')} not in the "
+                f"set '{dataset.name}' ({min(unknown)}).",
                 remedy,
             )
         if len(every) > len(set(every)):
@@ -301,5 +301,5 @@ def warn_of_leaks(split: Split, leaks: Sequence[Leak]) -> None:
         )
     sentences = sorted({sentence for leak in leaks for sentence in leak.sentences or ()})
     if sentences:
-        some = "1 sentence is" if len(sentences) == 1 else f"{len(sentences)} sentences are"
+        some = counted(len(sentences), "sentence is", "sentences are")
         logger.info(f"The split '{split.name}': {some} both trained on and tested.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.base.errors import DataError, UserError
+from speechkit.base.log import counted
 from speechkit.base.text import composed, some
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable, finite
@@ -42,8 +43,8 @@ class Population:
         unknown = [name for name, gender in zip(self.names, self.gender, strict=True) if not gender]
         if unknown:
             raise UserError(
-                f"`same_gender`: the gender of {len(unknown)} of {len(self.names)} speakers is "
-                f"not known ({some(unknown)}).",
+                f"`same_gender`: the gender of {len(unknown)} of "
+                f"{counted(len(self.names), 'speaker')} is not known ({some(unknown)}).",
                 "Add lines 'speaker m' or 'speaker f' to spk2gender of the set.",
             )
         numbers = {gender: k for k, gender in enumerate(sorted(set(self.gender)))}
@@ -186,7 +187,7 @@ def _require_all(
     missing = [u for u in utterances if u not in found and u not in skipped]
     if missing:
         raise UserError(
-            f"{table} lacks {len(missing)} of the {len(utterances)} utterances of the set "
-            f"({some(missing)}).",
+            f"{table} lacks {len(missing)} of the {counted(len(utterances), 'utterance')} of the "
+            f"set ({some(missing)}).",
             f"Run `speechkit {stage}` on this set again.",
         )

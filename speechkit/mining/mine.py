@@ -11,7 +11,7 @@ import numpy as np
 from speechkit.base import answers, schema
 from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.parallel import require_executor
 from speechkit.base.tables import write_json
 from speechkit.mining.config import MiningConfig
@@ -118,9 +118,9 @@ def _warn_of_left_out(config: MiningConfig, m: np.ndarray, valid: np.ndarray) ->
     """Say how many utterances take no part, or raise UserError if none is left."""
     invalid, alone = int((~valid).sum()), int((valid & (m == 0)).sum())
     lacks = {"pitch": "pitch (unvoiced)", "energy": "energy", "xvector": "an x-vector"}
-    lack = f"{invalid} utterances without {lacks[config.param]}"
-    single = f"{alone} utterances without another speaker" + (
-        " of their gender" if config.same_gender else ""
+    lack = f"{counted(invalid, 'utterance')} without {lacks[config.param]}"
+    single = f"{counted(alone, 'utterance')} without another speaker" + (
+        " of that gender" if config.same_gender else ""
     )
     if not m.any():
         raise UserError(
@@ -129,7 +129,7 @@ def _warn_of_left_out(config: MiningConfig, m: np.ndarray, valid: np.ndarray) ->
         )
     for number, what in ((invalid, lack), (alone, single)):
         if number:
-            logger.warning(f"{what} have no hard pairs (m = 0).")
+            logger.warning(f"No hard pairs (m = 0) of {what}.")
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

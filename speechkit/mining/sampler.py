@@ -18,6 +18,7 @@ import numpy as np
 
 from speechkit.base import arrays
 from speechkit.base.errors import DataError, UserError, closest
+from speechkit.base.log import counted
 from speechkit.mining.distance import Cosine, Difference, Distance, HardSets, Rule
 from speechkit.mining.sorted_search import sorted_others
 
@@ -196,7 +197,7 @@ class HardPairSampler:
             if given.size and (given.min() < 0 or given.max() >= len(self)):
                 raise UserError(
                     f"Row {given.min() if given.min() < 0 else given.max()} is outside "
-                    f"{self.folder}, which has {len(self)} utterances.",
+                    f"{self.folder}, which has {counted(len(self), 'utterance')}.",
                     "Rows count from 0 in the order of thresholds.tsv.",
                 )
             return given.astype(np.int64)

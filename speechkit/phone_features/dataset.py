@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.base.errors import UserError, command_line
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import some
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import finite
@@ -95,9 +95,9 @@ def check_read(found: PhoneSet, kept: int, faults: Sequence[str], needed: str) -
     """
     if faults:
         listed = "".join(f"\n  {fault}" for fault in faults)
-        of = f"{len(faults)} utterances"
         raise UserError(
-            f"Features and scores of '{found.name}' disagree in {of}:{listed}\n",
+            f"Features and scores of '{found.name}' disagree in "
+            f"{counted(len(faults), 'utterance')}:{listed}\n",
             "Extract the features again from the phones of the scores.",
         )
     if not kept:
@@ -108,8 +108,8 @@ def check_read(found: PhoneSet, kept: int, faults: Sequence[str], needed: str) -
     for reason in sorted({reason for _, reason in found.skipped}):
         names = [name for name, why in found.skipped if why == reason]
         logger.warning(
-            f"{found.name}: {len(names)} of {kept + len(found.skipped)} utterances are left out "
-            f"({reason}): {some(names)}"
+            f"{found.name}: left out {len(names)} of "
+            f"{counted(kept + len(found.skipped), 'utterance')} ({reason}): {some(names)}"
         )
 
 
@@ -119,11 +119,11 @@ def disagreement(name: str, scores: Scores, gops: Sequence[GopFolder]) -> str:
     for gop in gops[1:]:
         other = gop.rows[name]
         if [pure(row.phone) for row in rows] != [pure(row.phone) for row in other]:
-            return f"{name}: {len(rows)} phones in one folder of features, {_of(rows, other)}"
+            return f"{name}: phones of folders of features: {len(rows)}, {_of(rows, other)}"
     phones = scores.phones.get(name)
     if phones is not None:
         if len(phones) != len(rows):
-            return f"{name}: {len(rows)} phones have features, {len(phones)} have scores"
+            return f"{name}: features of {counted(len(rows), 'phone')}, scores of {len(phones)}"
         for row, phone in zip(rows, phones, strict=True):
             if pure(row.phone) != pure(phone.phone) or row.word_index != phone.word_index:
                 return (
@@ -132,7 +132,7 @@ def disagreement(name: str, scores: Scores, gops: Sequence[GopFolder]) -> str:
                 )
     words = scores.words.get(name)
     if words is not None and len(words) != rows[-1].word_index + 1:
-        return f"{name}: {rows[-1].word_index + 1} words have features, {len(words)} have scores"
+        return f"{name}: words with features: {rows[-1].word_index + 1}, with scores: {len(words)}"
     return ""
 
 

@@ -17,7 +17,7 @@ from speechkit.acoustic.lexicon.readings import Words, words_of_set
 from speechkit.acoustic.models import SPHINX, find_folder
 from speechkit.base import audio
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.kaldi import data
 from speechkit.labels import score_files as labels
 from speechkit.phone_features import output
@@ -134,8 +134,8 @@ def _warn_of_seen(pipeline: FeaturePipeline, dataset: data.DataDir) -> None:
     speakers = {utterance.speaker for utterance in dataset.utterances}.intersection(seen)
     if speakers:
         logger.warning(
-            f"The network 'full' of {pipeline.models[0].name} was trained on {len(speakers)} "
-            "speakers of the set: their features look better than those of new speakers."
+            f"The network 'full' of {pipeline.models[0].name} was trained on "
+            f"{counted(len(speakers), 'speaker')} of the set: such features look too good."
         )
 
 

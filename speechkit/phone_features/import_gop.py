@@ -23,7 +23,7 @@ import numpy as np
 
 from speechkit.base.arrays import read_array
 from speechkit.base.errors import DataError, UserError, require_choice
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.labels import score_files as labels
@@ -228,7 +228,7 @@ def _match(
         cells = [row.cells(utterance.id) for row in lines]
         found.append(UtteranceFeatures(utterance.id, features, cells))
     if merged:
-        logger.info(f"{merged} utterances had equal neighbouring phones merged to one row.")
+        logger.info(f"Merged equal neighbouring phones in {counted(merged, 'utterance')}.")
     return found, skipped
 
 

@@ -21,7 +21,7 @@ from speechkit.kaldi import data
 from speechkit.phone_features.config import Setup
 from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import written
-from speechkit.task.prediction.jobs import Job, open_inputs
+from speechkit.task.prediction.jobs import Job, called, open_inputs
 from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import Predicted, Task, predict
 from speechkit.task.prediction.written import Forms
@@ -225,18 +225,18 @@ class Recording:
         Raises:
             UserError: it is shorter than 0.1 s, or is silent.
         """
-        require_length(self.name, self.seconds)
+        require_length(called(self.name), self.seconds)
         if self.sample_rate < rate:
             logger.warning(
-                f"{self.name} has {self.sample_rate} Hz, less than the model's {rate} Hz: what "
-                f"lies above {self.sample_rate // 2} Hz is missing (S, F, TH ...), so scores are "
-                "lower."
+                f"{called(self.name)} has {self.sample_rate} Hz, less than the model's {rate} Hz: "
+                f"what lies above {self.sample_rate // 2} Hz is missing (S, F, TH ...), so scores "
+                "are lower."
             )
         samples = audio.resample(self.samples, self.sample_rate, rate)
         level = min(level_db(self.samples), level_db(samples))
         if level < SILENT_DB:
             raise UserError(
-                f"{self.name} is silent ({level:.0f} dB below full scale at most).",
+                f"{called(self.name)} is silent ({level:.0f} dB below full scale at most).",
                 "Check the microphone, or record it louder.",
             )
         return samples
@@ -244,7 +244,7 @@ class Recording:
     def say_mismatch(self, confidence: float) -> None:
         """Warn that the text is probably not what is said."""
         logger.warning(
-            f"{self.name}: the text is probably not what is said (confidence "
+            f"{called(self.name)}: the text is probably not what is said (confidence "
             f"{confidence:.2f}); its scores mean little."
         )
 
@@ -255,7 +255,7 @@ def read(job: Job) -> Recording:
     Raises:
         UserError: it cannot be read, or is shorter than 0.1 s.
     """
-    require_length(str(job.file), audio.info(job.audio).seconds)
+    require_length(called(job.file), audio.info(job.audio).seconds)
     return Recording(str(job.file), job.text, *audio.read(job.audio))
 
 

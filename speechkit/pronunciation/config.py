@@ -292,6 +292,10 @@ class Setup(features_config.Setup):
 
     Prints each recording with its words and phones coloured by score, and for badly said
     phones what was probably said instead; --json gives everything as data.
+
+    Model:
+        model: A name under exp/pronunciation, a folder, a file of export, hf:OWNER/NAME, or a CTC
+            model of phones (also torchaudio:BUNDLE); default comes with speechkit.
     """
 
     ipa: Annotated[bool, Flag("ipa")] = False

@@ -17,7 +17,7 @@ import numpy as np
 from speechkit.base import answers
 from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.random_draws import rng
 from speechkit.kaldi import data
 from speechkit.kaldi.data import DataDir
@@ -101,7 +101,8 @@ def make(work: WorkDir, config: MiscueConfig, name: str = "", force: bool = Fals
                     "Give a set with more of them as `words`.",
                 )
             if left := len(source.utterances) - len(texts):
-                logger.warning(f"{left} utterances without scores of words and phones: left out.")
+                many = counted(left, "utterance")
+                logger.warning(f"{many} without scores of words and phones: left out.")
             _write(out.path, work, source, scores, changed)
             out.counts.update(texts=len(changed), left_out=left)
     return final

@@ -144,9 +144,9 @@ def _train(
     parameters = sum(p.numel() for p in groups[0].net.parameters()) // len(groups[0].seeds)
     logger.info(
         f"{counted(len(outputs), 'seed')} of {config.model} ({parameters:,} parameters, "
-        f"{network.inputs} features) on {len(found.utterances)} utterances with "
-        f"{len(found.phones)} phones; {size} windows, {len(learned) - size} of changed texts; "
-        f"{device}"
+        f"{counted(network.inputs, 'feature')}) on {counted(len(found.utterances), 'utterance')} "
+        f"with {counted(len(found.phones), 'phone')}; {counted(size, 'window')}, "
+        f"{len(learned) - size} of changed texts; {device}"
     )
     pairs: list[tuple[SeedGroup, Path]] = []
     pairs += zip(groups, (one.file for one in companies), strict=True)

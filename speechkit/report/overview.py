@@ -12,6 +12,7 @@ import numpy as np
 from speechkit.base import schema
 from speechkit.base.audio import Pipe
 from speechkit.base.errors import UserError
+from speechkit.base.log import counted
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.report import figures
@@ -175,10 +176,10 @@ def hard_pairs(workdir: WorkDir) -> Iterator[Section]:
         section = Section(f"Hard pairs: {folder.name}")
         counts = summary["counts"]
         section.text.append(
-            f"For each of {counts['pivots']:,} pivot utterances of '{summary['set']}', the "
-            f"{100 * summary['pm']:g} % of other speakers' utterances that are nearest by "
-            f"{summary['param']}: {counts['hard_pairs']:,} hard pairs of "
-            f"{counts['candidate_pairs']:,} possible ones."
+            f"For each of {counted(counts['pivots'], 'pivot utterance')} of '{summary['set']}', "
+            f"the {100 * summary['pm']:g} % of other speakers' utterances that are nearest by "
+            f"{summary['param']}: {counted(counts['hard_pairs'], 'hard pair')} of "
+            f"{counts['candidate_pairs']:,} possible."
         )
         picture = folder / "distances.png"
         if picture.is_file():

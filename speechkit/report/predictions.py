@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from speechkit.base.audio import Pipe
+from speechkit.base.log import counted
 from speechkit.kaldi import data
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.miscues import SAID
@@ -88,15 +89,10 @@ def _results(path: Path, counts: _Counts) -> Iterator[tuple[float, Result]]:
 def _about(counts: _Counts) -> str:
     said = "Scored by a model; there are no scores of people to compare with."
     if counts.skipped:
-        said += f" {_many(counts.skipped, 'recording')} could not be scored."
+        said += f" {counted(counts.skipped, 'recording')} could not be scored."
     if counts.unlike:
-        has = "has" if counts.unlike == 1 else "have"
-        said += f" {counts.unlike:,} {has} a text that is probably not what is said."
+        said += f" The text of {counts.unlike:,} is probably not what is said."
     return said
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}" + "s" * (count != 1)
 
 
 def _findings(name: str, counts: _Counts) -> list[str]:
@@ -105,19 +101,19 @@ def _findings(name: str, counts: _Counts) -> list[str]:
         return []
     many, low, high = len(counts.scores), min(counts.scores), max(counts.scores)
     said = (
-        f"{name}: {_many(many, 'recording')} {'was' if many == 1 else 'were'} scored; "
+        f"{name}: {counted(many, 'recording was', 'recordings were')} scored; "
         f"{counts.headline} is {number(sum(counts.scores) / many, 1)} on average, from "
         f"{number(low, 1)} to {number(high, 1)} (the scale is {counts.ends[0]:g} to "
         f"{counts.ends[1]:g})"
     )
     if words := counts.statuses.total():
         found = [
-            f"{count:,} {status}" if status.startswith(SAID) else _many(count, status)
+            f"{count:,} {status}" if status.startswith(SAID) else counted(count, status)
             for status, count in counts.statuses.most_common()
         ]
-        said += f"; of {words:,} words: {', '.join(found)}"
+        said += f"; of {counted(words, 'word')}: {', '.join(found)}"
     if counts.inserted:
-        said += f"; {_many(counts.inserted, 'time')} something was said between words"
+        said += f"; {counted(counts.inserted, 'time')} something was said between words"
     return [f"{said}."]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.log import counted
 from speechkit.labels.score_files import read_scores, table_name
 from speechkit.labels.scores import ASPECTS, LEVELS, split_aspect
 from speechkit.report import findings, pronunciation_miscues
@@ -167,13 +168,15 @@ def _about(pairs: Found) -> list[str]:
         if (found := first.count(what)) is not None
     }
     named = [f"{counts[w]:,} {w}" for w in ("utterances", "words", "phones") if w in counts]
-    text = f"{', '.join(named)} of {counts.get('speakers', 0)} speakers. " if named else ""
+    of = counted(counts.get("speakers", 0), "speaker")
+    text = f"{', '.join(named)} of {of}. " if named else ""
     text += (
         "Scores go from 0 to 2; a word's prediction is the mean over its phones. In brackets is "
         "the 95 % interval of a bootstrap over speakers: what other speakers would change."
     )
     skipped = counts.get("utterances_skipped", 0)
-    return [text] + ([f"{skipped} utterances could not be used and are left out."] * (skipped > 0))
+    left = f"Left out: {counted(skipped, 'utterance')} that could not be used."
+    return [text, left][: 1 + (skipped > 0)]
 
 
 def _worst(workdir: WorkDir, name: str, arms: Found) -> Iterator[Section]:

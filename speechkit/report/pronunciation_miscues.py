@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.log import counted
 from speechkit.pronunciation.miscue_evaluation import ROC, SHOWN
 from speechkit.pronunciation.miscue_measures import draw_roc
 from speechkit.report import findings
@@ -84,9 +85,9 @@ def _about(found: Found) -> list[str]:
     made = ", ".join(f"{count:,} {what}" for what, count in named.items() if count)
     return [
         "Texts were changed so that the recordings do not say them: "
-        f"{made or 'none'}. They are compared with {counts('right_words') or 0:,} words that were "
-        f"said well, of {counts('speakers') or 0} speakers. Near words differ from what was said "
-        "in one or two phones, far ones in more."
+        f"{made or 'none'}. They are compared with {counted(counts('right_words') or 0, 'word')} "
+        f"that were said well, of {counted(counts('speakers') or 0, 'speaker')}. Near words "
+        "differ from what was said in one or two phones, far ones in more."
     ]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from speechkit.base import figures
 from speechkit.base.figures import colours, dress, escape, panels
+from speechkit.base.log import counted
 from speechkit.report import findings, scoring_paper
 from speechkit.report import scoring_tables as tables
 from speechkit.report.elements import Picture, Section, number
@@ -61,7 +62,7 @@ def _models(workdir: WorkDir, found: Sequence[Experiment]) -> Section:
         lambda: tables.acoustic_models(workdir, found),
     )
     section.text.append(
-        f"{len(found)} scorers, which read "
+        f"{counted(len(found), 'scorer reads', 'scorers read')} "
         f"{', '.join(dict.fromkeys(one.recipe.input for one in found))} features of phones. "
         f"Paper: {SOURCE}."
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base.log import counted
 from speechkit.base.tables import show
 from speechkit.report import findings, separation_figures, separation_tables
 from speechkit.report.elements import (
@@ -204,7 +205,8 @@ def _about(workdir: WorkDir, name: str, main: Found) -> list[str]:
     people = len(set(tables[0][named].to_numpy().ravel().tolist()))
     prepared = corpus(workdir, name)
     text = [
-        f"{mixtures} mixtures of {people} speakers" + (f" ({prepared})" if prepared else "") + ". "
+        f"{counted(mixtures, 'mixture')} of {counted(people, 'speaker')}"
+        f"{f' ({prepared})' if prepared else ''}. "
         "SI-SNRi is the improvement over the mixture, in dB; a mean hides the tail, so hard sample "
         "rates and low percentiles stand beside it."
     ]
@@ -213,15 +215,15 @@ def _about(workdir: WorkDir, name: str, main: Found) -> list[str]:
     if random := made.get("random_set"):
         hard = made.get("counts", {}).get("hard_mixtures")
         text.append(
-            f"Hard counterparts of '{random}': {hard} mixtures have another second speaker, from "
+            f"Hard counterparts of '{random}' (with another second speaker: {hard}), from "
             f"the hard pairs of {made.get('params', {}).get('hard')}."
         )
     for _, e in main[:1]:
         silent, skipped = (e.value(f"mixtures_{what}") for what in ("silent", "skipped"))
         if silent and silent[0]:
-            text.append(f"{silent[0]:g} mixtures with a silent source are in no mean.")
+            text.append(f"In no mean: {counted(int(silent[0]), 'mixture')} with a silent source.")
         if skipped and skipped[0]:
-            text.append(f"{skipped[0]:g} mixtures could not be used and are left out.")
+            text.append(f"Left out: {counted(int(skipped[0]), 'mixture')} that could not be used.")
     return text + ([str(notice)] if notice else [])
 
 

@@ -134,7 +134,7 @@ def load(
     sources = {u.id: u for u in data.load(folder, work.root, allow_pipes).utterances}
     if missing := [name for name in found.utterances if name not in sources]:
         raise UserError(
-            f"'{found.name}' has no audio of {len(missing)} utterances, {missing[0]} first.",
+            f"'{found.name}' lacks audio of {missing[0]} (in all of {len(missing)}).",
             f"Extract the features again with: speechkit extract-deep --set {found.name}",
         )
     rate = int(found.features_of[0].get("sample_rate") or 0)

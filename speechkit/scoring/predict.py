@@ -104,7 +104,7 @@ class Result(RecordingResult):
     def head(self) -> Head:
         """Of the table that :meth:`rows` are of."""
         low, high = self.scale
-        title = f"{self.target}, from {low:g} to {high:g} (± over {len(self.seeds)} seeds)"
+        title = f"{self.target}, from {low:g} to {high:g} (± over seeds: {len(self.seeds)})"
         columns = ("file", "seconds", "score", "text matches", "words")
         return Head(title, columns, ("", "000.00", "00.0 ±0.0", "probably not (0.00)", ""))
 

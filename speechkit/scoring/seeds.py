@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from speechkit.base.errors import UserError
+from speechkit.base.log import counted
 from speechkit.base.random_draws import rng
 from speechkit.scoring import joint_network
 from speechkit.scoring.batches import Batches
@@ -102,8 +103,8 @@ def draw_pool(found: ScoringSet, labelled: int, seed: int) -> np.ndarray:
     count = len(found.utterances)
     if labelled > count:
         raise UserError(
-            f"`labelled` {labelled}: '{found.name}' has {count} utterances with features and a "
-            f"score of {found.target}.",
+            f"`labelled` {labelled}: '{found.name}' has {counted(count, 'utterance')} with "
+            f"features and a score of {found.target}.",
             f"Give {count} at most; 0 takes all.",
         )
     if not labelled:

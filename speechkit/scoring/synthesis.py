@@ -17,7 +17,7 @@ import numpy as np
 from speechkit.base import answers, schema
 from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.random_draws import rng
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.base.text import some
@@ -125,8 +125,9 @@ class _Synthesis:
         shared = sorted(set(self.blank.speakers) & set(scored.speakers))
         if shared and not self.settings.allow_shared:
             raise UserError(
-                f"'{self.settings.set}' and '{self.settings.train}' share {len(shared)} speakers "
-                f"({some(shared)}): what people gave them would leak into the synthetic scores.",
+                f"'{self.settings.set}' and '{self.settings.train}' share "
+                f"{counted(len(shared), 'speaker')} ({some(shared)}): what people gave them would "
+                "leak into the synthetic scores.",
                 "Divide the speakers with `speechkit split`, or pass `allow_shared`.",
             )
         self.shared = len(shared)

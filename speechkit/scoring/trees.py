@@ -16,6 +16,7 @@ import numpy as np
 
 from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import DataError, UserError
+from speechkit.base.log import counted
 from speechkit.base.random_draws import rng
 from speechkit.labels.phones import ARPABET
 from speechkit.scoring.inference_config import TreeConfig
@@ -150,7 +151,7 @@ class TreeModel:
         """Raise ValueError for nodes that lead out of the arrays."""
         nodes = self.value.size
         if not 0 <= self.depth <= nodes:
-            raise ValueError(f"a depth of {self.depth} with {nodes} nodes")
+            raise ValueError(f"a depth of {self.depth} with {counted(nodes, 'node')}")
         for f in fields(self)[:6]:
             if getattr(self, f.name).shape != (nodes,):
                 raise ValueError(f"{f.name} has another length")
@@ -188,7 +189,7 @@ def fit_columns(
     given = ~np.isnan(labels)
     if given.sum() < 2:
         raise UserError(
-            f"{int(given.sum())} labelled utterances are too few for trees.", "Give two or more."
+            f"Too few labelled utterances for trees: {int(given.sum())}.", "Give two or more."
         )
     model = HistGradientBoostingRegressor(
         learning_rate=settings.learning_rate,

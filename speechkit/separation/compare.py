@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.separation.inference_config import ComparisonConfig
 from speechkit.separation.results import TABLE, Measure, find_measure, read_utterances
 from speechkit.stats.bootstrap import LEVELS, draw_speakers, entry, mixture_weights
@@ -263,7 +263,7 @@ def _warn_left_out(
     """Warn of mixtures and seeds that only one of two experiments has."""
     every = set(own["mixture"]) | set(base["mixture"])
     if left := len(every) - pair.value.shape[1]:
-        logger.warning(f"{name}: {left} mixtures without a value in every seed are left out.")
+        logger.warning(f"{name}: left out {counted(left, 'mixture')} that lack some value.")
     if set(own["seed"]) != set(base["seed"]):
         logger.warning(
             f"{name} has {_listed(own)}, {baseline} {_listed(base)}: compared on "

@@ -164,7 +164,7 @@ def read_scores(folder: Path, mixtures: MixtureSet) -> tuple[pd.DataFrame, pd.Da
             )
     scores = table.pivot(index="mixture", columns="seed", values="si_snri_db").dropna()
     if len(scores) < FEWEST_MIXTURES:
-        raise UserError(f"{folder / TABLE} has SI-SNRi of {len(scores)} mixtures, too few.")
+        raise UserError(f"{folder / TABLE} has SI-SNRi of too few mixtures ({len(scores)}).")
     return scores, about.loc[scores.index]
 
 

@@ -15,7 +15,7 @@ from speechkit.base.answers import Answer
 from speechkit.base.audio import power
 from speechkit.base.errors import UserError, require_choice
 from speechkit.base.files import remove_tree
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.base.text import shortened
 from speechkit.labels.mixtures import MixtureSet, check_rate, load_mixtures
@@ -196,8 +196,8 @@ def _silent(dataset: MixtureSet, rows: Sequence[Mapping[str, Any]], skipped: int
     if undefined:
         named = ", ".join(undefined[:NAMED]) + (" ..." if len(undefined) > NAMED else "")
         logger.warning(
-            f"{len(undefined)} mixtures with a silent source have no SI-SNR and are left out of "
-            f"the means: {named}"
+            f"Left out of the means, without SI-SNR: {counted(len(undefined), 'mixture')} with a "
+            f"silent source: {named}"
         )
     return len(undefined)
 

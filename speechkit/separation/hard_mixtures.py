@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.random_draws import rng
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import read_list
@@ -119,8 +119,8 @@ class HardMixtureDraws:
         )
         if alone:
             logger.warning(
-                f"{alone} of {count} mixtures stay as they are in the random set: no hard partner "
-                "of their first source is as long as the mixture. A larger P_M finds more."
+                f"No change from the random set in {alone} of {counted(count, 'mixture')}: no "
+                "hard partner of the first source is as long as it. A larger P_M finds more."
             )
         return drawn
 

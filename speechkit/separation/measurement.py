@@ -19,6 +19,7 @@ from speechkit.base import audio
 from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import AudioError, UserError, is_out_of_memory, needed_by_all
 from speechkit.base.files import atomic_write
+from speechkit.base.log import counted
 from speechkit.base.schema import Object, read_json
 from speechkit.labels.mixtures import MixtureSet, load_mixtures
 from speechkit.separation import model_folder
@@ -222,7 +223,7 @@ def measure(batch: BatchAudio, task: Task) -> Measured:
             raise
         count, longest = len(batch.mixed), max(map(len, batch.mixed))
         raise UserError(
-            f"Memory ran out with {count} mixtures of up to {longest} samples.",
+            f"Memory ran out with {counted(count, 'mixture')} of up to {longest} samples.",
             "Give fewer `batch_seconds`, or fewer processes with -j 1."
             if count > 1
             else "Give fewer processes with -j 1, or use a smaller model.",

@@ -20,6 +20,7 @@ import numpy as np
 from speechkit.base import audio
 from speechkit.base.audio import level_db
 from speechkit.base.errors import AudioError, UserError
+from speechkit.base.log import counted
 from speechkit.base.random_draws import rng
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.mixtures import place, read_source
@@ -119,8 +120,8 @@ class MixtureDraws:
             ]
             if not choice or plan.attempt >= ATTEMPTS:
                 raise UserError(
-                    f"{plan.id}: {len(tried)} utterances were silent or broken where it would "
-                    "use them, and no other is left to try.",
+                    f"{plan.id}: {counted(len(tried), 'utterance was', 'utterances were')} silent "
+                    "or broken where it would use them, and no other is left to try.",
                     "Check the audio with `speechkit validate --decode`; if much of it is "
                     "silence, cut it or raise `min_seconds`.",
                 )
@@ -211,8 +212,8 @@ def mix_one(
             samples = audio.resample(raw, own_rate, rate)
             if len(samples) != source.samples:
                 raise AudioError(
-                    f"{source.utterance.wav}: has {len(samples)} samples at {rate} Hz, its header "
-                    f"says {source.samples}.",
+                    f"{source.utterance.wav}: has {counted(len(samples), 'sample')} at {rate} Hz, "
+                    f"its header says {source.samples}.",
                     "Convert it to WAV or FLAC, or leave it out with `on_error` skip.",
                     "cut",
                 )

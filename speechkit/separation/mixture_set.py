@@ -113,8 +113,8 @@ def _mix_into(
     skipped.update(replaced)
     if replaced:
         logger.warning(
-            f"{len(replaced)} utterances were silent or broken where they would be used, and "
-            "others were chosen in their place; see skipped.tsv."
+            f"Others were chosen in the place of {counted(len(replaced), 'utterance')}, silent or "
+            "broken where needed; see skipped.tsv."
         )
     audio_home = Path("data") / out.final.name / "audio" if config.write_audio else None
     header = Header(config.rate, config.speakers, config.mode, config.set)
@@ -155,11 +155,11 @@ def candidates(
         else:
             short += 1
     if short:
-        logger.warning(f"{short} utterances are shorter than {config.min_seconds:g} s: not used.")
+        logger.warning(f"Not used: {counted(short, 'utterance')} below {config.min_seconds:g} s.")
     if low:
         logger.warning(
-            f"{low} utterances have a lower rate than {config.rate} Hz: they are resampled, but "
-            "the upper band of the mixtures stays empty. Lower `rate` avoids it."
+            f"Resampled: {counted(low, 'utterance')} below {config.rate} Hz; the upper band of the "
+            "mixtures stays empty. Lower `rate` avoids it."
         )
     speakers = {candidate.speaker for candidate in pool}
     if len(speakers) < config.speakers:

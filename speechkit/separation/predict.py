@@ -20,7 +20,7 @@ from speechkit.separation.model_folder import Separator, find_separator
 from speechkit.separation.recording import separate_file
 from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import outputs, written
-from speechkit.task.prediction.jobs import Job, open_inputs
+from speechkit.task.prediction.jobs import Job, called, open_inputs
 from speechkit.task.prediction.saved import Row, model_digest
 from speechkit.task.prediction.stream import Head, Predicted, Task
 from speechkit.task.prediction.stream import predict as stream
@@ -109,7 +109,7 @@ def predict(
 
         def local(job: Job) -> Separated:
             of = f" ({place[job]} of {len(place)})" if len(place) > 1 else ""
-            label = f"separate {job.file.name}{of}"
+            label = f"separate {Path(called(job.file)).name}{of}"
             return _separate_file(separator, job, config, device, label)
 
         task = Task(
@@ -155,7 +155,8 @@ def _separate_file(
     info, rate = audio.info(recording), separator.sample_rate
     check_wav_length(recording, info.frames, info.sample_rate)
     if info.sample_rate != rate:
-        logger.info(f"{job.file.name}: {info.sample_rate} Hz, resampled to the model's {rate} Hz.")
+        name = called(job.file)
+        logger.info(f"{name}: {info.sample_rate} Hz, resampled to the model's {rate} Hz.")
     with progress(label, round(info.seconds), "s") as advance:
         gain = separate_file(separator, recording, info, parts, config, device, advance)
     gain_db = float(20 * np.log10(abs(gain))) if gain else 0.0

@@ -14,7 +14,7 @@ import pandas as pd
 from speechkit.base import parallel
 from speechkit.base.audio import level_db
 from speechkit.base.errors import ConfigError, DataError, UserError, command_line
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import composed
 from speechkit.labels.mixtures import Mixture, MixtureSet
 from speechkit.mining.inputs import read_values, read_vectors
@@ -210,8 +210,8 @@ def read_column(table: Path, column: str, utterances: Sequence[str]) -> np.ndarr
     missing = [utterance for utterance in utterances if utterance not in values.index]
     if missing:
         raise UserError(
-            f"{table} lacks {len(missing)} of the {len(utterances)} utterances of the mixtures "
-            f"({', '.join(missing[:3])}).",
+            f"{table} lacks {len(missing)} of the {counted(len(utterances), 'utterance')} of the "
+            f"mixtures ({', '.join(missing[:3])}).",
             "Leave the value of an utterance empty if it has none.",
         )
     return values.loc[list(utterances)].to_numpy(float)

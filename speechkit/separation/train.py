@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from speechkit.base.errors import ConfigError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.tables import write_json
 from speechkit.base.yaml_files import write_yaml
 from speechkit.kaldi import data
@@ -157,8 +157,8 @@ def _dataset(
     if made.rows is not None and not ranks().rank:
         without = int((made.rows[0] < 0).sum())
         logger.info(
-            f"hard pairs from {hard} with probability {config.mixing.ps:g}; {without} of "
-            f"{len(made)} utterances have none."
+            f"hard pairs from {hard} with probability {config.mixing.ps:g}; "
+            f"none for {without} of {counted(len(made), 'utterance')}."
         )
     return made
 
@@ -226,9 +226,10 @@ def _fit(
     )
     if not here.rank:
         logger.info(
-            f"{size} mixtures an epoch of {len(dataset)} "
-            f"{'utterances' if config.dynamic else 'fixed mixtures'}, {len(model.validation.order)}"
-            f" to validate; {sum(p.numel() for p in model.parameters()):,} parameters on {device} "
+            f"{counted(size, 'mixture')} an epoch of "
+            f"{counted(len(dataset), 'utterance' if config.dynamic else 'fixed mixture')}, "
+            f"{len(model.validation.order)} to validate; "
+            f"{sum(p.numel() for p in model.parameters()):,} parameters on {device} "
             f"({precision})"
         )
     if config.compiled:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.labels.mixtures import MixtureSet
 from speechkit.separation.conv_tasnet import ConvTasNet
 from speechkit.separation.loss import rank_weights
@@ -63,7 +63,8 @@ class Validation:
         if not defined.any():
             raise UserError(f"{self.mixtures.path} has no mixture in which all sources sound.")
         if not defined.all():
-            logger.warning(f"{(~defined).sum()} mixtures with a silent source are left out.")
+            silent = counted((~defined).sum(), "mixture")
+            logger.warning(f"Left out: {silent} with a silent source.")
         return summarize(values[defined, 0], values[defined, 1])
 
     def _batch(

@@ -127,7 +127,7 @@ class Guard:
             return too_large(self._config.max_megabytes)
         client = (scope.get("client") or ("",))[0]
         if seconds := self._rates.wait(client):
-            told = f"Only {self._config.per_minute} recordings a minute are taken from one client."
+            told = f"Recordings a minute of one client: at most {self._config.per_minute}."
             return Refusal(429, told, f"Try again in {seconds} s.", seconds)
         return busy() if self._full() else None
 

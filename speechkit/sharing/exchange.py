@@ -58,7 +58,7 @@ class Exported:
         size, made = self.file.stat().st_size, self.contents
         shown = {
             "file": self.file,
-            "size (MB)": f"{size / 1e6:.1f}",
+            "size": f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB",
             "model": f"{made.task}/{made.name}",
             "seeds and folds": sum("acoustic" not in name.split("/") for name in made.models),
         }

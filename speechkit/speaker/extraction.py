@@ -13,7 +13,7 @@ import numpy as np
 from speechkit.base import audio
 from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import UserError
-from speechkit.base.log import note_once
+from speechkit.base.log import counted, note_once
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkWriter
@@ -211,7 +211,8 @@ def _write(
     (out.path / "num_utts.ark").write_text(counts, encoding="utf-8")
     write_skipped(out.path, skipped)
     if skipped:
-        note_once("xvector-skipped", f"{len(skipped)} utterances were skipped: see skipped.tsv.")
+        told = f"Skipped {counted(len(skipped), 'utterance')}: see skipped.tsv."
+        note_once("xvector-skipped", told)
     found = {
         "utterances": len(order),
         "skipped": len(skipped),

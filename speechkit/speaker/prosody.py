@@ -19,7 +19,7 @@ from speechkit.base.audio import power
 from speechkit.base.distribution import PIP_INSTALL
 from speechkit.base.errors import ConfigError, DataError, SharedError, UserError
 from speechkit.base.files import atomic_write
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.schema import read_json
 from speechkit.base.tables import write_skipped, write_tsv
 from speechkit.base.text import composed, some
@@ -180,8 +180,8 @@ def _write(out: Output, rows: list[list[str]], skipped: list[list[str]]) -> None
     unvoiced = [row[0] for row in rows if row[1] == "nan"]
     if unvoiced:
         logger.warning(
-            f"{len(unvoiced)} utterances have no voiced frame, so no pitch (nan): "
-            f"{some(unvoiced, 5)}"
+            f"{counted(len(unvoiced), 'utterance has', 'utterances have')} no voiced frame, so no "
+            f"pitch (nan): {some(unvoiced, 5)}"
         )
     out.counts.update(utterances=len(rows), skipped=len(skipped), unvoiced=len(unvoiced))
 

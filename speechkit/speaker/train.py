@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 
 from speechkit.base import audio
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.random_draws import rng
 from speechkit.base.tables import write_json
 from speechkit.kaldi import data
@@ -248,8 +248,8 @@ def _train(
     torch.manual_seed(config.seed)
     net = SpeakerNet(config, parts)
     logger.info(
-        f"{len(parts.speakers)} speakers x {len(config.speeds)} speeds, "
-        f"{len(parts.train)} utterances to train on, {len(parts.held_out)} held out; "
+        f"{counted(len(parts.speakers), 'speaker')} x {counted(len(config.speeds), 'speed')}, "
+        f"{counted(len(parts.train), 'utterance')} to train on, {len(parts.held_out)} held out; "
         f"{sum(p.numel() for p in net.parameters()):,} parameters on {device} ({precision})"
     )
     batches = partial(ResumableBatches, len(chunks), config.batch_size, config.epochs, config.seed)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from speechkit.base import answers, schema
 from speechkit.base.answers import Answer, Rows
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.tables import write_json, write_tsv
 from speechkit.task.config import ComparisonConfig
 from speechkit.workdir import Output, WorkDir, check_name
@@ -60,8 +60,8 @@ def warn_few_speakers(name: str, speakers: int) -> None:
     """Warn where an interval over speakers is of few of them; ``name`` is what it is of."""
     if speakers < FEW_SPEAKERS:
         logger.warning(
-            f"{name}: an interval from {speakers} speakers is rough; with {FEW_SPEAKERS} or more "
-            "it can be relied on."
+            f"{name}: an interval from {counted(speakers, 'speaker')} is rough; with "
+            f"{FEW_SPEAKERS} or more it can be relied on."
         )
 
 

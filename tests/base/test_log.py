@@ -89,6 +89,8 @@ def test_what_an_earlier_run_did_is_not_in_the_rate(monkeypatch, caplog):
 def test_counted() -> None:
     found = [log.counted(number, "clip") for number in (0, 1, 2, 2000)]
     assert found == ["0 clips", "1 clip", "2 clips", "2,000 clips"]
+    found = [log.counted(number, "class is", "classes are") for number in (1, 2)]
+    assert found == ["1 class is", "2 classes are"]
 
 
 @pytest.mark.parametrize(("noun", "seconds", "shown"), [

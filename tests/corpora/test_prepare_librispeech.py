@@ -95,8 +95,8 @@ def test_loose_ends_are_said(corpus: Path, tmp_path: Path, run) -> None:
     (folder / "116-5.trans.txt").write_text("116-5-0000 ONLY ONE\n")
     ran = run("prepare", "librispeech", corpus, "-C", tmp_path / "w")
     assert ran.code == 0
-    assert "1 transcripts have no audio (14-208-0001)" in ran.err
-    assert "train_clean_100: 1 utterances have no transcript" in ran.err
+    assert "1 transcript has no audio (14-208-0001)" in ran.err
+    assert "train_clean_100: no transcript of 1 utterance." in ran.err
 
 
 @pytest.mark.parametrize(

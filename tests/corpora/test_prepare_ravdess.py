@@ -84,7 +84,7 @@ def test_songs_videos_and_other_names_are_left_out_and_counted(run, corpus):
         "files without a name of RAVDESS": 1,
         "second copies of a file": 1,
     }
-    assert "1 song files left out" in done.err
+    assert "left out: song files (1)" in done.err
     assert len(read_table(corpus.parent / "data/ravdess/wav.scp")) == 12
 
 
@@ -118,7 +118,10 @@ def test_a_folder_without_ravdess_names(run, tmp_path):
     soundfile.write(folder / "hello.wav", acted(1, 1, 0), RATE)
     done = run("prepare", "ravdess", folder, "-C", tmp_path)
     assert done.code == 2
-    assert "No speech recording of RAVDESS" in done.err and "1 files without a name" in done.err
+    assert (
+        "No speech recording of RAVDESS" in done.err
+        and "files without a name of RAVDESS: 1" in done.err
+    )
     assert "03-01-06-01-02-01-12.wav" in done.err
     assert run("prepare", "ravdess", tmp_path / "absent", "-C", tmp_path).code == 2
 
@@ -127,7 +130,7 @@ def test_only_songs(run, corpus):
     for file in corpus.rglob("*.wav"):
         file.rename(file.with_name(file.name.replace("03-01-", "03-02-", 1)))
     done = prepare(run, corpus)
-    assert done.code == 2 and "12 song files" in done.err
+    assert done.code == 2 and "song files: 12" in done.err
 
 
 def test_a_broken_recording(run, corpus):

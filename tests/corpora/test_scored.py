@@ -117,14 +117,14 @@ def test_every_problem_is_listed(corpus: Path, tmp_path: Path, run) -> None:
         "scores.json cannot be used: 12 problems.",
         "utterances without scores (1):", "    000010001\n",
         "000020001: 'WE' was scored, the text is 'WE CALL'",
-        "000030001 word 1 'CALL': 3 phones, 2 scores of phones",
+        "000030001 word 1 'CALL': phones: 3, scores of them: 2",
         "000040001: the utterance accuracy 11 is outside 0 to 10",
         "000040001: the utterance fluency nan is outside 0 to 10",
         "000040001: the utterance total '8' is not a number",
         "000050001: XX",
         "000060001 word 1 'CALL': the phone accuracy 2.5 is outside 0 to 2",
         "000060001 word 1: K AO1 was scored, text-phone has K AO1 L",
-        "000080001 word 1 'CALL': 0 phones, 3 scores of phones",
+        "000080001 word 1 'CALL': phones: 0, scores of them: 3",
         "000080001 word 1: it has no phones, other words have",
         "000070001: expected an object with a list of words",
         "--scores none",
@@ -165,7 +165,7 @@ def test_other_phones_in_text_phone_are_said(corpus: Path, tmp_path: Path, run) 
     file = corpus / "resource" / "text-phone"
     file.write_text(file.read_text().replace("AO1_I", "AA1_I"))
     ran = run("prepare", "speechocean762", corpus, "-C", tmp_path)
-    assert ran.code == 0 and "12 words have other phones" in ran.err
+    assert ran.code == 0 and "other phones than were scored in 12 words" in ran.err
 
 
 def test_dev_share_and_seed(corpus: Path, tmp_path: Path, run) -> None:

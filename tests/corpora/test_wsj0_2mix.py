@@ -45,8 +45,8 @@ def test_published_layout(tmp_path: Path, run) -> None:
     tr = rows["wsj0_2mix_tr"]
     assert (tr["mixtures"], tr["sources"], tr["speakers"], tr["rate"]) == (2, 4, 3, 8000)
     assert (tr["female"], tr["male"], tr["mode"]) == (1, 1, "min")
-    assert "the gender of 1 speakers is not known" in done.err
-    assert "differ from the sum" not in done.err
+    assert "the gender of 1 speaker is not known" in done.err
+    assert "unlike the sum" not in done.err
     found = load_mixtures(tmp_path / "data" / "wsj0_2mix_tr", tmp_path)
     assert [m.id for m in found.mixtures] == list(NAMES)
     assert [[s.utterance.speaker for s in m.sources] for m in found.mixtures] == [
@@ -81,7 +81,7 @@ def test_own_names_need_a_pattern(tmp_path: Path, run) -> None:
     done = run(*command)
     assert done.code == 2
     assert "--speaker-pattern REGEX" in " ".join(done.err.split())
-    for bad, message in (("(", "is not a pattern"), ("^(\\w+)-", "finds 1 groups")):
+    for bad, message in (("(", "is not a pattern"), ("^(\\w+)-", "finds 1 group in")):
         done = run(*command, "--speaker-pattern", bad)
         assert done.code == 2
         assert message in " ".join(done.err.split())
@@ -100,8 +100,8 @@ def test_oddities_are_counted(tmp_path: Path, run) -> None:
     soundfile.write(path, sound, 8000)
     done = run("prepare", "wsj0-2mix", tmp_path / "w", "-C", tmp_path, "-j", 1)
     assert done.code == 0
-    assert "1 mixtures are clipped" in done.err
-    assert "1 mixtures differ from the sum of their sources by more than -40 dB" in done.err
+    assert "1 mixture clipped (samples at full scale)" in done.err
+    assert "1 mixture unlike the sum of the sources by more than -40 dB" in done.err
 
 
 @pytest.mark.parametrize("damage", ["missing", "length", "rate"])

@@ -116,7 +116,7 @@ def test_broken_tables(
 def test_unknown_utterance_is_named(workdir: Path, folder: Path) -> None:
     with (folder / "utt2spk").open("a") as file:
         file.write("zz s0\n")
-    with pytest.raises(DataError, match=r"1 utterances are in utt2spk but not in wav.scp \(zz\)"):
+    with pytest.raises(DataError, match=r"1 utterance is in utt2spk but not in wav.scp \(zz\)"):
         data.load(folder, workdir)
 
 

@@ -145,7 +145,7 @@ def test_tables_that_disagree_and_all_faults_at_once(tmp_path: Path) -> None:
         ("word_scores.tsv", 3),
         ("phone_scores.tsv", None),
     ]
-    assert "has phones of 2 words, but word_scores.tsv has 1" in faults[1][2]
+    assert "has phones up to word 2, but word_scores.tsv has 1" in faults[1][2]
     with pytest.raises(DataError, match="1 more problem"):
         read_scores(tmp_path)
 

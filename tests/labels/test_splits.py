@@ -209,7 +209,7 @@ def test_settings_out_of_range(settings):
 
 def test_statements_are_needed_and_few():
     dataset = labelled(6)
-    with pytest.raises(UserError, match="have no statement"):
+    with pytest.raises(UserError, match="has no statement of"):
         make_split(replace(dataset, statements={}), FoldsConfig("statement"))
     many = {name: name for name in dataset.labels}
     with pytest.raises(UserError, match="different sentences"):
@@ -279,7 +279,7 @@ def test_reading_what_is_no_split(work):
 def test_a_split_of_another_set():
     dataset = labelled(8)
     split = make_split(dataset, FoldsConfig("speaker-folds"))
-    with pytest.raises(UserError, match="are not in the set"):
+    with pytest.raises(UserError, match="is not in the set"):
         check_fits(split, without(dataset, split.folds[0].test[0]))
     fold = split.folds[0]
     twice = replace(split, folds=(replace(fold, valid=(*fold.valid, fold.test[0])),))

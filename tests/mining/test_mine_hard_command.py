@@ -173,7 +173,7 @@ def test_left_out_utterances_are_counted(root, run):
     (root / "exp" / "prosody" / "train" / "skipped.tsv").write_text("utt\treason\nu00095\tbroken\n")
     done = run("mine-hard", "--param", "pitch", "-C", root, "--json")
     assert done.code == 0, done.err
-    assert "3 utterances without pitch (unvoiced) have no hard pairs" in done.err
+    assert "No hard pairs (m = 0) of 3 utterances without pitch (unvoiced)" in done.err
     assert json.loads(done.out)["counts"]["without_parameter"] == 3
 
 

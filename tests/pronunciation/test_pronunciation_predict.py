@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -355,6 +356,12 @@ def test_phones_in_ipa(run, work: Path) -> None:
     assert other.code == 2 and "ipa: True there" in other.err
 
 
+def test_the_help_names_every_kind_of_model(run) -> None:
+    said = " ".join(re.sub("[│╭╮╰╯─]", " ", run("predict", "pronunciation", "--help").out).split())
+    for kind in ("exp/pronunciation", "a file of export", "CTC model", "torchaudio:BUNDLE"):
+        assert kind in said
+
+
 def test_standard_input(run, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with (work / "good.wav").open() as sent:
         monkeypatch.setattr("sys.stdin", sent)
@@ -366,7 +373,12 @@ def test_standard_input(run, work: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with (work / "lexicon.txt").open() as sent:
         monkeypatch.setattr("sys.stdin", sent)
         broken = score(run, work, "-", "--text", "cat bee")
-    assert broken.code == 2 and "error: -: cannot be decoded" in broken.err
+    assert broken.code == 2 and "error: standard input: cannot be decoded" in broken.err
+    write(work / "silent.wav", np.zeros(RATE), RATE)
+    with (work / "silent.wav").open() as sent:
+        monkeypatch.setattr("sys.stdin", sent)
+        silent = score(run, work, "-", "--text", "cat bee")
+    assert silent.code == 2 and "error: standard input is silent" in silent.err
 
 
 def test_a_low_rate_is_resampled_and_said(run, work: Path) -> None:

@@ -57,7 +57,7 @@ def test_the_lowest_stand_first_with_what_became_of_their_words(scored: Path) ->
         "was said between words."
     ]
     assert section.text[0].endswith(
-        "1 recording could not be scored. 1 has a text that is probably not what is said."
+        "1 recording could not be scored. The text of 1 is probably not what is said."
     )
     (table,) = section.tables
     first, second = table.cells()

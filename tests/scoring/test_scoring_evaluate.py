@@ -74,7 +74,7 @@ def test_unscored_utterances_are_left_out_and_named(root, caplog):
     summary = read_summary(folder)
     assert summary["utterances"]["mean"] == 12 and summary["utterances_skipped"]["mean"] == 2
     assert lines[1].split("\t")[0] in (folder / "skipped.tsv").read_text()
-    assert "2 of 14 utterances are left out" in caplog.text
+    assert "left out 2 of 14 utterances" in caplog.text
 
 
 def test_table_counts_the_seeds_that_were_measured():

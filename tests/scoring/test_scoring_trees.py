@@ -103,7 +103,7 @@ def test_a_phone_that_never_occurs_in_training(found):
 def test_bad_input(found, tmp_path):
     labels = np.full(80, np.nan)
     labels[0] = 1
-    with pytest.raises(UserError, match="1 labelled utterances are too few"):
+    with pytest.raises(UserError, match="Too few labelled utterances for trees: 1"):
         trees.fit_columns(trees.features_of(found), labels, 0)
     with pytest.raises(UserError, match="no scalar GOP"):
         trees.fit(SimpleNamespace(name="x", gop=np.full(3, np.nan)), 0)

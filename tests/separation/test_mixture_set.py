@@ -186,7 +186,7 @@ def test_segments_and_short_utterances(tmp_path: Path, run) -> None:
     data.write_table(folder / "segments", rows)
     done = run("mix", "-C", tmp_path, "--set", "train", "--count", 8, "-j", 1)
     assert done.code == 0, done.err
-    assert "1 utterances are shorter than 1 s" in done.err
+    assert "Not used: 1 utterance below 1 s." in done.err
     found = load_mixtures(tmp_path / "data" / "train_2mix", tmp_path)
     assert {m.samples for m in found.mixtures} == {12000}
     assert "s0-u0" not in {s.utterance.id for m in found.mixtures for s in m.sources}
@@ -203,7 +203,7 @@ def test_silent_utterances_are_replaced_and_named(workdir: Path, run) -> None:
     used = {s.utterance.id for m in load_mixtures(folder, workdir).mixtures for s in m.sources}
     assert "s1-u0" not in used
     assert len(used) == 11
-    assert "1 utterances were silent" in done.err
+    assert "in the place of 1 utterance, silent" in done.err
     assert "s1-u0\t" in (folder / "skipped.tsv").read_text()
     small = mix(WorkDir(workdir), MixConfig("train", count=7), "small") / "mixtures.tsv"
     assert (folder / "mixtures.tsv").read_text().startswith(small.read_text())

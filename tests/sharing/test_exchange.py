@@ -1,6 +1,7 @@
 """export and import: models of several tasks to one file and back, and files not to be trusted."""
 
 import json
+import re
 import shutil
 import zipfile
 
@@ -51,6 +52,10 @@ def test_an_emotion_model_works_elsewhere(place, run, tmp_path, name):
     assert ran.code == 0, ran.err
     told = json.loads(ran.out)
     assert told["models"][0] == "fold0/seed0" and told["bytes"] == file.stat().st_size
+    again = run(
+        "export", f"emotion/{name}", tmp_path / "b.zip", "-C", place, "--licence", "cc0-1.0"
+    )
+    assert re.search(r"size +│ [1-9][0-9.]* (kB|MB)\b", again.out), again.out
     wanted = predicted(run, place, place / "a.wav", name)
     hidden = place / "tiny-away"
     (place / "tiny").rename(hidden)

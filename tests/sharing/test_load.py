@@ -87,7 +87,7 @@ def test_several_threads_score_as_one(scorer: Scorer) -> None:
         (np.zeros(16000), TEXT, "recording is silent (-200 dB below full scale at most)"),
         (np.full(800, 0.1), TEXT, "recording is 0.050 s long, which is too short"),
         (np.full((16000, 2), 0.1), TEXT, "transpose"),
-        (np.full(16000, np.nan), TEXT, "16000 of 16000 samples are NaN"),
+        (np.full(16000, np.nan), TEXT, "16000 of 16,000 samples NaN"),
         (voice(120, 1.0), "...", "no words"),
         (voice(120, 0.3), TEXT * 9, "longer than the audio"),
     ],

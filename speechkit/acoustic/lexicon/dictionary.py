@@ -16,7 +16,7 @@ from pathlib import Path
 from speechkit.acoustic.lexicon import g2p
 from speechkit.acoustic.sphinx.files import DICTIONARY, read
 from speechkit.base.errors import UserError, closest
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import composed, read_text, some, visible
 from speechkit.labels.phones import ARPABET, pure
 
@@ -208,4 +208,4 @@ def _dictionary() -> bytes:
 
 
 def _words_are(count: int) -> str:
-    return "1 word is" if count == 1 else f"{count} words are"
+    return counted(count, "word is", "words are")

@@ -252,14 +252,14 @@ class AcousticConfig:
             raise ConfigError("set_name", f"'{self.set_name}' must name different sets.")
         if len(self.align.split(",")) not in (1, len(names)):
             raise UserError(
-                f"`align` {self.align} has {len(self.align.split(','))} names for {len(names)} "
-                "sets.",
+                f"`align` {self.align} has {len(self.align.split(','))} names, "
+                f"`set_name` {len(names)}.",
                 "Give one for all sets, or one for each.",
             )
         if weights and len(weights) != len(names):
             raise ConfigError(
                 "weights",
-                f"has {len(weights)} numbers for {len(names)} sets.",
+                f"are {len(weights)}, the sets {len(names)}.",
                 "Give one for each set.",
             )
         if not all(0.01 <= weight <= 100 for weight in weights):

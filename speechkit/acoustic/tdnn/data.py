@@ -24,6 +24,7 @@ from speechkit.acoustic.features import (
 from speechkit.acoustic.tdnn.network import padded
 from speechkit.base import audio, parallel
 from speechkit.base.errors import ConfigError, DataError, UserError
+from speechkit.base.log import counted
 from speechkit.base.text import composed
 from speechkit.kaldi import data
 
@@ -89,7 +90,7 @@ def speaker_folds(speakers: Sequence[str], gender: Mapping[str, str], folds: int
     if len(set(speakers)) < folds:
         raise ConfigError(
             "folds",
-            f"{folds}: the alignment has {len(set(speakers))} speakers only.",
+            f"{folds}: the alignment has {counted(len(set(speakers)), 'speaker')} only.",
             "Every fold needs one.",
         )
 
@@ -221,7 +222,7 @@ def _features(
     apart = abs(len(utterance.states) - count_frames(len(samples), config))
     if apart > MAX_FRAMES_APART:
         raise UserError(
-            f"its alignment has {len(utterance.states)} frames, its audio "
+            f"its alignment has {counted(len(utterance.states), 'frame')}, its audio "
             f"{count_frames(len(samples), config)}.",
             "Align the set again.",
         )

@@ -17,7 +17,7 @@ from speechkit.acoustic.tdnn.data import Stream, build_streams
 from speechkit.acoustic.tdnn.inputs import Source
 from speechkit.acoustic.tdnn.model import TdnnModel
 from speechkit.acoustic.tdnn.network import STATES, Tdnn, run_stream
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 
 Measured = tuple[Tensor, Tensor, Sequence[str]]  # features [T, M], targets [T], phones
 GROUP = 32  # utterances computed together
@@ -144,8 +144,8 @@ class Evaluator:
         known = {u.source.speaker for u in utterances} & set(self.data.folds)
         if known and not config.folds:
             logger.warning(
-                f"{len(known)} speakers of the held-out set {name} are in the training, such as "
-                f"{min(known)}: its measures are too good."
+                f"The training has {counted(len(known), 'speaker')} of the held-out set {name}, "
+                f"such as {min(known)}: its measures are too good."
             )
         own, errors, loop = Tally(self.data.speech), PhoneErrors(), self._loop(None)
         by_speaker = defaultdict(list)

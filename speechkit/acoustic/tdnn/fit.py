@@ -139,7 +139,7 @@ class NetworkTrainer:
             world=here.world,
         )
         if batches().batch_size < here.world:
-            raise UserError(f"{len(chunks)} chunks are too few for {here.world} processes.")
+            raise UserError(f"Too few chunks ({len(chunks)}) for {here.world} processes.")
         network = self._new_network(name, data, inputs, seed)
         net = AcousticNet(network, config.weight_decay, self._sample(name, data), data.speech)
         if here.world > 1:

@@ -21,7 +21,7 @@ from speechkit.acoustic.tdnn.data import (
 from speechkit.acoustic.tdnn.folder import Card
 from speechkit.acoustic.tdnn.network import STATES
 from speechkit.base.errors import ConfigError, UserError, command_line
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import some
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
@@ -106,23 +106,21 @@ class Source:
         """Utterances whose text is what is said, as far as the alignment can tell."""
         sources, loud = self.aligned(), not ranks().rank
         if (left := len(self.dataset.utterances) - len(sources)) and loud:
-            logger.warning(f"{left} utterances are not in {self.alignment}; they are left out.")
+            logger.warning(f"{self.alignment} lacks {counted(left, 'utterance')}: left out.")
         table = self.alignment / "utterances.tsv"
         wrong = mismatches(table)
         kept = [u for u in sources if u.id not in wrong]
         if len(kept) < len(sources) / 2:
             if loud:
                 logger.warning(
-                    f"{len(sources) - len(kept)} of {len(sources)} utterances do not match their "
-                    f"text according to {table}. A model that doubts most of them is too weak to "
-                    "tell, so all are used; see that texts and audio belong together."
+                    f"{table} doubts the texts of {len(sources) - len(kept)} of "
+                    f"{counted(len(sources), 'utterance')}. A model that doubts most is too weak "
+                    "to tell, so all are used; see that texts and audio belong together."
                 )
             return sources
         if len(kept) < len(sources) and loud:
-            logger.info(
-                f"{len(sources) - len(kept)} utterances do not match their text according to "
-                f"{table}; they are left out."
-            )
+            many = counted(len(sources) - len(kept), "utterance")
+            logger.info(f"{table} doubts the texts of {many}; left out.")
         return kept
 
     def _states(self, table: ArkTable, utterance: str) -> np.ndarray:
@@ -151,8 +149,8 @@ class Source:
                 odd.append(utterance)
         if odd and not ranks().rank:
             logger.warning(
-                f"{len(odd)} utterances are aligned with other phones than were scored; nothing "
-                f"of them is masked: {some(odd, 5)}"
+                f"{counted(len(odd), 'utterance is', 'utterances are')} aligned with other phones "
+                f"than were scored; nothing is masked there: {some(odd, 5)}"
             )
         return states
 

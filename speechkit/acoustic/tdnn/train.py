@@ -19,7 +19,7 @@ from speechkit.acoustic.tdnn.inputs import Inputs, check_init, gather
 from speechkit.acoustic.tdnn.model import TdnnModel
 from speechkit.acoustic.tdnn.network import STATES, Tdnn, resolve_acoustic_precision
 from speechkit.acoustic.tdnn.realign import LogRow
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.tables import write_json, write_log
 from speechkit.training.config import require_minutes
 from speechkit.training.devices import keep_memory, ranks, resolve_device, shared_output
@@ -163,13 +163,13 @@ class _Run:
         trainer, found = self.trainer, self.summary
         if not ranks().rank:
             logger.info(
-                f"{found['utterances']:,} utterances of {found['speakers']} speakers, {frames:,} "
-                f"frames, {found['masked_share']:.1%} of them masked; {parameters:,} parameters "
+                f"{counted(found['utterances'], 'utterance')} of "
+                f"{counted(found['speakers'], 'speaker')}, {counted(frames, 'frame')}, "
+                f"{found['masked_share']:.1%} of them masked; {parameters:,} parameters "
                 f"for each of {', '.join(self.config.names)} on {trainer.device} "
                 f"({trainer.precision})"
             )
-        counted = ("utterances", "speakers", "frames")
-        self.out.counts.update({name: found[name] for name in counted})
+        self.out.counts.update({n: found[n] for n in ("utterances", "speakers", "frames")})
         self.out.notes.update(device=str(trainer.device), precision=trainer.precision)
 
     def _measure(self, data: Data, networks: Mapping[str, Tdnn]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.base.errors import ConfigError, UserError, closest
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.tables import read_rows
 from speechkit.base.text import composed
 from speechkit.corpora.common import (
@@ -220,7 +220,8 @@ def read_labels(
     if len(kept) < len(items):
         without = [i.utterance for i in items if i.utterance not in found["emotion"]]
         some = ", ".join(without[:_NAMED])
-        logger.warning(f"{len(without)} utterances have no label in {path}; left out: {some} ...")
+        many = counted(len(without), "utterance has", "utterances have")
+        logger.warning(f"{many} no label in {path}; left out: {some} ...")
     return kept, {f"utt2{name}": table for name, table in found.items() if table}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from speechkit.base import media
 from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import composed
 from speechkit.corpora.common import (
     CorpusSet,
@@ -96,9 +96,8 @@ def _audio_by_folder(path: Path, what: str) -> tuple[dict[str, list[Path]], list
     stray = [p.name for p in outside if is_read(p)]
     if stray:
         raise UserError(
-            f"{path}: {len(stray)} audio files ({stray[0]}) lie outside the {what}s' subfolders."
-            if what == "speaker"
-            else f"{path}: {len(stray)} audio files ({stray[0]}) lie outside the classes' folders.",
+            f"{path}: {counted(len(stray), 'audio file lies', 'audio files lie')} outside the "
+            f"{'speakers' if what == 'speaker' else 'classes'}' subfolders ({stray[0]}).",
             f"Move each into a subfolder with the {what}'s name, or give a table "
             "'path<TAB>speaker' instead of the folder.",
         )

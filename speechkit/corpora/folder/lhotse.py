@@ -18,7 +18,7 @@ from msgspec import Struct
 from speechkit.base.audio import AudioFile
 from speechkit.base.audio_container import WavWriter
 from speechkit.base.errors import AudioError, DataError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.schema import Finite, Rate, check, json_lines
 from speechkit.corpora.common import CorpusSet, Item, Names, full_path
 from speechkit.corpora.folder import tables
@@ -147,7 +147,7 @@ def read_manifests(
         item = _item(part, known[part.recording_id], recordings.parent, cut, speakers, names, where)
         add(whole, item, _row(part, where), where)
     if left := len(known) - len(used):
-        logger.warning(f"{recordings}: {left} recordings have no supervision; they are left out.")
+        logger.warning(f"{recordings}: left out {counted(left, 'recording')} without supervision.")
     return whole
 
 
@@ -217,7 +217,7 @@ def _write_channel(file: Path, place: int, target: Path) -> Path:
     with AudioFile(file) as source, target.open("wb") as out, WavWriter(out, source.rate) as made:
         if place >= source.channels:
             raise AudioError(
-                f"{file}: has {source.channels} channels, number {place} was asked for (from 0).",
+                f"{file}: number {place} of {counted(source.channels, 'channel')}, counted from 0.",
                 "Correct the manifest.",
             )
         while len(block := source.read(_BLOCK)):

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from speechkit.base import media
 from speechkit.base.audio_file import SUFFIXES
 from speechkit.base.errors import UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import check_path, composed, missing, visible
 from speechkit.corpora.common import CorpusSet, Item, Names, find_audio, full_path, parse_gender
 from speechkit.corpora.folder import tables
@@ -104,7 +104,8 @@ def read_metadata(table: Path, names: Names, speakers: Speakers) -> CorpusSet:
     others = find_audio(folder, (*SUFFIXES, *media.SUFFIXES))
     left = [p for p in others if composed(str(p)) not in listed]
     if left:
-        logger.warning(f"{table} does not list {len(left)} recordings, as {left[0]}; left out.")
+        many = counted(len(left), "recording")
+        logger.warning(f"{table} does not list {many}, as {left[0]}; left out.")
     return whole
 
 

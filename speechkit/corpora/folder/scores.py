@@ -10,7 +10,7 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 
 from speechkit.base.errors import ConfigError, DataError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import full_path
 from speechkit.corpora.scored import Problems, check_scores, read_json
@@ -66,7 +66,7 @@ def read_scores(
     _compare_ids(path, "scored", scores.names(), texts, problems)
     scores = scores.part(texts)
     if missing := len(texts) - len(scores.names()):
-        logger.warning(f"{path}: {missing} of {len(texts)} utterances have no scores.")
+        logger.warning(f"{path} has no scores of {missing} of {counted(len(texts), 'utterance')}.")
     check_scores(scores, texts, (), problems)
     remedy = "Mend these lines; see 'Scores' in the documentation of prepare."
     problems.raise_if_any(path, scales_remedy(scores) or remedy)
@@ -84,7 +84,7 @@ def _compare_ids(
         problems.add("ids", message)
     elif unknown:
         logger.warning(
-            f"{path}: {len(unknown)} {what} utterances are not in the corpus and are left out "
+            f"{path}: {counted(len(unknown), f'{what} utterance')} not in the corpus, left out "
             f"({', '.join(unknown[:3])})."
         )
 
@@ -193,5 +193,6 @@ def read_raters(
     if not scores.utterances:
         scores = Scores(mean_scores(raters), scores.words, scores.phones, scores.scales)
         if missing := len(texts.keys() - scores.utterances.keys()):
-            logger.warning(f"{path}: {missing} of {len(texts)} utterances were not rated.")
+            every = counted(len(texts), "utterance")
+            logger.warning(f"{path} has no ratings of {missing} of {every}.")
     return scores, raters, files

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from speechkit.base.errors import ConfigError, UserError
-from speechkit.base.log import logger
+from speechkit.base.log import counted, logger
 from speechkit.corpora.common import Names, utterance_id
 
 FIELD = "speaker_pattern"
@@ -31,7 +31,7 @@ class Speakers:
         if self._pattern is not None and self._pattern.groups != 1:
             raise ConfigError(
                 FIELD,
-                f"'{pattern}' has {self._pattern.groups} groups.",
+                f"'{pattern}' has {counted(self._pattern.groups, 'group')}.",
                 "Put the speaker, and nothing else, in brackets: 'Actor_([0-9]+)'.",
             )
         self._names, self._unknown = names, 0
@@ -75,7 +75,7 @@ class Speakers:
         """Say of how many recordings the speaker is not known."""
         if self._unknown:
             logger.warning(
-                f"Who speaks is not known of {self._unknown} recordings: each counts as a speaker "
-                "of its own, so a split by speakers does not keep people apart. "
+                f"Who speaks is not known of {counted(self._unknown, 'recording')}: each counts "
+                "as a speaker of its own, so a split by speakers does not keep people apart. "
                 f"Where paths tell, give `{FIELD}`, as 'Actor_([0-9]+)'."
             )

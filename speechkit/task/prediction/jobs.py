@@ -22,6 +22,11 @@ _SHOWN = 10  # names in a message
 _FOLDER, _FORBIDDEN = "is a folder, not an audio file.", "Permission denied."
 
 
+def called(name: str | Path) -> str:
+    """What messages call a recording, where results have its name, or ``-``."""
+    return "standard input" if str(name) == str(STDIN) else str(name)
+
+
 @dataclass(frozen=True)
 class Job:
     """A recording, what is read in it, and what is written of it.

@@ -16,7 +16,7 @@ from speechkit.base.parallel import map_items
 from speechkit.base.tables import plain
 from speechkit.task.config import StreamConfig
 from speechkit.task.prediction import outputs
-from speechkit.task.prediction.jobs import MEND, Inputs, Job
+from speechkit.task.prediction.jobs import MEND, Inputs, Job, called
 from speechkit.task.prediction.saved import AUDIO, ERROR, Row, Saved, open_saved, result_of
 from speechkit.task.prediction.written import Forms, Sink, open_sink
 
@@ -175,7 +175,7 @@ class _Run(Generic[Made]):
             make,
             self.left,
             jobs=self.config.processes,
-            name=lambda job: str(job.file),
+            name=lambda job: called(job.file),
             label=self._label(many),
             unit="recording",
         )
@@ -223,9 +223,9 @@ class _Run(Generic[Made]):
             raise error
         problem = error.problem
         if job.copy is not None:
-            problem = problem.replace(str(job.copy), str(job.file))
-        if str(job.file) not in problem:
-            problem = f"{job.file}: {problem}"
+            problem = problem.replace(str(job.copy), called(job.file))
+        if called(job.file) not in problem:
+            problem = f"{called(job.file)}: {problem}"
         if self.config.on_error == "stop":
             raise UserError(problem, error.remedy or MEND) from error
         logger.warning(f"skipped {problem}")
@@ -240,7 +240,7 @@ class _Run(Generic[Made]):
         """Say what became of all; raises UserError where nothing came out."""
         total = len(self.inputs.jobs)
         if self.skipped and total > 1:
-            logger.warning(f"{self.skipped} of {total} recordings were skipped.")
+            logger.warning(f"Skipped: {self.skipped} of {total} recordings.")
         if self.saved is not None:
             kept = f", {len(self.kept)} of them from before" if self.kept else ""
             done = "up to date" if not self.left else "written"

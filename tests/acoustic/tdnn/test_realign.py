@@ -121,9 +121,9 @@ def test_several_sets_and_a_held_out_one(run, tone_sets: Path) -> None:
     ("flags", "said"),
     [
         (("--set", "train,train"), "different sets"),
-        (("--set", "train,more", "--align", ",,"), "3 names for 2 sets"),
+        (("--set", "train,more", "--align", ",,"), "has 3 names, "),
         (("--set", "train,more", "--align", ",x"), "--set more --name x"),
-        (("--set", "train,more", "--weights", "1"), "1 numbers for 2 sets"),
+        (("--set", "train,more", "--weights", "1"), "are 1, the sets 2."),
         (("--set", "train,more", "--weights", "1,0"), "--weights 1, 0"),
         (("--set", "train,more", "--weights", "1,x"), "not a list of numbers"),
         (("--held-out", "train"), "is a set of the training"),

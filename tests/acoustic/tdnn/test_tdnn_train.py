@@ -259,7 +259,7 @@ def test_mismatches_are_left_out(run, tmp_path: Path) -> None:
     flags[flags.index("--epochs") + 1] = 1
     done = run("train", "acoustic", "-C", tmp_path, *flags)
     assert done.code == 0, done.err
-    assert "2 utterances do not match" in done.err
+    assert "doubts the texts of 2 utterances; left out" in done.err
     assert json.loads(done.out)["utterances"] == 4
     (tmp_path / "exp/align/train/utterances.tsv").write_text("utt\nx\n")
     done = run("train", "acoustic", "-C", tmp_path, *flags)

@@ -481,7 +481,7 @@ def test_problems_of_scores(workdir: Path, folder: Path) -> None:
             "words that disagree with the text: s0-u0: 'OH' was scored, the text is 'AH'"
         ),
         ("unknown-key", "word_scores.tsv", 14): "no utterance 's9-u9'",
-        ("unscored", "utterance_scores.tsv", None): "1 utterances are not in it (s0-u2)",
+        ("unscored", "utterance_scores.tsv", None): "it lacks 1 utterance (s0-u2)",
     }
 
 

@@ -81,7 +81,7 @@ def test_whole_recordings(run, write, tmp_path: Path, ending: str) -> None:
     for path in (made, tmp_path / f"own_recordings_train{ending}", tmp_path):
         ran = prepare(run, path, "--force")
         assert ran.code == 0, ran.err
-        assert "1 recordings have no supervision" in said(ran)
+        assert "left out 1 recording without supervision" in said(ran)
         folder = tmp_path / "work/data/train"
         loaded = data.load(folder, tmp_path)
         assert {u.id: (u.wav, u.speaker) for u in loaded.utterances} == {
@@ -135,7 +135,7 @@ def test_channels(run, write, tmp_path: Path) -> None:
 def test_speakers_that_nobody_names(run, write, tmp_path: Path) -> None:
     made = write([recording("r1", ("a.wav", [0]))], [supervision("u1", "r1")])
     ran = prepare(run, made)
-    assert ran.code == 0 and "not known of 1 recordings" in said(ran)
+    assert ran.code == 0 and "not known of 1 recording:" in said(ran)
     assert data.read_table(tmp_path / "work/data/train/utt2spk") == {"u1": "u1"}
 
 
@@ -164,7 +164,7 @@ BAD = {
     "wide": (
         [recording("r1", ("a.wav", [0, 1]))],
         [{**SAID, "channel": 1}],
-        "has 1 channels, number 1 was asked for",
+        "number 1 of 1 channel, counted from 0",
     ),
 }
 

@@ -63,7 +63,7 @@ def test_a_folder_of_tables_with_scales(table: Path, tmp_path: Path, run) -> Non
     )
     (tmp_path / "scores" / "utterance_scores.tsv").write_text("utt\ttotal\nanna-1\t1\n")
     ran = prepare(run, table, "--scores", tmp_path / "scores", "--split", "train=0.5,test=0.5")
-    assert ran.code == 0 and "3 of 4 utterances have no scores" in ran.err
+    assert ran.code == 0 and "has no scores of 3 of 4 utterances" in ran.err
 
 
 def test_one_table_and_scales_as_text(table: Path, tmp_path: Path, run) -> None:
@@ -73,7 +73,7 @@ def test_one_table_and_scales_as_text(table: Path, tmp_path: Path, run) -> None:
     assert ran.code == 2 and "line 2: 'anna-1': the utterance fluency 55 is outside" in ran.err
     ran = prepare(run, table, "--scores", file, "--score-scales", "utterance=0:100")
     assert ran.code == 0, ran.err
-    assert "1 scored utterances are not in the corpus" in ran.err
+    assert "1 scored utterance not in the corpus" in ran.err
     scores = read_scores(tmp_path / "w" / "data" / "train")
     assert scores.utterances == {"anna-1": {"fluency": 55}}
     assert scores.scales["utterance"]["fluency"] == (0, 100)

@@ -136,7 +136,7 @@ def test_bad_folders(own: Path, tmp_path: Path, run) -> None:
     (tmp_path / "empty").mkdir()
     fails(tmp_path / "empty", "is an empty folder")
     fails(own / "anna" / "one.wav", "is one audio file")
-    fails(own / "anna", "2 audio files (anna-two.flac) lie outside the speakers' subfolders")
+    fails(own / "anna", "2 audio files lie outside the speakers' subfolders (anna-two.flac)")
     (tmp_path / "silent" / "carl").mkdir(parents=True)
     (tmp_path / "silent" / "carl" / "talk.wma").write_bytes(b"x")
     fails(tmp_path / "silent", "No audio was found")
@@ -168,7 +168,7 @@ def test_nothing_usable_is_an_error(tmp_path: Path, run) -> None:
     (tmp_path / "own" / "anna").mkdir(parents=True)
     (tmp_path / "own" / "anna" / "a.wav").write_bytes(b"")
     ran = run("prepare", "folder", tmp_path / "own", "-C", tmp_path, "--on-error", "skip")
-    assert ran.code == 2 and "all 1 files are broken" in ran.err
+    assert ran.code == 2 and "no usable audio: all (1) are broken" in ran.err
 
 
 def test_names_with_spaces_are_mapped_and_said(tmp_path: Path, run) -> None:

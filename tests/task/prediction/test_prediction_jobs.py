@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from speechkit.base.errors import UserError
-from speechkit.task.prediction.jobs import STDIN, Job, open_inputs
+from speechkit.task.prediction.jobs import STDIN, Job, called, open_inputs
 
 
 def test_all_missing_recordings_are_named_at_once(tmp_path: Path) -> None:
@@ -61,6 +61,7 @@ def test_standard_input_becomes_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
         first, second = inputs.jobs
         assert first.audio.read_bytes() == b"sound" and second.audio == first.audio
         assert (first.file, first.stem) == (STDIN, "stdin")
+        assert [called(first.file), called("a.wav")] == ["standard input", "a.wav"]
         copy = first.audio
     assert not copy.exists()
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True))

@@ -136,7 +136,7 @@ def test_broken_recordings_stop_or_are_listed(
         place.run(*names[:4], save=place.save)
     assert [row["length"] for row in place.lines()] == [1, 2]
     assert len(place.run(*names, save=place.save, on_error="skip")) == 3
-    assert "2 of 5 recordings were skipped" in caplog.text
+    assert "Skipped: 2 of 5 recordings." in caplog.text
     assert [("error" in row, row["made_with"]) for row in place.lines()] == [
         (k in (2, 4), {"model": "m"}) for k in range(5)
     ]
