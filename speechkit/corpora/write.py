@@ -56,7 +56,7 @@ COLUMNS = tuple(SetSummary.__dataclass_fields__)
 
 def answer(work: WorkDir, summaries: Sequence[SetSummary]) -> Answer:
     """The sets that were written, a row each."""
-    rows = [[getattr(one, column) for column in COLUMNS] for one in summaries]
+    rows = [one.row() for one in summaries]
     return answers.rows(f"Sets in {work.root / 'data'}", COLUMNS, rows)
 
 
