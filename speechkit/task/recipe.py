@@ -45,10 +45,6 @@ class RecipeConfig:
     epochs: Annotated[int, Flag(least=0, shown="emotion 20, pronunciation 20, separation 10")] = 0
     seeds: Annotated[int, Flag(least=0, shown="pronunciation 2, the others 1")] = 0
 
-    def epochs_or(self, default: int) -> Words:
-        """The flag of a training."""
-        return ["--epochs", str(self.epochs or default)]
-
 
 def plan(
     task: str, folder: Path, config: RecipeConfig, root: Path = Path(), title: str = ""
@@ -68,8 +64,17 @@ def plan(
         if getattr(config, name) and name not in of_task[task]:
             raise ConfigError(name, f"is not for {task}.", "Leave it out.")
     make = {"emotion": _emotion, "pronunciation": _pronunciation, "separation": _separation}
-    report = ["report", *(["--title", title] if title else [])]
-    return [*make[task](folder, config, root), report]
+    return [*make[task](folder, config, root), _words("report", title=title)]
+
+
+def _words(*command: object, **options: object) -> Words:
+    """A command and its options: empty ones are left out, those of a tuple are given each."""
+    words = [str(word) for word in command]
+    for name, value in options.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            if one:
+                words += [f"--{name.replace('_', '-')}", *([] if one is True else [str(one)])]
+    return words
 
 
 def _emotion(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
@@ -77,11 +82,10 @@ def _emotion(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
     from speechkit.corpora.folder.listed import metadata_of
     from speechkit.corpora.folder.saved import saved_parts
 
-    prepare = ["prepare", "folder", str(folder), "--set", "clips"]
-    if config.labels:
-        prepare += ["--labels", str(config.labels)]
-    elif folder.is_dir() and not (metadata_of(folder) or manifests(folder) or saved_parts(folder)):
-        prepare += ["--layout", CLASS]
+    layout = ""
+    told = config.labels or not folder.is_dir()
+    if not (told or metadata_of(folder) or manifests(folder) or saved_parts(folder)):
+        layout = CLASS
         if not (config.speaker_pattern or config.speakers_unknown):
             raise ConfigError(
                 "speaker_pattern",
@@ -89,54 +93,50 @@ def _emotion(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
                 "It finds the speaker in each path, as 'Actor_([0-9]+)'. Where nobody knows, give "
                 "`speakers_unknown`: the results then say nothing about new speakers.",
             )
-    if config.speaker_pattern:
-        prepare += ["--speaker-pattern", config.speaker_pattern]
     split = "random-80-20" if config.speakers_unknown else "speaker-80-20"
-    seeds = ["--seeds", str(config.seeds or 1)]
+    seeds, epochs = config.seeds or 1, config.epochs or 20
+    from_paths = {"labels": config.labels, "layout": layout}
+    pattern = config.speaker_pattern
     return [
-        prepare,
-        ["validate", "--set", "clips"],
-        ["split-folds", "--set", "clips", "--split", split],
-        ["train", "emotion", "--set", "clips", "--split", split, *seeds, *config.epochs_or(20)],
-        ["evaluate", "emotion"],
+        _words("prepare", "folder", folder, set="clips", **from_paths, speaker_pattern=pattern),
+        _words("validate", set="clips"),
+        _words("split-folds", set="clips", split=split),
+        _words("train", "emotion", set="clips", split=split, seeds=seeds, epochs=epochs),
+        _words("evaluate", "emotion"),
     ]
 
 
 def _pronunciation(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
     published = (folder / "resource" / "scores.json").is_file()
     if not (published or config.scores):
+        trans, save = root / "data" / "train", root / "scores.jsonl"
         return [
-            ["prepare", "folder", str(folder)],
-            ["validate", "--set", "train"],
-            [
-                *("predict", "pronunciation", "--trans", str(root / "data" / "train")),
-                *("--save", str(root / "scores.jsonl")),
-            ],
+            _words("prepare", "folder", folder),
+            _words("validate", set="train"),
+            _words("predict", "pronunciation", trans=trans, save=save),
         ]
-    prepare = ["prepare", "speechocean762", str(folder), "--dev-share", "0"]
+    prepare = _words("prepare", "speechocean762", folder, dev_share="0")
     if config.scores:
-        prepare = ["prepare", "folder", str(folder), "--split", "train=0.8,test=0.2"]
-        prepare += ["--scores", str(config.scores)]
-        prepare += ["--score-scales", config.score_scales] if config.score_scales else []
-    aspects = ["--aspects", config.aspects] if config.aspects else []
-    seeds = ["--seeds", str(config.seeds or 2)]
+        scores = {"scores": config.scores, "score_scales": config.score_scales}
+        prepare = _words("prepare", "folder", folder, split="train=0.8,test=0.2", **scores)
+    how = {"aspects": config.aspects, "seeds": config.seeds or 2, "epochs": config.epochs or 20}
     return [
         prepare,
-        ["validate", "--set", "train", "--set", "test"],
-        *(["extract-gop", "--set", name, "--prosody"] for name in ("train", "test")),
-        ["train", "pronunciation", *aspects, *seeds, *config.epochs_or(20)],
-        ["evaluate", "pronunciation", "--set", "test"],
+        _words("validate", set=("train", "test")),
+        *(_words("extract-gop", set=name, prosody=True) for name in ("train", "test")),
+        _words("train", "pronunciation", **how),
+        _words("evaluate", "pronunciation", set="test"),
     ]
 
 
 def _separation(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
-    few = ["--model", "tiny", "--epoch-size", "160", "--segment", "2"]
+    small = {"model": "tiny", "epoch_size": 160, "segment": 2, "epochs": config.epochs or 10}
     return [
-        ["prepare", "folder", str(folder), "--split", "train=0.6,dev=0.2,test=0.2"],
-        ["validate", *(word for name in ("train", "dev", "test") for word in ("--set", name))],
-        *(["mix", "--set", name, "--count", "40"] for name in ("dev", "test")),
-        ["extract-prosody"],
-        ["mine-hard", "--param", "pitch", "--pm", "0.2"],
-        ["train", "separation", "--hard", "pitch_pm0.2", *few, *config.epochs_or(10)],
-        ["evaluate", "separation", "--set", "test_2mix"],
+        _words("prepare", "folder", folder, split="train=0.6,dev=0.2,test=0.2"),
+        _words("validate", set=("train", "dev", "test")),
+        *(_words("mix", set=name, count=40) for name in ("dev", "test")),
+        _words("extract-prosody"),
+        _words("mine-hard", param="pitch", pm=0.2),
+        _words("train", "separation", hard="pitch_pm0.2", **small),
+        _words("evaluate", "separation", set="test_2mix"),
     ]
