@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import counted, logger
+from speechkit.base.log import logger
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import read_json, read_manifest
 
@@ -80,8 +80,7 @@ def contents(workdir: WorkDir, name: str, count: int | None = None) -> str:
     """
     if count is None:
         count = utterances(workdir, name)
-    many = counted(count, "utterance") if count else "? utterances"
-    return f"{corpus(workdir, name) or 'unknown data'}, {many}"
+    return f"{corpus(workdir, name) or 'unknown data'}, {count or '?'} utterances"
 
 
 def utterances(workdir: WorkDir, name: str) -> int | None:

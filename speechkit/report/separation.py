@@ -215,7 +215,7 @@ def _about(workdir: WorkDir, name: str, main: Found) -> list[str]:
     if random := made.get("random_set"):
         hard = made.get("counts", {}).get("hard_mixtures")
         text.append(
-            f"Hard counterparts of '{random}' (with another second speaker: {hard}), from "
+            f"Hard counterparts of '{random}': {hard} mixtures have another second speaker, from "
             f"the hard pairs of {made.get('params', {}).get('hard')}."
         )
     for _, e in main[:1]:
