@@ -111,6 +111,7 @@ def test_the_papers_four_are_one_json_document(run, monkeypatch):
 
     monkeypatch.setattr(training, "train", lambda workdir, job, *_, **__: job)
     monkeypatch.setattr(training, "summary_rows", lambda job: [[0, 1, 5, 0.5, 0.5, 1.0, job.name]])
+    monkeypatch.setattr(training, "title", lambda name, done: name)
     ran = run("train", "emotion", "--upstream", "paper", "--json", "--device", "cpu")
     rows = json.loads(ran.out)
     assert len(rows) == 4 and all(row["model"] == row["folder"] for row in rows)
