@@ -73,7 +73,7 @@ def read_summary(folder: Path) -> Summary:
 
 def evaluate_each(evaluate: Callable[..., Path], work: WorkDir, config: Any, **how: Any) -> Each:
     """Evaluate every experiment that a configuration names, separated by commas."""
-    names = [name.strip() for name in config.name.split(",") if name.strip()]
+    names = [name.strip() for name in config.name.split(",") if name.strip()] or [config.name]
     folders = [evaluate(work, replace(config, name=name), **how) for name in names]
     return Each(config.set, names, folders, [read_summary(folder) for folder in folders])
 

@@ -38,3 +38,11 @@ def test_few_samples_and_speakers(caplog):
         assert not caplog.text
         warn_few_speakers("dev", 9)
     assert "dev: an interval from 9 speakers is rough" in caplog.text
+
+
+@pytest.mark.parametrize("task", ["pronunciation", "scoring", "emotion"])
+@pytest.mark.parametrize("name", ["", ",", "../x"])
+def test_a_name_that_is_none_is_refused(run, tmp_path, task, name):
+    (tmp_path / "data/test").mkdir(parents=True)
+    done = run("evaluate", task, "-C", tmp_path, "--set", "test", "--name", name)
+    assert done.code == 2 and repr(name) in done.err.replace("\n", " ")
