@@ -141,8 +141,8 @@ def find_folders(workdir: WorkDir, model: str, ensemble: bool = False) -> list[P
         found = [f for *_, f in trained.find_folds(workdir, "emotion", model)]
     if len(found) > 1 and not ensemble:
         logger.info(
-            f"'{model}' has {len(found)} models (folds and seeds): taking {found[0]} (of `predict "
-            "emotion`, --ensemble takes the mean of all)."
+            f"'{model}' has {len(found)} models (folds and seeds): taking {found[0]}; "
+            "`speechkit predict emotion --ensemble` takes the mean of all."
         )
     return found if ensemble else found[:1]
 

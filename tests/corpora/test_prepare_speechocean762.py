@@ -84,7 +84,7 @@ def test_bad_layouts(corpus: Path, tmp_path: Path, run) -> None:
     (tmp_path / "lost.WAV").rename(lost)
     text = (corpus / "test" / "text").read_text()
     (corpus / "test" / "text").write_text(text.splitlines()[0] + "\n")
-    fails(corpus, "wav.scp and text disagree on 1 utterances (000030001)")
+    fails(corpus, "wav.scp and text disagree on 1 utterance (000030001)")
     (corpus / "test" / "text").write_text(text)
     (corpus / "test" / "wav.scp").write_text("000030000\tcat x |\n000030001\tcat y |\n")
     fails(corpus, "is a shell command, which is not run")

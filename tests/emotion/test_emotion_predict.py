@@ -67,7 +67,7 @@ def test_a_short_file_is_judged_whole_at_any_rate(place, run):
     assert len(first["windows"]) == 1
     assert second["seconds"] == pytest.approx(3.0)
     # `serve` and `load` say so too, which have no such flag
-    assert "has 2 models" in ran.err and "of `predict emotion`, --ensemble" in ran.err
+    assert "has 2 models" in ran.err and "`speechkit predict emotion --ensemble`" in ran.err
     together = run("predict", "emotion", place / "a.wav", "--model", "base", "--ensemble",
                    "-C", place, "--json")  # fmt: skip
     other = load_predictor(place / "exp/emotion/base/fold0/seed1").probabilities([wave])[0]

@@ -43,7 +43,7 @@ def prepare(run, table, *more, scales="utterance=1:5"):
 
 def test_means_of_raters_become_scores(table, run):
     ran = prepare(run, table)
-    assert ran.code == 0 and "4 utterances by 3 raters" in ran.err, ran.err
+    assert ran.code == 0 and "raters: 3, utterances that they rated: 4" in ran.err, ran.err
     folder = table.parent / "w" / "data" / "train"
     scores = read_scores(folder)
     assert scores.scales["utterance"]["total"] == (1, 5)

@@ -145,7 +145,7 @@ def test_only_common_seeds_and_mixtures_count(tmp_path, run):
     found = json.loads(ran.out)["experiments"]["wtl"]
     assert found["seeds"] == [1] and found["mixtures"] == 38
     assert found["measures"]["si_snri_db"]["seed_std"] is None
-    assert "wtl: 2 mixtures" in ran.err
+    assert "wtl: left out 2 mixtures" in ran.err
     assert "wtl has seeds 1,2, dm seeds 0,1: compared on 1" in ran.err
 
 
