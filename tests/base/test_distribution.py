@@ -74,7 +74,7 @@ def test_extras_name_their_packages() -> None:
     assert "torch<2.12,>=2.8" in distribution.requirements()
     assert distribution.extras() == sorted(extras)
     error = MissingDependency("opensmile", "emotion")
-    assert "python -m pip install 'opensmile>=2.5' 'transformers>=4.44'" in error.remedy
+    assert "python -m pip install 'opensmile>=2.5' 'transformers>=4.56'" in error.remedy
 
 
 def test_a_package_that_is_only_read_is_installed_alone() -> None:
