@@ -28,7 +28,7 @@ SETTINGS: dict[str, dict[str, str]] = {
     "the library's own": {},
     "speechkit's": dict(WAITING),
     "OMP_WAIT_POLICY=passive": {"OMP_WAIT_POLICY": "passive"},
-    "GOMP_SPINCOUNT=10000": {"GOMP_SPINCOUNT": "10000"},
+    **{f"GOMP_SPINCOUNT={n}": {"GOMP_SPINCOUNT": str(n)} for n in (10_000, 30_000, 100_000)},
     "one thread": {"OMP_NUM_THREADS": "1"},
 }
 NAMES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM_THREADS")

@@ -1,8 +1,10 @@
 """The recipe of the score-balanced losses on a small scored corpus, from speech to the report."""
 
 import json
+import runpy
 from pathlib import Path
 
+import numpy as np
 from in_process import run_script
 from scored_speech import make_corpus
 
@@ -31,3 +33,11 @@ def test_from_speech_to_the_report(tmp_path, monkeypatch):
     page = (work / "report/index.html").read_text()
     for said in ("Beside the paper", "(Fig. 5 of the paper)", "Worst scored: test"):
         assert said in page
+
+
+def test_recall_at_a_precision():
+    """Lowest first: bad, good, bad, good have precisions of 1, 1/2, 2/3 and 1/2."""
+    recall = runpy.run_path(str(RECIPE.with_name("tail.py")))["recall"]
+    bad, scores = np.array([True, False, True, False]), np.array([0.1, 0.2, 0.3, 0.4])
+    assert [recall(bad, scores, wanted) for wanted in (1.0, 0.7, 0.6)] == [0.5, 0.5, 1.0]
+    assert recall(bad, -scores, 0.9) == 0.0  # the lowest is good

@@ -13,6 +13,7 @@ from speechkit.acoustic.align.verification import verify
 from speechkit.acoustic.config import Policy
 from speechkit.acoustic.lexicon.dictionary import Lexicon
 from speechkit.acoustic.lexicon.readings import words_of_text
+from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.labels.miscues import SAID, STATUSES
 from speechkit.labels.scores import Scales
@@ -184,7 +185,8 @@ def _side_by_side(ready: LoadedModel, recording: Recording, extracted: Extracted
     said = [[tuple(phones[word])] for word in sorted(phones)]
     blocks = [extracted.features]
     for pipeline in ready.beside:
-        blocks.append(pipeline.extract(recording.at(pipeline.sample_rate), said).features)
+        samples = audio.resample(recording.samples, recording.sample_rate, pipeline.sample_rate)
+        blocks.append(pipeline.extract(samples, said).features)
     return np.concatenate(blocks, axis=1)
 
 

@@ -33,9 +33,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         return load_file(regular_file(path))
     # LookupError and others: types of numbers that PyTorch does not have.
     except (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError) as error:
-        raise UserError(
-            f"{path} cannot be read: {one_line(error, 200).rstrip('.')}.", _REMEDY
-        ) from error
+        raise UserError(f"{path} cannot be read: {one_line(error, 200)}.", _REMEDY) from error
 
 
 def write_weights(
@@ -68,9 +66,7 @@ def read_checkpoint(path: Path, remedy: str = _REMEDY) -> Any:
     except pickle.UnpicklingError:
         raise
     except _BROKEN as error:
-        raise UserError(
-            f"{path} cannot be read ({one_line(error, 200).rstrip('.')}).", remedy
-        ) from error
+        raise UserError(f"{path} cannot be read ({one_line(error, 200)}).", remedy) from error
 
 
 def read_state(path: Path, remedy: str) -> dict[str, torch.Tensor]:
@@ -125,7 +121,7 @@ def require_fit(
         raise UserError(f"{source} cannot be used: {error.problem}", error.remedy) from error
     except (RuntimeError, ValueError, TypeError, OverflowError, ZeroDivisionError) as error:
         raise UserError(
-            f"{source} cannot be used: no such network ({one_line(error, 200).rstrip('.')})."
+            f"{source} cannot be used: no such network ({one_line(error, 200)})."
         ) from error
     _compare(wanted, weights, source)
 

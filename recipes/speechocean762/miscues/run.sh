@@ -7,7 +7,8 @@
 # The acoustic model is that of score_balanced, whose first three stages are run. "told" learns
 # from changed texts too, "plain" from the corpus alone: both are tested on words that nobody said.
 # "told" is what comes with speechkit. "both" is "told" with the features of a second acoustic model
-# beside those of the first: better at everything but stress, and three times slower to score with.
+# beside those of the first: better for words, utterances and what nobody said; scoring takes more
+# than twice as long.
 
 seeds=5
 epochs=40
