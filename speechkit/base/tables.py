@@ -13,12 +13,12 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from speechkit.base.errors import UserError
+from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import note_once
 from speechkit.base.text import read_lines
 
@@ -64,6 +64,32 @@ def write_tsv(
         )
         writer.writerow(columns)
         writer.writerows([cell(value, floats) for value in row] for row in rows)
+
+
+def typed_rows(
+    path: Path, columns: Sequence[str], kinds: Sequence[Callable[[str], Any]], remedy: str = ""
+) -> Iterator[tuple[int, list[Any]]]:
+    """Line number and values of every line of a table that :func:`write_tsv` wrote.
+
+    Args:
+        kinds: what makes the value of a cell, column by column, as ``composed`` or ``float``.
+        remedy: what to do about a damaged one, for the message.
+
+    Raises:
+        UserError: it cannot be read, has other columns, or a cell is not of its kind.
+    """
+    lines = read_lines(path)
+    if lines[:1] != ["\t".join(columns)]:
+        raise DataError(f"{path}: expected the columns {', '.join(columns)}.", remedy)
+    for number, line in enumerate(lines[1:], 2):
+        cells = line.split("\t")
+        if len(cells) != len(columns):
+            problem = f"expected {len(columns)} cells, found {len(cells)}"
+            raise DataError(f"{path}:{number}: {problem}.", remedy)
+        try:
+            yield number, [kind(each) for kind, each in zip(kinds, cells, strict=True)]
+        except ValueError as error:
+            raise DataError(f"{path}:{number}: {error}.", remedy) from None
 
 
 def write_log(path: Path, rows: Sequence[Mapping[str, Any]], number: str = "") -> None:

@@ -18,13 +18,14 @@ from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 from speechkit.base.errors import DataError
-from speechkit.base.tables import write_tsv
-from speechkit.base.text import composed, read_lines
+from speechkit.base.tables import typed_rows, write_tsv
+from speechkit.base.text import composed
 
 TABLE = "miscues.tsv"
 SAID, SUBSTITUTION, OMISSION, INSERTION = "said", "substitution", "omission", "insertion"
 STATUSES = (SAID, SUBSTITUTION, OMISSION)
 """What a word of a text can be."""
+_KINDS = (composed, composed, composed, int, composed, composed, composed, int)
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,11 @@ class Miscue:
 
 def write_miscues(folder: Path, miscues: Sequence[Miscue]) -> None:
     """Write ``miscues.tsv``."""
-    names = [each.name for each in fields(Miscue)]
-    write_tsv(folder / TABLE, names, [list(map(str, astuple(miscue))) for miscue in miscues])
+    write_tsv(folder / TABLE, _names(), [astuple(miscue) for miscue in miscues])
+
+
+def _names() -> list[str]:
+    return [each.name for each in fields(Miscue)]
 
 
 def read_miscues(folder: Path) -> dict[str, list[Miscue]]:
@@ -54,20 +58,13 @@ def read_miscues(folder: Path) -> dict[str, list[Miscue]]:
         UserError: it cannot be read, or a line breaks the format (named with its number).
     """
     path = folder / TABLE
-    lines = read_lines(path) if path.is_file() else []
-    names = [each.name for each in fields(Miscue)]
-    if path.is_file() and lines[:1] != ["\t".join(names)]:
-        raise DataError(f"{path}: expected the columns {', '.join(names)}.")
     found: dict[str, list[Miscue]] = {}
-    for number, line in enumerate(lines[1:], 2):
-        try:
-            utt, source, test, index, word, status, said, distance = composed(line).split("\t")
-            miscue = Miscue(utt, source, test, int(index), word, status, said, int(distance))
-        except ValueError as error:
-            raise DataError(f"{path}:{number}: {error}.") from None
-        if status not in (*STATUSES[1:], INSERTION) or miscue.index < 0:
-            raise DataError(f"{path}:{number}: '{status}' of word {index} is no miscue.")
-        found.setdefault(utt, []).append(miscue)
+    for number, values in typed_rows(path, _names(), _KINDS) if path.is_file() else ():
+        miscue = Miscue(*values)
+        if miscue.status not in (*STATUSES[1:], INSERTION) or miscue.index < 0:
+            problem = f"'{miscue.status}' of word {miscue.index} is no miscue"
+            raise DataError(f"{path}:{number}: {problem}.")
+        found.setdefault(miscue.utt, []).append(miscue)
     return found
 
 

@@ -12,7 +12,6 @@ That is ``exp/gop/<set>`` of ``extract-gop``, or ``exp/deep/<set>`` of ``extract
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,25 +22,22 @@ import numpy as np
 
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.schema import Object, Rate, check, read_json
-from speechkit.base.tables import write_json, write_tsv
-from speechkit.base.text import composed, read_lines
+from speechkit.base.tables import typed_rows, write_json, write_tsv
+from speechkit.base.text import composed
 from speechkit.kaldi.ark import ArkTable
 from speechkit.phone_features.gop import frames_at, segment_means
 
 ROW_COLUMNS = (
-    "utt",
-    "index",
-    "word_index",
-    "word",
-    "phone",
-    "start",
-    "duration",
-    "log_posterior",
-    "gop",
+    *("utt", "index", "word_index", "word", "phone"),
+    *("start", "duration", "log_posterior", "gop"),
 )
+_ROW_KINDS = (composed, int, int, str, str, float, float, float, float)
+_CONFIDENCE_COLUMNS = ("utt", "confidence")
+_INSERTION_COLUMNS = ("utt", "index", "start", "duration", "phones")
 CONFIG, CONFIDENCE, INSERTIONS = "features.json", "confidence.tsv", "insertions.tsv"
 _OVER = 3  # frames by which an alignment may end after the last frame
 _MADE_BY = "speechkit extract-gop (or extract-deep)"
+_AGAIN = f"Make them again with: {_MADE_BY}"
 
 
 class Block(msgspec.Struct):
@@ -153,10 +149,7 @@ def read_features(folder: Path, root: Path | None = None) -> GopFolder:
     table = ArkTable(folder / index, root)
     rows = _read_rows(folder / "rows.tsv")
     if rows.keys() != table.keys():
-        raise DataError(
-            f"{folder}: {index} and rows.tsv do not hold the same utterances.",
-            f"Make them again with: {_MADE_BY}",
-        )
+        raise DataError(f"{folder}: {index} and rows.tsv do not hold the same utterances.", _AGAIN)
     return GopFolder(table, config, rows)
 
 
@@ -208,24 +201,8 @@ def archive(config: Mapping[str, Any]) -> str:
 
 def _read_rows(path: Path) -> dict[str, list[PhoneRow]]:
     rows: dict[str, list[PhoneRow]] = {}
-    try:
-        file = path.open(encoding="utf-8", newline="")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from error
-    with file:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if tuple(next(reader, ())) != ROW_COLUMNS:
-            raise DataError(f"{path}: expected the columns {', '.join(ROW_COLUMNS)}.")
-        for number, cells in enumerate(reader, 2):
-            try:
-                utterance, index, word_index, word, phone, *values = cells
-                start, duration, log_posterior, gop = map(float, values)
-                row = PhoneRow(
-                    int(index), int(word_index), word, phone, start, duration, log_posterior, gop
-                )
-            except ValueError as error:
-                raise DataError(f"{path}:{number}: {error}.") from None
-            rows.setdefault(composed(utterance), []).append(row)
+    for _, (utterance, *values) in typed_rows(path, ROW_COLUMNS, _ROW_KINDS, _AGAIN):
+        rows.setdefault(utterance, []).append(PhoneRow(*values))
     return rows
 
 
@@ -236,7 +213,7 @@ def write_rows(path: Path, rows: Iterable[tuple[str, Sequence[PhoneRow]]]) -> No
 
 def write_confidence(folder: Path, rows: Iterable[tuple[str, float]]) -> None:
     """Write ``confidence.tsv``: by how much text and audio of each utterance belong together."""
-    write_tsv(folder / CONFIDENCE, ("utt", "confidence"), rows, ".4f")
+    write_tsv(folder / CONFIDENCE, _CONFIDENCE_COLUMNS, rows, ".4f")
 
 
 def read_confidence(folder: Path) -> dict[str, float]:
@@ -246,17 +223,16 @@ def read_confidence(folder: Path) -> dict[str, float]:
         UserError: it cannot be read.
     """
     path = folder / CONFIDENCE
-    lines = read_lines(path) if path.is_file() else []
-    try:
-        return {composed(utt): float(value) for utt, value in (x.split("\t") for x in lines[1:])}
-    except ValueError as error:
-        raise DataError(f"{path}: {error}.", f"Make it again with: {_MADE_BY}") from None
+    if not path.is_file():
+        return {}
+    rows = typed_rows(path, _CONFIDENCE_COLUMNS, (composed, float), _AGAIN)
+    return {utterance: confidence for _, (utterance, confidence) in rows}
 
 
 def write_insertions(folder: Path, rows: Iterable[Sequence[str]]) -> None:
     """Write ``insertions.tsv``: utterance, the word that an insertion comes before (the number of
     words at the end), its start and duration in seconds, and its phones."""
-    write_tsv(folder / INSERTIONS, ("utt", "index", "start", "duration", "phones"), rows)
+    write_tsv(folder / INSERTIONS, _INSERTION_COLUMNS, rows)
 
 
 def read_insertions(folder: Path) -> dict[str, list[int]] | None:
@@ -269,12 +245,9 @@ def read_insertions(folder: Path) -> dict[str, list[int]] | None:
     if not path.is_file():
         return None
     found: dict[str, list[int]] = {}
-    try:
-        for line in read_lines(path)[1:]:
-            utterance, index, *_ = line.split("\t")
-            found.setdefault(composed(utterance), []).append(int(index))
-    except ValueError as error:
-        raise DataError(f"{path}: {error}.", f"Make it again with: {_MADE_BY}") from None
+    kinds = (composed, int, float, float, str)
+    for _, (utterance, index, *_) in typed_rows(path, _INSERTION_COLUMNS, kinds, _AGAIN):
+        found.setdefault(utterance, []).append(index)
     return found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Sequence
@@ -17,11 +16,11 @@ from speechkit.base import answers, audio
 from speechkit.base.answers import Answer
 from speechkit.base.audio import power
 from speechkit.base.distribution import PIP_INSTALL
-from speechkit.base.errors import ConfigError, DataError, SharedError, UserError
+from speechkit.base.errors import ConfigError, SharedError, UserError
 from speechkit.base.files import atomic_write
 from speechkit.base.log import counted, logger
 from speechkit.base.schema import read_json
-from speechkit.base.tables import write_skipped, write_tsv
+from speechkit.base.tables import typed_rows, write_skipped, write_tsv
 from speechkit.base.text import composed, some
 from speechkit.kaldi import data
 from speechkit.speaker.config import ProsodyConfig
@@ -190,20 +189,10 @@ def read(path: Path) -> dict[str, Prosody]:
     """Utterance -> prosody of a ``prosody.tsv``.
 
     Raises:
-        DataError: the file is not such a table.
+        UserError: the file is not such a table.
     """
-    table: dict[str, Prosody] = {}
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        reader = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        if tuple(next(reader, ())) != COLUMNS:
-            raise DataError(f"{path}: expected the columns {', '.join(COLUMNS)}.")
-        for number, row in enumerate(reader, 2):
-            try:
-                utterance, f0, voiced, energy = row
-                table[composed(utterance)] = Prosody(float(f0), float(voiced), float(energy))
-            except ValueError:
-                raise DataError(f"{path}:{number}: expected four columns with numbers.") from None
-    return table
+    rows = typed_rows(path, COLUMNS, (composed, float, float, float))
+    return {utterance: Prosody(*values) for _, (utterance, *values) in rows}
 
 
 def answer(folder: Path) -> Answer:

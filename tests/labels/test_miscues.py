@@ -54,7 +54,7 @@ def test_a_set_without_the_table_has_none(tmp_path) -> None:
         ("a\ta\tnear\tone\tAT\tsubstitution\tIT\t1", "miscues.tsv:2: invalid literal"),
         ("a\ta\tnear\t-1\tAT\tsubstitution\tIT\t1", "word -1 is no miscue"),
         ("a\ta\tnear\t1\tAT\tsaid\tAT\t0", "'said' of word 1 is no miscue"),
-        ("a\ta\tnear\t1\tAT", "miscues.tsv:2: not enough values"),
+        ("a\ta\tnear\t1\tAT", "miscues.tsv:2: expected 8 cells, found 5"),
     ],
 )
 def test_broken_lines_are_named(tmp_path, line: str, message: str) -> None:
