@@ -27,7 +27,7 @@ from speechkit.phone_features.request import Extracted, Request
 from speechkit.phone_features.settings import FeatureSettings
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.unfinished import map_parts, split
+from speechkit.workdir.unfinished import map_kept, split
 
 BATCH = 8  # utterances that a model hears at once
 PART = 32  # batches per part that a resumed run keeps
@@ -249,23 +249,15 @@ def _run(
     """Everything found and skipped, and the seconds of audio of this run; parts are kept."""
     parts = split(batches, PART)
     paths = [out.part(f"{number:05d}.features") for number in range(len(parts))]
-    kept = [path.exists() for path in paths]
-    outcomes = map_parts(run, parts, kept, out.scratch, size=len, **how)
-    found: list[UtteranceFeatures] = []
-    skipped: list[list[str]] = []
-    fresh = 0.0
-    for path, part in zip(paths, outcomes, strict=True):
-        if part is None:
-            found += read_part(path)
-            continue
-        values: list[Any] = [done.value for done in part]  # the map runs with on_error="stop"
-        own = [one for batch, _ in values for one in batch]
-        left_out = [row for _, rows in values for row in rows]
-        fresh += sum(one.seconds for one in own)
-        found, skipped = found + own, skipped + left_out
-        if own and not left_out:  # the skipped are tried again by a resumed run
-            keep_part(path, own)
-    return found, skipped, fresh
+    old: set[str] = set()
+
+    def read(path: Path, part: Sequence[Batch]) -> list[UtteranceFeatures]:
+        old.update(utterance.id for batch in part for utterance, _ in batch)
+        return read_part(path)
+
+    how |= {"size": len, "read": read, "write": keep_part}
+    found, skipped = map_kept(run, parts, paths, batches=True, **how)
+    return found, skipped, sum(one.seconds for one in found if one.utterance not in old)
 
 
 def _log_speed(out: Output, audio_s: float, wall_s: float) -> None:

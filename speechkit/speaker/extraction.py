@@ -13,6 +13,7 @@ import numpy as np
 from speechkit.base import audio
 from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import UserError
+from speechkit.base.files import atomic_write
 from speechkit.base.log import counted, note_once
 from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
@@ -21,7 +22,7 @@ from speechkit.speaker import embedder, ge2e, verification
 from speechkit.speaker.config import VectorConfig
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.unfinished import map_parts, split
+from speechkit.workdir.unfinished import map_kept, split
 
 PART = 64  # batches per part that a resumed run keeps
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}
@@ -127,8 +128,8 @@ def _seconds(wav: str | audio.Pipe) -> float:
 
 def _embed(
     batch: Batch, folder: Path, device: str, precision: str, on_error: str
-) -> dict[str, Any]:
-    """Vectors of a batch: ids, vectors ``[B, dim]``, and skipped ones with their reason."""
+) -> tuple[list[tuple[str, np.ndarray]], list[list[str]]]:
+    """(id, vector) of a batch, and (id, reason) of those that are skipped."""
     encoder = embedder.load(folder, device, precision)
     waves, ids, skipped = [], [], []
     for utterance in batch:
@@ -144,48 +145,32 @@ def _embed(
             continue
         waves.append(samples)
         ids.append(utterance.id)
-    vectors = encoder(waves) if waves else np.empty((0, 0), np.float32)
-    return {"ids": ids, "vectors": vectors, "skipped": skipped}
+    return list(zip(ids, encoder(waves) if waves else [], strict=True)), skipped
 
 
 def _run(
     out: Output, batches: Sequence[Batch], run: Any, **how: Any
 ) -> tuple[dict[str, np.ndarray], list[list[str]]]:
     """All vectors by utterance; finished parts are kept for a resumed run."""
-    vectors: dict[str, np.ndarray] = {}
-    skipped: list[list[str]] = []
     parts = split(batches, PART)
     files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
-    kept = []
-    for path, part in zip(files, parts, strict=True):
-        old = _read_part(path)
-        kept.append(old is not None and set(old) == {u.id for batch in part for u in batch})
-        if old is not None and kept[-1]:
-            vectors.update(old)
-    name = "extract-xvector"
-    outcomes = map_parts(run, parts, kept, out.scratch, size=len, name=lambda batch: name, **how)
-    for path, done in zip(files, outcomes, strict=True):
-        if done is None:
-            continue
-        # failures were raised already: the map runs with on_error="stop"
-        found = [each.value for each in done if each.value is not None]
-        ids = [i for f in found for i in f["ids"]]
-        bad = [row for f in found for row in f["skipped"]]
-        rows = [f["vectors"] for f in found if f["ids"]]
-        vectors.update(zip(ids, np.concatenate(rows) if rows else [], strict=True))
-        skipped += bad
-        if rows and not bad:  # parts with skipped ones are tried again by a resumed run
-            with path.with_suffix(".tmp").open("wb") as file:
-                np.savez(file, ids=np.array(ids), vectors=np.concatenate(rows))
-            path.with_suffix(".tmp").replace(path)
-    return vectors, skipped
+    how |= {"size": len, "name": lambda batch: "extract-xvector"}
+    rows, skipped = map_kept(
+        run, parts, files, read=_read_part, write=_write_part, batches=True, **how
+    )
+    return dict(rows), skipped
 
 
-def _read_part(path: Path) -> dict[str, np.ndarray] | None:
-    if not path.exists():
-        return None
-    part = read_arrays(path, ("ids", "vectors"))
-    return dict(zip(part["ids"].tolist(), part["vectors"], strict=True))
+def _read_part(path: Path, part: Sequence[Batch]) -> list[tuple[str, np.ndarray]] | None:
+    """What was kept, if it is of these batches: others may have been made meanwhile."""
+    kept = read_arrays(path, ("ids", "vectors"))
+    rows = list(zip(kept["ids"].tolist(), kept["vectors"], strict=True))
+    return rows if {name for name, _ in rows} == {u.id for batch in part for u in batch} else None
+
+
+def _write_part(path: Path, rows: Sequence[tuple[str, np.ndarray]]) -> None:
+    with atomic_write(path, "wb") as file:
+        np.savez(file, ids=np.array([name for name, _ in rows]), vectors=[row for _, row in rows])
 
 
 def _write(

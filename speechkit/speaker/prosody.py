@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
@@ -17,15 +15,13 @@ from speechkit.base.answers import Answer
 from speechkit.base.audio import power
 from speechkit.base.distribution import PIP_INSTALL
 from speechkit.base.errors import ConfigError, SharedError, UserError
-from speechkit.base.files import atomic_write
 from speechkit.base.log import counted, logger
-from speechkit.base.schema import read_json
 from speechkit.base.tables import typed_rows, write_skipped, write_tsv
 from speechkit.base.text import composed, some
 from speechkit.kaldi import data
 from speechkit.speaker.config import ProsodyConfig
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.unfinished import map_parts, split
+from speechkit.workdir.unfinished import map_kept, split
 
 COLUMNS = ("utt", "f0_median_hz", "voiced_fraction", "energy")
 PART = 2000  # utterances per part that a resumed run keeps
@@ -82,7 +78,7 @@ def measure(samples: np.ndarray, rate: int, f0_min: float = 75, f0_max: float = 
     return Prosody(median, len(voiced) / max(len(f0), 1), energy)
 
 
-def _measure_utterance(utterance: data.Utterance, f0_min: float, f0_max: float) -> Prosody:
+def _measure_utterance(utterance: data.Utterance, f0_min: float, f0_max: float) -> list[str]:
     samples, rate = audio.read(utterance.wav, start=utterance.start, end=utterance.end)
     if f0_max >= rate / 2:
         raise ConfigError(
@@ -90,7 +86,7 @@ def _measure_utterance(utterance: data.Utterance, f0_min: float, f0_max: float) 
             f"{f0_max:g} Hz is not below half the sample rate ({rate} Hz).",
             "Give a lower `f0_max`.",
         )
-    return measure(samples, rate, f0_min, f0_max)
+    return [utterance.id, *_cells(measure(samples, rate, f0_min, f0_max))]
 
 
 def extract(
@@ -127,43 +123,13 @@ def extract(
         if out.up_to_date:
             return final
         run = partial(_measure_utterance, f0_min=f0_min, f0_max=f0_max)
-        rows, skipped = _measure_all(
-            out, dataset.utterances, run, jobs=jobs, executor=executor, on_error=on_error
-        )
+        parts = split(dataset.utterances, PART)
+        files = [out.part(f"{number:05d}.rows.json") for number in range(len(parts))]
+        how: dict[str, Any] = {"jobs": jobs, "executor": executor, "on_error": on_error}
+        how |= {"chunk": 8, "name": lambda u: u.id, "label": "prosody"}
+        rows, skipped = map_kept(run, parts, files, **how)
         _write(out, rows, skipped)
     return final
-
-
-def _measure_all(
-    out: Output, utterances: Sequence[data.Utterance], run: Any, **how: Any
-) -> tuple[list[list[str]], list[list[str]]]:
-    """Rows of the table and of the skipped ones; finished parts are kept for a resumed run."""
-    parts = split(utterances, PART)
-    files = [out.part(f"{number:05d}.json") for number in range(len(parts))]
-    # skipped ones may have been mended since, or the run may now have to stop at them
-    kept = [path.exists() and not read_json(path, _Part)["skipped"] for path in files]
-    outcomes = map_parts(
-        run, parts, kept, out.scratch, chunk=8, name=lambda u: u.id, label="prosody", **how
-    )
-    rows, skipped = [], []
-    for path, part in zip(files, outcomes, strict=True):
-        if part is not None:
-            found: _Part = {
-                "rows": [[d.item.id, *_cells(d.value)] for d in part if d.value is not None],
-                "skipped": [[d.item.id, d.error or ""] for d in part if d.value is None],
-            }
-            with atomic_write(path) as file:
-                json.dump(found, file)
-        else:
-            found = read_json(path, _Part)
-        rows += found["rows"]
-        skipped += found["skipped"]
-    return rows, skipped
-
-
-class _Part(TypedDict):
-    rows: list[list[str]]
-    skipped: list[list[str]]
 
 
 def _cells(found: Prosody) -> list[str]:

@@ -231,3 +231,58 @@ def map_parts(
                 note_finished(kept_in / "part", f"{finished:,} of {sum(sizes):,} {units}")
         for _ in done:  # lets the map end its progress and its workers
             pass
+
+
+def read_rows(path: Path, part: Sequence[Any]) -> Any:
+    """Rows of a part that :func:`write_rows` kept; None where they cannot be read."""
+    return read_json(path)
+
+
+def write_rows(path: Path, rows: Sequence[Any]) -> None:
+    """Keep the rows of a part, as JSON."""
+    with files.atomic_write(path) as file:
+        json.dump(rows, file)
+
+
+def map_kept(
+    function: Callable[[Item], Any],
+    parts: Sequence[Sequence[Item]],
+    paths: Sequence[Path],
+    *,
+    read: Callable[[Path, Sequence[Item]], list[Any] | None] = read_rows,
+    write: Callable[[Path, list[Any]], None] = write_rows,
+    batches: bool = False,
+    **how: Any,
+) -> tuple[list[Any], list[list[str]]]:
+    """All rows of all parts, and (name, reason) of the items that were skipped.
+
+    A part without skipped items is kept. One that has some is made again by a resumed run: they
+    may have been mended since, or the run may now have to stop at them.
+
+    Args:
+        function: item -> row; of ``batches``: batch -> its rows, and its skipped items.
+        paths: where each part is kept.
+        read: rows of a part that was kept; None where they are not those of the part.
+        write: keeps the rows of a part.
+        how: see :func:`map_parts`.
+    """
+    old = [read(*each) if each[0].exists() else None for each in zip(paths, parts, strict=True)]
+    folder = paths[0].parent if paths else None
+    outcomes = map_parts(function, parts, [kept is not None for kept in old], folder, **how)
+    rows: list[Any] = []
+    skipped: list[list[str]] = []
+    for path, kept, outcome in zip(paths, old, outcomes, strict=True):
+        found, bad = kept or [], list[list[str]]()
+        for done in outcome or ():
+            if done.value is None:
+                bad.append([how["name"](done.item), done.error or ""])
+            elif batches:
+                found += done.value[0]
+                bad += done.value[1]
+            else:
+                found.append(done.value)
+        if outcome and not bad:
+            write(path, found)
+        rows += found
+        skipped += bad
+    return rows, skipped

@@ -6,7 +6,6 @@ What it writes: ``phones.ctm``, ``words.ctm``, the states (``ali.{ark,scp}``, ``
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
@@ -26,9 +25,7 @@ from speechkit.acoustic.models import load_model
 from speechkit.base import audio
 from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import UserError, needed_by_all
-from speechkit.base.files import atomic_write
 from speechkit.base.log import counted, logger
-from speechkit.base.schema import read_json
 from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.base.text import some
 from speechkit.kaldi import data
@@ -37,7 +34,7 @@ from speechkit.labels.phones import SILENCE, kaldi_name
 from speechkit.labels.score_files import score_files
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.unfinished import map_parts, split
+from speechkit.workdir.unfinished import map_kept, split
 
 COLUMNS = ("utt", "frames", "confidence", "matches")
 PART = 500  # utterances per part that a resumed run keeps
@@ -168,26 +165,10 @@ def align_all(
         run: item -> row, see :func:`align_utterance`.
         how: see :func:`speechkit.base.parallel.map_items`.
     """
-    rows: list[Row] = []
-    skipped: list[list[str]] = []
     parts = split(items, PART)
     files = [part_file(f"{number:05d}.json") for number in range(len(parts))]
-    kept = [path.exists() for path in files]
-    folder = files[0].parent if files else None
-    outcomes = map_parts(
-        run, parts, kept, folder, chunk=8, name=lambda item: item[0].id, label="align", **how
-    )
-    for path, part in zip(files, outcomes, strict=True):
-        if part is None:
-            rows += read_json(path, list[Row])
-            continue
-        found = [done.value for done in part if done.value is not None]
-        bad = [[done.item[0].id, done.error or ""] for done in part if done.value is None]
-        rows, skipped = rows + found, skipped + bad
-        if not bad:  # the skipped may have been mended when a resumed run comes
-            with atomic_write(path) as file:
-                json.dump(found, file)
-    return rows, skipped
+    how |= {"chunk": 8, "label": "align"}
+    return map_kept(run, parts, files, name=lambda item: item[0].id, **how)
 
 
 def warn_of_mismatches(names: Sequence[str], of: int, where: str) -> None:
