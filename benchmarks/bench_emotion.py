@@ -29,15 +29,15 @@ from torch import nn
 
 from speechkit.emotion import encoder_network
 from speechkit.emotion.config import EncoderConfig, encoder_config
-from speechkit.emotion.data import Clips, Resources, Run, Vectors, make_loader
+from speechkit.emotion.data import Clips, Vectors, make_loader
 from speechkit.emotion.encoder_network import EncoderNet
-from speechkit.emotion.encoder_training import Finetuning, HeadTraining
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.heads import Classifier
 from speechkit.emotion.hidden import Hidden
-from speechkit.emotion.train_encoder import fit_config
+from speechkit.emotion.train_encoder import Finetuning, HeadTraining
 from speechkit.training.batches import LengthBatches
-from speechkit.training.devices import keep_memory
+from speechkit.training.config import FitConfig
+from speechkit.training.devices import keep_memory, resolve_precision
 from speechkit.training.loop import fit
 
 RATE, CLASSES = 16_000, 8
@@ -172,11 +172,11 @@ def our_seconds(
     model: Any, loader: Any, config: EncoderConfig, steps: int, folder: Path, quiet: bool = False
 ) -> float:
     """Seconds of so many steps of ours."""
-    from dataclasses import replace
-
     batches = steps * config.accumulate
-    settings = fit_config(config, Run("", "", "", 0, 0), 1, Resources())
-    settings = replace(settings, batches=batches + 1, quiet=quiet)  # one more than is timed
+    how = {"precision": resolve_precision(config.precision, DEVICE), "checkpoint_minutes": 10.0}
+    settings = FitConfig.of(
+        config, **how, seed=0, batches=batches + 1, unit="step", find_unused=True, quiet=quiet
+    )  # one batch more than is timed
     times = Times(steps)
     loss, number = model.loss, count()
 
@@ -213,7 +213,7 @@ def finetune(folder: Path, steps: int, rounds: int) -> None:
                 encoder_network.set_up(encoder, config)
                 clips = Memory(256, draw)
                 clips.convolve(encoder, DEVICE)  # once for all epochs, as training does
-                model = QuietFinetuning(net, config, [1] * CLASSES, clips)
+                model = QuietFinetuning(net, config, [1] * CLASSES, clips, clips.targets)
 
                 batches = partial(LengthBatches, clips.seconds, 4, 10, 0, buckets)
                 loader = make_loader(clips, lambda step, made=batches: made(start=step), 0, DEVICE)

@@ -11,9 +11,9 @@ from tiny_encoders import make_encoder
 
 from speechkit.emotion import encoder_files, encoder_network, model_folder
 from speechkit.emotion.config import EncoderConfig
-from speechkit.emotion.data import Run
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoders import load_encoder
+from speechkit.emotion.fold_training import Run
 
 CLASSES = ("neutral", "happy", "angry")
 

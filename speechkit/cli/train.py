@@ -91,7 +91,7 @@ def train_emotion(
     Writes exp/emotion/NAME/foldN/seedM/. The step is chosen on validation clips, never on the
     test clips. A killed run is taken up by the same command.
     """
-    from speechkit.emotion.data import Resources
+    from speechkit.emotion.fold_training import Resources
     from speechkit.emotion.train import jobs_of, train_each
     from speechkit.training.devices import ranks, resolve_device
 

@@ -1,4 +1,4 @@
-"""Clips for training: what is trained, the clips that can be used, their waves and hidden states.
+"""Clips for training: their waves and hidden states.
 
 Waves are normalised, padded, and kept where they fit. Frozen convolutions give the same in every
 epoch: their output is kept in place of the waves.
@@ -6,9 +6,7 @@ epoch: their output is kept in place of the waves.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,42 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from speechkit.base import parallel
-from speechkit.base.errors import UserError, require_choice, require_range
-from speechkit.base.log import counted, logger
+from speechkit.base.errors import UserError
 from speechkit.emotion.encoders import Encoder
 from speechkit.emotion.hidden import Hidden
 from speechkit.kaldi.data import Utterance
-from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
-from speechkit.labels.folds import Fold
+from speechkit.labels.emotions import EmotionSet, read_clip
 from speechkit.training.batches import Checked, broken, checked_loader, durations
-
-
-def usable_parts(fold: Fold, dataset: EmotionSet, skipped: Mapping[str, str]) -> Fold:
-    """The fold without the clips that were skipped as broken.
-
-    Raises:
-        UserError: nothing is left to validate with, or of a class to train on.
-    """
-    if not skipped:
-        return fold
-    left = replace(
-        fold,
-        train=tuple(name for name in fold.train if name not in skipped),
-        valid=tuple(name for name in fold.valid if name not in skipped),
-        test=tuple(name for name in fold.test if name not in skipped),
-    )
-    gone = len(fold.train) + len(fold.valid) - len(left.train) - len(left.valid)
-    if gone:
-        logger.warning(f"Left out of the training: {counted(gone, 'broken clip')}.")
-    heard = {dataset.labels[name] for name in left.train}
-    lacking = [name for name in dataset.classes if name not in heard]
-    if lacking or not left.valid:
-        what = f"to train '{lacking[0]}' on" if lacking else "to validate with"
-        raise UserError(
-            f"Without the broken clips none is left {what}.", "Mend them, or take another split."
-        )
-    return left
-
 
 KEEP_HOURS = 4.0  # up to so much audio (0.9 GB at 16 kHz) is read once
 KEEP_CONVOLVED_HOURS = 2.5  # (0.9 GB of 512 features, 50 times a second)
@@ -245,56 +213,3 @@ class Vectors:
             [self.clips[i] for i in indices], batch_first=True
         ).to(self.device)
         return torch.movedim(padded, 1, -2), [self.frames[i] for i in indices]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training. Everything in it is recorded in the model's ``config.yaml``.
-
-    Args:
-        upstream: spec of the upstream model.
-        set: name of the set.
-        split: name of its split.
-        fold: number of the fold.
-        seed: fixes every random draw.
-        max_seconds: most seconds of a clip; the middle of a longer one is taken.
-    """
-
-    upstream: str
-    set: str
-    split: str
-    fold: int
-    seed: int
-    max_seconds: float = MAX_SECONDS
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a training may use; nothing of it changes the result.
-
-    Args:
-        device: auto, cpu or cuda, as resolved.
-        jobs: processes that read audio.
-        checkpoint_minutes: how often the state is saved.
-        on_error: ``stop`` at a broken clip, or ``skip`` it.
-        executor: local, or dask://HOST:PORT for what is read and computed of clips.
-    """
-
-    device: str = "cpu"
-    jobs: int = 1
-    checkpoint_minutes: float = 10.0
-    on_error: str = "stop"
-    executor: str = "local"
-
-    def __post_init__(self) -> None:
-        require_choice("on_error", self.on_error, ("stop", "skip"))
-        minutes = self.checkpoint_minutes
-        require_range("checkpoint_minutes", minutes, 0 <= minutes < math.inf, "0 or more")
-
-    @property
-    def how(self) -> dict[str, Any]:
-        """Of a map over clips."""
-        return {"jobs": self.jobs, "executor": self.executor}

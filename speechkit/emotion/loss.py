@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,25 +101,29 @@ class ClassifierTraining(Trainable):
         net: what is trained; its parameters alone are in the checkpoints.
         config: of the training.
         counts: training clips of each class.
-        targets: of the validation clips.
-        smoothing: of the targets.
+        valid: the validation clips.
+        targets: their classes ``[N]``.
     """
-
-    fused: bool | None = None  # of the optimizer; None: as PyTorch chooses
 
     def __init__(
         self,
         net: nn.Module,
         config: CnnConfig | EncoderConfig,
         counts: Sequence[int],
+        valid: Any,
         targets: np.ndarray,
-        smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        self.net, self.config, self.targets = net, config, targets
+        self.net, self.config, self.valid, self.targets = net, config, valid, targets
         weights = class_weights(counts, config.class_weights, config.beta)
         by_prediction = config.class_weights == "score-balanced"
+        smoothing = getattr(config, "label_smoothing", 0.0)
         self.criterion = WeightedCrossEntropy(weights, by_prediction, smoothing)
+
+    @property
+    def fused(self) -> bool | None:
+        """Whether the optimizer is; None: as PyTorch chooses."""
+        return None
 
     def loss(self, batch: tuple[Tensor, Sequence[int] | None, Tensor]) -> Tensor:
         inputs, lengths, targets = batch

@@ -23,7 +23,7 @@ from speechkit.emotion.config import (
     FunctionalsConfig,
     encoder_config,
 )
-from speechkit.emotion.data import Resources, Run
+from speechkit.emotion.fold_training import FoldTraining, Resources, Run
 from speechkit.emotion.model_folder import CNN, kind_of
 from speechkit.labels import splits
 from speechkit.labels.config import CHOSEN_ON_TEST, KINDS, FoldsConfig
@@ -176,56 +176,42 @@ def train(
                 training=True,
                 other_batch_size=other_batch_size,
             )
-            _train_one(output, workdir, dataset, split, run, job.config, resources)
+            fold = split.fold(number)
+            one = FoldTraining(output, workdir, dataset, fold, run, job.config, resources)
+            _train_one(one, split.chosen_on_test)
             done.append((run, output.final))
     return done
 
 
-def _train_one(
-    output: Output,
-    workdir: WorkDir,
-    dataset: EmotionSet,
-    split: Split,
-    run: Run,
-    config: Config,
-    resources: Resources,
-) -> None:
-    import torch
-
+def _train_one(one: FoldTraining, chosen_on_test: bool) -> None:
     from speechkit.training.devices import ranks, shared_output
 
-    with shared_output(output, torch.device(resources.device)) as out:
-        if out.up_to_date:
+    with shared_output(one.out, one.device):
+        if one.out.up_to_date:
             return
-        train_kind: Callable[..., None]
-        if isinstance(config, FunctionalsConfig):
+        train_kind: Callable[[FoldTraining], None]
+        if isinstance(one.config, FunctionalsConfig):
             from speechkit.emotion.train_functionals import train_functionals as train_kind
-        elif isinstance(config, CnnConfig):
+        elif isinstance(one.config, CnnConfig):
             from speechkit.emotion.train_cnn import train_cnn as train_kind
         else:
             from speechkit.emotion.train_encoder import train_encoder as train_kind
-        train_kind(out, workdir, dataset, split.fold(run.fold), run, config, resources)
+        train_kind(one)
         if not ranks().rank:
-            _complete_card(out.path, workdir, dataset, split, run, resources)
+            _complete_card(one, chosen_on_test)
 
 
-def _complete_card(
-    folder: Path,
-    workdir: WorkDir,
-    dataset: EmotionSet,
-    split: Split,
-    run: Run,
-    resources: Resources,
-) -> None:
+def _complete_card(one: FoldTraining, chosen_on_test: bool) -> None:
     """The temperature that the validation clips choose, or that they were the test clips."""
     from speechkit.emotion import calibration
     from speechkit.emotion.predict import load_predictor
 
-    if split.chosen_on_test:  # a temperature would be chosen on them too
+    folder, workdir, dataset, resources = one.out.path, one.workdir, one.dataset, one.resources
+    if chosen_on_test:  # a temperature would be chosen on them too
         model_folder.add_to_card(folder, chosen_on_test=True)
         return
     predictor = load_predictor(folder, resources.device)
-    ids = list(split.fold(run.fold).valid)
+    ids = list(one.fold.valid)
     if resources.on_error == "skip":
         broken = predictor.broken(workdir, dataset, ids, **resources.how)
         ids = [name for name in ids if name not in broken]

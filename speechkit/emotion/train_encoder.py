@@ -7,110 +7,212 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from speechkit.base.errors import UserError
-from speechkit.base.log import counted, logger
-from speechkit.emotion import encoder_files, encoder_network, model_folder
-from speechkit.emotion.config import EncoderConfig
-from speechkit.emotion.data import Resources, Run
-from speechkit.emotion.encoder_training import TrainingSetup, finetuned, frozen
-from speechkit.labels.emotions import EmotionSet
-from speechkit.labels.folds import Fold
-from speechkit.training.config import FitConfig
-from speechkit.training.devices import ranks, resolve_precision
-from speechkit.training.loop import Fitted, fit
+from speechkit.emotion import encoder_files, encoder_network, hidden, model_folder
+from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
+from speechkit.emotion.data import Clips, Vectors, broken_clips, form_of, make_loader
+from speechkit.emotion.encoder_network import EncoderNet
+from speechkit.emotion.encoders import load_encoder
+from speechkit.emotion.fold_training import FoldTraining, usable_parts
+from speechkit.emotion.heads import Classifier
+from speechkit.emotion.hidden import HiddenConfig
+from speechkit.emotion.loss import ClassifierTraining, seed_start
+from speechkit.training.batches import LengthBatches
+from speechkit.training.config import FLOAT32
+from speechkit.training.devices import keep_memory, ranks
+from speechkit.training.loop import Fitted
 from speechkit.training.weights import write_weights
-from speechkit.workdir import Output, WorkDir
+
+_LEAST = 1e-5  # standard deviation below which a dimension is not scaled
+
+Batch = tuple[Tensor, "Sequence[int] | None", Tensor]
 
 
-def train_encoder(
-    out: Output,
-    workdir: WorkDir,
-    dataset: EmotionSet,
-    fold: Fold,
-    run: Run,
-    config: EncoderConfig,
-    resources: Resources,
-) -> None:
-    """Train one fold and seed into an open output.
+@dataclass
+class TrainingSetup:
+    """What is to be trained.
 
     Args:
-        out: ``exp/emotion/<name>/fold<N>/seed<M>``, with ``resume=True``.
-        workdir: the working directory (hidden states of a frozen encoder are kept there).
-        dataset: the labelled set.
-        fold: who is trained on and who validates; test clips are not read.
-        run: which training this is.
-        config: how.
-        resources: what it may use.
+        model: the network, its loss and its validation.
+        loader: step -> batches from that step on.
+        per_epoch: batches of an epoch.
+        clips: to train on.
+        folder: of the encoder.
+        changes: of the loop's configuration.
+    """
+
+    model: ClassifierTraining
+    loader: Callable[[int], Iterable[Any]]
+    per_epoch: int
+    clips: int
+    folder: Path
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+def train_encoder(job: FoldTraining) -> None:
+    """Train one fold and seed.
 
     Raises:
         UserError: the encoder cannot be had, a clip cannot be read, or training failed.
     """
+    config = job.config
     config.check()
-    if not fold.valid:
-        raise UserError(f"Fold {run.fold} of '{run.split}' has no validation clips.")
-    prepare = frozen if config.freeze == "encoder" else finetuned
-    setup = prepare(workdir, dataset, fold, run, config, resources)
-    _say(setup, resources)
-    name = out.final.parent.parent.name
-    fitted = fit(
+    if not job.fold.valid:
+        raise UserError(f"Fold {job.run.fold} of '{job.run.split}' has no validation clips.")
+    setup = frozen(job) if config.freeze == "encoder" else finetuned(job)
+    changes = {"batches": config.epochs * setup.per_epoch, "unit": "step", "find_unused": True}
+    fitted = job.fit(  # an "epoch" of the loop is what lies between two evaluations
         setup.model,
         setup.loader,
-        replace(fit_config(config, run, setup.per_epoch, resources), **setup.changes),
-        per_epoch=config.evaluate_every * config.accumulate,
-        device=torch.device(resources.device),
-        checkpoint=out.part("last.ckpt"),
-        tensorboard=out.path / "tensorboard",
-        label=f"train emotion {name} fold {run.fold} seed {run.seed}",
+        setup.clips,
+        config.evaluate_every * config.accumulate,
+        **changes,
+        **setup.changes,
     )
     if not ranks().rank:
-        _write(out, setup, fitted, dataset, run, config)
-    out.counts.update(training=setup.clips, validation=len(setup.model.targets))
-    out.notes.update(device=resources.device, **setup.notes)
+        _write(job, setup, fitted)
 
 
-def _say(setup: TrainingSetup, resources: Resources) -> None:
-    """Tell what is trained."""
-    parameters = list(setup.model.net.parameters())
-    total = sum(p.numel() for p in parameters)
-    trained = sum(p.numel() for p in parameters if p.requires_grad)
-    if not ranks().rank:
-        logger.info(
-            f"{counted(setup.clips, 'clip')} to train on, {len(setup.model.targets)} to validate; "
-            f"{trained:,} of {total:,} parameters trained, on {resources.device}"
+class EncoderTraining(ClassifierTraining):
+    """Either kind; batches are of :class:`Clips` or :class:`Vectors`."""
+
+    @property
+    def fused(self) -> bool | None:
+        """A fused step leaves no room to clip gradients that are scaled."""
+        return self.config.precision != "16"
+
+
+class Finetuning(EncoderTraining):
+    """The encoder is trained too; ``net`` is an :class:`EncoderNet`, ``valid`` are clips."""
+
+    def logits(self) -> Tensor:
+        order = np.argsort(self.valid.seconds, kind="stable").tolist()
+        size = self.config.batch_size
+        found = [Tensor()] * len(order)
+        half = self.device.type == "cuda" and self.config.precision in ("auto", "bf16")
+        low = torch.autocast("cuda", torch.bfloat16) if half else nullcontext()
+        with low:
+            for first in range(0, len(order), size):
+                part = order[first : first + size]
+                waves, lengths, _ = self.valid.batch(part)
+                for index, row in zip(part, self.net(waves.to(self.device), lengths), strict=True):
+                    found[index] = row
+        return torch.stack(found)
+
+
+class HeadTraining(EncoderTraining):
+    """``net`` is a :class:`Classifier`, ``valid`` are vectors."""
+
+    def logits(self) -> Tensor:
+        size = len(self.valid) if self.valid.pooled else self.config.batch_size
+        parts = [range(i, min(i + size, len(self.valid))) for i in range(0, len(self.valid), size)]
+        return torch.cat([self.net(*self.valid.batch(part)) for part in parts])
+
+
+def finetuned(job: FoldTraining) -> TrainingSetup:
+    """An encoder that learns with its classifier, on clips."""
+    dataset, fold, run, config = job.dataset, job.fold, job.run, job.config
+    how, device, folder = job.resources.how, job.device, encoder_files.find(job.run.upstream)
+    encoder = load_encoder(run.upstream)
+    encoder.take_layer(config.layers)
+    if job.resources.on_error == "skip":
+        every = (*fold.train, *fold.valid)
+        skipped = broken_clips(dataset, every, encoder, run.max_seconds, **how)
+        fold = usable_parts(fold, dataset, skipped)
+    seed_start(run.seed)
+    net = EncoderNet(
+        encoder, encoder_network.make_classifier(encoder, config, len(dataset.classes))
+    )
+    encoder_network.set_up(encoder, config)
+    clips, valid = (
+        Clips(dataset, ids, encoder, run.max_seconds) for ids in (fold.train, fold.valid)
+    )
+    for each in (clips, valid):
+        each.keep(**how)
+        if config.freeze == "features":
+            each.convolve(encoder.to(device), device)
+    model = Finetuning(net, config, job.counts(clips.targets), valid, valid.targets)
+    batches = _batches(clips.seconds, job, config.buckets)
+    keep_memory(device)
+    loader = make_loader(clips, lambda step: batches(start=step), job.resources.jobs, device)
+    return TrainingSetup(model, loader, batches().per_epoch, len(clips), folder)
+
+
+def frozen(job: FoldTraining) -> TrainingSetup:
+    """A head alone, on hidden states that are kept."""
+    if ranks().world > 1:
+        raise UserError(
+            "A head on a frozen encoder is trained by one process.", "Run it without torchrun."
         )
+    dataset, run, config, resources = job.dataset, job.run, job.config, job.resources
+    device, folder = job.device, encoder_files.find(run.upstream)
+    kind = HiddenConfig(run.upstream, config.layers, form_of(config.pooling), run.max_seconds)
+    how = {"device": device.type, "on_error": resources.on_error, **resources.how}
+    cache = hidden.extract(job.workdir, dataset, kind, **how)
+    fold = usable_parts(job.fold, dataset, cache.skipped)
+    train, valid = (Vectors(cache, ids, config.pooling, device) for ids in (fold.train, fold.valid))
+    targets = dataset.targets(fold.train)
+    labels = torch.from_numpy(targets).to(device)
+    seed_start(run.seed)
+    layers = cache.values.shape[1] if config.layers == "weighted" else 0
+    shape = (cache.values.shape[-1], layers, len(dataset.classes), config.pooling, config.head)
+    net = Classifier(*shape, _dropout(folder, config))
+    _normalise(net, train)
+    held_out = dataset.targets(fold.valid)
+    model = HeadTraining(net, config, job.counts(targets), valid, held_out)
+    batches = _batches(train.frames, job, config.buckets and not train.pooled)
+
+    def loader(step: int) -> Iterator[Batch]:
+        for samples in batches(start=step):
+            indices = [index for _, _, index in samples]
+            yield *train.batch(indices), labels[torch.as_tensor(indices)]
+
+    changes = {"precision": FLOAT32, "quiet": True}  # runs of seconds, by the dozen
+    job.out.notes["hidden"] = str(cache.folder.relative_to(job.workdir.root))
+    return TrainingSetup(model, loader, batches().per_epoch, len(train), folder, changes)
 
 
-def fit_config(config: EncoderConfig, run: Run, per_epoch: int, resources: Resources) -> FitConfig:
-    """The fit loop's view: an "epoch" is what lies between two evaluations."""
-    return FitConfig.of(
-        config,
-        precision=resolve_precision(config.precision, torch.device(resources.device)),
-        checkpoint_minutes=resources.checkpoint_minutes,
-        seed=run.seed,
-        batches=config.epochs * per_epoch,
-        unit="step",
-        find_unused=True,
-    )
+def _batches(
+    lengths: Sequence[float], job: FoldTraining, buckets: bool
+) -> Callable[..., LengthBatches]:
+    here = ranks()
+    shape = (lengths, job.config.batch_size, job.config.epochs, job.run.seed, buckets)
+    return partial(LengthBatches, *shape, rank=here.rank, world=here.world)
 
 
-def _write(
-    out: Output,
-    setup: TrainingSetup,
-    fitted: Fitted,
-    dataset: EmotionSet,
-    run: Run,
-    config: EncoderConfig,
-) -> None:
+def _dropout(folder: Path, config: EncoderConfig) -> float:
+    if config.dropout != FROM_ENCODER:
+        return config.dropout
+    return float(getattr(encoder_files.read_config(folder), "final_dropout", 0.1))
+
+
+def _normalise(net: Classifier, train: Vectors) -> None:
+    """Scale of the training clips' vectors, so that no dimension rules (layers alike)."""
+    if not train.pooled:
+        frames = torch.cat([clip.flatten(0, -2) for clip in train.clips])
+        mean, std = frames.mean(0), frames.std(0)
+    else:
+        table = train.table.flatten(0, -2)
+        mean, std = table.mean(0), table.std(0)
+    net.mean.copy_(mean)
+    net.std.copy_(torch.where(std > _LEAST, std, torch.ones_like(std)))
+
+
+def _write(job: FoldTraining, setup: TrainingSetup, fitted: Fitted) -> None:
     """Write the model folder of a finished run; the network is as after the last step."""
-    folder, frozen = setup.folder, config.freeze == "encoder"
+    out, config, folder = job.out, job.config, setup.folder
+    frozen = config.freeze == "encoder"
     net: Any = setup.model.net
     classifier = net if frozen else net.classifier
     last_step = -(-config.epochs * setup.per_epoch // config.accumulate)
@@ -129,20 +231,11 @@ def _write(
         "classifier": classifier.arguments,
         "encoder_digest": encoder_files.digest(folder),
     }
-    if frozen and encoder_files.is_local(run.upstream):
+    if frozen and encoder_files.is_local(job.run.upstream):
         network["encoder_folder"] = str(folder.resolve())  # found from any present folder
     if classifier.sum is not None:
         network["layer_weights"] = classifier.sum.weights().tolist()
-    model_folder.write(
-        out.path,
-        model="encoder",
-        upstream=run.upstream,
-        classes=dataset.classes,
-        sample_rate=encoder_files.preprocessing(folder).sample_rate,
-        network=network,
-        training={**run.as_dict(), **config.as_dict()},
-        **made,
-    )
+    job.write("encoder", network, encoder_files.preprocessing(folder).sample_rate, **made)
 
 
 def _disk_bytes(folder: Path, weights: Mapping[str, Tensor]) -> int:

@@ -11,16 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.base.random_draws import rng
-from speechkit.emotion import features, model_folder
+from speechkit.emotion import features
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
-from speechkit.emotion.data import Resources, Run, usable_parts
+from speechkit.emotion.fold_training import FoldTraining, Run
 from speechkit.emotion.functionals import Normaliser, own_statistics, weights_of
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
-from speechkit.labels.folds import Fold
 from speechkit.training.curves import Tell, listener
 from speechkit.training.loop import minimise, steps
-from speechkit.workdir import Output, WorkDir
 
 _ORDER = 0xE0  # stream of draws of the order of an epoch
 ITERATIONS = 300  # most, of L-BFGS for each strength
@@ -53,63 +51,46 @@ class SelectedModel:
     chosen: dict[str, Any]
 
 
-def train_functionals(
-    out: Output,
-    workdir: WorkDir,
-    dataset: EmotionSet,
-    fold: Fold,
-    run: Run,
-    config: FunctionalsConfig,
-    resources: Resources,
-) -> None:
-    """Train one fold and seed into an open output.
-
-    Args: as for :func:`speechkit.emotion.train_encoder.train_encoder`.
+def train_functionals(job: FoldTraining) -> None:
+    """Train one fold and seed.
 
     Raises:
         UserError: opensmile is not installed, a clip cannot be read, or a class has no clips
             left.
     """
+    config = job.config
     config.check()
     started = time.monotonic()
-    kept = features.extract(
-        workdir, dataset, run.upstream, max_seconds=run.max_seconds,
-        on_error=resources.on_error, **resources.how,
-    )  # fmt: skip
+    kept, parts = job.kept_features()
     extracted = time.monotonic()
-    parts = usable_parts(fold, dataset, kept.skipped)
-    normaliser, train, valid = _inputs(kept, dataset, parts.train, parts.valid, config)
-    counts = torch.bincount(train.targets, minlength=len(dataset.classes)).tolist()
+    normaliser, train, valid = _inputs(kept, job.dataset, parts.train, parts.valid, config)
     criterion = WeightedCrossEntropy(
-        class_weights(counts, config.class_weights, config.beta),
+        class_weights(job.counts(train.targets.numpy()), config.class_weights, config.beta),
         config.class_weights == "score-balanced",
     )
     fit = _fit_mlp if config.head == "mlp" else _fit_logreg
-    found = fit(train, valid, criterion, run, config, listener(out.path))
-    model_folder.write(
-        out.path,
-        model="functionals",
-        upstream=run.upstream,
-        classes=dataset.classes,
-        sample_rate=features.SAMPLE_RATE,
-        network={
-            "head": config.head,
-            "speaker_norm": config.speaker_norm,
-            "inputs": len(kept.names),
-            **found.chosen,
-        },
-        training={**run.as_dict(), **config.as_dict()},
+    found = fit(train, valid, criterion, job.run, config, listener(job.out.path))
+    network = {
+        "head": config.head,
+        "speaker_norm": config.speaker_norm,
+        "inputs": len(kept.names),
+        **found.chosen,
+    }
+    best = found.rows[found.best]
+    job.write(
+        "functionals",
+        network,
         weights=weights_of(normaliser, found.layers),
         rows=found.rows,
         summary={
-            "best_step": int(found.rows[found.best]["step"]),
+            "best_step": int(best["step"]),
             "steps": int(found.rows[-1]["step"]),
             "train_seconds": time.monotonic() - extracted,
             "feature_seconds": extracted - started,
-            "valid_uar": found.rows[found.best]["valid_uar"],
+            "valid_uar": best["valid_uar"],
         },
     )
-    out.counts.update(training=len(parts.train), validation=len(parts.valid))
+    job.out.counts.update(training=len(parts.train), validation=len(parts.valid))
 
 
 def _inputs(

@@ -12,11 +12,11 @@ from tiny_encoders import make_encoder
 from speechkit.base.errors import UserError
 from speechkit.emotion import hidden, model_folder
 from speechkit.emotion.config import PRESETS, encoder_config
-from speechkit.emotion.data import Clips, Resources, Run
-from speechkit.emotion.encoder_training import Finetuning
+from speechkit.emotion.data import Clips
+from speechkit.emotion.fold_training import FoldTraining, Resources, Run
 from speechkit.emotion.hidden import HiddenConfig
 from speechkit.emotion.predict import load_predictor
-from speechkit.emotion.train_encoder import train_encoder
+from speechkit.emotion.train_encoder import Finetuning, train_encoder
 from speechkit.kaldi import data
 from speechkit.labels.emotions import load, read_clip
 from speechkit.labels.folds import Fold
@@ -74,9 +74,8 @@ def train(place, name, seed=0, minutes=60.0, **settings):
     with Output(final, "train emotion", config.as_dict(), resume=True) as out:
         if out.up_to_date:
             return final, []
-        train_encoder(
-            out, workdir, dataset, fold_of(dataset), run, config, Resources("cpu", 1, minutes)
-        )
+        how = Resources("cpu", 1, minutes)
+        train_encoder(FoldTraining(out, workdir, dataset, fold_of(dataset), run, config, how))
     return final, [int(row[0]) for row in log(final)[1:]]
 
 
@@ -189,7 +188,8 @@ def test_heads_on_kept_states_are_those_of_the_live_encoder(place, monkeypatch):
     config = encoder_config("frozen", {"epochs": 2})
     final = model_folder.folder_of(workdir, "relative", 0, 0)
     with Output(final, "train emotion", config.as_dict(), resume=True) as out:
-        train_encoder(out, workdir, dataset, fold_of(dataset), run, config, Resources())
+        how = (run, config, Resources())
+        train_encoder(FoldTraining(out, workdir, dataset, fold_of(dataset), *how))
     monkeypatch.chdir(place.parent)  # ... and used from elsewhere
     assert load_predictor(final).probabilities([np.ones(4000, np.float32)]).shape == (1, 3)
     manifest = place / "exp" / "hidden" / "set-tiny-all" / "manifest.json"

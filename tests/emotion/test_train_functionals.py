@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from speechkit.base.errors import UserError
 from speechkit.emotion import train_functionals as training
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
-from speechkit.emotion.data import Run
+from speechkit.emotion.fold_training import Run
 from speechkit.emotion.functionals import Normaliser, logits, softmax, speaker_statistics
 from speechkit.emotion.loss import WeightedCrossEntropy
 from speechkit.emotion.train_functionals import Part, rotation
