@@ -145,7 +145,7 @@ def counts(
         "utterances": len(uses),
         "least_uses_of_an_utterance": least,
         "most_uses_of_an_utterance": max(uses.values()),
-        **{f"mixtures_{pair}": number for pair, number in sorted(genders.items())},
+        **{f"mixtures_{pair}": n for pair, n in sorted(genders.items()) if set(pair) != {"?"}},
         "lowest_snr_db": round(float(snr.min()), 2),
         "mean_snr_db": round(float(snr.mean()), 2),
         "highest_snr_db": round(float(snr.max()), 2),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from speechkit.base.config import Flag
-from speechkit.base.errors import ConfigError, require_choice
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.corpora.config import CLASS
 
 TASKS = ("emotion", "pronunciation", "separation")
@@ -53,6 +53,7 @@ def plan(
 
     Raises:
         ConfigError: there is no such task, a choice is of another, or nothing says who speaks.
+        UserError: there is no such folder.
     """
     require_choice("task", task, TASKS)
     of_task = {
@@ -63,6 +64,8 @@ def plan(
     for name in dict.fromkeys(name for names in of_task.values() for name in names):
         if getattr(config, name) and name not in of_task[task]:
             raise ConfigError(name, f"is not for {task}.", "Leave it out.")
+    if not folder.exists():
+        raise UserError(f"{folder} does not exist.", "Name the folder of recordings, or a table.")
     make = {"emotion": _emotion, "pronunciation": _pronunciation, "separation": _separation}
     return [*make[task](folder, config, root), _words("report", title=title)]
 
@@ -82,11 +85,13 @@ def _emotion(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
     from speechkit.corpora.folder.listed import metadata_of
     from speechkit.corpora.folder.saved import saved_parts
 
-    layout = ""
+    layout, corpus = "", "folder"
     told = config.labels or not folder.is_dir()
     if not (told or metadata_of(folder) or manifests(folder) or saved_parts(folder)):
-        layout = CLASS
-        if not (config.speaker_pattern or config.speakers_unknown):
+        known = config.speaker_pattern or config.speakers_unknown
+        corpus = "folder" if known else _acted(folder)
+        layout = CLASS if corpus == "folder" else ""
+        if layout and not known:
             raise ConfigError(
                 "speaker_pattern",
                 "is missing: folders are classes, so nothing says who speaks.",
@@ -98,12 +103,24 @@ def _emotion(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:
     from_paths = {"labels": config.labels, "layout": layout}
     pattern = config.speaker_pattern
     return [
-        _words("prepare", "folder", folder, set="clips", **from_paths, speaker_pattern=pattern),
+        _words("prepare", corpus, folder, set="clips", **from_paths, speaker_pattern=pattern),
         _words("validate", set="clips"),
         _words("split-folds", set="clips", split=split),
         _words("train", "emotion", set="clips", split=split, seeds=seeds, epochs=epochs),
         _words("evaluate", "emotion"),
     ]
+
+
+def _acted(folder: Path) -> str:
+    """The corpus of acted emotions whose names all recordings have, or ``folder``."""
+    from speechkit.corpora import crema_d, emodb, ravdess
+    from speechkit.corpora.common import find_audio
+
+    files = find_audio(folder)
+    for corpus in (ravdess.CORPUS, crema_d.CORPUS, emodb.CORPUS):
+        if files and all(corpus.pattern.fullmatch(file.stem) for file in files):
+            return corpus.command.removeprefix("prepare ")
+    return "folder"
 
 
 def _pronunciation(folder: Path, config: RecipeConfig, root: Path) -> list[Words]:

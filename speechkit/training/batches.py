@@ -17,6 +17,7 @@ import numpy as np
 
 from speechkit.base import audio, signals
 from speechkit.base.errors import UserError
+from speechkit.base.parallel import cpu_count
 from speechkit.base.random_draws import rng
 from speechkit.kaldi import data
 
@@ -189,7 +190,7 @@ def checked_loader(
         dataset: item -> example, or the problem with it.
         batches: lists of items.
         collate: of the examples of a batch; a problem among them takes its place.
-        jobs: worker processes; 0 reads in this process.
+        jobs: worker processes, at most one a CPU; 0 reads in this process.
         device: where batches go.
     """
     from torch.utils.data import DataLoader
@@ -199,7 +200,7 @@ def checked_loader(
             dataset,
             batch_sampler=batches,
             collate_fn=collate,
-            num_workers=jobs,
+            num_workers=min(jobs, cpu_count()),  # more are slower, and torch says so
             prefetch_factor=4 if jobs else None,
             pin_memory=device.type == "cuda",
             worker_init_fn=_start_worker,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from speechkit.base.errors import ConfigError
+from speechkit.base.errors import ConfigError, UserError
 from speechkit.task.recipe import RecipeConfig, plan
 
 
@@ -44,3 +44,30 @@ def test_a_recipe_of_an_unknown_task() -> None:
     with pytest.raises(ConfigError) as raised:
         plan("singing", Path("x"), RecipeConfig())
     assert raised.value.field == "task"
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not exist"):
+        plan("pronunciation", tmp_path / "nothing", RecipeConfig())
+
+
+@pytest.mark.parametrize(
+    ("name", "corpus"),
+    [
+        ("Actor_01/03-01-06-01-02-01-12.wav", ["ravdess"]),
+        ("wav/03a01Fa.wav", ["emodb"]),
+        ("AudioWAV/1001_DFA_ANG_XX.wav", ["crema-d"]),
+    ],
+)
+def test_a_published_corpus_of_emotions_is_known_by_its_names(
+    tmp_path: Path, name: str, corpus: list[str]
+) -> None:
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).touch()
+    prepare = plan("emotion", tmp_path, RecipeConfig())[0]
+    assert prepare[1:2] == corpus and "--layout" not in prepare
+    classes = plan("emotion", tmp_path, RecipeConfig(speakers_unknown=True))[0]
+    assert classes[1] == "folder" and "--layout" in classes
+    (tmp_path / "other.wav").touch()
+    with pytest.raises(ConfigError, match="who speaks"):
+        plan("emotion", tmp_path, RecipeConfig())

@@ -11,7 +11,7 @@ from speechkit.base import media
 from speechkit.base.audio_file import SUFFIXES, UNREAD_SUFFIXES
 from speechkit.base.errors import UserError
 from speechkit.base.log import counted, logger
-from speechkit.base.text import composed
+from speechkit.base.text import composed, read_text, visible
 from speechkit.corpora.common import (
     CorpusSet,
     Item,
@@ -35,6 +35,8 @@ _FELT = re.compile(
     r"frustrat(ed|ion)|amused|amusement|anxi(ous|ety)|sleepy|sleepiness|pleasant[_ ]surprised?|"
     r"proud|pride|shame|relief|rage|grief|sorrow)(?![a-z])"
 )
+TEXT_SUFFIXES = (".lab", ".txt", ".LAB", ".TXT")
+_TIMES = re.compile(r"0 \d{3,} ")
 _CONVERT = "Convert them, as with: ffmpeg -i FILE FILE.wav"
 
 
@@ -58,10 +60,26 @@ def read_speakers(path: Path, names: Names, layout: str) -> CorpusSet:
             read = is_read(file)  # else its ending is kept: FILE.wma may lie beside FILE.wav
             inside = file.relative_to(path / name)
             parts = [names.clean(p) for p in (inside.with_suffix("") if read else inside).parts]
-            item = Item(utterance_id(speaker, *parts), file, speaker)
+            text = _text_beside(file, whole.transcripts) if read else ""
+            item = Item(utterance_id(speaker, *parts), file, speaker, text)
             (whole.items if read else whole.unread).append(item)
+    if whole.transcripts and (without := sum(not item.text for item in whole.items)):
+        few = counted(without, "recording has", "recordings have")
+        logger.warning(f"{path}: {few} no text beside it, as others have.")
     _say_unread(path, found, outside, "speaker")
     return whole
+
+
+def _text_beside(file: Path, transcripts: list[Path]) -> str:
+    """What a recording says, by the file of its name in ``.lab`` or ``.txt``, as the Montreal Forced
+    Aligner reads it; what begins with a time, ``0 46797``, is no text but labels."""
+    for beside in (file.with_suffix(ending) for ending in TEXT_SUFFIXES):
+        if beside.is_file():
+            text = composed(visible(" ".join(read_text(beside).split())))
+            if text and not _TIMES.match(text):
+                transcripts.append(beside)
+                return text
+    return ""
 
 
 def read_classes(path: Path, speakers: Speakers) -> CorpusSet:
@@ -75,6 +93,10 @@ def read_classes(path: Path, speakers: Speakers) -> CorpusSet:
             (whole.items if is_read(file) else whole.unread).append(item)
             if is_read(file):
                 whole.tables["utt2emotion"][utterance] = composed(" ".join(name.split()))
+    pairs = {(item.speaker, whole.tables["utt2emotion"][item.utterance]) for item in whole.items}
+    voices = {speaker for speaker, _ in pairs}
+    if 1 < len(pairs) == len(voices) == len({label for _, label in pairs}) < len(whole.items):
+        logger.warning(f"{path}: each folder has one speaker, of its own: are they classes?")
     _say_unread(path, found, outside, CLASS)
     return whole
 

@@ -81,7 +81,7 @@ def _compare_ids(
     if not ids & texts.keys():
         example = f" ('{unknown[0]}')" if unknown else ""
         message = f"no {what} utterance{example} is one of the corpus ('{min(texts)}')"
-        problems.add("ids", message)
+        problems.add("ids", f"{message}: a column 'utt' in the list of recordings names them")
     elif unknown:
         logger.warning(
             f"{path}: {counted(len(unknown), f'{what} utterance')} not in the corpus, left out "

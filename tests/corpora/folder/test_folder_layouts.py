@@ -79,9 +79,16 @@ def test_class_folders_whose_speakers_nobody_knows(run, own: Path) -> None:
 def test_class_folders_with_speakers_in_names(run, own: Path) -> None:
     flags = ("--layout", "class", "--speaker-pattern", r"take-(\d+)", "--label-case", "lower")
     ran = prepare(run, own, *flags)
-    assert ran.code == 0 and "not known" not in ran.err
+    assert ran.code == 0 and "not known" not in ran.err and "of its own" not in said(ran)
     assert set(table(own, "spk2utt")) == {"01", "02"}
     assert table(own, "utt2emotion")["01-Happy-take-01"] == "happy"
+
+
+def test_speakers_that_are_taken_for_classes(run, tmp_path: Path) -> None:
+    for name in ("Actor_01/a", "Actor_01/b", "Actor_02/a"):
+        write_audio(tmp_path / "own" / f"{name}.wav")
+    ran = prepare(run, tmp_path / "own", "--layout", "class", "--speaker-pattern", "Actor_([0-9]+)")
+    assert ran.code == 0 and "one speaker, of its own" in said(ran)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,23 @@ def test_folder_becomes_a_set(own: Path, tmp_path: Path, run) -> None:
     assert row["hours"] == pytest.approx(1.15 / 3600, abs=1e-4)
 
 
+def test_texts_beside_recordings(own: Path, tmp_path: Path, run) -> None:
+    (own / "anna" / "one.txt").write_text("\ufeffGood\u00a0morning,\n Ben.\n")
+    (own / "ben" / "monday" / "1.LAB").write_text("HELLO")
+    (own / "anna" / "anna-two.lab").write_text("0 46797 sil\n46797 50000 good\n")  # HTK, TIMIT
+    command = ("prepare", "folder", own, "-C", tmp_path / "work")
+    ran = run(*command)
+    assert ran.code == 0 and "2 recordings have no text beside it" in " ".join(ran.err.split())
+    table = tmp_path / "work" / "data" / "train" / "text"
+    assert table.read_text() == "anna-one Good morning, Ben.\nben-monday-1 HELLO\n"
+    assert "up to date" in run(*command).err
+    (own / "anna" / "one.txt").write_text("Good evening")
+    assert run(*command).code == 0 and "Good evening" in table.read_text()
+    (own / "anna" / "one.txt").write_bytes(b"caf\xe9")
+    ran = run(*command)
+    assert ran.code == 2 and "one.txt is not UTF-8" in " ".join(ran.err.split())
+
+
 def test_again_is_up_to_date_until_a_file_changes(own: Path, tmp_path: Path, run) -> None:
     command = ("prepare", "folder", own, "-C", tmp_path / "work")
     run(*command)
