@@ -146,9 +146,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _stopped()
     except SystemExit as error:
-        if not isinstance(error.__context__, OSError):
-            raise
-        return _end(error.__context__)  # Typer's answer to a broken pipe
+        if isinstance(error.__context__, OSError):
+            return _end(error.__context__)  # Typer's answer to a broken pipe
+        return int(error.code or OK)  # of a command that `run` ran, which has said why
     except Exception as error:
         if isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
             return _stopped()  # while a class was being made, which wraps it

@@ -30,4 +30,4 @@ def add_commands(app: typer.Typer, call: Callable[[list[str]], int]) -> None:
                 continue
             print(shown, file=sys.stderr, flush=True)
             if code := call(line):
-                raise typer.Exit(code)
+                raise SystemExit(code)  # not typer.Exit, after which main would say it again

@@ -180,7 +180,10 @@ def _of_set(folder: Path) -> list[tuple[Path, str]]:
     """
     found = data.load(folder, folder.resolve().parent.parent)
     if not found.text:
-        raise UserError(f"The set {folder} has no texts.", "Prepare it from recordings with texts beside them (one.wav, one.txt), or from a table.")
+        raise UserError(
+            f"The set {folder} has no texts.",
+            "Prepare it from a table with texts, or with one.txt beside one.wav.",
+        )
     if (folder / "segments").is_file():
         raise UserError(
             f"The set {folder} has segments; whole recordings are scored.",

@@ -127,6 +127,13 @@ def test_a_stopped_run_of_emotion_goes_on(tmp_path: Path, goes_on: Callable[...,
     )
 
 
+def test_an_interrupted_run_says_so_once(tmp_path: Path) -> None:
+    words = ["run", "emotion", str(make_class_folders(tmp_path / "acted")), "--speakers-unknown"]
+    words += ["-C", str(tmp_path / "work")]
+    assert _stopped(words, "data/clips", signal.SIGINT, tmp_path / "log") == 130
+    assert (tmp_path / "log").read_text().count("Interrupted") == 1
+
+
 @pytest.mark.slow
 def test_a_stopped_run_of_separation_goes_on(tmp_path: Path, goes_on: Callable[..., None]) -> None:
     for speaker in range(10):
