@@ -71,7 +71,7 @@ def read_speakers(path: Path, names: Names, layout: str) -> CorpusSet:
 
 
 def _text_beside(file: Path, transcripts: list[Path]) -> str:
-    """What a recording says, by the file of its name in ``.lab`` or ``.txt``, as the Montreal Forced
+    """What a recording says, by the .lab or .txt file of its name, as for the Montreal Forced
     Aligner reads it; what begins with a time, ``0 46797``, is no text but labels."""
     for beside in (file.with_suffix(ending) for ending in TEXT_SUFFIXES):
         if beside.is_file():
