@@ -20,6 +20,7 @@ from speechkit.base.log import logger
 from speechkit.corpora.common import Corpus, CorpusSet, Item, find_audio, require_folder
 from speechkit.kaldi.data import Utterance, same_audio
 
+LABELS = ("emotion", "intensity", "statement")
 _NAMED = 5  # files named in a message
 
 
@@ -46,8 +47,10 @@ class ActedCorpus:
         name: as it is called.
         command: that prepares it.
         layout: what a folder of it looks like, for messages.
-        pattern: of the names of its files, without the ending.
-        parse: what the name of a file says; UserError for a code that the corpus lacks.
+        pattern: of the names of its files, without the ending; a group for each field.
+        fields: what each group says, in order -> its codes -> what they mean. Among them are
+            ``speaker`` (an id), ``emotion``, ``statement`` and where it is known ``intensity``.
+        texts: statement -> what is said.
         other: kind of a file with such a name that is left out, or empty for one that is taken.
         suffixes: endings of files that are looked at.
     """
@@ -56,40 +59,39 @@ class ActedCorpus:
     command: str
     layout: str
     pattern: re.Pattern[str]
-    parse: Callable[[Path], Recording]
+    fields: Mapping[str, Mapping[str, str]]
+    texts: Mapping[str, str]
     other: Callable[[Path], str] = field(default=lambda path: "")
     suffixes: Sequence[str] = SUFFIXES
 
-    def refuse_code(self, path: Path, what: str, code: str, known: Sequence[str]) -> UserError:
-        """The error of a code that the corpus does not have."""
-        return UserError(
-            f"{path}: the {what} code '{code}' is not of {self.name}.",
-            f"Accepted: {', '.join(known)}. Rename or remove the file.",
-        )
-
-    def require_codes(self, path: Path, **codes: tuple[str, Collection[str]]) -> None:
-        """Refuse a name with a code that the corpus does not have.
-
-        Args:
-            path: the recording.
-            codes: what it is a code of -> the code, and the known ones.
-        """
-        for what, (code, known) in codes.items():
-            if code not in known:
-                raise self.refuse_code(path, what, code, list(known))
-
-    def fields(self, path: Path) -> tuple[str, ...]:
-        """The groups of the pattern.
+    def parse(self, path: Path) -> Recording:
+        """What the name of a recording says.
 
         Raises:
-            UserError: the file has another name.
+            UserError: another name, or a code that the corpus does not have.
         """
         match = self.pattern.fullmatch(path.stem)
         if match is None:
             raise UserError(
                 f"{path} does not have a name of {self.name}.", f"Expected: {self.layout}"
             )
-        return match.groups()
+        said = {}
+        for (what, known), code in zip(self.fields.items(), match.groups(), strict=True):
+            if code not in known:
+                raise UserError(
+                    f"{path}: the {what} code '{code}' is not of {self.name}.",
+                    f"Accepted: {_range(known)}. Rename or remove the file.",
+                )
+            said[what] = known[code]
+        labels = {name: said[name] for name in LABELS if name in said}
+        return Recording(said["speaker"], self.texts[said["statement"]], labels)
+
+
+def _range(codes: Collection[str]) -> str:
+    """``01 to 08`` for numbers without a gap, else all codes."""
+    first, last = min(codes), max(codes)
+    row = first.isdecimal() and last.isdecimal() and int(last) - int(first) == len(codes) - 1
+    return f"{first} to {last}" if row else ", ".join(codes)
 
 
 def read_acted(

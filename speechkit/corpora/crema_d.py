@@ -14,7 +14,7 @@ from pathlib import Path
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
 from speechkit.base.tables import read_rows
-from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
+from speechkit.corpora.acted import ActedCorpus, read_acted
 from speechkit.corpora.common import Corpus, parse_gender, require_folder
 from speechkit.corpora.config import CremaDConfig
 
@@ -44,34 +44,19 @@ TEXTS = {
     "TSI": "The surface is slick",
     "WSI": "We'll stop in a couple of minutes",
 }
-
-
-def parse(path: Path) -> Recording:
-    """What the name of a recording says.
-
-    Raises:
-        UserError: another name, or a code that the corpus does not have.
-    """
-    actor, sentence, emotion, level = CORPUS.fields(path)
-    if int(actor) not in ACTORS:
-        raise CORPUS.refuse_code(path, "actor", actor, [f"{ACTORS[0]} to {ACTORS[-1]}"])
-    CORPUS.require_codes(
-        path, sentence=(sentence, TEXTS), emotion=(emotion, EMOTIONS), level=(level, LEVELS)
-    )
-    labels = {
-        "emotion": EMOTIONS[emotion],
-        "intensity": LEVELS[level],
-        "statement": sentence.lower(),
-    }
-    return Recording(f"actor{actor}", TEXTS[sentence], labels)
-
-
+FIELDS = {
+    "speaker": {str(actor): f"actor{actor}" for actor in ACTORS},
+    "statement": {sentence: sentence.lower() for sentence in TEXTS},
+    "emotion": EMOTIONS,
+    "intensity": LEVELS,
+}
 CORPUS = ActedCorpus(
     "CREMA-D",
     "prepare crema-d",
     LAYOUT,
     re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})"),
-    parse,
+    FIELDS,
+    {sentence.lower(): text for sentence, text in TEXTS.items()},
 )
 
 

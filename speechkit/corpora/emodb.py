@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
+from speechkit.corpora.acted import ActedCorpus, read_acted
 from speechkit.corpora.common import Corpus
 from speechkit.corpora.config import EmoDBConfig
 
@@ -36,25 +36,13 @@ TEXTS = {
     "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen",
     "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen",
 }
-
-
-def parse(path: Path) -> Recording:
-    """What the name of a recording says.
-
-    Raises:
-        UserError: another name, or a code that the corpus does not have.
-    """
-    speaker, sentence, letter, _ = CORPUS.fields(path)
-    CORPUS.require_codes(
-        path, speaker=(speaker, SPEAKERS), sentence=(sentence, TEXTS), emotion=(letter, EMOTIONS)
-    )
-    labels = {"emotion": EMOTIONS[letter], "statement": sentence}
-    return Recording(f"speaker{speaker}", TEXTS[sentence], labels)
-
-
-CORPUS = ActedCorpus(
-    "EmoDB", "prepare emodb", LAYOUT, re.compile(r"(\d\d)([ab]\d\d)([A-Z])([a-z])"), parse
-)
+FIELDS = {
+    "speaker": {code: f"speaker{code}" for code in SPEAKERS},
+    "statement": {code: code for code in TEXTS},
+    "emotion": EMOTIONS,
+}
+_NAME = re.compile(r"(\d\d)([ab]\d\d)([A-Z])[a-z]")
+CORPUS = ActedCorpus("EmoDB", "prepare emodb", LAYOUT, _NAME, FIELDS, TEXTS)
 
 
 def read_corpus(path: Path, config: EmoDBConfig) -> Corpus:

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from speechkit.base.audio import SUFFIXES
-from speechkit.corpora.acted import ActedCorpus, Recording, read_acted
+from speechkit.corpora.acted import ActedCorpus, read_acted
 from speechkit.corpora.common import Corpus
 from speechkit.corpora.config import RavdessConfig
 from speechkit.labels.emotions import RAVDESS
@@ -23,44 +23,31 @@ EMOTIONS = {f"{code:02d}": name for code, name in enumerate(RAVDESS, 1)}
 INTENSITIES = {"01": "normal", "02": "strong"}
 STATEMENTS = {"01": "kids", "02": "dogs"}
 TEXTS = {"kids": "Kids are talking by the door", "dogs": "Dogs are sitting by the door"}
+_AUDIO_ONLY, _SPEECH = "03", "01"
 FIELDS = {
+    "modality": {"01": "audio and video", "02": "video", _AUDIO_ONLY: "audio"},
+    "channel": {_SPEECH: "speech", "02": "song"},
     "emotion": EMOTIONS,
     "intensity": INTENSITIES,
     "statement": STATEMENTS,
     "repetition": {"01": "1", "02": "2"},
-    "actor": {f"{actor:02d}": str(actor) for actor in range(1, 25)},
+    "speaker": {f"{actor:02d}": f"actor{actor:02d}" for actor in range(1, 25)},
 }
-"""What each field of a name can say, in order; two fields before them say that it is speech."""
+"""What each field of a name can say, in order."""
 _NAME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
-_AUDIO_ONLY, _SPEECH = "03", "01"
 VIDEO = ".mp4"
-
-
-def parse_name(path: Path) -> Recording:
-    """What the name of a speech recording says.
-
-    Raises:
-        UserError: a field has a value that the corpus does not have.
-    """
-    found = {}
-    for (what, known), code in zip(FIELDS.items(), CORPUS.fields(path)[2:], strict=True):
-        if code not in known:
-            raise CORPUS.refuse_code(path, what, code, [f"{min(known)} to {max(known)}"])
-        found[what] = known[code]
-    labels = {what: found[what] for what in ("emotion", "intensity", "statement")}
-    return Recording(f"actor{int(found['actor']):02d}", TEXTS[found["statement"]], labels)
 
 
 def _other(path: Path) -> str:
     """Songs and videos, which are left out."""
-    modality, channel = CORPUS.fields(path)[:2]
+    modality, channel = path.stem.split("-")[:2]
     if modality != _AUDIO_ONLY or path.suffix.lower() == VIDEO:
         return "video files"
     return "" if channel == _SPEECH else "song files"
 
 
 CORPUS = ActedCorpus(
-    "RAVDESS", "prepare ravdess", LAYOUT, _NAME, parse_name, _other, (*SUFFIXES, VIDEO)
+    "RAVDESS", "prepare ravdess", LAYOUT, _NAME, FIELDS, TEXTS, _other, (*SUFFIXES, VIDEO)
 )
 GENDER = {f"actor{number:02d}": "m" if number % 2 else "f" for number in range(1, 25)}
 """Actors of odd numbers are male."""

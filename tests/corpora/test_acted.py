@@ -113,12 +113,12 @@ def test_the_published_facts():
 @pytest.mark.parametrize(
     ("corpus", "name", "what"),
     [
-        ("crema-d", "1092_DFA_ANG_XX", "actor code '1092'"),
-        ("crema-d", "1001_AAA_ANG_XX", "sentence code 'AAA'"),
+        ("crema-d", "1092_DFA_ANG_XX", "speaker code '1092'"),
+        ("crema-d", "1001_AAA_ANG_XX", "statement code 'AAA'"),
         ("crema-d", "1001_DFA_JOY_XX", "emotion code 'JOY'"),
-        ("crema-d", "1001_DFA_ANG_ZZ", "level code 'ZZ'"),
+        ("crema-d", "1001_DFA_ANG_ZZ", "intensity code 'ZZ'"),
         ("emodb", "04a01Fa", "speaker code '04'"),
-        ("emodb", "03a03Fa", "sentence code 'a03'"),
+        ("emodb", "03a03Fa", "statement code 'a03'"),
         ("emodb", "03a01Ga", "emotion code 'G'"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from acted_speech import RATE, acted, make_ravdess
 
-from speechkit.corpora.ravdess import GENDER, parse_name
+from speechkit.corpora.ravdess import CORPUS, GENDER
 from speechkit.kaldi.data import read_table
 from speechkit.workdir.manifest import read_manifest
 
@@ -25,11 +25,11 @@ def prepare(run, corpus, *more):
 
 
 def test_fields_of_a_name(tmp_path):
-    name = parse_name(tmp_path / "03-01-06-01-02-01-12.wav")
+    name = CORPUS.parse(tmp_path / "03-01-06-01-02-01-12.wav")
     assert name.labels == {"emotion": "fearful", "intensity": "normal", "statement": "dogs"}
     assert (name.speaker, GENDER[name.speaker]) == ("actor12", "f")
     assert name.text == "Dogs are sitting by the door"
-    strong = parse_name(tmp_path / "03-01-08-02-01-02-07.flac")
+    strong = CORPUS.parse(tmp_path / "03-01-08-02-01-02-07.flac")
     assert strong.labels == {"emotion": "surprised", "intensity": "strong", "statement": "kids"}
     assert GENDER[strong.speaker] == "m"
 
@@ -42,7 +42,7 @@ def test_fields_of_a_name(tmp_path):
         ("03-01-01-03-01-01-01", "intensity code '03'"),
         ("03-01-01-01-03-01-01", "statement code '03'"),
         ("03-01-01-01-01-03-01", "repetition code '03'"),
-        ("03-01-01-01-01-01-25", "actor code '25'"),
+        ("03-01-01-01-01-01-25", "speaker code '25'"),
     ],
 )
 def test_codes_outside_the_corpus(run, corpus, name, what):
