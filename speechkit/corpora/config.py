@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from speechkit.base.config import Flag, Seed
+from msgspec import Meta
+
+from speechkit.base.config import Flag, OneOf, Seed, Share, check_fields
 from speechkit.base.errors import ConfigError, require_choice
 from speechkit.labels.config import CASE_FIELD, CASE_MODES, STOP
 
@@ -34,13 +36,13 @@ class ValidationConfig:
 
     sets: Annotated[tuple[str, ...], Flag("set", several=True)] = ()
     fix: Annotated[bool, Flag("fix")] = False
-    label_case: str = STOP
+    label_case: Annotated[str, OneOf(*CASE_MODES)] = STOP
     with_audio: Annotated[bool, Flag("audio/no-audio")] = True
     decode: Annotated[bool, Flag("decode")] = False
     limit: Annotated[int, Flag(least=0)] = 3
 
     def __post_init__(self) -> None:
-        require_choice(CASE_FIELD, self.label_case, CASE_MODES)
+        check_fields(self)
         if self.label_case != STOP and not self.fix:
             raise ConfigError(CASE_FIELD, f"{self.label_case} changes sets.", "Give `fix` with it.")
 
@@ -73,13 +75,13 @@ class FolderConfig:
     ] = ""
     raters: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
     labels: Annotated[Path | None, Flag(shown="none", metavar="TSV")] = None
-    case: Annotated[str, Flag("label-case")] = STOP
+    case: Annotated[str, Flag("label-case"), OneOf(*CASE_MODES)] = STOP
     layout: Annotated[str, Flag(shown="speaker", metavar="speaker|class")] = ""
     speaker_pattern: Annotated[str, Flag(shown="none", metavar="REGEX")] = ""
     seed: Seed = 0
 
     def __post_init__(self) -> None:
-        require_choice(CASE_FIELD, self.case, CASE_MODES)
+        check_fields(self)
         if self.layout:
             require_choice("layout", self.layout, (SPEAKER, CLASS))
         if self.layout == CLASS and self.labels is not None:
@@ -102,16 +104,12 @@ class SpeechoceanConfig:
         seed: Seed of every random draw.
     """
 
-    scores: str = "auto"
-    dev_share: float = 0.2
+    scores: Annotated[str, OneOf("auto", "require", "none")] = "auto"
+    dev_share: Share = 0.2
     seed: Seed = 0
 
     def __post_init__(self) -> None:
-        require_choice("scores", self.scores, ("auto", "require", "none"))
-        if not 0 <= self.dev_share < 1:
-            raise ConfigError(
-                "dev_share", f"{self.dev_share:g} is not a share.", "Accepted: from 0, below 1."
-            )
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -157,13 +155,11 @@ class LibriMixConfig:
     """
 
     librispeech: Annotated[Path, Flag(shown=False)]
-    rate: int = 8000
-    mode: str = "min"
+    rate: Annotated[int, Meta(ge=1000, le=192_000)] = 8000
+    mode: Annotated[str, OneOf("min", "max")] = "min"
 
     def __post_init__(self) -> None:
-        require_choice("mode", self.mode, ("min", "max"))
-        if not 1000 <= self.rate <= 192_000:
-            raise ConfigError("rate", f"{self.rate} is out of range.", "Accepted: 1000 to 192000.")
+        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ string (``"W IY0"``). ``text-phone`` has lines ``utterance.word W_B IY0_E``.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -186,14 +187,19 @@ class _Entry:
         if not isinstance(phones, list) or not isinstance(given, list):
             self.problems.add(_FORM, f"{self.name}{where}: phones or phones-accuracy is no list")
             return []
-        if given and len(given) != len(phones):
+        given = given or [None] * len(phones)
+        if len(given) != len(phones):
             message = f"{self.name}{where}: phones: {len(phones)}, scores of them: {len(given)}"
             self.problems.add(_COUNTS, message)
             return []
         values = [self._number("phone", "accuracy", value, where) for value in given]
         return [
-            PhoneScore(_POSITION.sub("", visible(str(phone)).strip()), index, _or_nan(values, k))
-            for k, phone in enumerate(phones)
+            PhoneScore(
+                _POSITION.sub("", visible(str(phone)).strip()),
+                index,
+                math.nan if value is None else value,
+            )
+            for phone, value in zip(phones, values, strict=True)
         ]
 
     def _number(self, level: str, name: str, value: Any, where: str) -> float | None:
@@ -207,11 +213,6 @@ class _Entry:
         if problem:
             self.problems.add(_RANGE, f"{self.name}{where}: {problem}")
         return float(value) if readable else None
-
-
-def _or_nan(values: list[float | None], k: int) -> float:
-    value = values[k] if k < len(values) else None
-    return float("nan") if value is None else value
 
 
 def take_text_phone(

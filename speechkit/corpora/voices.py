@@ -11,17 +11,9 @@ from dataclasses import dataclass
 _F0_HZ = {"m": (95.0, 165.0), "f": (150.0, 255.0)}
 _FORMANTS = {"m": (0.84, 1.06), "f": (1.0, 1.24)}
 _ACCENTS = (
-    "en-us",
-    "en",
-    "en-us-nyc",
-    "en-gb-scotland",
-    "en-us",
-    "en-gb-x-rp",
-    "en-029",
-    "en-gb-x-gbclan",
-    "en-us",
-    "en-gb-x-gbcwmd",
-)
+    "en-us", "en", "en-us-nyc", "en-gb-scotland", "en-us",
+    "en-gb-x-rp", "en-029", "en-gb-x-gbclan", "en-us", "en-gb-x-gbcwmd",
+)  # fmt: skip
 
 _WORDS = {
     "who": "my sister|the old sailor|our teacher|a young farmer|the tall doctor|his uncle|"

@@ -181,7 +181,7 @@ def test_dev_share_and_seed(corpus: Path, tmp_path: Path, run) -> None:
     drawn = {frozenset(dev("--seed", seed, "--force")) for seed in range(4)}
     assert len(drawn) > 1 and frozenset(first) in drawn
     assert len(dev("--dev-share", 0.5, "--force")) == 5
-    for share, said in ((0.02, "are too few"), (1, "is not a share"), (-1, "is not a share")):
+    for share, said in ((0.02, "are too few"), (1, "is out of range"), (-1, "is out of range")):
         command = ("prepare", "speechocean762", corpus, "-C", tmp_path, "--dev-share", share)
         ran = run(*command)
         assert ran.code == 2 and said in ran.err, ran.err

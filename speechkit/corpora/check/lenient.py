@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +29,7 @@ from speechkit.base.text import (
 from speechkit.kaldi.data import TABLES, parse_source
 
 _WHITE = " \t\r\f\v"  # what Kaldi splits at; other Unicode spaces belong to the word
+_SPACE = re.compile(f"[{_WHITE}]+")
 _AUDIO_KINDS = {"missing", "empty", "cut", "nan"}
 
 
@@ -110,7 +112,7 @@ def read(path: Path) -> Table:
     forms, order = _Forms(), list[tuple[int, str]]()
     for number, line in enumerate(lines, 1):
         table.faults.extend((kind, number, message) for kind, message in _faults(line))
-        given, _, value = _split(line)
+        given, value = [*_SPACE.split(line.strip(_WHITE), maxsplit=1), ""][:2]
         if not given:
             continue
         is_path = path.suffix == ".scp"
@@ -175,14 +177,6 @@ class _Forms:
             both = f"'{show(spelled(name))}' and '{show(spelled(before))}' of line {number}"
             return f"{both} are one name in two forms"
         return "" if one == name else f"'{show(spelled(name))}' is not in the composed form"
-
-
-def _split(line: str) -> tuple[str, str, str]:
-    line = line.strip(_WHITE)
-    for at, char in enumerate(line):
-        if char in _WHITE:
-            return line[:at], char, line[at:].strip(_WHITE)
-    return line, "", ""
 
 
 def _faults(line: str) -> Iterator[tuple[str, str]]:

@@ -147,6 +147,7 @@ def grouped(problems: Iterable[Problem], limit: int) -> list[tuple[str, str, str
     return rows
 
 
+_SHOWN = ("level", "kind", "file", "line", "message", "remedy")
 SET_COLUMNS = ("set", "utterances", "speakers", "hours", "sample rate", "errors", "warnings")
 
 
@@ -175,15 +176,8 @@ def as_json(
             "warnings": report.count("warning"),
             "fixed": [str(action) for action in actions.get(report.folder.name, ())],
             "problems": [
-                {
-                    "level": problem.level,
-                    "kind": problem.kind,
-                    "file": str(problem.file),
-                    "line": problem.line,
-                    "message": problem.message,
-                    "remedy": problem.remedy,
-                }
-                for problem in report.problems
+                {name: getattr(one, name) for name in _SHOWN} | {"file": str(one.file)}
+                for one in report.problems
             ],
         }
         for report in reports

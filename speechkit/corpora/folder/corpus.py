@@ -29,13 +29,13 @@ from speechkit.corpora.config import CLASS, FolderConfig
 from speechkit.corpora.folder import folders, lhotse, listed, saved
 from speechkit.corpora.folder.scores import read_raters, read_scores
 from speechkit.corpora.folder.speakers import Speakers
+from speechkit.corpora.folder.tables import LABELS as COLUMNS
 from speechkit.labels import emotions
 from speechkit.labels.config import KEEP, LOWER, STOP
 
 EMOTION = "utt2emotion"
 _OF_ONE_SET = ("split", "scores", "raters", "labels")
 KEYS = ("utt", "path")
-COLUMNS = ("emotion", "intensity", "statement")
 LAYOUT = (
     "a table 'utt<TAB>emotion' or 'path<TAB>emotion', with or without that header line; with it, "
     "columns 'intensity' and 'statement' may follow."
@@ -251,7 +251,7 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
         cells = [composed(" ".join(cell.split())) for cell in raw]
         if place == 0 and cells[0].lower() in KEYS:
             header = tuple(name.lower() for name in cells)
-            check_columns(path, header[1:], COLUMNS, "emotion", LAYOUT)
+            _check_columns(path, header[1:])
         elif len(cells) != len(header) or not cells[0]:
             raise found.misfit(number, cells, header)
         else:
@@ -259,18 +259,17 @@ def _rows(path: Path) -> tuple[tuple[str, ...], list[tuple[int, list[str]]]]:
     return header, rows
 
 
-def check_columns(
-    path: Path, names: Sequence[str], known: Sequence[str], needed: str, layout: str
-) -> None:
-    """Raise UserError for an unknown or repeated column, or where the needed one is missing."""
+def _check_columns(path: Path, names: Sequence[str]) -> None:
+    """Raise UserError for an unknown or repeated column, or where that of emotions is missing."""
     for name in names:
-        if name not in known or names.count(name) > 1:
+        if name not in COLUMNS or names.count(name) > 1:
             raise UserError(
-                f"{path}:1: the column '{name}' is not known or comes twice.{closest(name, known)}",
-                f"Accepted: {', '.join(known)}. Expected: {layout}",
+                f"{path}:1: the column '{name}' is not known or comes twice."
+                f"{closest(name, COLUMNS)}",
+                f"Accepted: {', '.join(COLUMNS)}. Expected: {LAYOUT}",
             )
-    if needed not in names:
-        raise UserError(f"{path}:1: there is no column '{needed}'.", f"Expected: {layout}")
+    if "emotion" not in names:
+        raise UserError(f"{path}:1: there is no column 'emotion'.", f"Expected: {LAYOUT}")
 
 
 def _names(items: Sequence[Item]) -> dict[str, str]:

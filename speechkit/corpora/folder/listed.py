@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from speechkit.base import media
 from speechkit.base.audio_file import SUFFIXES
@@ -39,16 +39,35 @@ def read_list(path: Path, names: Names, speakers: Speakers, unnamed: bool = Fals
     if is_audio(path):
         raise UserError(f"{path} is one audio file.", f"Expected: {LAYOUT}")
     needed = (tables.PATH,) if unnamed else (tables.PATH, tables.SPEAKER)
-    rows = tables.read_table(path, LAYOUT, needed).rows
+    return _read(path, LAYOUT, needed, names, speakers)
+
+
+def _read(
+    table: Path,
+    layout: str,
+    needed: Sequence[str],
+    names: Names,
+    speakers: Speakers,
+    named: str = "",
+) -> CorpusSet:
+    """One set of what a table lists; ``named`` as for :func:`tables.read_table`, of a table whose
+    files all lie below its folder."""
+    rows = tables.read_table(table, layout, needed, named).rows
     if not rows:
-        raise UserError(f"{path} lists no audio.", f"Expected: {LAYOUT}")
+        raise UserError(f"{table} lists no audio.", f"Expected: {layout}")
     names.speakers(sorted({row["speaker"] for _, row in rows if "speaker" in row}))
     whole = CorpusSet("", [])
     for number, row in rows:
-        file = _file(path, number, row["path"])
-        where = Path(row["path"]) if "speaker" not in row else Path(file.name)
-        utterance, speaker = speakers.place(where, **_given(row))
-        add(whole, Item(utterance, file, speaker), row, f"{path}:{number}")
+        given = os.path.normpath(row["path"]) if named else row["path"]
+        if named and (Path(given).is_absolute() or ".." in Path(given).parts):
+            raise UserError(
+                f"{table}:{number}: '{row['path']}' lies outside of {table.parent}.",
+                f"'{named}' is a path from that folder on.",
+            )
+        file = _file(table, number, given)
+        where = Path(file.name) if "speaker" in row else Path(given)
+        utterance, speaker = speakers.place(where, row.get("speaker", ""), row.get("utt", ""))
+        add(whole, Item(utterance, file, speaker), row, f"{table}:{number}")
     return whole
 
 
@@ -84,33 +103,14 @@ def read_metadata(table: Path, names: Names, speakers: Speakers) -> CorpusSet:
     Raises:
         UserError: a line that does not fit, or whose file lies outside of the folder.
     """
-    rows = tables.read_table(table, HUB, (tables.PATH,), FILE_NAME).rows
-    if not rows:
-        raise UserError(f"{table} lists no audio.", f"Expected: {HUB}")
-    names.speakers(sorted({row["speaker"] for _, row in rows if "speaker" in row}))
-    whole, folder, listed = CorpusSet("", []), table.parent, set()
-    for number, row in rows:
-        inside = PurePosixPath(os.path.normpath(row["path"]))
-        if inside.is_absolute() or ".." in inside.parts:
-            raise UserError(
-                f"{table}:{number}: '{row['path']}' lies outside of {folder}.",
-                f"'{FILE_NAME}' is a path from that folder on.",
-            )
-        file = _file(table, number, str(inside))
-        listed.add(composed(str(file)))
-        where = Path(file.name) if "speaker" in row else Path(inside)
-        utterance, speaker = speakers.place(where, **_given(row))
-        add(whole, Item(utterance, file, speaker), row, f"{table}:{number}")
-    others = find_audio(folder, (*SUFFIXES, *media.SUFFIXES))
+    whole = _read(table, HUB, (tables.PATH,), names, speakers, FILE_NAME)
+    listed = {composed(str(item.audio)) for item in whole.items}
+    others = find_audio(table.parent, (*SUFFIXES, *media.SUFFIXES))
     left = [p for p in others if composed(str(p)) not in listed]
     if left:
         many = counted(len(left), "recording")
         logger.warning(f"{table} does not list {many}, as {left[0]}; left out.")
     return whole
-
-
-def _given(row: Mapping[str, str]) -> dict[str, str]:
-    return {"given": row.get("speaker", ""), "utterance": row.get("utt", "")}
 
 
 def add(whole: CorpusSet, item: Item, row: Mapping[str, str], where: str) -> None:
