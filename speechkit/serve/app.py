@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 import speechkit
 from speechkit.base.errors import UserError
 from speechkit.serve import answers
-from speechkit.serve.config import ServeConfig
+from speechkit.serve.config import TASKS, ServeConfig
 from speechkit.serve.guard import Guard, Refusal, Refused, busy
 
 Made = TypeVar("Made")
@@ -30,7 +30,6 @@ KINDS = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-TASKS = ("pronunciation", "separation", "emotion")
 FAILURES: dict[int | str, dict[str, Any]] = {
     status: {"model": answers.Failure, "description": told}
     for status, told in {
@@ -173,37 +172,25 @@ def _answer_failures(app: FastAPI) -> None:
 
     @app.exception_handler(UserError)
     async def unusable(_request: Any, error: UserError) -> Response:
-        return _failure(422, error.problem, error.remedy)
+        return Refusal(422, error.problem, error.remedy).response()
 
     @app.exception_handler(Busy)
     async def full(_request: Any, _error: Busy) -> Response:
-        return _refuse(busy())
+        return busy().response()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Any, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         field = first["loc"][-1]
-        return _failure(
-            422, f"The field '{field}' is not as expected: {first['msg']}.", "See /openapi.json."
-        )
+        problem = f"The field '{field}' is not as expected: {first['msg']}."
+        return Refusal(422, problem, "See /openapi.json.").response()
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Any, error: HTTPException) -> Response:
         if isinstance(error, Refused):
-            return _refuse(error.refusal)
-        return _failure(error.status_code, f"{str(error.detail).rstrip('.')}.")
+            return error.refusal.response()
+        return Refusal(error.status_code, f"{str(error.detail).rstrip('.')}.").response()
 
     @app.exception_handler(Exception)  # the traceback goes to the log, and the server goes on
     async def bug(_request: Any, _error: Exception) -> Response:
-        return _failure(500, "This is a bug in speechkit.", "The server's log says more.")
-
-
-def _refuse(refusal: Refusal) -> Response:
-    made = _failure(refusal.status, refusal.error, refusal.remedy)
-    if refusal.retry_after:
-        made.headers["retry-after"] = str(refusal.retry_after)
-    return made
-
-
-def _failure(status: int, error: str, remedy: str = "") -> Response:
-    return JSONResponse({"error": error, "remedy": remedy}, status)
+        return Refusal(500, "This is a bug in speechkit.", "The server's log says more.").response()

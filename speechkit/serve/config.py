@@ -9,6 +9,8 @@ from msgspec import Meta
 
 from speechkit.base.config import Flag, Positive, Whole, check_fields
 
+TASKS = ("pronunciation", "separation", "emotion")
+
 
 @dataclass(frozen=True)
 class ServeConfig:

@@ -7,7 +7,6 @@ ASGI (https://asgi.readthedocs.io): an application is a function of a request's 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
 
 from speechkit.serve.config import ServeConfig
 
@@ -48,6 +48,11 @@ class Refusal(NamedTuple):
     error: str
     remedy: str = ""
     retry_after: int = 0  # seconds
+
+    def response(self) -> Response:
+        """The answer of HTTP."""
+        headers = {"retry-after": str(self.retry_after)} if self.retry_after else None
+        return JSONResponse({"error": self.error, "remedy": self.remedy}, self.status, headers)
 
 
 class Rates:
@@ -107,7 +112,7 @@ class Guard:
             await send(message)
 
         if refusal := self._refusal(scope):
-            await _send(refusal, answer)
+            await refusal.response()(scope, receive, answer)
         else:
             await self._app(scope, body.receive, answer)
 
@@ -189,13 +194,3 @@ def busy() -> Refusal:
 def _name(host: str) -> str:
     """``localhost`` of ``localhost:8000``, ``::1`` of ``[::1]:8000``."""
     return urlsplit(f"//{host}").hostname or ""
-
-
-async def _send(refusal: Refusal, send: Send) -> None:
-    """Answer with a refusal, without a framework."""
-    data = json.dumps({"error": refusal.error, "remedy": refusal.remedy}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(data))]
-    if refusal.retry_after:
-        headers.append((b"retry-after", b"%d" % refusal.retry_after))
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": data})

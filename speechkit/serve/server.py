@@ -13,7 +13,7 @@ import numpy as np
 
 from speechkit.base.errors import MissingDependency, UserError
 from speechkit.base.log import format_seconds, logger
-from speechkit.serve.config import ServeConfig
+from speechkit.serve.config import TASKS, ServeConfig
 from speechkit.sharing.load import load
 from speechkit.workdir import WorkDir
 
@@ -55,7 +55,7 @@ def load_models(config: ServeConfig, workdir: WorkDir, device: str) -> dict[str,
         UserError: there is no such model.
     """
     begin, models = time.monotonic(), {}
-    for task in ("pronunciation", "separation", "emotion"):
+    for task in TASKS:
         name = getattr(config, task)
         if name or task == "pronunciation":
             models[task] = load(task, name, workdir=workdir.root, device=device)

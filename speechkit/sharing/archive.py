@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Annotated
@@ -104,16 +104,10 @@ def write(
         zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as packed,
     ):
         for inside, source in sorted(sources.items()):
-            digest, size = hashlib.sha256(), 0
             member = zipfile.ZipInfo(PREFIX + inside, _SINCE)
             member.file_size = source.stat().st_size  # zip64 where it must be
             with source.open("rb") as opened, packed.open(member, "w") as target:
-                while block := opened.read(_BLOCK):
-                    digest.update(block)
-                    target.write(block)
-                    size += len(block)
-                    advance(len(block))
-            listed[inside] = File(size, digest.hexdigest())
+                listed[inside] = _copy(opened, target, advance)
         made = Contents(FORMAT, speechkit.__version__, task, name, list(models), listed)
         packed.writestr(zipfile.ZipInfo(README, _SINCE), card)
         packed.writestr(
@@ -240,7 +234,7 @@ def unpack(path: Path, contents: Contents, target: Path) -> str:
             place = target.joinpath(*name.split("/"))
             place.parent.mkdir(parents=True, exist_ok=True)
             with packed.open(PREFIX + name) as opened, place.open("wb") as file:
-                if _copy(opened, file, listed.size) != listed.sha256:
+                if _copy(opened, file) != listed:
                     raise UserError(f"{path}: '{name}' is damaged.", "Copy the file again.")
         card = packed.read(README).decode("utf-8", "replace")
     try:
@@ -255,10 +249,14 @@ def unpack(path: Path, contents: Contents, target: Path) -> str:
     return card
 
 
-def _copy(source: IO[bytes], target: IO[bytes], size: int) -> str:
-    digest, left = hashlib.sha256(), size
-    while left and (block := source.read(min(_BLOCK, left))):
+def _copy(
+    source: IO[bytes], target: IO[bytes], advance: Callable[[int], None] = lambda count: None
+) -> File:
+    """Copy all bytes, and say what they are."""
+    digest, size = hashlib.sha256(), 0
+    while block := source.read(_BLOCK):
         digest.update(block)
         target.write(block)
-        left -= len(block)
-    return digest.hexdigest() if not left else ""
+        size += len(block)
+        advance(len(block))
+    return File(size, digest.hexdigest())

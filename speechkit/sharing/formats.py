@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Format:
         classes: that loads them, for messages.
         files: names of what is written.
         use: how it is loaded, for the card.
+        writer: module of speechkit whose ``write`` makes the folder.
     """
 
     task: str
@@ -35,6 +36,7 @@ class Format:
     classes: str
     files: tuple[str, ...]
     use: str
+    writer: str
 
 
 FORMATS = {
@@ -44,6 +46,7 @@ FORMATS = {
         "AutoModelForAudioClassification",
         ("config.json", "preprocessor_config.json", "model.safetensors"),
         'from transformers import pipeline\n\npipeline("audio-classification", "{name}")("a.wav")',
+        "emotion.published",
     ),
     "asteroid": Format(
         "separation",
@@ -52,6 +55,7 @@ FORMATS = {
         ("pytorch_model.bin",),
         "from asteroid.models import ConvTasNet\n\n"
         'ConvTasNet.from_pretrained("{name}/pytorch_model.bin").separate("mixture.wav")',
+        "separation.to_asteroid",
     ),
 }
 
@@ -114,7 +118,8 @@ def export_folder(
     with staging_beside(target) as staging:
         _check_target(target, kind, config.force)
         made = staging / "model"
-        _WRITERS[form](found.base / found.models[0], made)
+        writer = importlib.import_module(f"speechkit.{kind.writer}")
+        writer.write(found.base / found.models[0], made)
         use = f"```python\n{kind.use.format(name=target.name)}\n```\n"
         card = write_card(found, config.licence, kind.library, use)
         (made / archive.README).write_text(card, encoding="utf-8")
@@ -136,18 +141,3 @@ def _check_target(target: Path, kind: Format, force: bool) -> None:
             f"{target} holds '{min(strange or {target.name})}', which no export wrote.",
             "Name another folder.",
         )
-
-
-def _hf(model: Path, target: Path) -> None:
-    from speechkit.emotion import published
-
-    published.write(model, target)
-
-
-def _asteroid(model: Path, target: Path) -> None:
-    from speechkit.separation import to_asteroid
-
-    to_asteroid.write(model, target)
-
-
-_WRITERS: dict[str, Callable[[Path, Path], None]] = {"hf": _hf, "asteroid": _asteroid}

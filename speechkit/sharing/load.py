@@ -9,10 +9,12 @@ refused is refused with the same words. The objects may be shared by the threads
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -223,26 +225,17 @@ def found_model(task: str, model: str) -> Iterator[str]:
         yield folder
 
 
-def _pronunciation(model: str, workdir: WorkDir, device: str, **options: Any) -> Scorer[Any]:
-    from speechkit.pronunciation import predict
-
-    return _scorer(predict.load_model(model, workdir, device), predict.predict_one, options)
-
-
-def _scoring(model: str, workdir: WorkDir, device: str, **options: Any) -> Scorer[Any]:
-    from speechkit.scoring import predict
-
-    ready = predict.load_model(model or "default", workdir, device)
-    return _scorer(ready, predict.predict_one, options)
-
-
-def _scorer(ready: Any, predict_one: Callable[..., Any], options: dict[str, Any]) -> Scorer[Any]:
+def _scorer(
+    task: str, default: str, model: str, workdir: WorkDir, device: str, **options: Any
+) -> Scorer[Any]:
     from speechkit.acoustic.config import TextConfig
     from speechkit.acoustic.lexicon.dictionary import Lexicon
 
+    predict = importlib.import_module(f"speechkit.{task}.predict")
+    ready = predict.load_model(model or default, workdir, device)
     texts = TextConfig(**options)
     lexicon = Lexicon(Path(texts.lexicon) if texts.lexicon else None, guess=texts.guess)
-    return Scorer(ready, predict_one, lexicon, texts.policy)
+    return Scorer(ready, predict.predict_one, lexicon, texts.policy)
 
 
 def _separation(model: str, workdir: WorkDir, device: str, **options: Any) -> SpeechSeparator:
@@ -285,8 +278,8 @@ def _named(model: str) -> str:
 
 
 _LOADERS: dict[str, Callable[..., Any]] = {
-    "pronunciation": _pronunciation,
-    "scoring": _scoring,
+    "pronunciation": partial(_scorer, "pronunciation", ""),
+    "scoring": partial(_scorer, "scoring", "default"),
     "separation": _separation,
     "emotion": _emotion,
     "xvector": _xvector,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,33 +132,38 @@ def require_model(folder: Path) -> None:
     An encoder with its head is the exception: its card and files are checked, but it is not
     built, which would need the package that has it.
     """
-    kind = read_card(folder).get("kind")
-    if not isinstance(kind, str) or kind not in _CHECKS:
-        raise UserError(f"{folder / CARD} is not that of a model of speechkit.")
-    _CHECKS[kind](folder)
+    match read_card(folder).get("kind"):
+        case "conv-tasnet":
+            from speechkit.separation.model_folder import FILES, load
+
+            for which, name in FILES.items():
+                if (folder / name).exists() or which == "plain":
+                    load(folder, which)
+        case "pronunciation":
+            from speechkit.pronunciation import model_folder as pronunciation
+
+            pronunciation.load([folder])
+        case "scoring":
+            from speechkit.scoring import model_folder as scoring
+
+            scoring.read_model(folder)
+        case "emotion":
+            _require_emotion(folder)
+        case "tdnn":
+            import torch
+
+            from speechkit.acoustic.tdnn import folder as tdnn
+
+            tdnn.read_networks(folder, tdnn.read_card(folder), torch.device("cpu"))
+        case "xvector-tdnn":
+            from speechkit.speaker import embedder
+
+            embedder.read_network(folder)
+        case _:
+            raise UserError(f"{folder / CARD} is not that of a model of speechkit.")
 
 
-def _separation(folder: Path) -> None:
-    from speechkit.separation import model_folder
-
-    for which, name in model_folder.FILES.items():
-        if (folder / name).exists() or which == "plain":
-            model_folder.load(folder, which)
-
-
-def _pronunciation(folder: Path) -> None:
-    from speechkit.pronunciation import model_folder
-
-    model_folder.load([folder])
-
-
-def _scoring(folder: Path) -> None:
-    from speechkit.scoring import model_folder
-
-    model_folder.read_model(folder)
-
-
-def _emotion(folder: Path) -> None:
+def _require_emotion(folder: Path) -> None:
     from speechkit.emotion import encoder_network, model_folder, predict
 
     card = model_folder.read_card(folder)
@@ -166,27 +171,3 @@ def _emotion(folder: Path) -> None:
         predict.load_predictor(folder)
     elif card["network"]["frozen"]:
         encoder_network.read_classifier(folder, card)
-
-
-def _acoustic(folder: Path) -> None:
-    import torch
-
-    from speechkit.acoustic.tdnn import folder as tdnn_folder
-
-    tdnn_folder.read_networks(folder, tdnn_folder.read_card(folder), torch.device("cpu"))
-
-
-def _xvector(folder: Path) -> None:
-    from speechkit.speaker import embedder
-
-    embedder.read_network(folder)
-
-
-_CHECKS: dict[str, Callable[[Path], Any]] = {
-    "conv-tasnet": _separation,
-    "pronunciation": _pronunciation,
-    "scoring": _scoring,
-    "emotion": _emotion,
-    "tdnn": _acoustic,
-    "xvector-tdnn": _xvector,
-}
