@@ -21,25 +21,21 @@ def _sets(ctx: typer.Context, incomplete: str) -> list[str]:
     return _listed((p.name for p in _folders(data) if (p / "wav.scp").is_file()), incomplete)
 
 
-def _models(ctx: typer.Context, incomplete: str) -> list[str]:
-    """Of the task of the command."""
-    return _listed((p.name for p in _folders(_root(ctx) / "exp" / str(ctx.info_name))), incomplete)
+def _outputs(stage: str = "", *more: str) -> Completer:
+    """Of the names in ``exp/STAGE/``; without it of the task of the command."""
 
+    def complete(ctx: typer.Context, incomplete: str) -> list[str]:
+        found = _folders(_root(ctx) / "exp" / (stage or str(ctx.info_name)))
+        return _listed([*more, *(p.name for p in found)], incomplete)
 
-def _acoustic(ctx: typer.Context, incomplete: str) -> list[str]:
-    found = (p.name for p in _folders(_root(ctx) / "exp" / "acoustic"))
-    return _listed(["sphinx", *found], incomplete)
-
-
-def _hard(ctx: typer.Context, incomplete: str) -> list[str]:
-    return _listed((p.name for p in _folders(_root(ctx) / "exp" / "hard")), incomplete)
+    return complete
 
 
 _COMPLETERS: dict[str, Completer] = {
     **dict.fromkeys(("--set", "--valid-set", "--train", "--track", "--pretrain-set"), _sets),
-    **dict.fromkeys(("--model", "--name", "--baseline"), _models),
-    "--am": _acoustic,
-    "--hard": _hard,
+    **dict.fromkeys(("--model", "--name", "--baseline"), _outputs()),
+    "--am": _outputs("acoustic", "sphinx"),
+    "--hard": _outputs("hard"),
 }
 
 

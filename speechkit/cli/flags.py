@@ -165,10 +165,6 @@ def _field(name: str, option: FieldOf, default: Any) -> Part:
     return Part([_of_field(setting)], lambda values: _value(setting, values[name]))
 
 
-def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
-    return inspect.Parameter(name, _KEYWORD, default=info, annotation=kind)
-
-
 # --- configurations ---
 
 
@@ -192,7 +188,7 @@ def _flag(
     flag = setting.flag
     if isinstance(shown, str):
         shown = re.sub("`([a-z]+)`", r"--\1", shown)
-    names = ["/".join(map(_dashed, pair.split("/"))) for pair in flag.names]
+    names = [re.sub(r"(^|/)(?!-)", r"\1--", name) for name in flag.names]
     make = typer.Argument if flag.argument else typer.Option
     info = make(
         ... if default is MISSING else default,
@@ -205,11 +201,7 @@ def _flag(
         max=flag.most,
         rich_help_panel=setting.group or group or None,
     )
-    return _parameter(setting.name, kind, info)
-
-
-def _dashed(name: str) -> str:
-    return name if name.startswith("-") else f"--{name}"
+    return inspect.Parameter(setting.name, _KEYWORD, default=info, annotation=kind)
 
 
 def _kind(setting: ConfigField) -> Any:
@@ -260,14 +252,9 @@ def _value(setting: ConfigField, given: Any) -> Any:
     if not given:
         return default
     words = [word.strip() for word in given.split(",")]
-    one = _plain(inner)
-    if one is str:
+    if (one := getattr(inner, "__origin__", inner)) is str:
         return tuple(word for word in words if word or default is None or "" in default)
     return numbers(setting.name, given, one)
-
-
-def _plain(kind: Any) -> Any:
-    return getattr(kind, "__origin__", kind)
 
 
 def _optional(given: GivenFields) -> Part:

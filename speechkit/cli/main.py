@@ -171,17 +171,12 @@ def _stopped() -> int:
 
 def _end(error: Exception) -> int:
     """Of what is no UserError: the machine's, or a bug."""
-    end = of_the_machine(error)
-    if end is None:
-        return _bug()
-    _say(end.problem, end.remedy)
-    return USER_ERROR
-
-
-def _bug() -> int:
+    if end := of_the_machine(error):
+        _say(end.problem, end.remedy)
+        return USER_ERROR
     import traceback
 
-    traceback.print_exc()
+    traceback.print_exception(error)
     print(
         "This is a bug in speechkit; please report it with the lines above "
         f"(version {speechkit.__version__}).",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,12 +17,7 @@ from speechkit.pronunciation import config as pronunciation
 from speechkit.separation import inference_config as separation
 from speechkit.task.config import StreamConfig
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer()
-
-
 ListedRecordings = Annotated[list[Path], FieldOf("listed_recordings")]
 
 

@@ -125,21 +125,16 @@ def train_separation(
     return _train("separation", directory, name, config, curves, **how)
 
 
-SEEDS = "name directory device jobs force other_batch_size"
+def _add(task: str, kind: type) -> None:
+    """Add the command of a task that trains all its seeds in one run."""
+
+    def train(config: Any, seeds: int, seed: FirstSeed, curves: CurvesConfig, **how: Any) -> Answer:
+        every = range(seed, seed + seeds)
+        return _train(task, config=config, curves=curves, seeds=every, **how)
+
+    train.__annotations__["config"] = kind
+    command(app, task, "name directory device jobs force other_batch_size")(train)
 
 
-@command(app, "pronunciation", SEEDS)
-def train_pronunciation(
-    config: PronunciationConfig, seeds: int, seed: FirstSeed, curves: CurvesConfig, **how: Any
-) -> Answer:
-    return _train(
-        "pronunciation", config=config, curves=curves, seeds=range(seed, seed + seeds), **how
-    )
-
-
-@command(app, "scoring", SEEDS)
-def train_scoring(
-    config: ScoringConfig, seeds: int, seed: FirstSeed, curves: CurvesConfig, **how: Any
-) -> Answer:
-    every = range(seed, seed + seeds)
-    return _train("scoring", config=config, curves=curves, seeds=every, **how)
+_add("pronunciation", PronunciationConfig)
+_add("scoring", ScoringConfig)
