@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # fmt: off
 ARPABET = (
@@ -34,6 +35,7 @@ _STRESS = {"1": "ˈ", "2": "ˌ"}
 _MARKS = re.compile(r"(?:[012])?(?:_[BIES])?$")
 
 
+@lru_cache(4096)  # asked for every phone of every graph
 def pure(phone: str) -> str:
     """A phone without stress digit and word position: ``IY0_E`` -> ``IY``."""
     return _MARKS.sub("", phone.strip().upper())

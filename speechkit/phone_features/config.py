@@ -29,6 +29,7 @@ class FeatureSettings:
             and deletion without an alignment (42 columns). both: 126 columns.
         align_with: Acoustic model that aligns for all of them; default: each aligns for itself.
         prosody: Add durations, pauses, energy and pitch (13 columns).
+        pitch: With `prosody`, pitch too (4 of its columns), by Praat, which is under the GPL.
         stp: Add GOP with the transition probabilities of the HMM (1 column a model).
         verification: Add evidence that each word was said (24 columns).
         layer: Hidden layer, counted from 1 at the input; 0: the last.
@@ -45,10 +46,13 @@ class FeatureSettings:
     level: Annotated[str, NO_FLAG] = "phone"
     stp: Annotated[bool, Flag("stp")] = False
     verification: Annotated[bool, Flag("verification")] = False
+    pitch: bool = True
 
     def __post_init__(self) -> None:
         require_choice("method", self.method, (*METHODS, DEEP))
         require_choice("level", self.level, LEVELS)
+        if not (self.pitch or self.prosody):
+            raise ConfigError("pitch", "is a part of prosody.", "Give `prosody` too.")
         if not self.am:
             raise UserError("No acoustic model is given.", "Name one with `am`, e.g. `am` sphinx.")
         if len(set(self.am)) < len(self.am):
@@ -68,6 +72,11 @@ class FeatureSettings:
                 "needs the states that a model passes through, so each aligns itself.",
                 "Leave `align_with` out.",
             )
+
+    def later(self) -> dict[str, bool]:
+        """Settings that older files lack, where they are not at their default."""
+        found = {"stp": self.stp, "verification": self.verification, "pitch": self.pitch}
+        return {name: value for name, value in found.items() if value != (name == "pitch")}
 
     @property
     def deep(self) -> bool:

@@ -125,7 +125,7 @@ def _parameters(settings: FeatureSettings) -> dict[str, Any]:
     params["am"] = list(settings.am)
     if settings.deep:
         params.update(layer=settings.layer, level=settings.level)
-    return params | {name: True for name in ("stp", "verification") if getattr(settings, name)}
+    return params | settings.later()
 
 
 def _warn_of_seen(pipeline: FeaturePipeline, dataset: data.DataDir) -> None:

@@ -60,6 +60,7 @@ class Features(msgspec.Struct):
     method: str = ""
     fingerprint: str = ""
     prosody: bool = False
+    pitch: bool = True
     stp: bool = False
     verification: bool = False
     level: str = "phone"

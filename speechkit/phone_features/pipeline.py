@@ -155,9 +155,7 @@ class FeaturePipeline:
             "blocks": self.blocks,
             "columns": list(self.columns),
         }
-        for name in ("stp", "verification"):
-            if getattr(self.settings, name):
-                config[name] = True
+        config |= self.settings.later()
         if self.settings.deep:
             of_frames = {"level": self.settings.level, "frame_shift": self.models[0].frame_shift}
             config.update(layer=self.models[0].hidden_layer, **of_frames)
@@ -290,8 +288,8 @@ class FeaturePipeline:
         blocks += [work.stp[number] for number in sorted(work.stp)]
         if self.settings.prosody:
             of_word = np.array([segment.word for segment in alignment.segments])
-            sound = (request.samples, self.sample_rate)
-            blocks.append(prosody_features.prosody_block(*sound, starts, ends, of_word))
+            phones = (request.samples, self.sample_rate, starts, ends, of_word)
+            blocks.append(prosody_features.prosody_block(*phones, self.settings.pitch))
         if work.verified is not None:
             blocks.append(work.verified[1])
         given = request.texts or [""] * len(request.words)

@@ -30,6 +30,7 @@ COLUMNS = (
 )
 """Natural logarithms of seconds, phones a second and phones; energy in units of 10 dB; f0 in
 octaves (per phone). See :func:`prosody_block`."""
+PITCH = ("f0", "f0_slope", "f0_range", "voiced")  # those that need Praat
 
 F0_MIN, F0_MAX = 75.0, 600.0  # Hz, as in extract-prosody
 F0_STEP = 0.01  # seconds
@@ -51,10 +52,20 @@ def pitch_track(samples: np.ndarray, rate: int) -> tuple[np.ndarray, np.ndarray]
         return pitch.xs(), np.where(f0 > 0, np.log2(f0), np.nan)
 
 
+def columns(pitch: bool = True) -> tuple[str, ...]:
+    """Names of the columns, with or without those of pitch."""
+    return tuple(name for name in COLUMNS if pitch or name not in PITCH)
+
+
 def prosody_block(
-    samples: np.ndarray, rate: int, starts: np.ndarray, ends: np.ndarray, words: np.ndarray
+    samples: np.ndarray,
+    rate: int,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    words: np.ndarray,
+    pitch: bool = True,
 ) -> np.ndarray:
-    """Rows ``[P, 13]`` (:data:`COLUMNS`) of the aligned phones of a recording.
+    """Rows ``[P, 13]`` (:data:`COLUMNS`; without pitch 9) of the aligned phones of a recording.
 
     - ``log_duration``; ``relative_duration``: less the utterance's mean log duration
     - ``rate``: log of phones per second of speech; ``speech_share``: log of the phones'
@@ -74,6 +85,7 @@ def prosody_block(
         starts: of the P aligned phones in seconds, ascending.
         ends: of the same.
         words: index of each phone's word.
+        pitch: with the columns of pitch.
     """
     logs = np.log(np.maximum(ends - starts, 1e-3))
     total = float((ends - starts).sum())
@@ -82,7 +94,7 @@ def prosody_block(
     pauses = np.log1p(np.maximum(gaps, 0.0) / PAUSE_UNIT)
     count = len(starts)
     place, length = _places(words)
-    columns = [
+    found = [
         logs,
         logs - logs.mean(),
         np.full(count, math.log(count / max(total, 1e-3))),
@@ -90,11 +102,11 @@ def prosody_block(
         pauses[:-1],
         pauses[1:],
         _energies(samples, rate, starts, ends),
-        *_pitches(samples, rate, starts, ends),
+        *(_pitches(samples, rate, starts, ends) if pitch else ()),
         place,
         length,
     ]
-    return np.stack(columns, axis=1)
+    return np.stack(found, axis=1)
 
 
 def _energies(samples: np.ndarray, rate: int, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:

@@ -52,6 +52,7 @@ def settings_of(
             level=str(config.get("level", "phone")),
             stp=bool(config.get("stp", False)),
             verification=bool(config.get("verification", False)),
+            pitch=bool(config.get("pitch", True)),
         )
     except (KeyError, TypeError) as error:
         raise UserError(f"The configuration of the features is damaged ({error!r}).") from error
@@ -91,7 +92,7 @@ def layout(
         for name, model in zip(names, models, strict=True):
             add(name, "", model.fingerprint, STP, (gop.STP_COLUMN,))
     if settings.prosody:
-        add("prosody", "", "1", "prosody", prosody_features.COLUMNS)
+        add("prosody", "", "1", "prosody", prosody_features.columns(settings.pitch))
     if settings.verification:
         version = verification_features.fingerprint()
         add(VERIFICATION, "", version, VERIFICATION, verification_features.COLUMNS)

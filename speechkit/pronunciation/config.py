@@ -272,6 +272,7 @@ class MiscueConfig:
         set: Scored set whose texts are changed.
         words: Set whose words replace others; default: the set itself.
         texts: Number of changed texts of each utterance (to learn from).
+        most: Largest number of miscues of a text (to learn from).
         test: Make texts of one kind of miscue each instead (to test on).
         seed: Seed of every random draw.
     """
@@ -279,11 +280,16 @@ class MiscueConfig:
     set: Annotated[str, Flag("set")] = "train"
     words: str = ""
     texts: Count = 6
+    most: Annotated[int, Meta(ge=1, le=4)] = 4
     test: Annotated[bool, Flag("test")] = False
     seed: Annotated[Seed, Meta(ge=0, le=2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    def params(self) -> dict[str, Any]:
+        """The flags; without `most` at its default, which older sets do not name."""
+        return {name: value for name, value in asdict(self).items() if (name, value) != ("most", 4)}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,7 @@ def make(work: WorkDir, config: MiscueConfig, name: str = "", force: bool = Fals
     source, scores = data.load(path, work.root), read_scores(path)
     inputs = dict.fromkeys([*source.files(), *score_files(path), *score_files(others)])
     final = work.root / "data" / f"{config.set}_miscues{f'-{name}' if name else ''}"
-    with Output(final, "make-miscues", asdict(config), list(inputs), force) as out:
+    with Output(final, "make-miscues", config.params(), list(inputs), force) as out:
         if not out.up_to_date:
             texts = texts_of(scores, [utterance.id for utterance in source.utterances])
             known = read_scores(others) if config.words else scores
@@ -183,7 +183,7 @@ def _mixtures(texts: Texts, vocabulary: Vocabulary, config: MiscueConfig) -> Ite
                     yield name, MIXED, other
                 continue
             new, count = text, 1 + int(draw.choice(len(_COUNTS), p=_COUNTS))
-            for _ in range(min(count, max(1, len(text) // 2))):
+            for _ in range(min(count, config.most, max(1, len(text) // 2))):
                 kind = kinds[draw.choice(len(kinds), p=shares)]
                 new = change(kind, new, vocabulary, draw, 1 + int(draw.integers(3))) or new
             if new is not text:

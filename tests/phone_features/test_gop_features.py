@@ -139,16 +139,28 @@ def test_configuration_makes_the_same_pipeline(tone_models):
             FeaturePipeline.from_config({**config, **change}, None)
 
 
+def test_without_pitch_is_remembered(tone_models):
+    made = pipeline(prosody=True, pitch=False)
+    assert len(made.columns) == 84 + 9 and "prosody:f0" not in made.columns
+    config = made.config()
+    assert config["pitch"] is False and "pitch" not in pipeline(prosody=True).config()
+    again = FeaturePipeline.from_config({**config, "am": ["tones"]}, None)
+    assert not again.settings.pitch and again.columns == made.columns
+    with pytest.raises(UserError, match="part of prosody"):
+        FeatureSettings(pitch=False)
+
+
 def test_fingerprint_follows_whatever_changes_the_features():
     prints = {
         pipeline().fingerprint,
         pipeline(method="ctc").fingerprint,
         pipeline(prosody=True).fingerprint,
+        pipeline(prosody=True, pitch=False).fingerprint,
         pipeline([ToneModel(shift=0.02)]).fingerprint,
         pipeline([ToneModel(), ToneModel("b")]).fingerprint,
         pipeline([ToneModel(), ToneModel("b")], align_with="b").fingerprint,
     }
-    assert len(prints) == 6
+    assert len(prints) == 7
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speechkit.phone_features.prosody import COLUMNS, prosody_block
+from speechkit.phone_features import prosody
+from speechkit.phone_features.prosody import COLUMNS, PITCH, prosody_block
 
 RATE = 16000
 
@@ -42,6 +43,19 @@ def test_durations_rate_and_pauses():
     assert found["pause_after"] == pytest.approx(np.log1p([0, 3, 2]))
     assert found["place_in_word"].tolist() == [0, 1, 0.5]
     assert found["word_length"] == pytest.approx(np.log([2, 2, 1]))
+
+
+def test_without_pitch_the_other_columns_stay_and_praat_is_not_asked(monkeypatch):
+    samples, spans = np.concatenate([tone(200, 0.4), noise(0.2)]), [(0.0, 0.2), (0.2, 0.4)]
+    whole = block(samples, spans)
+    monkeypatch.setattr(prosody, "praat", lambda: pytest.fail("Praat was asked"))
+    starts, ends = np.array(spans).T
+    found = prosody_block(samples, RATE, starts, ends, np.array([0, 1]), pitch=False)
+    names = prosody.columns(pitch=False)
+    assert len(names) == 9 and set(COLUMNS) - set(names) == set(PITCH)
+    expected = whole | {"place_in_word": [0.5, 0.5], "word_length": [0.0, 0.0]}
+    for name, column in zip(names, found.T, strict=True):
+        assert column == pytest.approx(expected[name], abs=1e-6), name
 
 
 def test_energy_is_in_tens_of_decibels_about_the_mean():

@@ -101,6 +101,24 @@ def test_recordings_speakers_and_scores_stay(root, tested) -> None:
                 assert {p.accuracy for p in own_phones} == {0.0}
 
 
+def test_the_largest_number_of_miscues(root) -> None:
+    made = {}
+    for most in (1, 4):
+        made[most] = miscues.make(WorkDir(root), MiscueConfig("train", most=most), f"most{most}")
+        params = json.loads((made[most] / "manifest.json").read_text())["params"]
+        assert params.get("most") == (1 if most == 1 else None)  # as sets of before
+    found = {most: list(read_miscues(path).values()) for most, path in made.items()}
+    for lines in found[1]:
+        kinds = [line.status for line in lines]
+        at = [line.index for line in lines]
+        whole = not any(line.said for line in lines) and set(kinds) == {"substitution"}
+        appended = set(kinds) == {"omission"} and at == list(range(at[0], at[0] + len(at)))
+        assert len(lines) == 1 or whole or appended
+    assert any(len({line.status for line in lines}) > 1 for lines in found[4])
+    with pytest.raises(UserError, match="most"):
+        MiscueConfig("train", most=5)
+
+
 def test_mixtures_are_drawn_by_the_seed(root) -> None:
     work = WorkDir(root)
     folders = [
