@@ -1,11 +1,13 @@
-"""Latencies of `speechkit serve` on loopback: clients that score one recording after the other.
+"""`speechkit serve` on loopback: latencies of clients that score one recording after the other,
+then what is refused, and what is left in the temporary folder.
 
-python benchmarks/bench_serve.py [FILE.wav TEXT]
+python benchmarks/bench_serve.py [WORKDIR SET]     # without: generated speech
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -19,68 +21,105 @@ from pathlib import Path
 
 import numpy as np
 
+from speechkit.corpora import demo
 from speechkit.kaldi import data
 from speechkit.workdir import WorkDir
 
-CLIENTS, REQUESTS = 8, 200
+CLIENTS, REQUESTS, PER_MINUTE, MEGABYTES = 8, 200, 240, 2
 
 
-def generated(root: Path) -> tuple[Path, str]:
-    """A sentence of the demo corpus."""
-    from speechkit.corpora import demo
-
-    demo.prepare(WorkDir(root), utterances=24, speakers=6)
-    first = data.load(root / "data" / "test", root).utterances[0]
-    texts = (root / "data" / "test" / "text").read_text().splitlines()
-    return Path(str(first.wav)), dict(line.split(" ", 1) for line in texts)[first.id]
+def recordings(root: Path, name: str) -> list[tuple[Path, str]]:
+    """Each recording of a set with its text."""
+    found = data.load(root / "data" / name, root)
+    return [(Path(str(one.wav)), found.text[one.id]) for one in found.utterances]
 
 
-def body_of(file: Path, text: str) -> bytes:
+def body_of(sound: bytes, text: str, name: str = "audio") -> bytes:
     head = 'Content-Disposition: form-data; name="{}"'
     parts = [f"--x\r\n{head.format('text')}\r\n\r\n{text}\r\n".encode()]
-    parts.append(f'--x\r\n{head.format("audio")}; filename="a.wav"\r\n\r\n'.encode())
-    return b"".join([*parts, file.read_bytes(), b"\r\n--x--\r\n"])
+    parts.append(f'--x\r\n{head.format(name)}; filename="a.wav"\r\n\r\n'.encode())
+    return b"".join([*parts, sound, b"\r\n--x--\r\n"])
 
 
-def ask(address: str, body: bytes) -> tuple[int, float, int]:
-    """Status, seconds, and number of words of an answer."""
-    kind = {"Content-Type": "multipart/form-data; boundary=x"}
-    request = urllib.request.Request(f"{address}v1/pronunciation", body, kind)
+def ask(
+    address: str, body: bytes, kind: str = "multipart/form-data; boundary=x"
+) -> tuple[int, float, dict]:
+    """Status, seconds, and the answer."""
+    request = urllib.request.Request(f"{address}v1/pronunciation", body, {"Content-Type": kind})
     begin = time.monotonic()
     try:
         with urllib.request.urlopen(request, timeout=300) as answer:
-            found = json.load(answer)
-            return answer.status, time.monotonic() - begin, len(found["words"])
+            return answer.status, time.monotonic() - begin, json.load(answer)
     except urllib.error.HTTPError as error:
-        return error.code, time.monotonic() - begin, 0
+        return error.code, time.monotonic() - begin, json.load(error)
+
+
+def load(address: str, bodies: list[bytes], words: list[int]) -> None:
+    """Each client sends the next recording when its last one is answered."""
+    alone = sorted(ask(address, body)[1] for body in bodies[:10])
+    print(f"one client, median: {np.median(alone):.3f} s")
+    begin = time.monotonic()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        found = list(clients.map(lambda body: ask(address, body), bodies))
+    taken = time.monotonic() - begin
+    print(f"{CLIENTS} clients, {len(found)} requests: {dict(Counter(code for code, *_ in found))}")
+    assert [len(answer["words"]) for *_, answer in found] == words
+    seconds = np.array([one for _, one, _ in found])
+    shown = ", ".join(f"p{p} {np.percentile(seconds, p):.2f} s" for p in (50, 90, 95, 99, 100))
+    print(f"{shown}; {len(found) / taken:.1f} requests a second")
+
+
+def refusals(address: str, sound: bytes) -> None:
+    """What cannot be used; then 9 uploads at once after those that one client may send."""
+    form = "multipart/form-data; boundary=x"
+    for told, body, kind in [
+        ("too large", body_of(b"\0" * (MEGABYTES * 1_000_000 + 20_000), "a"), form),
+        ("not audio", body_of(os.urandom(100_000), "a"), form),
+        ("cut short", body_of(sound[: len(sound) // 2], "a"), form),
+        ("no upload", body_of(b"", "a"), form),
+        ("empty text", body_of(sound, ""), form),
+        ("text without words", body_of(sound, "..."), form),
+        ("very long text", body_of(sound, "bear " * 20_000), form),
+        ("another field", body_of(sound, "a", "sound"), form),
+        ("wrong content type", body_of(sound, "a"), "audio/wav"),
+        ("no boundary", body_of(sound, "a"), "multipart/form-data"),
+    ]:
+        status, _, answer = ask(address, body, kind)
+        print(f"{told}: {status} {answer['error']}")
+        assert 400 <= status < 500 and set(answer) == {"error", "remedy"}
+    while ask(address, body_of(b"", "a"))[0] != 429:
+        pass
+    with ThreadPoolExecutor(9) as clients:
+        found = list(clients.map(lambda _: ask(address, body_of(sound, "a")), range(9)))
+    print(f"9 at once beyond the limit: {dict(Counter(code for code, *_ in found))}")
+    print(found[0][2]["error"])
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        file, text = (
-            generated(Path(folder)) if len(sys.argv) < 3 else (Path(sys.argv[1]), sys.argv[2])
+        if len(sys.argv) < 3:
+            demo.prepare(WorkDir(Path(folder)), utterances=24, speakers=6)
+        spoken = recordings(
+            *((Path(sys.argv[1]), sys.argv[2]) if sys.argv[2:] else (Path(folder), "test"))
         )
-        words = [sys.executable, "-m", "speechkit", "serve", "--port", "0", "--per-minute", "0"]
+        spoken = [spoken[k % len(spoken)] for k in range(REQUESTS)]
+        (left := Path(folder) / "left").mkdir()
+        command = [sys.executable, "-m", "speechkit", "serve", "--port", "0"]
+        command += ["--per-minute", str(PER_MINUTE), "--max-megabytes", str(MEGABYTES)]
         begin = time.monotonic()
-        server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        server = subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(left)}
+        )
         assert server.stdout is not None
         address = server.stdout.readline().strip()
         print(f"address after {time.monotonic() - begin:.1f} s")
-        body = body_of(file, text)
-        print(f"first score: {ask(address, body)[1]:.2f} s")
-        alone = sorted(ask(address, body)[1] for _ in range(10))
-        print(f"one client, median: {alone[5]:.3f} s")
-        begin = time.monotonic()
-        with ThreadPoolExecutor(CLIENTS) as clients:
-            found = list(clients.map(lambda _: ask(address, body), range(REQUESTS)))
-        taken = time.monotonic() - begin
+        bodies = [body_of(file.read_bytes(), text) for file, text in spoken]
+        print(f"first score: {ask(address, bodies[0])[1]:.2f} s")
+        load(address, bodies, [len(text.split()) for _, text in spoken])
+        refusals(address, spoken[0][0].read_bytes())
+        while_it_runs = sorted(left.iterdir())
         server.send_signal(signal.SIGINT)
-        server.wait()
-    assert {words for _, _, words in found} == {len(text.split())}
-    seconds = np.array([one for _, one, _ in found])
-    print(f"{CLIENTS} clients, {REQUESTS} requests: {dict(Counter(code for code, _, _ in found))}")
-    shown = ", ".join(f"p{p} {np.percentile(seconds, p):.2f} s" for p in (50, 90, 95, 99, 100))
-    print(f"{shown}; {REQUESTS / taken:.1f} requests a second")
+        print(f"ended with {server.wait()}; left: {while_it_runs}, {sorted(left.iterdir())}")
 
 
 if __name__ == "__main__":

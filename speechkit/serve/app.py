@@ -181,8 +181,10 @@ def _answer_failures(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(_request: Any, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        field = first["loc"][-1]
-        problem = f"The field '{field}' is not as expected: {first['msg']}."
+        told = f"is not as expected: {first['msg']}"
+        if first["type"] == "missing":
+            told = "is missing or empty"
+        problem = f"The field '{first['loc'][-1]}' {told}."
         return Refusal(422, problem, "See /openapi.json.").response()
 
     @app.exception_handler(HTTPException)
