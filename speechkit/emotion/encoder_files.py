@@ -209,6 +209,12 @@ def read_config(folder: Path) -> Any:
         raise UserError(f"{folder / 'config.json'} cannot be used: {error}.") from error
 
 
+def import_network(folder: Path) -> None:
+    """Import the class of an encoder: PyTorch 2.8 cannot on the "meta" device, where it is made."""
+    library = transformers()
+    library.MODEL_MAPPING[type(read_config(folder))]
+
+
 def new_model(config: Any) -> torch.nn.Module:
     """An encoder of a configuration; its weights are to be loaded."""
     config = copy.deepcopy(config)

@@ -124,6 +124,7 @@ def read_net(folder: Path, card: Mapping[str, Any], device: torch.device | str) 
         encoder.take_layer(network["layers"])
         return EncoderNet(encoder, heads.Classifier(**network["classifier"]))
 
+    encoder_files.import_network(folder / FOLDER)
     path = folder / "model.safetensors"
     return build(make, read_weights(path), path).eval().to(device)
 

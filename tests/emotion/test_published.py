@@ -49,7 +49,8 @@ def test_summed_layers_are_those_of_the_version_that_trained_them(tmp_path: Path
         found[version] = load_predictor(folder).probabilities([wave])[0]
         tied = version.startswith("4")
         path.write_text(json.dumps({**config, "tie_last_hidden_states": tied}))
-        np.testing.assert_allclose(found[version], hugging_face(folder, wave), atol=1e-5)
+        if tied or int(transformers.__version__.split(".")[0]) > 4:  # 4 knows no other way
+            np.testing.assert_allclose(found[version], hugging_face(folder, wave), atol=1e-5)
         np.testing.assert_array_equal(
             load_predictor(folder).probabilities([wave])[0], found[version]
         )
