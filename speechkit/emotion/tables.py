@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from speechkit.base import hub
 from speechkit.base.tables import write_tsv
 from speechkit.emotion import metrics
 from speechkit.emotion.results import Predictions
@@ -18,9 +19,14 @@ WORST_CLIPS = 20
 MODEL_NAMES = {"mlp": "MLP", "logreg": "logistic regression"}
 
 
+def upstream_name(spec: str) -> str:
+    """An upstream as tables call it: a folder by its name, a model of the hub as it is given."""
+    return spec if spec.startswith(hub.PREFIX) else Path(spec).name or spec
+
+
 def title(about: Mapping[str, Any]) -> str:
     """What a model is, in a few words; per-speaker normalisation is always named."""
-    words = [str(about["upstream"]), MODEL_NAMES.get(about["head"], "")]
+    words = [upstream_name(about["upstream"]), MODEL_NAMES.get(about["head"], "")]
     if about["speaker_norm"]:
         words.append("per-speaker normalisation (transductive)")
     return ", ".join(word for word in words if word)

@@ -244,11 +244,12 @@ class Recording:
             )
         return samples
 
-    def say_mismatch(self, confidence: float) -> None:
-        """Warn that the text is probably not what is said."""
+    def say_mismatch(self, confidence: float, why: str = "") -> None:
+        """Warn that the text is probably not what is said, and why where it is known."""
+        why = why or f"confidence {confidence:.2f}"
         logger.warning(
-            f"{called(self.name)}: the text is probably not what is said (confidence "
-            f"{confidence:.2f}); its scores mean little."
+            f"{called(self.name)}: the text is probably not what is said ({why}); its scores mean "
+            "little."
         )
 
 

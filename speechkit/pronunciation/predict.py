@@ -36,7 +36,7 @@ from speechkit.pronunciation.assessment import (
 )
 from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.pronunciation.result import FORMS, Result, in_ipa
-from speechkit.pronunciation.statuses import OTHER_TEXT, called, together
+from speechkit.pronunciation.statuses import FAR_MORE, OTHER_TEXT, called, together
 from speechkit.task.config import StreamConfig
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
@@ -155,9 +155,12 @@ def predict_one(
     said = 1.0
     if assessed.statuses is not None and assessor.calibration is not None:
         said = float(together(assessed.statuses)[:, 0].mean())
-    matches = extracted.alignment.matches and said >= OTHER_TEXT
+    beside = verified.heard - sum(len(one.phones) for one in verified.insertions)
+    more = aligner.blank is None and beside >= FAR_MORE * len(rows)
+    matches = extracted.alignment.matches and said >= OTHER_TEXT and not more
     if not matches:
-        recording.say_mismatch(min(said, extracted.alignment.confidence))
+        why = "far more is said; was it read twice?" if more else ""
+        recording.say_mismatch(min(said, extracted.alignment.confidence), why)
     whole = _on_scale(assessed.utterance, assessor.scales, "utterance")
     return Result(
         recording.name,

@@ -8,7 +8,7 @@ from functools import partial
 from statistics import mean
 
 from speechkit.emotion import paper
-from speechkit.emotion.tables import duration_text, protocol
+from speechkit.emotion.tables import duration_text, protocol, upstream_name
 from speechkit.labels import emotions as data
 from speechkit.labels import splits
 from speechkit.labels.config import CHOSEN_ON_TEST
@@ -99,7 +99,7 @@ def _training(trained: Sequence[Experiment]) -> Section:
         rows.append(
             {
                 "experiment": one.name,
-                "upstream": card["upstream"],
+                "upstream": upstream_name(card["upstream"]),
                 "head": str(card["network"].get("head", card["training"].get("head", ""))),
                 "set and split": f"{card['training'].get('set')}, {card['training'].get('split')}"
                 + (f" ({CHOSEN_ON_TEST})" if card.get("chosen_on_test") else ""),

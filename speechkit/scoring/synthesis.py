@@ -136,6 +136,11 @@ class _Synthesis:
         """What ``summary.json`` says of a target."""
         given = ~np.isnan(scored.labels)
         human = _rescale(scored.labels[given], scored.scale)
+        if np.ptp(human) == 0:
+            logger.warning(
+                f"'{target}' is {human[0]:g} in {counted(len(human), 'utterance')} of "
+                f"'{scored.name}', in all that have it: nothing is learned from it."
+            )
         return {
             "scale": list(scored.scale),
             "trained_on": int(given.sum()),

@@ -158,3 +158,11 @@ def test_a_difference_is_paired():
         np.mean((found.predicted == found.targets)[found.folds == 1])
     )
     assert compare(found.where(found.folds == 0), other.where(other.folds == 1)) == {}
+
+
+def test_tables_name_encoders_in_folders_without_the_folders():
+    about = {"head": "mlp", "speaker_norm": False}
+    for spec in ("/home/anna/models/wavlm-own", "models/wavlm-own/"):
+        assert tables.title({**about, "upstream": spec}) == "wavlm-own, MLP"
+    assert tables.title({**about, "upstream": "hf:facebook/a"}) == "hf:facebook/a, MLP"
+    assert tables.upstream_name("fbank-cnn") == "fbank-cnn" and tables.upstream_name(".") == "."

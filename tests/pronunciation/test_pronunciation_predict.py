@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -97,6 +98,28 @@ def test_scores_are_the_mean_of_the_seeds_on_their_scales(run, work: Path) -> No
     assert found["utterance"]["total"] == pytest.approx(np.mean(totals), abs=0.006)
     assert found["spread_over_seeds"]["total"] == pytest.approx(np.std(totals), abs=0.006)
     assert found["scales"]["word"]["stress"] == [0, 10]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_text_that_is_read_twice(
+    run, work: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    soundfile.write(work / "more.wav", say(CAT_BEE * times), RATE, subtype="FLOAT")
+    done = score(run, work, work / "more.wav", "--text", "cat bee", "--json")
+    (found,) = json.loads(done.out)
+    assert found["matches"] and ("insertions" in found) == (times == 2)  # which tells it
+    verify = predict.verify
+    counts = []
+
+    def without_insertions(*given: object):
+        counts.append((whole := verify(*given)).heard)  # type: ignore[arg-type]
+        return replace(whole, insertions=[])
+
+    monkeypatch.setattr(predict, "verify", without_insertions)
+    done = score(run, work, work / "more.wav", "--text", "cat bee", "--json")
+    assert counts == [5 * times]
+    assert json.loads(done.out)[0]["matches"] is (times == 1)
+    assert ("read twice" in done.err) == (times == 2)
 
 
 def test_features_of_several_folders_stand_side_by_side(run, work: Path) -> None:

@@ -115,6 +115,20 @@ def test_folds_keep_speakers_together(work, monkeypatch):
     assert [len(held) for held in seen] == [2, 2, 2] and set().union(*seen) == set(speakers)
 
 
+def test_constant_targets_are_said(work, caplog):
+    path = work.data("scored") / "utterance_scores.tsv"
+    header, *lines = path.read_text().splitlines()
+    place = header.split("\t").index("completeness")
+    rows = [[*c[:place], "10", *c[place + 1 :]] for c in (line.split("\t") for line in lines)]
+    path.write_text("\n".join([header, *map("\t".join, rows), ""]))
+    config = SynthesisConfig("plain", "scored", targets=("completeness", "total"), trees=SMALL)
+    folder = synthesize(work, config)
+    said = next(m for m in caplog.messages if "nothing is learned" in m)
+    assert caplog.text.count("nothing is learned") == 1
+    assert said.startswith(f"'completeness' is 10 in {len(rows)} utterances")
+    assert {row["completeness"] for row in read_scores(folder).utterances.values()} == {10}
+
+
 def test_what_is_refused(work):
     with pytest.raises(UserError, match="share 6 speakers"):
         synthesize(work, SynthesisConfig("all", "scored", trees=SMALL))

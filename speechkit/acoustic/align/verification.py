@@ -114,6 +114,7 @@ class Verification:
             ``omission``.
         replacements: what was said in place of words, on the best path.
         insertions: what was said between words, on the best path.
+        heard: number of phones on the best free path of the recording.
     """
 
     substitution: np.ndarray
@@ -123,6 +124,7 @@ class Verification:
     best: tuple[str, ...]
     replacements: list[Heard]
     insertions: list[Heard]
+    heard: int = 0
 
     @property
     def said(self) -> np.ndarray:
@@ -165,6 +167,7 @@ def verify(
         best=tuple(name for part in parts for name in part.best),
         replacements=[one for kind, one in heard if kind == SUBSTITUTION],
         insertions=[one for kind, one in heard if kind != SUBSTITUTION],
+        heard=len(path.heard(0, len(scores))),
     )
 
 
