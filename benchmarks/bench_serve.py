@@ -54,19 +54,26 @@ def ask(
         return error.code, time.monotonic() - begin, json.load(error)
 
 
-def load(address: str, bodies: list[bytes], words: list[int]) -> None:
+def used(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load(address: str, pid: int, bodies: list[bytes], words: list[int]) -> None:
     """Each client sends the next recording when its last one is answered."""
     alone = sorted(ask(address, body)[1] for body in bodies[:10])
     print(f"one client, median: {np.median(alone):.3f} s")
-    begin = time.monotonic()
+    begin, before = time.monotonic(), used(pid)
     with ThreadPoolExecutor(CLIENTS) as clients:
         found = list(clients.map(lambda body: ask(address, body), bodies))
-    taken = time.monotonic() - begin
+    taken, cpu = time.monotonic() - begin, used(pid) - before
     print(f"{CLIENTS} clients, {len(found)} requests: {dict(Counter(code for code, *_ in found))}")
     assert [len(answer["words"]) for *_, answer in found] == words
     seconds = np.array([one for _, one, _ in found])
     shown = ", ".join(f"p{p} {np.percentile(seconds, p):.2f} s" for p in (50, 90, 95, 99, 100))
     print(f"{shown}; {len(found) / taken:.1f} requests a second")
+    print(f"server: {cpu / len(found):.3f} CPU seconds a request")
 
 
 def refusals(address: str, sound: bytes) -> None:
@@ -115,7 +122,7 @@ def main() -> None:
         print(f"address after {time.monotonic() - begin:.1f} s")
         bodies = [body_of(file.read_bytes(), text) for file, text in spoken]
         print(f"first score: {ask(address, bodies[0])[1]:.2f} s")
-        load(address, bodies, [len(text.split()) for _, text in spoken])
+        load(address, server.pid, bodies, [len(text.split()) for _, text in spoken])
         refusals(address, spoken[0][0].read_bytes())
         while_it_runs = sorted(left.iterdir())
         server.send_signal(signal.SIGINT)
