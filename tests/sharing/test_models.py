@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 from emotion_models import CLASSES, write_encoder_model
-from safetensors.torch import load_file, save_file
+from safetensors.torch import _SIZE, load_file, save_file
 from scoring_models import write_scorers
 from scoring_sets import write_acoustic
 from separation_models import make_model
@@ -149,6 +149,8 @@ def test_weights_that_are_not_those_of_the_card(make, tmp_path):
         "whole numbers": lambda: changed(**{name: value.long()}),
         "complex numbers": lambda: changed(**{name: value.to(torch.complex64)}),
     }
+    if torch.complex64 not in _SIZE:  # of older versions of safetensors
+        del damages["complex numbers"]
     for what, damage in damages.items():
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         path.write_bytes(raw) if what == "none" else None
