@@ -14,7 +14,6 @@ from speechkit.labels.scores import LEVELS
 from speechkit.task.paper import NO_EFFECT
 
 if TYPE_CHECKING:
-    from speechkit.phone_features.feature_folder import GopFolder
     from speechkit.workdir import WorkDir
 
 TARGETS = LEVELS["utterance"]
@@ -72,27 +71,6 @@ class Inputs:
         )
         path = work.exp("deep" if deep else "gop", set_name, name=self.name)
         return work.require(path, made_by)
-
-    def columns(self, folder: GopFolder) -> list[int]:
-        """Which columns of a folder's matrices are read; none for the scalar GOP.
-
-        Raises:
-            UserError: there are none of STP-GOP.
-        """
-        if self.kind == "gop":
-            return []
-        from speechkit.phone_features.gop import STP_COLUMN
-
-        if self.kind != "stp-gop":
-            return list(range(len(folder.columns)))
-        ending = f":{STP_COLUMN}"
-        found = [k for k, column in enumerate(folder.columns) if column.endswith(ending)]
-        if not found:
-            raise UserError(
-                f"{folder.table.scp.parent} has no column of STP-GOP.",
-                "Extract it with: speechkit extract-gop --stp",
-            )
-        return found
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base.errors import ConfigError, UserError, closest, command_line
+from speechkit.base.errors import UserError, command_line, require_choice
 from speechkit.kaldi import data
 from speechkit.labels.score_files import read_scores, score_files
 from speechkit.labels.scores import Scores
@@ -92,7 +92,9 @@ def single(
     """
     found = ScoringSet(features_of=[config])
     found.labels = np.full(1, np.nan, np.float32)
-    found.fill_phones([("", "", rows, _chosen(features, rows, inputs, config))])
+    columns: list[str] = config["columns"]
+    read = _scalar(rows) if inputs.kind == "gop" else _chosen(features, inputs, columns)
+    found.fill_phones([("", "", rows, read)])
     return found
 
 
@@ -168,12 +170,7 @@ def _read_scores(
     work: WorkDir, set_name: str, target: str, synthetic: str | None, need_scores: bool
 ) -> Scores:
     """The scores; with the phones and words of the set itself, for the comparison."""
-    if target not in TARGETS:
-        raise ConfigError(
-            "target",
-            f"'{target}' is no score of an utterance.{closest(target, TARGETS)}",
-            f"Accepted: {', '.join(TARGETS)}.",
-        )
+    require_choice("target", target, TARGETS)
     folder = work.data(set_name)
     own = read_scores(folder) if score_files(folder) else Scores()
     scores = own
@@ -198,21 +195,22 @@ def _read(folder: GopFolder, name: str, inputs: Inputs) -> np.ndarray:
     rows = folder.rows[name]
     if inputs.kind == "gop":
         return _scalar(rows)
-    values = read_phone_features(folder, name)[:, inputs.columns(folder)]
+    values = _chosen(read_phone_features(folder, name), inputs, folder.columns)
     if not np.isfinite(values).all():
         raise UserError(f"{folder.table.scp}: features of '{name}' are not finite.")
-    return values.astype(np.float32, copy=False)
+    return values
 
 
-def _chosen(
-    features: np.ndarray, rows: list[PhoneRow], inputs: Inputs, config: dict[str, Any]
-) -> np.ndarray:
-    """What the scorer reads of the features of a recording."""
-    if inputs.kind == "gop":
-        return _scalar(rows)
+def _chosen(features: np.ndarray, inputs: Inputs, columns: Sequence[str]) -> np.ndarray:
+    """The columns that the scorer reads."""
     if inputs.kind == "stp-gop":
-        ending = f":{STP_COLUMN}"
-        features = features[:, [column.endswith(ending) for column in config["columns"]]]
+        kept = [column.endswith(f":{STP_COLUMN}") for column in columns]
+        if not any(kept):
+            raise UserError(
+                "The features have no column of STP-GOP.",
+                "Extract it with: speechkit extract-gop --stp",
+            )
+        features = features[:, kept]
     return features.astype(np.float32, copy=False)
 
 

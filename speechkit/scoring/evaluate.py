@@ -110,19 +110,15 @@ def score(
         models: of one experiment.
         folders: of them; one with an acoustic network of its own reads the audio again.
         found: the set, with the features that training began with.
-        how: device, jobs and executor of :func:`joint_network.features_of_models`.
+        how: device, jobs and executor of :func:`joint_network.sets_of_models`.
 
     Raises:
         UserError: the features are not those of the training.
     """
     models[0].check_features(found.features_of, f"The set '{found.name}'")
-    own = [folder for folder in folders if joint_network.is_joint(folder)]
-    made = joint_network.features_of_models(work, found, own, **how) if own else []
-    heard = dict(zip(own, made, strict=True))
-    predicted = [
-        model.predict(found.with_features(heard[folder]) if folder in heard else found)
-        for model, folder in zip(models, folders, strict=True)
-    ]
+    own = [folder if joint_network.is_joint(folder) else None for folder in folders]
+    sets = joint_network.sets_of_models(work, found, own, **how)
+    predicted = [model.predict(one) for model, one in zip(models, sets, strict=True)]
     seeds = [int(model.card["seed"]) for model in models]
     return Scored(found, seeds, np.stack(predicted).astype(np.float64))
 

@@ -10,8 +10,8 @@ of the pairs are empty. Here only the pairs that there are are computed, all in 
     mirrored  0   2   1   3   4     the place of the pair (key, query)
 
 Sums over the keys of a query are sums of adjacent pairs (bags of ``embedding_bag``), beginning at
-0, 2 and 4. The gradients are written out: what a key gets is the sum over its queries, which are
-the same pairs in the order of ``mirrored``.
+0, 2 and 4. The gradients of attention are written out: what a key gets is the sum over its queries,
+which are the same pairs in the order of ``mirrored``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Groups:
 
     def means(self, x: Tensor) -> Tensor:
         """Mean of each group, ``[S, T, W]`` -> ``[S, G, W]``; zeros for a group of filling."""
-        return _Means.apply(x, self)
+        found = functional.embedding_bag(self.token, x.flatten(0, 1), self.starts, mode="mean")
+        return found.view(self.models, self.groups, -1)
 
     def attention(self, qkv: Tensor, heads: int) -> Tensor:
         """Scaled dot-product attention of every token to those of its group.
@@ -104,23 +106,6 @@ class Groups:
             ``[S, T, W]``; zeros in filling.
         """
         return _Attention.apply(qkv, self.pairs, heads)
-
-
-class _Means(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, groups: Groups) -> Tensor:
-        ctx.of, ctx.shape = groups, x.shape
-        found = _sums(x.flatten(0, 1), groups.token, groups.starts)
-        found /= groups.lengths.clamp(min=1)[:, None]
-        return found.view(groups.models, groups.groups, -1)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        of: Groups = ctx.of
-        grad = grads[0].flatten(0, 1) / of.lengths.clamp(min=1)[:, None]
-        shared = grad.index_select(0, of.group)
-        whole = grad.new_zeros(of.models * of.tokens, grad.shape[1])
-        return whole.index_copy_(0, of.token, shared).view(ctx.shape), None
 
 
 class _Attention(torch.autograd.Function):

@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Annotated
 
 from speechkit.base.config import NO_FLAG, Flag, Seed
-from speechkit.base.errors import ConfigError, UserError, closest
-from speechkit.labels.scores import LEVELS
+from speechkit.base.errors import ConfigError, UserError, require_choice
 from speechkit.scoring.config import TARGETS
 from speechkit.task import config
 
@@ -111,12 +110,7 @@ class SynthesisConfig:
     trees: TreeConfig = field(default_factory=lambda: TreeConfig(mean_gop=True))
 
     def __post_init__(self) -> None:
-        accepted = LEVELS["utterance"]
         for target in self.targets:
-            if target not in accepted:
-                raise UserError(
-                    f"'{target}' is no score of an utterance.{closest(target, accepted)}",
-                    f"Accepted: {', '.join(accepted)}.",
-                )
+            require_choice("targets", target, TARGETS)
         if self.folds < 2:
             raise ConfigError("folds", f"{self.folds} is too few.", "Give 2 or more.")

@@ -113,7 +113,6 @@ def load(
     *,
     jobs: int = 1,
     executor: str = "local",
-    allow_pipes: bool = False,
 ) -> JointData:
     """Read the audio of a set.
 
@@ -124,14 +123,13 @@ def load(
         reach: frames that it sees to each side.
         jobs: processes.
         executor: local or dask://HOST:PORT.
-        allow_pipes: run shell commands in ``wav.scp``.
 
     Raises:
         UserError: an utterance is not in the set any more, its audio cannot be read, or the
             alignment does not fit it.
     """
     folder = work.data(found.name)
-    sources = {u.id: u for u in data.load(folder, work.root, allow_pipes).utterances}
+    sources = {u.id: u for u in data.load(folder, work.root).utterances}
     if missing := [name for name in found.utterances if name not in sources]:
         raise UserError(
             f"'{found.name}' lacks audio of {missing[0]} (in all of {len(missing)}).",

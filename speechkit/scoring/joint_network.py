@@ -198,7 +198,6 @@ def features_of_models(
     device: str | torch.device = "cpu",
     jobs: int = 1,
     executor: str = "local",
-    allow_pipes: bool = False,
 ) -> list[np.ndarray]:
     """Deep features of a set by the own acoustic networks of several scorers.
 
@@ -211,7 +210,6 @@ def features_of_models(
         device: cpu or cuda.
         jobs: processes that compute frames.
         executor: local, or dask://HOST:PORT for frames and networks.
-        allow_pipes: run shell commands in ``wav.scp``.
 
     Returns:
         For each scorer float32 ``[N, D]``, in the order of the set.
@@ -225,8 +223,7 @@ def features_of_models(
         network, card = trainable(folder / ACOUSTIC, layer)
         if data is None or known != (card.features, card.network.reach):
             known = (card.features, card.network.reach)
-            how: dict[str, Any] = {"jobs": jobs, "executor": executor}
-            data = load(work, found, *known, allow_pipes=allow_pipes, **how)
+            data = load(work, found, *known, jobs=jobs, executor=executor)
         if executor == "local":
             means.append(phone_means(network.to(device), data, layer))
         else:
@@ -234,6 +231,23 @@ def features_of_models(
             run = partial(_in_worker, folder=place, layer=layer, device=str(device))
             means.append(_means_of_cluster(run, data, executor, str(place)))
     return means
+
+
+def sets_of_models(
+    work: WorkDir, found: ScoringSet, folders: Sequence[Path | None], **how: Any
+) -> list[ScoringSet]:
+    """The set with the features that each scorer reads: those of its own acoustic network.
+
+    Args:
+        work: the working directory.
+        found: as for :func:`features_of_models`.
+        folders: of the scorers, None where one has no network of its own; it gets ``found``.
+        how: device, jobs and executor of :func:`features_of_models`.
+    """
+    own = [folder for folder in folders if folder is not None]
+    made = features_of_models(work, found, own, **how) if own else []
+    sets = dict(zip(own, map(found.with_features, made), strict=True))
+    return [found if folder is None else sets[folder] for folder in folders]
 
 
 def pipeline(

@@ -14,7 +14,6 @@ from torch import Tensor
 from speechkit.base.errors import UserError
 from speechkit.base.log import counted
 from speechkit.base.random_draws import rng
-from speechkit.scoring import joint_network
 from speechkit.scoring.batches import Batches
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.models import Scorer, ScorerConfig, build, score
@@ -23,7 +22,6 @@ from speechkit.training.config import learning_rate
 from speechkit.training.normaliser import Normaliser, fit
 from speechkit.training.stacked import Schedule, SeedGroup
 from speechkit.training.weights import put, stack
-from speechkit.workdir import WorkDir
 
 SELECT, TRACK = "select", "track"
 TOGETHER = 16  # seeds of a group on the CPU: one takes little of the cache
@@ -110,19 +108,6 @@ def draw_pool(found: ScoringSet, labelled: int, seed: int) -> np.ndarray:
     if not labelled:
         return np.arange(count)
     return np.sort(rng(seed, _LABELLED).permutation(count)[:labelled])
-
-
-def sets_by_seed(
-    work: WorkDir, found: ScoringSet, seeds: Sequence[Seed], device: torch.device, jobs: int
-) -> list[ScoringSet]:
-    """The set with the features that each seed reads: those of its own acoustic model, if it
-    has one. Seeds that read the same get the same object."""
-    own = [seed.acoustic for seed in seeds if seed.acoustic is not None]
-    if not own:
-        return [found] * len(seeds)
-    made = joint_network.features_of_models(work, found, own, device=device, jobs=jobs)
-    by_folder = {folder: found.with_features(x) for folder, x in zip(own, made, strict=True)}
-    return [found if seed.acoustic is None else by_folder[seed.acoustic] for seed in seeds]
 
 
 class Group(SeedGroup):

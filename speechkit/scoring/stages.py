@@ -18,16 +18,7 @@ from speechkit.scoring.batches import Batches
 from speechkit.scoring.config import LAST, PRETRAIN, ScoringConfig, Stage
 from speechkit.scoring.data import ScoringSet
 from speechkit.scoring.models import ScorerConfig
-from speechkit.scoring.seeds import (
-    SELECT,
-    TOGETHER,
-    TRACK,
-    Group,
-    Seed,
-    draw_pool,
-    sets_by_seed,
-    stacked,
-)
+from speechkit.scoring.seeds import SELECT, TOGETHER, TRACK, Group, Seed, draw_pool, stacked
 from speechkit.training import stacked_runs
 from speechkit.training.curves import listeners
 from speechkit.training.devices import keep_memory
@@ -89,8 +80,9 @@ class Stages:
         run(stage, seeds, found)
 
     def sets_by_seed(self, found: ScoringSet, seeds: Sequence[Seed]) -> list[ScoringSet]:
-        """The set as each seed hears it."""
-        return sets_by_seed(self.work, found, seeds, self.device, self.jobs)
+        """The set as each seed hears it; those that read the same get the same object."""
+        folders, how = [seed.acoustic for seed in seeds], {"device": self.device, "jobs": self.jobs}
+        return joint_network.sets_of_models(self.work, found, folders, **how)
 
     def batches(self, found: ScoringSet) -> Batches:
         """A set on the device."""

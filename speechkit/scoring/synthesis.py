@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from speechkit.base import answers, schema
+from speechkit.base import answers
 from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.log import counted, logger
@@ -27,10 +27,10 @@ from speechkit.scoring import trees
 from speechkit.scoring.data import Inputs, ScoringSet, input_files, load
 from speechkit.scoring.inference_config import SynthesisConfig
 from speechkit.stats.score_metrics import mse, pcc
+from speechkit.task.evaluation import SUMMARY, read_summary
 from speechkit.workdir import Output, WorkDir
 
 COMMAND = "synthesize-scores"
-SUMMARY = "summary.json"
 COLUMNS = (
     "target",
     "utterances",
@@ -196,11 +196,6 @@ def distribution(values: np.ndarray, scale: tuple[float, float]) -> dict[str, An
         "edges": [_number(edge) for edge in edges],
         "counts": counts.tolist(),
     }
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """``summary.json`` of ``exp/synthetic/<set>``."""
-    return schema.read_json(folder / SUMMARY, schema.Object)
 
 
 def answer(folder: Path) -> Answer:

@@ -7,15 +7,21 @@ in their help texts: N, L, B, Sc, H, P, X, R.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from speechkit.base.errors import UserError
 from speechkit.separation.config import ConvTasNetConfig
-from speechkit.separation.layers import NORMS, Depthwise, Pointwise, PReLU, hide, pointwise
+from speechkit.separation.layers import (
+    NORMS,
+    Depthwise,
+    Pointwise,
+    PReLU,
+    hide,
+    one_by_one,
+    pointwise,
+)
 
 
 class Block(nn.Module):
@@ -100,12 +106,12 @@ class ConvTasNet(nn.Module):
             )
         padded, frames = self._frame(mixture, lengths)
         if frames is not None and self.config.padding == "reflect":
-            return self._one_by_one(mixture, lengths)  # each is reflected at its own end
+            assert lengths is not None
+            return one_by_one(self, mixture, lengths)  # each is reflected at its own end
         basis = functional.conv1d(padded[:, None], self.encoder, stride=self.config.hop)
         if self.config.encoder_relu:
             basis = functional.relu(basis)
-        if frames is not None:
-            basis = hide(basis, frames)
+        basis = hide(basis, frames)
         y = self.bottleneck(self.norm(basis, frames))
         total = None
         for block in self.blocks:
@@ -116,16 +122,7 @@ class ConvTasNet(nn.Module):
         sources = masks.view(batch, self.config.speakers, -1, basis.shape[-1]) * basis[:, None]
         out = self._decode(sources.flatten(0, 1)).view(batch, self.config.speakers, -1)
         out = functional.pad(out, (0, max(0, samples - out.shape[-1])))[..., :samples]
-        if lengths is None:
-            return out
-        place = torch.arange(samples, device=out.device)
-        return out * (place < lengths.to(out.device)[:, None])[:, None]
-
-    def _one_by_one(self, mixture: Tensor, lengths: Any) -> Tensor:
-        samples = mixture.shape[-1]
-        parts = zip(mixture.split(1), lengths.tolist(), strict=True)
-        each = [functional.pad(self(x[:, :n]), (0, samples - n)) for x, n in parts]
-        return torch.cat(each)
+        return hide(out, lengths)
 
     def _frame(self, mixture: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """The mixture without what lies beyond its lengths, and the frames of each."""

@@ -31,21 +31,11 @@ FEWEST_SPEAKERS = 5  # to draw speakers; with fewer, mixtures are drawn
 COMMAND = "analyze-correlation"
 BLOCK = 250  # bootstrap samples at a time
 FEWEST_MIXTURES = 3
+_ENDINGS = ("", "_low", "_high", "_seed_std")  # of a coefficient
 COLUMNS = (
-    "parameter",
-    "genders",
-    "mixtures",
-    "left_out",
-    "pearson",
-    "pearson_low",
-    "pearson_high",
-    "pearson_seed_std",
-    "spearman",
-    "spearman_low",
-    "spearman_high",
-    "spearman_seed_std",
-    "seeds",
-    "resampled",
+    *("parameter", "genders", "mixtures", "left_out"),
+    *(f"{name}{ending}" for name in ("pearson", "spearman") for ending in _ENDINGS),
+    *("seeds", "resampled"),
 )
 
 
@@ -242,9 +232,9 @@ def _with_intervals(
         drawn = drawn[np.isfinite(drawn)]
         low, high = np.percentile(drawn, (2.5, 97.5)) if len(drawn) else (math.nan, math.nan)
         each = [float(of(value, seed, once)[0]) for seed in seeds]
-        found[name] = float(of(value, mean, once)[0])
-        found[f"{name}_low"], found[f"{name}_high"] = float(low), float(high)
-        found[f"{name}_seed_std"] = float(np.std(each, ddof=1)) if len(each) > 1 else math.nan
+        spread = float(np.std(each, ddof=1)) if len(each) > 1 else math.nan
+        told = (float(of(value, mean, once)[0]), float(low), float(high), spread)
+        found.update({f"{name}{end}": one for end, one in zip(_ENDINGS, told, strict=True)})
     return found
 
 

@@ -19,19 +19,10 @@ from speechkit.base.log import counted, logger
 from speechkit.base.tables import write_json, write_skipped, write_tsv
 from speechkit.base.text import shortened
 from speechkit.labels.mixtures import MixtureSet, check_rate, load_mixtures
-from speechkit.separation import model_folder, results
+from speechkit.separation import measurement, model_folder, results
 from speechkit.separation.inference_config import EvaluationConfig
 from speechkit.separation.loss import reorder
-from speechkit.separation.measurement import (
-    Measured,
-    Task,
-    make_batches,
-    open_task,
-    read_batch,
-    run,
-    separate,
-    stack,
-)
+from speechkit.separation.measurement import Measured, Task, open_task, stack
 from speechkit.separation.metrics import require_pystoi, score
 from speechkit.separation.mixture_draws import store
 from speechkit.separation.model_folder import Separator
@@ -103,8 +94,8 @@ def evaluate(
             open_task.cache_clear()  # what a failed run in this process left may have changed
             rate = _check(task, dataset, config.resample)
             samples = round(8000 * (batch_seconds or BATCH_SECONDS[where]))
-            batches = make_batches(dataset, samples, rate)
-            found = run(out, batches, task, jobs, f"evaluate {config.name}", executor)
+            batches = measurement.make_batches(dataset, samples, rate)
+            found = measurement.run(out, batches, task, jobs, f"evaluate {config.name}", executor)
             _write(out, config, task, dataset, found)
             open_task.cache_clear()
     return out.final
@@ -222,6 +213,8 @@ def write_examples(folder: Path, task: Task, rows: Sequence[Mapping[str, Any]]) 
     own = [row for row in rows if row["seed"] == seed and np.isfinite(row["si_snri_db"])]
     ranked = list(enumerate(sorted(own, key=lambda row: row["si_snri_db"]), 1))
     first = max(0, (len(ranked) - MIDDLE) // 2)
+    speakers = [f"speaker{k}" for k in range(1, dataset.header.speakers + 1)]
+    columns = ["mixture", "seed", "genders", *speakers, "si_snr_db", "si_snri_db"]
     for name, chosen in (("worst", ranked[:WORST]), ("median", ranked[first : first + MIDDLE])):
         remove_tree(folder / name)  # what a dead run left of it
         (folder / name).mkdir()
@@ -230,27 +223,16 @@ def write_examples(folder: Path, task: Task, rows: Sequence[Mapping[str, Any]]) 
             safe = re.sub(r"[^\w.-]", "_", row["mixture"])
             stem = f"{rank:02d}_{shortened(safe, 150)}"
             _write_clips(folder / name / stem, task, separator, row["index"])
-            table.append(_line(rank, row, f"{name}/{stem}", dataset))
-        write_tsv(folder / f"{name}.tsv", ["rank", "clip", *_columns(dataset)], table)
-
-
-def _columns(dataset: MixtureSet) -> list[str]:
-    speakers = [f"speaker{k}" for k in range(1, dataset.header.speakers + 1)]
-    return ["mixture", "seed", "genders", *speakers, "si_snr_db", "si_snri_db"]
-
-
-def _line(rank: int, row: Mapping[str, Any], clip: str, dataset: MixtureSet) -> list[str]:
-    values = (row[name] for name in _columns(dataset))
-    shown = (f"{value:.2f}" if isinstance(value, float) else str(value) for value in values)
-    return [str(rank), clip, *shown]
+            table.append([rank, f"{name}/{stem}", *(row[column] for column in columns)])
+        write_tsv(folder / f"{name}.tsv", ["rank", "clip", *columns], table, ".2f")
 
 
 def _write_clips(stem: Path, task: Task, separator: Separator, index: int) -> None:
     """``<stem>_{mixture,source1,...,estimate1,...}.wav``, at one scale, 16 bit."""
-    audio = read_batch((index,), task)
+    audio = measurement.read_batch((index,), task)
     mixed, _ = stack(audio.mixed, task.device)
     sources, _ = stack(audio.sources, task.device)
-    estimates = separate(separator, mixed).float()
+    estimates = measurement.separate(separator, mixed).float()
     ordered = reorder(estimates, score(estimates, sources, mixed).order)[0]
     named = clips(audio.mixed[0], audio.sources[0], ordered.cpu().numpy())
     for name, samples in named.items():

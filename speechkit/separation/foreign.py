@@ -78,18 +78,28 @@ _ASTEROID_DEFAULTS: dict[str, Any] = {
     "fb_name": "free", "kernel_size": 16, "n_filters": 512, "stride": 8,
     "encoder_activation": None, "in_chan": None, "out_chan": None, "sample_rate": None,
 }  # fmt: skip
+# Our names of sizes, of layers of a block and of other parts -> Asteroid's.
+ASTEROID_SIZES = {
+    "filters": "n_filters", "kernel": "kernel_size", "stride": "stride", "bottleneck": "bn_chan",
+    "skip": "skip_chan", "hidden": "hid_chan", "conv_kernel": "conv_kernel_size",
+    "blocks": "n_blocks", "repeats": "n_repeats", "speakers": "n_src",
+}  # fmt: skip
+ASTEROID_LAYERS = {
+    "widen": "shared_block.0", "act1": "shared_block.1", "norm1": "shared_block.2",
+    "depthwise": "shared_block.3", "act2": "shared_block.4", "norm2": "shared_block.5",
+    "residual": "res_conv", "skip": "skip_conv",
+}  # fmt: skip
+ASTEROID_PARTS = {
+    "norm": "bottleneck.0", "bottleneck": "bottleneck.1", "mask_act": "mask_net.0",
+    "masks": "mask_net.1",
+}  # fmt: skip
 _ASTEROID_NAMES = (
     (r"(encoder|decoder)\.filterbank\._filters", r"\1"),
-    (r"masker\.bottleneck\.0\.(\w+)", r"norm.\1"),
-    (r"masker\.bottleneck\.1\.(\w+)", r"bottleneck.\1"),
     *(
-        (rf"masker\.TCN\.(\d+)\.shared_block\.{k}\.(?:0\.)?(\w+)", rf"blocks.\1.{ours}.\2")
-        for k, ours in enumerate(("widen", "act1", "norm1", "depthwise", "act2", "norm2"))
+        (rf"masker\.TCN\.(\d+)\.{theirs}\.(?:0\.)?(\w+)", rf"blocks.\1.{ours}.\2")
+        for ours, theirs in ASTEROID_LAYERS.items()
     ),
-    (r"masker\.TCN\.(\d+)\.res_conv\.(\w+)", r"blocks.\1.residual.\2"),
-    (r"masker\.TCN\.(\d+)\.skip_conv\.(\w+)", r"blocks.\1.skip.\2"),
-    (r"masker\.mask_net\.0\.(\w+)", r"mask_act.\1"),
-    (r"masker\.mask_net\.1\.(\w+)", r"masks.\1"),
+    *((rf"masker\.{theirs}\.(\w+)", rf"{ours}.\1") for ours, theirs in ASTEROID_PARTS.items()),
 )
 
 
@@ -108,27 +118,18 @@ def load_asteroid(path: Path) -> Loaded:
     if not isinstance(saved["model_args"], dict):
         raise UserError(f"{path}: model_args is {saved['model_args']}; expected a dict.")
     args = {**_ASTEROID_DEFAULTS, **saved["model_args"]}
-    filters = whole(path, args, "n_filters")
+    sizes = {ours: whole(path, args, theirs) for ours, theirs in ASTEROID_SIZES.items()}
     causal = bool(args["causal"])
     norm = known_value(path, args, "norm_type", _ASTEROID_NORMS)
     known_value(path, args, "fb_name", {"free": "", "FreeFB": ""})
     for name in ("in_chan", "out_chan"):
-        known_value(path, {name: args[name] or filters}, name, {filters: ""})
+        known_value(path, {name: args[name] or sizes["filters"]}, name, {sizes["filters"]: ""})
     config = ConvTasNetConfig(
-        filters=filters,
-        kernel=whole(path, args, "kernel_size"),
-        stride=whole(path, args, "stride"),
-        bottleneck=whole(path, args, "bn_chan"),
-        skip=whole(path, args, "skip_chan"),
-        hidden=whole(path, args, "hid_chan"),
-        conv_kernel=whole(path, args, "conv_kernel_size"),
-        blocks=whole(path, args, "n_blocks"),
-        repeats=whole(path, args, "n_repeats"),
+        **sizes,
         norm="chLN" if causal and norm == "gLN" else norm,  # as Asteroid does, with a warning
         mask=known_value(path, args, "mask_act", _MASKS),
         encoder_relu=known_value(path, args, "encoder_activation", _ENCODERS),
         causal=causal,
-        speakers=whole(path, args, "n_src"),
     )
     weights = tensors(path, saved["state_dict"])
     state = {_asteroid_name(path, name): value for name, value in weights.items()}

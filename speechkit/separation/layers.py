@@ -7,6 +7,7 @@ contiguous rows win. On CUDA the library's kernels are used.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -170,13 +171,7 @@ class GlobalNorm(Norm):
             return self._norm(x)
         if x.device.type != "cpu":
             return self._masked(x, frames.to(x.device))
-        total = x.shape[-1]
-        parts = zip(x.split(1), frames.tolist(), strict=True)
-        normed = [
-            functional.pad(self._norm(part[..., :count]), (0, total - count))
-            for part, count in parts
-        ]
-        return torch.cat(normed)
+        return one_by_one(self._norm, x, frames)
 
     def _norm(self, x: Tensor) -> Tensor:
         half = x.dtype == torch.bfloat16
@@ -209,8 +204,7 @@ class CumulativeNorm(Norm):
         mean = y.sum(1).cumsum(-1) / count
         variance = (y.square().sum(1).cumsum(-1) / count - mean.square()).clamp(min=0)
         y = (y - mean[:, None]) * torch.rsqrt(variance + EPSILON)[:, None]
-        y = y.to(x.dtype) * self.gamma[:, None] + self.beta[:, None]
-        return y if frames is None else hide(y, frames)
+        return hide(y.to(x.dtype) * self.gamma[:, None] + self.beta[:, None], frames)
 
 
 class ChannelNorm(Norm):
@@ -220,13 +214,21 @@ class ChannelNorm(Norm):
         y = functional.layer_norm(
             x.transpose(1, 2), (x.shape[1],), self.gamma, self.beta, EPSILON
         ).transpose(1, 2)
-        return y if frames is None else hide(y, frames)
+        return hide(y, frames)
 
 
 NORMS = {"gLN": GlobalNorm, "cLN": CumulativeNorm, "chLN": ChannelNorm}
 
 
-def hide(x: Tensor, frames: Tensor) -> Tensor:
-    """``x [B, C, K]`` with zeros from frame ``frames[b]`` on."""
+def one_by_one(function: Callable[[Tensor], Tensor], x: Tensor, lengths: Tensor) -> Tensor:
+    """``function`` of each item of ``x [B, ..., K]`` without its padding; zeros stand for that."""
+    parts = [part[..., :n] for part, n in zip(x.split(1), lengths.tolist(), strict=True)]
+    return torch.cat([functional.pad(function(p), (0, x.shape[-1] - p.shape[-1])) for p in parts])
+
+
+def hide(x: Tensor, frames: Tensor | None) -> Tensor:
+    """``x [B, C, K]`` with zeros from frame ``frames[b]`` on; as it is without frames."""
+    if frames is None:
+        return x
     place = torch.arange(x.shape[-1], device=x.device)
     return x * (place < frames.to(x.device)[:, None])[:, None].to(x.dtype)

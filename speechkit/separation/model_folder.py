@@ -87,21 +87,15 @@ def write(
     """
     for name, tensors in weights.items():
         write_weights(folder / FILES[name], tensors)
-    write_yaml(folder / CARD, card(net, sample_rate, selection, training))
-    write_log(folder / LOG, rows, number="epoch")
-
-
-def card(
-    net: ConvTasNetConfig, sample_rate: int, selection: str, training: Mapping[str, Any]
-) -> dict[str, Any]:
-    """What ``config.yaml`` holds."""
-    return {
+    card = {
         "kind": KIND,
         "sample_rate": sample_rate,
         "selection": selection,
         "network": asdict(net),
         "training": {k: list(v) if isinstance(v, tuple) else v for k, v in training.items()},
     }
+    write_yaml(folder / CARD, card)
+    write_log(folder / LOG, rows, number="epoch")
 
 
 read_card = partial(trained.read_card, kind=KIND, what="a separation model of speechkit", card=Card)

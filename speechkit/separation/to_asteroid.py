@@ -16,19 +16,11 @@ from speechkit.base.errors import UserError
 from speechkit.base.files import atomic_write, make_dirs
 from speechkit.separation import model_folder
 from speechkit.separation.config import ConvTasNetConfig
+from speechkit.separation.foreign import ASTEROID_LAYERS, ASTEROID_PARTS, ASTEROID_SIZES
 
 WEIGHTS = "pytorch_model.bin"
 # Its cLN normalises each frame by itself; the paper's cLN is its cgLN.
 _NORMS = {"gLN": "gLN", "chLN": "cLN", "cLN": "cgLN"}
-_LAYERS = {
-    "widen": "shared_block.0", "act1": "shared_block.1", "norm1": "shared_block.2",
-    "depthwise": "shared_block.3", "act2": "shared_block.4", "norm2": "shared_block.5",
-    "residual": "res_conv", "skip": "skip_conv",
-}  # fmt: skip
-_PARTS = {
-    "norm": "bottleneck.0", "bottleneck": "bottleneck.1", "mask_act": "mask_net.0",
-    "masks": "mask_net.1",
-}  # fmt: skip
 
 
 def write(folder: Path, target: Path) -> None:
@@ -60,20 +52,12 @@ def write(folder: Path, target: Path) -> None:
 def _arguments(config: ConvTasNetConfig, sample_rate: int) -> dict[str, Any]:
     """What ``get_model_args()`` gives there."""
     return {
+        **{theirs: getattr(config, ours) for ours, theirs in ASTEROID_SIZES.items()},
         "fb_name": "FreeFB",
-        "n_filters": config.filters,
-        "kernel_size": config.kernel,
         "stride": config.hop,
         "sample_rate": float(sample_rate),
         "in_chan": config.filters,
         "out_chan": config.filters,
-        "bn_chan": config.bottleneck,
-        "hid_chan": config.hidden,
-        "skip_chan": config.skip,
-        "conv_kernel_size": config.conv_kernel,
-        "n_blocks": config.blocks,
-        "n_repeats": config.repeats,
-        "n_src": config.speakers,
         "norm_type": _NORMS[config.norm],
         "mask_act": config.mask,
         "causal": config.causal,
@@ -88,9 +72,9 @@ def _name(ours: str, causal: bool) -> str:
     if found := re.fullmatch(r"blocks\.(\d+)\.(\w+)\.(\w+)", ours):
         number, layer, part = found.groups()
         chopped = ".0" if causal and layer == "depthwise" else ""
-        return f"masker.TCN.{number}.{_LAYERS[layer]}{chopped}.{part}"
+        return f"masker.TCN.{number}.{ASTEROID_LAYERS[layer]}{chopped}.{part}"
     layer, _, part = ours.partition(".")
-    return f"masker.{_PARTS[layer]}.{part}"
+    return f"masker.{ASTEROID_PARTS[layer]}.{part}"
 
 
 def _refuse(config: ConvTasNetConfig) -> None:

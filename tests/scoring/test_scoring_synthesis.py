@@ -16,6 +16,7 @@ from speechkit.phone_features.feature_folder import PhoneRow
 from speechkit.scoring import synthesis, trees
 from speechkit.scoring.data import Inputs, load
 from speechkit.scoring.synthesis import SynthesisConfig, synthesize
+from speechkit.task.evaluation import read_summary
 from speechkit.workdir import WorkDir
 
 SMALL = trees.TreeConfig(trees=30, leaf_samples=4, learning_rate=0.2)
@@ -55,7 +56,7 @@ def test_scores_of_a_set_that_has_none(work):
     made = [found.utterances[name]["total"] for name in plain.utterances]
     assert made == pytest.approx(expected, abs=1e-5)
     assert len(set(made)) > 10 and any(value != round(value) for value in made)
-    one = synthesis.read_summary(folder)["targets"]["total"]
+    one = read_summary(folder)["targets"]["total"]
     assert one["agreement"] is None and one["trained_on"] == len(scored.utterances)
     assert one["scores"]["mean"] == pytest.approx(np.mean(made), abs=1e-5)
     assert sum(one["scores"]["counts"]) == len(made) and one["scores"]["edges"][-1] == 10
@@ -66,7 +67,7 @@ def test_scores_of_a_set_that_has_none(work):
 def test_summary_and_agreement(work):
     folder = synthesize(work, SynthesisConfig("plain", "scored", folds=3, seed=5, trees=SMALL), "x")
     assert folder.name == "plain-x"
-    summary = synthesis.read_summary(folder)
+    summary = read_summary(folder)
     assert list(summary["targets"]) == ["accuracy", "completeness", "fluency", "prosodic", "total"]
     assert summary["shared_speakers"] == 0
     one = summary["targets"]["total"]
@@ -135,7 +136,7 @@ def test_what_is_refused(work):
     folder = synthesize(
         work, SynthesisConfig("all", "scored", targets=("total",), allow_shared=True, trees=SMALL)
     )
-    assert synthesis.read_summary(folder)["shared_speakers"] == 6
+    assert read_summary(folder)["shared_speakers"] == 6
     config = work.exp("gop", "plain") / "features.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "fingerprint": "other"}))
     with pytest.raises(UserError, match="different acoustic models"):
