@@ -22,6 +22,7 @@ from concurrent.futures import (
     Executor,
     Future,
     ProcessPoolExecutor,
+    ThreadPoolExecutor,
     wait,
 )
 from contextlib import contextmanager
@@ -122,6 +123,23 @@ def map_items(
             else:
                 yield MapResult(item, outcome)
             advance(size(item))
+
+
+def read_ahead(
+    function: Callable[[Item], Result], items: Sequence[Item], threads: int, most: int
+) -> Iterator[Result]:
+    """``function`` of every item in order, by threads, of ``most`` items at a time."""
+    waiting = iter(items)
+    with ThreadPoolExecutor(threads) as pool:
+        futures = deque(pool.submit(function, item) for item in islice(waiting, most))
+        try:
+            while futures:
+                result = futures.popleft().result()
+                futures += [pool.submit(function, item) for item in islice(waiting, 1)]
+                yield result
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def _outcomes(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -132,14 +131,9 @@ def _warn_of_left_out(config: MiningConfig, m: np.ndarray, valid: np.ndarray) ->
             logger.warning(f"No hard pairs (m = 0) of {what}.")
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """``summary.json`` of a finished folder."""
-    return schema.read_json(folder / "summary.json", schema.Object)
-
-
 def answer(folder: Path) -> Answer:
     """The hardest pairs of speakers."""
-    found = read_summary(folder)
+    found = schema.read_json(folder / "summary.json", schema.Object)
     rows = [list(row.values()) for row in found["hardest_speaker_pairs"]]
     columns = ("speaker A", "speaker B", "genders", "hard %", "mean distance")
     title = f"Hardest speaker pairs ({found['distance_unit']})"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,22 +15,14 @@ import numpy as np
 from speechkit.base.arrays import read_arrays
 from speechkit.base.files import atomic_write
 from speechkit.base.log import progress
-from speechkit.base.parallel import cpu_count, map_items
+from speechkit.base.parallel import cpu_count, map_items, read_ahead
 from speechkit.base.schema import Damaged
-from speechkit.mining import shared_problem
+from speechkit.mining import shared_problem, sorted_search
 from speechkit.mining.block_search import BlockMiner, BlockResult, Task
 from speechkit.mining.distance import NO_LIMIT, Cosine, Difference, HardSets, Rule
 from speechkit.mining.inputs import Population
 from speechkit.mining.matrix import resolve_device
-from speechkit.mining.sorted_search import (
-    Others,
-    expand,
-    find_windows,
-    slices_by_sum,
-    sorted_others,
-    spread,
-    windows_within,
-)
+from speechkit.mining.sorted_search import Others, slices_by_sum, sorted_others
 from speechkit.workdir import Output
 from speechkit.workdir.unfinished import note_finished
 
@@ -144,19 +134,20 @@ def _run_values(
     others = sorted_others(values, speakers, problem.groups, problem.valid)
     if problem.candidates:
         found = _run_blocks(problem, m, out, False, machines)
-        windows = windows_within(values, speakers, others, found.threshold)
+        windows = sorted_search.windows_within(values, speakers, others, found.threshold)
     else:
         with progress("mine-hard", int((m > 0).sum())) as advance:
-            found, windows = find_windows(values, speakers, others, m, advance)
+            found, windows = sorted_search.find_windows(values, speakers, others, m, advance)
     if not pairs:
         np.save(folder / "values.npy", values)
         np.save(folder / "windows.npy", windows)
         return found
-    indices = _create_array(folder / "indices.npy", (int(m.sum()),), "int32")
+    indices = _create_indices(folder / "indices.npy", int(m.sum()))
     span = (windows[:, 1] - windows[:, 0]).astype(np.int64)
     rule, start = Rule(problem.distance, found.threshold, found.tie), 0
     for a, b in slices_by_sum(span, _EXPAND_AT_ONCE):
-        partners = expand(np.arange(a, b), windows, speakers, others, rule)
+        pivots = np.arange(a, b)
+        partners = sorted_search.expand(pivots, windows, speakers, others, rule)
         indices[start : start + len(partners)] = partners
         start += len(partners)
     indices.flush()  # type: ignore[attr-defined]
@@ -189,7 +180,7 @@ def _run_blocks(
             tables = []
             for block in islice(blocks, b - a):
                 if indices is not None:  # where indptr says
-                    which, place = spread(block.m)
+                    which, place = sorted_search.spread(block.m)
                     indices[starts[block.table["row"]][which] + place] = block.partners
                 tables.append(block.table)
                 advance(len(block.table))
@@ -237,22 +228,15 @@ def _side_by_side(miner: BlockMiner, tasks: Sequence[Task], keep: bool) -> Itera
     and release the GIL.)
     """
     workers = min(MOST_THREADS, cpu_count()) if miner.on_cpu else 1
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[BlockResult]] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(miner.run, task, keep))
-            if len(waiting) > workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+    return read_ahead(partial(miner.run, keep=keep), tasks, workers, workers + 1)
 
 
-def _create_array(path: Path, shape: tuple[int, ...], kind: str) -> np.ndarray:
-    """A new memory-mapped ``.npy`` file whose disk space is already taken.
+def _create_indices(path: Path, size: int) -> np.ndarray:
+    """A new memory-mapped ``.npy`` file of int32 whose disk space is already taken.
 
     Writing to a sparse map on a full disk would kill the process; this raises OSError.
     """
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(kind), shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype("int32"), shape=(size,))
     with path.open("r+b") as file:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
@@ -265,7 +249,7 @@ def _open_indices(path: Path, size: int) -> np.ndarray:
     except (FileNotFoundError, ValueError):
         for part in path.parent.glob("*.npz"):
             part.unlink()
-    return _create_array(path, (size,), "int32")
+    return _create_indices(path, size)
 
 
 def _save_part(path: Path, tables: list[np.ndarray]) -> None:

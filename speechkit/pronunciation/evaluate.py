@@ -9,7 +9,6 @@ from typing import Any
 
 from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
-from speechkit.base.tables import write_json, write_skipped
 from speechkit.phone_features import dataset
 from speechkit.phone_features.scored_set import ScoredSet
 from speechkit.pronunciation import model_folder, results
@@ -17,7 +16,7 @@ from speechkit.pronunciation.config import ComparisonConfig, EvaluationConfig
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.results import Scored
 from speechkit.task import evaluation, scores, trained
-from speechkit.task.evaluation import SUMMARY, Each, warn_few_speakers
+from speechkit.task.evaluation import Each
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -67,7 +66,9 @@ def evaluate(
             found = dataset.load(work, config.set, names)
             assessor.check_features(found.features_of, f"The set '{config.set}'")
             scored = score(assessor, found)
-            _write(out, scored, config)
+            results.write_tables(out.path, scored)
+            summary = results.summarize(scored, config.samples)
+            scores.write_summary(out, found, scored.scored(), summary)
     return out.final
 
 
@@ -92,20 +93,6 @@ def score(assessor: Assessor, found: ScoredSet) -> Scored:
             "Evaluate on a set that was scored in what the model predicts.",
         )
     return made
-
-
-def _write(out: Output, scored: Scored, config: EvaluationConfig) -> None:
-    warn_few_speakers(config.set, len(set(scored.data.speakers)))
-    results.write_tables(out.path, scored)
-    summary = results.summarize(scored, config.samples)
-    scores.warn_constant(summary, scored.scored(), len(scored.seeds))
-    write_json(out.path / SUMMARY, summary)
-    write_skipped(out.path, scored.data.skipped)
-    out.counts.update(
-        seeds=len(scored.seeds),
-        utterances=len(scored.data.utterances),
-        skipped=len(scored.data.skipped),
-    )
 
 
 def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) -> list[list[str]]:

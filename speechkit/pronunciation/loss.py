@@ -16,20 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from speechkit.pronunciation.config import RANGE, PronunciationConfig
+from speechkit.stats import class_weights
 from speechkit.stats.class_weights import class_counts as class_counts
-from speechkit.stats.class_weights import (
-    class_number,
-    effective_weights,
-    rank_weights,
-    score_classes,
-)
 
-REDUCTIONS = ("gopt", "sum")
-WEIGHTINGS = ("num", "rank")
-TARGETS = ("prediction", "label")
-CLASS_RULES = ("floor", "nearest")
-VARIANTS = ("paper", "code")
-MEAN_WEIGHTS = ("free", "one")
+OPTIONS = {
+    "reduction": ("gopt", "sum"),
+    "weighting": ("num", "rank"),
+    "target": ("prediction", "label"),
+    "class_rule": ("floor", "nearest"),
+    "variant": ("paper", "code"),
+    "mean_weight": ("free", "one"),
+}
 
 
 class MultiAspectMSE(nn.Module):
@@ -50,7 +47,7 @@ class MultiAspectMSE(nn.Module):
 
     def __init__(self, reduction: str = "gopt") -> None:
         super().__init__()
-        _require("reduction", reduction, REDUCTIONS)
+        _require(reduction=reduction)
         self.reduction = reduction
 
     def forward(
@@ -157,20 +154,21 @@ class ScoreBalancedLoss(MultiAspectMSE):
         mean_weight: str = "free",
     ) -> None:
         super().__init__(reduction)
-        _require("mean_weight", mean_weight, MEAN_WEIGHTS)
-        _require("weighting", weighting, WEIGHTINGS)
-        _require("target", target, TARGETS)
-        _require("class_rule", class_rule, CLASS_RULES)
-        _require("variant", variant, VARIANTS)
+        _require(mean_weight=mean_weight, weighting=weighting, target=target)
+        _require(class_rule=class_rule, variant=variant)
         self.target, self.class_rule, self.variant = target, class_rule, variant
         self.width, self.score_range = width, score_range
         self.counts = {name: torch.as_tensor(c).double() for name, c in counts.items()}
-        size = class_number(width, score_range)
+        size = class_weights.class_number(width, score_range)
         for name, numbers in self.counts.items():
             if numbers.shape != (size,):
                 raise ValueError(f"{name}: expected {size} counts, given {tuple(numbers.shape)}")
-        weigh = rank_weights if weighting == "rank" else lambda c: effective_weights(c, beta)
-        tables = [weigh(numbers) for numbers in self.counts.values()]
+        tables = [
+            class_weights.rank_weights(numbers)
+            if weighting == "rank"
+            else class_weights.effective_weights(numbers, beta)
+            for numbers in self.counts.values()
+        ]
         if mean_weight == "one":
             tables = [t / _mean(t, n) for t, n in zip(tables, self.counts.values(), strict=True)]
         stacked = torch.stack(tables) if tables else torch.zeros(0, size)
@@ -187,9 +185,8 @@ class ScoreBalancedLoss(MultiAspectMSE):
             if name not in known:
                 raise ValueError(f"there are no class counts of '{name}'")
         decides = labels if self.target == "label" else predictions.detach()
-        classes = score_classes(
-            decides, self.width, self.score_range, self.class_rule, self.variant
-        )
+        how = (self.width, self.score_range, self.class_rule, self.variant)
+        classes = class_weights.score_classes(decides, *how)
         first = [known.index(name) * self.tables.shape[1] for name in names]
         return self.tables.flatten()[classes + torch.tensor(first, device=classes.device)]
 
@@ -217,9 +214,11 @@ def status_loss(logits: Tensor, statuses: Tensor) -> Tensor:
     return (each * known).sum(1) / known.sum(1).clamp(min=1)
 
 
-def _require(what: str, value: str, accepted: Sequence[str]) -> None:
-    if value not in accepted:
-        raise ValueError(f"{what} must be one of {', '.join(accepted)}; given '{value}'")
+def _require(**given: str) -> None:
+    for name, value in given.items():
+        if value not in OPTIONS[name]:
+            accepted = ", ".join(OPTIONS[name])
+            raise ValueError(f"{name} must be one of {accepted}; given '{value}'")
 
 
 def make_criterion(config: PronunciationConfig, labels: Mapping[str, Tensor]) -> MultiAspectMSE:

@@ -19,6 +19,7 @@ from speechkit.base.figures import colours, dress, escape, panels
 from speechkit.labels.miscues import INSERTION, OMISSION, STATUSES, SUBSTITUTION
 from speechkit.stats import bootstrap, roc
 from speechkit.stats.roc import Detection
+from speechkit.task.scores import count_rows
 
 TRUE = "true"
 """Kind of the texts as they were said."""
@@ -124,16 +125,19 @@ def summarize(tested: Findings, samples: int, seeds: int) -> dict[str, dict[str,
     count = int(tested.speakers.max()) + 1
     drawn = bootstrap.draw(count, samples, 0)
     found = {name: roc.measured(one, drawn) for name, one in _statistics(tested)}
-    whole = [(name, int(tested.unsaid(name).sum())) for name in KINDS]
-    numbers = {f"{name}_words": number for name, number in whole}
-    numbers["right_words"] = int(tested.right.sum())
-    numbers["badly_said_words"] = int(tested.badly_said.sum())
-    numbers["wrong_texts"] = int((tested.tests == "text").sum())
-    numbers["right_texts"] = int((tested.tests == TRUE).sum())
-    numbers["texts_a_third_unsaid"] = int((tested.tests == "third").sum())
-    numbers["texts_without_a_word"] = int((tested.tests == INSERTION).sum())
-    numbers["speakers"] = count
-    return found | {n: {"mean": value, "std": None, "n": seeds} for n, value in numbers.items()}
+    of_words = {
+        **{name: tested.unsaid(name) for name in KINDS},
+        "right": tested.right,
+        "badly_said": tested.badly_said,
+    }
+    texts = {"wrong_texts": "text", "right_texts": TRUE}
+    texts |= {"texts_a_third_unsaid": "third", "texts_without_a_word": INSERTION}
+    return found | count_rows(
+        seeds,
+        **{f"{name}_words": int(which.sum()) for name, which in of_words.items()},
+        **{name: int((tested.tests == test).sum()) for name, test in texts.items()},
+        speakers=count,
+    )
 
 
 def _statistics(tested: Findings) -> Iterator[tuple[str, roc.Statistic]]:

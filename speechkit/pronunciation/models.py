@@ -229,13 +229,6 @@ def _initialise(name: str, value: Tensor, config: ModelConfig, generator: torch.
         value.uniform_(-bound, bound, generator=generator)
 
 
-@dataclass(frozen=True)
-class _Chunk:
-    windows: Tensor
-    rows: Tensor
-    layout: Layout
-
-
 class SetScorer:
     """Predicts all scores of a set; made once for as many times as it is asked.
 
@@ -249,11 +242,11 @@ class SetScorer:
     def __init__(self, windows: Windows, models: int) -> None:
         self.windows = windows
         order = torch.argsort(windows.length, stable=True)
-        self.chunks = []
+        self.chunks: list[tuple[Tensor, Tensor, Layout]] = []  # windows, and rows of their phones
         for chosen in order.split(CHUNK):
             wide = chosen.expand(models, -1)
             layout = windows.config.layout(windows.length[wide])
-            self.chunks.append(_Chunk(chosen, windows.rows(wide, layout)[0], layout))
+            self.chunks.append((chosen, windows.rows(wide, layout)[0], layout))
         data = windows.data
         places, self._starts = np.unique(data.words, return_index=True)
         self._words, self._counts = places, np.diff(np.append(self._starts, len(data.words)))
@@ -271,19 +264,19 @@ class SetScorer:
         that predict them: those of the mean of its phones' logits."""
         windows, config = self.windows, self.windows.config
         models, device = net.models, windows.features.device
-        rows = len(windows.phones)  # the last is that of filling
-        tokens = torch.empty(models, rows, len(config.token_aspects), device=device)
+        count = len(windows.phones)  # the last is that of filling
+        tokens = torch.empty(models, count, len(config.token_aspects), device=device)
         ends = torch.empty(models, len(windows), len(config.utterance_aspects), device=device)
-        logits = torch.empty(models, rows, len(STATUSES), device=device)
+        logits = torch.empty(models, count, len(STATUSES), device=device)
         with torch.inference_mode():
-            for chunk in self.chunks:
-                features = windows.features[chunk.rows].expand(models, -1, -1)
-                phones = windows.phones[chunk.rows].expand(models, -1)
-                scores = net(features, phones, chunk.layout)
-                tokens[:, chunk.rows] = scores.tokens
-                ends[:, chunk.windows] = scores.utterances
+            for chosen, rows, layout in self.chunks:
+                features = windows.features[rows].expand(models, -1, -1)
+                phones = windows.phones[rows].expand(models, -1)
+                scores = net(features, phones, layout)
+                tokens[:, rows] = scores.tokens
+                ends[:, chosen] = scores.utterances
                 if scores.statuses is not None:
-                    logits[:, chunk.rows] = scores.statuses
+                    logits[:, rows] = scores.statuses
         found = {
             **self._levels(tokens[:, :-1].cpu().numpy()),
             **self._utterances(ends.double().cpu().numpy()),

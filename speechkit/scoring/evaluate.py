@@ -12,7 +12,6 @@ import numpy as np
 
 from speechkit.base.answers import Answer
 from speechkit.base.errors import ConfigError, UserError
-from speechkit.base.tables import write_json, write_skipped
 from speechkit.kaldi import data
 from speechkit.labels.scores import LEVELS
 from speechkit.scoring import joint_network, metrics, model_folder, results
@@ -21,7 +20,7 @@ from speechkit.scoring.inference_config import ComparisonConfig, EvaluationConfi
 from speechkit.scoring.metrics import Scored
 from speechkit.scoring.model_folder import ScoringModel
 from speechkit.task import evaluation, scores, trained
-from speechkit.task.evaluation import SUMMARY, Each, evaluate_each, warn_few_speakers
+from speechkit.task.evaluation import Each, evaluate_each
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
 
@@ -88,12 +87,13 @@ def evaluate(
             found = load(work, config.set, inputs, card["target"])
             how = {"device": where, "jobs": jobs, "executor": executor}
             scored = score(work, models, own, found, **how)
-            _write(out, scored, config, _texts(work.data(config.set) / "text"))
+            text = work.data(config.set) / "text"
+            texts = data.read_table(text) if text.is_file() else {}
+            results.write_tables(out.path, scored, texts)
+            summary = metrics.summarize(scored, config.samples)
+            scores.write_summary(out, found, [scored.aspect], summary)
+            results.write_figures(out.path, scored, config.name)
     return out.final
-
-
-def _texts(path: Path) -> dict[str, str]:
-    return data.read_table(path) if path.is_file() else {}
 
 
 def score(
@@ -121,21 +121,6 @@ def score(
     predicted = [model.predict(one) for model, one in zip(models, sets, strict=True)]
     seeds = [int(model.card["seed"]) for model in models]
     return Scored(found, seeds, np.stack(predicted).astype(np.float64))
-
-
-def _write(out: Output, scored: Scored, config: EvaluationConfig, texts: dict[str, str]) -> None:
-    warn_few_speakers(config.set, len(set(scored.data.speakers)))
-    results.write_tables(out.path, scored, texts)
-    summary = metrics.summarize(scored, config.samples)
-    scores.warn_constant(summary, [scored.aspect], len(scored.seeds))
-    write_json(out.path / SUMMARY, summary)
-    write_skipped(out.path, scored.data.skipped)
-    results.write_figures(out.path, scored, config.name)
-    out.counts.update(
-        seeds=len(scored.seeds),
-        utterances=len(scored.data.utterances),
-        skipped=len(scored.data.skipped),
-    )
 
 
 def table(names: Sequence[str], summaries: Sequence[dict[str, dict[str, Any]]]) -> list[list[str]]:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.base import audio
+from speechkit.base import audio, parallel
 from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import AudioError, UserError, is_out_of_memory, needed_by_all
 from speechkit.base.files import atomic_write
@@ -33,8 +31,6 @@ from speechkit.workdir.unfinished import map_parts
 PART = 64  # mixtures of a part
 LONG = 480_000  # samples (a minute at 8 kHz) above which a mixture is separated by blocks
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 Batch = tuple[int, ...]  # positions in the list of mixtures
 
 
@@ -120,7 +116,8 @@ def run(
     function: Callable[[Batch], Measured] = partial(score_batch, task=task)
     if task.device != "cpu" and executor == "local":  # the GPU measures while threads read ahead
         todo = [batch for part, rows in zip(parts, kept, strict=True) if not rows for batch in part]
-        ahead = read_ahead(partial(read_batch, task=task), todo, max(1, jobs))
+        threads = max(1, jobs)
+        ahead = parallel.read_ahead(partial(read_batch, task=task), todo, threads, 2 * threads)
         function, jobs = lambda _: measure(next(ahead), task), 1
     fresh = map_parts(
         function,
@@ -301,20 +298,3 @@ def stack(
     padded = [pad(torch.from_numpy(one), (0, longest - one.shape[-1])) for one in signals]
     batch = torch.stack(padded).to(device)
     return batch, None if min(lengths) == longest else torch.tensor(lengths, device=device)
-
-
-def read_ahead(
-    function: Callable[[Item], Result], items: Sequence[Item], jobs: int
-) -> Iterator[Result]:
-    """``function`` of every item in order, in ``jobs`` threads, a few items ahead."""
-    waiting = iter(items)
-    with ThreadPoolExecutor(jobs) as pool:
-        futures = [pool.submit(function, item) for item in islice(waiting, 2 * jobs)]
-        try:
-            while futures:
-                result = futures.pop(0).result()
-                futures += [pool.submit(function, item) for item in islice(waiting, 1)]
-                yield result
-        finally:
-            for future in futures:
-                future.cancel()

@@ -18,20 +18,10 @@ from speechkit.kaldi.subset import label_files
 from speechkit.labels.mixtures import TABLE, Header
 from speechkit.mining.config import hard_files, hard_folder
 from speechkit.mining.sampler import HardPairSampler
+from speechkit.separation import hard_mixtures, mixture_draws
 from speechkit.separation.config import MixConfig
-from speechkit.separation.hard_mixtures import (
-    HardMixtureDraws,
-    label,
-    random_plans,
-    require_mined_on,
-)
-from speechkit.separation.mixture_draws import (
-    Candidate,
-    DrawnMixture,
-    MixtureDraws,
-    MixtureLevels,
-    mix_one,
-)
+from speechkit.separation.hard_mixtures import HardMixtureDraws
+from speechkit.separation.mixture_draws import Candidate, DrawnMixture, MixtureDraws, MixtureLevels
 from speechkit.separation.mixture_files import counts, list_of, write_set
 from speechkit.workdir import Output, WorkDir, check_name
 from speechkit.workdir.manifest import read_manifest
@@ -67,7 +57,7 @@ def mix(
     pair = None
     if config.hard:
         mined = hard_folder(work.root, config.hard)
-        made += f"-hard_{label(mined, config.set)}"
+        made += f"-hard_{hard_mixtures.label(mined, config.set)}"
         random = mix(work, replace(config, hard="", share=1.0), name, jobs, executor=executor)
         inputs += [list_of(random), *hard_files(mined)]
         pair = (random, mined)
@@ -105,8 +95,9 @@ def _mix_into(
     )
     draws: Draws = plain
     if pair is not None:
-        random, sampler = random_plans(pair[0], root, pool, plain), HardPairSampler(pair[1])
-        require_mined_on(sampler, source.utterances)
+        random = hard_mixtures.random_plans(pair[0], root, pool, plain)
+        sampler = HardPairSampler(pair[1])
+        hard_mixtures.require_mined_on(sampler, source.utterances)
         draws = HardMixtureDraws(random, pool, sampler, config.share, config.seed)
     folder = out.path.resolve() / "audio" if config.write_audio else None
     plans, made, replaced = _mix_all(draws, config, folder, {"jobs": jobs, "executor": executor})
@@ -198,7 +189,7 @@ def _mix_all(
     if folder:
         for part in ("mix", *(f"s{k}" for k in range(1, config.speakers + 1))):
             (folder / part).mkdir(parents=True)
-    make = partial(mix_one, rate=config.rate, on_error=config.on_error, folder=folder)
+    make = partial(mixture_draws.mix_one, rate=config.rate, on_error=config.on_error, folder=folder)
     while pending:
         again = []
         for done in map_items(

@@ -10,12 +10,13 @@ import numpy as np
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
-from speechkit.base.tables import trimmed
+from speechkit.base.tables import trimmed, write_json, write_skipped
 from speechkit.labels.scores import ASPECTS
 from speechkit.stats import bootstrap
 from speechkit.stats.score_metrics import ClassError
 from speechkit.task import evaluation
-from speechkit.task.evaluation import Comparison, ComparisonConfig
+from speechkit.task.evaluation import Comparison, ComparisonConfig, Summary
+from speechkit.workdir import Output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,14 +96,27 @@ def count_rows(seeds: int, **counts: int) -> dict[str, dict[str, Any]]:
     return {name: {"mean": value, "std": None, "n": seeds} for name, value in counts.items()}
 
 
-def warn_constant(summary: evaluation.Summary, aspects: Sequence[str], seeds: int) -> None:
-    """Name the aspects whose correlation is undefined."""
+def write_summary(out: Output, data: Any, aspects: Sequence[str], summary: Summary) -> None:
+    """Write ``summary.json`` and ``skipped.tsv``, and count; say what makes the numbers rough.
+
+    Args:
+        out: of the evaluation.
+        data: the set (:class:`speechkit.phone_features.scored_set.PhoneSet`).
+        aspects: that are scored.
+        summary: of ``utterances`` and of what was measured.
+    """
+    evaluation.warn_few_speakers(data.name, len(set(data.speakers)))
+    seeds = summary["utterances"]["n"]
     constant = [aspect for aspect in aspects if summary[f"{aspect}_pcc"]["n"] < seeds]
     if constant:
         logger.warning(
             f"Labels or predictions of {', '.join(constant)} do not vary: there is no "
             "correlation (of some seeds)."
         )
+    write_json(out.path / evaluation.SUMMARY, summary)
+    write_skipped(out.path, data.skipped)
+    counts = {"utterances": len(data.utterances), "skipped": len(data.skipped)}
+    out.counts.update(seeds=seeds, **counts)
 
 
 def mean_std(value: Mapping[str, Any] | None, digits: int = 3) -> str:

@@ -20,7 +20,7 @@ from dask_workers import wait_for
 
 from speechkit.base import log, parallel
 from speechkit.base.errors import UserError
-from speechkit.base.parallel import WorkerError, map_items
+from speechkit.base.parallel import WorkerError, map_items, read_ahead
 
 TESTS = Path(__file__).parents[1]
 
@@ -273,3 +273,27 @@ def test_what_all_items_need_is_not_the_fault_of_one(jobs: int, on_error: str) -
         list(map_items(work.need_a_model, range(4), jobs=jobs, on_error=on_error))
     assert caught.value.problem == "The model is not there."
     assert caught.value.remedy == "Copy it."
+
+
+def test_items_are_read_ahead_in_order_and_not_all_at_once():
+    read = []
+
+    def reading(item):
+        read.append(item)
+        return 10 * item
+
+    ahead = read_ahead(reading, range(20), 2, 4)
+    assert next(ahead) == 0
+    assert len(read) <= 6
+    assert list(ahead) == [10 * item for item in range(1, 20)]
+
+
+def test_a_failure_while_reading_ahead_is_raised():
+    def failing(item):
+        if item == 3:
+            raise UserError("broken")
+        return item
+
+    ahead = read_ahead(failing, range(9), 1, 2)
+    with pytest.raises(UserError, match="broken"):
+        list(ahead)

@@ -9,6 +9,7 @@ import torch
 from separation_models import RATE, make_mixtures, make_model, settings
 
 from speechkit.base.errors import MissingDependency, UserError
+from speechkit.base.parallel import read_ahead
 from speechkit.labels.mixtures import load_mixtures
 from speechkit.separation import measurement, metrics, results
 from speechkit.separation.evaluate import evaluate
@@ -79,37 +80,13 @@ def test_stoi_without_pystoi(monkeypatch, tmp_path):
         evaluate(WorkDir(tmp_path), settings(stoi=True))
 
 
-def test_audio_is_read_ahead_in_order_and_not_all_at_once():
-    read = []
-
-    def reading(item):
-        read.append(item)
-        return 10 * item
-
-    ahead = measurement.read_ahead(reading, range(20), 2)
-    assert next(ahead) == 0
-    assert len(read) <= 6
-    assert list(ahead) == [10 * item for item in range(1, 20)]
-
-
-def test_a_failure_while_reading_ahead_is_raised():
-    def failing(item):
-        if item == 3:
-            raise UserError("broken")
-        return item
-
-    ahead = measurement.read_ahead(failing, range(9), 1)
-    with pytest.raises(UserError, match="broken"):
-        list(ahead)
-
-
 def test_measuring_read_ahead_gives_the_same(world):
     """The way of CUDA: audio is read in threads, measured in this one."""
     work = WorkDir(world)
     models = tuple((s, f, "plain") for s, f in trained.find(work, "separation", "dm"))
     task = measurement.Task(models, world / "data" / "test_2mix", world, sdr=False)
     batches = [(0, 1), (2,), (3, 4, 5)]
-    heard = measurement.read_ahead(partial(measurement.read_batch, task=task), batches, 2)
+    heard = read_ahead(partial(measurement.read_batch, task=task), batches, 2, 4)
     found = [measurement.measure(each, task).rows for each in heard]
     assert found == [measurement.score_batch(batch, task).rows for batch in batches]
 
