@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
+from msgspec import Meta
+
 from speechkit.base.config import Flag, OneOf, Seed, check_fields
 from speechkit.base.errors import ConfigError, UserError, command_line, require_choice
 
@@ -43,10 +45,9 @@ class MiningConfig:
     """
 
     param: str
-    pm: Annotated[float, Flag(shown="0.02 for pitch and energy, 0.04 for xvector")] = cast(
-        float,
-        None,  # that of the parameter
-    )
+    pm: Annotated[
+        float, Meta(gt=0, le=1), Flag(shown="0.02 for pitch and energy, 0.04 for xvector")
+    ] = cast(float, None)  # that of the parameter
     set: Annotated[str, Flag("set")] = "train"
     same_gender: Annotated[bool, Flag("same-gender")] = False
     store: Annotated[str, OneOf("auto", "thresholds", "pairs")] = "auto"
@@ -54,21 +55,13 @@ class MiningConfig:
     pitch_unit: Annotated[str, OneOf("hz", "semitones")] = "hz"
     prosody: str = ""
     xvector: str = ""
-    seed: Seed = 0
+    seed: Annotated[Seed, Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:
         require_choice("param", self.param, DEFAULT_PM)
-        check_fields(self)
         if self.pm is None:
             object.__setattr__(self, "pm", DEFAULT_PM[self.param])
-        if not 0 < self.pm <= 1:
-            raise ConfigError(
-                "pm",
-                f"{self.pm:g} is not a proportion.",
-                "Give the share of pairs that is hard, above 0 and at most 1 (0.04 is 4 %).",
-            )
-        if self.seed < 0:
-            raise ConfigError("seed", f"{self.seed} is negative.", "Give 0 or a positive number.")
+        check_fields(self)
         if self.pitch_unit != "hz" and self.param != "pitch":
             raise ConfigError(
                 "pitch_unit",

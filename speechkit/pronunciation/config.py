@@ -57,7 +57,7 @@ class ModelConfig:
 
     inputs: Width
     kind: str = "gopt"
-    aspects: tuple[str, ...] = ASPECTS
+    aspects: tuple[Annotated[str, OneOf(*ASPECTS)], ...] = ASPECTS
     width: Width = 24
     depth: Layers = 3
     heads: Width = 1
@@ -70,8 +70,6 @@ class ModelConfig:
     def check(self) -> None:
         """Raises UserError for impossible values."""
         require_choice("model", self.kind, KINDS)
-        for aspect in self.aspects:
-            require_choice("aspects", aspect, ASPECTS)
         if not self.aspects:
             raise ConfigError("aspects", "names none.", f"Accepted: {', '.join(ASPECTS)}.")
         check_fields(self)

@@ -127,13 +127,11 @@ def published_rows(number: str) -> list[list[str]]:
     """The rows of the paper's Table 1 or 2, in the layout of :func:`table`."""
     from speechkit.pronunciation.paper import MEASURES, ROWS
 
-    def cell(value: tuple[float, float | None] | None) -> str:
-        if value is None:
-            return "-"
-        return f"{value[0]:.3f}" + (f" ±{value[1]:.3f}" if value[1] is not None else "")
+    def cell(mean: float | None, std: float | None) -> str:
+        return scores.mean_std({"mean": mean, "std": std})
 
     return [
-        [f"paper: {row.name}", *(cell(row.values.get(measure)) for measure in MEASURES)]
+        [f"paper: {row.name}", *(cell(*row.values.get(m, (None, None))) for m in MEASURES)]
         for row in ROWS
         if number in row.table.split(", ")
     ]

@@ -32,17 +32,9 @@ from speechkit.labels.miscues import (
 )
 from speechkit.labels.score_files import read_scores, score_files, write_scores
 from speechkit.labels.scores import Scores, WordScores
+from speechkit.pronunciation import miscue_texts
 from speechkit.pronunciation.config import MiscueConfig
-from speechkit.pronunciation.miscue_texts import (
-    Text,
-    Texts,
-    Vocabulary,
-    added,
-    removed,
-    replaced,
-    texts_of,
-    wrong,
-)
+from speechkit.pronunciation.miscue_texts import Text, Texts, Vocabulary, texts_of, wrong
 from speechkit.workdir import Output, WorkDir
 
 TESTS = {
@@ -128,17 +120,19 @@ def change(
     tokens = vocabulary.tokens
     if kind == "omission":
         at = int(draw.integers(len(text) + 1))
-        return added(text, at, tokens[draw.integers(len(tokens))])
+        return miscue_texts.added(text, at, tokens[draw.integers(len(tokens))])
     if kind == "appended":
         for number in draw.integers(len(tokens), size=appended).tolist():
-            text = added(text, len(text), tokens[number])
+            text = miscue_texts.added(text, len(text), tokens[number])
         return text
     if kind == "insertion":
         places = [k for k in said if k + 1 < len(text)]
-        return removed(text, places[draw.integers(len(places))]) if places else None
+        if not places:
+            return None
+        return miscue_texts.removed(text, places[draw.integers(len(places))])
     for at in draw.permutation(said).tolist():
         if found := vocabulary.others(text[at])[kind == "far"]:
-            return replaced(text, at, found[draw.integers(len(found))])
+            return miscue_texts.replaced(text, at, found[draw.integers(len(found))])
     return None
 
 

@@ -23,17 +23,9 @@ from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Recording, Setup, score_all
 from speechkit.phone_features.request import Extracted, Request
 from speechkit.phone_features.verification import NATS_CAP
-from speechkit.pronunciation import model_folder
+from speechkit.pronunciation import assessment, model_folder
 from speechkit.pronunciation.acoustic_scores import AcousticScores, is_acoustic, load_pipeline
-from speechkit.pronunciation.assessment import (
-    MISSING,
-    SAID_BADLY,
-    Alternative,
-    Insertion,
-    PhoneResult,
-    Verdict,
-    WordResult,
-)
+from speechkit.pronunciation.assessment import MISSING, Alternative, PhoneResult, WordResult
 from speechkit.pronunciation.model_folder import Assessment, Assessor
 from speechkit.pronunciation.result import FORMS, Result, in_ipa
 from speechkit.pronunciation.statuses import FAR_MORE, OTHER_TEXT, called, together
@@ -174,7 +166,7 @@ def predict_one(
         _words(ready, extracted, assessed, verified.said, lexicon.guessed),
         extracted.readings,
         [
-            Insertion(one.start_frame * shift, one.end_frame * shift, list(one.phones))
+            assessment.Insertion(one.start_frame * shift, one.end_frame * shift, list(one.phones))
             for one in verified.insertions
         ],
     )
@@ -247,7 +239,7 @@ def _verdict(
     assessed: Assessment,
     word: int,
     raw: Mapping[str, np.ndarray],
-) -> Verdict | None:
+) -> assessment.Verdict | None:
     """What became of a word; None of models that do not say."""
     if assessed.statuses is None or assessor.calibration is None:
         return None
@@ -256,9 +248,10 @@ def _verdict(
     given = assessed.words.get("word_accuracy")
     limit = assessor.thresholds.get("word_accuracy")
     if status == SAID and given is not None and limit is not None:
-        status = SAID_BADLY if given[:, word].mean() <= limit else SAID
+        status = assessment.SAID_BADLY if given[:, word].mean() <= limit else SAID
     shares = dict(zip(STATUSES, probabilities.tolist(), strict=True))
-    return Verdict(status, shares, {name: float(v[:, word].mean()) for name, v in raw.items()})
+    scores = {name: float(values[:, word].mean()) for name, values in raw.items()}
+    return assessment.Verdict(status, shares, scores)
 
 
 def _on_scale(

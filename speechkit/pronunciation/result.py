@@ -16,16 +16,8 @@ from speechkit.base.textgrid import Interval, Tier
 from speechkit.labels.miscues import SAID
 from speechkit.labels.phones import ipa
 from speechkit.labels.scores import Scales
-from speechkit.pronunciation.assessment import (
-    SAID_BADLY,
-    Insertion,
-    PhoneResult,
-    Verdict,
-    WordResult,
-    rounded,
-    word_of,
-    word_row,
-)
+from speechkit.pronunciation import assessment
+from speechkit.pronunciation.assessment import Insertion, PhoneResult, Verdict, WordResult
 from speechkit.task.prediction.jobs import RecordingResult, about_of
 from speechkit.task.prediction.saved import Row
 from speechkit.task.prediction.written import Forms
@@ -66,9 +58,9 @@ class Result(RecordingResult):
         return {
             **self.about(),
             "scales": {k: {a: list(r) for a, r in v.items()} for k, v in self.scales.items()},
-            "utterance": rounded(self.utterance),
-            "spread_over_seeds": rounded(self.spread),
-            "words": [word_row(word) for word in self.words],
+            "utterance": assessment.rounded(self.utterance),
+            "spread_over_seeds": assessment.rounded(self.spread),
+            "words": [assessment.word_row(word) for word in self.words],
             **as_field(self.readings),
             **(
                 {"insertions": [each.as_dict() for each in self.insertions]}
@@ -89,7 +81,7 @@ class Result(RecordingResult):
             scales,
             row["utterance"],
             row["spread_over_seeds"],
-            [word_of(word, scales) for word in row["words"]],
+            [assessment.word_of(word, scales) for word in row["words"]],
             readings_of(row),
             [Insertion(**each) for each in row.get("insertions", ())],
         )
@@ -172,7 +164,7 @@ def colour(value: float, ends: tuple[float, float]) -> str:
 def _status(verdict: Verdict | None) -> Text:
     if verdict is None:
         return Text("")
-    style = {SAID: "green", SAID_BADLY: "yellow"}.get(verdict.status, "bold red")
+    style = {SAID: "green", assessment.SAID_BADLY: "yellow"}.get(verdict.status, "bold red")
     return Text(f"{verdict.status} {verdict.probabilities[SAID]:.2f}", style)
 
 

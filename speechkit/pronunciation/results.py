@@ -12,17 +12,8 @@ import numpy as np
 
 from speechkit.base.tables import write_tsv
 from speechkit.phone_features.scored_set import ScoredSet
-from speechkit.stats import bootstrap
-from speechkit.stats.score_metrics import (
-    LOW,
-    class_errors,
-    detection,
-    macro_mae,
-    measure,
-    mse,
-    over_seeds,
-    pcc,
-)
+from speechkit.stats import bootstrap, score_metrics
+from speechkit.stats.score_metrics import class_errors, mse, over_seeds, pcc
 from speechkit.task import scores
 from speechkit.task.scores import CLASSES, TABLES, WORST, cell
 
@@ -114,14 +105,15 @@ def summarize(scored: Scored, samples: int) -> dict[str, dict[str, Any]]:
         level = aspect.partition("_")[0]
         predicted, wanted = scored.predictions[aspect], labels[aspect].astype(np.float64)
         speakers = np.repeat(scored.data.speakers, np.diff(scored.first(level)))
-        for name, values in measure({aspect: predicted}, labels).items():
+        for name, values in score_metrics.measure({aspect: predicted}, labels).items():
             summary[name] = over_seeds(values)
         summary[f"{aspect}_pcc"].update(
             scores.interval(bootstrap.pcc_of, predicted, labels[aspect], speakers, samples)
         )
-        summary[f"{aspect}_macro_mae"] = over_seeds(macro_mae(class_errors(predicted, wanted)))
-        limit = scored.thresholds.get(aspect)
-        each = [detection(row, wanted, LOW[level], limit) for row in predicted]
+        errors = score_metrics.macro_mae(class_errors(predicted, wanted))
+        summary[f"{aspect}_macro_mae"] = over_seeds(errors)
+        limits = score_metrics.LOW[level], scored.thresholds.get(aspect)
+        each = [score_metrics.detection(row, wanted, *limits) for row in predicted]
         for name in each[0]:
             summary[f"{aspect}_low_{name}"] = over_seeds(np.array([one[name] for one in each]))
         together = predicted.mean(axis=0)

@@ -14,15 +14,9 @@ from speechkit.base.errors import UserError, command_line, require_choice
 from speechkit.kaldi import data
 from speechkit.labels.score_files import read_scores, score_files
 from speechkit.labels.scores import Scores
+from speechkit.phone_features import feature_folder
 from speechkit.phone_features.dataset import check_read, disagreement
-from speechkit.phone_features.feature_folder import (
-    CONFIG,
-    GopFolder,
-    PhoneRow,
-    archive,
-    read_features,
-    read_phone_features,
-)
+from speechkit.phone_features.feature_folder import GopFolder, PhoneRow
 from speechkit.phone_features.gop import STP_COLUMN
 from speechkit.phone_features.scored_set import PhoneSet
 from speechkit.scoring.config import TARGETS, Inputs
@@ -105,8 +99,8 @@ def input_files(
     folder = work.data(set_name)
     of_scores = folder if synthetic is None else _synthetic(work, set_name, synthetic)
     features = inputs.folder(work, set_name)
-    stem = archive({"method": "deep"} if inputs.kind == "deep" else {})
-    names = (CONFIG, "rows.tsv", f"{stem}.scp", f"{stem}.ark")
+    stem = feature_folder.archive({"method": "deep"} if inputs.kind == "deep" else {})
+    names = (feature_folder.CONFIG, "rows.tsv", f"{stem}.scp", f"{stem}.ark")
     return [folder / "utt2spk", *score_files(of_scores), *(features / name for name in names)]
 
 
@@ -137,7 +131,7 @@ def load(
     folder = work.data(set_name)
     speakers = data.read_table(folder / "utt2spk")
     scores = _read_scores(work, set_name, target, synthetic, need_scores)
-    features = read_features(inputs.folder(work, set_name), work.root)
+    features = feature_folder.read_features(inputs.folder(work, set_name), work.root)
     found = ScoringSet(set_name, target=target, features_of=[features.config])
     found.scale = scores.scales["utterance"][target]
     labels, faults, kept = [], [], []
@@ -195,7 +189,8 @@ def _read(folder: GopFolder, name: str, inputs: Inputs) -> np.ndarray:
     rows = folder.rows[name]
     if inputs.kind == "gop":
         return _scalar(rows)
-    values = _chosen(read_phone_features(folder, name), inputs, folder.columns)
+    values = feature_folder.read_phone_features(folder, name)
+    values = _chosen(values, inputs, folder.columns)
     if not np.isfinite(values).all():
         raise UserError(f"{folder.table.scp}: features of '{name}' are not finite.")
     return values

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Annotated
 
-from speechkit.base.config import NO_FLAG, Flag, Seed
-from speechkit.base.errors import ConfigError, UserError, require_choice
+from msgspec import Meta
+
+from speechkit.base.config import NO_FLAG, Count, Flag, NotNegative, OneOf, Seed, check_fields
 from speechkit.scoring.config import TARGETS
 from speechkit.task import config
+
+Target = Annotated[str, OneOf(*TARGETS)]
 
 
 @dataclass(frozen=True)
@@ -59,25 +62,16 @@ class TreeConfig:
         UserError: a value out of range.
     """
 
-    trees: Annotated[int, NO_FLAG] = 400
-    learning_rate: Annotated[float, NO_FLAG] = 0.05
-    leaves: Annotated[int, NO_FLAG] = 4
-    leaf_samples: Annotated[int, NO_FLAG] = 10
-    l2: Annotated[float, NO_FLAG] = 1.0
-    column_share: Annotated[float, NO_FLAG] = 0.3
+    trees: Annotated[Count, NO_FLAG] = 400
+    learning_rate: Annotated[float, Meta(gt=0, le=1), NO_FLAG] = 0.05
+    leaves: Annotated[int, Meta(ge=2), NO_FLAG] = 4
+    leaf_samples: Annotated[Count, NO_FLAG] = 10
+    l2: Annotated[NotNegative, NO_FLAG] = 1.0
+    column_share: Annotated[float, Meta(gt=0, le=1), NO_FLAG] = 0.3
     mean_gop: Annotated[bool, Flag(default=True)] = False
 
     def __post_init__(self) -> None:
-        if (
-            min(self.trees, self.leaf_samples) < 1
-            or self.leaves < 2
-            or self.l2 < 0
-            or not (0 < self.learning_rate <= 1 and 0 < self.column_share <= 1)
-        ):
-            raise UserError(
-                f"{asdict(self)} cannot be the settings of trees.",
-                "Counts are from 1 (leaves from 2), shares and the rate above 0 up to 1.",
-            )
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -103,14 +97,11 @@ class SynthesisConfig:
     set: Annotated[str, Flag("set")]
     train: str
     gop: str = ""
-    targets: Annotated[tuple[str, ...], Flag(shown="all of `train`")] = ()
+    targets: Annotated[tuple[Target, ...], Flag(shown="all of `train`")] = ()
     allow_shared: Annotated[bool, Flag("allow-shared")] = False
-    folds: int = 5
+    folds: Annotated[int, Meta(ge=2)] = 5
     seed: Seed = 0
     trees: TreeConfig = field(default_factory=lambda: TreeConfig(mean_gop=True))
 
     def __post_init__(self) -> None:
-        for target in self.targets:
-            require_choice("targets", target, TARGETS)
-        if self.folds < 2:
-            raise ConfigError("folds", f"{self.folds} is too few.", "Give 2 or more.")
+        check_fields(self)

@@ -33,9 +33,9 @@ from speechkit.training.devices import keep_memory
 from speechkit.training.loop import Fitted, fit
 from speechkit.training.state import Trainable
 
+CHECKPOINT_MINUTES = 5.0  # how often the state is saved inside an epoch
 Weights = dict[str, Tensor]
 SELECT = "select"
-LAST = "last"
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,6 @@ def train_joint(
     checkpoint: Path,
     tensorboard: Path,
     label: str,
-    checkpoint_minutes: float = 5.0,
     measured: Mapping[str, Examples] | None = None,
 ) -> Joined:
     """Train a scorer and the network under it; both are changed.
@@ -178,7 +177,6 @@ def train_joint(
         config: how; epochs and learning rate are those of the stage.
         seed: of the order of utterances and of dropout.
         device, checkpoint, tensorboard, label: as for :func:`speechkit.training.loop.fit`.
-        checkpoint_minutes: how often the state is saved inside an epoch.
         measured: further utterances to measure after every epoch, by name; those named
             ``select`` choose the epoch (highest PCC), otherwise it is the last.
 
@@ -200,7 +198,7 @@ def train_joint(
             patience=0,
             monitor=monitor,
             precision=precision,
-            checkpoint_minutes=checkpoint_minutes,
+            checkpoint_minutes=CHECKPOINT_MINUTES,
             seed=seed,
             batch_size=size,
         ),

@@ -8,7 +8,7 @@ and 2,500). One run each; no spread is given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from speechkit.scoring.config import ScoringConfig
@@ -54,12 +54,7 @@ FACTS = {
 
 def _row(table: str, name: str, recipe: Recipe, *values: float) -> PublishedRow:
     """A row with its values of ``MEASURES``."""
-    config = ScoringConfig(
-        model=recipe.model,
-        input=recipe.input,
-        pretrain=recipe.pretrain,
-        finetune=recipe.finetune,
-    )
+    config = ScoringConfig(**asdict(recipe))
     facts: dict[str, Any] = dict(FACTS)
     if recipe.pretrain != "none":
         facts["synthetic scores"] = SYNTHETIC_UTTERANCES

@@ -104,7 +104,10 @@ class Stages:
             own = {number: files[number] for number in numbers if number in files}
             for one in stacked_runs.arrange(numbers, own, 1, self.device, TOGETHER):
                 together = [by_number[number] for number in one.seeds]
-                group = one.load(self._group(stage, together, batches, measured))
+                net, pools = stacked(self.network, together), [seed.pool for seed in together]
+                every = torch.from_numpy(np.stack(pools))
+                how = (self._config_of(stage), net, batches, every, measured, one.seeds)
+                group = one.load(Group(*how, self.device, _STREAMS[stage.name == PRETRAIN]))
                 group.tells = listeners(self.outputs, one.seeds, stage.name)
                 groups.append((group, one.file))
         before = sum(group.epoch * len(group.seeds) for group, _ in groups)
@@ -114,19 +117,6 @@ class Stages:
         for group, _ in groups:
             for place, number in enumerate(group.seeds):
                 by_number[number].finish(stage.name, group.rows[place], *group.chosen(place))
-
-    def _group(
-        self,
-        stage: Stage,
-        seeds: Sequence[Seed],
-        batches: Batches,
-        measured: Mapping[str, Batches],
-    ) -> Group:
-        pools = torch.from_numpy(np.stack([seed.pool for seed in seeds]))
-        numbers, streams = [seed.number for seed in seeds], _STREAMS[stage.name == PRETRAIN]
-        net = stacked(self.network, seeds)
-        plan = self._config_of(stage)
-        return Group(plan, net, batches, pools, measured, numbers, self.device, streams)
 
     def _config_of(self, stage: Stage) -> ScoringConfig:
         """The configuration with epochs and learning rate of a stage."""

@@ -32,15 +32,8 @@ from speechkit.workdir import Output, WorkDir
 
 COMMAND = "synthesize-scores"
 COLUMNS = (
-    "target",
-    "utterances",
-    "mean",
-    "std",
-    "cross_validated_pcc",
-    "trained_on",
-    "human_mean",
-    "human_std",
-    "agreement_pcc",
+    *("target", "utterances", "mean", "std", "cross_validated_pcc"),
+    *("trained_on", "human_mean", "human_std", "agreement_pcc"),
 )
 BINS = 10  # of the scale, in histograms
 DIGITS = 6  # of scores: far below what they are worth

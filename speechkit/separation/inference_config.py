@@ -14,12 +14,8 @@ from speechkit.task.config import require_samples
 
 BLOCK_SECONDS, OVERLAP_SECONDS = 20.0, 5.0
 DEFAULT_MEASURES = (
-    "si_snri_db",
-    "hsr5_percent",
-    "hsr10_percent",
-    "si_snri_p01_db",
-    "si_snri_p05_db",
-    "si_snri_p10_db",
+    *("si_snri_db", "hsr5_percent", "hsr10_percent"),
+    *("si_snri_p01_db", "si_snri_p05_db", "si_snri_p10_db"),
 )
 
 

@@ -192,9 +192,9 @@ def nothing(root: Path) -> None:
 BAD = {
     "no parameter": ([], nothing, "Missing option '--param'"),
     "unknown parameter": (["--param", "picth"], nothing, "Did you mean 'pitch'?"),
-    "pm 0": (["--param", "pitch", "--pm", "0"], nothing, "--pm 0 is not a proportion"),
-    "pm 4": (["--param", "pitch", "--pm", "4"], nothing, "--pm 4 is not a proportion"),
-    "pm nan": (["--param", "pitch", "--pm", "nan"], nothing, "not a proportion"),
+    "pm 0": (["--param", "pitch", "--pm", "0"], nothing, "--pm 0.0 is out of range"),
+    "pm 4": (["--param", "pitch", "--pm", "4"], nothing, "--pm 4.0 is out of range"),
+    "pm nan": (["--param", "pitch", "--pm", "nan"], nothing, "nan is out of range"),
     "store": (["--param", "pitch", "--store", "all"], nothing, "auto, thresholds, pairs"),
     "unit": (["--param", "pitch", "--pitch-unit", "mel"], nothing, "hz, semitones"),
     "no pitch": (["--param", "energy", "--pitch-unit", "semitones"], nothing, "--pitch-unit"),

@@ -121,7 +121,7 @@ def test_utterances_without_scores(own, caplog):
 
 def test_bad_sets(own):
     folder = own.data("train")
-    with pytest.raises(UserError, match=r"'totel' is no score .* Did you mean 'total'"):
+    with pytest.raises(UserError, match=r"'totel' is not known. Did you mean 'total'"):
         load(own, "train", Inputs(), "totel")
     table = folder / "utterance_scores.tsv"
     text = table.read_text()
