@@ -31,29 +31,15 @@ MAX_FRAMES_OVER = 3  # by which an alignment may end after our last frame
 
 
 @dataclass(frozen=True)
-class Clip:
-    """The frames of one utterance.
-
-    Args:
-        frames: features ``[reach + L + reach, M]``: from the first frame of a phone to the last,
-            with what the network sees to each side (at an end of the audio its end frame again).
-        index: which of the L frames each phone has, phone after phone: int64 ``[F]``.
-        counts: frames of each phone: int64 ``[P]``, at least 1 each.
-    """
-
-    frames: Tensor
-    index: Tensor
-    counts: Tensor
-
-
-@dataclass(frozen=True)
 class Stream:
-    """Some utterances one after another, as the network reads them (see ``run_stream``).
+    """One utterance, or some one after another, as the network reads them (see ``run_stream``).
 
     Args:
-        frames: ``[1, W, M]``.
+        frames: features ``[1, W, M]``: of each utterance from the first frame of a phone to the
+            last, with what the network sees to each side (at an end of the audio its end frame
+            again).
         index: frames of each phone among the outputs, phone after phone: int64 ``[F]``.
-        counts: of each phone: int64 ``[P]``.
+        counts: frames of each phone: int64 ``[P]``, at least 1 each.
     """
 
     frames: Tensor
@@ -76,13 +62,13 @@ class JointData:
     """
 
     utterances: list[str]
-    clips: list[Clip]
+    clips: list[Stream]
     reach: int
 
     @property
     def lengths(self) -> np.ndarray:
         """Frames of each utterance that the network reads, int64 ``[U]``."""
-        return np.array([len(clip.frames) for clip in self.clips], dtype=np.int64)
+        return np.array([clip.frames.shape[1] for clip in self.clips], dtype=np.int64)
 
     @property
     def first(self) -> np.ndarray:
@@ -92,11 +78,11 @@ class JointData:
     def stream(self, chosen: Sequence[int]) -> Stream:
         """Utterances as one stream: nothing is padded but its end, to a multiple of frames."""
         clips = [self.clips[number] for number in chosen]
-        places = np.cumsum([0, *(len(clip.frames) for clip in clips)]).tolist()
+        places = np.cumsum([0, *self.lengths[chosen]]).tolist()
         index = [clip.index + place for clip, place in zip(clips, places, strict=False)]
-        filling = clips[0].frames.new_zeros(-places[-1] % _ROUND, clips[0].frames.shape[1])
-        frames = torch.cat([*(clip.frames for clip in clips), filling])
-        return Stream(frames[None], torch.cat(index), torch.cat([clip.counts for clip in clips]))
+        filling = clips[0].frames.new_zeros(1, -places[-1] % _ROUND, clips[0].frames.shape[2])
+        frames = torch.cat([*(clip.frames for clip in clips), filling], dim=1)
+        return Stream(frames, torch.cat(index), torch.cat([clip.counts for clip in clips]))
 
     def subset(self, chosen: Sequence[int]) -> JointData:
         """Some of the utterances."""
@@ -147,27 +133,28 @@ def load(
     how: dict[str, Any] = {"jobs": jobs, "executor": executor, "label": f"audio {found.name}"}
     arrays = parallel.map_items(run, items, chunk=8, name=lambda item: item[0].id, **how)
     # Plain arrays travel between processes: shared tensors would each hold a file open.
-    clips = [Clip(*(torch.from_numpy(a) for a in done.value or ())) for done in arrays]
+    clips = [Stream(*(torch.from_numpy(a) for a in done.value or ())) for done in arrays]
     return JointData(list(found.utterances), clips, reach)
 
 
 def _clip(
     item: tuple[data.Utterance, np.ndarray], features: FeatureConfig, reach: int, sample_rate: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The arrays of a :class:`Clip`."""
+    """The arrays of a :class:`Stream`."""
     source, times = item
     samples, rate = audio.read(
         source.wav, sample_rate or features.sample_rate, source.start, source.end
     )
     if rate != features.sample_rate:
         samples = audio.resample(samples, rate, features.sample_rate)
-    return cut(log_mel(samples, features).numpy(), times, reach)
+    frames, *phones = cut(log_mel(samples, features).numpy(), times, reach)
+    return frames[None], *phones
 
 
 def cut(
     frames: np.ndarray, times: np.ndarray, reach: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What the phones of an utterance depend on: the arrays of a :class:`Clip`.
+    """What the phones of an utterance depend on: the arrays of a :class:`Stream`.
 
     Args:
         frames: features ``[T, M]`` of the whole utterance.

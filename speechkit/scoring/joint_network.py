@@ -141,7 +141,13 @@ def acoustic_folder(config: Mapping[str, Any], work: WorkDir | None, purpose: st
             f"{', '.join(specs) or 'none'} by the method '{config.get('method')}'.",
             "Extract them with `speechkit extract-deep --am NAME` and train with `input` deep.",
         )
-    folder = _tdnn_folder(specs[0], work, purpose)
+    named = specs[0] == "sphinx" or ":" in specs[0]
+    folder = Path(specs[0]) if named else find_folder(specs[0], work)
+    if not (folder / tdnn_folder.CARD).is_file():
+        raise UserError(
+            f"{purpose} cannot update the acoustic model '{folder}'.",
+            "Accepted: a model of `speechkit train acoustic` (a TDNN, `folds` 0 `full`).",
+        )
     card = tdnn_folder.read_card(folder)
     now, then = card.fingerprint(), config["blocks"][0].get("fingerprint")
     if now != then:
@@ -149,16 +155,6 @@ def acoustic_folder(config: Mapping[str, Any], work: WorkDir | None, purpose: st
             f"{folder} is another model ({now}) than the one that made the features ({then}).",
             "Extract them again with: speechkit extract-deep",
         )
-    return folder
-
-
-def _tdnn_folder(spec: str, work: WorkDir | None, purpose: str) -> Path:
-    accepted = "Accepted: a model of `speechkit train acoustic` (a TDNN, `folds` 0 `full`)."
-    if spec == "sphinx" or ":" in spec:
-        raise UserError(f"{purpose} cannot update the acoustic model '{spec}'.", accepted)
-    folder = find_folder(spec, work)
-    if not (folder / tdnn_folder.CARD).is_file():
-        raise UserError(f"{purpose} cannot update the acoustic model {folder}.", accepted)
     return folder
 
 

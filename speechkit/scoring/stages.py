@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _STREAMS = {True: (0x61, 0x62), False: (0x63, 0x64)}  # of draws, of pre-training or not
 
 
+@dataclass
 class Stages:
     """What all stages of a run share.
 
@@ -44,20 +45,17 @@ class Stages:
         jobs: processes that read audio.
     """
 
-    def __init__(
-        self,
-        work: WorkDir,
-        name: str,
-        config: ScoringConfig,
-        network: ScorerConfig,
-        sets: Mapping[tuple[str, str | None], ScoringSet],
-        outputs: Mapping[int, Output],
-        device: torch.device,
-        jobs: int,
-    ) -> None:
-        self.work, self.name, self.config, self.network = work, name, config, network
-        self.sets, self.outputs, self.device, self.jobs = sets, outputs, device, jobs
-        keep_memory(device)
+    work: WorkDir
+    name: str
+    config: ScoringConfig
+    network: ScorerConfig
+    sets: Mapping[tuple[str, str | None], ScoringSet]
+    outputs: Mapping[int, Output]
+    device: torch.device
+    jobs: int
+
+    def __post_init__(self) -> None:
+        keep_memory(self.device)
 
     @property
     def measured(self) -> dict[str, ScoringSet]:
