@@ -147,8 +147,8 @@ def _clip(
     )
     if rate != features.sample_rate:
         samples = audio.resample(samples, rate, features.sample_rate)
-    frames, *phones = cut(log_mel(samples, features).numpy(), times, reach)
-    return frames[None], *phones
+    frames, index, counts = cut(log_mel(samples, features).numpy(), times, reach)
+    return frames[None], index, counts
 
 
 def cut(
