@@ -56,14 +56,10 @@ class JointData:
     """Frames of the utterances of a set.
 
     Args:
-        utterances: ids.
         clips: of each.
-        reach: frames that the network sees to each side.
     """
 
-    utterances: list[str]
     clips: list[Stream]
-    reach: int
 
     @property
     def lengths(self) -> np.ndarray:
@@ -86,9 +82,7 @@ class JointData:
 
     def subset(self, chosen: Sequence[int]) -> JointData:
         """Some of the utterances."""
-        return JointData(
-            [self.utterances[i] for i in chosen], [self.clips[i] for i in chosen], self.reach
-        )
+        return JointData([self.clips[i] for i in chosen])
 
 
 def load(
@@ -134,7 +128,7 @@ def load(
     arrays = parallel.map_items(run, items, chunk=8, name=lambda item: item[0].id, **how)
     # Plain arrays travel between processes: shared tensors would each hold a file open.
     clips = [Stream(*(torch.from_numpy(a) for a in done.value or ())) for done in arrays]
-    return JointData(list(found.utterances), clips, reach)
+    return JointData(clips)
 
 
 def _clip(

@@ -145,7 +145,7 @@ def test_what_is_refused(work):
         (work.data("scored") / name).unlink()
     with pytest.raises(UserError, match="has no scores of utterances"):
         synthesize(work, SynthesisConfig("plain", "scored", trees=SMALL))
-    with pytest.raises(UserError, match=r"'fluent' is no score .* Did you mean 'fluency'"):
+    with pytest.raises(UserError, match=r"'fluent' is not known. Did you mean 'fluency'"):
         SynthesisConfig("a", "b", targets=("fluent",))
     with pytest.raises(UserError, match="`folds` 1"):
         SynthesisConfig("a", "b", folds=1)
