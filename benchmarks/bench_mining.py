@@ -95,8 +95,7 @@ def core(root: Path, pm: float) -> dict[str, Any]:
     """Mining alone, vectors in memory to pairs in memory: the part that naive() does."""
     from speechkit.mining.block_search import BlockMiner
     from speechkit.mining.distance import Cosine
-    from speechkit.mining.inputs import read_population, read_vectors
-    from speechkit.mining.search import MiningProblem
+    from speechkit.mining.inputs import MiningProblem, read_population, read_vectors
 
     population = read_population(root / "data" / "train")
     scp = root / "exp" / "xvector" / "train" / "xvector.scp"
@@ -105,8 +104,8 @@ def core(root: Path, pm: float) -> dict[str, Any]:
     distance = Cosine(vectors)
     groups = np.zeros(len(vectors), np.int32)
     valid = distance.norms > 0
-    m = MiningProblem(distance, population, groups, valid, pm).hard_set_sizes()
-    miner = BlockMiner(distance, population.speakers, groups, m, valid)
+    problem = MiningProblem(distance, population, groups, valid, pm)
+    miner = BlockMiner(problem, problem.hard_set_sizes())
     pairs = [miner.run(task, keep=True).partners for task in miner.tasks()]
     seconds = time.perf_counter() - started
     return {"seconds": seconds, "pairs": sum(len(p) for p in pairs if p is not None)}

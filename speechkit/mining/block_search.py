@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from speechkit.mining.distance import NO_LIMIT, Cosine, Difference, Distance, threshold_between
+from speechkit.mining.distance import NO_LIMIT, Distance, threshold_between
+from speechkit.mining.inputs import MiningProblem
 from speechkit.mining.matrix import Arranged, Block, Columns
 
 BLOCK_BYTES = 32 << 20
@@ -56,35 +57,24 @@ class BlockMiner:
     """Find the hard sets of all valid utterances, block by block.
 
     Args:
-        distance: between rows.
-        speakers: ``[N]`` speaker numbers.
-        groups: ``[N]`` only rows of one group are candidates of each other.
+        problem: what is mined. With ``candidates`` so many are drawn for each block of pivots
+            (those of the pivot's speaker drop out, so a few more are drawn).
         m: ``[N]`` sizes of the hard sets; 0 leaves a pivot out.
-        valid: ``[N]`` rows that may be partners.
         device: see :class:`speechkit.mining.matrix.Arranged`.
-        candidates: draw this many candidates for each block of pivots instead of taking
-            all (those of the pivot's speaker drop out, so a few more are drawn).
-        pm: the proportion, needed with ``candidates``.
-        seed: of the draws.
-        unit: see :class:`speechkit.mining.matrix.Arranged`.
+        unit: see there.
     """
 
     def __init__(
         self,
-        distance: Difference | Cosine,
-        speakers: np.ndarray,
-        groups: np.ndarray,
+        problem: MiningProblem,
         m: np.ndarray,
-        valid: np.ndarray,
         device: str = "numpy",
-        candidates: int = 0,
-        pm: float = 0.0,
-        seed: int = 0,
         unit: np.ndarray | None = None,
     ) -> None:
-        self.distance, self.m, self.on_cpu = distance, m, device == "numpy"
-        self.candidates, self.pm, self.seed = candidates, pm, seed
-        rows = np.flatnonzero(valid)
+        self.problem, self.m, self.on_cpu = problem, m, device == "numpy"
+        self.candidates = problem.candidates
+        speakers, groups = problem.population.speakers, problem.groups
+        rows = np.flatnonzero(problem.valid)
         own = np.bincount(speakers[rows], minlength=int(speakers.max(initial=0)) + 1)
         speaker = speakers[rows]
         # Speakers of one size stand together: their pivots share m, and one partition call.
@@ -93,7 +83,7 @@ class BlockMiner:
         self._runs = bounds_of_runs(speaker)
         self._groups = bounds_of_runs(groups[self.order])
         self._own = own[speaker]
-        self.arranged = Arranged(distance, self.order, device, unit)
+        self.arranged = Arranged(problem.distance, self.order, device, unit)
 
     def tasks(self) -> list[Task]:
         """The blocks, of bounded size."""
@@ -148,7 +138,8 @@ class BlockMiner:
             first = self._mine(task._replace(stop=middle), columns, m[: middle - start], keep, True)
             last = self._mine(task._replace(start=middle), columns, m[middle - start :], keep, True)
             return first + last
-        return [divide(near, self.order[start:stop], self.order[columns], m, self.distance, keep)]
+        rows, others = self.order[start:stop], self.order[columns]
+        return [divide(near, rows, others, m, self.problem.distance, keep)]
 
     def _columns(self, task: Task) -> tuple[Columns, np.ndarray]:
         """Candidates of a block, and the m of its pivots among them."""
@@ -158,10 +149,11 @@ class BlockMiner:
             return slice(low, high), m
         own = self._own[start:stop]
         drawn = min(high - low, self.candidates + int(own.max()))
-        rng = np.random.default_rng([self.seed, start])
+        rng = np.random.default_rng([self.problem.seed, start])
         columns = low + rng.choice(high - low, drawn, replace=False)
         take = np.minimum(self.candidates, high - low - own)
-        return columns, np.where(m > 0, np.maximum(1, np.rint(self.pm * take)), 0).astype(int)
+        m = np.where(m > 0, np.maximum(1, np.rint(self.problem.pm * take)), 0)
+        return columns, m.astype(int)
 
     def _forbid_own(self, block: Block, task: Task, columns: Columns) -> None:
         """Rule out, for the pivots of each speaker, the speaker's own utterances."""

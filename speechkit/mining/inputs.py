@@ -1,4 +1,4 @@
-"""What mining reads: who speaks which utterance, and the parameter of every utterance."""
+"""What is mined: who speaks which utterance, the parameter of every utterance, and P_M."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from speechkit.base.log import counted
 from speechkit.base.text import composed, some
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable, finite
+from speechkit.mining.distance import Cosine, Difference
+from speechkit.mining.sorted_search import Others, sorted_others
 
 COLUMN = {"pitch": "f0_median_hz", "energy": "energy"}
 SKIPPED = "skipped.tsv"
@@ -49,6 +51,44 @@ class Population:
             )
         numbers = {gender: k for k, gender in enumerate(sorted(set(self.gender)))}
         return np.array([numbers[g] for g in self.gender], np.int32)[self.speakers]
+
+
+@dataclass
+class MiningProblem:
+    """What is to be mined.
+
+    Args:
+        distance: between utterances.
+        population: the set.
+        groups: ``[N]`` only utterances of one group are candidates of each other.
+        valid: ``[N]`` utterances with a valid parameter.
+        pm: proportion of hard pairs.
+        seed: of the draws.
+        candidates: random candidates per pivot; 0 takes all.
+    """
+
+    distance: Difference | Cosine
+    population: Population
+    groups: np.ndarray
+    valid: np.ndarray
+    pm: float
+    seed: int = 0
+    candidates: int = 0
+
+    def others(self) -> Others:
+        """Valid utterances of other speakers in set order."""
+        speakers = self.population.speakers
+        return sorted_others(np.zeros(len(speakers)), speakers, self.groups, self.valid)
+
+    def totals(self) -> np.ndarray:
+        """``[N]`` number of candidates of each utterance; 0 for those that take no part."""
+        total = self.others().total(self.population.speakers)
+        return np.where(self.valid, total, 0)
+
+    def hard_set_sizes(self) -> np.ndarray:
+        """``[N]`` sizes of the hard sets: ``max(1, round(pm x candidates))``, 0 without any."""
+        total = self.totals()
+        return np.where(total > 0, np.maximum(1, np.rint(self.pm * total)), 0).astype(np.int64)
 
 
 def read_population(folder: Path) -> Population:

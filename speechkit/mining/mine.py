@@ -13,18 +13,12 @@ from speechkit.base.errors import UserError
 from speechkit.base.log import counted, logger
 from speechkit.base.parallel import require_executor
 from speechkit.base.tables import write_json
+from speechkit.mining import inputs
 from speechkit.mining.config import MiningConfig
 from speechkit.mining.distance import Cosine, Difference
-from speechkit.mining.inputs import (
-    COLUMN,
-    SKIPPED,
-    Population,
-    read_population,
-    read_values,
-    read_vectors,
-)
+from speechkit.mining.inputs import COLUMN, SKIPPED, MiningProblem, Population
 from speechkit.mining.sampler import write_thresholds
-from speechkit.mining.search import Machines, MiningProblem, find_hard_sets
+from speechkit.mining.search import Machines, find_hard_sets
 from speechkit.workdir import Output, WorkDir
 
 STORE_PAIRS_BELOW = 1 << 30  # bytes
@@ -57,12 +51,12 @@ def mine(
     machines = Machines(device if config.param == "xvector" else "cpu", executor)
     source, data = config.source(work), work.data(config.set)
     beside = (source.with_suffix(".ark"), source.parent / SKIPPED)
-    inputs = [source, *(path for path in beside if path.is_file())]
-    inputs += [p for n in ("utt2spk", "spk2gender", "spk2age") if (p := data / n).is_file()]
+    files = [source, *(path for path in beside if path.is_file())]
+    files += [p for n in ("utt2spk", "spk2gender", "spk2age") if (p := data / n).is_file()]
     final = config.output(work, name)
-    with Output(final, "mine-hard", asdict(config), inputs, force=force, resume=True) as out:
+    with Output(final, "mine-hard", asdict(config), files, force=force, resume=True) as out:
         if not out.up_to_date:
-            _mine_into(out, config, read_population(data), source, work, machines)
+            _mine_into(out, config, inputs.read_population(data), source, work, machines)
     logger.info(f"hard pairs: {final}")
     return final
 
@@ -107,9 +101,9 @@ def _read_parameter(
 ) -> tuple[Difference | Cosine, np.ndarray]:
     """The distance between utterances, and which utterances have a valid parameter."""
     if config.param == "xvector":
-        cosine = Cosine(read_vectors(source, work.root, population.utterances))
+        cosine = Cosine(inputs.read_vectors(source, work.root, population.utterances))
         return cosine, cosine.norms > 0
-    values = read_values(source, population.utterances, config.param, config.pitch_unit)
+    values = inputs.read_values(source, population.utterances, config.param, config.pitch_unit)
     return Difference(values), np.isfinite(values)
 
 

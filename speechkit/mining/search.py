@@ -19,54 +19,16 @@ from speechkit.base.parallel import cpu_count, map_items, read_ahead
 from speechkit.base.schema import Damaged
 from speechkit.mining import shared_problem, sorted_search
 from speechkit.mining.block_search import BlockMiner, BlockResult, Task
-from speechkit.mining.distance import NO_LIMIT, Cosine, Difference, HardSets, Rule
-from speechkit.mining.inputs import Population
+from speechkit.mining.distance import NO_LIMIT, Difference, HardSets, Rule
+from speechkit.mining.inputs import MiningProblem
 from speechkit.mining.matrix import resolve_device
-from speechkit.mining.sorted_search import Others, slices_by_sum, sorted_others
+from speechkit.mining.sorted_search import slices_by_sum, sorted_others
 from speechkit.workdir import Output
 from speechkit.workdir.unfinished import note_finished
 
 MOST_THREADS = 4  # each holds a block and its copies
 PIVOTS_PER_PART = 8192  # finished pivots kept together for resuming
 _EXPAND_AT_ONCE = 1 << 22
-
-
-@dataclass
-class MiningProblem:
-    """What is to be mined.
-
-    Args:
-        distance: between utterances.
-        population: the set.
-        groups: ``[N]`` only utterances of one group are candidates of each other.
-        valid: ``[N]`` utterances with a valid parameter.
-        pm: proportion of hard pairs.
-        seed: of the draws.
-        candidates: random candidates per pivot; 0 takes all.
-    """
-
-    distance: Difference | Cosine
-    population: Population
-    groups: np.ndarray
-    valid: np.ndarray
-    pm: float
-    seed: int = 0
-    candidates: int = 0
-
-    def others(self) -> Others:
-        """Valid utterances of other speakers in set order."""
-        speakers = self.population.speakers
-        return sorted_others(np.zeros(len(speakers)), speakers, self.groups, self.valid)
-
-    def totals(self) -> np.ndarray:
-        """``[N]`` number of candidates of each utterance; 0 for those that take no part."""
-        total = self.others().total(self.population.speakers)
-        return np.where(self.valid, total, 0)
-
-    def hard_set_sizes(self) -> np.ndarray:
-        """``[N]`` sizes of the hard sets: ``max(1, round(pm x candidates))``, 0 without any."""
-        total = self.totals()
-        return np.where(total > 0, np.maximum(1, np.rint(self.pm * total)), 0).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -158,9 +120,7 @@ def _run_blocks(
     problem: MiningProblem, m: np.ndarray, out: Output, pairs: bool, machines: Machines
 ) -> HardSets:
     """Mine block by block; blocks are kept in parts that a later run takes up."""
-    speakers, groups = problem.population.speakers, problem.groups
-    sample = (problem.candidates, problem.pm, problem.seed)
-    miner = BlockMiner(problem.distance, speakers, groups, m, problem.valid, machines.here, *sample)
+    miner = BlockMiner(problem, m, machines.here)
     found, starts = HardSets.empty(m), np.cumsum(m) - m
     path, every = out.part("indices.npy"), miner.tasks()
     indices = _open_indices(path, int(m.sum())) if pairs else None
@@ -172,7 +132,7 @@ def _run_blocks(
     before = len(miner.order) - sum(task.stop - task.start for task in todo)
     with (
         progress("mine-hard", len(miner.order), before=before) as advance,
-        closing(_mined(problem, miner, todo, out, pairs, machines)) as blocks,
+        closing(_mined(miner, todo, out.path, pairs, machines)) as blocks,
     ):
         for (a, b), part, old in zip(slices, parts, kept, strict=True):
             if old:
@@ -199,19 +159,13 @@ def _run_blocks(
 
 
 def _mined(
-    problem: MiningProblem,
-    miner: BlockMiner,
-    tasks: Sequence[Task],
-    out: Output,
-    keep: bool,
-    machines: Machines,
+    miner: BlockMiner, tasks: Sequence[Task], beside: Path, keep: bool, machines: Machines
 ) -> Generator[BlockResult, None, None]:
     """Results of the tasks, in order: of this machine, or as they come from a cluster."""
     if machines.executor == "local":
         yield from _side_by_side(miner, tasks, keep)
     elif tasks:
-        groups = problem.groups
-        with shared_problem.written(miner, problem.population.speakers, groups, out.path) as folder:
+        with shared_problem.written(miner, beside) as folder:
             run = partial(
                 shared_problem.mine_block, folder=folder, device=machines.device, keep=keep
             )

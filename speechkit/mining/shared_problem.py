@@ -21,6 +21,7 @@ from speechkit.base.arrays import read_array, read_arrays
 from speechkit.base.errors import UserError, needed_by_all
 from speechkit.mining.block_search import BlockMiner, BlockResult, Task
 from speechkit.mining.distance import Cosine, Difference
+from speechkit.mining.inputs import MiningProblem, Population
 from speechkit.mining.matrix import resolve_device
 
 _PREFIX = "problem-"
@@ -28,15 +29,11 @@ _opening = threading.Lock()
 
 
 @contextmanager
-def written(
-    miner: BlockMiner, speakers: np.ndarray, groups: np.ndarray, beside: Path
-) -> Iterator[Path]:
+def written(miner: BlockMiner, beside: Path) -> Iterator[Path]:
     """The folder of a problem, which goes when the mining ends.
 
     Args:
         miner: of the whole problem.
-        speakers: ``[N]`` speaker numbers.
-        groups: ``[N]`` groups of candidates.
         beside: folder in which it is made; what a killed run left there is removed.
     """
     for left in beside.glob(_PREFIX + "*"):
@@ -44,24 +41,22 @@ def written(
     with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=beside.resolve()) as name:
         folder = Path(name)
         folder.chmod(0o755)  # workers may be another user's
-        distance = miner.distance
+        problem, distance = miner.problem, miner.problem.distance
         if isinstance(distance, Difference):
             np.save(folder / "values.npy", distance.values)
         else:
             np.save(folder / "vectors.npy", distance.vectors)
             np.save(folder / "norms.npy", distance.norms)
             np.save(folder / "unit.npy", miner.arranged.unit)
-        valid = np.zeros(len(speakers), bool)
-        valid[miner.order] = True
         np.savez(
             folder / "rows.npz",
-            speakers=speakers,
-            groups=groups,
+            speakers=problem.population.speakers,
+            groups=problem.groups,
+            valid=problem.valid,
             m=miner.m,
-            valid=valid,
-            candidates=np.array(miner.candidates),
-            pm=np.array(miner.pm),
-            seed=np.array(miner.seed),
+            pm=np.array(problem.pm),
+            seed=np.array(problem.seed),
+            candidates=np.array(problem.candidates),
         )
         yield folder
 
@@ -83,18 +78,10 @@ def _open(folder: Path, device: str) -> BlockMiner:
             names = ("vectors", "norms", "unit")
             vectors, norms, unit = (np.asarray(read_array(folder / f"{n}.npy")) for n in names)
             distance = Cosine(vectors, norms)
-        return BlockMiner(
-            distance,
-            rows["speakers"],
-            rows["groups"],
-            rows["m"],
-            rows["valid"],
-            resolve_device(device),
-            int(rows["candidates"]),
-            float(rows["pm"]),
-            int(rows["seed"]),
-            unit,
-        )
+        population = Population([], rows["speakers"], [])
+        how = float(rows["pm"]), int(rows["seed"]), int(rows["candidates"])
+        problem = MiningProblem(distance, population, rows["groups"], rows["valid"], *how)
+        return BlockMiner(problem, rows["m"], resolve_device(device), unit)
 
 
 def mine_block(task: Task, folder: Path, device: str, keep: bool) -> BlockResult:

@@ -9,8 +9,8 @@ import numpy as np
 
 from speechkit.mining.distance import HardSets, Rule
 from speechkit.mining.figure import DrawnPairs, combination_names, draw_distances
+from speechkit.mining.inputs import MiningProblem
 from speechkit.mining.sampler import HardPairSampler, read_array
-from speechkit.mining.search import MiningProblem
 from speechkit.mining.sorted_search import slices_by_sum
 
 PAIRS_DRAWN = 50_000  # pairs of each kind behind percentiles and shares

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -26,11 +25,7 @@ from speechkit.pronunciation import model_folder
 from speechkit.pronunciation.config import LAST, PronunciationConfig
 from speechkit.pronunciation.data import Windows
 from speechkit.pronunciation.group import Group, HeldOut
-from speechkit.pronunciation.loss import (
-    MultiAspectMSE,
-    ScoreBalancedLoss,
-    make_criterion,
-)
+from speechkit.pronunciation.loss import MultiAspectMSE, ScoreBalancedLoss, make_criterion
 from speechkit.pronunciation.models import SetScorer
 from speechkit.pronunciation.statuses import Calibration, calibrate
 from speechkit.stats.score_metrics import LOW, low_threshold
@@ -116,7 +111,7 @@ def _train(
 ) -> None:
     keep_memory(device)
     found = dataset.load(work, config.set_name, config.gop)
-    config = _with_labels(config, found)
+    _require_labels(config, found)
     network = config.network(found.features.shape[1])
     ids = found.phone_ids
     normaliser = normalise.fit(found.features, ids, config.normalise, network.symbols)
@@ -167,8 +162,8 @@ def _train(
     _write(outputs, config, groups, windows, normaliser, criterion, calibration)
 
 
-def _with_labels(config: PronunciationConfig, found: ScoredSet) -> PronunciationConfig:
-    """The configuration, after its aspects were found to be scored in the training set."""
+def _require_labels(config: PronunciationConfig, found: ScoredSet) -> None:
+    """Raise UserError unless the training set has scores of all aspects."""
     missing = [a for a in config.aspects if np.isnan(found.labels[a]).all()]
     if missing:
         there = [a for a in found.labels if not np.isnan(found.labels[a]).all()]
@@ -176,7 +171,6 @@ def _with_labels(config: PronunciationConfig, found: ScoredSet) -> Pronunciation
             f"'{found.name}' has no scores of {', '.join(missing)}.",
             f"Name those that it has: `aspects` {','.join(there)}",
         )
-    return config
 
 
 def _other(work: WorkDir, config: PronunciationConfig, name: str, train: ScoredSet) -> ScoredSet:
@@ -219,6 +213,9 @@ def _write(
     calibration: Calibration | None,
 ) -> None:
     found = windows.data
+    counts = {}
+    if isinstance(criterion, ScoreBalancedLoss):
+        counts = {a: [int(n) for n in one.tolist()] for a, one in criterion.counts.items()}
     more = {} if calibration is None else {"calibration": msgspec.to_builtins(calibration)}
     for group in groups:
         chosen = [group.chosen(place) for place in range(len(group.seeds))]
@@ -237,8 +234,8 @@ def _write(
                 ARPABET,
                 seed=seed,
                 epoch=epoch,
-                low_thresholds=_thresholds({a: v[place] for a, v in predicted.items()}, found),
-                class_counts=_plain_counts(criterion),
+                low_thresholds={a: _threshold(found, a, v[place]) for a, v in predicted.items()},
+                class_counts=counts,
                 training=json.loads(json.dumps(config.params())),
                 **more,
             )
@@ -254,15 +251,6 @@ def _write(
             )
 
 
-def _thresholds(predicted: Mapping[str, np.ndarray], found: ScoredSet) -> dict[str, Any]:
-    """Up to which prediction an item is called low, of every aspect; None where undefined."""
-    return {
-        aspect: low_threshold(values, found.labels[aspect], LOW[aspect.partition("_")[0]])
-        for aspect, values in predicted.items()
-    }
-
-
-def _plain_counts(criterion: MultiAspectMSE) -> dict[str, list[int]]:
-    if not isinstance(criterion, ScoreBalancedLoss):
-        return {}
-    return {a: [int(n) for n in counts.tolist()] for a, counts in criterion.counts.items()}
+def _threshold(found: ScoredSet, aspect: str, predicted: np.ndarray) -> float | None:
+    """Up to which prediction an item is called low; None where undefined."""
+    return low_threshold(predicted, found.labels[aspect], LOW[aspect.partition("_")[0]])

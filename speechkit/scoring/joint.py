@@ -217,11 +217,15 @@ def _joined(net: JointNet, fitted: Fitted, selecting: bool) -> Joined:
         net.load_state_dict(fitted.weights)
     net.cpu()
     net.scorer.dropout.generators = ()
-    _round(net.network)
+    # The weights that a folder will have: rounded to float16.
+    rounded = tdnn_folder.half(net.network.state_dict())
+    net.network.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v for k, v in rounded.items()}
+    )
     rows = [{"train_mse": row.pop("train_loss"), **row} for row in map(dict, fitted.rows)]
     weights = {key: value.detach().clone() for key, value in net.scorer.state_dict().items()}
     epoch = fitted.best_epoch if selecting else len(rows)
-    return Joined(weights, tdnn_folder.half(net.network.state_dict()), rows, epoch)
+    return Joined(weights, rounded, rows, epoch)
 
 
 def _generator(device: torch.device) -> torch.Generator:
@@ -229,14 +233,6 @@ def _generator(device: torch.device) -> torch.Generator:
     if device.type == "cuda":
         return torch.cuda.default_generators[device.index or 0]
     return torch.default_generator
-
-
-def _round(network: Tdnn) -> None:
-    """Give the network the weights that a folder will have: rounded to float16."""
-    rounded = tdnn_folder.half(network.state_dict())
-    network.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v for k, v in rounded.items()}
-    )
 
 
 def _batches(

@@ -191,6 +191,9 @@ def fit_columns(
         raise UserError(
             f"Too few labelled utterances for trees: {int(given.sum())}.", "Give two or more."
         )
+    # Zeros for a phone that no utterance has: scikit-learn refuses a column without any value, and
+    # no tree can ask for a constant one.
+    grown_on = np.where(np.isnan(columns[given]).all(axis=0), 0.0, columns[given])
     model = HistGradientBoostingRegressor(
         learning_rate=settings.learning_rate,
         max_iter=settings.trees,
@@ -200,19 +203,11 @@ def fit_columns(
         max_features=settings.column_share,
         early_stopping=False,
         random_state=int(rng(seed, _TREES).integers(2**31)),
-    ).fit(_splittable(columns[given]), labels[given].astype(np.float64))
+    ).fit(grown_on, labels[given].astype(np.float64))
     found = _arrays(model)
     # The trees are read from private attributes: a release that changes them must not pass.
     assert np.allclose(found.evaluate(columns), model.predict(columns), atol=1e-9)
     return found
-
-
-def _splittable(columns: np.ndarray) -> np.ndarray:
-    """Zeros for features that every utterance lacks (a phone that never occurs).
-
-    scikit-learn refuses a column without any value; no tree can ask for a constant one.
-    """
-    return np.where(np.isnan(columns).all(axis=0), 0.0, columns)
 
 
 def _arrays(model: HistGradientBoostingRegressor) -> TreeModel:

@@ -125,7 +125,9 @@ def analyze(
         found = _defined(speaker_distances(sources, mixtures, work.root, jobs), about.index)
         pairs = _pairs(scores, about, found)
         rows = correlate(scores, about, pairs, [p.name for p in found], config)
-        _write(out.path, pairs, rows)
+        cells = [[row[column] for column in COLUMNS] for row in rows]
+        write_tsv(out.path / "correlation.tsv", COLUMNS, cells, ".5g")
+        write_tsv(out.path / "pairs.tsv", ["mixture", *pairs.columns], pairs.itertuples(), ".5g")
         whole = {row["parameter"]: row for row in rows if row["genders"] == "all"}
         draw(out.path, pairs, scores, found, whole, config.model)
         out.counts.update(mixtures=len(pairs), seeds=scores.shape[1], parameters=len(found))
@@ -236,12 +238,6 @@ def _with_intervals(
         told = (float(of(value, mean, once)[0]), float(low), float(high), spread)
         found.update({f"{name}{end}": one for end, one in zip(_ENDINGS, told, strict=True)})
     return found
-
-
-def _write(folder: Path, pairs: pd.DataFrame, rows: Sequence[dict[str, Any]]) -> None:
-    cells = [[row[column] for column in COLUMNS] for row in rows]
-    write_tsv(folder / "correlation.tsv", COLUMNS, cells, ".5g")
-    write_tsv(folder / "pairs.tsv", ["mixture", *pairs.columns], pairs.itertuples(), ".5g")
 
 
 def read_correlations(folder: Path) -> list[dict[str, Any]]:

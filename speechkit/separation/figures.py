@@ -83,6 +83,8 @@ def _line(axis: Axes, pairs: pd.DataFrame, scores: pd.DataFrame) -> None:
 
 def _density(axis: Axes, values: np.ndarray) -> None:
     """How often a value comes among neighbouring mixtures, and its running median."""
+    from scipy.ndimage import gaussian_filter
+
     place = np.flatnonzero(np.isfinite(values)) + 0.5
     defined = values[np.isfinite(values)]
     low, high = np.percentile(defined, (0, 99))
@@ -93,17 +95,12 @@ def _density(axis: Axes, values: np.ndarray) -> None:
     counts, _, _ = np.histogram2d(place, defined, edges)
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     top = float(np.percentile(share[share > 0], 97))
-    axis.pcolormesh(*edges, _smooth(share).T, cmap="Blues", vmin=0, vmax=top, rasterized=True)
+    # A little blurred, so that the density of a few hundred mixtures can be seen.
+    share = np.asarray(gaussian_filter(share, sigma=(0.8, 1.2), mode="nearest"))
+    axis.pcolormesh(*edges, share.T, cmap="Blues", vmin=0, vmax=top, rasterized=True)
     width = max(9, len(defined) // 20)
     running = pd.Series(defined).rolling(width, center=True, min_periods=width // 2).median()
     axis.plot(place, running, color=HARD, lw=1.6, label=f"median of {width} neighbours")
     axis.set_ylim(low, high)
     axis.legend(frameon=False, fontsize=8.5, loc="upper left")
     figures.plain(axis, left=True)
-
-
-def _smooth(share: np.ndarray) -> np.ndarray:
-    """A little blurred, so that the density of a few hundred mixtures can be seen."""
-    from scipy.ndimage import gaussian_filter
-
-    return np.asarray(gaussian_filter(share, sigma=(0.8, 1.2), mode="nearest"))

@@ -50,13 +50,11 @@ def load_foreign(path: Path) -> Loaded:
     Raises:
         UserError: there is no such checkpoint, or it is of a model that ours cannot be.
     """
-    if path.is_file():
-        return load_asteroid(path)
     if not path.exists():
         raise UserError(f"There is no checkpoint at {path}.", ACCEPTED)
-    for name in ASTEROID:
-        if (path / name).is_file():
-            return load_asteroid(path / name)
+    for file in (path, *(path / name for name in ASTEROID)):
+        if file.is_file():
+            return load_asteroid(file)
     missing = [name for name in SPEECHBRAIN if not (path / name).is_file()]
     if not missing:
         return load_speechbrain(path)

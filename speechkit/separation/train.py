@@ -292,7 +292,10 @@ def _reuse_checkpoints(out: Output, config: SeparationConfig) -> bool:
         logger.info(f"{other} is the same run but for the selection: taking its checkpoints.")
         for path in other.iterdir():
             if path.suffix == ".safetensors" or path.name == "log.tsv":
-                _link(path, out.path / path.name)
+                try:
+                    os.link(path, out.path / path.name)
+                except OSError:
+                    shutil.copy2(path, out.path / path.name)
         card = model_folder.read_card(other)
         card["selection"] = "weighted" if config.weighted_validation else "plain"
         card["training"] = config.params()
@@ -301,10 +304,3 @@ def _reuse_checkpoints(out: Output, config: SeparationConfig) -> bool:
         out.notes["trained_as"] = other.parent.name
         return True
     return False
-
-
-def _link(path: Path, new: Path) -> None:
-    try:
-        os.link(path, new)
-    except OSError:
-        shutil.copy2(path, new)

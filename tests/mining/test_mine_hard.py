@@ -19,6 +19,7 @@ from hardref import (
 from speechkit.mining import HardPairSampler, block_search, search, sorted_search
 from speechkit.mining.config import MiningConfig
 from speechkit.mining.distance import Cosine
+from speechkit.mining.inputs import MiningProblem, Population
 from speechkit.mining.mine import mine
 from speechkit.workdir import WorkDir
 
@@ -172,7 +173,10 @@ def test_blocks_and_devices_give_the_same(monkeypatch, rows, device):
     expected = brute_force(cosine_matrix(vectors), speakers, 0.07)
     number = np.unique(speakers, return_inverse=True)[1].astype(np.int32)
     zeros, m = np.zeros(77, np.int32), np.array([e["m"] for e in expected])
-    miner = block_search.BlockMiner(Cosine(vectors), number, zeros, m, np.ones(77, bool), device)
+    problem = MiningProblem(
+        Cosine(vectors), Population([], number, []), zeros, np.ones(77, bool), pm=0.07
+    )
+    miner = block_search.BlockMiner(problem, m, device)
     for task in miner.tasks():
         found = miner.run(task, keep=True)
         starts = np.r_[0, np.cumsum(found.m)]
@@ -187,7 +191,8 @@ def test_blocks_of_many_candidates_have_enough_pivots(monkeypatch):
     vectors, speakers = speech_like(7, 11, 12)
     number = np.unique(speakers, return_inverse=True)[1].astype(np.int32)
     zeros, valid = np.zeros(77, np.int32), np.ones(77, bool)
-    miner = block_search.BlockMiner(Cosine(vectors), number, zeros, zeros + 3, valid)
+    problem = MiningProblem(Cosine(vectors), Population([], number, []), zeros, valid, pm=0.04)
+    miner = block_search.BlockMiner(problem, zeros + 3)
     tasks = miner.tasks()
     assert [task.stop - task.start for task in tasks] == [20, 20, 20, 17]
     found = np.concatenate([miner.run(task, keep=True).partners for task in tasks])
