@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from speechkit.pronunciation.loss import (
-    MultiAspectMSE,
-    ScoreBalancedLoss,
-    class_counts,
+from speechkit.pronunciation.loss import MultiAspectMSE, ScoreBalancedLoss, class_counts
+from speechkit.stats.class_weights import (
     class_number,
     effective_weights,
     rank_weights,
