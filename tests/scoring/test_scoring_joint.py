@@ -240,11 +240,12 @@ def test_training_lowers_the_loss_and_a_killed_run_goes_on(
             raise KeyboardInterrupt
         return real(self, batch)
 
+    monkeypatch.setattr(joint, "CHECKPOINT_MINUTES", 0.0)
     monkeypatch.setattr(joint.JointNet, "loss", dies)
     with pytest.raises(KeyboardInterrupt):
-        trained(place, tmp_path / "c", checkpoint_minutes=0.0)
+        trained(place, tmp_path / "c")
     monkeypatch.setattr(joint.JointNet, "loss", real)
-    again = trained(place, tmp_path / "c", checkpoint_minutes=0.0)
+    again = trained(place, tmp_path / "c")
     assert again.rows == whole.rows
     for one, other in ((again.scorer, whole.scorer), (again.network, whole.network)):
         assert all(torch.equal(other[key], value) for key, value in one.items())
