@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,6 @@ class Stages:
         work: the working directory.
         name: of the experiment.
         config: all that decides the result.
-        network: shape of the scorer.
         sets: name of a set and suffix of its synthetic scores -> the set.
         outputs: seed -> its folder.
         device: where.
@@ -48,7 +48,6 @@ class Stages:
     work: WorkDir
     name: str
     config: ScoringConfig
-    network: ScorerConfig
     sets: Mapping[tuple[str, str | None], ScoringSet]
     outputs: Mapping[int, Output]
     device: torch.device
@@ -56,6 +55,15 @@ class Stages:
 
     def __post_init__(self) -> None:
         keep_memory(self.device)
+
+    def set_of(self, stage: Stage) -> ScoringSet:
+        """What a stage learns from."""
+        return self.sets[stage.set_name, stage.synthetic]
+
+    @cached_property
+    def network(self) -> ScorerConfig:
+        """Shape of the scorer."""
+        return self.config.network(self.set_of(self.config.stages[0]).features.shape[1])
 
     @property
     def measured(self) -> dict[str, ScoringSet]:
@@ -65,7 +73,7 @@ class Stages:
 
     def run(self, stage: Stage, seeds: Sequence[Seed]) -> None:
         """Train all seeds in a stage."""
-        found = self.sets[stage.set_name, stage.synthetic]
+        found = self.set_of(stage)
         labelled = self.config.labelled if stage.name != PRETRAIN else 0
         for seed in seeds:
             seed.pool = draw_pool(found, labelled, seed.number)

@@ -79,10 +79,11 @@ def train(
     with trained.outputs(work, TASK, name, *how) as (folders, pending):
         if pending:
             sets = _load(work, config, wanted)
+            run = Stages(work, name, config, sets, pending, where, jobs)
             if config.model == TREES:
-                _train_trees(config, sets, pending)
+                _train_trees(run)
             else:
-                _train(work, name, config, sets, seeds, starts, pending, where, jobs)
+                _train(run, seeds, starts)
     return folders
 
 
@@ -143,20 +144,9 @@ def _start(folder: Path, number: int, config: ScoringConfig, network: ScorerConf
     )
 
 
-def _train(
-    work: WorkDir,
-    name: str,
-    config: ScoringConfig,
-    sets: Sets,
-    numbers: Sequence[int],
-    starts: Mapping[int, Path],
-    outputs: Mapping[int, Output],
-    device: torch.device,
-    jobs: int,
-) -> None:
-    stages = config.stages
-    first, last = (sets[s.set_name, s.synthetic] for s in (stages[0], stages[-1]))
-    network = config.network(first.features.shape[1])
+def _train(run: Stages, numbers: Sequence[int], starts: Mapping[int, Path]) -> None:
+    config, stages = run.config, run.config.stages
+    first, last = run.set_of(stages[0]), run.set_of(stages[-1])
     for folder in starts.values():
         card = model_folder.read_card(folder)
         require_features(
@@ -170,15 +160,14 @@ def _train(
     seeds = []
     for number in numbers:  # also those that are finished: company of the others
         if number in starts:
-            seeds.append(_start(starts[number], number, config, network))
+            seeds.append(_start(starts[number], number, config, run.network))
             continue
         pool = draw_pool(first, labelled, number)
-        seeds.append(begin(network, number, whole or statistics(first.part(pool).features)))
-    run = Stages(work, name, config, network, sets, outputs, device, jobs)
+        seeds.append(begin(run.network, number, whole or statistics(first.part(pool).features)))
     for stage in stages:
         run.run(stage, seeds)
-    pending = [seed for seed in seeds if seed.number in outputs]
-    _write(run, pending, last, _acoustic_parameters(work, last))
+    pending = [seed for seed in seeds if seed.number in run.outputs]
+    _write(run, pending, last, _acoustic_parameters(run.work, last))
 
 
 def _acoustic_parameters(work: WorkDir, found: ScoringSet) -> int | None:
@@ -196,16 +185,16 @@ def _acoustic_parameters(work: WorkDir, found: ScoringSet) -> int | None:
         return sum(p.numel() for p in Tdnn(card.network).parameters())
 
 
-def _train_trees(config: ScoringConfig, sets: Sets, outputs: Mapping[int, Output]) -> None:
+def _train_trees(run: Stages) -> None:
     """Grow the trees of each seed."""
-    stage = config.stages[-1]
-    found = sets[stage.set_name, stage.synthetic]
-    for number, out in outputs.items():
+    config = run.config
+    found = run.set_of(config.stages[-1])
+    for number, out in run.outputs.items():
         seed = Seed(number, {}, pool=draw_pool(found, config.labelled, number))
         model = trees.fit(found.part(seed.pool), number)
         model.save(out.path)
         if config.track:
-            other = sets[config.track, None]
+            other = run.sets[config.track, None]
             seed.last = {"track_pcc": float(pcc(model.predict(other), other.labels))}
         counts: dict[str, int | None] = {"scorer_parameters": model.parameters}
         _finish(config, None, out, seed, found, model.predict(found), counts)
