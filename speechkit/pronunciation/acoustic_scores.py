@@ -19,7 +19,7 @@ from speechkit.labels.scores import Scales
 from speechkit.phone_features.feature_folder import PhoneRow
 from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.settings import FeatureSettings
-from speechkit.pronunciation.model_folder import Assessment
+from speechkit.pronunciation.statuses import Predicted
 from speechkit.workdir import WorkDir
 
 NAME = "posterior"
@@ -55,7 +55,7 @@ class AcousticScores:
     thresholds: Mapping[str, float | None] = field(default_factory=dict)
     calibration: Any = None  # it says nothing of the statuses of words
 
-    def assess_rows(self, rows: Sequence[PhoneRow]) -> Assessment:
+    def assess_rows(self, rows: Sequence[PhoneRow]) -> Predicted:
         """Scores as an Assessor gives them, from 0 to 2.
 
         Args:
@@ -65,13 +65,10 @@ class AcousticScores:
         words = np.array([row.word_index for row in rows])
         sums, counts = np.bincount(words, values), np.bincount(words)
         means = sums / np.maximum(counts, 1)
-        of_words = {f"word_{NAME}": means[None]}
-        return Assessment(
-            {f"phone_{NAME}": values[None]},
-            of_words,
-            {f"utterance_{NAME}": values.mean(keepdims=True)},
-            raw=of_words,
-        )
+        whole = values.mean(keepdims=True)
+        levels = {"phone": values, "word": means, "utterance": whole}
+        found = {f"{level}_{NAME}": scores[None] for level, scores in levels.items()}
+        return Predicted(found, None, found)
 
     @staticmethod
     def is_suspect(row: PhoneRow) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,25 +43,6 @@ class Card(msgspec.Struct):
     low_thresholds: dict[str, float | None] = {}
     calibration: Calibration | None = None
     training: Object = {}
-
-
-@dataclass
-class Assessment:
-    """Scores from 0 to 2 of one text by S models.
-
-    Args:
-        phones: aspect -> ``[S, P]``.
-        words: aspect -> ``[S, W]``.
-        utterance: aspect -> ``[S]``.
-        statuses: see :class:`Predicted`, ``[S, W, 3]``.
-        raw: what the networks gave: aspect -> ``[S, n]``.
-    """
-
-    phones: dict[str, np.ndarray]
-    words: dict[str, np.ndarray]
-    utterance: dict[str, np.ndarray]
-    statuses: np.ndarray | None = None
-    raw: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass
@@ -140,7 +121,7 @@ class Assessor:
 
     def assess(
         self, features: np.ndarray, phones: Sequence[str], words: Sequence[int]
-    ) -> Assessment:
+    ) -> Predicted:
         """Score one text.
 
         Args:
@@ -157,13 +138,7 @@ class Assessor:
             raise UserError(
                 f"The features are {features.shape}, expected {(len(phones), self.config.inputs)}."
             )
-        found = self.predict(single(features, phones, words, self.config.aspects))
-
-        def level(name: str) -> dict[str, np.ndarray]:
-            return {a: v for a, v in found.scores.items() if a.startswith(f"{name}_")}
-
-        ends = {aspect: values[:, 0] for aspect, values in level("utterance").items()}
-        return Assessment(level("phone"), level("word"), ends, found.statuses, found.raw)
+        return self.predict(single(features, phones, words, self.config.aspects))
 
 
 def write(

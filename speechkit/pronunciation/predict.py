@@ -23,10 +23,10 @@ from speechkit.phone_features.pipeline import FeaturePipeline
 from speechkit.phone_features.recordings import Recording, Setup, score_all
 from speechkit.phone_features.request import Extracted, Request
 from speechkit.phone_features.verification import NATS_CAP
-from speechkit.pronunciation import assessment, model_folder
+from speechkit.pronunciation import assessment, model_folder, statuses
 from speechkit.pronunciation.acoustic_scores import AcousticScores, is_acoustic, load_pipeline
 from speechkit.pronunciation.assessment import MISSING, Alternative, PhoneResult, WordResult
-from speechkit.pronunciation.model_folder import Assessment, Assessor
+from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.result import FORMS, Result, in_ipa
 from speechkit.pronunciation.statuses import FAR_MORE, OTHER_TEXT, called, together
 from speechkit.task.config import StreamConfig
@@ -153,7 +153,7 @@ def predict_one(
     if not matches:
         why = "far more is said; was it read twice?" if more else ""
         recording.say_mismatch(min(said, extracted.alignment.confidence), why)
-    whole = _on_scale(assessed.utterance, assessor.scales, "utterance")
+    whole = _on_scale(assessed.scores, assessor.scales, "utterance")
     return Result(
         recording.name,
         recording.text,
@@ -192,7 +192,7 @@ def _predict_in_ipa(*given: Any) -> Result:
 def _words(
     ready: LoadedModel,
     extracted: Extracted,
-    assessed: Assessment,
+    assessed: statuses.Predicted,
     llr: np.ndarray,
     guessed: set[str],
 ) -> list[WordResult]:
@@ -206,8 +206,8 @@ def _words(
     scales, threshold = ready.assessor.scales, ready.assessor.thresholds.get("phone_accuracy")
     ends = scales.get("phone", {}).get("accuracy", (0.0, 2.0))
     limit = float(_to_scale(np.array(1.0 if threshold is None else threshold), *ends))
-    of_phones = _on_scale(assessed.phones, scales, "phone")
-    of_words = _on_scale(assessed.words, scales, "word")
+    of_phones = _on_scale(assessed.scores, scales, "phone")
+    of_words = _on_scale(assessed.scores, scales, "word")
     phones: dict[int, list[PhoneResult]] = {}
     for row, alternative in zip(extracted.rows, likeliest(ready, extracted), strict=True):
         given = {name: float(values[:, row.index].mean()) for name, values in of_phones.items()}
@@ -236,7 +236,7 @@ def _words(
 
 def _verdict(
     assessor: Assessor | AcousticScores,
-    assessed: Assessment,
+    assessed: statuses.Predicted,
     word: int,
     raw: Mapping[str, np.ndarray],
 ) -> assessment.Verdict | None:
@@ -245,7 +245,7 @@ def _verdict(
         return None
     probabilities = together(assessed.statuses)[word]
     status = STATUSES[called(probabilities[None])[0]]
-    given = assessed.words.get("word_accuracy")
+    given = assessed.scores.get("word_accuracy")
     limit = assessor.thresholds.get("word_accuracy")
     if status == SAID and given is not None and limit is not None:
         status = assessment.SAID_BADLY if given[:, word].mean() <= limit else SAID

@@ -63,13 +63,13 @@ def test_words_are_the_mean_of_their_phones(root):
     index = found.words[rows] - found.first_word[2]
     alone = assessor.assess(found.features[rows], found.phones[rows], index)
     own = words[words["utt"] == found.utterances[2]]
-    assert np.allclose(alone.words["word_total"][1], own["word_total_seed1"], atol=1e-4)
+    assert np.allclose(alone.scores["word_total"][1], own["word_total_seed1"], atol=1e-4)
     merged = np.zeros_like(index)  # all phones in one word: the same phones, one mean
     one = assessor.assess(found.features[rows], found.phones[rows], merged)
-    by_hand = np.average(alone.words["word_total"], axis=1, weights=np.bincount(index))
-    assert np.allclose(one.words["word_total"][:, 0], by_hand, atol=1e-5)
-    assert alone.phones["phone_accuracy"].shape == (2, len(index))
-    assert alone.utterance["utterance_total"].shape == (2,)
+    by_hand = np.average(alone.scores["word_total"], axis=1, weights=np.bincount(index))
+    assert np.allclose(one.scores["word_total"][:, 0], by_hand, atol=1e-5)
+    assert alone.scores["phone_accuracy"].shape == (2, len(index))
+    assert alone.scores["utterance_total"].shape == (2, 1)
 
 
 def test_company_changes_no_score(root):
@@ -83,7 +83,7 @@ def test_company_changes_no_score(root):
         index = found.words[rows] - found.first_word[u]
         alone = assessor.assess(found.features[rows], found.phones[rows], index)
         among = phones[phones["utt"] == name]["phone_accuracy_seed0"]
-        assert np.allclose(alone.phones["phone_accuracy"][0], among, atol=2e-5)
+        assert np.allclose(alone.scores["phone_accuracy"][0], among, atol=2e-5)
 
 
 def test_long_texts_in_windows(root):

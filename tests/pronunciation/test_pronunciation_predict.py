@@ -92,9 +92,9 @@ def test_scores_are_the_mean_of_the_seeds_on_their_scales(run, work: Path) -> No
             model_folder.load([seed]).assess(extracted.features, CAT_BEE, [0, 0, 0, 1, 1])
             for seed in seeds
         ]
-        value = np.mean([np.clip(s.phones["phone_accuracy"][0, k], 0, 2) for s in single])
+        value = np.mean([np.clip(s.scores["phone_accuracy"][0, k], 0, 2) for s in single])
         assert phone["accuracy"] == pytest.approx(value, abs=0.006)
-    totals = [np.clip(5 * s.utterance["utterance_total"][0], 0, 10) for s in single]
+    totals = [np.clip(5 * s.scores["utterance_total"][0, 0], 0, 10) for s in single]
     assert found["utterance"]["total"] == pytest.approx(np.mean(totals), abs=0.006)
     assert found["spread_over_seeds"]["total"] == pytest.approx(np.std(totals), abs=0.006)
     assert found["scales"]["word"]["stress"] == [0, 10]
@@ -141,7 +141,7 @@ def test_features_of_several_folders_stand_side_by_side(run, work: Path) -> None
     ]
     assessor = model_folder.load([folder / "seed0"])
     found = assessor.assess(np.concatenate(parts, axis=1), said, [0, 0, 0, 1, 1])
-    expected = np.clip(found.phones["phone_accuracy"][0], 0, 2)
+    expected = np.clip(found.scores["phone_accuracy"][0], 0, 2)
     assert given == pytest.approx(expected.tolist(), abs=0.006)
 
 

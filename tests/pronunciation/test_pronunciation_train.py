@@ -259,7 +259,7 @@ def test_features_beyond_the_limit_count_as_those_at_it(root):
         model = model_folder.load([folder])
         given = [model.normaliser.mean[0] + model.normaliser.std[0] * x for x in (inside, beyond)]
         one, other = (model.assess(x, ["AA", "T", "IY", "S"], [0, 0, 1, 1]) for x in given)
-        apart.append(np.abs(one.phones["phone_accuracy"] - other.phones["phone_accuracy"]).max())
+        apart.append(np.abs(one.scores["phone_accuracy"] - other.scores["phone_accuracy"]).max())
     assert apart[0] < 1e-5 and apart[1] > 1e-3
     assert "feature_limit" not in config().params()  # older models stay up to date
 
