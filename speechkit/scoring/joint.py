@@ -85,9 +85,10 @@ class JointNet(Trainable):
         network: acoustic, from :func:`speechkit.scoring.joint_network.trainable`.
         scorer: of one seed.
         layer: whose hidden features are read, from 1.
-        config: rates and decay.
+        config: how; epochs and learning rate are those of the stage.
         examples: to train on.
-        measured: further ones, measured after every epoch, by name.
+        measured: further ones, measured after every epoch, by name; those named ``select``
+            choose the epoch (highest PCC), otherwise it is the last.
     """
 
     def __init__(
@@ -154,37 +155,26 @@ class JointNet(Trainable):
 
 
 def train_joint(
-    scorer: Scorer,
-    network: Tdnn,
-    layer: int,
-    examples: Examples,
-    config: ScoringConfig,
+    net: JointNet,
     *,
     seed: int,
     device: torch.device,
     checkpoint: Path,
     tensorboard: Path,
     label: str,
-    measured: Mapping[str, Examples] | None = None,
 ) -> Joined:
     """Train a scorer and the network under it; both are changed.
 
     Args:
-        scorer: of one seed.
-        network: acoustic, from :func:`speechkit.scoring.joint_network.trainable`.
-        layer: whose hidden features the scorer reads, from 1.
-        examples: utterances, all with a score.
-        config: how; epochs and learning rate are those of the stage.
+        net: both; all its examples have a score.
         seed: of the order of utterances and of dropout.
         device, checkpoint, tensorboard, label: as for :func:`speechkit.training.loop.fit`.
-        measured: further utterances to measure after every epoch, by name; those named
-            ``select`` choose the epoch (highest PCC), otherwise it is the last.
 
     Raises: as :func:`speechkit.training.loop.fit`.
     """
+    config, examples = net.config, net.examples
     assert np.isfinite(examples.labels).all()
     keep_memory(device)
-    net = JointNet(network, scorer, layer, config, examples, measured or {})
     lengths = examples.data.lengths.tolist()
     size, selecting = min(config.batch_size, len(lengths)), SELECT in net.measured
     order = partial(LengthBatches, lengths, size, config.epochs, seed, buckets=False)

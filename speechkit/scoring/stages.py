@@ -161,24 +161,20 @@ class Stages:
         measured: Mapping[str, Examples],
     ) -> None:
         """Train a seed and the acoustic model in ``start``."""
-        from speechkit.scoring.joint import train_joint
+        from speechkit.scoring.joint import JointNet, train_joint
 
         out = self.outputs[seed.number]
         place = out.part(stage.name)
         place.mkdir(exist_ok=True)
         network, card = joint_network.trainable(start, layer)
+        scorer, config = stacked(self.network, [seed]), self._config_of(stage)
         done = train_joint(
-            stacked(self.network, [seed]),
-            network,
-            layer,
-            examples,
-            self._config_of(stage),
+            JointNet(network, scorer, layer, config, examples, measured),
             seed=seed.number,
             device=self.device,
             checkpoint=place / "state.pt",
             tensorboard=out.path / "tensorboard" / stage.name,
             label=f"{stage.name} {self.name} seed {seed.number}",
-            measured=measured,
         )
         joint_network.write(place, done.network, card, str(start))
         seed.acoustic = place

@@ -78,17 +78,8 @@ def _mix_into(
     pair: tuple[Path, Path] | None = None,
     executor: str = "local",
 ) -> None:
-    """Draw, measure and write the mixtures.
-
-    Args:
-        out: the output.
-        source: the set that the utterances are taken from.
-        config: of the mixtures.
-        jobs: processes.
-        root: the working directory.
-        pair: the random set and the hard pairs that its counterpart is made of.
-        executor: local or dask://HOST:PORT, for the mixtures; headers are read here.
-    """
+    """Draw, measure and write the mixtures; ``pair`` is the random set and the hard pairs that
+    its counterpart is made of."""
     pool, skipped = candidates(source, config, jobs)
     plain = MixtureDraws(
         pool, config.speakers, config.mode, (config.snr_min, config.snr_max), config.seed

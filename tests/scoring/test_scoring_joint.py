@@ -166,12 +166,17 @@ def prepared(place: WorkDir, dropout: float = 0.0) -> tuple[Tdnn, Scorer, Exampl
     return network, scorer, Examples(frames, Batches(found))
 
 
-def trained(place: WorkDir, tmp_path: Path, config: ScoringConfig = CONFIG, **more) -> Joined:
+def trained(
+    place: WorkDir,
+    tmp_path: Path,
+    config: ScoringConfig = CONFIG,
+    measured: dict[str, Examples] | None = None,
+) -> Joined:
     network, scorer, examples = prepared(place, 0.1)
+    net = joint.JointNet(network, scorer, 3, config, examples, measured or {"track": examples})
     return joint.train_joint(
-        scorer, network, 3, examples, config, seed=7, device=torch.device("cpu"),
+        net, seed=7, device=torch.device("cpu"),
         checkpoint=tmp_path / "state.ckpt", tensorboard=tmp_path / "events", label="test",
-        **{"measured": {"track": examples}, **more},
     )  # fmt: skip
 
 
