@@ -54,8 +54,9 @@ def summarise(
         },
         "gender_pairs": combinations(gender, hard, every),
     }
-    if np.isfinite(population.age).any():
-        summary["age_pairs"] = combinations(_age_bands(problem), hard, every)
+    if np.isfinite(age := population.age).any():
+        bands = np.where(np.isnan(age), "?", np.where(age < ADULT, "child", "adult"))
+        summary["age_pairs"] = combinations(bands[population.speakers], hard, every)
     compared, rows = hardest_speakers(problem, sampler, rule, rng)
     summary["speakers_compared"] = compared
     summary["hardest_speaker_pairs"] = rows
@@ -130,12 +131,6 @@ def combinations(
         }
         for name, chance in sorted(among_all.items())
     }
-
-
-def _age_bands(problem: MiningProblem) -> np.ndarray:
-    age = problem.population.age
-    bands = np.where(np.isnan(age), "?", np.where(age < ADULT, "child", "adult"))
-    return bands[problem.population.speakers]
 
 
 def hardest_speakers(

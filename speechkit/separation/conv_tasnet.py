@@ -136,14 +136,11 @@ class ConvTasNet(nn.Module):
         return mixture * (place < heard[:, None]), frames
 
     def _activate(self, masks: Tensor) -> Tensor:
-        if self.config.mask == "relu":
-            return functional.relu(masks)
-        if self.config.mask == "sigmoid":
-            return torch.sigmoid(masks)
         if self.config.mask == "softmax":
             by_source = masks.unflatten(1, (self.config.speakers, -1))
             return by_source.softmax(dim=1).flatten(1, 2)
-        return masks
+        plain = {"relu": functional.relu, "sigmoid": torch.sigmoid}
+        return plain[self.config.mask](masks) if self.config.mask in plain else masks
 
     def _decode(self, sources: Tensor) -> Tensor:
         """Overlap-add of the basis, ``[B, N, K]`` to ``[B, T]``."""
