@@ -76,12 +76,6 @@ class ScoringModel:
         """``features.json`` of the features that its training began with."""
         return list(self.card["features"])
 
-    @property
-    def parameters(self) -> int:
-        """Trained numbers."""
-        model = self.model
-        return model.parameters if isinstance(model, TreeModel) else model.parameters_each
-
     def check_features(self, given: Sequence[Mapping[str, Any]], where: str) -> None:
         """Raise UserError unless features of these configurations are what it learned from."""
         remedy = "Extract them with the acoustic model that it was trained with, and name them "

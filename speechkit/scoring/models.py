@@ -77,10 +77,6 @@ class Scorer(nn.Module):
         """Whether it reads batches of the kind for a BLSTM."""
         return self.config.kind == "blstm"
 
-    def normalised(self, features: Tensor) -> Tensor:
-        """``[S, N, D]`` with the statistics of the training set."""
-        return (features - self.mean[:, None]) / self.std[:, None]
-
 
 class Attention(nn.Module):
     """Multi-head self-attention with biases within groups."""
@@ -154,7 +150,8 @@ class Blstm(Scorer):
         """Scores of a batch; see :class:`Scorer`."""
         layout, parts = batch.layout, look_up(self.phone, batch.phones)
         assert layout is not None
-        x = torch.cat([self.normalised(batch.features), parts], -1)
+        features = (batch.features - self.mean[:, None]) / self.std[:, None]
+        x = torch.cat([features, parts], -1)
         ends = torch.empty(0)
         for layer in self.layers:
             x, ends = layer(self.dropout(x, layout), layout)

@@ -116,7 +116,7 @@ def load_asteroid(path: Path) -> Loaded:
     if not isinstance(saved["model_args"], dict):
         raise UserError(f"{path}: model_args is {saved['model_args']}; expected a dict.")
     args = {**_ASTEROID_DEFAULTS, **saved["model_args"]}
-    sizes = {ours: whole(path, args, theirs) for ours, theirs in ASTEROID_SIZES.items()}
+    sizes: dict[str, Any] = {a: whole(path, args, b) for a, b in ASTEROID_SIZES.items()}
     causal = bool(args["causal"])
     norm = known_value(path, args, "norm_type", _ASTEROID_NORMS)
     known_value(path, args, "fb_name", {"free": "", "FreeFB": ""})

@@ -107,7 +107,7 @@ def test_bad_input(found, tmp_path):
         trees.fit_columns(trees.features_of(found), labels, 0)
     with pytest.raises(UserError, match="no scalar GOP"):
         trees.fit(SimpleNamespace(name="x", gop=np.full(3, np.nan)), 0)
-    with pytest.raises(UserError, match="settings of trees"):
+    with pytest.raises(UserError, match="`leaves` 1 is out of range"):
         trees.TreeConfig(leaves=1)
     with pytest.raises(DataError, match=r"trees\.npz cannot be read"):
         trees.TreeModel.load(tmp_path)
