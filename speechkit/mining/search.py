@@ -182,7 +182,7 @@ def _side_by_side(miner: BlockMiner, tasks: Sequence[Task], keep: bool) -> Itera
     and release the GIL.)
     """
     workers = min(MOST_THREADS, cpu_count()) if miner.on_cpu else 1
-    return read_ahead(partial(miner.run, keep=keep), tasks, workers, workers + 1)
+    return read_ahead(partial(miner.run, keep=keep), tasks, workers, workers)
 
 
 def _create_indices(path: Path, size: int) -> np.ndarray:
