@@ -87,13 +87,16 @@ def evaluate(
             found = load(work, config.set, inputs, card["target"])
             how = {"device": where, "jobs": jobs, "executor": executor}
             scored = score(work, models, own, found, **how)
-            text = work.data(config.set) / "text"
-            texts = data.read_table(text) if text.is_file() else {}
-            results.write_tables(out.path, scored, texts)
-            summary = metrics.summarize(scored, config.samples)
-            scores.write_summary(out, found, [scored.aspect], summary)
-            results.write_figures(out.path, scored, config.name)
+            _write(out, scored, config, work.data(config.set) / "text")
     return out.final
+
+
+def _write(out: Output, scored: Scored, config: EvaluationConfig, text: Path) -> None:
+    texts = data.read_table(text) if text.is_file() else {}
+    results.write_tables(out.path, scored, texts)
+    summary = metrics.summarize(scored, config.samples)
+    scores.write_summary(out, scored.data, [scored.aspect], summary)
+    results.write_figures(out.path, scored, config.name)
 
 
 def score(
