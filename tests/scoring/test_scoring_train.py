@@ -134,7 +134,7 @@ def test_folders_hold_what_scores(work):
         told, rows = summary(folder), log(folder)
         assert told["track_pcc"] == pytest.approx(pcc(scores, found.labels), abs=1e-5)
         assert told["train_pcc"] > 0.8 and told["epoch"] == len(rows) == 25
-        assert told["scorer_parameters"] == model.parameters
+        assert told["scorer_parameters"] == model.model.parameters_each
         assert float(rows[-1]["track_pcc"]) == pytest.approx(told["track_pcc"], abs=1e-5)
         assert model.card["training"]["input"] == "deep" and model.card["scale"] == [0, 10]
         weights = read_weights(folder / "model.safetensors")
@@ -317,7 +317,7 @@ def test_trees(work):
     found = load(work, "dev", Inputs("gop"))
     assert model.predict(found).shape == (15,)
     assert model.card["model"] == "trees" and model.card["training"]["input"] == "gop"
-    assert summary(folders[0])["scorer_parameters"] == model.parameters
+    assert summary(folders[0])["scorer_parameters"] == model.model.parameters
     with pytest.raises(UserError, match="Trees read scalar GOP"):
         run(work, "x", model="trees", input="deep")
 
