@@ -139,8 +139,9 @@ class ConvTasNet(nn.Module):
         if self.config.mask == "softmax":
             by_source = masks.unflatten(1, (self.config.speakers, -1))
             return by_source.softmax(dim=1).flatten(1, 2)
-        plain = {"relu": functional.relu, "sigmoid": torch.sigmoid}
-        return plain[self.config.mask](masks) if self.config.mask in plain else masks
+        if self.config.mask == "relu":
+            return functional.relu(masks)
+        return masks.sigmoid() if self.config.mask == "sigmoid" else masks
 
     def _decode(self, sources: Tensor) -> Tensor:
         """Overlap-add of the basis, ``[B, N, K]`` to ``[B, T]``."""
