@@ -29,7 +29,7 @@ from torch import nn
 
 from speechkit.emotion import encoder_network
 from speechkit.emotion.config import EncoderConfig, encoder_config
-from speechkit.emotion.data import Clips, Vectors, make_loader
+from speechkit.emotion.data import Clips, Vectors
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.heads import Classifier
@@ -213,10 +213,10 @@ def finetune(folder: Path, steps: int, rounds: int) -> None:
                 encoder_network.set_up(encoder, config)
                 clips = Memory(256, draw)
                 clips.convolve(encoder, DEVICE)  # once for all epochs, as training does
-                model = QuietFinetuning(net, config, [1] * CLASSES, clips, clips.targets)
+                model = QuietFinetuning(net, config, [1] * CLASSES, clips)
 
                 batches = partial(LengthBatches, clips.seconds, 4, 10, 0, buckets)
-                loader = make_loader(clips, lambda step, made=batches: made(start=step), 0, DEVICE)
+                loader = clips.loader(batches, 0, DEVICE)
                 key = "ours, buckets" if buckets else "ours, same batches"
                 times.setdefault(key, []).append(our_seconds(model, loader, config, steps, folder))
             order = [
@@ -244,7 +244,7 @@ def heads(folder: Path, rounds: int, steps: int) -> None:
     cache = Hidden(folder, values, {u: k for k, u in enumerate(ids)}, dict.fromkeys(ids, 1),
                    "mean", {})  # fmt: skip
     config = encoder_config("frozen", {})
-    vectors = Vectors(cache, ids, "mean", DEVICE)
+    vectors = Vectors(cache.clips(ids, "mean"), targets, DEVICE, pooled=True)
     labels = torch.from_numpy(targets)
     samples = [
         {"vectors": torch.from_numpy(v), "labels": int(t)}
@@ -262,9 +262,8 @@ def heads(folder: Path, rounds: int, steps: int) -> None:
 
     times: dict[str, list[float]] = {"Trainer": [], "ours": []}
     for _ in range(rounds):
-        model = QuietHead(
-            Classifier(768, 0, CLASSES, dropout=0.2), config, [1] * CLASSES, vectors, targets
-        )
+        net = Classifier(768, 0, CLASSES, dropout=0.2)
+        model = QuietHead(net, config, [1] * CLASSES, vectors)
 
         def loader(step: int) -> Any:
             for batch in LengthBatches(vectors.frames, 32, 60, 0, False, start=step):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from speechkit.base.log import counted, logger
-from speechkit.emotion import metrics
-from speechkit.stats.bootstrap import LEVELS
+from speechkit.stats.bootstrap import interval
+from speechkit.stats.score_metrics import over_seeds
 
 BINS = 15  # of the confidence, equally wide
 LOWEST, HIGHEST = 0.1, 10.0  # temperatures; where all clips are right, or all wrong, a limit
@@ -25,9 +25,13 @@ def temper(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     softmax(z / T) is p^(1/T), scaled to sum to one: of p = (.8, .2) and T = 2 it is (.67, .33). The
     most probable class stays; above 1 a model is less sure, below 1 surer.
     """
-    logarithms = np.log(np.maximum(probabilities, _LEAST, dtype=np.float64)) / temperature
-    raised = np.exp(logarithms - logarithms.max(-1, keepdims=True))
-    return raised / raised.sum(-1, keepdims=True)
+    return softmax(np.log(np.maximum(probabilities, _LEAST, dtype=np.float64)) / temperature)
+
+
+def softmax(values: np.ndarray) -> np.ndarray:
+    """Over the last dimension. (SciPy's takes longer to import than a prediction.)"""
+    shifted = np.exp(values - values.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)
 
 
 def surprise(probabilities: np.ndarray, targets: np.ndarray) -> float:
@@ -98,7 +102,7 @@ def summary(
     members: np.ndarray,
     seeds: np.ndarray,
     drawn: np.ndarray | None,
-) -> dict[str, float | int | None]:
+) -> dict[str, Any]:
     """ECE over seeds, all folds of a seed taken together, as of ``summary.json``.
 
     A fold has too few clips for its bins. The interval is that of a bootstrap over speakers, each
@@ -106,16 +110,11 @@ def summary(
     """
     kinds = np.unique(seeds)
     parts = [(probabilities[seeds == s], targets[seeds == s], members[seeds == s]) for s in kinds]
-    each = [calibration_error(*part[:2]) for part in parts]
-    std = float(np.std(each, ddof=1)) if len(each) > 1 else None
-    found: dict[str, float | int | None] = {
-        "mean": float(np.mean(each)), "std": std, "n": len(each), "std_seeds": std,
-        "seeds": len(each),
-    }  # fmt: skip
+    found = over_seeds(np.array([calibration_error(*part[:2]) for part in parts]))
+    found |= {"std_seeds": found["std"], "seeds": found["n"]}
     if drawn is not None:
-        draws = np.mean([calibration_errors(*part, drawn) for part in parts], axis=0)
-        low, high = np.percentile(draws, LEVELS)
-        found |= {"low": float(low), "high": float(high)}
+        draws = np.stack([calibration_errors(*part, drawn) for part in parts], axis=1)
+        found["low"], found["high"] = interval(draws)
     return found
 
 
@@ -125,9 +124,7 @@ def of_validation(probabilities: np.ndarray, targets: np.ndarray) -> dict[str, f
     It is logged with the accuracy that the clips have.
     """
     temperature = choose_temperature(probabilities, targets)
-    accuracy = metrics.report(
-        metrics.confusion(targets, probabilities.argmax(1), probabilities.shape[1])
-    ).accuracy
+    accuracy = (probabilities.argmax(1) == targets).mean()
     logger.info(
         f"Temperature {temperature:g}, chosen on {counted(len(targets), 'validation clip')} "
         f"(accuracy {accuracy:.2f}, mean confidence {probabilities.max(1).mean():.2f})."

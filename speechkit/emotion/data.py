@@ -1,4 +1,4 @@
-"""Clips for training: their waves and hidden states.
+"""Clips for training: their waves, or vectors and frames that were kept.
 
 Waves are normalised, padded, and kept where they fit. Frozen convolutions give the same in every
 epoch: their output is kept in place of the waves.
@@ -6,7 +6,7 @@ epoch: their output is kept in place of the waves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,6 @@ from torch.utils.data import Dataset
 from speechkit.base import parallel
 from speechkit.base.errors import UserError
 from speechkit.emotion.encoders import Encoder
-from speechkit.emotion.hidden import Hidden
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import EmotionSet, read_clip
 from speechkit.training.batches import Checked, broken, checked_loader, durations
@@ -130,6 +129,13 @@ class Clips(Dataset):
             raise broken(made)
         return made
 
+    def loader(
+        self, batches: Callable[..., Any], jobs: int, device: torch.device
+    ) -> Callable[[int], Checked]:
+        """Step -> batches from that step on; processes read audio unless it is in memory."""
+        workers = jobs if self.waves is None and self.convolved is None else 0
+        return lambda step: checked_loader(self, batches(start=step), collate, workers, device)
+
 
 def broken_clips(
     dataset: EmotionSet, ids: Sequence[str], encoder: Encoder, max_seconds: float, **how: Any
@@ -162,50 +168,32 @@ def collate(items: Sequence[Any]) -> Batch | str:
     return padded, list(lengths), torch.tensor(targets)
 
 
-def make_loader(
-    clips: Clips, batches: Callable[[int], Any], jobs: int, device: torch.device
-) -> Callable[[int], Checked]:
-    """Step -> batches from that step on; processes read audio unless it is in memory."""
-    kept = clips.waves is not None or clips.convolved is not None
-    workers = 0 if kept else jobs
-
-    def loader(step: int) -> Checked:
-        return checked_loader(clips, batches(step), collate, workers, device)
-
-    return loader
-
-
 def form_of(pooling: str) -> str:
     """What has to be kept for a pooling."""
     return "mean" if pooling in ("mean", "sum") else "frames"
 
 
 class Vectors:
-    """Hidden states of some clips in memory, on a device.
+    """Vectors or frames of clips in memory, and the classes of the clips.
 
     Args:
-        hidden: of the whole set.
-        ids: utterances.
-        pooling: of the head; a sum is the mean times the frames.
-        device: where.
+        clips: vectors ``[..., D]``, or frames ``[T, ..., D]``, of each.
+        targets: their classes ``[N]``.
+        device: where batches go.
+        pooled: whether they are vectors.
     """
 
     def __init__(
-        self, hidden: Hidden, ids: Sequence[str], pooling: str, device: torch.device
+        self, clips: list[Tensor], targets: np.ndarray, device: torch.device, pooled: bool = False
     ) -> None:
-        self.frames = [hidden.frames[name] for name in ids]
-        self.pooled = hidden.form == "mean"
-        clips = [torch.from_numpy(np.array(hidden.of(name))) for name in ids]
-        if self.pooled and pooling == "sum":
-            clips = [clip * count for clip, count in zip(clips, self.frames, strict=True)]
-        self.clips = clips if not self.pooled else []
-        self.table = torch.stack(clips).to(device) if self.pooled else torch.empty(0)
-        self.device = device
+        self.clips, self.targets, self.device, self.pooled = clips, targets, device, pooled
+        self.frames = [1 if pooled else len(clip) for clip in clips]
+        self.table = torch.stack(clips).to(device) if pooled else torch.empty(0)
 
     def __len__(self) -> int:
-        return len(self.frames)
+        return len(self.clips)
 
-    def batch(self, indices: Sequence[int]) -> tuple[torch.Tensor, list[int] | None]:
+    def batch(self, indices: Sequence[int]) -> tuple[Tensor, list[int] | None]:
         """Vectors ``[B, ..., D]`` without counts, or frames ``[B, ..., T, D]`` with them."""
         if self.pooled:
             return self.table[torch.as_tensor(indices)], None
@@ -213,3 +201,16 @@ class Vectors:
             [self.clips[i] for i in indices], batch_first=True
         ).to(self.device)
         return torch.movedim(padded, 1, -2), [self.frames[i] for i in indices]
+
+    def loader(
+        self, batches: Callable[..., Iterable[Any]]
+    ) -> Callable[[int], Iterator[tuple[Tensor, list[int] | None, Tensor]]]:
+        """Step -> batches from that step on, with classes ``[B]``."""
+        targets = torch.from_numpy(self.targets).to(self.device)
+
+        def load(step: int) -> Iterator[tuple[Tensor, list[int] | None, Tensor]]:
+            for samples in batches(start=step):
+                indices = [index for *_, index in samples]
+                yield *self.batch(indices), targets[torch.as_tensor(indices)]
+
+        return load

@@ -212,7 +212,8 @@ class EncoderPredictor(Predictor):
         classifier = read_classifier(self.folder, self.card).to(self.device)
         found = []
         for first in range(0, len(ids), 32):
-            values = Vectors(cache, ids[first : first + 32], self.pooling, self.device)
+            clips = cache.clips(ids[first : first + 32], self.pooling)
+            values = Vectors(clips, np.empty(0), self.device, cache.form == "mean")
             with torch.inference_mode():
                 logits = classifier(*values.batch(range(len(values))))
             found.append(logits.softmax(-1).cpu().numpy())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from speechkit.acoustic.features import FeatureConfig, log_mel
+from speechkit.base.arrays import read_arrays
 from speechkit.base.errors import (
     AudioError,
     MissingDependency,
@@ -26,12 +27,10 @@ from speechkit.base.errors import (
     require_choice,
 )
 from speechkit.base.files import atomic_write
-from speechkit.base.parallel import MapResult
-from speechkit.base.schema import read_json
 from speechkit.base.tables import write_skipped
 from speechkit.base.text import composed
 from speechkit.emotion.model_folder import CNN
-from speechkit.kaldi.ark import ArkTable, ArkWriter, read_ark
+from speechkit.kaldi.ark import ArkTable, ArkWriter
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.workdir import Output, WorkDir
@@ -46,8 +45,10 @@ FBANK = FeatureConfig(SAMPLE_RATE, n_mels=64, normalise="none")  # loudness tell
 Kept = TypeVar("Kept")
 
 
-class Functionals:
-    """A feature set by name.
+@lru_cache(maxsize=4)
+@needed_by_all()
+def open_smile(spec: str) -> Any:
+    """openSMILE with a feature set, opened once per process.
 
     Args:
         spec: ``egemaps`` or ``compare16``.
@@ -55,35 +56,7 @@ class Functionals:
     Raises:
         UserError: an unknown name, or opensmile is not installed.
     """
-
-    def __init__(self, spec: str) -> None:
-        require_choice("upstream", spec, SETS)
-        self.spec = spec
-        self.sample_rate = SAMPLE_RATE
-        self._smile = open_smile(spec)
-        self.names: tuple[str, ...] = tuple(self._smile.feature_names)
-
-    def vector(self, samples: np.ndarray) -> np.ndarray:
-        """Float32 ``[D]`` of mono samples ``[T]`` in -1..1 at 16 kHz.
-
-        Raises:
-            AudioError: the clip is too short for the statistics (some 0.03 s).
-        """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # says what is raised below
-            found = self._smile.process_signal(samples, self.sample_rate).to_numpy()[0]
-        if not np.isfinite(found).all():
-            raise AudioError(
-                f"The clip of {len(samples) / self.sample_rate:.3f} s has no {self.spec} features.",
-                "Remove it, or leave it out with `on_error` skip.",
-                "empty",
-            )
-        return found.astype(np.float32)
-
-
-@lru_cache(maxsize=4)
-def open_smile(spec: str) -> Any:
-    """openSMILE with a feature set, opened once per process."""
+    require_choice("upstream", spec, SETS)
     try:
         import opensmile
     except ImportError as error:
@@ -146,7 +119,8 @@ def extract(
         how = {"jobs": jobs, "executor": executor, "on_error": on_error}
         _compute(out, dataset.data.utterances, spec, max_seconds, how)
 
-    outdated = _outdated(final, params, on_error)
+    there = (read_manifest(final) or {}).get("params", params)
+    outdated = bool(changed(there, json.loads(json.dumps(params))))
     return keep(final, COMMAND, params, dataset, on_error, compute, read, force=outdated)
 
 
@@ -173,7 +147,7 @@ def keep(
         command: that makes it.
         params: all that decides the result.
         dataset: the labelled set.
-        on_error: how broken clips are treated.
+        on_error: how broken clips are treated; ``stop`` computes again where some were skipped.
         compute: fills the folder.
         read: opens the finished folder.
         force: compute again.
@@ -184,6 +158,7 @@ def keep(
         files = (final / MANIFEST, *dataset.data.files())
         return tuple(path.stat().st_mtime_ns if path.is_file() else 0 for path in files)
 
+    force = force or (on_error == "stop" and (final / "skipped.tsv").is_file())
     key = (final.resolve(), on_error)
     if not force and key in _read and _read[key][:2] == (state(), params):
         return _read[key][2]
@@ -210,14 +185,6 @@ def read_skipped(folder: Path) -> dict[str, str]:
     return dict(composed(line).split("\t", 1) for line in lines)
 
 
-def _outdated(final: Path, params: Mapping[str, Any], on_error: str) -> bool:
-    """Whether what is there is of other parameters, or skipped clips that now must stop it."""
-    there = (read_manifest(final) or {}).get("params", params)
-    return bool(changed(there, json.loads(json.dumps(params)))) or (
-        on_error == "stop" and (final / "skipped.tsv").is_file()
-    )
-
-
 def read(folder: Path) -> Features:
     """What :func:`extract` wrote."""
     names = folder / "names.txt"
@@ -238,43 +205,62 @@ def _compute(
 ) -> None:
     run = partial(_features, spec=spec, max_seconds=max_seconds)
     if spec != CNN:
-        (out.path / "names.txt").write_text("\n".join(Functionals(spec).names), encoding="utf-8")
+        names = open_smile(spec).feature_names
+        (out.path / "names.txt").write_text("\n".join(names), encoding="utf-8")
     parts = split(utterances, PART)
-    lists = [out.part(f"{number:05d}.json") for number in range(len(parts))]
-    # Skipped ones may have been mended since, or the run may now have to stop at them.
-    kept = [path.exists() and not read_json(path, dict[str, str]) for path in lists]
-    how |= {"chunk": 4, "label": spec}
-    found = map_parts(run, parts, kept, out.scratch, name=lambda u: u.id, **how)
-    for number, part in enumerate(found):
+    files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
+    how |= {"chunk": 4, "label": spec, "name": lambda utterance: utterance.id}
+    found = map_parts(run, parts, [is_kept(file) for file in files], out.scratch, **how)
+    for file, part in zip(files, found, strict=True):
         if part is not None:
-            _part(out, number, part)
-    skipped: dict[str, str] = {}
-    for done in lists:
-        skipped |= read_json(done, dict[str, str])
+            values = {done.item.id: done.value for done in part if done.value is not None}
+            write_part(file, values, [(d.item.id, d.error or "") for d in part if d.value is None])
+    skipped: list[list[str]] = []
+    with ArkWriter(out.path / "features.ark", out.path / "features.scp", "features.ark") as writer:
+        for arrays in map(read_arrays, files):
+            skipped += arrays["skipped"].tolist()
+            for name, value in values_of(arrays):
+                writer.write(name, value)
     count = len(utterances) - len(skipped)
     if not count:
         raise UserError("No clip could be used.", "See the reasons above.")
-    named = "features.ark"
-    with ArkWriter(out.path / "features.ark", out.path / "features.scp", named) as writer:
-        for number in range(len(parts)):
-            for name, value in read_ark(out.part(f"{number:05d}.ark")):
-                writer.write(name, value)
-    write_skipped(out.path, skipped.items())
+    write_skipped(out.path, skipped)
     out.counts.update(utterances=count, skipped=len(skipped))
 
 
-def _part(out: Output, number: int, found: Iterable[MapResult[Utterance, np.ndarray]]) -> None:
-    """Keep one part; the list of skipped clips is written last."""
-    skipped = {}
-    scp = out.part(f"{number:05d}.scp")
-    with ArkWriter(out.part(f"{number:05d}.ark"), scp) as writer:
-        for done in found:
-            if done.value is None:
-                skipped[done.item.id] = done.error or ""
-            else:
-                writer.write(done.item.id, done.value)
-    with atomic_write(out.part(f"{number:05d}.json")) as file:
-        json.dump(skipped, file)
+def is_kept(file: Path) -> bool:
+    """Whether an earlier run kept this part, and all of its clips.
+
+    Skipped ones may have been mended since, or the run may now have to stop at them.
+    """
+    return file.exists() and not len(read_arrays(file, ["skipped"])["skipped"])
+
+
+def write_part(
+    file: Path,
+    values: Mapping[str, np.ndarray],
+    skipped: Sequence[tuple[str, str]],
+    **more: np.ndarray,
+) -> None:
+    """Keep a part of a set.
+
+    Args:
+        file: of the part.
+        values: of its clips, by their ids.
+        skipped: (id, reason) of those that have none.
+        more: arrays that are kept beside them.
+    """
+    arrays: dict[str, Any] = {f"v{number}": value for number, value in enumerate(values.values())}
+    arrays |= {"ids": np.array(list(values), str), **more}
+    arrays["skipped"] = np.array(skipped, str).reshape(-1, 2)
+    with atomic_write(file, "wb") as handle:
+        np.savez(handle, **arrays)
+
+
+def values_of(part: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    """(id, value) of the clips of a part."""
+    for number, name in enumerate(part["ids"].tolist()):
+        yield name, part[f"v{number}"]
 
 
 def _features(utterance: Utterance, spec: str, max_seconds: float) -> np.ndarray:
@@ -282,13 +268,20 @@ def _features(utterance: Utterance, spec: str, max_seconds: float) -> np.ndarray
 
 
 def of_wave(samples: np.ndarray, spec: str) -> np.ndarray:
-    """Features of samples ``[T]`` at 16 kHz: ``[D]``, or ``[T, 64]`` for ``fbank-cnn``."""
+    """Features of samples ``[T]`` in -1..1 at 16 kHz: ``[D]``, or ``[T, 64]`` for ``fbank-cnn``.
+
+    Raises:
+        AudioError: the clip is too short for the statistics (some 0.03 s).
+    """
     if spec == CNN:
         return log_mel(samples, FBANK).numpy()
-    return _functionals(spec).vector(samples)
-
-
-@lru_cache(maxsize=4)
-@needed_by_all()
-def _functionals(spec: str) -> Functionals:
-    return Functionals(spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # says what is raised below
+        found = open_smile(spec).process_signal(samples, SAMPLE_RATE).to_numpy()[0]
+    if not np.isfinite(found).all():
+        raise AudioError(
+            f"The clip of {len(samples) / SAMPLE_RATE:.3f} s has no {spec} features.",
+            "Remove it, or leave it out with `on_error` skip.",
+            "empty",
+        )
+    return found.astype(np.float32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -10,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from speechkit.base.errors import UserError, require_choice, require_range
+from speechkit.base.errors import UserError, require_choice
 from speechkit.base.log import counted, logger
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.loss import ClassifierTraining
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet
 from speechkit.labels.folds import Fold
-from speechkit.training.config import FitConfig
+from speechkit.training.config import FitConfig, require_minutes
 from speechkit.training.devices import ranks, resolve_precision
 from speechkit.training.loop import Fitted, fit
 from speechkit.workdir import Output, WorkDir
@@ -66,8 +65,7 @@ class Resources:
 
     def __post_init__(self) -> None:
         require_choice("on_error", self.on_error, ("stop", "skip"))
-        minutes = self.checkpoint_minutes
-        require_range("checkpoint_minutes", minutes, 0 <= minutes < math.inf, "0 or more")
+        require_minutes(self.checkpoint_minutes)
 
     @property
     def how(self) -> dict[str, Any]:
@@ -165,7 +163,7 @@ class FoldTraining:
         total, trained = sum(n for n, _ in sizes), sum(n for n, learns in sizes if learns)
         if not ranks().rank:
             logger.info(
-                f"{counted(clips, 'clip')} to train on, {len(model.targets)} to validate; "
+                f"{counted(clips, 'clip')} to train on, {len(model.valid.targets)} to validate; "
                 f"{trained:,} of {total:,} parameters trained, on {self.device}"
             )
         how = {
@@ -184,7 +182,7 @@ class FoldTraining:
             tensorboard=self.out.path / "tensorboard",
             label=f"train emotion {name} fold {self.run.fold} seed {self.run.seed}",
         )
-        self.out.counts.update(training=clips, validation=len(model.targets))
+        self.out.counts.update(training=clips, validation=len(model.valid.targets))
         self.out.notes.update(device=str(self.device))
         return fitted
 

@@ -12,6 +12,7 @@ import numpy as np
 from speechkit.base.errors import UserError
 from speechkit.base.log import note_once
 from speechkit.emotion import features, model_folder
+from speechkit.emotion.calibration import softmax
 from speechkit.emotion.predictor import FeaturePredictor
 from speechkit.labels.emotions import EmotionSet
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 LIMIT = 5.0  # standard deviations; beyond, openSMILE's ratios are outliers
 _CONSTANT = 1e-6  # of the mean: a smaller deviation is rounding
+Statistics = dict[str, tuple[np.ndarray, np.ndarray]]  # speaker -> mean and deviation, [D] each
 _FLOOR = 1e-3  # of the deviation of all: a speaker's own is taken to be no smaller
 
 
@@ -32,44 +34,35 @@ class Normaliser:
     Args:
         mean: of the training clips, ``[D]``.
         scale: their standard deviation; 0 for a value that is constant, which becomes 0.
-        by_speaker: take mean and deviation of each speaker's own clips instead. They are used
-            without their labels; as those of test speakers are among them, results are
-            *transductive*.
     """
 
     mean: np.ndarray
     scale: np.ndarray
-    by_speaker: bool = False
 
     @classmethod
-    def fit(cls, vectors: np.ndarray, by_speaker: bool = False) -> Normaliser:
+    def fit(cls, vectors: np.ndarray) -> Normaliser:
         """Of training vectors ``[N, D]``."""
         wide = vectors.astype(np.float64)
         mean, scale = wide.mean(0), wide.std(0)
         scale[scale <= _CONSTANT * np.abs(mean)] = 0
-        return cls(mean.astype(np.float32), scale.astype(np.float32), by_speaker)
+        return cls(mean.astype(np.float32), scale.astype(np.float32))
 
     def __call__(
-        self,
-        vectors: np.ndarray,
-        speakers: Sequence[str] | None = None,
-        own: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
+        self, vectors: np.ndarray, speakers: Sequence[str] = (), own: Statistics | None = None
     ) -> np.ndarray:
         """Normalised float32 ``[N, D]``, within ±5.
 
         Args:
             vectors: ``[N, D]``.
-            speakers: of each; without them (or without ``by_speaker``) the mean of the
-                training clips is taken.
-            own: speaker -> mean and deviation, from :func:`speaker_statistics`.
+            speakers: of each.
+            own: what takes the place of the training clips' mean and deviation for each speaker,
+                from :func:`speaker_statistics`. No label is used for it; as clips of test speakers
+                are among them, results are *transductive*.
         """
-        found = _standard(vectors, self.mean, self.scale)
-        if self.by_speaker and speakers is not None and own is not None:
-            names = np.array(speakers)
-            for name in sorted(set(speakers)):
-                mean, deviation = own[name]
-                scale = np.where(self.scale > 0, np.maximum(deviation, _FLOOR * self.scale), 0)
-                found[names == name] = _standard(vectors[names == name], mean, scale)
+        found, names = _standard(vectors, self.mean, self.scale), np.array(speakers)
+        for name, (mean, deviation) in (own or {}).items():
+            scale = np.where(self.scale > 0, np.maximum(deviation, _FLOOR * self.scale), 0)
+            found[names == name] = _standard(vectors[names == name], mean, scale)
         return found
 
 
@@ -79,9 +72,7 @@ def _standard(vectors: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.nd
     return np.clip((vectors - mean) * gain, -LIMIT, LIMIT).astype(np.float32)
 
 
-def speaker_statistics(
-    vectors: np.ndarray, speakers: Sequence[str]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def speaker_statistics(vectors: np.ndarray, speakers: Sequence[str]) -> Statistics:
     """Speaker -> mean and standard deviation ``[D]`` of the speaker's vectors."""
     names = np.array(speakers)
     found = {}
@@ -91,9 +82,7 @@ def speaker_statistics(
     return found
 
 
-def own_statistics(
-    kept: features.Features, dataset: EmotionSet, ids: Sequence[str]
-) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def own_statistics(kept: features.Features, dataset: EmotionSet, ids: Sequence[str]) -> Statistics:
     """The same of the speakers of some utterances, over all of their clips that are kept."""
     wanted = {dataset.speaker(name) for name in ids}
     every = [name for name in kept.table if dataset.speaker(name) in wanted]
@@ -108,12 +97,6 @@ def logits(weights: Mapping[str, np.ndarray], inputs: np.ndarray) -> np.ndarray:
     return hidden @ weights["output.weight"].T + weights["output.bias"]
 
 
-def softmax(values: np.ndarray) -> np.ndarray:
-    """Over the last dimension."""
-    shifted = np.exp(values - values.max(-1, keepdims=True))
-    return shifted / shifted.sum(-1, keepdims=True)
-
-
 class FunctionalsPredictor(FeaturePredictor):
     """See :class:`Predictor`. It needs no network: the arithmetic is NumPy's.
 
@@ -126,9 +109,8 @@ class FunctionalsPredictor(FeaturePredictor):
         super().__init__(folder, card)
         self.spec = str(card["upstream"])
         self.weights = _read_weights(folder / model_folder.WEIGHTS, len(self.classes))
-        self.normalise = Normaliser(
-            self.weights["mean"], self.weights["scale"], card["network"]["speaker_norm"]
-        )
+        self.normalise = Normaliser(self.weights["mean"], self.weights["scale"])
+        self.by_speaker = bool(card["network"]["speaker_norm"])
 
     def probabilities(
         self, waves: Sequence[np.ndarray], speakers: Sequence[str] | None = None
@@ -139,32 +121,28 @@ class FunctionalsPredictor(FeaturePredictor):
         """
         vectors = np.stack([features.of_wave(wave, self.spec) for wave in waves])
         own = None
-        if self.normalise.by_speaker:
-            if speakers is None:
-                experiment = self.folder.parent.parent.name
-                note_once(
-                    f"no-speaker-{experiment}",
-                    f"'{experiment}' normalises by speaker, but the speaker is not known: the "
-                    "mean of its training clips is taken, which is less exact.",
-                )
-            else:
-                own = speaker_statistics(vectors, speakers)
-        return self._classify(vectors, speakers, own)
+        if self.by_speaker and speakers is None:
+            experiment = self.folder.parent.parent.name
+            note_once(
+                f"no-speaker-{experiment}",
+                f"'{experiment}' normalises by speaker, but the speaker is not known: the mean of "
+                "its training clips is taken, which is less exact.",
+            )
+        elif self.by_speaker and speakers is not None:
+            own = speaker_statistics(vectors, speakers)
+        return self._classify(vectors, speakers or (), own)
 
     def from_kept(
         self, workdir: WorkDir, dataset: EmotionSet, ids: Sequence[str], **how: Any
     ) -> np.ndarray | None:
         """From the features that are kept; a speaker's statistics are over the whole set."""
         kept = self.kept(workdir, dataset, **how)
-        own = own_statistics(kept, dataset, ids) if self.normalise.by_speaker else None
+        own = own_statistics(kept, dataset, ids) if self.by_speaker else None
         speakers = [dataset.speaker(name) for name in ids]
         return self._classify(kept.table.stack(ids), speakers, own)
 
     def _classify(
-        self,
-        vectors: np.ndarray,
-        speakers: Sequence[str] | None,
-        own: Mapping[str, tuple[np.ndarray, np.ndarray]] | None,
+        self, vectors: np.ndarray, speakers: Sequence[str], own: Statistics | None
     ) -> np.ndarray:
         inputs = self.normalise(vectors, speakers, own)
         return softmax(logits(self.weights, inputs)).astype(np.float32)

@@ -21,14 +21,13 @@ import torch
 from speechkit.base.arrays import read_array, read_arrays
 from speechkit.base.cluster import kept_for_map
 from speechkit.base.errors import UserError, needed_by_all
-from speechkit.base.files import atomic_write
 from speechkit.base.log import counted, logger
 from speechkit.base.schema import read_json
-from speechkit.base.tables import write_json, write_skipped, write_tsv
+from speechkit.base.tables import typed_rows, write_json, write_skipped, write_tsv
 from speechkit.base.text import composed
 from speechkit.emotion import encoder_files
 from speechkit.emotion.encoders import Encoder, load_encoder
-from speechkit.emotion.features import keep, read_skipped
+from speechkit.emotion.features import is_kept, keep, read_skipped, values_of, write_part
 from speechkit.kaldi.data import Utterance
 from speechkit.labels.emotions import MAX_SECONDS, EmotionSet, read_clip
 from speechkit.training.batches import durations
@@ -37,6 +36,7 @@ from speechkit.workdir.unfinished import map_parts, split
 
 COMMAND = "extract-hidden"
 TABLE, INDEX, CARD = "hidden.npy", "index.tsv", "hidden.json"
+_COLUMNS, _REMEDY = ("utt", "row", "frames"), "Remove the folder and run again."
 BATCH_SECONDS = {"cpu": 20.0, "cuda": 300.0}
 PART = 16  # batches of a part that a resumed run keeps
 
@@ -99,6 +99,13 @@ class Hidden:
             return self.values[row]
         return self.values[row : row + self.frames[utterance]]
 
+    def clips(self, ids: Sequence[str], pooling: str) -> list[torch.Tensor]:
+        """What a head with a pooling takes of some clips; a sum is the mean times the frames."""
+        found = [torch.from_numpy(np.array(self.of(name))) for name in ids]
+        if self.form == "mean" and pooling == "sum":
+            return [clip * self.frames[name] for clip, name in zip(found, ids, strict=True)]
+        return found
+
 
 def read(folder: Path) -> Hidden:
     """Open hidden states that were kept.
@@ -106,19 +113,11 @@ def read(folder: Path) -> Hidden:
     Raises:
         UserError: a file is missing or damaged.
     """
-    try:
-        card = read_json(folder / CARD, Card)
-        values = read_array(folder / TABLE, kinds=("float32",))
-        lines = (folder / INDEX).read_text(encoding="utf-8").splitlines()[1:]
-        rows = [composed(line).split("\t") for line in lines]
-        skipped = read_skipped(folder)
-        first = {utt: int(row) for utt, row, _ in rows}
-        frames = {utt: int(count) for utt, _, count in rows}
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{folder} cannot be read as hidden states ({error}).", "Remove it and run again."
-        ) from error
-    return Hidden(folder, values, first, frames, card.form, skipped)
+    card = read_json(folder / CARD, Card)
+    values = read_array(folder / TABLE, kinds=("float32",))
+    rows = [row for _, row in typed_rows(folder / INDEX, _COLUMNS, (composed, int, int), _REMEDY)]
+    first, frames = {utt: row for utt, row, _ in rows}, {utt: count for utt, _, count in rows}
+    return Hidden(folder, values, first, frames, card.form, read_skipped(folder))
 
 
 def extract(
@@ -157,7 +156,6 @@ def extract(
         "digest": encoder_files.origin(source),
         **{k: v for k, v in asdict(kind).items() if k != "spec"},
     }
-    must_stop = on_error == "stop" and (final / "skipped.tsv").is_file()
     how = {"jobs": jobs if device == "cpu" else 1, "executor": executor}
 
     def compute(out: Output) -> None:
@@ -172,7 +170,7 @@ def extract(
         on_error,
         compute,
         read,
-        force=force or must_stop,
+        force=force,
         beside="give the other encoder's folder another name",
     )
 
@@ -239,13 +237,11 @@ def _compute(
 ) -> None:
     parts = split(make_batches(dataset.data.utterances, BATCH_SECONDS[device]), PART)
     files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
-    # Skipped ones may have been mended since, or the run may now have to stop at them.
-    kept = [f.exists() and not len(read_arrays(f, ["skipped"])["skipped"]) for f in files]
     run = partial(_states, folder=str(source.resolve()), kind=kind, device=device)
     found: Any = map_parts(
         run,
         parts,
-        kept,
+        [is_kept(file) for file in files],
         out.scratch,
         size=len,
         name=lambda batch: batch[0].id,
@@ -259,58 +255,44 @@ def _compute(
             if part is None:
                 continue
             results: list[Any] = [done.value for done in part]
-            for name, reason in (row for _, missing in results for row in missing):
+            clips = [clip for found_of, _ in results for clip in found_of]
+            skipped = [row for _, missing in results for row in missing]
+            for name, reason in skipped:
                 if on_error == "stop":
                     raise UserError(
                         f"{name}: {reason}", "Mend it, or leave it out: `on_error` skip."
                     )
                 logger.warning(f"skipped {name}: {reason}")
-            _write_part(file, results)
+            counts = np.array([count for *_, count in clips], dtype=np.int64)
+            write_part(file, {name: value for name, value, _ in clips}, skipped, frames=counts)
     _join(out, dataset, kind, files)
-
-
-def _write_part(file: Path, results: Sequence[Any]) -> None:
-    kept = [row for found, _ in results for row in found]
-    skipped = [row for _, missing in results for row in missing]
-    arrays = {f"v{number}": value for number, (_, value, _) in enumerate(kept)}
-    with atomic_write(file, "wb") as handle:
-        np.savez(
-            handle,
-            ids=np.array([name for name, _, _ in kept], dtype=str),
-            frames=np.array([count for _, _, count in kept], dtype=np.int64),
-            skipped=np.array(skipped, dtype=str).reshape(-1, 2),
-            **arrays,
-        )
 
 
 def _join(out: Output, dataset: EmotionSet, kind: HiddenConfig, files: Sequence[Path]) -> None:
     """One table of all parts, in the set's order."""
-    where: dict[str, tuple[Path, str, int]] = {}
+    frames: dict[str, int] = {}
     skipped: list[list[str]] = []
     shape: tuple[int, ...] = ()
     for file in files:
         part = read_arrays(file, ("skipped", "ids", "frames"))
         skipped += part["skipped"].tolist()
-        for number, (name, count) in enumerate(zip(part["ids"], part["frames"], strict=True)):
-            where[str(name)] = (file, f"v{number}", int(count))
-            shape = shape or part["v0"].shape
-    if not where:
+        frames.update(zip(part["ids"].tolist(), part["frames"].tolist(), strict=True))
+        shape = shape or part.get("v0", np.empty(())).shape
+    if not frames:
         raise UserError("No clip could be read.", "See the reasons above.")
-    order = [u.id for u in dataset.data.utterances if u.id in where]
-    sizes = {name: 1 if kind.form == "mean" else where[name][2] for name in order}
+    order = [u.id for u in dataset.data.utterances if u.id in frames]
+    sizes = {name: 1 if kind.form == "mean" else frames[name] for name in order}
     starts = dict(zip(order, np.r_[0, np.cumsum([*sizes.values()])[:-1]].tolist(), strict=True))
     row = shape if kind.form == "mean" else shape[1:]
     table = np.lib.format.open_memmap(
         out.path / TABLE, mode="w+", dtype=np.float32, shape=(sum(sizes.values()), *row)
     )
     for file in files:
-        part = read_arrays(file, ["ids"])
-        for number, name in enumerate(part["ids"].tolist()):
-            first = starts[name]
-            table[first : first + sizes[name]] = part[f"v{number}"]
+        for name, value in values_of(read_arrays(file, ["ids"])):
+            table[starts[name] : starts[name] + sizes[name]] = value
     table.flush()
-    index = [[name, str(starts[name]), str(where[name][2])] for name in order]
-    write_tsv(out.path / INDEX, ("utt", "row", "frames"), index)
+    index = [[name, str(starts[name]), str(frames[name])] for name in order]
+    write_tsv(out.path / INDEX, _COLUMNS, index)
     card = {**asdict(kind), "shape": list(table.shape), "clips": len(order)}
     write_json(out.path / CARD, card)
     write_skipped(out.path, skipped)

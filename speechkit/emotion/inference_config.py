@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from speechkit.base.config import Flag
-from speechkit.base.errors import ConfigError
+from speechkit.base.errors import require_range
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,11 @@ class WindowConfig:
 
     def check(self, most: float) -> None:
         """Raises UserError for impossible values; ``most`` is the model's longest clip."""
-        if not 0.1 <= self.window <= most:
-            raise ConfigError(
-                "window", f"{self.window:g} is out of range.", f"Accepted: 0.1 to {most:g} s."
-            )
-        if not 0 < self.hop <= self.window:
-            raise ConfigError(
-                "hop",
-                f"{self.hop:g} is out of range.",
-                f"Accepted: above 0, and at most the window ({self.window:g} s).",
-            )
-        if not 0 <= self.whole <= most:
-            raise ConfigError(
-                "whole", f"{self.whole:g} is out of range.", f"Accepted: 0 to {most:g} s."
-            )
+        window, hop, whole = self.window, self.hop, self.whole
+        require_range("window", f"{window:g}", 0.1 <= window <= most, f"0.1 to {most:g} s")
+        accepted = f"above 0, and at most the window ({window:g} s)"
+        require_range("hop", f"{hop:g}", 0 < hop <= window, accepted)
+        require_range("whole", f"{whole:g}", 0 <= whole <= most, f"0 to {most:g} s")
 
     def starts(self, samples: int, rate: int) -> tuple[list[int], int]:
         """First samples of the windows, and their length; the last window ends at the end."""

@@ -101,8 +101,7 @@ class ClassifierTraining(Trainable):
         net: what is trained; its parameters alone are in the checkpoints.
         config: of the training.
         counts: training clips of each class.
-        valid: the validation clips.
-        targets: their classes ``[N]``.
+        valid: the validation clips, with their ``targets``.
     """
 
     def __init__(
@@ -111,10 +110,9 @@ class ClassifierTraining(Trainable):
         config: CnnConfig | EncoderConfig,
         counts: Sequence[int],
         valid: Any,
-        targets: np.ndarray,
     ) -> None:
         super().__init__()
-        self.net, self.config, self.valid, self.targets = net, config, valid, targets
+        self.net, self.config, self.valid = net, config, valid
         weights = class_weights(counts, config.class_weights, config.beta)
         by_prediction = config.class_weights == "score-balanced"
         smoothing = getattr(config, "label_smoothing", 0.0)
@@ -141,4 +139,4 @@ class ClassifierTraining(Trainable):
 
     def measure(self) -> dict[str, float]:
         """Plain cross entropy, accuracy and unweighted average recall of the validation clips."""
-        return measures(self.logits().float().cpu(), self.targets)
+        return measures(self.logits().float().cpu(), self.valid.targets)

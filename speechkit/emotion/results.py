@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ import numpy as np
 from speechkit.base import schema
 from speechkit.base.tables import write_tsv
 from speechkit.emotion import calibration, metrics
-from speechkit.stats.bootstrap import LEVELS, draw_speakers
+from speechkit.stats.bootstrap import Interval, draw_speakers, interval
+from speechkit.stats.score_metrics import over_seeds
 from speechkit.task.evaluation import Summary, read_table
 
 if TYPE_CHECKING:
@@ -131,15 +131,13 @@ def summarize(found: Predictions, seed: int = 0) -> Summary:
     ]
     summary: Summary = {}
     for name in each[0][0]:
-        of_folds = [float(np.mean([one[name] for one in fold])) for fold in each]
-        of_seeds = [one[name] for one in together]
-        spread = of_folds if len(of_folds) > 1 else of_seeds
+        of_folds = over_seeds(np.array([np.mean([one[name] for one in fold]) for fold in each]))
+        of_seeds = over_seeds(np.array([one[name] for one in together]))
         summary[name] = {
-            "mean": float(np.mean(of_folds)),
-            "std": _std(spread),
-            "n": len(spread),
-            "std_seeds": _std(of_seeds),
-            "seeds": len(of_seeds),
+            **(of_folds if len(each) > 1 else of_seeds),
+            "mean": of_folds["mean"],
+            "std_seeds": of_seeds["std"],
+            "seeds": of_seeds["n"],
         }
     for name, (low, high) in intervals(found, seed).items():
         summary[name] |= {"low": low, "high": high}
@@ -152,10 +150,6 @@ def calibration_of(found: Predictions, seed: int = 0) -> dict[str, Any]:
     names, members = np.unique(found.speakers.astype(str), return_inverse=True)
     drawn = draw_speakers(len(names), SAMPLES, seed) if len(names) > 1 else None
     return calibration.summary(found.probabilities, found.targets, members, found.seeds, drawn)
-
-
-def _std(values: Sequence[float]) -> float | None:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -177,7 +171,7 @@ class _Clips:
         return cls(ids, found.targets[first], right, found.speakers[first].astype(str))
 
 
-def intervals(found: Predictions, seed: int = 0) -> dict[str, tuple[float, float]]:
+def intervals(found: Predictions, seed: int = 0) -> dict[str, Interval]:
     """95 % intervals of accuracy and UAR by a bootstrap over speakers; none for one speaker."""
     clips = _Clips.of(found)
     names, members = np.unique(clips.speakers, return_inverse=True)
@@ -185,12 +179,7 @@ def intervals(found: Predictions, seed: int = 0) -> dict[str, tuple[float, float
         return {}
     drawn = draw_speakers(len(names), SAMPLES, seed)
     measured = metrics.bootstrap(clips.targets, clips.right, members, drawn, len(found.classes))
-    return {name: _interval(values) for name, values in measured.items()}
-
-
-def _interval(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.percentile(values, LEVELS)
-    return float(low), float(high)
+    return {name: interval(values[:, None]) for name, values in measured.items()}
 
 
 @dataclass(frozen=True)
@@ -241,6 +230,6 @@ def compare(first: Predictions, second: Predictions, seed: int = 0) -> dict[str,
     differences = {}
     for name in measured[0]:
         a, b = measured[0][name], measured[1][name]
-        low, high = _interval(b[1:] - a[1:]) if len(names) > 1 else (None, None)
+        low, high = interval((b - a)[1:, None]) if len(names) > 1 else (None, None)
         differences[name] = Difference(float(a[0]), float(b[0]), low, high, len(common))
     return differences

@@ -7,46 +7,19 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from speechkit.emotion import features, model_folder
 from speechkit.emotion.config import CnnConfig
+from speechkit.emotion.data import Vectors
 from speechkit.emotion.fbank_cnn import FbankCnn
 from speechkit.emotion.fold_training import FoldTraining
 from speechkit.emotion.layers import SpecAugment
 from speechkit.emotion.loss import ClassifierTraining, seed_start
-from speechkit.labels.emotions import EmotionSet
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory
 
-Batch = tuple[Tensor, list[int], Tensor]
 _VALID_BATCH = 32
 _DEVIATION = 0.1  # of a filter: no smaller one is divided by
-
-
-class Clips(Dataset[tuple[Tensor, int]]):
-    """Features ``[T, n_mels]`` and classes of some clips, kept in memory.
-
-    An item is asked for as ``(epoch, batch, index)``, see
-    :class:`~speechkit.training.batches.ResumableBatches`.
-    """
-
-    def __init__(self, kept: features.Features, dataset: EmotionSet, ids: Sequence[str]) -> None:
-        self.matrices = [torch.from_numpy(kept.table[name].copy()) for name in ids]
-        self.targets = dataset.targets(ids)
-
-    def __len__(self) -> int:
-        return len(self.matrices)
-
-    def __getitem__(self, at: tuple[int, int, int]) -> tuple[Tensor, int]:
-        return self.matrices[at[2]], int(self.targets[at[2]])
-
-
-def collate(items: Sequence[tuple[Tensor, int]]) -> Batch:
-    """Padded features ``[B, T, n_mels]``, frame counts and classes ``[B]``."""
-    matrices, targets = zip(*items, strict=True)
-    padded = torch.nn.utils.rnn.pad_sequence(list(matrices), batch_first=True)
-    return padded, [len(matrix) for matrix in matrices], torch.tensor(targets)
 
 
 class CnnTraining(ClassifierTraining):
@@ -61,8 +34,8 @@ class CnnTraining(ClassifierTraining):
 
     net: FbankCnn
 
-    def __init__(self, net: FbankCnn, config: CnnConfig, counts: Sequence[int], valid: Clips):
-        super().__init__(net, config, counts, valid, valid.targets)
+    def __init__(self, net: FbankCnn, config: CnnConfig, counts: Sequence[int], valid: Vectors):
+        super().__init__(net, config, counts, valid)
         self.augment = SpecAugment(
             config.mask_time,
             config.mask_time_length,
@@ -78,12 +51,11 @@ class CnnTraining(ClassifierTraining):
         return super().loss((masked, counts, targets))
 
     def logits(self) -> Tensor:
-        order = sorted(range(len(self.valid)), key=lambda i: len(self.valid.matrices[i]))
+        order = sorted(range(len(self.valid)), key=self.valid.frames.__getitem__)
         found = torch.zeros(len(order), len(self.criterion.weights))
         for first in range(0, len(order), _VALID_BATCH):
             part = order[first : first + _VALID_BATCH]
-            padded, counts, _ = collate([self.valid[0, 0, i] for i in part])
-            found[part] = self.net(padded.to(self.device), counts).float().cpu()
+            found[part] = self.net(*self.valid.batch(part)).float().cpu()
         return found
 
 
@@ -96,10 +68,17 @@ def train_cnn(job: FoldTraining) -> None:
     config, dataset = job.config, job.dataset
     config.check()
     kept, parts = job.kept_features()
-    train, valid = (Clips(kept, dataset, ids) for ids in (parts.train, parts.valid))
+    train, valid = (
+        Vectors(
+            [torch.from_numpy(kept.table[name].copy()) for name in ids],
+            dataset.targets(ids),
+            job.device,
+        )
+        for ids in (parts.train, parts.valid)
+    )
     seed_start(job.run.seed)
     net = FbankCnn(features.FBANK.n_mels, len(dataset.classes), config.channels, config.dropout)
-    every = torch.cat(train.matrices)
+    every = torch.cat(train.clips)
     net.mean.copy_(every.mean(0))
     net.scale.copy_(every.std(0).clamp(min=_DEVIATION))
     keep_memory(job.device)
@@ -108,11 +87,8 @@ def train_cnn(job: FoldTraining) -> None:
     def batches(start: int = 0) -> ResumableBatches:
         return ResumableBatches(len(train), config.batch_size, config.epochs, job.run.seed, start)
 
-    def loader(step: int) -> DataLoader:
-        return DataLoader(train, batch_sampler=batches(step), collate_fn=collate)
-
     per_epoch = batches().per_epoch
-    fitted = job.fit(model, loader, len(train), per_epoch)
+    fitted = job.fit(model, train.loader(batches), len(train), per_epoch)
     epochs = range(1, len(fitted.rows) + 1)
     numbered = [{"epoch": float(n), **row} for n, row in zip(epochs, fitted.rows, strict=True)]
     network = {

@@ -7,9 +7,8 @@ same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from torch import Tensor
 from speechkit.base.errors import UserError
 from speechkit.emotion import encoder_files, encoder_network, hidden, model_folder
 from speechkit.emotion.config import FROM_ENCODER, EncoderConfig
-from speechkit.emotion.data import Clips, Vectors, broken_clips, form_of, make_loader
+from speechkit.emotion.data import Clips, Vectors, broken_clips, form_of
 from speechkit.emotion.encoder_network import EncoderNet
 from speechkit.emotion.encoders import load_encoder
 from speechkit.emotion.fold_training import FoldTraining, usable_parts
@@ -31,33 +30,9 @@ from speechkit.emotion.loss import ClassifierTraining, seed_start
 from speechkit.training.batches import LengthBatches
 from speechkit.training.config import FLOAT32
 from speechkit.training.devices import keep_memory, ranks
-from speechkit.training.loop import Fitted
 from speechkit.training.weights import write_weights
 
 _LEAST = 1e-5  # standard deviation below which a dimension is not scaled
-
-Batch = tuple[Tensor, "Sequence[int] | None", Tensor]
-
-
-@dataclass
-class TrainingSetup:
-    """What is to be trained.
-
-    Args:
-        model: the network, its loss and its validation.
-        loader: step -> batches from that step on.
-        per_epoch: batches of an epoch.
-        clips: to train on.
-        folder: of the encoder.
-        changes: of the loop's configuration.
-    """
-
-    model: ClassifierTraining
-    loader: Callable[[int], Iterable[Any]]
-    per_epoch: int
-    clips: int
-    folder: Path
-    changes: dict[str, Any] = field(default_factory=dict)
 
 
 def train_encoder(job: FoldTraining) -> None:
@@ -66,22 +41,11 @@ def train_encoder(job: FoldTraining) -> None:
     Raises:
         UserError: the encoder cannot be had, a clip cannot be read, or training failed.
     """
-    config = job.config
-    config.check()
+    job.config.check()
     if not job.fold.valid:
         raise UserError(f"Fold {job.run.fold} of '{job.run.split}' has no validation clips.")
-    setup = frozen(job) if config.freeze == "encoder" else finetuned(job)
-    changes = {"batches": config.epochs * setup.per_epoch, "unit": "step", "find_unused": True}
-    fitted = job.fit(  # an "epoch" of the loop is what lies between two evaluations
-        setup.model,
-        setup.loader,
-        setup.clips,
-        config.evaluate_every * config.accumulate,
-        **changes,
-        **setup.changes,
-    )
-    if not ranks().rank:
-        _write(job, setup, fitted)
+    train = _train_head if job.config.freeze == "encoder" else _finetune
+    train(job, encoder_files.find(job.run.upstream))
 
 
 class EncoderTraining(ClassifierTraining):
@@ -120,10 +84,10 @@ class HeadTraining(EncoderTraining):
         return torch.cat([self.net(*self.valid.batch(part)) for part in parts])
 
 
-def finetuned(job: FoldTraining) -> TrainingSetup:
-    """An encoder that learns with its classifier, on clips."""
+def _finetune(job: FoldTraining, folder: Path) -> None:
+    """An encoder learns with its classifier, on clips."""
     dataset, fold, run, config = job.dataset, job.fold, job.run, job.config
-    how, device, folder = job.resources.how, job.device, encoder_files.find(job.run.upstream)
+    how, device = job.resources.how, job.device
     encoder = load_encoder(run.upstream)
     encoder.take_layer(config.layers)
     if job.resources.on_error == "skip":
@@ -142,45 +106,40 @@ def finetuned(job: FoldTraining) -> TrainingSetup:
         each.keep(**how)
         if config.freeze == "features":
             each.convolve(encoder.to(device), device)
-    model = Finetuning(net, config, job.counts(clips.targets), valid, valid.targets)
+    model = Finetuning(net, config, job.counts(clips.targets), valid)
     batches = _batches(clips.seconds, job, config.buckets)
     keep_memory(device)
-    loader = make_loader(clips, lambda step: batches(start=step), job.resources.jobs, device)
-    return TrainingSetup(model, loader, batches().per_epoch, len(clips), folder)
+    loader = clips.loader(batches, job.resources.jobs, device)
+    _fit(job, folder, model, loader, batches().per_epoch, len(clips))
 
 
-def frozen(job: FoldTraining) -> TrainingSetup:
-    """A head alone, on hidden states that are kept."""
+def _train_head(job: FoldTraining, folder: Path) -> None:
+    """A head learns alone, on hidden states that are kept."""
     if ranks().world > 1:
         raise UserError(
             "A head on a frozen encoder is trained by one process.", "Run it without torchrun."
         )
     dataset, run, config, resources = job.dataset, job.run, job.config, job.resources
-    device, folder = job.device, encoder_files.find(run.upstream)
+    device = job.device
     kind = HiddenConfig(run.upstream, config.layers, form_of(config.pooling), run.max_seconds)
     how = {"device": device.type, "on_error": resources.on_error, **resources.how}
     cache = hidden.extract(job.workdir, dataset, kind, **how)
     fold = usable_parts(job.fold, dataset, cache.skipped)
-    train, valid = (Vectors(cache, ids, config.pooling, device) for ids in (fold.train, fold.valid))
-    targets = dataset.targets(fold.train)
-    labels = torch.from_numpy(targets).to(device)
+    train, valid = (
+        Vectors(cache.clips(ids, config.pooling), dataset.targets(ids), device, kind.form == "mean")
+        for ids in (fold.train, fold.valid)
+    )
     seed_start(run.seed)
     layers = cache.values.shape[1] if config.layers == "weighted" else 0
     shape = (cache.values.shape[-1], layers, len(dataset.classes), config.pooling, config.head)
     net = Classifier(*shape, _dropout(folder, config))
     _normalise(net, train)
-    held_out = dataset.targets(fold.valid)
-    model = HeadTraining(net, config, job.counts(targets), valid, held_out)
+    model = HeadTraining(net, config, job.counts(train.targets), valid)
     batches = _batches(train.frames, job, config.buckets and not train.pooled)
-
-    def loader(step: int) -> Iterator[Batch]:
-        for samples in batches(start=step):
-            indices = [index for _, _, index in samples]
-            yield *train.batch(indices), labels[torch.as_tensor(indices)]
-
     changes = {"precision": FLOAT32, "quiet": True}  # runs of seconds, by the dozen
     job.out.notes["hidden"] = str(cache.folder.relative_to(job.workdir.root))
-    return TrainingSetup(model, loader, batches().per_epoch, len(train), folder, changes)
+    per_epoch = batches().per_epoch
+    _fit(job, folder, model, train.loader(batches), per_epoch, len(train), **changes)
 
 
 def _batches(
@@ -209,13 +168,34 @@ def _normalise(net: Classifier, train: Vectors) -> None:
     net.std.copy_(torch.where(std > _LEAST, std, torch.ones_like(std)))
 
 
-def _write(job: FoldTraining, setup: TrainingSetup, fitted: Fitted) -> None:
-    """Write the model folder of a finished run; the network is as after the last step."""
-    out, config, folder = job.out, job.config, setup.folder
-    frozen = config.freeze == "encoder"
-    net: Any = setup.model.net
-    classifier = net if frozen else net.classifier
-    last_step = -(-config.epochs * setup.per_epoch // config.accumulate)
+def _fit(
+    job: FoldTraining,
+    folder: Path,
+    model: ClassifierTraining,
+    loader: Callable[[int], Iterable[Any]],
+    per_epoch: int,
+    clips: int,
+    **changes: Any,
+) -> None:
+    """Train, and write the model's folder.
+
+    Args:
+        folder: of the encoder.
+        model: the network, its loss and its validation.
+        loader: step -> batches from that step on.
+        per_epoch: batches of an epoch. (One of the loop is what lies between two evaluations.)
+        clips: to train on.
+        changes: of the loop's configuration.
+    """
+    config, batches = job.config, job.config.epochs * per_epoch
+    every = config.evaluate_every * config.accumulate
+    changes |= {"batches": batches, "unit": "step", "find_unused": True}
+    fitted = job.fit(model, loader, clips, every, **changes)
+    if ranks().rank:
+        return
+    out, net, frozen = job.out, model.net, config.freeze == "encoder"
+    classifier: Any = net if frozen else net.classifier
+    last_step = -(-batches // config.accumulate)
     steps = [
         min(number * config.evaluate_every, last_step) for number in range(1, len(fitted.rows) + 1)
     ]

@@ -24,6 +24,8 @@ _ORDER = 0xE0  # stream of draws of the order of an epoch
 ITERATIONS = 300  # most, of L-BFGS for each strength
 
 Row = dict[str, float]
+Layers = dict[str, Tensor]
+"""``output.*`` and, with a hidden layer, ``hidden.*``."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +36,28 @@ class Part:
     targets: Tensor
 
 
-@dataclass(frozen=True)
-class SelectedModel:
-    """The chosen model of a training.
+class Log:
+    """Rows of a training, and the best of them.
 
     Args:
-        layers: ``output.*`` and, with a hidden layer, ``hidden.*``.
-        rows: of the log.
-        best: index of the chosen row.
-        chosen: what else was chosen, by name.
+        select: what chooses it: loss, accuracy or uar of the validation clips.
+        tell: called with each row.
     """
 
-    layers: dict[str, Tensor]
-    rows: list[Row]
-    best: int
-    chosen: dict[str, Any]
+    def __init__(self, select: str, tell: Tell) -> None:
+        self.rows: list[Row] = []
+        self.best = 0  # index of the best row
+        self._name, self._sign, self._tell = f"valid_{select}", -1 if select == "loss" else 1, tell
+
+    def add(self, row: Row) -> bool:
+        """Add a row; whether it is better than all before."""
+        name, sign = self._name, self._sign
+        better = not self.rows or sign * row[name] > sign * self.rows[self.best][name]
+        if better:
+            self.best = len(self.rows)
+        self.rows.append(row)
+        self._tell(int(row["step"]), row)
+        return better
 
 
 def train_functionals(job: FoldTraining) -> None:
@@ -69,22 +78,23 @@ def train_functionals(job: FoldTraining) -> None:
         config.class_weights == "score-balanced",
     )
     fit = _fit_mlp if config.head == "mlp" else _fit_logreg
-    found = fit(train, valid, criterion, job.run, config, listener(job.out.path))
+    log = Log(config.select, listener(job.out.path))
+    layers, chosen = fit(train, valid, criterion, job.run, config, log)
     network = {
         "head": config.head,
         "speaker_norm": config.speaker_norm,
         "inputs": len(kept.names),
-        **found.chosen,
+        **chosen,
     }
-    best = found.rows[found.best]
+    best = log.rows[log.best]
     job.write(
         "functionals",
         network,
-        weights=weights_of(normaliser, found.layers),
-        rows=found.rows,
+        weights=weights_of(normaliser, layers),
+        rows=log.rows,
         summary={
             "best_step": int(best["step"]),
-            "steps": int(found.rows[-1]["step"]),
+            "steps": int(log.rows[-1]["step"]),
             "train_seconds": time.monotonic() - extracted,
             "feature_seconds": extracted - started,
             "valid_uar": best["valid_uar"],
@@ -101,7 +111,7 @@ def _inputs(
     config: FunctionalsConfig,
 ) -> tuple[Normaliser, Part, Part]:
     vectors = {name: kept.table.stack(ids) for name, ids in (("train", train), ("valid", valid))}
-    normaliser = Normaliser.fit(vectors["train"], config.speaker_norm)
+    normaliser = Normaliser.fit(vectors["train"])
     own = own_statistics(kept, dataset, (*train, *valid)) if config.speaker_norm else None
     found = []
     for name, ids in (("train", train), ("valid", valid)):
@@ -124,23 +134,14 @@ def rotation(inputs: Tensor) -> Tensor | None:
     return (wide.T @ (turn[:, kept] / squares[kept].sqrt())).float()
 
 
-def better(row: Row, best: Row | None, select: str) -> bool:
-    """Whether a row of the log is better than the best so far."""
-    if best is None:
-        return True
-    name = f"valid_{select}"
-    sign = -1 if select == "loss" else 1
-    return sign * row[name] > sign * best[name]
-
-
 def _fit_logreg(
     train: Part,
     valid: Part,
     criterion: WeightedCrossEntropy,
     run: Run,
     config: FunctionalsConfig,
-    tell: Tell,
-) -> SelectedModel:
+    log: Log,
+) -> tuple[Layers, dict[str, Any]]:
     """One fit for each strength, each from the last one's solution; validation chooses.
 
     The objective is scikit-learn's: C times the sum of the losses + |W|^2 / 2.
@@ -150,9 +151,7 @@ def _fit_logreg(
     inputs, held_out = turn(train.inputs), turn(valid.inputs)
     weight = torch.zeros(len(criterion.weights), inputs.shape[1], requires_grad=True)
     bias = torch.zeros(len(criterion.weights), requires_grad=True)
-    rows: list[Row] = []
-    best = 0
-    chosen: dict[str, Tensor] = {}
+    chosen: Layers = {}
     count = 0
     for strength in STRENGTHS:
         count += _minimise(weight, bias, inputs, train.targets, criterion, strength)
@@ -160,13 +159,10 @@ def _fit_logreg(
             row = {"step": float(count), "c": strength}
             row["train_loss"] = float(criterion(inputs @ weight.T + bias, train.targets))
             row |= measures(held_out @ weight.T + bias, valid.targets.numpy())
-        if better(row, rows[best] if rows else None, config.select):
-            best = len(rows)
+        if log.add(row):
             full = weight.detach() if axes is None else weight.detach() @ axes.T
             chosen = {"output.weight": full.clone(), "output.bias": bias.detach().clone()}
-        rows.append(row)
-        tell(count, row)
-    return SelectedModel(chosen, rows, best, {"c": rows[best]["c"]})
+    return chosen, {"c": log.rows[log.best]["c"]}
 
 
 def _minimise(
@@ -192,8 +188,8 @@ def _fit_mlp(
     criterion: WeightedCrossEntropy,
     run: Run,
     config: FunctionalsConfig,
-    tell: Tell,
-) -> SelectedModel:
+    log: Log,
+) -> tuple[Layers, dict[str, Any]]:
     """Minibatches until the validation clips get no better."""
     axes = rotation(train.inputs)
     inputs, held_out, stretch = train.inputs, valid.inputs, 1.0
@@ -213,9 +209,8 @@ def _fit_mlp(
     def loss_of(part: Tensor) -> Tensor:
         return criterion(net(inputs[part]), train.targets[part])
 
-    rows: list[Row] = []
-    best, count = 0, 0
-    chosen: dict[str, Tensor] = {}
+    chosen: Layers = {}
+    count = 0
     for epoch in range(config.epochs):
         order = torch.from_numpy(rng(run.seed, _ORDER, epoch).permutation(len(inputs)))
         torch.manual_seed(int(rng(run.seed, _ORDER, epoch, 1).integers(2**31)))
@@ -234,19 +229,14 @@ def _fit_mlp(
                 "train_loss": sum(losses) / len(inputs),
             }
             row |= measures(net(held_out), valid.targets.numpy())
-        if better(row, rows[best] if rows else None, config.select):
-            best = len(rows)
+        if log.add(row):
             chosen = _layers(hidden, output, axes, stretch)
-        rows.append(row)
-        tell(count, row)
-        if 0 < config.patience <= len(rows) - 1 - best:
+        if 0 < config.patience <= len(log.rows) - 1 - log.best:
             break
-    return SelectedModel(chosen, rows, best, {"hidden": config.hidden})
+    return chosen, {"hidden": config.hidden}
 
 
-def _layers(
-    hidden: nn.Linear, output: nn.Linear, axes: Tensor | None, stretch: float
-) -> dict[str, Tensor]:
+def _layers(hidden: nn.Linear, output: nn.Linear, axes: Tensor | None, stretch: float) -> Layers:
     """Copies of the weights, for inputs that are not rotated."""
     weight = hidden.weight.detach()
     return {

@@ -123,7 +123,7 @@ def summarize(tested: Findings, samples: int, seeds: int) -> dict[str, dict[str,
         seeds: whose mean was tested.
     """
     count = int(tested.speakers.max()) + 1
-    drawn = bootstrap.draw(count, samples, 0)
+    drawn = bootstrap.draw_speakers(count, samples, 0).astype(np.float64)
     found = {name: roc.measured(one, drawn) for name, one in _statistics(tested)}
     of_words = {
         **{name: tested.unsaid(name) for name in KINDS},

@@ -20,6 +20,7 @@ from speechkit.base.random_draws import rng
 _STREAM = 0xB0  # of draws
 LEVELS = (2.5, 97.5)
 Statistic = Callable[[np.ndarray], np.ndarray]
+Interval = tuple["float | None", "float | None"]
 
 
 def percentile(values: np.ndarray, weights: np.ndarray, percent: float) -> np.ndarray:
@@ -112,14 +113,7 @@ def mse_of(sums: np.ndarray) -> np.ndarray:
         return (xx - 2 * xy + yy) / n
 
 
-def draw(speakers: int, samples: int, seed: int) -> np.ndarray:
-    """How often each speaker is drawn, ``[samples, speakers]``."""
-    return draw_speakers(speakers, samples, seed).astype(np.float64)
-
-
-def interval(
-    sampled: np.ndarray,
-) -> tuple[float | None, float | None]:
+def interval(sampled: np.ndarray) -> Interval:
     """95 % interval of the mean over seeds.
 
     Args:
@@ -137,7 +131,7 @@ def interval(
 
 def sample(statistic: Statistic, sums: np.ndarray, drawn: np.ndarray) -> np.ndarray:
     """The statistic of every draw ``[B, S]`` from sums of each speaker ``[S, K, 6]``."""
-    return statistic(np.einsum("bk,skm->bsm", drawn, sums))
+    return statistic(np.einsum("bk,skm->bsm", drawn.astype(np.float64), sums))
 
 
 def paired(
@@ -161,7 +155,7 @@ def entry(
     value: np.ndarray | None,
     baseline: np.ndarray | None,
     each: np.ndarray,
-    interval: tuple[float | None, float | None],
+    interval: Interval,
 ) -> dict[str, Any]:
     """What a comparison says of one measure.
 

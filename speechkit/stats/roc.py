@@ -6,8 +6,9 @@ false and a right item five have the lower value in the false one, so the area u
 is 5/6 (J. A. Hanley and B. J. McNeil, "The meaning and use of the area under a receiver operating
 characteristic (ROC) curve", Radiology 143 (1), 1982).
 
-``drawn`` is how often each speaker is drawn, ``[B, K]``, as of
-:func:`speechkit.stats.bootstrap.draw`; a statistic of it is ``[B]``, NaN where it is undefined.
+``drawn`` is how often each speaker is drawn, float64 ``[B, K]``, as of
+:func:`speechkit.stats.bootstrap.draw_speakers`; a statistic of it is ``[B]``, NaN where it is
+undefined.
 """
 
 from __future__ import annotations

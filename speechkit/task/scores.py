@@ -57,7 +57,7 @@ def interval(
     """
     names, places = np.unique(speakers, return_inverse=True)
     sums = bootstrap.moments(predictions, labels, places, len(names))
-    drawn = bootstrap.draw(len(names), samples, 0)
+    drawn = bootstrap.draw_speakers(len(names), samples, 0)
     low, high = bootstrap.interval(bootstrap.sample(statistic, sums, drawn))
     return {"low": low, "high": high}
 
@@ -209,7 +209,7 @@ def _of_aspect(
         bootstrap.moments(t[seeds].to_numpy(float).T, labels, places, len(names))
         for t in (own, base)
     ]
-    drawn = bootstrap.draw(len(names), config.samples, config.seed)
+    drawn = bootstrap.draw_speakers(len(names), config.samples, config.seed)
     return {
         measure: {
             **bootstrap.paired(STATISTICS[measure.rpartition("_")[2]], sums[0], sums[1], drawn),

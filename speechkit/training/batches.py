@@ -91,8 +91,9 @@ class LengthBatches(ResumableBatches):
     Args:
         lengths: of the samples.
         batch_size: samples per batch.
-        epochs, seed, start, rank, world: as above.
+        epochs, seed: as above.
         buckets: batches of like length; False leaves the permutation as it is.
+        place: ``start``, ``rank`` and ``world`` as above.
     """
 
     def __init__(
@@ -102,13 +103,11 @@ class LengthBatches(ResumableBatches):
         epochs: int,
         seed: int,
         buckets: bool = True,
-        start: int = 0,
-        rank: int = 0,
-        world: int = 1,
+        **place: int,
     ) -> None:
-        super().__init__(len(lengths), batch_size, epochs, seed, start, rank, world)
+        super().__init__(len(lengths), batch_size, epochs, seed, **place)
         self.lengths, self.buckets, self.batch_size = np.asarray(lengths), buckets, batch_size
-        self.usable = len(lengths) if world == 1 else len(lengths) // batch_size * batch_size
+        self.usable = self.samples if self.world == 1 else self.samples // batch_size * batch_size
         self.per_epoch = -(-self.usable // batch_size)
 
     def _epoch(self, epoch: int) -> list[np.ndarray]:

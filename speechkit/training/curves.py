@@ -51,6 +51,9 @@ class Service(ABC):
 
     name: str
 
+    def __init__(self) -> None:
+        self._ends = list[Callable[[bool], None]]()  # of its runs; told whether they failed
+
     @abstractmethod
     def begin(self, run: Run, step: int) -> Tell:
         """Open a run with its first row; returns what writes a row.
@@ -59,8 +62,13 @@ class Service(ABC):
             UserError: it cannot be reached or does not let us in.
         """
 
-    def end(self, failed: bool) -> None:  # noqa: B027 - not all have something to close
+    def end(self, failed: bool) -> None:
         """No row follows."""
+        for end in self._ends:
+            end(failed)
+
+    def _refused(self, error: Exception, remedy: str) -> UserError:
+        return UserError(f"{self.name} cannot be used: {one_line(error)}", remedy)
 
 
 class TensorBoard(Service):
@@ -73,16 +81,13 @@ class TensorBoard(Service):
     name = "TensorBoard"
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._files = folder, list[EventFile]()
+        super().__init__()
+        self._folder = folder
 
     def begin(self, run: Run, step: int) -> Tell:
         file = EventFile(self._folder / run.group / run.name, step)
-        self._files.append(file)
+        self._ends.append(lambda failed: file.close())
         return lambda step, row: file.add_row(row, step)
-
-    def end(self, failed: bool) -> None:
-        for file in self._files:
-            file.close()
 
 
 class WeightsAndBiases(Service):
@@ -91,13 +96,14 @@ class WeightsAndBiases(Service):
     name = "Weights & Biases"
 
     def __init__(self, project: str, folder: Path) -> None:
+        super().__init__()
         try:
             import wandb
         except ImportError as error:
             raise MissingDependency("wandb", _EXTRA) from error
         self._wandb: Any = wandb
         entity, _, self._project = project.rpartition("/")
-        self._entity, self._folder, self._runs = entity or None, folder, list[Any]()
+        self._entity, self._folder = entity or None, folder
 
     def begin(self, run: Run, step: int) -> Tell:
         from lightning.pytorch.loggers import WandbLogger
@@ -115,16 +121,12 @@ class WeightsAndBiases(Service):
                 reinit="create_new",  # seeds that are trained together are open together
             )
         except self._wandb.Error as error:
-            raise _refused(self.name, error, "Log in with: wandb login") from error
-        self._runs.append(made)
+            raise self._refused(error, "Log in with: wandb login") from error
+        self._ends.append(lambda failed: made.finish(exit_code=int(failed)))
         made.define_metric(_AXIS)
         made.define_metric("*", step_metric=_AXIS)
         written = WandbLogger(experiment=made)
         return lambda step, row: written.log_metrics(row, step)
-
-    def end(self, failed: bool) -> None:
-        for made in self._runs:
-            made.finish(exit_code=int(failed))
 
 
 class MLflow(Service):
@@ -133,12 +135,13 @@ class MLflow(Service):
     name = "MLflow"
 
     def __init__(self, uri: str) -> None:
+        super().__init__()
         try:
             import mlflow
         except ImportError as error:
             raise MissingDependency("mlflow", _EXTRA) from error
         self._mlflow: Any = mlflow
-        self._uri, self._loggers = uri, list[Any]()
+        self._uri = uri
 
     def begin(self, run: Run, step: int) -> Tell:
         from lightning.pytorch.loggers import MLFlowLogger
@@ -151,8 +154,7 @@ class MLflow(Service):
             if made.experiment.get_run(made.run_id).data.params == {}:
                 made.log_hyperparams(dict(run.parameters))
         except failure as error:
-            raise _refused(self.name, error, "Name a server, or sqlite:///FILE.") from error
-        self._loggers.append(made)
+            raise self._refused(error, "Name a server, or sqlite:///FILE.") from error
         given_up: list[bool] = []
 
         def tell(step: int, row: dict[str, float]) -> None:
@@ -162,12 +164,16 @@ class MLflow(Service):
                 made.log_metrics(row, step)
             except failure as error:
                 given_up.append(True)
-                self._loggers.remove(made)
                 logger.warning(
                     f"MLflow: {one_line(error)}. This run goes on without it. The log has all "
                     "values."
                 )
 
+        def end(failed: bool) -> None:
+            if not given_up:
+                made.finalize("failed" if failed else "success")
+
+        self._ends.append(end)
         return tell
 
     def _earlier(self, run: Run) -> str | None:
@@ -179,10 +185,6 @@ class MLflow(Service):
         wanted = f"tags.`{_TAG}` = '{run.identity}'"
         found = client.search_runs([experiment.experiment_id], wanted)
         return str(found[0].info.run_id) if found else None
-
-    def end(self, failed: bool) -> None:
-        for made in self._loggers:
-            made.finalize("failed" if failed else "success")
 
 
 class Shown:
@@ -196,8 +198,7 @@ class Shown:
 
     def __init__(self, services: list[Service], root: Path, parameters: Mapping[str, Any]) -> None:
         self._services, self._root = services, root.resolve()
-        plain = json.loads(json.dumps(dict(parameters), default=str))
-        self._parameters: dict[str, Any] = plain
+        self._parameters: dict[str, Any] = json.loads(json.dumps(dict(parameters), default=str))
 
     def listener(self, folder: Path) -> Tell:
         """As the function of this name."""
@@ -285,7 +286,3 @@ def shown(config: CurvesConfig, root: Path, parameters: Mapping[str, Any]) -> It
         stack.callback(_open.pop)
         yield
         failed = False
-
-
-def _refused(name: str, error: Exception, remedy: str) -> UserError:
-    return UserError(f"{name} cannot be used: {one_line(error)}", remedy)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -119,37 +120,21 @@ def shared_output(output: Output, device: torch.device) -> Iterator[Output]:
     torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
         with ExitStack() as stack:
-            if here.rank:
-                _follow(output)
-            else:
-                _lead(output, stack)
+            said: list[Any] = [False]  # by the first process: whether it is up to date, or an error
+            if not here.rank:
+                try:
+                    stack.enter_context(output)
+                    said = [output.up_to_date]
+                except UserError as error:
+                    said = [error]
+            torch.distributed.broadcast_object_list(said, src=0)
+            if isinstance(said[0], UserError):
+                raise said[0]
+            output.up_to_date = said[0]
             yield output
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-
-
-def _lead(output: Output, stack: ExitStack) -> None:
-    try:
-        stack.enter_context(output)
-    except UserError as error:
-        _broadcast(f"{error.problem}\t{error.remedy}")
-        raise
-    _broadcast("up to date" if output.up_to_date else "")
-
-
-def _follow(output: Output) -> None:
-    said = _broadcast("")
-    if "\t" in said:
-        problem, _, remedy = said.partition("\t")
-        raise UserError(problem, remedy)
-    output.up_to_date = said == "up to date"
-
-
-def _broadcast(text: str) -> str:
-    box = [text]
-    torch.distributed.broadcast_object_list(box, src=0)
-    return str(box[0])
 
 
 def mean_of_ranks(value: torch.Tensor, *more: float) -> list[float]:

@@ -83,12 +83,11 @@ class Guard:
 
     def state(self) -> dict[str, Any]:
         """For the checkpoint."""
-        return {"norms": self.norms, "skipped": self.skipped, "in_a_row": self.in_a_row}
+        return dict(vars(self))
 
     def load(self, state: dict[str, Any]) -> None:
         """From the checkpoint."""
-        self.norms, self.skipped = state["norms"], state["skipped"]
-        self.in_a_row = state["in_a_row"]
+        vars(self).update(state)
 
 
 def out_of_memory(config: FitConfig, kept: str = "") -> UserError:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -164,22 +163,6 @@ class Block(nn.Module):
         return x + self.dropout(self.down(hidden), layout)
 
 
-class _Sum(torch.autograd.Function):
-    """Sum over processes, of values forwards and of gradients backwards."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor) -> Tensor:
-        total = value.clone()
-        torch.distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].contiguous().clone()
-        torch.distributed.all_reduce(total)
-        return total
-
-
 class SyncedBatchNorm2d(nn.BatchNorm2d):
     """``BatchNorm2d`` whose statistics in training are those of the batch of all processes.
 
@@ -190,14 +173,16 @@ class SyncedBatchNorm2d(nn.BatchNorm2d):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
+        from torch.distributed.nn.functional import all_reduce  # a sum, also of gradients
+
         x = input.float()
         axes = (0, 2, 3)
         size = torch.tensor([x.numel() / x.shape[1]], device=x.device)
-        totals = _Sum.apply(torch.cat([x.sum(axes), size]))
+        totals = all_reduce(torch.cat([x.sum(axes), size]))
         count = totals[-1].detach()
         mean = totals[:-1] / count
         centred = x - mean[:, None, None]
-        variance = _Sum.apply(centred.square().sum(axes)) / count
+        variance = all_reduce(centred.square().sum(axes)) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1).clamp(min=1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
-from speechkit.base.files import atomic_write
 from speechkit.training.stacked import SeedGroup, State
-from speechkit.training.weights import read_checkpoint
-from speechkit.workdir.unfinished import note_finished, of_network
+from speechkit.training.weights import read_checkpoint, write_checkpoint
 
 _BLOCK = 5  # epochs between checkpoints
 _TOGETHER = 2  # seeds that fit the cache of a core
@@ -71,7 +68,7 @@ def arrange(
     found: list[Company] = []
     covered: set[int] = set()
     for first, file in files.items():
-        saved = restore(file) or {"seeds": []}
+        saved = read_checkpoint(file) if file.exists() else {"seeds": []}
         own = saved.get("seeds", [first])  # earlier versions saved every seed by itself
         if own and covered.isdisjoint(own) and set(own) <= set(seeds):
             found.append(Company(own, file, saved.get("states", [saved])))
@@ -142,13 +139,5 @@ def _tell(group: SeedGroup, epochs: int) -> None:
 
 def save(group: SeedGroup, file: Path) -> None:
     """Write the state of all seeds of a group at once."""
-    packed = io.BytesIO()
-    torch.save({"seeds": group.seeds, "states": group.states()}, packed)
-    with atomic_write(file, "wb") as target:
-        target.write(packed.getbuffer())
-    note_finished(file, of_network(file, f"epoch {group.epoch} of {group.schedule.epochs}"))
-
-
-def restore(file: Path) -> dict[str, Any] | None:
-    """Seeds and states that an earlier run saved, if it did."""
-    return read_checkpoint(file) if file.exists() else None
+    state = {"seeds": group.seeds, "states": group.states()}
+    write_checkpoint(file, state, f"epoch {group.epoch} of {group.schedule.epochs}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import time
 from collections.abc import Callable, Iterable
@@ -11,15 +10,13 @@ from typing import Any
 
 import torch
 
-from speechkit.base.files import atomic_write
 from speechkit.base.random_draws import rng
 from speechkit.training.batches import place_after
 from speechkit.training.config import FitConfig, halvings, learning_rate, linear_rate
 from speechkit.training.devices import mean_of_ranks, ranks
 from speechkit.training.guard import Guard
 from speechkit.training.tracking import EventFile
-from speechkit.training.weights import read_checkpoint
-from speechkit.workdir.unfinished import note_finished, of_network
+from speechkit.training.weights import read_checkpoint, write_checkpoint
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
 
@@ -162,11 +159,7 @@ class State:
             "seconds": self.seconds,
             "spent": self.now(),
         }
-        packed = io.BytesIO()  # torch.save would hide that a disk is full
-        torch.save(state, packed)
-        with atomic_write(self.file, "wb") as file:
-            file.write(packed.getbuffer())
-        note_finished(self.file, of_network(self.file, self.kept))
+        write_checkpoint(self.file, state, self.kept)
 
     def now(self) -> float:
         """Seconds of training so far, over all runs."""

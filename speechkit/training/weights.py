@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from speechkit.base.arrays import BROKEN_ZIP
 from speechkit.base.errors import UserError, one_line
+from speechkit.base.files import atomic_write
 from speechkit.base.schema import regular_file
+from speechkit.workdir.unfinished import note_finished, of_network
 
 if TYPE_CHECKING:
     import torch
@@ -67,6 +70,17 @@ def read_checkpoint(path: Path, remedy: str = _REMEDY) -> Any:
         raise
     except _BROKEN as error:
         raise UserError(f"{path} cannot be read ({one_line(error, 200)}).", remedy) from error
+
+
+def write_checkpoint(path: Path, state: Any, how_far: str) -> None:
+    """Write what :func:`read_checkpoint` reads, whole or not at all, and note how far it is."""
+    import torch
+
+    packed = io.BytesIO()  # torch.save would hide that a disk is full
+    torch.save(state, packed)
+    with atomic_write(path, "wb") as file:
+        file.write(packed.getbuffer())
+    note_finished(path, of_network(path, how_far))
 
 
 def read_state(path: Path, remedy: str) -> dict[str, torch.Tensor]:

@@ -8,9 +8,10 @@ from sklearn.linear_model import LogisticRegression
 
 from speechkit.base.errors import UserError
 from speechkit.emotion import train_functionals as training
+from speechkit.emotion.calibration import softmax
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
 from speechkit.emotion.fold_training import Run
-from speechkit.emotion.functionals import Normaliser, logits, softmax, speaker_statistics
+from speechkit.emotion.functionals import Normaliser, logits, speaker_statistics
 from speechkit.emotion.loss import WeightedCrossEntropy
 from speechkit.emotion.train_functionals import Part, rotation
 
@@ -51,7 +52,7 @@ def test_normalising_by_speaker():
     shift = np.repeat([[0.0], [30.0], [9.0]], (10, 10, 1), axis=0)
     vectors = (rng.standard_normal((21, 4)) * (1 + shift / 10) + shift).astype(np.float32)
     vectors[:10, 2] = 4.0  # one speaker's value never changes
-    normalise = Normaliser.fit(vectors, by_speaker=True)
+    normalise = Normaliser.fit(vectors)
     found = normalise(vectors, speakers, speaker_statistics(vectors, speakers))
     assert np.isfinite(found).all()
     for first in (0, 10):
@@ -83,12 +84,13 @@ def test_validation_chooses_the_strength():
     train, valid = parts()
     config = FunctionalsConfig(head="logreg")
     criterion = WeightedCrossEntropy(torch.ones(3))
-    found = training._fit_logreg(train, valid, criterion, RUN, config, lambda step, row: None)
-    losses = [row["valid_loss"] for row in found.rows]
-    assert found.best == int(np.argmin(losses)) and found.chosen["c"] == STRENGTHS[found.best]
-    ours = logits(arrays(found.layers), valid.inputs.numpy())
+    log = training.Log("loss", lambda step, row: None)
+    layers, chosen = training._fit_logreg(train, valid, criterion, RUN, config, log)
+    losses = [row["valid_loss"] for row in log.rows]
+    assert log.best == int(np.argmin(losses)) and chosen["c"] == STRENGTHS[log.best]
+    ours = logits(arrays(layers), valid.inputs.numpy())
     loss = torch.nn.functional.cross_entropy(torch.from_numpy(ours), valid.targets)
-    assert float(loss) == pytest.approx(losses[found.best], abs=1e-5)
+    assert float(loss) == pytest.approx(losses[log.best], abs=1e-5)
 
 
 def test_rotation_holds_everything():
@@ -106,28 +108,33 @@ def test_mlp(size):
     config = FunctionalsConfig(hidden=16, epochs=30, patience=5)
     criterion = WeightedCrossEntropy(torch.ones(3))
     steps = []
+    logs = [training.Log("loss", lambda step, row: steps.append(step)) for _ in range(3)]
     found, again, other = (
         training._fit_mlp(
-            train, valid, criterion, Run("egemaps", "s", "f", 0, seed), config,
-            lambda step, row: steps.append(step),
-        )
-        for seed in (0, 0, 1)
+            train, valid, criterion, Run("egemaps", "s", "f", 0, seed), config, log
+        )[0]
+        for seed, log in zip((0, 0, 1), logs, strict=True)
     )  # fmt: skip
-    assert all(torch.equal(found.layers[name], again.layers[name]) for name in found.layers)
-    assert not torch.equal(found.layers["output.bias"], other.layers["output.bias"])
-    assert steps[: len(found.rows)] == [3 * (i + 1) for i in range(len(found.rows))]
-    best = found.rows[found.best]
-    assert best["valid_loss"] == min(row["valid_loss"] for row in found.rows)
-    assert len(found.rows) <= found.best + 1 + config.patience
-    ours = logits(arrays(found.layers), valid.inputs.numpy())
+    assert all(torch.equal(found[name], again[name]) for name in found)
+    assert not torch.equal(found["output.bias"], other["output.bias"])
+    rows, place = logs[0].rows, logs[0].best
+    assert steps[: len(rows)] == [3 * (i + 1) for i in range(len(rows))]
+    best = rows[place]
+    assert best["valid_loss"] == min(row["valid_loss"] for row in rows)
+    assert len(rows) <= place + 1 + config.patience
+    ours = logits(arrays(found), valid.inputs.numpy())
     assert np.mean(ours.argmax(1) == valid.targets.numpy()) == pytest.approx(best["valid_accuracy"])
     assert best["valid_accuracy"] > 0.5
 
 
 def test_select():
-    rows = [{"valid_loss": 1.0, "valid_uar": 0.3}, {"valid_loss": 1.1, "valid_uar": 0.4}]
-    assert not training.better(rows[1], rows[0], "loss")
-    assert training.better(rows[1], rows[0], "uar")
+    rows = [
+        {"step": 1.0, "valid_loss": 1.0, "valid_uar": 0.3},
+        {"step": 2.0, "valid_loss": 1.1, "valid_uar": 0.4},
+    ]
+    for select, best in (("loss", 0), ("uar", 1)):
+        log = training.Log(select, lambda step, row: None)
+        assert [log.add(row) for row in rows] == [True, best == 1] and log.best == best
 
 
 @pytest.mark.parametrize(
@@ -143,27 +150,25 @@ def test_settings(flags):
 @pytest.mark.parametrize(("spec", "size"), [("egemaps", 88), ("compare16", 6373)])
 def test_opensmile(spec, size):
     pytest.importorskip("opensmile")
-    from speechkit.emotion.features import Functionals
+    from speechkit.emotion.features import of_wave, open_smile
 
-    upstream = Functionals(spec)
-    assert len(upstream.names) == size
+    assert len(open_smile(spec).feature_names) == size
     sound = acted(3, 1, 0, 0.6)
-    vector = upstream.vector(sound)
+    vector = of_wave(sound, spec)
     assert vector.shape == (size,) and vector.dtype == np.float32
-    assert (vector == upstream.vector(sound)).all()
+    assert (vector == of_wave(sound, spec)).all()
     with pytest.raises(UserError, match=f"no {spec} features"):
-        upstream.vector(sound[:200])
+        of_wave(sound[:200], spec)
 
 
 def test_pitch_is_in_egemaps():
     pytest.importorskip("opensmile")
-    from speechkit.emotion.features import Functionals
+    from speechkit.emotion.features import of_wave, open_smile
 
-    found = Functionals("egemaps")
-    place = found.names.index("F0semitoneFrom27.5Hz_sma3nz_amean")
+    place = open_smile("egemaps").feature_names.index("F0semitoneFrom27.5Hz_sma3nz_amean")
     time = np.arange(RATE) / RATE
     tone = sum(np.sin(2 * np.pi * 220 * k * time) / k for k in range(1, 15))
-    value = found.vector((0.2 * tone).astype(np.float32))[place]
+    value = of_wave((0.2 * tone).astype(np.float32), "egemaps")[place]
     assert value == pytest.approx(36, abs=0.3)  # 220 Hz is three octaves above 27.5 Hz
 
 
@@ -173,9 +178,9 @@ def test_unknown_and_missing(monkeypatch):
     from speechkit.emotion import features
 
     with pytest.raises(UserError, match="not known"):
-        features.Functionals("is09")
+        features.open_smile("is09")
     features.open_smile.cache_clear()
     monkeypatch.setitem(sys.modules, "opensmile", None)
     with pytest.raises(UserError, match="pip install 'opensmile"):
-        features.Functionals("egemaps")
+        features.open_smile("egemaps")
     features.open_smile.cache_clear()

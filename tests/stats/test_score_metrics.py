@@ -99,7 +99,7 @@ def test_sums_of_speakers_give_the_statistics_of_repeated_items(scores):
     predictions, labels = np.nan_to_num(scores[0]), scores[1]
     speakers = np.arange(200) % 7
     sums = bootstrap.moments(predictions, labels, speakers, 7)
-    drawn = bootstrap.draw(7, 5, 0)
+    drawn = bootstrap.draw_speakers(7, 5, 0)
     correlations = bootstrap.sample(bootstrap.pcc_of, sums, drawn)
     errors = bootstrap.sample(bootstrap.mse_of, sums, drawn)
     given = ~np.isnan(labels)

@@ -119,11 +119,16 @@ def _read(path: Path, made_with: Mapping[str, Any]) -> dict[Key, Row]:
     return {(str(r.get("file", r.get("input"))), str(r.get("text", ""))): r for r in rows}
 
 
-def _row(line: bytes, where: str) -> Row:
+def _parsed(line: bytes) -> Any:
+    """The JSON of a line; None where it is none."""
     try:
-        row = json.loads(line)
+        return json.loads(line)
     except (ValueError, RecursionError):
-        row = None
+        return None
+
+
+def _row(line: bytes, where: str) -> Row:
+    row = _parsed(line)
     if not isinstance(row, dict) or not isinstance(row.get(MADE_WITH), dict):
         raise UserError(f"{where}: is not a prediction of speechkit.", _OTHER)
     return row
@@ -131,9 +136,8 @@ def _row(line: bytes, where: str) -> Row:
 
 def _may_be_ours(torn: bytes) -> bool:
     """Whether the only line of a file can be the beginning of a prediction."""
-    try:
-        row = json.loads(torn)
-    except (ValueError, RecursionError):
+    row = _parsed(torn)
+    if row is None:
         return torn[:2] in (b'{"', b"{") or not torn.strip(b"\0")
     return isinstance(row, dict) and MADE_WITH in row
 
@@ -166,10 +170,7 @@ def model_digest(places: Iterable[Path], *more: str) -> str:
 def task_of(path: Path) -> str:
     """The task whose predictions a file has; empty if it has none, or none yet."""
     with path.open("rb") as file:
-        try:
-            row = json.loads(file.readline())
-        except (ValueError, RecursionError):
-            return ""
+        row = _parsed(file.readline())
     made_with = row.get(MADE_WITH) if isinstance(row, dict) else None
     return str(made_with.get("task", "")) if isinstance(made_with, dict) else ""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.files import make_dirs
@@ -119,8 +119,8 @@ def names(jobs: Sequence[Job]) -> dict[Job, str]:
     return {job: name for name, job in found.items()}
 
 
-class Sink(Protocol):
-    """Where results go."""
+class Sink:
+    """Where results go: this one, nowhere."""
 
     def add(self, row: Row, job: Job) -> None:
         """Write one, or that it could not be made."""
@@ -140,7 +140,7 @@ def open_sink(save: Path | None, forms: Forms | None, jobs: Sequence[Job]) -> It
     """
     kind = SUFFIX if save is None else suffix_of(save)
     if save is None or kind == SUFFIX:
-        yield _Nowhere()
+        yield Sink()
         return
     assert forms is not None, "plan() is told of them"
     if kind == TEXTGRID:
@@ -168,15 +168,7 @@ def _tier(save: Path, forms: Forms) -> str:
     return next((name for name in forms.ctm if stem.endswith(name)), forms.ctm[0])
 
 
-class _Nowhere:
-    def add(self, row: Row, job: Job) -> None:
-        return
-
-    def close(self) -> None:
-        return
-
-
-class JsonList:
+class JsonList(Sink):
     """A list of JSON objects, whole also after a stop; with none nothing is written."""
 
     def __init__(self, out: TextIO) -> None:
@@ -198,7 +190,7 @@ class JsonList:
             self._out.flush()
 
 
-class _Csv:
+class _Csv(Sink):
     def __init__(self, file: TextIO, forms: Forms) -> None:
         self._file, self._forms = file, forms
         self._writer: csv.DictWriter[str] | None = None
@@ -234,7 +226,7 @@ class _Csv:
             self._writer.writerows(self._waiting)
 
 
-class _Ctm:
+class _Ctm(Sink):
     def __init__(self, file: TextIO, forms: Forms, names: Mapping[Job, str], tier: str) -> None:
         self._file, self._forms, self._names, self._tier = file, forms, names, tier
 
@@ -249,11 +241,8 @@ class _Ctm:
                 self._file.write(line)
         self._file.flush()
 
-    def close(self) -> None:
-        return
 
-
-class _TextGrids:
+class _TextGrids(Sink):
     def __init__(self, forms: Forms) -> None:
         self._forms = forms
 
@@ -261,6 +250,3 @@ class _TextGrids:
         if ERROR not in row and self._forms.tiers is not None:
             text = textgrid(self._forms.tiers(row), row["seconds"])
             outputs.part(job.outputs[-1]).write_text(text, encoding="utf-8")
-
-    def close(self) -> None:
-        return
