@@ -75,7 +75,7 @@ class Memory(Clips):
         ]
         self.ids = [str(k) for k in range(count)]
         self.targets = np.arange(count) % CLASSES
-        self.seconds = [len(wave) / RATE for wave in self.waves]
+        self.lengths = [len(wave) / RATE for wave in self.waves]
         self.rate, self.convolved = RATE, None
 
 
@@ -215,12 +215,12 @@ def finetune(folder: Path, steps: int, rounds: int) -> None:
                 clips.convolve(encoder, DEVICE)  # once for all epochs, as training does
                 model = QuietFinetuning(net, config, [1] * CLASSES, clips)
 
-                batches = partial(LengthBatches, clips.seconds, 4, 10, 0, buckets)
+                batches = partial(LengthBatches, clips.lengths, 4, 10, 0, buckets)
                 loader = clips.loader(batches, 0, DEVICE)
                 key = "ours, buckets" if buckets else "ours, same batches"
                 times.setdefault(key, []).append(our_seconds(model, loader, config, steps, folder))
             order = [
-                i for batch in LengthBatches(clips.seconds, 4, 10, 0, False) for *_, i in batch
+                i for batch in LengthBatches(clips.lengths, 4, 10, 0, False) for *_, i in batch
             ]
             same = [samples[i] for i in order]
             for key, given, how in (
@@ -266,7 +266,7 @@ def heads(folder: Path, rounds: int, steps: int) -> None:
         model = QuietHead(net, config, [1] * CLASSES, vectors)
 
         def loader(step: int) -> Any:
-            for batch in LengthBatches(vectors.frames, 32, 60, 0, False, start=step):
+            for batch in LengthBatches(vectors.lengths, 32, 60, 0, False, start=step):
                 indices = [index for _, _, index in batch]
                 yield *vectors.batch(indices), labels[torch.as_tensor(indices)]
 
@@ -282,7 +282,7 @@ def caching(folder: Path, rounds: int, count: int) -> None:
     clips = Memory(count, LENGTHS["acted, 3.0 to 5.3 s"])
     encoder = load_encoder(str(source))
     net = EncoderNet(encoder, Classifier(encoder.size, 0, CLASSES))
-    order = np.argsort(clips.seconds).tolist()
+    order = np.argsort(clips.lengths).tolist()
     parts = [order[i : i + 8] for i in range(0, len(order), 8)]
     times: dict[str, list[float]] = {}
     for _ in range(rounds):

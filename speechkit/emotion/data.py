@@ -37,6 +37,9 @@ class Clips(Dataset):
         ids: utterances.
         encoder: its rate and normalisation.
         max_seconds: most seconds of a clip.
+
+    Attributes:
+        lengths: of the clips, in seconds.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class Clips(Dataset):
         self.ids = list(ids)
         self.utterances = dataset.utterances(ids)
         self.targets = dataset.targets(self.ids)
-        self.seconds = [min(s, max_seconds) for s in durations(self.utterances)]
+        self.lengths = [min(s, max_seconds) for s in durations(self.utterances)]
         self.rate, self.max_seconds = encoder.sample_rate, max_seconds
         self.normalise, self.shortest = encoder.normalise, encoder.shortest
         self.waves: list[np.ndarray] | None = None
@@ -57,7 +60,7 @@ class Clips(Dataset):
 
     def keep(self, jobs: int, executor: str = "local") -> bool:
         """Read all clips into memory, unless they are too many; returns whether it was done."""
-        if sum(self.seconds) > KEEP_HOURS * 3600:
+        if sum(self.lengths) > KEEP_HOURS * 3600:
             return False
         read = partial(read_clip, sample_rate=self.rate, max_seconds=self.max_seconds)
         done = parallel.map_items(
@@ -80,7 +83,7 @@ class Clips(Dataset):
             encoder: on ``device``.
             device: where it computes; what is kept lies in main memory.
         """
-        if self.waves is None or sum(self.seconds) > KEEP_CONVOLVED_HOURS * 3600:
+        if self.waves is None or sum(self.lengths) > KEEP_CONVOLVED_HOURS * 3600:
             return
         found = [np.zeros(0, np.float32)] * len(self)
         order = sorted(range(len(self)), key=lambda i: len(self.waves[i]))  # type: ignore[index]
@@ -181,13 +184,16 @@ class Vectors:
         targets: their classes ``[N]``.
         device: where batches go.
         pooled: whether they are vectors.
+
+    Attributes:
+        lengths: of the clips, in frames.
     """
 
     def __init__(
         self, clips: list[Tensor], targets: np.ndarray, device: torch.device, pooled: bool = False
     ) -> None:
         self.clips, self.targets, self.device, self.pooled = clips, targets, device, pooled
-        self.frames = [1 if pooled else len(clip) for clip in clips]
+        self.lengths = [1 if pooled else len(clip) for clip in clips]
         self.table = torch.stack(clips).to(device) if pooled else torch.empty(0)
 
     def __len__(self) -> int:
@@ -200,7 +206,7 @@ class Vectors:
         padded = torch.nn.utils.rnn.pad_sequence(
             [self.clips[i] for i in indices], batch_first=True
         ).to(self.device)
-        return torch.movedim(padded, 1, -2), [self.frames[i] for i in indices]
+        return torch.movedim(padded, 1, -2), [self.lengths[i] for i in indices]
 
     def loader(
         self, batches: Callable[..., Iterable[Any]]

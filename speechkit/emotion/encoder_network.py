@@ -68,15 +68,15 @@ def make_classifier(encoder: Encoder, config: EncoderConfig, classes: int) -> he
 def set_up(encoder: Encoder, config: EncoderConfig) -> None:
     """Freeze, mask, drop out, drop layers and checkpoint as a configuration says."""
     published = encoder.published
+    masked = bool(getattr(published, "apply_spec_augment", True))
 
-    def chosen(ours: float, name: str) -> float:
-        return float(getattr(published, name, 0.0)) if ours == FROM_ENCODER else ours
+    def chosen(ours: float, name: str, applied: bool = True) -> float:
+        if ours != FROM_ENCODER:
+            return ours
+        return float(getattr(published, name, 0.0)) if applied else 0.0
 
-    on = getattr(published, "apply_spec_augment", True)
-    time = chosen(config.mask_time, "mask_time_prob") if on or config.mask_time > 0 else 0.0
-    feature = (
-        chosen(config.mask_feature, "mask_feature_prob") if on or config.mask_feature > 0 else 0.0
-    )
+    time = chosen(config.mask_time, "mask_time_prob", masked)
+    feature = chosen(config.mask_feature, "mask_feature_prob", masked)
     encoder.augment = SpecAugment(
         time,
         config.mask_time_length,

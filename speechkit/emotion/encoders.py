@@ -33,7 +33,6 @@ class Encoder(nn.Module):
         sample_rate: in Hz.
         size: D, features of a frame.
         layers: L, transformer layers.
-        hop: samples between frames.
         augment: SpecAugment in training mode, or None.
         normed_last: whether the last of all layers is taken after the final norm.
     """
@@ -62,10 +61,6 @@ class Encoder(nn.Module):
         model.feature_extractor.forward = (  # what was convolved before goes through
             lambda x: x.transpose(1, 2) if x.ndim == 3 else convolve(x)
         )
-
-    @property
-    def hop(self) -> int:
-        return int(np.prod(self.config.conv_stride))
 
     @property
     def shortest(self) -> int:

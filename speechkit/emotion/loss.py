@@ -95,14 +95,16 @@ def measures(logits: Tensor, targets: np.ndarray) -> dict[str, float]:
 
 
 class ClassifierTraining(Trainable):
-    """A network with the loss and the measures of this task; subclasses define ``logits``.
+    """A network with the loss and the measures of this task.
 
     Args:
         net: what is trained; its parameters alone are in the checkpoints.
         config: of the training.
         counts: training clips of each class.
-        valid: the validation clips, with their ``targets``.
+        valid: the validation clips: ``batch``, ``lengths`` and ``targets``.
     """
+
+    valid_batch = 0  # validation clips that are heard together; 0: as many as in training
 
     def __init__(
         self,
@@ -134,8 +136,15 @@ class ClassifierTraining(Trainable):
         )
 
     def logits(self) -> Tensor:
-        """``[N, C]`` of the validation clips, in order."""
-        raise TypeError(f"{type(self).__name__} does not define logits()")
+        """``[N, C]`` of the validation clips, in order; clips of like length are heard together."""
+        order = sorted(range(len(self.valid)), key=self.valid.lengths.__getitem__)
+        found = torch.zeros(len(order), len(self.criterion.weights))
+        size = self.valid_batch or self.config.batch_size
+        for first in range(0, len(order), size):
+            part = order[first : first + size]
+            inputs, counts, *_ = self.valid.batch(part)
+            found[part] = self.net(inputs.to(self.device), counts).float().cpu()
+        return found
 
     def measure(self) -> dict[str, float]:
         """Plain cross entropy, accuracy and unweighted average recall of the validation clips."""

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_BY_CLASS = ("precision", "recall", "f1")
-
 
 def confusion(targets: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Counts ``[C, C]`` of class indices ``[N]``: rows are the true classes, columns the predicted.
@@ -32,9 +30,7 @@ class Report:
     Args:
         accuracy: share of clips that are right.
         uar: mean recall of the classes that occur.
-        precision: per class.
-        recall: per class.
-        f1: per class.
+        by_class: precision, recall and f1 of each class ``[C]``.
         support: clips of each class.
         macro: means of precision, recall and f1 over the classes that occur or are predicted.
         weighted: their means over the classes weighted by support.
@@ -42,9 +38,7 @@ class Report:
 
     accuracy: float
     uar: float
-    precision: np.ndarray
-    recall: np.ndarray
-    f1: np.ndarray
+    by_class: dict[str, np.ndarray]
     support: np.ndarray
     macro: dict[str, float]
     weighted: dict[str, float]
@@ -56,12 +50,12 @@ def report(matrix: np.ndarray) -> Report:
     support, given = matrix.sum(1), matrix.sum(0)
     recall, precision = _share(right, support), _share(right, given)
     f1 = _share(2 * precision * recall, precision + recall)
-    by_class = dict(zip(_BY_CLASS, (precision, recall, f1), strict=True))
+    by_class = {"precision": precision, "recall": recall, "f1": f1}
     shown, weights = (support > 0) | (given > 0), support / max(support.sum(), 1)
     return Report(
         accuracy=float(right.sum() / matrix.sum()),
         uar=float(recall[support > 0].mean()),
-        **by_class,
+        by_class=by_class,
         support=support,
         macro={name: float(values[shown].mean()) for name, values in by_class.items()},
         weighted={name: float((values * weights).sum()) for name, values in by_class.items()},
@@ -81,9 +75,9 @@ def flat(measures: Report, classes: Sequence[str]) -> dict[str, float]:
         **{f"{name}_macro": value for name, value in measures.macro.items()},
         **{f"{name}_weighted": value for name, value in measures.weighted.items()},
         **{
-            f"{name}_{c}": float(getattr(measures, name)[i])
-            for name in _BY_CLASS
-            for i, c in enumerate(classes)
+            f"{name}_{c}": float(value)
+            for name, values in measures.by_class.items()
+            for c, value in zip(classes, values, strict=True)
         },
     }
 

@@ -127,7 +127,7 @@ def class_rows(found: Predictions) -> list[list[Any]]:
     names = ("precision", "recall", "f1")
     rows: list[list[Any]] = []
     for index, name in enumerate(found.classes):
-        values = [float(np.mean([getattr(r, n)[index] for r in reports])) for n in names]
+        values = [float(np.mean([r.by_class[n][index] for r in reports])) for n in names]
         rows.append([name, *values, int(reports[0].support[index])])
     total = int(reports[0].support.sum())
     for title, kind in (("macro avg", "macro"), ("weighted avg", "weighted")):

@@ -18,7 +18,6 @@ from speechkit.emotion.loss import ClassifierTraining, seed_start
 from speechkit.training.batches import ResumableBatches
 from speechkit.training.devices import keep_memory
 
-_VALID_BATCH = 32
 _DEVIATION = 0.1  # of a filter: no smaller one is divided by
 
 
@@ -33,6 +32,7 @@ class CnnTraining(ClassifierTraining):
     """
 
     net: FbankCnn
+    valid_batch = 32
 
     def __init__(self, net: FbankCnn, config: CnnConfig, counts: Sequence[int], valid: Vectors):
         super().__init__(net, config, counts, valid)
@@ -49,14 +49,6 @@ class CnnTraining(ClassifierTraining):
         # The mean of the training clips fills masks, which is 0 to the network.
         masked = self.augment(padded - self.net.mean, counts, None) + self.net.mean
         return super().loss((masked, counts, targets))
-
-    def logits(self) -> Tensor:
-        order = sorted(range(len(self.valid)), key=self.valid.frames.__getitem__)
-        found = torch.zeros(len(order), len(self.criterion.weights))
-        for first in range(0, len(order), _VALID_BATCH):
-            part = order[first : first + _VALID_BATCH]
-            found[part] = self.net(*self.valid.batch(part)).float().cpu()
-        return found
 
 
 def train_cnn(job: FoldTraining) -> None:

@@ -13,7 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,18 +60,9 @@ class Finetuning(EncoderTraining):
     """The encoder is trained too; ``net`` is an :class:`EncoderNet`, ``valid`` are clips."""
 
     def logits(self) -> Tensor:
-        order = np.argsort(self.valid.seconds, kind="stable").tolist()
-        size = self.config.batch_size
-        found = [Tensor()] * len(order)
         half = self.device.type == "cuda" and self.config.precision in ("auto", "bf16")
-        low = torch.autocast("cuda", torch.bfloat16) if half else nullcontext()
-        with low:
-            for first in range(0, len(order), size):
-                part = order[first : first + size]
-                waves, lengths, _ = self.valid.batch(part)
-                for index, row in zip(part, self.net(waves.to(self.device), lengths), strict=True):
-                    found[index] = row
-        return torch.stack(found)
+        with torch.autocast("cuda", torch.bfloat16) if half else nullcontext():
+            return super().logits()
 
 
 class HeadTraining(EncoderTraining):
@@ -107,7 +97,7 @@ def _finetune(job: FoldTraining, folder: Path) -> None:
         if config.freeze == "features":
             each.convolve(encoder.to(device), device)
     model = Finetuning(net, config, job.counts(clips.targets), valid)
-    batches = _batches(clips.seconds, job, config.buckets)
+    batches = _batches(clips.lengths, job, config.buckets)
     keep_memory(device)
     loader = clips.loader(batches, job.resources.jobs, device)
     _fit(job, folder, model, loader, batches().per_epoch, len(clips))
@@ -135,7 +125,7 @@ def _train_head(job: FoldTraining, folder: Path) -> None:
     net = Classifier(*shape, _dropout(folder, config))
     _normalise(net, train)
     model = HeadTraining(net, config, job.counts(train.targets), valid)
-    batches = _batches(train.frames, job, config.buckets and not train.pooled)
+    batches = _batches(train.lengths, job, config.buckets and not train.pooled)
     changes = {"precision": FLOAT32, "quiet": True}  # runs of seconds, by the dozen
     job.out.notes["hidden"] = str(cache.folder.relative_to(job.workdir.root))
     per_epoch = batches().per_epoch

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from speechkit.base.random_draws import rng
 from speechkit.emotion import features
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
-from speechkit.emotion.fold_training import FoldTraining, Run
+from speechkit.emotion.fold_training import FoldTraining
 from speechkit.emotion.functionals import Normaliser, own_statistics, weights_of
 from speechkit.emotion.loss import WeightedCrossEntropy, class_weights, measures, seed_start
 from speechkit.labels.emotions import EmotionSet
@@ -77,9 +78,9 @@ def train_functionals(job: FoldTraining) -> None:
         class_weights(job.counts(train.targets.numpy()), config.class_weights, config.beta),
         config.class_weights == "score-balanced",
     )
-    fit = _fit_mlp if config.head == "mlp" else _fit_logreg
+    fit = partial(_fit_mlp, job.run.seed) if config.head == "mlp" else _fit_logreg
     log = Log(config.select, listener(job.out.path))
-    layers, chosen = fit(train, valid, criterion, job.run, config, log)
+    layers, chosen = fit(train, valid, criterion, config, log)
     network = {
         "head": config.head,
         "speaker_norm": config.speaker_norm,
@@ -135,12 +136,7 @@ def rotation(inputs: Tensor) -> Tensor | None:
 
 
 def _fit_logreg(
-    train: Part,
-    valid: Part,
-    criterion: WeightedCrossEntropy,
-    run: Run,
-    config: FunctionalsConfig,
-    log: Log,
+    train: Part, valid: Part, criterion: WeightedCrossEntropy, config: FunctionalsConfig, log: Log
 ) -> tuple[Layers, dict[str, Any]]:
     """One fit for each strength, each from the last one's solution; validation chooses.
 
@@ -183,10 +179,10 @@ def _minimise(
 
 
 def _fit_mlp(
+    seed: int,
     train: Part,
     valid: Part,
     criterion: WeightedCrossEntropy,
-    run: Run,
     config: FunctionalsConfig,
     log: Log,
 ) -> tuple[Layers, dict[str, Any]]:
@@ -196,7 +192,7 @@ def _fit_mlp(
     if axes is not None:  # as large on average as values that were normalised one by one
         stretch = (axes.shape[1] / axes.shape[0]) ** 0.5
         inputs, held_out = inputs @ axes * stretch, held_out @ axes * stretch
-    seed_start(run.seed)
+    seed_start(seed)
     hidden = nn.Linear(inputs.shape[1], config.hidden)
     output = nn.Linear(config.hidden, len(criterion.weights))
     net = nn.Sequential(
@@ -212,8 +208,8 @@ def _fit_mlp(
     chosen: Layers = {}
     count = 0
     for epoch in range(config.epochs):
-        order = torch.from_numpy(rng(run.seed, _ORDER, epoch).permutation(len(inputs)))
-        torch.manual_seed(int(rng(run.seed, _ORDER, epoch, 1).integers(2**31)))
+        order = torch.from_numpy(rng(seed, _ORDER, epoch).permutation(len(inputs)))
+        torch.manual_seed(int(rng(seed, _ORDER, epoch, 1).integers(2**31)))
         parts = order.split(config.batch_size)
         net.train()
         losses = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from speechkit.base.config import Flag, Jobs, Seed
-from speechkit.base.errors import ConfigError
+from speechkit.base.errors import ConfigError, require_range
 
 SUFFIX, JSON, CSV, CTM, TEXTGRID = ".jsonl", ".json", ".csv", ".ctm", ".TextGrid"
 SUFFIXES = (SUFFIX, JSON, CSV, CTM, TEXTGRID)
@@ -18,10 +18,7 @@ STATISTICS = ("pcc", "mse")
 
 def require_samples(samples: int) -> None:
     """Raise UserError for too few samples of a bootstrap."""
-    if samples < 100:
-        raise ConfigError(
-            "samples", f"{samples} is too few for a 95 % interval.", "Give 100 or more."
-        )
+    require_range("samples", samples, samples >= 100, "100 or more, for a 95 % interval")
 
 
 @dataclass(frozen=True)

@@ -205,12 +205,8 @@ def compare(
     """Write ``exp/compare/<task>/<set>/`` and return it.
 
     Args:
-        work: the working directory.
-        comparison: of the task.
-        config: what is compared.
+        config: what is compared; what else there is, as for :func:`write_comparison`.
         differences: folders by experiment, and a name -> what ``summary.json`` says of it.
-        out_name: suffix of the folder.
-        force: replace one made with other parameters.
 
     Raises:
         UserError: see :func:`find_evaluations`; whatever ``differences`` refuses.

@@ -32,9 +32,9 @@ def test_as_scikit_learns_report(seed):
     )
     for i in range(4):
         row = wanted[str(i)]
-        assert found.precision[i] == pytest.approx(row["precision"])
-        assert found.recall[i] == pytest.approx(row["recall"])
-        assert found.f1[i] == pytest.approx(row["f1-score"])
+        assert found.by_class["precision"][i] == pytest.approx(row["precision"])
+        assert found.by_class["recall"][i] == pytest.approx(row["recall"])
+        assert found.by_class["f1"][i] == pytest.approx(row["f1-score"])
         assert found.support[i] == row["support"]
     for ours, theirs in ((found.macro, "macro avg"), (found.weighted, "weighted avg")):
         for name, key in (("precision",) * 2, ("recall",) * 2, ("f1", "f1-score")):

@@ -10,12 +10,9 @@ from speechkit.base.errors import UserError
 from speechkit.emotion import train_functionals as training
 from speechkit.emotion.calibration import softmax
 from speechkit.emotion.config import STRENGTHS, FunctionalsConfig
-from speechkit.emotion.fold_training import Run
 from speechkit.emotion.functionals import Normaliser, logits, speaker_statistics
 from speechkit.emotion.loss import WeightedCrossEntropy
 from speechkit.emotion.train_functionals import Part, rotation
-
-RUN = Run("egemaps", "set", "speaker-folds", 0, 0)
 
 
 def parts(size=20, train=90, classes=3, seed=0):
@@ -85,7 +82,7 @@ def test_validation_chooses_the_strength():
     config = FunctionalsConfig(head="logreg")
     criterion = WeightedCrossEntropy(torch.ones(3))
     log = training.Log("loss", lambda step, row: None)
-    layers, chosen = training._fit_logreg(train, valid, criterion, RUN, config, log)
+    layers, chosen = training._fit_logreg(train, valid, criterion, config, log)
     losses = [row["valid_loss"] for row in log.rows]
     assert log.best == int(np.argmin(losses)) and chosen["c"] == STRENGTHS[log.best]
     ours = logits(arrays(layers), valid.inputs.numpy())
@@ -110,11 +107,9 @@ def test_mlp(size):
     steps = []
     logs = [training.Log("loss", lambda step, row: steps.append(step)) for _ in range(3)]
     found, again, other = (
-        training._fit_mlp(
-            train, valid, criterion, Run("egemaps", "s", "f", 0, seed), config, log
-        )[0]
+        training._fit_mlp(seed, train, valid, criterion, config, log)[0]
         for seed, log in zip((0, 0, 1), logs, strict=True)
-    )  # fmt: skip
+    )
     assert all(torch.equal(found[name], again[name]) for name in found)
     assert not torch.equal(found["output.bias"], other["output.bias"])
     rows, place = logs[0].rows, logs[0].best

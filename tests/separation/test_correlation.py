@@ -199,7 +199,7 @@ def test_what_is_missing_is_named(run, tmp_path: Path) -> None:
     for arguments, said in (
         (("--param-tsv", "rates.tsv"), "belong together"),
         (("--param-tsv", tmp_path / "no.tsv", "--column", "x"), "does not exist"),
-        (("--samples", 3), "too few"),
+        (("--samples", 3), "100 or more"),
     ):
         bad = analyze(run, tmp_path, "--force", *arguments)
         assert bad.code == 2

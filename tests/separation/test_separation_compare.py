@@ -178,7 +178,7 @@ def test_table_and_up_to_date(tmp_path, run):
         (["--baseline", "dm", "--name", "dm"], "the baseline itself"),
         (["--baseline", "dm", "--measure", "hsr_percent"], "'hsr_percent' is not known"),
         (["--baseline", "dm", "--measure", "stoi"], "has no stoi"),
-        (["--baseline", "dm", "--samples", "5"], "too few"),
+        (["--baseline", "dm", "--samples", "5"], "100 or more"),
         (["--baseline", "dm", "--set", "other"], "Evaluated: none"),
     ],
 )
