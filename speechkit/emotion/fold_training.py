@@ -81,12 +81,11 @@ def usable_parts(fold: Fold, dataset: EmotionSet, skipped: Mapping[str, str]) ->
     """
     if not skipped:
         return fold
-    left = replace(
-        fold,
-        train=tuple(name for name in fold.train if name not in skipped),
-        valid=tuple(name for name in fold.valid if name not in skipped),
-        test=tuple(name for name in fold.test if name not in skipped),
-    )
+    parts = {
+        part: tuple(name for name in getattr(fold, part) if name not in skipped)
+        for part in ("train", "valid", "test")
+    }
+    left = replace(fold, **parts)
     gone = len(fold.train) + len(fold.valid) - len(left.train) - len(left.valid)
     if gone:
         logger.warning(f"Left out of the training: {counted(gone, 'broken clip')}.")

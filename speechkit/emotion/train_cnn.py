@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from speechkit.emotion import features, model_folder
-from speechkit.emotion.config import CnnConfig
 from speechkit.emotion.data import Vectors
 from speechkit.emotion.fbank_cnn import FbankCnn
 from speechkit.emotion.fold_training import FoldTraining
@@ -22,32 +21,18 @@ _DEVIATION = 0.1  # of a filter: no smaller one is divided by
 
 
 class CnnTraining(ClassifierTraining):
-    """The network with masks in training, and its validation.
-
-    Args:
-        net: the network.
-        config: of the training.
-        counts: training clips of each class.
-        valid: what it is measured on.
-    """
+    """The network with masks in training; batches are of :class:`Vectors`."""
 
     net: FbankCnn
     valid_batch = 32
 
-    def __init__(self, net: FbankCnn, config: CnnConfig, counts: Sequence[int], valid: Vectors):
-        super().__init__(net, config, counts, valid)
-        self.augment = SpecAugment(
-            config.mask_time,
-            config.mask_time_length,
-            config.mask_feature,
-            config.mask_feature_length,
-        )
-
     def loss(self, batch: tuple[Tensor, Sequence[int] | None, Tensor]) -> Tensor:
-        padded, counts, targets = batch
+        (padded, counts, targets), config = batch, self.config
         assert counts is not None
+        time, feature = config.mask_time, config.mask_feature
+        augment = SpecAugment(time, config.mask_time_length, feature, config.mask_feature_length)
         # The mean of the training clips fills masks, which is 0 to the network.
-        masked = self.augment(padded - self.net.mean, counts, None) + self.net.mean
+        masked = augment(padded - self.net.mean, counts, None) + self.net.mean
         return super().loss((masked, counts, targets))
 
 

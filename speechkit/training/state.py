@@ -19,6 +19,7 @@ from speechkit.training.tracking import EventFile
 from speechkit.training.weights import read_checkpoint, write_checkpoint
 
 _STEP = 0x57  # stream of draws inside the model (dropout), by step
+_KEPT = ("rows", "best", "loss_sum", "loss_count", "seconds")  # saved as they are
 
 
 class Held:
@@ -120,11 +121,10 @@ class State:
             return None
         state = read_checkpoint(self.file)
         model.load_state_dict(state["model"])
-        self.rows, self.best = state["rows"], state["best"]
+        for name in (*_KEPT, "spent"):
+            setattr(self, name, state[name])
         self.step = self._step(state)
-        self.loss_sum, self.loss_count = state["loss_sum"], state["loss_count"]
         self.guard.load(state["guard"])
-        self.seconds, self.spent = state["seconds"], state["spent"]
         self.kept = self._words()
         return state
 
@@ -151,13 +151,9 @@ class State:
             "step": self.step,
             "per_epoch": self.per_epoch,
             "total": self.total,
-            "rows": self.rows,
-            "best": self.best,
-            "loss_sum": self.loss_sum,
-            "loss_count": self.loss_count,
             "guard": self.guard.state(),
-            "seconds": self.seconds,
             "spent": self.now(),
+            **{name: getattr(self, name) for name in _KEPT},
         }
         write_checkpoint(self.file, state, self.kept)
 
