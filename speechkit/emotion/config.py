@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -116,12 +116,14 @@ class EmotionConfig:
         mask_feature_length: Number of features of a mask.
     Machine:
         precision: auto, 32, bf16 or 16.
+
+    Raises:
+        ConfigError: an impossible value.
     """
 
     select: Select
 
-    def check(self) -> None:
-        """Raises ConfigError for impossible values."""
+    def __post_init__(self) -> None:
         check_fields(self)
 
     @property
@@ -194,9 +196,8 @@ class CnnConfig(EmotionConfig):
     mask_feature_length: Count = 8  # mel filters
     precision: str = "auto"
 
-    def check(self) -> None:
-        """Raises ConfigError for impossible values."""
-        super().check()
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.channels) != 4:
             shown = ",".join(map(str, self.channels))
             raise ConfigError("channels", f"{shown} are not four widths.", "As in: 16,32,64,64")
@@ -260,9 +261,8 @@ class EncoderConfig(EmotionConfig):
     )
     precision: str = "auto"
 
-    def check(self) -> None:
-        """Raises ConfigError for impossible values."""
-        super().check()
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.layers not in ("last", "weighted") and not self.layers.isdecimal():
             raise ConfigError(
                 "layers", f"'{self.layers}' is not known.", "Accepted: last, weighted, or a number."
@@ -311,6 +311,4 @@ def encoder_config(preset: str, given: Mapping[str, Any]) -> EncoderConfig:
     """
     require_choice("preset", preset, PRESETS)
     chosen = {name: value for name, value in given.items() if value is not None}
-    config = replace(EncoderConfig(), **{**PRESETS[preset], **chosen})
-    config.check()
-    return config
+    return EncoderConfig(**{**PRESETS[preset], **chosen})

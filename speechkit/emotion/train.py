@@ -96,9 +96,7 @@ def configure(upstream: str, preset: str, given: Mapping[str, Any]) -> Config:
         raise UserError(
             f"`preset` {preset} is for encoders, not for `upstream` {upstream}.", "Leave it out."
         )
-    config = classes[kind](**chosen)
-    config.check()
-    return config
+    return classes[kind](**chosen)
 
 
 def train_each(

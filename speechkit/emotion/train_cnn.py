@@ -43,7 +43,6 @@ def train_cnn(job: FoldTraining) -> None:
         UserError: a clip cannot be read, a class has no clips left, or training failed.
     """
     config, dataset = job.config, job.dataset
-    config.check()
     kept, parts = job.kept_features()
     train, valid = (
         Vectors(

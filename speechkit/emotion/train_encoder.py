@@ -40,7 +40,6 @@ def train_encoder(job: FoldTraining) -> None:
     Raises:
         UserError: the encoder cannot be had, a clip cannot be read, or training failed.
     """
-    job.config.check()
     if not job.fold.valid:
         raise UserError(f"Fold {job.run.fold} of '{job.run.split}' has no validation clips.")
     train = _train_head if job.config.freeze == "encoder" else _finetune

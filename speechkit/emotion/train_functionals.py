@@ -69,7 +69,6 @@ def train_functionals(job: FoldTraining) -> None:
             left.
     """
     config = job.config
-    config.check()
     started = time.monotonic()
     kept, parts = job.kept_features()
     extracted = time.monotonic()

@@ -86,7 +86,7 @@ def test_frames_are_rounded_up():
 )  # fmt: skip
 def test_settings(flags):
     with pytest.raises(UserError):
-        CnnConfig(**flags).check()
+        CnnConfig(**flags)
 
 
 def test_level_is_kept_in_the_features():

@@ -139,7 +139,7 @@ def test_select():
 )  # fmt: skip
 def test_settings(flags):
     with pytest.raises(UserError):
-        FunctionalsConfig(**flags).check()
+        FunctionalsConfig(**flags)
 
 
 @pytest.mark.parametrize(("spec", "size"), [("egemaps", 88), ("compare16", 6373)])
