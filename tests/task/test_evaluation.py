@@ -31,7 +31,7 @@ def test_damaged_tables_name_the_file_and_what_makes_it(tmp_path):
 
 def test_few_samples_and_speakers(caplog):
     require_samples(100)
-    with pytest.raises(UserError, match="too few"):
+    with pytest.raises(UserError, match="100 or more"):
         require_samples(99)
     with caplog.at_level(logging.WARNING):
         warn_few_speakers("dev", 10)
