@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -20,7 +20,7 @@ from speechkit.base.config import (
     Whole,
     check_fields,
 )
-from speechkit.base.errors import ConfigError, require_choice
+from speechkit.base.errors import ConfigError, UserError, closest, require_choice
 from speechkit.labels.config import PAPER, SPEAKER_FOLDS
 from speechkit.task.paper import NO_EFFECT
 
@@ -307,8 +307,12 @@ def encoder_config(preset: str, given: Mapping[str, Any]) -> EncoderConfig:
         given: fields of :class:`EncoderConfig`; None means not given.
 
     Raises:
-        UserError: an unknown preset, or impossible values.
+        UserError: an unknown preset or field, or impossible values.
     """
     require_choice("preset", preset, PRESETS)
+    known = {one.name for one in fields(EncoderConfig)}
+    for name in given:
+        if name not in known:
+            raise UserError(f"'{name}' is no setting of an encoder.{closest(name, known)}")
     chosen = {name: value for name, value in given.items() if value is not None}
     return EncoderConfig(**{**PRESETS[preset], **chosen})
