@@ -7,6 +7,7 @@ files of 8 and 32 bits and of floats.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,11 @@ def mono(samples: Any, sample_rate: int, name: str) -> np.ndarray:
     Raises:
         AudioError: another kind or shape, no samples, NaN, or a rate that cannot be.
     """
+    if isinstance(samples, str | bytes | PathLike):
+        raise AudioError(
+            f"{name}: a path is given ({samples!r}), not samples.",
+            "Read it first: samples, rate = soundfile.read(PATH), then give samples.T.",
+        )
     try:
         given = np.asarray(samples)
     except (ValueError, TypeError, RuntimeError) as error:  # of tensors with gradients, of a GPU
@@ -59,7 +65,7 @@ def mono(samples: Any, sample_rate: int, name: str) -> np.ndarray:
         frames = frames.astype(np.float32, copy=False)
     require_usable(frames, name)
     channel = channel_of_array(frames) if frames.shape[1] > 1 else None
-    return np.ascontiguousarray(to_mono(frames, channel, name))
+    return np.require(to_mono(frames, channel, name), requirements=("C", "W"))  # as torch wants
 
 
 def _check_rate(sample_rate: Any, name: str) -> None:

@@ -28,6 +28,8 @@ from speechkit.sharing import archive, publish
 from speechkit.workdir import WorkDir
 
 if TYPE_CHECKING:
+    import torch
+
     from speechkit.acoustic.config import Policy
     from speechkit.acoustic.lexicon.dictionary import Lexicon
     from speechkit.emotion.inference_config import WindowConfig
@@ -72,6 +74,8 @@ class Scorer(Generic[Scored]):
         """
         from speechkit.phone_features.recordings import Recording
 
+        if not isinstance(text, str):
+            raise ConfigError("text", f"{text!r} is no string.", 'Give it as "we call it bear".')
         mono = audio_array.mono(samples, sample_rate, name)
         recording = Recording(name, text, mono, int(sample_rate))
         return self.predict_one(self.ready, recording, self.lexicon.fresh(), self.policy)
@@ -160,10 +164,13 @@ def load(
     model: str | Path = "",
     *,
     workdir: str | Path = ".",
-    device: str = "auto",
+    device: str | torch.device = "auto",
     **options: Any,
 ) -> Any:
     """Load a model of a task, ready for samples in memory.
+
+    Its method takes ``samples`` (arrays, lists, tensors on the CPU; ``[N]`` or ``[channels, N]``;
+    floats of full scale 1, int16, int32 or uint8) and their rate in Hz, where there is one a text.
 
     ======================  ===================================  ===================================
     task                    what is loaded                       options
@@ -182,7 +189,7 @@ def load(
             ``hf:OWNER/NAME``; empty for the model that comes with speechkit (pronunciation), the
             one of the name ``default`` (scoring), or the newest (xvector).
         workdir: where names are looked up.
-        device: auto, cpu or cuda.
+        device: auto, cpu, cuda, or a ``torch.device``.
         options: what the flags of these names of ``speechkit predict`` take.
 
     Raises:
@@ -190,10 +197,15 @@ def load(
     """
     from speechkit.training.devices import resolve_device
 
-    require_choice("task", task, tuple(_LOADERS))
-    where = resolve_device(device).type
+    require_choice("task", str(task), tuple(_LOADERS))
+    loader, accepted = _LOADERS[task]
+    for name, value in options.items():
+        require_choice("options", name, (*accepted, "workdir", "device"))
+        if not isinstance(value, accepted[name]):
+            raise ConfigError(name, f"{value!r} is no number.", "Give a number.")
+    where = resolve_device(str(getattr(device, "type", device))).type  # also a torch.device
     with found_model(task, str(model)) as spec:
-        return _LOADERS[task](spec, WorkDir(Path(workdir)), where, **options)
+        return loader(spec, WorkDir(Path(workdir)), where, **options)
 
 
 @contextmanager
@@ -277,10 +289,14 @@ def _named(model: str) -> str:
     return model
 
 
-_LOADERS: dict[str, Callable[..., Any]] = {
-    "pronunciation": partial(_scorer, "pronunciation", ""),
-    "scoring": partial(_scorer, "scoring", "default"),
-    "separation": _separation,
-    "emotion": _emotion,
-    "xvector": _xvector,
+_WINDOWS = dict.fromkeys(("window", "hop", "whole"), (int, float))
+_BLOCKS = dict.fromkeys(("sample_rate", "block_seconds", "overlap_seconds"), (int, float))
+_TEXTS = dict.fromkeys(("lexicon", "guess", "policy"), object)
+_LOADERS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "pronunciation": (partial(_scorer, "pronunciation", ""), _TEXTS),
+    "scoring": (partial(_scorer, "scoring", "default"), _TEXTS),
+    "separation": (_separation, {"checkpoint": object, **_BLOCKS}),
+    "emotion": (_emotion, {"ensemble": object, **_WINDOWS}),
+    "xvector": (_xvector, {}),
 }
+"""Task -> what loads it, and its options with their types."""

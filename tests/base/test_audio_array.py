@@ -62,7 +62,8 @@ def test_channels_in_opposite_phase_are_not_averaged(tmp_path: Path) -> None:
         (np.zeros(9, complex), RATE, "are complex128"),
         (np.zeros(9, bool), RATE, "are bool"),
         (torch.zeros(9, requires_grad=True), RATE, "are no array of numbers"),
-        (b"RIFF", RATE, "a: the samples are"),
+        (b"RIFF", RATE, "a: a path is given"),
+        ("my.wav", RATE, r"a path is given \('my.wav'\), not samples"),
         ([[0.0, 1.0], [0.0]], RATE, "are no array of numbers"),
         (np.array([0, np.nan, 1.0]), RATE, "has 1 of 3 samples NaN or infinite"),
         (np.array([0, 1e300, 1.0]), RATE, "has 1 of 3 samples NaN or infinite"),
@@ -75,3 +76,9 @@ def test_channels_in_opposite_phase_are_not_averaged(tmp_path: Path) -> None:
 def test_what_is_no_audio(samples: object, rate: object, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         audio_array.mono(samples, rate, "a")  # type: ignore[arg-type]
+
+
+def test_samples_that_cannot_be_written_are_copied() -> None:
+    given = np.frombuffer(np.ones(9, np.float32).tobytes(), np.float32)
+    found = audio_array.mono(given, RATE, "a")
+    assert found.flags.writeable and not np.shares_memory(found, given)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pydoc
 import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from conftest import voice
 from emotion_models import write_encoder_model
 from separation_models import make_model
@@ -53,10 +56,12 @@ def as_int16(samples: np.ndarray) -> np.ndarray:
 def test_the_package_stays_light() -> None:
     code = (
         "import sys, speechkit; before = 'torch' in sys.modules; "
-        "print(before, callable(speechkit.load), hasattr(speechkit, 'unknown'))"
+        "print(before, callable(speechkit.load), hasattr(speechkit, 'unknown'), dir(speechkit))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "True", "False"]
+    assert done.stdout.split()[:3] == ["False", "True", "False"]
+    assert "'load'" in done.stdout
+    assert "load(task" in pydoc.render_doc(speechkit, renderer=pydoc.plaintext)
 
 
 def test_samples_score_as_their_file(scorer: Scorer, tmp_path: Path) -> None:
@@ -89,11 +94,13 @@ def test_several_threads_score_as_one(scorer: Scorer) -> None:
         (np.full((16000, 2), 0.1), TEXT, "transpose"),
         (np.full(16000, np.nan), TEXT, "16000 of 16,000 samples NaN"),
         (voice(120, 1.0), "...", "no words"),
+        (voice(120, 1.0), None, "`text` None is no string"),
+        (voice(120, 1.0), ["we", "call"], "is no string"),
         (voice(120, 0.3), TEXT * 9, "longer than the audio"),
     ],
 )
 def test_what_cannot_be_scored(
-    scorer: Scorer, samples: np.ndarray, text: str, message: str
+    scorer: Scorer, samples: np.ndarray, text: Any, message: str
 ) -> None:
     with pytest.raises(UserError) as error:
         scorer.score(samples, 16000, text)
@@ -207,8 +214,17 @@ def test_what_cannot_be_loaded(place: Path) -> None:
         speechkit.load("separation", "dm", workdir=place, block_seconds=0)
     with pytest.raises(UserError, match="`window` 0 is out of range"):
         speechkit.load("emotion", "tuned", workdir=place, window=0)
-    with pytest.raises(TypeError, match="hop_seconds"):
+    with pytest.raises(UserError, match=r"'hop_seconds' is not known[^$]*Accepted: ensemble, wind"):
         speechkit.load("emotion", "tuned", workdir=place, hop_seconds=2)
+    with pytest.raises(UserError, match="`window` 'a' is no number"):
+        speechkit.load("emotion", "tuned", workdir=place, window="a")
+    with pytest.raises(UserError, match="'None' is not known"):
+        speechkit.load(None)  # type: ignore[arg-type]
+
+
+def test_a_device_of_torch(place: Path) -> None:
+    loaded = speechkit.load("separation", "dm", workdir=place, device=torch.device("cpu"))
+    assert next(loaded.separator.net.parameters()).device.type == "cpu"
 
 
 def test_the_examples_of_the_docs(
