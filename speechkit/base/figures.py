@@ -56,6 +56,8 @@ def dress(
         axis.set_title(title, fontsize=10.5, color=TEXT)
     if x:
         axis.set_xlabel(x, color=TEXT)
+    if x in ("epoch", "step"):
+        whole_numbers(axis)
     if y:
         axis.set_ylabel(y, color=TEXT)
     if grid:
@@ -74,7 +76,7 @@ def plain(axis: Axes, left: bool = False) -> None:
 
 def whole_numbers(axis: Axes) -> None:
     """Ticks of the x axis at whole numbers only, such as epochs."""
-    axis.locator_params(axis="x", integer=True)
+    axis.locator_params(axis="x", integer=True, min_n_ticks=1)
 
 
 def legend_beside(figure: Figure, entries: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> None:

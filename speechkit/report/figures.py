@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from speechkit.base import figures
-from speechkit.base.figures import dress, panels, whole_numbers
+from speechkit.base.figures import dress, panels
 
 Log = Mapping[str, Sequence[float]]
 _LETTER = 0.068  # inches of a letter of a legend
@@ -51,7 +51,6 @@ def training(log: Log, best: int) -> bytes:
         axis.axvline(best, color=figures.SPINE, linestyle="--", linewidth=1)
         axis.set_ylim(bottom=0)
         dress(axis, title, x="epoch", grid="both")
-        whole_numbers(axis)
     axes[0].legend(frameon=False, fontsize=9)
     return figures.png(figure)
 

@@ -55,7 +55,6 @@ def curves(lines: Sequence[Line], titles: Mapping[str, str]) -> bytes:
         if column.endswith("_percent"):
             axis.set_ylim(*np.clip(axis.get_ylim(), -1.0, 101.0))
         figures.dress(axis, title, x="epoch", grid="both")
-        figures.whole_numbers(axis)
     _legend(figure, axes[0], lines)
     return figures.png(figure)
 
