@@ -89,7 +89,6 @@ class AudioFile(AbstractContextManager["AudioFile"]):
     Attributes:
         rate: in Hz.
         frames: samples per channel that it decodes to.
-        channels: number of channels.
 
     Args:
         source: a file, one in memory, or a pipe, which is run.

@@ -37,7 +37,6 @@ def panels(
         width: in inches.
         height: in inches.
         columns: axes of a row.
-        rows: of axes.
         shared: what ``subplots`` takes (``sharex``, ``sharey``, ``height_ratios``).
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -83,7 +82,6 @@ def legend_beside(figure: Figure, entries: Mapping[str, Any] | Sequence[tuple[st
     """A legend to the right of all panels.
 
     Args:
-        figure: the figure.
         entries: label -> line, in their order.
     """
     pairs = list(entries.items() if isinstance(entries, Mapping) else entries)

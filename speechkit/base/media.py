@@ -78,7 +78,6 @@ class MediaFile:
     Attributes:
         samplerate: in Hz.
         frames: samples per channel.
-        channels: number of channels.
 
     Args:
         raw: its bytes.

@@ -80,11 +80,8 @@ def stage(
     """Add a command that runs a stage and shows what it made; what it does, the configuration says.
 
     Args:
-        app: where it is added.
-        name: of the command.
         run: ``MODULE:FUNCTION`` of speechkit: a stage with a working directory, a ``config`` and
             the options as parameters.
-        config: its configuration.
         listed: its options, as for :func:`command`, ``directory`` among them.
         shown: what makes an answer of what the stage returns, in the same module; empty: it is a
             folder with a ``summary.json``.

@@ -21,7 +21,6 @@ class FlagNames:
     """Puts flags into messages.
 
     Args:
-        app: all commands.
         arguments: of the command line, which say what command runs.
     """
 

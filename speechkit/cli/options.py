@@ -203,7 +203,6 @@ class FieldOf(NamedTuple):
 
     Args:
         field: its name.
-        config: the configuration.
     """
 
     field: str

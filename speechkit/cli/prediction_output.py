@@ -24,7 +24,6 @@ def print_predictions(
     """Print predictions as they come.
 
     Args:
-        found: the predictions.
         as_json: print a list of JSON, which is closed also after a stop.
         expected: of a table with several recordings: cells of the first column, and of the last.
     """
@@ -92,8 +91,6 @@ class RowTable:
     """A table whose rows are printed when they come, and look as in one piece.
 
     Args:
-        title: above it.
-        columns: names.
         widest: the widest cells that are expected; a wider one is folded on a terminal, and moves
             its row out of line elsewhere. None where all rows come at once.
     """

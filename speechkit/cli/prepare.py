@@ -19,7 +19,6 @@ def _add(name: str, run: str, kind: type, listed: str) -> None:
     """Add the command of a corpus, by what its module has: ``read_corpus``, or what writes it all.
 
     Args:
-        name: of the command.
         run: ``MODULE:FUNCTION`` of :mod:`speechkit.corpora`.
         kind: the configuration.
         listed: the options.

@@ -105,9 +105,6 @@ def read_acted(
     """Read the recordings of a folder (at any depth) into one set.
 
     Args:
-        corpus: which it is.
-        path: the folder.
-        set_name: of the set.
         gender: speaker -> ``m`` or ``f``; other speakers may be in it too.
         age: speaker -> years, likewise.
         metadata: tables that were read for it.

@@ -66,10 +66,8 @@ def prepare(
     """Write the sets ``train``, ``dev`` and ``test``, no speaker in two of them.
 
     Args:
-        work: the working directory.
         config: how much. Half of the speakers are female, a sixth each are in dev and test; the
             same seed gives the same voices, sentences and bytes.
-        jobs: processes.
         force: replace sets that other parameters made.
 
     Raises:

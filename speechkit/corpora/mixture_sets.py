@@ -28,7 +28,6 @@ class UncheckedMixture:
     """A published mixture before its audio was looked at.
 
     Args:
-        mixture: the mixture; its length is not known yet.
         where: what names it in messages.
         rate: of the set in Hz.
     """

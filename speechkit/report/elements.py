@@ -63,12 +63,9 @@ class Table:
     """A table with a header; numbers are aligned to the right.
 
     Args:
-        columns: titles.
         rows: values, or :class:`Cell`.
-        caption: shown below it.
         groups: (title, number of columns) of a header above the header.
         dense: small, for many columns.
-        title: shown above it.
     """
 
     columns: Sequence[str]
@@ -84,7 +81,6 @@ class Table:
 
         Args:
             rows: title of a column -> value; the same titles in all.
-            caption: shown below it.
             more: other fields.
         """
         return cls(list(rows[0]), [list(row.values()) for row in rows], caption, **more)

@@ -28,7 +28,6 @@ class Seed:
         number: the seed.
         card: ``config.yaml``.
         log: columns of ``log.tsv``; empty where there is none.
-        summary: ``summary.json``.
         manifest: of the training.
         fold: its number.
     """
@@ -154,8 +153,6 @@ def collect(
     """All experiments of a task that have a seed or an evaluation; damaged parts are left out.
 
     Args:
-        workdir: the working directory.
-        task: the task.
         make: an experiment of its name.
         read_card: reads ``config.yaml`` of a seed.
         evaluation: reads a folder of an evaluation; by default an :class:`Evaluation`.

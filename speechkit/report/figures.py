@@ -123,7 +123,6 @@ def recalls(models: Mapping[str, Sequence[float]], classes: Sequence[str]) -> by
 
     Args:
         models: name -> recalls, from 0 to 1.
-        classes: names.
     """
     wide = max(7.4, 0.95 * len(classes))
     room = max(map(len, models)) * _LETTER + 0.6  # of an entry of the legend

@@ -23,7 +23,6 @@ def collect(workdir: WorkDir, papers: bool = False) -> list[Section]:
     """All sections that the working directory has something for.
 
     Args:
-        workdir: the working directory.
         papers: show the rows of the papers whatever corpus a set is of.
 
     Raises:

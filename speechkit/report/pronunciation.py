@@ -31,7 +31,6 @@ def sections(workdir: WorkDir, papers: bool = False) -> Iterator[Section]:
     """All sections on pronunciation that the working directory has something for.
 
     Args:
-        workdir: the working directory.
         papers: show the paper's rows also where a set is not of its corpus.
     """
     found = collect(workdir)

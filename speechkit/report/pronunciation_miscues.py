@@ -50,7 +50,6 @@ def sections(name: str, found: Found) -> Iterator[Section]:
     """The section of a set; none without an evaluation.
 
     Args:
-        name: of the set.
         found: experiments and their evaluations with ``--miscues``.
     """
     if found:

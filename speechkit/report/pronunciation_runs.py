@@ -157,14 +157,7 @@ def arms(found: Sequence[Experiment]) -> list[Experiment]:
 def differences_to_paper(
     workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
 ) -> list[str]:
-    """What was otherwise than in the paper; empty if the numbers can be compared.
-
-    Args:
-        workdir: the working directory.
-        one: our experiment.
-        evaluation: of it.
-        row: the published one.
-    """
+    """What was otherwise than in the paper; empty if the numbers can be compared."""
     if not one.seeds:
         return ["how it was trained is not known"]
     methods = {str(part.get("method", "imported")) for part in one.card.get("features", ())}

@@ -129,13 +129,7 @@ def _ensembles(found: Found) -> Table:
 
 
 def paired_differences(workdir: WorkDir, name: str, order: Sequence[str]) -> list[Table]:
-    """Differences to a baseline, of every comparison on a set.
-
-    Args:
-        workdir: the working directory.
-        name: the set.
-        order: of the experiments.
-    """
+    """Differences to a baseline, of every comparison on a set."""
 
     def heads(there: list[str]) -> tuple[dict[str, str], list[tuple[str, int]]]:
         columns = Columns(tuple(m for m in MEASURES if m in there) or MEASURES)

@@ -74,8 +74,6 @@ def contents(workdir: WorkDir, name: str, count: int | None = None) -> str:
     """The corpus of a set and its number of utterances, in words.
 
     Args:
-        workdir: the working directory.
-        name: of the set.
         count: utterances that were used, where that is known to be another number.
     """
     if count is None:
@@ -118,10 +116,6 @@ def set_order(name: str) -> tuple[int, str]:
 
 class Sources:
     """The recordings of a set, to listen to; none is computed by a command.
-
-    Args:
-        workdir: the working directory.
-        name: of the set.
 
     Raises:
         UserError: the set is gone, or breaks its format.

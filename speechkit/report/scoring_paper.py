@@ -74,7 +74,6 @@ def beside_paper(workdir: WorkDir, pairs: Found, main: Experiment) -> list[Table
     """Tables 2, 3, 6 and 5, each with our runs in its rows; those without any are left out.
 
     Args:
-        workdir: the working directory.
         pairs: all runs on a set.
         main: of the runs that stand in Tables 2, 3 and 6. In Table 5 it is one of those that
             updated the acoustic model, where there are any: its rows are of one acoustic model.

@@ -185,14 +185,7 @@ def alike(found: Found, main: Experiment) -> list[tuple[Experiment, Evaluation]]
 def differences_to_paper(
     workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
 ) -> list[str]:
-    """What was otherwise than in the paper (speechocean762); empty if the numbers can be compared.
-
-    Args:
-        workdir: the working directory.
-        one: our experiment.
-        evaluation: of it.
-        row: the published one.
-    """
+    """What was otherwise than in the paper (speechocean762); empty if the numbers can be compared."""
     facts = {
         "tested on": contents(workdir, evaluation.set, evaluation.count("utterances")),
         "trained on": contents(workdir, str(one.setting("set_name")), one.labelled(workdir)),

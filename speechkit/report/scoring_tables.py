@@ -96,13 +96,7 @@ def _pretrained(one: Experiment) -> str:
 
 
 def differences(workdir: WorkDir, name: str, order: Sequence[str]) -> list[Table]:
-    """Differences to a baseline, of every comparison on a set.
-
-    Args:
-        workdir: the working directory.
-        name: the set.
-        order: of the experiments.
-    """
+    """Differences to a baseline, of every comparison on a set."""
 
     def heads(there: list[str]) -> tuple[dict[str, str], list[tuple[str, int]]]:
         return {measure: _measure(measure) for measure in there}, []

@@ -52,7 +52,6 @@ def sections(workdir: WorkDir, papers: bool = False) -> Iterator[Section]:
     """All sections on separation that the working directory has something for.
 
     Args:
-        workdir: the working directory.
         papers: show the paper's rows also where a set is not of its corpus.
     """
     found = collect(workdir) if workdir.exp("separation").is_dir() else []

@@ -119,14 +119,7 @@ def _mined(workdir: WorkDir, hard: str) -> tuple[str, float | None]:
 def differences_to_paper(
     workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
 ) -> list[str]:
-    """What was otherwise than in the paper; empty if the numbers can be compared.
-
-    Args:
-        workdir: the working directory.
-        one: our experiment.
-        evaluation: of it.
-        row: the published one.
-    """
+    """What was otherwise than in the paper; empty if the numbers can be compared."""
     recipe = one.recipe_of(evaluation)
     if recipe is None:
         return ["how it was trained is not known"]
@@ -172,7 +165,6 @@ def quantiles(evaluation: Evaluation, percent: np.ndarray) -> np.ndarray:
     """Percentiles of SI-SNRi in dB, averaged over the seeds.
 
     Args:
-        evaluation: of an experiment.
         percent: which, 0 to 100.
     """
     table = evaluation.table

@@ -108,7 +108,6 @@ def differences(summary: dict[str, Any], order: Sequence[str]) -> Table:
 
     Args:
         summary: ``summary.json`` of ``compare separation``.
-        order: of the experiments.
     """
     every = summary["experiments"].values()
     heads = {m: measure_name(m) for one in every for m in one["measures"]}
@@ -134,7 +133,6 @@ def counterparts(summary: dict[str, Any], order: Sequence[str]) -> Table:
 
     Args:
         summary: ``summary.json`` of ``compare separation`` with a baseline set.
-        order: of the experiments.
     """
     there, target = summary["experiments"], summary["baseline"]
     measured = list(dict.fromkeys(m for one in there.values() for m in one["measures"]))

@@ -57,10 +57,8 @@ def difference_table(
 
     Args:
         summary: ``summary.json`` of a comparison.
-        order: of the experiments.
         heads: measure -> title of its column.
         cell: (what the summary has of an experiment, measure) -> cell.
-        caption: below the table.
         groups: of columns, after the first.
     """
     there = summary["experiments"]
@@ -85,10 +83,7 @@ def score_differences(
     """A table of differences for each comparison of predicted scores on a set.
 
     Args:
-        workdir: the working directory.
         task: pronunciation or scoring.
-        set_name: the set.
-        order: of the experiments.
         heads: measures that there are -> titles of their columns, and groups of columns.
         paired: by what the differences are paired, in words.
         digits: measure -> digits of a difference, and of what stands around it.
@@ -125,8 +120,6 @@ def score_errors(
         key: of a row of ``classes.tsv``; None leaves it out.
         head: first cells of the row of a key.
         heads: their titles.
-        caption: below the table.
-        title: above it.
     """
     read = [
         {at: row for row in read_rows(e.folder / CLASSES) if (at := key(row)) is not None}
@@ -159,10 +152,7 @@ def worst_scored(
     """The utterances whose scores were missed by most, with players; None where none are listed.
 
     Args:
-        workdir: the working directory, for the audio.
-        evaluation: of an experiment.
         heads: first row -> title of a further column -> its cell in a row.
-        caption: below the table.
 
     Raises:
         UserError: the set is gone, or breaks its format.

@@ -93,7 +93,6 @@ def create(config: ServeConfig, models: Mapping[str, Any]) -> Guard:
     """The application.
 
     Args:
-        config: its limits.
         models: task -> what :func:`speechkit.load` gives; tasks may lack.
     """
     app = FastAPI(

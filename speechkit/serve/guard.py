@@ -88,7 +88,6 @@ class Guard:
 
     Args:
         app: what is guarded.
-        config: the limits.
         full: whether too many recordings wait.
     """
 

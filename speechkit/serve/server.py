@@ -27,7 +27,6 @@ def serve(config: ServeConfig, workdir: WorkDir, device: str = "auto") -> None:
     """Serve until Ctrl-C or SIGTERM; the address is printed when it can be opened.
 
     Args:
-        config: what is served.
         workdir: where names of models are looked up.
         device: auto, cpu or cuda.
 

@@ -67,7 +67,6 @@ class Contents(Version):
 
     Args:
         task: a key of ``TASKS``.
-        name: of the model.
         models: folders of what was trained.
         files: by their names below ``model/``.
     """
@@ -91,7 +90,6 @@ def write(
     Args:
         path: the file; replaced when all is written.
         task: a key of ``TASKS``.
-        name: of the model.
         models: folders of what was trained, below ``model/``.
         sources: name below ``model/`` -> file.
         card: text of the model card.

@@ -44,7 +44,6 @@ class Exported:
     """What an export made.
 
     Args:
-        file: the model's file.
         contents: what it holds.
         url: of the commit on the hub, where it was pushed.
     """
@@ -78,7 +77,6 @@ def export(
     """Write a trained model into one file, and push it to the hub if asked.
 
     Args:
-        workdir: that holds it.
         name: ``TASK/NAME``, ``NAME`` or a folder.
         file: to write; default ``NAME.zip`` in the present folder.
         config: which seeds and folds, and where to.
@@ -173,7 +171,6 @@ def collect(
     """Name in the file -> file to read, and the models' folders.
 
     Args:
-        workdir: the working directory.
         found: what is to be shared.
         staging: an empty folder for files that are made for the purpose.
 

@@ -89,7 +89,6 @@ def export_folder(
     """Write one trained model as a folder of another library, with its card.
 
     Args:
-        workdir: that holds it.
         name: ``TASK/NAME``, ``NAME`` or a folder.
         config: its format, a key of ``FORMATS``, and which model.
         folder: to write; default ``NAME`` in the present folder.

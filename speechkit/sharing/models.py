@@ -32,7 +32,6 @@ class TrainedModel:
 
     Args:
         task: a key of ``TASKS``.
-        name: of the experiment.
         base: ``exp/<task>/<name>``.
         models: folders of what was trained (seeds, folds), relative to ``base``, sorted.
     """

@@ -147,7 +147,6 @@ def write_card(
     """Markdown with the hub's front matter.
 
     Args:
-        found: the model.
         licence: identifier as the hub has them (apache-2.0, cc-by-4.0 ...); empty leaves it out.
         library: that loads the model.
         use: how, in Markdown; empty for that of the file of export.

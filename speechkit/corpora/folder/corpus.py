@@ -47,7 +47,6 @@ def read_corpus(path: Path, config: FolderConfig | None = None) -> Corpus:
     """Read own data into one set, or into several: its own parts, or with different speakers.
 
     Args:
-        path: the folder or table.
         config: what is known of it.
 
     Raises:
