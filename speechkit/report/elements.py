@@ -113,6 +113,11 @@ class Picture:
     def source(self) -> str:
         return "data:image/png;base64," + base64.b64encode(self.png).decode()
 
+    @classmethod
+    def of_file(cls, path: Path, caption: str, alt: str = "") -> list[Picture]:
+        """A figure that a stage has drawn; none where there is no file."""
+        return [cls(path.read_bytes(), caption, alt or caption)] if path.is_file() else []
+
     @property
     def width(self) -> int:
         """Width in CSS pixels, so that letters have one size in all figures."""
@@ -172,14 +177,34 @@ def interval(low: float | None, high: float | None, digits: int = 2, sign: bool 
     return f"[{number(low, digits, sign)}, {number(high, digits, sign)}]"
 
 
-def with_interval(measured: Mapping[str, Any], digits: int = 3, strong: bool = False) -> Cell:
-    """Mean, standard deviation over seeds and interval over speakers of a measure of
-    ``summary.json``."""
-    if measured.get("mean") is None:
+def with_interval(
+    measured: Mapping[str, Any] | None,
+    digits: int = 3,
+    around: int = 2,
+    scale: float = 1.0,
+    sign: bool = False,
+    strong: bool | None = False,
+) -> Cell:
+    """Mean, standard deviation over seeds and interval over speakers of a measure.
+
+    Args:
+        measured: ``mean`` and where they are known ``std``, ``low`` and ``high``.
+        digits: behind the point of the mean and the standard deviation.
+        around: digits of the interval.
+        scale: of all of them: 100 for percent.
+        sign: of positive numbers too.
+        strong: make it stand out; None: where the interval excludes 0.
+    """
+    known = {key: value for key, value in (measured or {}).items() if value is not None}
+    mean, std, low, high = (
+        scale * known[key] if key in known else None for key in ("mean", "std", "low", "high")
+    )
+    if mean is None:
         return NOTHING
-    shown = spread((measured["mean"], measured.get("std")), digits)
-    ends = interval(measured.get("low"), measured.get("high"))
-    return Cell(shown.text, True, strong, (*shown.under, *([ends] if ends else [])))
+    under = [] if std is None else [f"± {std:.{digits}f}"]
+    under += filter(None, [interval(low, high, around, sign)])
+    strong = excludes_zero(low, high) if strong is None else strong
+    return Cell(number(mean, digits, sign), True, strong, under)
 
 
 def difference(

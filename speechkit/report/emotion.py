@@ -157,9 +157,8 @@ def _results(workdir: WorkDir, name: str, found: Found) -> Iterator[Section]:
         )
     )
     for one, evaluation in found:
-        if evaluation.figure.is_file():
-            caption = f"Confusion of {_label(one, evaluation)}."
-            section.pictures.append(Picture(evaluation.figure.read_bytes(), caption, caption))
+        caption = f"Confusion of {_label(one, evaluation)}."
+        section.pictures += Picture.of_file(evaluation.figure, caption)
     yield section
     clips = Section(f"Emotion: worst clips of {name}")
     for _, e in honest[:MOST_WORST]:

@@ -8,20 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from speechkit.emotion import evaluate, model_folder, paper, results, tables
-from speechkit.emotion.results import Difference, compare
+from speechkit.emotion.results import compare
 from speechkit.labels import emotions
 from speechkit.labels.config import PAPER
 from speechkit.report import experiments
-from speechkit.report.elements import (
-    NOTHING,
-    Cell,
-    Table,
-    excludes_zero,
-    figure,
-    interval,
-    number,
-    player,
-)
+from speechkit.report.elements import NOTHING, Cell, Table, figure, player, with_interval
 from speechkit.report.reader import Sources, corpus, read_rows
 from speechkit.report.tables import comparable
 from speechkit.task.evaluation import read_summary
@@ -75,13 +66,8 @@ class Evaluation(experiments.Evaluation):
         return self.folder / evaluate.FIGURE
 
 
-def _share(value: Mapping[str, Any] | None) -> Cell:
-    if value is None:
-        return NOTHING
-    under = [f"± {100 * value['std']:.1f}"] if value["std"] is not None else []
-    if "low" in value:
-        under.append(interval(100 * value["low"], 100 * value["high"], 1))
-    return Cell(f"{100 * value['mean']:.1f}", True, under=under)
+def _share(measured: Mapping[str, Any] | None) -> Cell:
+    return with_interval(measured, digits=1, around=1, scale=100)
 
 
 Experiment = experiments.Experiment[Evaluation]
@@ -155,7 +141,8 @@ def leaks(found: Found) -> Table | None:
             for difference in found_both.values():
                 both = (difference.first, difference.second)
                 cells += [Cell(f"{100 * value:.1f}", True) for value in both]
-                cells.append(_gap(difference))
+                gap = {"mean": difference.gap, "low": difference.low, "high": difference.high}
+                cells.append(with_interval(gap, 1, 1, 100, sign=True, strong=None))
             clips_both = next(iter(found_both.values())).clips
             splits = (tables.split_text(ours.about), tables.split_text(other.about))
             rows.append([title, *splits, *cells, clips_both])
@@ -172,13 +159,6 @@ def leaks(found: Found) -> Table | None:
         title="The size of the leak",
         dense=False,
     )
-
-
-def _gap(difference: Difference) -> Cell:
-    low, high = (None if v is None else 100 * v for v in (difference.low, difference.high))
-    ends = interval(low, high, 1, sign=True)
-    shown = number(100 * difference.gap, 1, sign=True)
-    return Cell(shown, True, excludes_zero(low, high), [ends] if ends else [])
 
 
 def classes(found: Found) -> list[Table]:

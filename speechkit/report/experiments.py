@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -119,6 +119,11 @@ class Experiment(Generic[Evaluated]):
     def setting(self, name: str, default: Any = "") -> Any:
         """A field of the configuration of the training."""
         return (self.card.get("training") or {}).get(name, default)
+
+    def differing(self, other: Experiment[Any], free: Collection[str]) -> list[str]:
+        """Settings of the training, beside the free ones, that are not those of another."""
+        own, theirs = ((one.card.get("training") or {}) for one in (self, other))
+        return [name for name in own if name not in free and own[name] != theirs.get(name)]
 
     @property
     def lengths(self) -> list[int]:

@@ -181,13 +181,16 @@ def hard_pairs(workdir: WorkDir) -> Iterator[Section]:
             f"{summary['param']}: {counted(counts['hard_pairs'], 'hard pair')} of "
             f"{counts['candidate_pairs']:,} possible."
         )
-        picture = folder / "distances.png"
-        if picture.is_file():
-            alt = "Distances of hard and other pairs per gender combination, and shares of each."
-            section.pictures.append(Picture(picture.read_bytes(), "Who is hard for whom.", alt))
+        alt = "Distances of hard and other pairs per gender combination, and shares of each."
+        section.pictures += Picture.of_file(folder / "distances.png", "Who is hard for whom.", alt)
         for key, title in (("gender_pairs", "genders"), ("age_pairs", "age")):
             if summary.get(key, {}).keys() - {_UNKNOWN}:
-                section.tables.append(_shares(title, summary[key]))
+                columns = (title, "of hard pairs (%)", "by chance (%)", "ratio")
+                shares = [
+                    [name, of["hard_percent"], of["chance_percent"], of["lift"]]
+                    for name, of in summary[key].items()
+                ]
+                section.tables.append(Table(columns, shares, dense=False))
         if worst := summary["hardest_speaker_pairs"]:
             known = any(pair["genders"] != _UNKNOWN for pair in worst)
             rows = [
@@ -214,11 +217,6 @@ def _speakers(workdir: WorkDir, name: str, pairs: Sequence[dict[str, Any]]) -> l
             except (UserError, StopIteration):
                 continue
     return players
-
-
-def _shares(title: str, shares: dict[str, dict[str, float]]) -> Table:
-    rows = [[name, s["hard_percent"], s["chance_percent"], s["lift"]] for name, s in shares.items()]
-    return Table((title, "of hard pairs (%)", "by chance (%)", "ratio"), rows, dense=False)
 
 
 def stages(workdir: WorkDir) -> Section | None:

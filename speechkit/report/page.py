@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import speechkit
@@ -15,7 +16,7 @@ from speechkit.report.elements import Section
 from speechkit.report.reader import DAMAGED
 from speechkit.workdir import WorkDir
 
-Maker = Callable[..., Section | Iterator[Section] | None]
+Maker = Callable[[WorkDir], Section | Iterator[Section] | None]
 TEMPLATE = Path(__file__).with_name("template.html")
 
 
@@ -28,25 +29,23 @@ def collect(workdir: WorkDir, papers: bool = False) -> list[Section]:
     Raises:
         UserError: there is nothing to report.
     """
-    makers: tuple[Maker, ...] = (
-        overview.sets,
-        overview.pitch,
-        overview.networks,
-        overview.vectors,
-        overview.hard_pairs,
-        separation.sections,
-        pronunciation.sections,
-        predictions.sections,
-        scoring.sections,
-        emotion.sections,
-        overview.stages,
-    )
-    with_papers = (separation.sections, pronunciation.sections, scoring.sections)
+    makers: dict[str, Maker] = {
+        "sets": overview.sets,
+        "pitch": overview.pitch,
+        "networks": overview.networks,
+        "vectors": overview.vectors,
+        "hard pairs": overview.hard_pairs,
+        "separation": partial(separation.sections, papers=papers),
+        "pronunciation": partial(pronunciation.sections, papers=papers),
+        "predictions": predictions.sections,
+        "scoring": partial(scoring.sections, papers=papers),
+        "emotion": emotion.sections,
+        "stages": overview.stages,
+    }
     present: list[Section] = []
     with progress("report", len(makers), "part") as advance:
-        for maker in makers:
-            more = (papers,) if maker in with_papers else ()
-            present += _guarded(maker, workdir, *more)
+        for name, make in makers.items():
+            present += _guarded(name, make, workdir)
             advance(1)
     if not present:
         raise UserError(
@@ -56,16 +55,15 @@ def collect(workdir: WorkDir, papers: bool = False) -> list[Section]:
     return present
 
 
-def _guarded(make: Maker, workdir: WorkDir, *more: bool) -> list[Section]:
+def _guarded(name: str, make: Maker, workdir: WorkDir) -> list[Section]:
     """The sections of a maker, up to one whose inputs are damaged, with a warning."""
     found: list[Section] = []
     try:
-        made = make(workdir, *more)
+        made = make(workdir)
         for section in [made] if isinstance(made, Section) else made or ():
             found.append(section)
     except DAMAGED as error:
-        name = make.__name__ if make.__name__ != "sections" else make.__module__.split(".")[-1]
-        logger.warning(f"report: no section '{name.replace('_', ' ')}': {error}")
+        logger.warning(f"report: no section '{name}': {error}")
     return found
 
 

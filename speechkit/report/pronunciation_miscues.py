@@ -11,7 +11,7 @@ from speechkit.base.log import counted
 from speechkit.pronunciation.miscue_evaluation import ROC, SHOWN
 from speechkit.pronunciation.miscue_measures import draw_roc
 from speechkit.report import findings
-from speechkit.report.elements import Cell, Picture, Section, Table, interval, number
+from speechkit.report.elements import Cell, Picture, Section, Table, with_interval
 from speechkit.report.experiments import Evaluation
 from speechkit.report.pronunciation_runs import Found
 from speechkit.report.reader import read_rows, undamaged
@@ -56,7 +56,10 @@ def sections(name: str, found: Found) -> Iterator[Section]:
         pictures = undamaged(f"the ROC curves of '{name}'", lambda: _curves(found))
         title = f"Words that nobody said: {name}"
         section = Section(title, _about(found), [_table(found)], pictures)
-        section.findings = _findings(name, found)
+        told = [pair for pair in found if evidence_of(pair[1]) == "said"]
+        one, evaluation = (told or found)[0]  # the first that predicts P(said), else the first
+        evidence = evidence_of(evaluation)
+        section.findings = findings.miscues(name, evaluation.summary, one.name, evidence)
         yield section
 
 
@@ -64,13 +67,6 @@ def evidence_of(evaluation: Evaluation) -> str:
     """What words are told apart by: P(said), or the word's accuracy where a model has no other."""
     there = any("_said_auc" in measure for measure in evaluation.summary)
     return "said" if there else "accuracy"
-
-
-def _findings(name: str, found: Found) -> list[str]:
-    """Of the first experiment that predicts P(said), else of the first."""
-    told = [pair for pair in found if evidence_of(pair[1]) == "said"]
-    one, evaluation = (told or found)[0]
-    return findings.miscues(name, evaluation.summary, one.name, evidence_of(evaluation))
 
 
 def _about(found: Found) -> list[str]:
@@ -117,12 +113,8 @@ def _table(found: Found) -> Table:
 
 
 def _cell(found: Mapping[str, Any] | None, percent: bool) -> Cell:
-    if not found or found.get("mean") is None:
-        return Cell("-", True)
-    scale, digits = (100, 1) if percent else (1, 3)
-    low, high = (None if found.get(k) is None else scale * found[k] for k in ("low", "high"))
-    under = interval(low, high, 0 if percent else 2)
-    return Cell(number(scale * found["mean"], digits), True, under=(under,) if under else ())
+    shown = {key: value for key, value in (found or {}).items() if key != "std"}
+    return with_interval(shown, 1, 0, 100) if percent else with_interval(shown)
 
 
 def _curves(found: Found) -> Picture | None:

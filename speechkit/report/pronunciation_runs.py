@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,8 +46,7 @@ class Experiment(experiments.Experiment[Evaluation]):
 
     def otherwise(self, other: Experiment) -> list[str]:
         """Settings that are not those of another experiment, beside model, loss and features."""
-        own, theirs = ((one.card.get("training") or {}) for one in (self, other))
-        names = [name for name in own if name not in _COMPARED and own[name] != theirs.get(name)]
+        own, names = self.card["training"], self.differing(other, _COMPARED)
         return [f"{name.replace('_', ' ')} {_say(own[name])}" for name in names]
 
     def tracked(self, aspect: str) -> np.ndarray | None:
@@ -88,12 +88,16 @@ class Columns:
     @property
     def groups(self) -> list[tuple[str, int]]:
         """Of the header above."""
-        levels = [measure.partition("_")[0] for measure in self.measures]
-        return [(_LEVELS[level], levels.count(level)) for level in dict.fromkeys(levels)]
+        return [(_LEVELS[level], count) for level, count in by_level(self.measures)]
 
     def cells(self, evaluation: Evaluation) -> list[Cell]:
         """Mean and standard deviation of each."""
         return [spread(evaluation.value(measure), 3) for measure in self.measures]
+
+
+def by_level(names: Sequence[str]) -> list[tuple[str, int]]:
+    """How many of some aspects or measures are of each level, in their order."""
+    return list(Counter(name.partition("_")[0] for name in names).items())
 
 
 def collect(workdir: WorkDir) -> list[Experiment]:

@@ -38,7 +38,7 @@ def _cell(evaluation: Evaluation, measure: str, base: Evaluation | None) -> Cell
     if found and other and found[1] is not None and other[1] is not None:
         gain = (other[0] - found[0]) if measure.endswith("_mse") else (found[0] - other[0])
         better = gain > found[1] + other[1]
-    return with_interval(evaluation.summary.get(measure, {}), strong=better)
+    return with_interval(evaluation.summary.get(measure), strong=better)
 
 
 def results(found: Found) -> list[Table]:

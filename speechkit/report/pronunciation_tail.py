@@ -12,7 +12,7 @@ from speechkit.pronunciation import paper
 from speechkit.report import tables as shared
 from speechkit.report.elements import NOTHING, Cell, Table, figure, spread
 from speechkit.report.experiments import Evaluation
-from speechkit.report.pronunciation_runs import Found
+from speechkit.report.pronunciation_runs import Found, by_level
 from speechkit.report.reader import corpus
 from speechkit.stats.score_metrics import over_seeds
 from speechkit.workdir import WorkDir
@@ -117,14 +117,9 @@ def macro_errors(found: Found) -> Table:
         [[one.name, *(spread(e.value(f"{a}_macro_mae"), 3) for a in aspects)] for one, e in found],
         "Mean absolute error of each score class (0, 0.2, ... 2), averaged over the classes that "
         "occur: the tail counts as much as the many highest scores.",
-        groups=[("", 1), *_level_groups(aspects)],
+        groups=[("", 1), *by_level(aspects)],
         title="Errors by score class, averaged",
     )
-
-
-def _level_groups(aspects: Sequence[str]) -> list[tuple[str, int]]:
-    levels = [aspect.partition("_")[0] for aspect in aspects]
-    return [(level, levels.count(level)) for level in dict.fromkeys(levels)]
 
 
 def classes(found: Found, aspects: Sequence[str]) -> Table | None:

@@ -128,9 +128,8 @@ def _pictures(
             "Mean score given by mean score predicted, in bins of about as many utterances",
         ),
     ):
-        if (evaluation.folder / file).is_file():
-            png = (evaluation.folder / file).read_bytes()
-            yield Picture(png, f"{caption}: '{one.name}'.", f"{Path(file).stem} of {one.name}.")
+        alt = f"{Path(file).stem} of {one.name}."
+        yield from Picture.of_file(evaluation.folder / file, f"{caption}: '{one.name}'.", alt)
 
 
 def _distribution(one: Experiment, evaluation: Evaluation) -> Picture:

@@ -185,4 +185,4 @@ def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
 
 def pcc_cell(one: Experiment, evaluation: Evaluation) -> Cell:
     """Test PCC with its interval and spread."""
-    return with_interval(evaluation.summary.get(f"{one.aspect}_pcc", {}))
+    return with_interval(evaluation.summary.get(f"{one.aspect}_pcc"))

@@ -84,8 +84,7 @@ class Experiment(experiments.Experiment[Evaluation]):
 
     def otherwise(self, other: Experiment) -> int:
         """How many further settings are not those of another experiment."""
-        own, theirs = ((one.card.get("training") or {}) for one in (self, other))
-        return sum(own[name] != theirs.get(name) for name in own if name not in _FREE)
+        return len(self.differing(other, _FREE))
 
 
 Found = Sequence[tuple[Experiment, Evaluation]]
@@ -185,7 +184,7 @@ def alike(found: Found, main: Experiment) -> list[tuple[Experiment, Evaluation]]
 def differences_to_paper(
     workdir: WorkDir, one: Experiment, evaluation: Evaluation, row: PublishedRow
 ) -> list[str]:
-    """What was otherwise than in the paper (speechocean762); empty if the numbers can be compared."""
+    """What was otherwise than in the paper; empty if the numbers can be compared."""
     facts = {
         "tested on": contents(workdir, evaluation.set, evaluation.count("utterances")),
         "trained on": contents(workdir, str(one.setting("set_name")), one.labelled(workdir)),

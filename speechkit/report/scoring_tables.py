@@ -33,13 +33,14 @@ def acoustic_models(workdir: WorkDir, found: Sequence[Experiment]) -> Table | No
         held = model.summary.get("held_out_sets") or {}
         parts = [*([("folds", own)] if own else []), *held.items()] or [("-", {})]
         for place, (heard, measures) in enumerate(parts):
-            head = [model.name, model.sets, model.hours, model.summary.get("speakers")]
+            hours = model.hours and round(model.hours, 2)
+            head = [model.name, model.sets, hours, model.summary.get("speakers")]
             head.append(count(model.summary.get("parameters")))
             shown = [
-                _percent(measures.get(key))
+                figure((share := measures.get(key)) and 100 * float(share), 1)
                 for key in ("frame_accuracy", "phone_accuracy", "phone_error_rate")
             ]
-            rows.append([*(["", "", "", "", ""] if place else _rounded(head)), heard, *shown])
+            rows.append([*([""] * len(head) if place else head), heard, *shown])
     return Table(
         [*_MODEL, "held out", "frames right (%)", "phones right (%)", "phone error rate (%)"],
         rows,
@@ -47,14 +48,6 @@ def acoustic_models(workdir: WorkDir, found: Sequence[Experiment]) -> Table | No
         "has the highest posterior; the phone error rate is that of free phone decoding.",
         title="Acoustic models",
     )
-
-
-def _rounded(head: list[Any]) -> list[Any]:
-    return [round(value, 2) if isinstance(value, float) else value for value in head]
-
-
-def _percent(value: Any) -> Cell:
-    return figure(None if value is None else 100 * float(value), 1)
 
 
 def every_run(workdir: WorkDir, found: Found) -> Table:
@@ -68,7 +61,11 @@ def every_run(workdir: WorkDir, found: Found) -> Table:
                     one.name, under=(f"{recipe.model}, {recipe.input}", one.acoustic)
                 ),
                 "score": one.target,
-                "pre-training": _pretrained(one),
+                "pre-training": (
+                    f"from '{one.setting('init')}'"
+                    if recipe.pretrain == FROM_OTHER
+                    else recipe.pretrain
+                ),
                 "fine-tuning": recipe.finetune,
                 "labels": one.labelled(workdir),
                 "training PCC": spread(one.training_pcc(), 3),
@@ -87,12 +84,6 @@ def every_run(workdir: WorkDir, found: Found) -> Table:
         "count like others.",
         title="All runs",
     )
-
-
-def _pretrained(one: Experiment) -> str:
-    if one.recipe.pretrain == FROM_OTHER:
-        return f"from '{one.setting('init')}'"
-    return one.recipe.pretrain
 
 
 def differences(workdir: WorkDir, name: str, order: Sequence[str]) -> list[Table]:

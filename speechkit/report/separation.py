@@ -18,12 +18,10 @@ from speechkit.report.elements import (
     Table,
     count,
     epochs,
-    excludes_zero,
     figure,
-    interval,
-    number,
+    with_interval,
 )
-from speechkit.report.experiments import Seed, comparisons
+from speechkit.report.experiments import comparisons
 from speechkit.report.reader import corpus, params_of, undamaged
 from speechkit.report.separation_figures import Line
 from speechkit.report.separation_runs import (
@@ -93,7 +91,9 @@ def _training(trained: Sequence[Experiment]) -> Section:
 def _trained(one: Experiment) -> dict[str, Any]:
     """A row of the table of trainings."""
     first = one.seeds[0]
-    selected = [_selected(seed) for seed in one.seeds]
+    selected = [
+        seed.summary.get(f"best_epoch_{seed.card.get('selection', 'plain')}") for seed in one.seeds
+    ]
     twins = [seed.manifest["trained_as"] for seed in one.seeds if "trained_as" in seed.manifest]
     minutes = round(float(np.mean(one.seconds)) / 60, 1) if one.seconds else None
     return {
@@ -108,10 +108,6 @@ def _trained(one: Experiment) -> dict[str, Any]:
         "HSR5 there (%)": _there(one, selected, "valid_hsr5_percent"),
         "minutes a seed": Cell(f"as {twins[0]}", True) if len(twins) == len(one.seeds) else minutes,
     }
-
-
-def _selected(seed: Seed) -> int | None:
-    return seed.summary.get(f"best_epoch_{seed.card.get('selection', 'plain')}")
 
 
 def _there(one: Experiment, selected: Sequence[int | None], column: str) -> Cell:
@@ -302,17 +298,12 @@ def _correlation(workdir: WorkDir, name: str, papers: bool) -> Section:
             "differ in pitch and are easier to separate, which alone makes a correlation over all.",
         )
     )
-    picture = folder / "fig2.png"
-    if picture.is_file():
-        alt = "SI-SNRi of the sorted mixtures, and the density of each parameter along them."
-        caption = "Mixtures from the hardest to the easiest (Fig. 2 of the paper)."
-        section.pictures.append(Picture(picture.read_bytes(), caption, alt))
+    alt = "SI-SNRi of the sorted mixtures, and the density of each parameter along them."
+    caption = "Mixtures from the hardest to the easiest (Fig. 2 of the paper)."
+    section.pictures += Picture.of_file(folder / "fig2.png", caption, alt)
     return section
 
 
 def _coefficient(row: dict[str, Any], kind: str) -> Cell:
-    value, low, high = (row[name] for name in (kind, f"{kind}_low", f"{kind}_high"))
-    if value is None:
-        return Cell("-", number=True)
-    ends = interval(low, high)
-    return Cell(number(value, 3), True, excludes_zero(low, high), [ends] if ends else [])
+    found = {"mean": row[kind], "low": row[f"{kind}_low"], "high": row[f"{kind}_high"]}
+    return with_interval(found, strong=None)
