@@ -120,7 +120,9 @@ def read(
             )
         file.seek(first)
         samples = file.read(last - first)
-        channel = _channel_of_samples(file, samples)
+        # Of several channels all is decoded again where only a part was read.
+        whole = file.channels > 1 and len(samples) == file.frames
+        channel = channel_of_array(samples) if whole else channel_of_file(file)
     require_usable(samples, source)
     mono = to_mono(samples, channel, source)
     if sample_rate is not None:
@@ -165,17 +167,6 @@ def louder(blocks: Iterable[np.ndarray]) -> int | None:
         each, average = powers[:-1], powers[-1]
         cancels = average * len(each) ** 2 < CANCELLED * each.sum() and each.max() > _LEAST
     return int(np.argmax(each)) if cancels else None
-
-
-def _channel_of_samples(file: AudioFile, samples: np.ndarray) -> int | None:
-    """As :func:`louder`, for the whole file.
-
-    Args:
-        samples: what was read of it, ``[n, channels]``: decoded twice only if it is a part.
-    """
-    if samples.shape[1] == 1:
-        return None
-    return channel_of_array(samples) if len(samples) == file.frames else channel_of_file(file)
 
 
 def channel_of_array(samples: np.ndarray) -> int | None:

@@ -56,7 +56,11 @@ def mono(samples: Any, sample_rate: int, name: str) -> np.ndarray:
         )
     if not given.size:
         raise AudioError(f"{name}: holds no samples.", "Record it again.", "empty")
-    _check_rate(sample_rate, name)
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer):
+        raise AudioError(
+            f"{name}: {sample_rate!r} is not a sample rate.", "Give it in Hz, as an integer: 16000."
+        )
+    check_rates(int(sample_rate))
     frames = np.ascontiguousarray(np.atleast_2d(given).T)
     if kind in _SILENCE_AND_SCALE:
         silence, scale = _SILENCE_AND_SCALE[kind]
@@ -66,14 +70,6 @@ def mono(samples: Any, sample_rate: int, name: str) -> np.ndarray:
     require_usable(frames, name)
     channel = channel_of_array(frames) if frames.shape[1] > 1 else None
     return np.require(to_mono(frames, channel, name), requirements=("C", "W"))  # as torch wants
-
-
-def _check_rate(sample_rate: Any, name: str) -> None:
-    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int | np.integer):
-        raise AudioError(
-            f"{name}: {sample_rate!r} is not a sample rate.", "Give it in Hz, as an integer: 16000."
-        )
-    check_rates(int(sample_rate))
 
 
 def blocks(samples: np.ndarray, sample_rate: int) -> Iterator[np.ndarray]:

@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
-from speechkit.base.errors import AudioError, UserError
+from speechkit.base.errors import UserError, cut_short
 from speechkit.base.log import note_once
 
 # Lengths that programs write to a pipe in place of the one that they do not know yet: sox (AIFF;
@@ -125,12 +125,8 @@ def repaired(file: BinaryIO, name: str) -> Content | None:
     if _unknown(file, found, size):
         return _with_length(file, found, there)
     if found.length > there:
-        raise AudioError(
-            f"{name}: is cut short: the header promises {found.start + found.length} bytes, "
-            f"there are {size}.",
-            "Copy it again, or leave it out with `on_error` skip.",
-            "cut",
-        )
+        end = found.start + found.length
+        raise cut_short(name, f"the header promises {end} bytes, there are {size}")
     more = _behind(file, found, size)
     if more > max(_WORTH_SAYING_S * found.byte_rate, 8):
         note_once(

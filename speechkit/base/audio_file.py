@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from speechkit.base import audio_container, media, media_container, mp3, text
-from speechkit.base.errors import AudioError
+from speechkit.base.errors import AudioError, cut_short
 from speechkit.base.log import note_once
 
 if TYPE_CHECKING:
@@ -176,12 +176,8 @@ class AudioFile(AbstractContextManager["AudioFile"]):
             raise not_audio(self.source, error) from error
         self._position += len(samples)
         if len(samples) < count:
-            raise AudioError(
-                f"{self.source}: is cut short: {self._position} of {self.frames} samples can be "
-                "decoded.",
-                "Copy it again, or leave it out with `on_error` skip.",
-                "cut",
-            )
+            decoded = f"{self._position} of {self.frames} samples can be decoded"
+            raise cut_short(self.source, decoded)
         return samples
 
 

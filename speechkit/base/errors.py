@@ -68,6 +68,14 @@ class AudioError(UserError):
         return (type(self), (self.problem, self.remedy, self.kind))
 
 
+COPY_AGAIN = "Copy it again, or leave it out with `on_error` skip."
+
+
+def cut_short(source: object, how_far: str) -> AudioError:
+    """The error of an audio file that ends before it should."""
+    return AudioError(f"{source}: is cut short: {how_far}.", COPY_AGAIN, "cut")
+
+
 class DataError(UserError):
     """A data directory, ark or table that breaks its format."""
 

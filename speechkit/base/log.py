@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 logger = logging.getLogger("speechkit")
 
@@ -104,8 +103,9 @@ def _named(number: float, noun: str) -> str:
     return noun + ("es" if noun.endswith("tch") else "s")
 
 
-def _per_second(rate: float, noun: str) -> str:
+def _per_second(done: int, seconds: float, noun: str) -> str:
     """'1,200.0 steps/s', '0.062 steps/s'."""
+    rate = done / max(seconds, 1e-9)
     shown = f"{rate:,.1f}" if rate >= 0.1 else f"{rate:.2g}"
     return f"{shown} {_named(0, noun)}/s"
 
@@ -132,17 +132,30 @@ def progress(
     if not label:
         yield lambda n: None
         return
-    show = _bar if sys.stderr.isatty() else _lines
-    with show(label, total, unit, before) as advance:
+    started, done = time.monotonic(), 0
+    with (_bar if sys.stderr.isatty() else _lines)(label, total, unit, before) as show:
+
+        def advance(n: int) -> None:
+            nonlocal done
+            done += n
+            show(done, time.monotonic() - started)
+
         yield advance
+    seconds = time.monotonic() - started
+    if done:
+        took, speed = format_seconds(seconds), _per_second(done, seconds, unit)
+        logger.info(f"{label}: {counted(done, unit)} in {took} ({speed})")
+
+
+Show = Callable[[int, float], None]
+"""Shows how many units were done in how many seconds."""
 
 
 @contextmanager
-def _bar(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[int], None]]:
+def _bar(label: str, total: int, unit: str, before: int) -> Iterator[Show]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as TimeLeft
 
-    started = time.monotonic()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -152,41 +165,22 @@ def _bar(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[i
     )
     with Progress(*columns, console=stderr_console(), transient=True) as bar:
         task = bar.add_task(label, total=total, completed=before, rate="")
-        done = 0
-
-        def advance(n: int) -> None:
-            nonlocal done
-            done += n
-            rate = done / max(time.monotonic() - started, 1e-9)
-            bar.update(task, advance=n, rate=_per_second(rate, unit))
-
-        yield advance
-    _finished(label, done, unit, time.monotonic() - started)
+        yield lambda done, seconds: bar.update(
+            task, completed=before + done, rate=_per_second(done, seconds, unit)
+        )
 
 
 @contextmanager
-def _lines(label: str, total: int, unit: str, before: int) -> Iterator[Callable[[int], None]]:
-    started = last = time.monotonic()
-    done = 0
+def _lines(label: str, total: int, unit: str, before: int) -> Iterator[Show]:
+    last = 0.0
 
-    def advance(n: int) -> None:
-        nonlocal done, last
-        done += n
-        now = time.monotonic()
+    def show(done: int, seconds: float) -> None:
+        nonlocal last
         reached = before + done
-        if now - last >= LOG_EVERY_S and done and reached < total:
-            last = now
-            rate = done / (now - started)
-            left = format_seconds((total - reached) / rate)
-            units, speed = _named(total, unit), _per_second(rate, unit)
+        if seconds - last >= LOG_EVERY_S and done and reached < total:
+            last = seconds
+            left = format_seconds((total - reached) * seconds / done)
+            units, speed = _named(total, unit), _per_second(done, seconds, unit)
             logger.info(f"{label}: {reached}/{total} {units}, {speed}, {left} left")
 
-    yield advance
-    _finished(label, done, unit, time.monotonic() - started)
-
-
-def _finished(label: str, done: int, unit: str, seconds: float) -> None:
-    if done:
-        rate = done / max(seconds, 1e-9)
-        took, speed = format_seconds(seconds), _per_second(rate, unit)
-        logger.info(f"{label}: {counted(done, unit)} in {took} ({speed})")
+    yield show

@@ -26,10 +26,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from speechkit.base.distribution import install_command
-from speechkit.base.errors import AudioError
+from speechkit.base.errors import COPY_AGAIN, AudioError, cut_short
 from speechkit.base.log import note_once
 from speechkit.base.media_container import (
-    COPY_AGAIN,
     MATROSKA,
     MPEG4,
     SUFFIXES,
@@ -238,11 +237,7 @@ def _measure(raw: BinaryIO, kind: str, name: str) -> _Sound:
         ((rate, channels),) = forms
         promised, end = promised_seconds(container, stream), float(span[1] * base)
         if promised - end > _SLACK_S:
-            raise AudioError(
-                f"{name}: is cut short: the header promises {promised:.2f} s, there are {end:.2f}.",
-                COPY_AGAIN,
-                "cut",
-            )
+            raise cut_short(name, f"the header promises {promised:.2f} s, there are {end:.2f}")
         timed = round((span[1] - span[0]) * base * rate) or count
         if abs(timed - count) > 2 * _SLACK_S * rate and kind in (MPEG4, MATROSKA):
             note_once(f"gaps-{name}", f"{name}: its times have gaps; the sound is joined there.")

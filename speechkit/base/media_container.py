@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from speechkit.base.errors import AudioError
+from speechkit.base.errors import cut_short
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -18,7 +18,6 @@ SUFFIXES = (
     ".webm", ".weba", ".mka", ".mkv", ".amr", ".awb",
 )  # fmt: skip
 MPEG4, MATROSKA, AMR, ADTS = "mov", "matroska", "amr", "aac"  # as FFmpeg calls them
-COPY_AGAIN = "Copy it again, or leave it out with `on_error` skip."
 _FIRST = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # boxes of MPEG-4
 _BOXES = (*_FIRST, b"moof", b"mfra", b"sidx", b"styp", b"uuid", b"meta", b"emsg", b"prft", b"udta")
 
@@ -80,11 +79,7 @@ def check_size(raw: BinaryIO, kind: str, name: str) -> float:
     elif kind == ADTS:
         promised = _adts_end(raw, size)
     if promised > size:
-        raise AudioError(
-            f"{name}: is cut short: its header promises {promised} bytes, there are {size}.",
-            COPY_AGAIN,
-            "cut",
-        )
+        raise cut_short(name, f"its header promises {promised} bytes, there are {size}")
     return step
 
 

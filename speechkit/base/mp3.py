@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from speechkit.base.audio_container import Content
-from speechkit.base.errors import AudioError
+from speechkit.base.errors import cut_short
 from speechkit.base.log import note_once
 
 # kbit/s by index, of (MPEG-1, layer) and of (MPEG-2 and 2.5, layer)
@@ -98,12 +98,8 @@ def _look(data: Data, name: str) -> Content | None:
     walk = _Walk(data, first.kind, position, promised or None)
     walk.run()
     if promised and walk.count < promised:
-        raise AudioError(
-            f"{name}: is cut short: its header promises {promised} MP3 frames, there are "
-            f"{walk.count}.",
-            "Copy it again, or leave it out with `on_error` skip.",
-            "cut",
-        )
+        there = f"its header promises {promised} MP3 frames, there are {walk.count}"
+        raise cut_short(name, there)
     _say(name, walk, first)
     if not walk.count:
         return None

@@ -44,10 +44,7 @@ def prepare(
     work: WorkDir,
     tables: Sequence[Path],
     config: LibriMixConfig,
-    *,
-    on_error: str = "stop",
-    jobs: int = 1,
-    force: bool = False,
+    **how: Any,
 ) -> list[dict[str, Any]]:
     """Write one set for each metadata table, named as the table; see ``mixture_sets``.
 
@@ -57,6 +54,7 @@ def prepare(
     Args:
         tables: such as ``libri2mix_dev-clean.csv``; their ``_info.csv`` are passed over.
         config: of what they are mixed.
+        how: as for :func:`speechkit.corpora.mixture_sets.write_sets`.
 
     Raises:
         UserError: a table of another form, LibriSpeech is not where it was said to be.
@@ -83,10 +81,7 @@ def prepare(
         above = f"at {config.rate} Hz the upper band stays empty."
         logger.warning(f"LibriSpeech has 16000 Hz: {above}")
     logger.info("The clean condition: the noise of LibriMix is not mixed.")
-    measure = partial(look, mode=config.mode)
-    return write_sets(
-        work, "prepare librimix", sets, measure, on_error=on_error, jobs=jobs, force=force
-    )
+    return write_sets(work, "prepare librimix", sets, partial(look, mode=config.mode), **how)
 
 
 def _read_set(

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from speechkit.base.audio_container import write_wav
-from speechkit.base.errors import AudioError
+from speechkit.base.errors import AudioError, cut_short
 
 MAGIC = b"NIST_1A\n"
 _CONVERTER = "sph2pipe"
@@ -68,11 +68,8 @@ def to_wav(source: Path, target: Path) -> Path:
         raise AudioError(f"{source}: cannot be read ({reason}).", "Copy it again.") from error
     promised = fields.get("sample_count", "")
     if promised.isdigit() and int(promised) > len(samples):
-        raise AudioError(
-            f"{source}: is cut short: the header promises {promised} samples, "
-            f"there are {len(samples)}.",
-            "Copy it again, or leave it out with `on_error` skip.",
-        )
+        there = f"the header promises {promised} samples, there are {len(samples)}"
+        raise cut_short(source, there)
     write_wav(target, samples, rate)
     return target
 

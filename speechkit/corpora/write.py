@@ -248,9 +248,10 @@ def write_tables(
         for item in items
     }
     segments = {
-        item.utterance: f"{item.recording} {item.segment.start:.10g} {_end(item.segment)}"
+        item.utterance: f"{part.recording} {part.start:.10g} {-1 if end is None else end:.10g}"
         for item in items
-        if item.segment is not None
+        if (part := item.segment) is not None
+        for end in [part.end]
     }
     tables: dict[str, Mapping[str, str]] = {
         "segments": segments,
@@ -275,10 +276,6 @@ def write_tables(
     return SetSummary(
         planned.name, len(heard), count["f"], count["m"], len(items), round(hours, 4), len(skipped)
     )
-
-
-def _end(part: Segment) -> str:
-    return "-1" if part.end is None else f"{part.end:.10g}"
 
 
 def _write_scores(folder: Path, scores: Scores, raters: RaterScores, name: str) -> None:

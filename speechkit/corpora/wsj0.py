@@ -21,7 +21,7 @@ import numpy as np
 from speechkit.base import audio
 from speechkit.base.audio import power
 from speechkit.base.audio_container import FULL_SCALE
-from speechkit.base.errors import AudioError, ConfigError, UserError
+from speechkit.base.errors import AudioError, UserError
 from speechkit.base.log import counted, logger
 from speechkit.base.text import read_lines
 from speechkit.corpora.common import (
@@ -36,6 +36,7 @@ from speechkit.corpora.common import (
     subfolders,
 )
 from speechkit.corpora.config import Wsj0Config, Wsj0MixConfig
+from speechkit.corpora.folder.speakers import compiled
 from speechkit.corpora.mixture_sets import (
     CheckedMixture,
     MixtureCorpusSet,
@@ -144,15 +145,13 @@ def prepare_mixtures(
     work: WorkDir,
     path: Path,
     config: Wsj0MixConfig,
-    *,
-    on_error: str = "stop",
-    jobs: int = 1,
-    force: bool = False,
+    **how: Any,
 ) -> list[dict[str, Any]]:
     """Write one set for each folder with ``mix``, ``s1`` and ``s2``; see ``mixture_sets``.
 
     Args:
         config: empty names and patterns are those of WSJ0.
+        how: as for :func:`speechkit.corpora.mixture_sets.write_sets`.
 
     Raises:
         UserError: another layout, sets of several rates or modes, unknown speakers.
@@ -160,7 +159,7 @@ def prepare_mixtures(
     root = require_folder(path, MIX_LAYOUT)
     root = root.parent if root.name in MIXES else root
     folders = _find(root)
-    pattern = _compile(config.speaker_pattern)
+    pattern = compiled(config.speaker_pattern)
     tables = [full_path(config.gender_file)] if config.gender_file else []
     gender = {name: value for table in tables for name, value in _genders(table).items()}
     params = {"path": str(root), "speaker_pattern": config.speaker_pattern}
@@ -173,9 +172,7 @@ def prepare_mixtures(
         )
     for made in sets:
         made.metadata, made.params = tables, params
-    return write_sets(
-        work, "prepare wsj0-2mix", sets, look, on_error=on_error, jobs=jobs, force=force
-    )
+    return write_sets(work, "prepare wsj0-2mix", sets, look, **how)
 
 
 def _find(root: Path) -> list[Path]:
@@ -203,13 +200,6 @@ def _find(root: Path) -> list[Path]:
     if not found:
         raise UserError(f"{root} holds no folder with mix, s1 and s2.", f"Expected: {MIX_LAYOUT}")
     return found
-
-
-def _compile(pattern: str) -> re.Pattern[str] | None:
-    try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise ConfigError("speaker_pattern", f"'{pattern}' is not a pattern: {error}.") from None
 
 
 def _genders(path: Path) -> dict[str, str]:

@@ -141,7 +141,10 @@ def read_manifests(
         raise UserError(f"{supervisions} names no utterances.", f"Expected: {LAYOUT}")
     names.speakers(sorted({part.speaker for _, part in parts if part.speaker}))
     used = Counter(part.recording_id for _, part in parts)
-    cut = max(used.values()) > 1 or any(_is_part(p, known[p.recording_id]) for _, p in parts)
+    cut = max(used.values()) > 1 or any(
+        part.start > 0 or abs(part.duration - known[part.recording_id].duration) > END_TOLERANCE_S
+        for _, part in parts
+    )
     whole = CorpusSet("", [])
     for where, part in parts:
         item = _item(part, known[part.recording_id], recordings.parent, cut, speakers, names, where)
@@ -163,10 +166,6 @@ def _check_recording(one: Recording, where: str) -> None:
                 f"{where}: the audio of '{one.id}' is of the type '{source.type}'.",
                 "Accepted: file. No command is run and nothing fetched: save the audio first.",
             )
-
-
-def _is_part(part: Supervision, of: Recording) -> bool:
-    return part.start > 0 or abs(part.duration - of.duration) > END_TOLERANCE_S
 
 
 def _row(part: Supervision, where: str) -> dict[str, str]:

@@ -12,6 +12,14 @@ from speechkit.corpora.common import Names, utterance_id
 FIELD = "speaker_pattern"
 
 
+def compiled(pattern: str) -> re.Pattern[str] | None:
+    """A pattern of speakers; None for an empty one, ConfigError for one that is none."""
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise ConfigError(FIELD, f"'{pattern}' is not a pattern: {error}.") from None
+
+
 class Speakers:
     """Speakers and utterance ids of recordings.
 
@@ -24,10 +32,7 @@ class Speakers:
     """
 
     def __init__(self, pattern: str, names: Names) -> None:
-        try:
-            self._pattern = re.compile(pattern) if pattern else None
-        except re.error as error:
-            raise ConfigError(FIELD, f"'{pattern}' is not a pattern: {error}.") from None
+        self._pattern = compiled(pattern)
         if self._pattern is not None and self._pattern.groups != 1:
             raise ConfigError(
                 FIELD,
