@@ -129,7 +129,10 @@ def main(arguments: list[str] | None = None) -> int:
     log.forget_notes()
     signals.forget()
     try:
-        _no_nul(given)
+        if odd := next((word for word in given if "\0" in word), None):
+            raise UserError(
+                f"The argument {odd!r} holds a NUL character.", "No name or path has one."
+            )
         code = app(arguments, prog_name="speechkit", standalone_mode=False)
         if code == INTERRUPTED:  # Typer has caught the interrupt itself
             raise KeyboardInterrupt
@@ -154,11 +157,6 @@ def main(arguments: list[str] | None = None) -> int:
             return _stopped()  # while a class was being made, which wraps it
         return _end(error)
     return USER_ERROR
-
-
-def _no_nul(arguments: list[str]) -> None:
-    if odd := next((word for word in arguments if "\0" in word), None):
-        raise UserError(f"The argument {odd!r} holds a NUL character.", "No name or path has one.")
 
 
 def _stopped() -> int:

@@ -31,7 +31,8 @@ def print_table(title: str, columns: Sequence[str], values: Rows) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = NO_WIDTH
-    if len(values) < len(columns) and _least_width(values) > console.width:
+    least = 1 + sum(3 + _least(values, index) for index in range(len(columns)))
+    if 0 < len(values) < len(columns) and least > console.width:
         first, *others = zip(columns, *values, strict=True)  # too wide: its columns become rows
         columns, values = tuple(map(show, first)), others
     table = Table(header_style="bold")
@@ -52,11 +53,6 @@ def _least(values: Rows, index: int) -> int:
     return max(
         (min(len(word), 24) for word in words if any(map(str.isdecimal, word[:2]))), default=4
     )
-
-
-def _least_width(values: Rows) -> int:
-    columns = len(values[0]) if values else 0
-    return sum(3 + _least(values, index) for index in range(columns)) + 1
 
 
 def print_json(value: Any) -> None:

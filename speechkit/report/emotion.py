@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import count
 from statistics import mean
 
 from speechkit.emotion import paper
@@ -171,12 +172,8 @@ def _results(workdir: WorkDir, name: str, found: Found) -> Iterator[Section]:
 
 def _varied(found: Found) -> list[tuple[Experiment, Evaluation]]:
     """The best of each upstream first, then the second of each ...: what is cut off is alike."""
-    seen: Counter[str] = Counter()
-    places = []
-    for each in found:
-        places.append(seen[each[1].about["upstream"]])
-        seen[each[1].about["upstream"]] += 1
-    return [found[i] for i in sorted(range(len(found)), key=places.__getitem__)]
+    places: dict[str, Iterator[int]] = defaultdict(count)
+    return sorted(found, key=lambda pair: next(places[pair[1].about["upstream"]]))
 
 
 def _label(one: Experiment, evaluation: Evaluation) -> str:

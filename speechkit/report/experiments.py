@@ -12,7 +12,7 @@ import numpy as np
 
 from speechkit.base import schema
 from speechkit.base.log import logger
-from speechkit.report.reader import params_of, read_log, readable
+from speechkit.report.reader import params_of, read_log, undamaged
 from speechkit.task.evaluation import SUMMARY, read_summary
 from speechkit.task.scores import read_table
 from speechkit.task.trained import folds_in, seeds_in
@@ -167,9 +167,10 @@ def collect(
         one = make(folder.name)
         places = [(0, number, path) for number, path in seeds_in(folder)] or folds_in(folder)
         for fold, number, path in places:
-            one.seeds += readable(partial(_seed, read_card, number, fold), path)
+            one.seeds += undamaged(str(path), partial(_seed, read_card, number, fold, path))
         for path in sorted((folder / "eval").glob(f"[!.]*/{SUMMARY}")):
-            one.evaluations += readable(evaluation or read_evaluation, path.parent)
+            read = partial(evaluation or read_evaluation, path.parent)
+            one.evaluations += undamaged(str(path.parent), read)
         if one.seeds or one.evaluations:
             yield one
 

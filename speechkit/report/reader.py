@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from speechkit.base.errors import UserError
 from speechkit.base.log import logger
@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from speechkit.kaldi.data import Utterance
 
 DAMAGED = (UserError, OSError, KeyError, ValueError, TypeError)
-Read = TypeVar("Read")
-
-
-def readable(read: Callable[[Path], Read], folder: Path) -> list[Read]:
-    """What was read, or nothing, with a warning."""
-    try:
-        return [read(folder)]
-    except DAMAGED as error:
-        logger.warning(f"report: {folder} is left out: {error}")
-        return []
 
 
 def undamaged(what: str, *makers: Callable[[], Any]) -> list[Any]:

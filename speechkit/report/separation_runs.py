@@ -15,7 +15,7 @@ import numpy as np
 from speechkit.base import schema
 from speechkit.report import experiments
 from speechkit.report.experiments import Seed, read_evaluation
-from speechkit.report.reader import DAMAGED, corpus, params_of, readable
+from speechkit.report.reader import DAMAGED, corpus, params_of, undamaged
 from speechkit.separation import model_folder, results
 from speechkit.separation.paper import CORPORA, Recipe
 from speechkit.task.paper import PublishedRow
@@ -72,7 +72,8 @@ def collect(workdir: WorkDir) -> list[Experiment]:
     for one in found:
         if one.seeds and one.seeds[0].training:
             folder = workdir.exp("separation", one.name)
-            (one.recipe,) = readable(partial(_recipe, workdir, one.seeds[0]), folder) or (None,)
+            read = partial(_recipe, workdir, one.seeds[0])
+            one.recipe = next(iter(undamaged(str(folder), read)), None)
     return sorted(found, key=_place)
 
 
@@ -93,7 +94,7 @@ def _evaluation(folder: Path) -> Evaluation:
     return found
 
 
-def _recipe(workdir: WorkDir, seed: Seed, _: Path) -> Recipe:
+def _recipe(workdir: WorkDir, seed: Seed) -> Recipe:
     """How a seed was trained, from its configuration and the hard pairs that it names."""
     training = seed.training
     param, pm, ps = "", None, None

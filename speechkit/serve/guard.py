@@ -120,7 +120,8 @@ class Guard:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         host = given.get("host", "")
-        if self._config.host in LOOPBACK and _name(host) not in LOOPBACK:
+        name = urlsplit(f"//{host}").hostname  # ::1 of [::1]:8000
+        if self._config.host in LOOPBACK and name not in LOOPBACK:
             return Refusal(403, "This server is for this machine alone.", f"Ask {LOOPBACK[0]}.")
         if scope["method"] != "POST":
             return None
@@ -188,8 +189,3 @@ def too_large(megabytes: float) -> Refusal:
 def busy() -> Refusal:
     """Of a server that has enough to do."""
     return Refusal(503, "Too many recordings wait to be processed.", "Try again in a moment.", 2)
-
-
-def _name(host: str) -> str:
-    """``localhost`` of ``localhost:8000``, ``::1`` of ``[::1]:8000``."""
-    return urlsplit(f"//{host}").hostname or ""

@@ -91,10 +91,7 @@ class SpeechSeparator:
     def separate(self, samples: np.ndarray, sample_rate: int, name: str = NAME) -> np.ndarray:
         """Sources float32 ``[speakers, N]`` at the rate, length and level of the mixture.
 
-        Args:
-            samples: ``[N]`` or ``[channels, N]``, as for :meth:`Scorer.score`.
-            sample_rate: in Hz.
-            name: of the recording, for messages.
+        The arguments are those of :meth:`Scorer.score`.
 
         Raises:
             UserError: the samples are no audio, or fewer than the network needs.
@@ -116,10 +113,7 @@ class EmotionRecogniser:
     def emotions(self, samples: np.ndarray, sample_rate: int, name: str = NAME) -> Prediction:
         """The label and probabilities of a recording and of its windows.
 
-        Args:
-            samples: ``[N]`` or ``[channels, N]``, as for :meth:`Scorer.score`.
-            sample_rate: in Hz.
-            name: of the recording, for the result and for messages.
+        The arguments are those of :meth:`Scorer.score`.
 
         Raises:
             UserError: the samples are no audio.
@@ -142,10 +136,7 @@ class SpeakerEncoder:
     def embed(self, samples: np.ndarray, sample_rate: int, name: str = NAME) -> np.ndarray:
         """The speaker vector float32 ``[dim]`` of a recording.
 
-        Args:
-            samples: ``[N]`` or ``[channels, N]``, as for :meth:`Scorer.score`.
-            sample_rate: in Hz.
-            name: of the recording, for messages.
+        The arguments are those of :meth:`Scorer.score`.
 
         Raises:
             UserError: the samples are no audio, or fewer than the network needs.

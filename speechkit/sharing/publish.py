@@ -163,7 +163,7 @@ def write_card(
     parts = [
         f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n",
         f"# {found.name}: {_TITLES[found.task]}\n",
-        _table("What it is", _facts(found, config)),
+        "\n".join(["## What it is\n", "| | |", "|---|---|", *_facts(found, config), ""]),
         *_results(found.base),
         *_cautions(config),
         f"## Use\n\n{use or _use(found)}",
@@ -171,7 +171,8 @@ def write_card(
     return "\n".join(part for part in parts if part)
 
 
-def _facts(found: TrainedModel, config: Mapping[str, Any]) -> dict[str, Any]:
+def _facts(found: TrainedModel, config: Mapping[str, Any]) -> list[str]:
+    """Rows of a table."""
     classes = config.get("classes")
     facts: dict[str, Any] = {
         "task": found.task,
@@ -186,19 +187,15 @@ def _facts(found: TrainedModel, config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(training, dict):
         for key in ("set", "set_name", "split", "freeze", "epochs", "batch_size", "learning_rate"):
             facts[f"training: {key}"] = training.get(key)
-    return {key: value for key, value in facts.items() if value not in (None, "")}
+    return [
+        f"| {key} | {_cell(value)} |" for key, value in facts.items() if value not in (None, "")
+    ]
 
 
 def _name(upstream: Any) -> str:
     """Of an upstream, without the folder that it lay in on some machine."""
     text = str(upstream or "")
     return text.rstrip("/").rpartition("/")[2] if text.startswith(("/", ".", "~")) else text
-
-
-def _table(title: str, rows: Mapping[str, Any]) -> str:
-    lines = [f"## {title}\n", "| | |", "|---|---|"]
-    lines += [f"| {key} | {_cell(value)} |" for key, value in rows.items()]
-    return "\n".join(lines) + "\n"
 
 
 def _cell(value: Any) -> str:
