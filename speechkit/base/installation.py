@@ -48,6 +48,11 @@ class Check:
         return self.name, self.status, self.detail, self.remedy
 
 
+def _result(name: str, problem: str, detail: str, remedy: str, bad: str = BROKEN) -> Check:
+    """What was found where there is no problem; else the problem and its remedy."""
+    return Check(name, bad, problem, remedy) if problem else Check(name, OK, detail)
+
+
 def examine(root: Path) -> list[Check]:
     """Run all checks; one that fails is reported and does not stop the others.
 
@@ -183,13 +188,10 @@ def _audio() -> Iterator[Check]:
         ("opus", "OGG", "OPUS", False),
         ("mp3", "MP3", "MPEG_LAYER_III", False),
     ):
+        there = subtype in soundfile.available_subtypes(form)
+        problem = _round_trip(suffix, form, subtype) if there else f"{library} cannot read it"
         bad = BROKEN if required else OPTIONAL
-        if subtype not in soundfile.available_subtypes(form):
-            yield Check(f"audio {suffix}", bad, f"{library} cannot read it", mend)
-            continue
-        problem = _round_trip(suffix, form, subtype)
-        status, detail = (bad, problem) if problem else (OK, f"written and read by {library}")
-        yield Check(f"audio {suffix}", status, detail, mend if problem else "")
+        yield _result(f"audio {suffix}", problem, f"written and read by {library}", mend, bad)
 
 
 def _round_trip(suffix: str, form: str, subtype: str) -> str:
@@ -225,11 +227,10 @@ def _resampling() -> Iterator[Check]:
         samples = audio.resample(np.ones(rate // 10, np.float32), rate, 16000)
         if len(samples) != 1600 or not abs(float(samples[800]) - 1) < 0.01:
             bad.append(library)
-    if not bad:
-        yield Check("resampling", OK, "48000 and 47999 to 16000 Hz by torchaudio and soxr")
-    else:
-        mend = f"{_PIP} --force-reinstall torch torchaudio soxr"
-        yield Check("resampling", BROKEN, f"{' and '.join(bad)} resamples wrongly", mend)
+    problem = f"{' and '.join(bad)} resamples wrongly" if bad else ""
+    mend = f"{_PIP} --force-reinstall torch torchaudio soxr"
+    well = "48000 and 47999 to 16000 Hz by torchaudio and soxr"
+    yield _result("resampling", problem, well, mend)
 
 
 def _espeak() -> Iterator[Check]:
@@ -246,10 +247,8 @@ def _espeak() -> Iterator[Check]:
     except (ImportError, OSError, AttributeError) as error:
         yield Check("espeak-ng", BROKEN, f"cannot be loaded: {error}", mend)
         return
-    if voices:
-        yield Check("espeak-ng", OK, f"version {version}")
-    else:
-        yield Check("espeak-ng", BROKEN, "its data folder is missing", mend)
+    problem = "" if voices else "its data folder is missing"
+    yield _result("espeak-ng", problem, f"version {version}", mend)
 
 
 def _directory(root: Path) -> Iterator[Check]:
@@ -270,11 +269,8 @@ def _directory(root: Path) -> Iterator[Check]:
     free = shutil.disk_usage(path).free / 2**30
     status, mend = (OK, "") if free >= LOW_DISK_GIB else (BROKEN, f"Free some space. {elsewhere}")
     yield Check("disk space", status, f"{free:.1f} GiB free", mend)
-    if locks:
-        yield Check("file locks", OK, "work here")
-    else:
-        detail = "two runs could write one output at the same time"
-        yield Check("file locks", BROKEN, detail, f"Use a local disk. {elsewhere}")
+    problem = "" if locks else "two runs could write one output at the same time"
+    yield _result("file locks", problem, "work here", f"Use a local disk. {elsewhere}")
 
 
 def _locks(path: Path) -> bool:
@@ -303,9 +299,6 @@ def _extras() -> Iterator[Check]:
             continue
         checks = [package(requirement) for requirement in distribution.requirements(extra)]
         lacking = [f"{check.name}: {check.detail}" for check in checks if check.status != OK]
-        name = f"extra [{extra}]"
-        if lacking:
-            mend = distribution.install_command(extra)
-            yield Check(name, OPTIONAL, "; ".join(lacking), mend)
-        else:
-            yield Check(name, OK, ", ".join(f"{c.name} {c.detail}" for c in checks))
+        there = ", ".join(f"{check.name} {check.detail}" for check in checks)
+        mend = distribution.install_command(extra)
+        yield _result(f"extra [{extra}]", "; ".join(lacking), there, mend, OPTIONAL)

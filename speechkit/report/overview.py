@@ -47,11 +47,9 @@ def sets(workdir: WorkDir) -> Section | None:
         )
         if notice := (read_manifest(found.path) or {}).get("notice"):
             notices.append(notice)
-    return (
-        Section("Sets", list(dict.fromkeys(notices)), [Table.of(rows, dense=False)])
-        if rows
-        else None
-    )
+    if not rows:
+        return None
+    return Section("Sets", list(dict.fromkeys(notices)), [Table.of(rows, dense=False)])
 
 
 def pitch(workdir: WorkDir) -> Section | None:
@@ -116,11 +114,9 @@ def networks(workdir: WorkDir) -> Section | None:
         "Held-out utterances are of the training speakers; the equal error rate (EER) is over "
         "all pairs of them."
     )
-    return (
-        Section("X-vector networks", [text], [Table.of(rows, dense=False)], pictures)
-        if rows
-        else None
-    )
+    if not rows:
+        return None
+    return Section("X-vector networks", [text], [Table.of(rows, dense=False)], pictures)
 
 
 def vectors(workdir: WorkDir) -> Section | None:
