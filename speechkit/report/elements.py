@@ -204,7 +204,7 @@ def with_interval(
     under = [] if std is None else [f"± {std:.{digits}f}"]
     under += filter(None, [interval(low, high, around, sign)])
     strong = excludes_zero(low, high) if strong is None else strong
-    return Cell(number(mean, digits, sign), True, strong, under)
+    return Cell(number(mean, digits, sign), True, strong, tuple(under))
 
 
 def difference(
