@@ -60,9 +60,6 @@ class Digests:
     A line is ``[digest, path, state]`` as JSON. Lines are appended in one write each, so that
     processes need no lock; one that is not whole is passed over. Where the file cannot be
     written, digests are computed again: that costs time and nothing else.
-
-    Args:
-        file: where they are kept.
     """
 
     def __init__(self, file: Path) -> None:

@@ -39,7 +39,6 @@ class ConfigError(UserError):
     Args:
         field: the name, without backticks: of a field of a configuration, or of a parameter.
         problem: what is wrong with it, as the name goes on ("0 is too few.").
-        remedy: as for :class:`UserError`.
     """
 
     def __init__(self, field: str, problem: str, remedy: str = "") -> None:
@@ -55,8 +54,6 @@ class AudioError(UserError):
     """An audio file that cannot be used, with the reason.
 
     Args:
-        problem: as for :class:`UserError`.
-        remedy: as for :class:`UserError`.
         kind: ``missing``, ``empty``, ``cut``, ``nan``, ``outside`` or ``unreadable``.
     """
 
@@ -97,7 +94,6 @@ class MissingDependency(UserError):
     """An optional package that a feature needs.
 
     Args:
-        package: its name.
         extra: the extra of speechkit that brings it.
     """
 

@@ -30,10 +30,8 @@ class Check:
     """One row.
 
     Args:
-        name: what was looked at.
         status: ``ok``; ``missing`` or ``broken`` (something required); ``optional``
             (not there, and only some features need it).
-        detail: what was found.
         remedy: the command or step that mends it.
     """
 
@@ -54,11 +52,7 @@ def _result(name: str, problem: str, detail: str, remedy: str, bad: str = BROKEN
 
 
 def examine(root: Path) -> list[Check]:
-    """Run all checks; one that fails is reported and does not stop the others.
-
-    Args:
-        root: the working directory.
-    """
+    """Run all checks; one that fails is reported and does not stop the others."""
     checks: list[tuple[str, Callable[[], Iterator[Check]]]] = [
         ("python", _python),
         ("packages", _packages),

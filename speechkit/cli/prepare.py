@@ -20,8 +20,6 @@ def _add(name: str, run: str, kind: type, listed: str) -> None:
 
     Args:
         run: ``MODULE:FUNCTION`` of :mod:`speechkit.corpora`.
-        kind: the configuration.
-        listed: the options.
     """
 
     def corpus(directory: Dir, config: Any, **how: Any) -> Answer:

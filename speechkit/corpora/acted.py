@@ -30,7 +30,6 @@ class Recording:
 
     Args:
         speaker: its id.
-        text: what is said.
         labels: emotion, and where the corpus has them intensity and statement.
     """
 
@@ -44,8 +43,6 @@ class ActedCorpus:
     """A corpus whose file names hold the labels.
 
     Args:
-        name: as it is called.
-        command: that prepares it.
         layout: what a folder of it looks like, for messages.
         pattern: of the names of its files, without the ending; a group for each field.
         fields: what each group says, in order -> its codes -> what they mean. Among them are

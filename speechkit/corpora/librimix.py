@@ -53,7 +53,6 @@ def prepare(
 
     Args:
         tables: such as ``libri2mix_dev-clean.csv``; their ``_info.csv`` are passed over.
-        config: of what they are mixed.
         how: as for :func:`speechkit.corpora.mixture_sets.write_sets`.
 
     Raises:

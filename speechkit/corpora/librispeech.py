@@ -32,7 +32,6 @@ def read_corpus(path: Path, config: LibriSpeechConfig | None = None) -> Corpus:
 
     Args:
         path: the corpus, or the folder that holds ``LibriSpeech``.
-        config: which sets are made.
 
     Raises:
         UserError: another layout, an unknown subset, a broken SPEAKERS.TXT or transcript.

@@ -42,9 +42,7 @@ class Cell:
     """A cell of a table with more than a plain value.
 
     Args:
-        text: what it says.
         number: align it to the right.
-        strong: make it stand out.
         under: smaller lines below the text.
         more: long text that unfolds below.
         player: a clip in place of the text.

@@ -31,11 +31,7 @@ NOTE = (
 
 @dataclass
 class Evaluation(experiments.Evaluation):
-    """One folder ``eval/folds`` or ``eval/<set>``.
-
-    Args:
-        about: what was measured.
-    """
+    """One folder ``eval/folds`` or ``eval/<set>``."""
 
     about: dict[str, Any]
 

@@ -25,11 +25,8 @@ class Seed:
     """One trained seed, of one fold where there are folds.
 
     Args:
-        number: the seed.
         card: ``config.yaml``.
         log: columns of ``log.tsv``; empty where there is none.
-        manifest: of the training.
-        fold: its number.
     """
 
     number: int
@@ -50,8 +47,6 @@ class Evaluation:
     """One folder ``eval/<set>[-<variant>]``.
 
     Args:
-        folder: where it is.
-        set: that was evaluated.
         summary: measure -> mean, std, n and more.
     """
 
@@ -98,8 +93,6 @@ class Experiment(Generic[Evaluated]):
 
     Args:
         name: folder of ``exp/<task>``.
-        seeds: trained ones.
-        evaluations: finished ones.
     """
 
     name: str

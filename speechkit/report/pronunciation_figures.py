@@ -103,7 +103,6 @@ def epochs(arms: Mapping[str, Mapping[str, np.ndarray]], aspects: Sequence[str])
 
     Args:
         arms: name -> aspect -> PCC ``[seeds, epochs]``.
-        aspects: a panel each.
     """
     columns = min(3, len(aspects))
     rows = -(-len(aspects) // columns)

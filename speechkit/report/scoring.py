@@ -167,7 +167,6 @@ def draw_distribution(labels: np.ndarray, scale: tuple[float, float], target: st
     Args:
         labels: ``[n]`` on their own scale.
         scale: lowest and highest score.
-        target: name of the score.
     """
     width = class_width(scale[1] - scale[0])
     classes = class_places(labels, width, scale[0]).astype(int)

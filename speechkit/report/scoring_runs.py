@@ -121,7 +121,6 @@ class Acoustic:
     Args:
         name: folder of ``exp/acoustic``.
         summary: what the training counted and measured.
-        sets: that it was trained on.
     """
 
     name: str

@@ -87,7 +87,6 @@ class Guard:
     """Answers what is refused, and hands on the rest.
 
     Args:
-        app: what is guarded.
         full: whether too many recordings wait.
     """
 

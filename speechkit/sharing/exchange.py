@@ -44,7 +44,6 @@ class Exported:
     """What an export made.
 
     Args:
-        contents: what it holds.
         url: of the commit on the hub, where it was pushed.
     """
 
@@ -171,7 +170,6 @@ def collect(
     """Name in the file -> file to read, and the models' folders.
 
     Args:
-        found: what is to be shared.
         staging: an empty folder for files that are made for the purpose.
 
     Raises:

@@ -24,7 +24,6 @@ class Format:
 
     Args:
         task: whose models it has.
-        library: name of the library.
         classes: that loads them, for messages.
         files: names of what is written.
         use: how it is loaded, for the card.

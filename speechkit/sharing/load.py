@@ -50,7 +50,6 @@ class Scorer(Generic[Scored]):
     Args:
         ready: the model and what makes its features.
         predict_one: of its task.
-        lexicon: how words are said.
         policy: for numbers and marks in the texts.
     """
 
@@ -65,7 +64,6 @@ class Scorer(Generic[Scored]):
         Args:
             samples: ``[N]`` or ``[channels, N]``: floats of full scale 1, int16, int32 or uint8.
             sample_rate: in Hz; any, as of files.
-            text: what is read.
             name: of the recording, for the result and for messages.
 
         Raises:

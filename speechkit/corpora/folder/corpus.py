@@ -46,9 +46,6 @@ _NAMED = 3  # utterances named in a message
 def read_corpus(path: Path, config: FolderConfig | None = None) -> Corpus:
     """Read own data into one set, or into several: its own parts, or with different speakers.
 
-    Args:
-        config: what is known of it.
-
     Raises:
         UserError: nothing there, no audio, unknown speakers, a bad table or split, scores
             that cannot be read or do not fit.

@@ -37,7 +37,6 @@ class Table:
     """The rows of a table of recordings.
 
     Args:
-        path: of the table.
         columns: names of its columns, of :data:`COLUMNS`.
         rows: (number of the line, column -> value); empty cells are left out.
     """
