@@ -19,12 +19,9 @@ class UserError(Exception):
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(problem)
+        # `args` stay as they were given: across process borders the error is made of them again.
         self.problem = problem
         self.remedy = remedy
-
-    def __reduce__(self) -> tuple:  # keeps the remedy across process borders
-        return (type(self), (self.problem, self.remedy))
 
     def __str__(self) -> str:
         return f"{self.problem} {self.remedy}".strip()
@@ -45,10 +42,6 @@ class ConfigError(UserError):
         super().__init__(f"`{field}` {problem}", remedy)
         self.field = field
 
-    def __reduce__(self) -> tuple:
-        problem = self.problem.removeprefix(f"`{self.field}` ")
-        return (type(self), (self.field, problem, self.remedy))
-
 
 class AudioError(UserError):
     """An audio file that cannot be used, with the reason.
@@ -60,9 +53,6 @@ class AudioError(UserError):
     def __init__(self, problem: str, remedy: str = "", kind: str = "unreadable") -> None:
         super().__init__(problem, remedy)
         self.kind = kind
-
-    def __reduce__(self) -> tuple:
-        return (type(self), (self.problem, self.remedy, self.kind))
 
 
 COPY_AGAIN = "Copy it again, or leave it out with `on_error` skip."
@@ -105,9 +95,6 @@ class MissingDependency(UserError):
             f"Install it with: {install_command(extra, package)}",
         )
         self.package, self.extra = package, extra
-
-    def __reduce__(self) -> tuple:
-        return (type(self), (self.package, self.extra))
 
 
 def closest(name: str, known: Iterable[str]) -> str:

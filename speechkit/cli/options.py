@@ -64,12 +64,12 @@ def load_config(ctx: typer.Context, _param: Any, path: Path | None) -> Path | No
     return path
 
 
-def as_on_disk(paths: list[Path] | None) -> list[Path] | None:
-    """Files as the disk spells their names, which may be typed in another form of Unicode."""
-    return None if paths is None else [on_disk(path) for path in paths]
-
-
-_FILES: Any = {"argument": True, "several": True, "convert": as_on_disk}
+# Files as the disk spells their names, which may be typed in another form of Unicode.
+_FILES: Any = {
+    "argument": True,
+    "several": True,
+    "convert": lambda paths: paths and [on_disk(path) for path in paths],
+}
 
 
 def _workdir(path: Path) -> WorkDir:

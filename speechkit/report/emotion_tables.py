@@ -48,11 +48,6 @@ class Evaluation(experiments.Evaluation):
         """One row per clip, fold and seed."""
         return results.read_predictions(self.folder)
 
-    @property
-    def uncalibrated(self) -> Cell:
-        """The calibration error without temperatures, where there are any."""
-        return _share(self.about.get("ece_uncalibrated"))
-
     def share(self, measure: str) -> Cell:
         """A measure in percent, with spread and interval."""
         return _share(self.summary.get(measure))
@@ -105,7 +100,7 @@ def every_run(found: Found) -> Table:
                 "UAR (%)": evaluation.share("uar"),
                 "macro F1 (%)": evaluation.share("f1_macro"),
                 "ECE (%)": evaluation.share("ece"),
-                "ECE without temperature (%)": evaluation.uncalibrated,
+                "ECE without temperature (%)": _share(about.get("ece_uncalibrated")),
                 "model size": Cell(size, number=True),
                 "best step": NOTHING if step is None else step,
                 "training time": Cell(time, number=True),

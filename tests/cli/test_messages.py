@@ -50,7 +50,7 @@ def test_fields_become_flags(arguments: str, said: str, printed: str | None) -> 
 
 def test_config_errors_begin_with_the_field() -> None:
     error = ConfigError("folds", "1 is too few.", "Give 2 or more.")
-    kind, args = error.__reduce__()
+    kind, args, _ = error.__reduce__()
     again = kind(*args)
     for each in (error, again):
         assert isinstance(each, UserError) and each.field == "folds"
