@@ -37,8 +37,6 @@ def log_mel(samples: np.ndarray, config: FeatureConfig, speed: float = 1.0) -> T
     ``T = 1 + ceil((N - window) / shift)``.
 
     Args:
-        samples: the audio.
-        config: what to compute.
         speed: features as if the audio had been resampled to be played this much faster, with
             higher pitch. Instead of the audio, frames and filters are stretched: no
             resampling, and the filterbank costs the same. Frame t then has its centre at

@@ -171,9 +171,6 @@ class AcousticModel(ABC):
         """log P(state | frame) of all plain states ``[T, 3 C]``, of models with states (``hmm``).
 
         Here of models without context, whose states are equally likely beforehand.
-
-        Args:
-            evidence: of this model.
         """
         return evidence.state_scores.log_softmax(-1)
 
@@ -186,8 +183,6 @@ def layer_number(wanted: bool | int, last: int, model: str) -> int:
     """A hidden layer by its number from 1; True is the last.
 
     Args:
-        wanted: which.
-        last: how many there are.
         model: its name, for the message.
 
     Raises:
@@ -208,7 +203,6 @@ def summed_columns(probabilities: np.ndarray, columns: np.ndarray, count: int) -
     Args:
         probabilities: of the C labels.
         columns: of each label ``[C]``.
-        count: how many columns there are.
     """
     sums = np.zeros((len(probabilities), count))
     for column in np.unique(columns):

@@ -24,7 +24,7 @@ import numpy as np
 
 from speechkit.base.errors import DataError
 from speechkit.base.signals import environment
-from speechkit.base.text import composed, read_lines
+from speechkit.kaldi.data import read_table
 
 _RX = re.compile(r"^(?P<file>.+?)(?::(?P<offset>\d+))?(?:\[(?P<range>[^\]]*)\])?$")
 
@@ -106,20 +106,13 @@ def read_scp(path: Path) -> dict[str, str]:
     """
     if not path.exists():
         raise DataError(f"{path} does not exist.")
-    table: dict[str, str] = {}
-    for number, line in enumerate(read_lines(path), 1):
-        key, *rest = line.split(maxsplit=1) or [""]
-        if not rest:
-            raise DataError(f"{path}:{number}: expected 'key path', found '{line}'.")
-        key, value = composed(key), rest[0].strip()
-        if key in table:
-            raise DataError(f"{path}:{number}: the key '{key}' comes twice.")
+    table = read_table(path, "")
+    for number, (key, value) in enumerate(table.items(), 1):
         if value.endswith("|") or value.startswith("|"):
             raise DataError(
                 f"{path}:{number}: '{key}' is read through a pipe, which is refused.",
                 "Write the features to an ark with copy-feats first.",
             )
-        table[key] = value
     return table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from speechkit.base.config import Flag, Seed
+from speechkit.base.config import Flag, Share, Whole, check_fields
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.workdir import check_name
 
@@ -31,9 +31,9 @@ class SplitConfig:
 
     set: Annotated[str, Flag("set", default="train")]
     into: Annotated[tuple[str, str], Flag(default=("fit", "dev"))]
-    speakers: Annotated[int, Flag(least=0)] = 0  # 0: as `share` says
-    share: float = 0.0
-    seed: Seed = 0
+    speakers: Annotated[Whole, Flag(least=0)] = 0  # 0: as `share` says
+    share: Share = 0.0
+    seed: Annotated[Whole, Flag(least=0, most=2**63 - 1)] = 0
 
     def __post_init__(self) -> None:
         if len(self.into) != 2 or len({self.set, *self.into}) != 3:
@@ -49,9 +49,4 @@ class SplitConfig:
                 "How many speakers to hold out is given twice or not at all.",
                 "Give either `speakers` N or `share` S.",
             )
-        if self.speakers < 0 or not 0 <= self.share < 1 or self.seed < 0:
-            raise UserError(
-                f"`speakers` {self.speakers}, `share` {self.share:g} or `seed` {self.seed} is "
-                "out of range.",
-                "Accepted: `speakers` from 1, `share` between 0 and 1, `seed` from 0.",
-            )
+        check_fields(self)

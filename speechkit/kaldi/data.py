@@ -77,8 +77,11 @@ class DataDir:
         return sorted({Path(u.wav) for u in self.utterances if not isinstance(u.wav, Pipe)})
 
 
-def read_table(path: Path) -> dict[str, str]:
+def read_table(path: Path, remedy: str = _SEE) -> dict[str, str]:
     """Key -> rest of the line.
+
+    Args:
+        remedy: what to do about a broken line, for the message.
 
     Raises:
         DataError: not UTF-8, an empty line, a key that comes twice, or a line without a
@@ -91,9 +94,9 @@ def read_table(path: Path) -> dict[str, str]:
         value = rest[0].strip() if rest else ""
         key = composed(key)
         if not key or not (value or path.name == "text"):
-            raise DataError(f"{path}:{number}: expected 'key value', found '{line}'.", _SEE)
+            raise DataError(f"{path}:{number}: expected 'key value', found '{line}'.", remedy)
         if key in table:
-            raise DataError(f"{path}:{number}: the key '{key}' comes twice.", _SEE)
+            raise DataError(f"{path}:{number}: the key '{key}' comes twice.", remedy)
         if path.suffix != ".scp":
             value = composed(visible(value) if path.name == "text" else value)
         table[key] = value
@@ -133,14 +136,9 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
     def optional(name: str) -> dict[str, str]:
         return read_table(path / name) if (path / name).is_file() else {}
 
-    return DataDir(
-        path=path,
-        utterances=utterances,
-        text=optional("text"),
-        gender=optional("spk2gender"),
-        age=optional("spk2age"),
-        durations=_durations(path / "utt2dur", optional("utt2dur")),
-    )
+    text, gender, age = map(optional, ("text", "spk2gender", "spk2age"))
+    durations = _durations(path / "utt2dur", optional("utt2dur"))
+    return DataDir(path, utterances, text, gender, age, durations)
 
 
 def parse_source(value: str, root: Path) -> str | Pipe:
@@ -228,7 +226,6 @@ def write(
 
     Args:
         wavs: utterance -> audio path.
-        speakers: utterance -> speaker.
         tables: further tables by name (``text``, ``spk2gender``, ``segments``, ...);
             empty ones are left out.
 

@@ -78,9 +78,8 @@ def write_subset(source: DataDir, target: Path, utterances: Collection[str]) -> 
             note_once(f"subset-{path}", f"{path} is not UTF-8 text and is left out.")
             continue
         if not entries.kind and path.name not in HOLD_FOR_ALL:
-            note_once(
-                f"subset-{path}", f"{path} names no utterance or speaker; it is copied whole."
-            )
+            note = f"{path} names no utterance or speaker; it is copied whole."
+            note_once(f"subset-{path}", note)
         if unknown := len(entries.unknown()):
             note = f"{path}: left out {counted(unknown, 'line')} of unknown {entries.kind}."
             note_once(f"subset-{path}", note)
@@ -134,8 +133,8 @@ class Entries:
 
         Fewer may do so by chance, as words that are also names of speakers.
         """
-        known = getattr(self.every, self.kind) if self.kind else ()
-        return 2 * sum(key in known for key in self.keys) >= len(self.keys) - self.header > 0
+        known = sum(key in self._known for key in self.keys)
+        return 2 * known >= len(self.keys) - self.header > 0
 
     def unknown(self) -> list[tuple[int, str]]:
         """Line number and key of every line that names something the set does not have.
@@ -144,11 +143,13 @@ class Entries:
         """
         if not self.kind or self.loaded is not None:
             return []
-        known = getattr(self.every, self.kind)
-        numbered = enumerate(self.keys, 1)
-        return [
-            (n, key) for n, key in numbered if key not in known and not (self.header and n == 1)
-        ]
+        lines = list(enumerate(self.keys, 1))[self.header :]
+        return [(number, key) for number, key in lines if key not in self._known]
+
+    @property
+    def _known(self) -> Collection[str]:
+        """Names of the set of the kind that the keys are of; none where they are of none."""
+        return getattr(self.every, self.kind) if self.kind else ()
 
     def form_fault(self) -> int:
         """The first line that is not in the composed form; 0 if all are."""
@@ -159,9 +160,9 @@ class Entries:
         """Keys that :meth:`part` leaves out."""
         if not self.kind:
             return []
-        known, wanted = getattr(self.every, self.kind), getattr(kept, self.kind)
+        wanted = getattr(kept, self.kind)
         gone = [key for key in self.keys[self.header :] if key not in wanted]
-        return [key for key in gone if key in known] if self.loaded is not None else gone
+        return [key for key in gone if key in self._known] if self.loaded is not None else gone
 
     def part(self, kept: Keys) -> str:
         """The file with what belongs to some of the names; the rest of it stays as it is."""

@@ -236,7 +236,6 @@ def map_labels(dataset: EmotionSet, classes: Sequence[str], given: Mapping[str, 
     labels ``happy`` and ``Joy`` are happy, and ``calm`` is left out.
 
     Args:
-        dataset: the other set.
         classes: of the model.
         given: label -> class.
 

@@ -164,9 +164,7 @@ def read_list(path: Path, utterances: dict[str, Utterance], root: Path) -> list[
     """The mixtures of a list in the format of ``mixtures.tsv``, with ``mixtures.json`` beside it.
 
     Args:
-        path: the file.
         utterances: that it may name, by id.
-        root: the working directory.
 
     Raises:
         DataError: a broken line, an utterance that is not known.

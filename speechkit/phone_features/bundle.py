@@ -105,7 +105,6 @@ def write(
     Args:
         workdir: that holds ``exp/<task>/<name>`` and the acoustic models.
         task: pronunciation or scoring.
-        name: of the experiment.
         target: the folder to write, which must not exist.
         copy: copies the folder of a seed to an empty one, and gives its card.
         seeds: which to copy; default all.

@@ -66,7 +66,6 @@ def alternatives(model: AcousticModel, evidence: Evidence, phones: Sequence[str]
 
     Args:
         model: that gave the evidence; without a blank it takes the ``hmm`` topology and its scale.
-        evidence: of the recording.
         phones: the P canonical ones, with or without stress.
 
     Raises:
@@ -101,7 +100,6 @@ def ctc_features(
 
     Args:
         model: that gave the evidence.
-        evidence: of the recording.
         phones: the P canonical phones, with or without stress.
         known: their :func:`alternatives`, where they are known already.
 
@@ -144,7 +142,6 @@ def rivals(
 
     Args:
         model: that gave the evidence.
-        evidence: of the recording.
         phones: the P canonical phones, with or without stress.
         missing: name of the deletion.
         known: their :func:`alternatives`, where they are known already.

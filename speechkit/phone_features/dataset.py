@@ -47,8 +47,6 @@ def load(work: WorkDir, set_name: str, names: Sequence[str]) -> ScoredSet:
     """Read a set with its scores and features.
 
     Args:
-        work: the working directory.
-        set_name: the set.
         names: suffixes of its folders of features; their columns stand side by side.
 
     Raises:

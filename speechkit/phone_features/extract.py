@@ -52,14 +52,12 @@ def extract(
     """Write ``exp/gop/<set>/`` (``exp/deep/<set>/`` of deep features) and return it.
 
     Args:
-        workdir: the working directory.
         set_name: the set to read; its ``phone_scores.tsv`` says the canonical phones, else
             they are looked up for the words of ``text``.
         settings: what to compute; default: 84 columns of ``sphinx``.
         texts: how they are said.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
-        jobs: processes.
         executor: local or dask://HOST:PORT.
         on_error: stop, or skip broken utterances.
         allow_pipes: run shell commands in ``wav.scp``.

@@ -135,7 +135,6 @@ def read_features(folder: Path, root: Path | None = None) -> GopFolder:
     """Read ``exp/gop/<set>`` or ``exp/deep/<set>``.
 
     Args:
-        folder: the folder.
         root: the working directory; the archive is looked for beside its index anyway.
 
     Raises:
@@ -159,7 +158,6 @@ def frame_means(frames: np.ndarray, rows: Sequence[PhoneRow], shift: float) -> n
 
     Args:
         frames: features of frames ``[T, D]``.
-        rows: the P phones.
         shift: of the frames, in seconds.
 
     Raises:

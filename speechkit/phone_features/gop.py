@@ -61,7 +61,6 @@ def phone_log_posteriors(
 
     Args:
         log_posteriors: ``[T, C]``, array or tensor.
-        labels: the C labels.
         blank: see :func:`label_ids`.
     """
     sums = summed_columns(
@@ -121,7 +120,6 @@ def canonical_ids(phones: Sequence[str], labels: Sequence[str], model: str = "")
     """Kaldi's ids of canonical phones (with or without stress) ``[P]``.
 
     Args:
-        phones: canonical phones.
         labels: of the acoustic model, which must have each of them.
         model: its name, for the message.
 
@@ -156,7 +154,6 @@ def segment_block(
 
     Args:
         model: that gave the evidence.
-        evidence: of the recording.
         phones: the P canonical phones.
         starts: first frame of each.
         ends: the frame after its last.
@@ -199,7 +196,6 @@ def frames_at(
         starts: in seconds ``[P]``.
         ends: in seconds ``[P]``.
         shift: of the frames, in seconds.
-        frames: how many there are.
     """
     first, last = (np.floor(t / shift + 0.5 + _TIE).astype(np.int64) for t in (starts, ends))
     first = np.clip(first, 0, frames - 1)

@@ -52,9 +52,7 @@ def import_features(
     """Write ``exp/gop/<set>/`` from features of another program and return it.
 
     Args:
-        workdir: the working directory.
         set_name: the set; it must have ``phone_scores.tsv``.
-        config: the features.
         name: suffix of the output folder.
         on_error: stop at utterances that lack features or do not fit, or skip them.
         force: replace other features.

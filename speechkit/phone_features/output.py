@@ -132,15 +132,7 @@ def summarise(
     found: Sequence[UtteranceFeatures],
     skipped: int,
 ) -> None:
-    """``summary.json``, and ``mismatches.tsv`` with a warning where text and audio disagree.
-
-    Args:
-        out: the output.
-        folder: of the set.
-        dimension: number of columns.
-        found: everything.
-        skipped: number of utterances left out.
-    """
+    """``summary.json``, and ``mismatches.tsv`` with a warning where text and audio disagree."""
     gops = np.array([float(row[-1]) for one in found for row in one.rows])
     odd = [[one.utterance, f"{one.confidence:.3f}"] for one in found if not one.matches]
     if odd:

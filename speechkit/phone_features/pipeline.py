@@ -124,7 +124,6 @@ class FeaturePipeline:
         """The pipeline that made the features of a ``features.json``.
 
         Args:
-            config: its content.
             workdir: where the models' names are looked up.
             device: cpu or cuda.
             places: where a model is now, by its name in the configuration.
@@ -198,14 +197,7 @@ class FeaturePipeline:
     def _add_block(
         self, number: int, model: AcousticModel, evidence: Evidence, work: _Work
     ) -> None:
-        """Align if this model has to, and add its block of columns.
-
-        Args:
-            number: of the model.
-            model: its networks that heard the recording.
-            evidence: of them.
-            work: so far.
-        """
+        """Align if this model has to, and add its block of columns."""
         settings, first = self.settings, work.alignment is None
         alignment, starts, ends = self._segments(model, evidence, work)
         if first:

@@ -48,11 +48,8 @@ def score_all(
 
     Args:
         task: pronunciation or scoring.
-        setup: the model.
         jobs: recordings with their texts.
-        stream_config: see there.
         find: loads the model; importable, as is ``score``.
-        score: one recording.
         restore: a result of its row.
         forms: results as tables and parts of recordings.
         model: a digest of what was loaded.
@@ -113,7 +110,6 @@ def jobs_of(files: Sequence[Path], text: str, trans: Path | None) -> list[Job]:
     """What is to be scored.
 
     Args:
-        files: recordings.
         text: what is read in each of them; empty with ``trans``.
         trans: a table ``path<TAB>text`` (paths relative to it), or the folder of a set, of all
             recordings or, with ``files``, of those (by path, name or stem).

@@ -93,7 +93,6 @@ def evidence_of(
     Args:
         model: a cross-fitted one hears each speaker by the networks that have not seen them;
             one of imported posteriors looks each utterance up.
-        requests: recordings.
         rate: of their samples, in Hz.
     """
     networks: dict[int, AcousticModel] = {}

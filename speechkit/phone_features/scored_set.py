@@ -178,7 +178,6 @@ def single(
     """One text without scores.
 
     Args:
-        features: ``[P, D]``.
         phones: the P canonical phones.
         words: index of the word of each phone, ascending from 0.
         aspects: that will be predicted.

@@ -29,7 +29,6 @@ def settings_of(
     """The settings in a ``features.json``.
 
     Args:
-        config: its content.
         places: where a model is now, by its name in the configuration.
 
     Raises:
@@ -65,10 +64,6 @@ def layout(
 
     A block has ``name``, ``am`` (as given; empty for what is not of one model), ``fingerprint``,
     ``method``, and its ``first`` and ``last`` column (both included); deep ones have ``layer``.
-
-    Args:
-        settings: what is computed.
-        models: those of ``settings.am``.
     """
     own = {"segment": gop.COLUMNS, "ctc": ctc_gop.COLUMNS, "both": gop.COLUMNS + ctc_gop.COLUMNS}
     names = settings.names or block_names(settings.am)
@@ -104,7 +99,6 @@ def fingerprint(blocks: Sequence[Mapping[str, Any]], columns: Sequence[str], ali
 
     Args:
         blocks: of :func:`layout`.
-        columns: names of all columns.
         aligner: fingerprint of the model whose segments all blocks take; empty if each its own.
     """
     # How a model was named on the command line does not matter.

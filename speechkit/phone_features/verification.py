@@ -75,7 +75,6 @@ def verification_block(
 
     Args:
         model: that aligned.
-        evidence: that it gave.
         alignment: of P phones.
         found: of the same model and alignment.
         known: scores of its phones, where they are known already.

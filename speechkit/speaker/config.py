@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -33,10 +33,9 @@ class TDNNConfig:
     def __post_init__(self) -> None:
         for name in ("channels", "kernels", "dilations"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not len(self.channels) == len(self.kernels) == len(self.dilations) > 0:
-            channels, kernels, dilations = (
-                ",".join(map(str, each)) for each in (self.channels, self.kernels, self.dilations)
-            )
+        lists = (self.channels, self.kernels, self.dilations)
+        if not self.channels or len({len(each) for each in lists}) > 1:
+            channels, kernels, dilations = (",".join(map(str, each)) for each in lists)
             raise ConfigError(
                 "channels",
                 f"{channels}, kernels {kernels} and dilations {dilations} must be lists of one "
@@ -48,9 +47,6 @@ class TDNNConfig:
         """Fewest frames that can be reflected at the ends."""
         reach = zip(self.kernels, self.dilations, strict=True)
         return 1 + max((k - 1) * d // 2 for k, d in reach)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -108,16 +104,11 @@ class XVectorConfig:
                 f"`chunk_min` {self.chunk_min} and `chunk_max` {self.chunk_max} are out of range.",
                 "Accepted: seconds, from 0.2 to 60, the second not smaller.",
             )
-        for checked in (
-            ("sample_rate", rate, rate == 0 or 4000 <= rate <= 192_000, "4000 to 192000, or 0"),
-            (
-                "speeds",
-                speeds,
-                1.0 in speeds and len(set(speeds)) == len(speeds),
-                "different factors from 0.5 to 2, with 1.0 among them",
-            ),
-        ):
-            require_range(*checked)
+        good_rate = rate == 0 or 4000 <= rate <= 192_000
+        require_range("sample_rate", rate, good_rate, "4000 to 192000, or 0")
+        good_speeds = 1.0 in speeds and len(set(speeds)) == len(speeds)
+        accepted = "different factors from 0.5 to 2, with 1.0 among them"
+        require_range("speeds", speeds, good_speeds, accepted)
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,6 @@ def write_model(
 
     Args:
         folder: an existing folder.
-        config: of the training.
         speakers: the classes, in order (each speed is a further block of classes).
         weights: ``tdnn.*`` and ``classifier.*``.
         rows: measures of each epoch.
@@ -73,9 +72,9 @@ def write_model(
         "kind": KIND,
         "sample_rate": config.sample_rate,
         "features": {"n_mels": config.n_mels},
-        "network": network_config(config).as_dict(),
+        "network": asdict(network_config(config)),
         "speakers": len(speakers),
-        "training": {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(config).items()},
+        "training": asdict(config),
     }
     write_yaml(folder / "config.yaml", card)
     (folder / "speakers.txt").write_text("".join(f"{s}\n" for s in speakers), encoding="utf-8")
@@ -178,7 +177,6 @@ def find_model(workdir: WorkDir, model: str) -> Path:
     """The folder of ``model``: ``ge2e``, a name under exp/xvector_nnet, a folder, or a hub name.
 
     Args:
-        workdir: the working directory.
         model: empty for the newest trained network.
 
     Raises:

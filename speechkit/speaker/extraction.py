@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,6 @@ def extract(
     """Write ``exp/xvector/<set>/`` and return it.
 
     Args:
-        workdir: the working directory.
-        set_name: the set to read.
         config: which vectors; default: those of the newest model.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
@@ -96,15 +94,11 @@ def make_batches(dataset: data.DataDir, batch_seconds: float) -> list[Batch]:
 
     Utterances of unknown length (pipes, broken headers) get batches of their own.
     """
-    timed = []
-    headers: dict[str | audio.Pipe, float] = {}
-    for utterance in dataset.utterances:
-        end = utterance.end
-        if end is None:
-            if utterance.wav not in headers:
-                headers[utterance.wav] = _seconds(utterance.wav)
-            end = headers[utterance.wav]
-        timed.append((max(0.0, end - utterance.start), utterance))
+    seconds_of = cache(_seconds)  # one header may serve several segments
+    timed = [
+        (max(0.0, (seconds_of(u.wav) if u.end is None else u.end) - u.start), u)
+        for u in dataset.utterances
+    ]
     timed.sort(key=lambda pair: (-pair[0], pair[1].id))
     batches: list[Batch] = []
     longest = 0.0

@@ -22,7 +22,7 @@ from speechkit.base import hub
 from speechkit.base.errors import UserError
 from speechkit.base.schema import LAYERS, Rate, Share, Taps, Width, check
 from speechkit.base.yaml_files import HYPERPARAMS, class_name, plain_settings, read_hyperpyyaml
-from speechkit.speaker.tdnn import TDNN, TDNNConfig
+from speechkit.speaker.tdnn import TDNN, TDNNConfig, reflect
 from speechkit.training.weights import build, read_state
 
 WEIGHTS = "embedding_model.ckpt"
@@ -169,7 +169,7 @@ def _network(folder: Path, node: Any, state: dict[str, Tensor]) -> tuple[Any, in
         with torch.device("meta"):  # the shapes are compared before any memory is taken
             TDNN(config).of_speechbrain(state)
         network = TDNN(config)
-        network.load_speechbrain(state)
+        network.load_state_dict(network.of_speechbrain(state))
         return network.eval(), config.min_frames
     if kind == "ECAPA_TDNN":
         from speechbrain.lobes.models.ECAPA_TDNN import ECAPA_TDNN
@@ -211,9 +211,4 @@ class ExactECAPA(torch.nn.Module):
             return x
         if mode != "reflect":
             raise UserError(f"ECAPA with padding '{mode}' is not supported.", "Expected: reflect.")
-        padded = torch.nn.functional.pad(x, (reach, reach), mode="reflect")
-        for row, length in enumerate(self.frames):
-            if length < x.shape[2] and x.shape[2] > 1:
-                tail = x[row, :, length - 1 - reach : length - 1].flip(1)
-                padded[row, :, reach + length : reach + length + reach] = tail
-        return padded
+        return reflect(x.transpose(1, 2), reach, self.frames).transpose(1, 2)

@@ -102,10 +102,6 @@ class TDNN(nn.Module):
             x = layer(x, frames)
         return self.embedding(statistics(x, frames))
 
-    def load_speechbrain(self, state: Mapping[str, Tensor]) -> None:
-        """Take over the weights of a SpeechBrain ``Xvector``; see :meth:`of_speechbrain`."""
-        self.load_state_dict(self.of_speechbrain(state))
-
     def of_speechbrain(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights of a SpeechBrain ``Xvector`` under our names and shapes.
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +44,11 @@ class Split:
     train: list[data.Utterance]
     held_out: list[data.Utterance]
     speakers: list[str]
-    label: dict[str, int] = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.label = {speaker: i for i, speaker in enumerate(self.speakers)}
+    @cached_property
+    def label(self) -> dict[str, int]:
+        """Class of each speaker."""
+        return {speaker: i for i, speaker in enumerate(self.speakers)}
 
 
 def split(utterances: Sequence[data.Utterance], share: float, seed: int) -> Split:
@@ -119,10 +120,10 @@ def collate(
     batch: Sequence[tuple[np.ndarray, int] | str],
 ) -> tuple[torch.Tensor, torch.Tensor] | str:
     """Samples ``[B, N]`` and labels ``[B]``, or the first problem."""
-    good = [item for item in batch if not isinstance(item, str)]
-    if len(good) < len(batch):
-        return next(item for item in batch if isinstance(item, str))
-    samples, labels = zip(*good, strict=True)
+    for item in batch:
+        if isinstance(item, str):
+            return item
+    samples, labels = zip(*batch, strict=True)
     return torch.from_numpy(np.stack(samples)), torch.tensor(labels)
 
 
@@ -197,8 +198,6 @@ def train(
     """Train and write ``exp/xvector_nnet/<name>/``; returns that folder.
 
     Args:
-        workdir: the working directory.
-        name: of the model.
         config: all that decides the result; ``sample_rate`` 0 takes that of the first
             file, at most 16 kHz.
         device: auto, cpu or cuda.

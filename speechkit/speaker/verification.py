@@ -50,8 +50,6 @@ def interval(
     Args:
         vectors: ``[N, D]``, few enough for all pairs.
         speakers: ``[N]`` speaker of each.
-        draws: number of bootstrap draws.
-        seed: of the draws.
     """
     names, number = np.unique(speakers, return_inverse=True)
     first, second = np.triu_indices(len(vectors), 1)

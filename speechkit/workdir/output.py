@@ -104,7 +104,7 @@ class Output:
         try:
             self._recover()
             self._read_key()
-            if not self.force and self._unfinished.is_complete_for(self.key):
+            if not self.force and self._unfinished.is_complete():
                 self._put_in_place()
             self.up_to_date = self._check_existing()
             if not self.up_to_date:
@@ -123,12 +123,12 @@ class Output:
             if self.up_to_date:
                 return
             if kind is not None:
-                self._unfinished.remove(unless_kept=True)
+                self._unfinished.remove_unless_kept()
                 return
             try:
                 self._commit()
             except BaseException:
-                self._unfinished.remove(unless_kept=True)
+                self._unfinished.remove_unless_kept()
                 raise
         finally:
             self._lock.release()
@@ -154,21 +154,19 @@ class Output:
         """True if the output is there, whole, and of the same command and inputs."""
         if not self.final.exists():
             return False
-        old = read_manifest(self.final)
-        if old is None:
-            if not self.force:
+        old = read_manifest(self.final) or {}
+        differing = self.key.other_params(old)
+        if differing and not self.force:
+            if not old:
                 raise UserError(
                     f"{self.final} exists but has no {MANIFEST}: speechkit did not make it.",
                     "Move it away, or replace it with `force`.",
                 )
-            return False
-        differing = self.key.other_params(old)
+            raise UserError(
+                f"{self.final} was made with other parameters ({'; '.join(differing)}).",
+                f"Replace it with `force`, or {self.beside}.",
+            )
         if differing:
-            if not self.force:
-                raise UserError(
-                    f"{self.final} was made with other parameters ({'; '.join(differing)}).",
-                    f"Replace it with `force`, or {self.beside}.",
-                )
             return False
         stale = self.key.inputs.changed(old.get("inputs", {}))
         stale += damaged_outputs(self.final, old.get("outputs", {}))

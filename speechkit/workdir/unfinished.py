@@ -134,12 +134,12 @@ class Unfinished:
         self._begin()
         return False
 
-    def is_complete_for(self, key: Key) -> bool:
+    def is_complete(self) -> bool:
         """Whether a dead run of this key has finished all but putting its output in place."""
         found = self._manifest()
-        if found is None or key.other_params(found):
+        if found is None or self.key.other_params(found):
             return False
-        return not key.inputs.changed(found.get("inputs", {}))
+        return not self.key.inputs.changed(found.get("inputs", {}))
 
     def _manifest(self) -> dict[str, Any] | None:
         """The manifest of an output that is whole: it is written behind all else."""
@@ -154,9 +154,9 @@ class Unfinished:
         if self.key.inputs.as_dict() != before:
             self._write_key()
 
-    def remove(self, unless_kept: bool) -> None:
-        """Remove the folder, or only if no finished part is there for a next run."""
-        if not (unless_kept and self.resume and self.scratch.exists()):
+    def remove_unless_kept(self) -> None:
+        """Remove the folder if no finished part is there for a next run."""
+        if not (self.resume and self.scratch.exists()):
             files.remove_tree(self.path)
 
     def _begin(self) -> None:

@@ -220,8 +220,8 @@ def test_pipes_are_refused(tmp_path: Path, value: str) -> None:
     ("content", "message"),
     [
         (b"u a.ark:1\nu a.ark:2\n", ":2: the key 'u' comes twice"),
-        (b"u a.ark:1\n\n", ":2: expected 'key path'"),
-        (b"lonely\n", ":1: expected 'key path'"),
+        (b"u a.ark:1\n\n", ":2: expected 'key value'"),
+        (b"lonely\n", ":1: expected 'key value'"),
         (b"u \xe4.ark:1\n", "not UTF-8"),
     ],
 )

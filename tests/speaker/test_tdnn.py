@@ -89,10 +89,10 @@ def test_statistics_by_hand():
 def test_foreign_weights_are_refused():
     network = TDNN(SMALL)
     with pytest.raises(UserError, match="missing"):
-        network.load_speechbrain({"a": torch.zeros(1)})
+        network.of_speechbrain({"a": torch.zeros(1)})
     other = TDNN(TDNNConfig(8, (16, 16, 16, 16, 32), embedding=12)).speechbrain_state()
     with pytest.raises(UserError, match="shape"):
-        network.load_speechbrain(other)
+        network.of_speechbrain(other)
 
 
 def test_lists_of_different_lengths_are_refused():

@@ -105,7 +105,6 @@ def align(
 
     Args:
         model: the model that gave the evidence.
-        evidence: of T frames.
         words: for every word its pronunciations (phones with or without stress); the likeliest
             is chosen. Silence may lie before, between and after the words.
         choices: which of the words are readings of one piece, of which one is said.

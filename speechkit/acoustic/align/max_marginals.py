@@ -79,7 +79,6 @@ def max_marginals(trellis: Trellis, scores: np.ndarray, block: int = BLOCK) -> M
     """Best scores through everything, in memory that does not grow with the recording.
 
     Args:
-        trellis: states and junctions.
         scores: ``[T, C]`` of the columns, finite.
         block: values kept at a time.
     """

@@ -63,7 +63,6 @@ def bigram_counts(states: np.ndarray, labels: int) -> np.ndarray:
     Args:
         states: of utterances one after another, with a -1 between any two; what a -1 parts
             is no pair.
-        labels: how many there are.
     """
     states = np.asarray(states, np.int64)
     starts = label_starts(states)

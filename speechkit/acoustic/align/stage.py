@@ -60,7 +60,6 @@ def align_set(
     """Write ``exp/align/<set>/`` and return it.
 
     Args:
-        workdir: the working directory.
         set_name: the set; its ``phone_scores.tsv`` gives the canonical phones, otherwise they
             are looked up for its ``text``.
         am: acoustic model, see :func:`speechkit.acoustic.models.load_model`.
@@ -135,7 +134,6 @@ def align_utterance(item: Item, am: str, root: Path, device: str) -> Row:
     Args:
         item: the utterance with its words, or what is wrong with its text.
         am: acoustic model, by a name in the working directory or a folder.
-        root: the working directory.
         device: cpu or cuda.
 
     Raises:
@@ -161,7 +159,6 @@ def align_all(
 
     Args:
         part_file: name -> where to keep a finished part.
-        items: utterances with their words.
         run: item -> row, see :func:`align_utterance`.
         how: see :func:`speechkit.base.parallel.map_items`.
     """
@@ -175,8 +172,6 @@ def warn_of_mismatches(names: Sequence[str], of: int, where: str) -> None:
     """Warn of utterances whose text is probably not what is said.
 
     Args:
-        names: of these utterances.
-        of: number of all utterances.
         where: they are listed.
     """
     if names:
@@ -252,7 +247,6 @@ def write_alignment(
     """Write all files of an alignment, and return the summary.
 
     Args:
-        folder: where.
         ark: how ``ali.scp`` names the archive.
         labels: of the acoustic model.
         shift: from frame to frame in seconds.

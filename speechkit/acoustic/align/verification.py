@@ -142,10 +142,8 @@ def verify(
 
     Args:
         model: that gave the evidence.
-        evidence: of T frames.
         alignment: of the text with this evidence: its words are verified in the pronunciations
             that it has chosen.
-        config: costs.
     """
     config = (config or VerificationConfig()).of(model)
     scores = evidence.state_scores.detach().float().cpu().numpy()

@@ -83,7 +83,6 @@ def best_path(table: Table, scores: np.ndarray) -> np.ndarray | None:
     """The likeliest path; of equal ones that which was first in its later states.
 
     Args:
-        table: S states.
         scores: ``[T, C]`` log-likelihoods of the columns.
 
     Returns:

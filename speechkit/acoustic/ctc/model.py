@@ -236,7 +236,6 @@ def load_ctc(spec: str, device: str = "cpu", *, hidden: bool | int = False) -> C
     A map of its labels may follow as ``,map=FILE``; a file ``arpabet.txt`` in a folder is one.
 
     Args:
-        spec: which model.
         device: cpu or cuda; evidence is on the CPU.
         hidden: evidence has a layer's features too: True for the last, or its number from 1
             (the layers of the transformer; its input is none).

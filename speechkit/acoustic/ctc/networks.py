@@ -284,7 +284,6 @@ def find_bundle(name: str, kind: str, what: str = "") -> Any:
 
     Args:
         name: ``torchaudio:BUNDLE``.
-        kind: its class in ``torchaudio.pipelines``.
         what: messages put before "bundle".
 
     Raises:

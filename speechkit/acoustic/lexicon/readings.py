@@ -161,8 +161,6 @@ def chosen(choices: Sequence[Choice], texts: Sequence[str], said: Sequence[int])
     """How the pieces that can be said in several ways were read.
 
     Args:
-        choices: among the words.
-        texts: all words.
         said: numbers of those that are said.
     """
     place = {word: number for number, word in enumerate(said)}
@@ -181,8 +179,6 @@ def words_of_text(text: str, lexicon: Lexicon, policy: Policy | None = None) -> 
     """Words of a text and their pronunciations.
 
     Args:
-        text: as written.
-        lexicon: of the pronunciations.
         policy: for numbers and marks; default: the likeliest reading, marks refused.
 
     Raises:
