@@ -43,11 +43,10 @@ class FeatureConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for checked in (
-            ("low_hz", self.low_hz, 0 <= self.low_hz < self.top_hz, "below the upper edge"),
-            ("high_hz", self.high_hz, self.top_hz <= self.sample_rate / 2, "up to half the rate"),
-        ):
-            require_range(*checked)
+        low, top = self.low_hz, self.top_hz
+        require_range("low_hz", low, 0 <= low < top, "below the upper edge")
+        fits = top <= self.sample_rate / 2
+        require_range("high_hz", self.high_hz, fits, "up to half the rate")
 
     @property
     def top_hz(self) -> float:

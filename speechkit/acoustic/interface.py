@@ -14,6 +14,10 @@ from speechkit.base.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
+States = tuple[int, ...]
+Costs = tuple[tuple[float, float], ...]
+"""Of states: the columns of their scores, and log probabilities (stay, move on) of each."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -95,20 +99,18 @@ class AcousticModel(ABC):
         return [self.evidence(wave) for wave in waves]
 
     @abstractmethod
-    def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
+    def state_ids(self, phone: PhoneInContext) -> States:
         """Columns of ``state_scores`` that the phone passes through, in order.
 
         Raises:
             UserError: the model has no such phone (the message names it and the inventory).
         """
 
-    def transition_costs(self, phone: PhoneInContext) -> tuple[tuple[float, float], ...]:
+    def transition_costs(self, phone: PhoneInContext) -> Costs:
         """Log probabilities (stay, move on) of each of its states; zeros if not modelled."""
         return tuple((0.0, 0.0) for _ in self.state_ids(phone))
 
-    def phone_without_context(
-        self, label: str
-    ) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
+    def phone_without_context(self, label: str) -> tuple[States, Costs]:
         """States and costs of a label, as :meth:`state_ids` and :meth:`transition_costs` give
         them, where its neighbours are not known.
 

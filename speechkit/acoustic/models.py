@@ -64,13 +64,9 @@ def load_model(
 
             return load_tdnn(folder, device, hidden=hidden)
         spec = f"{folder}{comma}{option}"
-    if phones:
-        from speechkit.acoustic.ctc.model import load_ctc
+    from speechkit.acoustic.ctc.model import load_ctc, load_encoder
 
-        return load_ctc(spec, device, hidden=hidden)
-    from speechkit.acoustic.ctc.model import load_encoder
-
-    return load_encoder(spec, device, hidden)
+    return (load_ctc if phones else load_encoder)(spec, device, hidden=hidden)
 
 
 def find_folder(spec: str, workdir: WorkDir | None) -> Path:

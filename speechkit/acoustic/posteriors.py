@@ -12,7 +12,7 @@ import numpy as np
 
 from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext, summed_columns
 from speechkit.base.errors import DataError, UserError
-from speechkit.base.text import read_text
+from speechkit.base.text import read_lines
 from speechkit.kaldi.ark import ArkTable
 from speechkit.labels.phones import KALDI_ID, SILENCE, kaldi_name
 
@@ -170,12 +170,9 @@ def read_labels(file: Path) -> list[str]:
     Of Kaldi's ``phones.txt`` the symbols without a column (``<eps>``, ``#0`` ...) are left out.
 
     Raises:
-        DataError: neither.
+        UserError: neither.
     """
-    try:
-        rows = [line.split() for line in read_text(file).splitlines() if line]
-    except OSError as error:
-        raise DataError(f"{file} cannot be read: {error}.") from error
+    rows = [line.split() for line in read_lines(file) if line]
     if {len(row) for row in rows} == {1}:
         return [row[0] for row in rows]
     try:

@@ -13,20 +13,30 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import note_once
 from speechkit.base.text import read_lines
 
 CSV = ".csv"
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 _MARKS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _QUOTES = (
     'Put a cell that holds {}, a line end or a quote in double quotes, a quote in it twice: "".'
 )
+
+
+def grouped(values: Iterable[Value], key: Callable[[Value], Key]) -> dict[Key, list[Value]]:
+    """Key -> the values that have it; keys in the order of their first values."""
+    found: dict[Key, list[Value]] = {}
+    for value in values:
+        found.setdefault(key(value), []).append(value)
+    return found
 
 
 def show(value: Any) -> str:

@@ -20,6 +20,7 @@ from speechkit.base.audio_file import Pipe
 from speechkit.base.errors import AudioError, DataError
 from speechkit.base.log import counted
 from speechkit.base.parallel import map_items
+from speechkit.base.tables import grouped
 from speechkit.base.text import byte_order, check_path, composed, on_disk, read_text, some, visible
 from speechkit.kaldi.segments import Segment, SegmentError
 
@@ -77,17 +78,20 @@ class DataDir:
         return sorted({Path(u.wav) for u in self.utterances if not isinstance(u.wav, Pipe)})
 
 
-def read_table(path: Path, remedy: str = _SEE) -> dict[str, str]:
+def read_table(path: Path, remedy: str = _SEE, optional: bool = False) -> dict[str, str]:
     """Key -> rest of the line.
 
     Args:
         remedy: what to do about a broken line, for the message.
+        optional: the table is empty where there is no such file.
 
     Raises:
         DataError: not UTF-8, an empty line, a key that comes twice, or a line without a
             value (``text`` alone may have empty values, and is read as it looks).
     """
     table: dict[str, str] = {}
+    if optional and not path.is_file():
+        return table
     lines = read_text(path).removesuffix("\n").split("\n")
     for number, line in enumerate(lines if lines != [""] else [], 1):
         key, *rest = line.split(maxsplit=1)[:2] or [""]
@@ -132,13 +136,9 @@ def load(path: Path, root: Path, allow_pipes: bool = False) -> DataDir:
     parts = _segments(path, sources)
     _agree(path, set(parts), set(speakers))
     utterances = [Utterance(utt, wav, speakers[utt], a, b) for utt, (wav, a, b) in parts.items()]
-
-    def optional(name: str) -> dict[str, str]:
-        return read_table(path / name) if (path / name).is_file() else {}
-
-    text, gender, age = map(optional, ("text", "spk2gender", "spk2age"))
-    durations = _durations(path / "utt2dur", optional("utt2dur"))
-    return DataDir(path, utterances, text, gender, age, durations)
+    names = ("text", "spk2gender", "spk2age", "utt2dur")
+    text, gender, age, seconds = (read_table(path / name, optional=True) for name in names)
+    return DataDir(path, utterances, text, gender, age, _durations(path / "utt2dur", seconds))
 
 
 def parse_source(value: str, root: Path) -> str | Pipe:
@@ -258,9 +258,7 @@ def order_clashes(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def invert(speakers: Mapping[str, str]) -> dict[str, str]:
     """``utt2spk`` -> ``spk2utt``."""
-    found: dict[str, list[str]] = {}
-    for utterance in sorted(speakers, key=byte_order):
-        found.setdefault(speakers[utterance], []).append(utterance)
+    found = grouped(sorted(speakers, key=byte_order), speakers.__getitem__)
     return {speaker: " ".join(utterances) for speaker, utterances in found.items()}
 
 

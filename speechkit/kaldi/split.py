@@ -12,6 +12,7 @@ from speechkit.base import answers
 from speechkit.base.answers import Answer
 from speechkit.base.errors import UserError
 from speechkit.base.random_draws import rng
+from speechkit.base.tables import grouped
 from speechkit.kaldi.config import SplitConfig
 from speechkit.kaldi.data import DataDir, load
 from speechkit.kaldi.subset import label_files, write_subset
@@ -81,9 +82,7 @@ def held_out(source: DataDir, config: SplitConfig) -> set[str]:
             f"'{config.into[1]}' {side}.",
             f"Accepted: 1 to {total - 1}.",
         )
-    groups: dict[str, list[str]] = {}
-    for speaker in source.speakers:
-        groups.setdefault(source.gender.get(speaker, "?"), []).append(speaker)
+    groups = grouped(source.speakers, lambda speaker: source.gender.get(speaker, "?"))
     quotas = _quotas({gender: len(group) for gender, group in groups.items()}, number)
     held: set[str] = set()
     for stream, (gender, group) in enumerate(sorted(groups.items())):

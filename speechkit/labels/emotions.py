@@ -15,7 +15,7 @@ import numpy as np
 from speechkit.base import audio
 from speechkit.base.errors import AudioError, DataError, UserError
 from speechkit.base.log import counted, logger, note_once
-from speechkit.base.tables import read_rows
+from speechkit.base.tables import grouped, read_rows
 from speechkit.base.text import composed, is_header
 from speechkit.base.yaml_files import read_yaml
 from speechkit.kaldi.data import DataDir, Utterance, read_table
@@ -101,8 +101,9 @@ def load(workdir: WorkDir, name: str) -> EmotionSet:
             f"{found.path / LABELS} has one class only ('{classes[0]}').",
             "Label the set with two classes or more.",
         )
-    statements = _optional(found, STATEMENT) or dict(found.text)
-    return EmotionSet(name, found, labels, classes, statements, _optional(found, INTENSITY))
+    statements = read_table(found.path / STATEMENT, optional=True) or dict(found.text)
+    intensities = read_table(found.path / INTENSITY, optional=True)
+    return EmotionSet(name, found, labels, classes, statements, intensities)
 
 
 def read_labels(dataset: DataDir) -> dict[str, str]:
@@ -139,11 +140,6 @@ def class_counts(labels: Iterable[str], classes: Sequence[str]) -> dict[str, int
     """Class -> number of labels, zeros included."""
     count = Counter(labels)
     return {name: count[name] for name in classes}
-
-
-def _optional(dataset: DataDir, name: str) -> dict[str, str]:
-    path = dataset.path / name
-    return read_table(path) if path.is_file() else {}
 
 
 def read_clip(
@@ -183,10 +179,8 @@ def read_clip(
 
 def case_variants(labels: Iterable[str]) -> str:
     """Classes that differ in case only, with how often each comes; empty if none do."""
-    groups: dict[str, list[str]] = {}
     count = Counter(labels)
-    for name in sorted(count):
-        groups.setdefault(name.casefold(), []).append(name)
+    groups = grouped(sorted(count), str.casefold)
     return "; ".join(
         ", ".join(f"'{name}' ({count[name]})" for name in group)
         for group in groups.values()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from speechkit.base.errors import ConfigError, UserError
 from speechkit.base.log import counted
 from speechkit.base.random_draws import rng
+from speechkit.base.tables import grouped
 from speechkit.labels.config import (
     PAPER,
     PARTS,
@@ -137,21 +138,20 @@ def _validating(dataset: EmotionSet, speakers: Sequence[str], settings: FoldsCon
 
 def _genders(dataset: EmotionSet, speakers: Iterable[str]) -> dict[str, list[str]]:
     """Gender -> its speakers, in the given order."""
-    found: dict[str, list[str]] = {}
-    for speaker in speakers:
-        found.setdefault(dataset.data.gender.get(speaker, "?"), []).append(speaker)
+    found = grouped(speakers, lambda speaker: dataset.data.gender.get(speaker, "?"))
     return dict(sorted(found.items()))
 
 
 def random_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:
     """Divisions that test a part of the clips of every class, whoever speaks."""
-    dealt = deal(_classes(dataset, dataset.labels), PARTS, settings.seed, _CLIPS)
+    dealt = deal(grouped(dataset.labels, dataset.labels.__getitem__), PARTS, settings.seed, _CLIPS)
     found = []
     for number in range(settings.folds):
         test = dealt[number]
         rest = [name for name in dataset.labels if name not in test]
         shares = max(2, round(1 / settings.valid_share))
-        valid = deal(_classes(dataset, rest), shares, settings.seed, _VALID + number)[0]
+        left = grouped(rest, dataset.labels.__getitem__)
+        valid = deal(left, shares, settings.seed, _VALID + number)[0]
         train = [name for name in rest if name not in valid]
         speakers = sorted({dataset.speaker(name) for name in test})
         ordered = [tuple(n for n in dataset.labels if n in part) for part in (valid, test)]
@@ -166,7 +166,7 @@ def paper_fold(dataset: EmotionSet, settings: FoldsConfig) -> Fold:
     neutral), are rounded down, and the clips that are then missing come from those whose fifths
     lost most; where these are alike, from the classes that have 39 in Figs. 1, 5, 8 and 11.
     """
-    groups = _classes(dataset, dataset.labels)
+    groups = grouped(dataset.labels, dataset.labels.__getitem__)
     fifths = {name: len(members) / PARTS for name, members in groups.items()}
     most = sorted(fifths, key=lambda n: (int(fifths[n]) - fifths[n], n not in PUBLISHED_FIRST, n))
     missing = len(dataset.labels) // PARTS - sum(map(int, fifths.values()))
@@ -179,13 +179,6 @@ def paper_fold(dataset: EmotionSet, settings: FoldsConfig) -> Fold:
     train = tuple(name for name in dataset.labels if name not in test)
     speakers = sorted({dataset.speaker(name) for name in test})
     return Fold(train, ordered, ordered, (), tuple(speakers))
-
-
-def _classes(dataset: EmotionSet, names: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name in names:
-        found.setdefault(dataset.labels[name], []).append(name)
-    return found
 
 
 def statement_folds(dataset: EmotionSet, settings: FoldsConfig) -> list[Fold]:

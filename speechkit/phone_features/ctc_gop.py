@@ -60,6 +60,12 @@ class Alternatives(NamedTuple):
     numbers: np.ndarray
     has: np.ndarray
 
+    @property
+    def others(self) -> np.ndarray:
+        """Log-likelihoods ``[P, 40]`` without each phone, and with each of ARPAbet in its place."""
+        substitutions = np.where(self.has, self.scores.substitutions, -np.inf)
+        return np.concatenate([self.scores.deletions[:, None], substitutions], axis=1)
+
 
 def alternatives(model: AcousticModel, evidence: Evidence, phones: Sequence[str]) -> Alternatives:
     """The scores that :func:`ctc_features` and :func:`rivals` are made of.
@@ -106,10 +112,9 @@ def ctc_features(
     Raises:
         UserError: a phone that the model lacks, or too few frames.
     """
-    scores, numbers, has = known or alternatives(model, evidence, phones)
-    substitutions = np.where(has, scores.substitutions, -np.inf)
-    others = np.concatenate([scores.deletions[:, None], substitutions], axis=1)
-    advantage = np.minimum(scores.total - others, RATIO_CAP)
+    known = known or alternatives(model, evidence, phones)
+    scores, numbers, has = known
+    advantage = np.minimum(scores.total - known.others, RATIO_CAP)
     advantage[np.arange(len(phones)), numbers + 1] = 0.0  # itself, without the last digit's error
     own = np.full((len(phones), 1), scores.total / evidence.frames)
     posterior = -np.logaddexp.reduce(-advantage, axis=1)
@@ -152,10 +157,9 @@ def rivals(
         the model lacks, and (without a blank) for its neighbours: a neighbour in its place
         is that neighbour drawn out, which is the deletion.
     """
-    scores, numbers, has = known or alternatives(model, evidence, phones)
-    substitutions = np.where(has, scores.substitutions, -np.inf)
-    advantage = np.concatenate([scores.deletions[:, None], substitutions], axis=1) - scores.total
-    own = numbers + 1
+    known = known or alternatives(model, evidence, phones)
+    advantage = known.others - known.scores.total
+    own = known.numbers + 1
     advantage[np.arange(len(phones)), own] = -np.inf
     if model.blank is None:
         advantage /= HMM_SCALE  # each frame counted with that power only

@@ -31,7 +31,7 @@ from speechkit.workdir.unfinished import map_kept, split
 
 BATCH = 8  # utterances that a model hears at once
 PART = 32  # batches per part that a resumed run keeps
-Batch = list[tuple[data.Utterance, "Words | UserError"]]
+Batch = Sequence[tuple[data.Utterance, "Words | UserError"]]
 Outcome = tuple[list[UtteranceFeatures], list[list[str]]]  # features, and (utterance, reason)
 
 
@@ -71,17 +71,9 @@ def extract(
     dataset = data.load(workdir.data(set_name), workdir.root, allow_pipes)
     kind = "deep" if settings.deep else "gop"
     final = workdir.exp(kind, set_name, name=name)
-    params = {
-        "set": set_name,
-        **_parameters(settings),
-        **texts.params(),
-    }
-    inputs = [
-        *dataset.files(),
-        *labels.score_files(dataset.path),
-        *texts.files(),
-        *_model_files(settings, workdir),
-    ]
+    params = {"set": set_name, **_parameters(settings), **texts.params()}
+    inputs = [*dataset.files(), *labels.score_files(dataset.path), *texts.files()]
+    inputs += _model_files(settings, workdir)
     sounds, command = dataset.audio_files(), f"extract-{kind}"
     with Output(final, command, params, inputs, force=force, audio=sounds, resume=True) as out:
         if out.up_to_date:
@@ -107,7 +99,7 @@ def _write(
     started, root = time.monotonic(), workdir.root.resolve()
     pipeline = load_pipeline(settings, root, device)
     _warn_of_seen(pipeline, dataset)
-    batches = [items[i : i + BATCH] for i in range(0, len(items), BATCH)]
+    batches = split(items, BATCH)
     run = partial(_extract_batch, settings=settings, root=root, device=device, on_error=on_error)
     found, skipped, fresh = _run(out, batches, run, **how)
     output.write(out, workdir, pipeline.config(), found, skipped)
@@ -146,13 +138,10 @@ def _model_files(settings: FeatureSettings, workdir: WorkDir) -> list[Path]:
             kept = (".safetensors", ".yaml", ".json", ".bin", ".txt")
             files += sorted(p for p in folder.iterdir() if p.suffix in kept and p.is_file())
         elif spec.startswith("posteriors:"):
-            files += [p for p in _posterior_files(spec) if p.is_file()]
+            options = spec.partition(":")[2].split(",")  # SCP, labels=FILE
+            named = [Path(option.partition("=")[2] or option) for option in options]
+            files += [path for path in named if path.is_file()]
     return files
-
-
-def _posterior_files(spec: str) -> list[Path]:
-    parts = spec.partition(":")[2].split(",")
-    return [Path(part.partition("=")[2] or part) for part in parts]
 
 
 def _extract_batch(

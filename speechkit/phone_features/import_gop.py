@@ -24,6 +24,7 @@ import numpy as np
 from speechkit.base.arrays import read_array
 from speechkit.base.errors import DataError, UserError, require_choice
 from speechkit.base.log import counted, logger
+from speechkit.base.text import read_lines
 from speechkit.kaldi import data
 from speechkit.kaldi.ark import ArkTable
 from speechkit.labels import score_files as labels
@@ -154,11 +155,8 @@ def _split_key(key: str, source: Path) -> tuple[str, int]:
 
 
 def _read_keys(file: Path) -> list[tuple[str, int]]:
-    try:
-        lines = file.read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read: {error}.") from error
-    return [_split_key(line.strip('"'), file) for line in lines]
+    keys = (key for line in read_lines(file) for key in line.split())
+    return [_split_key(key.strip('"'), file) for key in keys]
 
 
 def _read_csv(source: Path, keys: list[tuple[str, int]]) -> dict[str, Rows]:

@@ -26,11 +26,10 @@ from speechkit.phone_features import prosody as prosody_features
 from speechkit.phone_features import verification as verification_features
 from speechkit.phone_features.feature_folder import PhoneRow
 from speechkit.phone_features.gop import converted, frames_at, frames_of
-from speechkit.phone_features.request import Extracted, Request, evidence_of
+from speechkit.phone_features.request import Extracted, Pronunciation, Request, evidence_of
 from speechkit.phone_features.settings import (
     FORMAT,
     FeatureSettings,
-    Pronunciation,
     differences,
     fingerprint,
     layout,

@@ -14,19 +14,10 @@ from speechkit.base.audio import centred
 from speechkit.speaker.prosody import praat
 
 COLUMNS = (
-    "log_duration",
-    "relative_duration",
-    "rate",
-    "speech_share",
-    "pause_before",
-    "pause_after",
-    "energy",
-    "f0",
-    "f0_slope",
-    "f0_range",
-    "voiced",
-    "place_in_word",
-    "word_length",
+    *("log_duration", "relative_duration", "rate", "speech_share"),
+    *("pause_before", "pause_after", "energy"),
+    *("f0", "f0_slope", "f0_range", "voiced"),
+    *("place_in_word", "word_length"),
 )
 """Natural logarithms of seconds, phones a second and phones; energy in units of 10 dB; f0 in
 octaves (per phone). See :func:`prosody_block`."""

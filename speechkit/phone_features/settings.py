@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 STP, VERIFICATION = "stp", "verification"
 IMPORTED = "imported"
 FORMAT = 1  # of features.json and of the mathematics of its blocks
-Pronunciation = Sequence[str]
 
 
 def settings_of(

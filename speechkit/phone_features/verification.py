@@ -24,18 +24,9 @@ from speechkit.phone_features.gop import frames_of, segment_block
 RATIOS = ("said", "substitution", "omission")
 COLUMNS = (
     *chain.from_iterable((f"llr_{name}", f"llr_{name}_frame") for name in RATIOS),
-    "llr_free_frame",
-    "relative_duration",
-    "shortest_share",
-    "log_rank",
-    "log_posterior_mean",
-    "log_posterior_min",
-    "gop_mean",
-    "gop_min",
-    "substituted_mean",
-    "substituted_max",
-    "deleted_mean",
-    "deleted_max",
+    *("llr_free_frame", "relative_duration", "shortest_share", "log_rank"),
+    *("log_posterior_mean", "log_posterior_min", "gop_mean", "gop_min"),
+    *("substituted_mean", "substituted_max", "deleted_mean", "deleted_max"),
     *(f"{side}_llr_{name}" for side in ("previous", "next") for name in RATIOS),
 )
 """The 24 columns, see :func:`verification_block`."""
@@ -88,7 +79,7 @@ def verification_block(
     counts = np.diff([*first, len(word)])
     others = segments[:, len(KALDI_PHONES) - len(ARPABET) : len(KALDI_PHONES)]
     frames = (ends - starts).astype(np.float64)
-    ratios = [_capped(getattr(found, name), NATS_CAP) for name in RATIOS]
+    ratios = [np.clip(getattr(found, name), -NATS_CAP, NATS_CAP) for name in RATIOS]
     columns = [
         part
         for ratio in ratios
@@ -104,15 +95,11 @@ def verification_block(
     for values in (own, gop):
         columns += [np.add.reduceat(values, first) / counts, np.minimum.reduceat(values, first)]
     for values in (advantage[:, 1:].max(1), advantage[:, 0]):
-        capped = _capped(values, NATS_CAP)
+        capped = np.clip(values, -NATS_CAP, NATS_CAP)
         columns += [np.add.reduceat(capped, first) / counts, np.maximum.reduceat(capped, first)]
     columns += [np.concatenate([[0.0], ratio[:-1]]) for ratio in ratios]
     columns += [np.concatenate([ratio[1:], [0.0]]) for ratio in ratios]
     return np.repeat(np.stack(columns, axis=1), counts, axis=0)
-
-
-def _capped(values: np.ndarray, most: float) -> np.ndarray:
-    return np.clip(values, -most, most)
 
 
 def _fewest(model: AcousticModel) -> int:

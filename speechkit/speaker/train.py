@@ -19,7 +19,7 @@ from speechkit.base import audio
 from speechkit.base.errors import UserError
 from speechkit.base.log import counted, logger
 from speechkit.base.random_draws import rng
-from speechkit.base.tables import write_json
+from speechkit.base.tables import grouped, write_json
 from speechkit.kaldi import data
 from speechkit.speaker import verification
 from speechkit.speaker.config import XVectorConfig
@@ -57,9 +57,7 @@ def split(utterances: Sequence[data.Utterance], share: float, seed: int) -> Spli
     Raises:
         UserError: fewer than two speakers, or none with two utterances.
     """
-    of: dict[str, list[data.Utterance]] = {}
-    for utterance in utterances:
-        of.setdefault(utterance.speaker, []).append(utterance)
+    of = grouped(utterances, lambda utterance: utterance.speaker)
     if len(of) < 2:
         raise UserError(
             f"The set has {len(of)} speaker; an x-vector network needs at least two.",

@@ -18,6 +18,7 @@ from speechkit.base.digests import NAME as DIGESTS
 from speechkit.base.digests import Digests
 from speechkit.base.files import holder
 from speechkit.base.log import counted
+from speechkit.base.tables import grouped
 from speechkit.workdir import WorkDir
 from speechkit.workdir.manifest import (
     MANIFEST,
@@ -241,18 +242,12 @@ def by_model(those: Iterable[Status]) -> Iterator[tuple[str, list[tuple[str, Sta
     Yields:
         The name, and its parts: what they are (empty: it is one output itself), and one of them.
     """
-    models: dict[str, list[Status]] = {}
-    for one in those:
-        models.setdefault(_name(one), []).append(one)
-    for name, parts in models.items():
+    for name, parts in grouped(those, _name).items():
         if len(parts) == 1 and parts[0].path.endswith(name):
             yield name, [("", parts[0])]
             continue
-        alike: dict[tuple[str, str], list[Status]] = {}
-        for one in parts:
-            alike.setdefault((one.state, one.details), []).append(one)
         found = []
-        for same in alike.values():
+        for same in grouped(parts, lambda one: (one.state, one.details)).values():
             inner = [one.path.split(f"/{name}/", 1)[-1] for one in same]
             what = "seeds" if not any("/" in part for part in inner) else "seeds and folds"
             found.append((f"{len(same)} {what}" if inner[1:] else inner[0], same[0]))

@@ -196,7 +196,7 @@ def test_a_run_killed_as_it_ends_is_finished_by_the_next(
     out = output(begun)
     with out, monkeypatch.context() as patch:
         out.path.joinpath("weights").write_text("trained")
-        patch.setattr(out._unfinished, "remove", lambda **_: None)
+        patch.setattr(out._unfinished, "remove_unless_kept", lambda: None)
         patch.setattr(f"{owner}.{name}", killed)
         with pytest.raises(SystemExit):
             out._commit()

@@ -15,18 +15,18 @@ the blank, which may also lie between the phones of a word, and must between equ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from speechkit.acoustic.interface import AcousticModel, PhoneInContext
+from speechkit.acoustic.interface import AcousticModel, Costs, PhoneInContext, States
 from speechkit.acoustic.lexicon.readings import Choice, slots_of
 from speechkit.base.errors import UserError
+from speechkit.base.tables import grouped
 from speechkit.labels.phones import SILENCE, pure
 
 Pronunciation = Sequence[str]
-Costs = tuple[tuple[float, float], ...]
 Variants = list[tuple[int, tuple[str, ...]]]
 
 
@@ -43,7 +43,7 @@ class Node:
         before: nodes that it may follow (numbers).
     """
 
-    states: tuple[int, ...]
+    states: States
     costs: Costs
     word: int = -1
     variant: int = -1
@@ -124,7 +124,7 @@ class _Builder:
     def __init__(self, model: AcousticModel, words: Sequence[Variants]) -> None:
         self.model, self.words, self.nodes = model, words, list[Node]()
         self.ctc = model.topology == "ctc"
-        self._seen: dict[PhoneInContext, tuple[tuple[int, ...], Costs]] = {}
+        self._seen: dict[PhoneInContext, tuple[States, Costs]] = {}
 
     def build(self, slots: Sequence[Sequence[range]]) -> Graph:
         """Args: pieces of the text in order, for each its readings as numbers of words."""
@@ -201,8 +201,10 @@ class _Builder:
             for right in rights
         }
         ends = []
-        for some_left in _classes(lefts, lambda left: tuple(grid[left, r] for r in rights)):
-            for some_right in _classes(rights, lambda r: tuple(grid[left, r] for left in lefts)):
+        alike_right = grouped(rights, lambda r: tuple(grid[left, r] for left in lefts)).values()
+        alike_left = grouped(lefts, lambda left: tuple(grid[left, r] for r in rights)).values()
+        for some_left in alike_left:
+            for some_right in alike_right:
                 states, costs = grid[some_left[0], some_right[0]]
                 follows = [o.node for o in before if o.phone in some_left and self._may(o, states)]
                 if follows:
@@ -210,7 +212,7 @@ class _Builder:
                     ends.append(_Open(node, phone, frozenset(some_right)))
         return ends
 
-    def _may(self, end: _Open, states: tuple[int, ...]) -> bool:
+    def _may(self, end: _Open, states: States) -> bool:
         """Equal labels of a CTC model need a blank between them."""
         return not (self.ctc and self.nodes[end.node].states[-1] == states[0])
 
@@ -218,18 +220,18 @@ class _Builder:
         states, costs = self._blank() if self.ctc else self._states(PhoneInContext(SILENCE))
         return _Open(self._add(states, costs, before=before), SILENCE, frozenset())
 
-    def _blank(self) -> tuple[tuple[int, ...], Costs]:
+    def _blank(self) -> tuple[States, Costs]:
         assert self.model.blank is not None
         return (self.model.blank,), ((0.0, 0.0),)
 
-    def _states(self, phone: PhoneInContext) -> tuple[tuple[int, ...], Costs]:
+    def _states(self, phone: PhoneInContext) -> tuple[States, Costs]:
         if phone not in self._seen:
             self._seen[phone] = self.model.state_ids(phone), self.model.transition_costs(phone)
         return self._seen[phone]
 
     def _add(
         self,
-        states: tuple[int, ...],
+        states: States,
         costs: Costs,
         word: int = -1,
         variant: int = -1,
@@ -242,11 +244,3 @@ class _Builder:
 
 def _place(index: int, last: bool) -> str:
     return ("S" if last else "B") if index == 0 else ("E" if last else "I")
-
-
-def _classes(items: Sequence[str], key: Callable[[str], Hashable]) -> list[list[str]]:
-    """Items in groups of equal key, in the order of their first."""
-    groups: dict[Hashable, list[str]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    return list(groups.values())

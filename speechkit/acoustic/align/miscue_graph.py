@@ -148,17 +148,8 @@ class _Builder:
             for number, node in enumerate(self.graph.nodes)
             if node.word >= 0 and node.index == len(self.words[node.word]) - 1
         ]
-        trellis = Trellis(
-            np.array(self.columns),
-            self.arcs,
-            self.leave,
-            self.hop,
-            self.join,
-            self.begin,
-            self.insert,
-            count + 1,
-            self.omission,
-        )
+        ways = (self.arcs, self.leave, self.hop, self.join, self.begin, self.insert)
+        trellis = Trellis(np.array(self.columns), *ways, count + 1, self.omission)
         ends = np.array([chain.stop - 1 for chain in replaced])
         return MiscueGraph(trellis, word, last, ends, *places)
 
@@ -174,10 +165,7 @@ class _Builder:
         starts = set(self.graph.starts)
         for number, node in enumerate(self.graph.nodes):
             state = int(self.first[number])
-            for at, (stay, move) in enumerate(node.costs, state):
-                self.arcs.append((at, at, stay))
-                if at < self._end(number):
-                    self.arcs.append((at, at + 1, move))
+            self._pass(state, node)
             before = list(node.before)
             if number in junction_of:
                 junction = junction_of[number]
@@ -209,6 +197,14 @@ class _Builder:
             ends = self._word_ends(junction)
             self.arcs += [(end, filler, move - cost) for end, _, move in ends]
 
+    def _pass(self, first: int, node: alignment_graph.Node) -> range:
+        """The states of a node from ``first`` on, each of which may stay or move on to the next."""
+        states = range(first, first + len(node.states))
+        self.arcs += [(s, s, stay) for s, (stay, _) in zip(states, node.costs, strict=True)]
+        moves = [move for _, move in node.costs[:-1]]
+        self.arcs += [(a, b, move) for (a, b), move in zip(pairwise(states), moves, strict=True)]
+        return states
+
     def _chain(self, columns: Sequence[int]) -> range:
         """New states in a row, of which the last may stay."""
         states = range(len(self.columns), len(self.columns) + len(columns))
@@ -227,7 +223,8 @@ class _Builder:
         self.insert.append((junction, filler[0], -self.insertion))
         self.join.append((filler[-1], junction, 0.0))
         pause = self.graph.nodes[self.pauses[junction]]
-        silence = self._silence(pause)
+        silence = self._pass(len(self.columns), pause)
+        self.columns += pause.states
         leaving = pause.costs[-1][1]
         self.arcs.append((filler[-1], silence[0], 0.0))
         self.arcs.append((silence[-1], filler[0], leaving - self.insertion))
@@ -235,15 +232,6 @@ class _Builder:
         if junction == len(self.words) and leaving:
             self.arcs.append((silence[-1], EDGE, 0.0))
         return filler
-
-    def _silence(self, pause: alignment_graph.Node) -> range:
-        states = range(len(self.columns), len(self.columns) + len(pause.states))
-        self.columns += pause.states
-        for state, (stay, move) in zip(states, pause.costs, strict=True):
-            self.arcs.append((state, state, stay))
-            if state < states[-1]:
-                self.arcs.append((state, state + 1, move))
-        return states
 
     def _substitution(self, word: int) -> range:
         filler = self._filler()

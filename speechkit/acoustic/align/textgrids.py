@@ -9,6 +9,7 @@ from typing import Any
 from speechkit.base import audio
 from speechkit.base.audio_file import Pipe
 from speechkit.base.files import make_dirs
+from speechkit.base.tables import grouped
 from speechkit.base.textgrid import Interval, Tier, textgrid
 from speechkit.kaldi.data import DataDir, Utterance, read_table
 from speechkit.kaldi.segments import Segment
@@ -29,10 +30,8 @@ def write_textgrids(folder: Path, dataset: DataDir, rows: Sequence[Row], shift: 
     make_dirs(folder)
     row_of = {row["utt"]: row for row in rows}
     recording_of = _recordings(dataset)
-    together: dict[str, list[Utterance]] = {}
-    for utterance in dataset.utterances:
-        if utterance.id in row_of:
-            together.setdefault(recording_of[utterance.id], []).append(utterance)
+    aligned = [utterance for utterance in dataset.utterances if utterance.id in row_of]
+    together = grouped(aligned, lambda utterance: recording_of[utterance.id])
     for recording, members in together.items():
         members.sort(key=lambda utterance: utterance.start)
         seconds = _seconds(members, row_of, shift)

@@ -28,7 +28,7 @@ from speechkit.acoustic.ctc.networks import (
 from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
 from speechkit.acoustic.lexicon.g2p import IPA_TO_ARPABET
 from speechkit.base.errors import UserError
-from speechkit.base.text import read_text
+from speechkit.base.text import read_lines
 from speechkit.labels.phones import ARPABET, NOISE, SILENCE, kaldi_name, pure
 
 LEAST = 30
@@ -115,12 +115,8 @@ def read_map(file: Path, labels: Sequence[str]) -> dict[str, str]:
     Raises:
         UserError: it cannot be read, a line is broken, or names no label of the model.
     """
-    try:
-        lines = read_text(file).splitlines()
-    except OSError as error:
-        raise UserError(f"The map of labels {file} cannot be read: {error}.") from error
     table: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(file), 1):
         fields = line.split()
         if not fields:
             continue

@@ -49,6 +49,19 @@ class Network:
         Raises:
             UserError: the audio is too short for the network.
         """
+        try:
+            logits, hidden = self._run(samples)
+        except RuntimeError as error:
+            if is_out_of_memory(error) or len(samples) >= _SHORT * self.sample_rate:
+                raise
+            logits = None
+        if logits is None or not len(logits):
+            raise UserError(
+                f"The audio has {len(samples)} samples, too few for the model's first layers."
+            )
+        return logits, hidden
+
+    def _run(self, samples: np.ndarray) -> tuple[Tensor | None, Tensor | None]:
         raise NotImplementedError
 
 
@@ -106,26 +119,17 @@ class HuggingFaceNetwork(Network):
         self.frame_shift = self._samples_per_frame() / self.sample_rate
         self.fingerprint = fingerprint(folder)
 
-    def __call__(self, samples: np.ndarray) -> tuple[Tensor, Tensor | None]:
+    def _run(self, samples: np.ndarray) -> tuple[Tensor | None, Tensor | None]:
         import torch
 
         rate = self._front.sampling_rate
+        layer, _ = self.hidden  # the first of the states is the input of the first layer
         with torch.inference_mode():
             inputs = self._front(samples, sampling_rate=rate, return_tensors="pt")
             on_device = {key: value.to(self._device) for key, value in inputs.items()}
-            try:
-                found = self._model(**on_device, output_hidden_states=bool(self.hidden[0]))
-                logits = (found.logits if self._head else found.last_hidden_state)[0]
-            except RuntimeError as error:
-                if is_out_of_memory(error) or len(samples) >= _SHORT * self.sample_rate:
-                    raise
-                logits = torch.empty(0, 1)
-        if not len(logits):
-            raise UserError(
-                f"The audio has {len(samples)} samples, too few for the model's first layers."
-            )
-        layer, _ = self.hidden  # the first of the states is the input of the first layer
-        return logits, found.hidden_states[layer][0].float().cpu() if layer else None
+            found = self._model(**on_device, output_hidden_states=bool(layer))
+            logits = (found.logits if self._head else found.last_hidden_state)[0]
+            return logits, found.hidden_states[layer][0].float().cpu() if layer else None
 
     def _samples_per_frame(self) -> float:
         config = self._model.config
@@ -187,24 +191,15 @@ class BundleNetwork(Network):
             number = layer_number(hidden, len(layers), name)
             self.hidden = (number, layers[number - 1].shape[-1])
 
-    def __call__(self, samples: np.ndarray) -> tuple[Tensor, Tensor | None]:
+    def _run(self, samples: np.ndarray) -> tuple[Tensor | None, Tensor | None]:
         import torch
 
-        (layer, _), features, logits = self.hidden, None, None
-        try:
-            with torch.inference_mode():
-                if layer:  # torchaudio runs the layers for these and once more for logits
-                    features = self._layers(samples, layer)[-1][0].float().cpu()
-                if self._head:
-                    wave = torch.from_numpy(samples)[None].to(self._device)
-                    logits = self._model(wave)[0][0]
-        except RuntimeError as error:
-            if is_out_of_memory(error) or len(samples) >= _SHORT * self.sample_rate:
-                raise
-        found = logits if self._head else features
-        if found is None or not len(found):
-            raise UserError(f"The audio has {len(samples)} samples, too few for the model.")
-        return found, features
+        layer, _ = self.hidden  # torchaudio runs the layers for these and once more for logits
+        features = self._layers(samples, layer)[-1][0].float().cpu() if layer else None
+        if not self._head:
+            return features, features
+        with torch.inference_mode():
+            return self._model(torch.from_numpy(samples)[None].to(self._device))[0][0], features
 
     def _layers(self, samples: np.ndarray, count: int | None) -> list[Tensor]:
         """Outputs ``[1, T, D]`` of the first layers (None: of all)."""

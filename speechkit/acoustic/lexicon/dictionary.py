@@ -17,7 +17,7 @@ from speechkit.acoustic.lexicon import g2p
 from speechkit.acoustic.sphinx.files import DICTIONARY, read
 from speechkit.base.errors import UserError, closest
 from speechkit.base.log import counted, logger
-from speechkit.base.text import composed, read_text, some, visible
+from speechkit.base.text import composed, read_lines, some, visible
 from speechkit.labels.phones import ARPABET, pure
 
 Pronunciation = tuple[str, ...]
@@ -146,13 +146,9 @@ def read_lexicon(file: Path) -> dict[str, list[Pronunciation]]:
     Raises:
         UserError: the file cannot be read, a line has no phones, or a phone is not ARPAbet.
     """
-    try:
-        lines = visible(read_text(file)).splitlines()
-    except OSError as error:
-        raise UserError(f"The lexicon {file} cannot be read: {error.strerror}.") from error
     table: dict[str, list[Pronunciation]] = {}
-    for number, line in enumerate(lines, 1):
-        word, *phones = line.split() or [""]
+    for number, line in enumerate(read_lines(file), 1):
+        word, *phones = visible(line).split() or [""]
         if word[:1] in ("", "<", "!", "#"):
             continue
         if phones and phones[0][0].isdigit():

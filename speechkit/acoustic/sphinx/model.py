@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechkit.acoustic.interface import AcousticModel, Evidence, PhoneInContext
+from speechkit.acoustic.interface import AcousticModel, Costs, Evidence, PhoneInContext, States
 from speechkit.acoustic.sphinx import files
 from speechkit.acoustic.sphinx.mfcc import SAMPLE_RATE, SHIFT, WINDOW, Mfcc, streams
 from speechkit.base.errors import UserError, require_choice
@@ -106,7 +106,7 @@ class SphinxModel(AcousticModel):
             raise self.phone_error(phone.phone)
         return row
 
-    def state_ids(self, phone: PhoneInContext) -> tuple[int, ...]:
+    def state_ids(self, phone: PhoneInContext) -> States:
         """The three senones of a phone in its context.
 
         A triphone that the model lacks is replaced as in pocketsphinx: by that of another
@@ -118,17 +118,15 @@ class SphinxModel(AcousticModel):
         """
         return self._inventory.states(self._row(phone))
 
-    def transition_costs(self, phone: PhoneInContext) -> tuple[tuple[float, float], ...]:
+    def transition_costs(self, phone: PhoneInContext) -> Costs:
         """Log probabilities (stay, move on) of its three states."""
         return self._costs(self._row(phone))
 
-    def _costs(self, row: int) -> tuple[tuple[float, float], ...]:
+    def _costs(self, row: int) -> Costs:
         matrix = self._transitions[int(self._inventory.table["matrix"][row])]
         return tuple((float(rates[i]), float(rates[i + 1])) for i, rates in enumerate(matrix))
 
-    def phone_without_context(
-        self, label: str
-    ) -> tuple[tuple[int, ...], tuple[tuple[float, float], ...]]:
+    def phone_without_context(self, label: str) -> tuple[States, Costs]:
         """Its own senones, which come before those of all triphones."""
         row = self.labels.index(label)
         return self._inventory.states(row), self._costs(row)
