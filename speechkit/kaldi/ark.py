@@ -44,7 +44,7 @@ def finite(values: np.ndarray) -> bool:
     return bool((np.abs(values) <= 1e15).all())
 
 
-class ArkWriter:
+class ArkWriter(contextlib.ExitStack):
     """Write an ark and the scp beside it.
 
     Args:
@@ -56,18 +56,10 @@ class ArkWriter:
     """
 
     def __init__(self, ark: Path, scp: Path, named: str | None = None) -> None:
+        super().__init__()
         self._named = named or str(ark)
-        self._ark = ark.open("wb")
-        self._scp = scp.open("w", encoding="utf-8", newline="\n")
-
-    def __enter__(self) -> ArkWriter:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._ark.close()
-        finally:
-            self._scp.close()
+        self._ark = self.enter_context(ark.open("wb"))
+        self._scp = self.enter_context(scp.open("w", encoding="utf-8", newline="\n"))
 
     def write(self, key: str, value: np.ndarray) -> None:
         """Append one entry."""

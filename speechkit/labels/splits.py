@@ -44,7 +44,6 @@ class Split:
 
     Args:
         kind: one of ``KINDS``.
-        seed: of the draw.
         leaks_speakers: speakers are both trained on and tested.
         folds: at least one.
         params: what else decided it (fold size, number of folds ...).

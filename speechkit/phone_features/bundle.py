@@ -124,16 +124,12 @@ def write(
         copy(found[seed], make_dirs(target / SCORER / f"seed{seed}"))
         for seed in sorted(seeds or found)
     ]
-    made_with = cards[0]["features"]
-    specs = (spec for features in made_with for spec in acoustic_specs(features))
-    deep = {
-        spec
-        for features in made_with
-        if features.get("method") == DEEP
-        for spec in acoustic_specs(features)
-    }
-    for spec in dict.fromkeys(specs):
+    hidden: dict[str, bool] = {}
+    for features in cards[0]["features"]:
+        for spec in acoustic_specs(features):
+            hidden[spec] = hidden.get(spec, False) or features.get("method") == DEEP
+    for spec, deep in hidden.items():
         if spec != models.SPHINX:
             source, place = models.find_folder(spec, workdir), target / ACOUSTIC / Path(spec).name
-            tdnn_folder.export(source, place, hidden=spec in deep)
+            tdnn_folder.export(source, place, hidden=deep)
     return target

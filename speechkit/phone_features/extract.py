@@ -58,8 +58,7 @@ def extract(
         texts: how they are said.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
-        executor: local or dask://HOST:PORT.
-        on_error: stop, or skip broken utterances.
+        jobs, executor, on_error: see :func:`speechkit.base.parallel.map_items`.
         allow_pipes: run shell commands in ``wav.scp``.
         force: replace features of other settings.
 
@@ -234,16 +233,14 @@ def _run(
     out: Output, batches: Sequence[Batch], run: Any, **how: Any
 ) -> tuple[list[UtteranceFeatures], list[list[str]], float]:
     """Everything found and skipped, and the seconds of audio of this run; parts are kept."""
-    parts = split(batches, PART)
-    paths = [out.part(f"{number:05d}.features") for number in range(len(parts))]
     old: set[str] = set()
 
     def read(path: Path, part: Sequence[Batch]) -> list[UtteranceFeatures]:
         old.update(utterance.id for batch in part for utterance, _ in batch)
         return read_part(path)
 
-    how |= {"size": len, "read": read, "write": keep_part}
-    found, skipped = map_kept(run, parts, paths, batches=True, **how)
+    how |= {"size": len, "batches": True, "read": read, "write": keep_part}
+    found, skipped = map_kept(run, batches, PART, out.part, ".features", **how)
     return found, skipped, sum(one.seconds for one in found if one.utterance not in old)
 
 

@@ -41,7 +41,6 @@ def label_ids(labels: Sequence[str], blank: int | None = None) -> np.ndarray:
     """Kaldi's id of each label's pure phone ``[C]``; 0 (``<eps>``) for the blank of a CTC model.
 
     Args:
-        labels: of the acoustic model.
         blank: column of the blank, if the model has one.
     """
     ids = np.array([KALDI_ID[kaldi_name(label)] for label in labels], dtype=np.int64)

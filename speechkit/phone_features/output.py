@@ -38,7 +38,6 @@ class UtteranceFeatures:
     """Features of one utterance, as a worker sends them and a part keeps them.
 
     Args:
-        utterance: its id.
         features: float32 ``[P, D]`` (``[T, D]`` of frames).
         rows: its lines of ``rows.tsv``.
         confidence: of the alignment; None of imported features.

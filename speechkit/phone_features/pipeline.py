@@ -60,7 +60,6 @@ class FeaturePipeline:
     """Recordings to features of phones.
 
     Args:
-        settings: what to compute.
         models: those of ``settings.am``, then that of ``align_with`` if it is another.
 
     Attributes:

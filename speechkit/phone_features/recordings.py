@@ -203,7 +203,6 @@ class Recording:
 
     Args:
         name: of it, for results and messages.
-        text: what is read.
         samples: mono float32 ``[N]``, full scale 1.
         sample_rate: of them in Hz.
     """

@@ -26,9 +26,6 @@ class PhoneSet:
     """U utterances of N phones in W words, with features of every phone.
 
     Args:
-        name: of the set.
-        utterances: ids.
-        speakers: of each utterance.
         features: float32 ``[N, D]``, of all phones in order.
         phones: canonical, as given, of each row.
         first: row of the first phone of each utterance, and N: int64 ``[U + 1]``.

@@ -97,7 +97,6 @@ def fingerprint(blocks: Sequence[Mapping[str, Any]], columns: Sequence[str], ali
     """Changes whenever the features could: with models, methods, columns and mathematics.
 
     Args:
-        blocks: of :func:`layout`.
         aligner: fingerprint of the model whose segments all blocks take; empty if each its own.
     """
     # How a model was named on the command line does not matter.

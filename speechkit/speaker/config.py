@@ -21,7 +21,6 @@ class TDNNConfig:
         channels: width of each frame-level layer.
         kernels: taps of each layer.
         dilations: frames between taps of each layer.
-        embedding: dimension of the x-vector.
     """
 
     n_mels: Width = 24

@@ -93,7 +93,6 @@ class Embedder:
         network: features and lengths to vectors.
         sample_rate: in Hz, of the audio it takes.
         min_frames: fewest frames that it can take.
-        device: where to compute.
     """
 
     def __init__(

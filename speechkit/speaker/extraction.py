@@ -22,7 +22,7 @@ from speechkit.speaker import embedder, ge2e, verification
 from speechkit.speaker.config import VectorConfig
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.unfinished import map_kept, split
+from speechkit.workdir.unfinished import map_kept
 
 PART = 64  # batches per part that a resumed run keeps
 BATCH_SECONDS = {"cpu": 60.0, "cuda": 600.0}
@@ -50,9 +50,7 @@ def extract(
         config: which vectors; default: those of the newest model.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
-        jobs: processes; 1 works in this process with all threads.
-        executor: local or dask://HOST:PORT.
-        on_error: stop, or skip broken utterances.
+        jobs, executor, on_error: see :func:`speechkit.base.parallel.map_items`.
         allow_pipes: run shell commands in ``wav.scp``.
         force: replace vectors of another model.
     """
@@ -81,10 +79,11 @@ def extract(
         run = partial(
             _embed, folder=folder.resolve(), device=where, precision=precision, on_error=on_error
         )
-        vectors, skipped = _run(
-            out, batches, run, jobs=jobs, executor=executor, label=f"xvector {set_name}"
-        )
-        _write(out, workdir, dataset, vectors, skipped)
+        how: dict[str, Any] = {"jobs": jobs, "executor": executor, "label": f"xvector {set_name}"}
+        how |= {"size": len, "name": lambda batch: "extract-xvector", "batches": True}
+        how |= {"read": _read_part, "write": _write_part}
+        rows, skipped = map_kept(run, batches, PART, out.part, ".npz", **how)
+        _write(out, workdir, dataset, dict(rows), skipped)
         out.notes.update(device=where, sample_rate=encoder.sample_rate)
     return final
 
@@ -140,19 +139,6 @@ def _embed(
         waves.append(samples)
         ids.append(utterance.id)
     return list(zip(ids, encoder(waves) if waves else [], strict=True)), skipped
-
-
-def _run(
-    out: Output, batches: Sequence[Batch], run: Any, **how: Any
-) -> tuple[dict[str, np.ndarray], list[list[str]]]:
-    """All vectors by utterance; finished parts are kept for a resumed run."""
-    parts = split(batches, PART)
-    files = [out.part(f"{number:05d}.npz") for number in range(len(parts))]
-    how |= {"size": len, "name": lambda batch: "extract-xvector"}
-    rows, skipped = map_kept(
-        run, parts, files, read=_read_part, write=_write_part, batches=True, **how
-    )
-    return dict(rows), skipped
 
 
 def _read_part(path: Path, part: Sequence[Batch]) -> list[tuple[str, np.ndarray]] | None:

@@ -21,7 +21,7 @@ from speechkit.base.text import composed, some
 from speechkit.kaldi import data
 from speechkit.speaker.config import ProsodyConfig
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.unfinished import map_kept, split
+from speechkit.workdir.unfinished import map_kept
 
 COLUMNS = ("utt", "f0_median_hz", "voiced_fraction", "energy")
 PART = 2000  # utterances per part that a resumed run keeps
@@ -123,11 +123,9 @@ def extract(
         if out.up_to_date:
             return final
         run = partial(_measure_utterance, f0_min=f0_min, f0_max=f0_max)
-        parts = split(dataset.utterances, PART)
-        files = [out.part(f"{number:05d}.rows.json") for number in range(len(parts))]
         how: dict[str, Any] = {"jobs": jobs, "executor": executor, "on_error": on_error}
         how |= {"chunk": 8, "name": lambda u: u.id, "label": "prosody"}
-        rows, skipped = map_kept(run, parts, files, **how)
+        rows, skipped = map_kept(run, dataset.utterances, PART, out.part, ".rows.json", **how)
         _write(out, rows, skipped)
     return final
 

@@ -33,7 +33,6 @@ class FbankSettings:
     """Settings of ``speechbrain.lobes.features.Fbank`` that a model may have; None: its default.
 
     Args:
-        n_mels: filters.
         n_fft: points of the spectrum.
         f_min: lower edge of the first filter in Hz.
         f_max: upper edge of the last filter in Hz.
@@ -63,7 +62,6 @@ class LogMel(torch.nn.Module):
 
     Args:
         sample_rate: in Hz.
-        n_mels: filters.
         options: further arguments of ``speechbrain.lobes.features.Fbank``.
 
     Shape:

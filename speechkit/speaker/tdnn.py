@@ -78,9 +78,6 @@ def statistics(x: Tensor, frames: Sequence[int] | None = None) -> Tensor:
 class TDNN(nn.Module):
     """Features to x-vectors.
 
-    Args:
-        config: widths and contexts.
-
     Shape:
         - Input: features ``[B, T, n_mels]``; optional ``frames``, B lengths.
         - Output: ``[B, embedding]``, the affine layer after pooling, before a nonlinearity.
@@ -196,11 +193,6 @@ class FoldedTDNN(nn.Module):
 
 class Classifier(nn.Module):
     """Speaker classifier on x-vectors, used in training only (as SpeechBrain's).
-
-    Args:
-        embedding: dimension of the x-vector.
-        speakers: number of classes.
-        hidden: width of its hidden layer.
 
     Shape:
         - Input: ``[B, embedding]``; output: logits ``[B, speakers]``.

@@ -129,7 +129,6 @@ class SpeakerNet(Trainable):
     """Features, x-vector and speaker classifier.
 
     Args:
-        config: of the network.
         split: speakers and held-out utterances.
     """
 

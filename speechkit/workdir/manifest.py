@@ -59,9 +59,8 @@ class Fingerprint:
             found = [self.digests.known(path, state) for _, path, state in self.files]
             if read and None in found:
                 with ThreadPoolExecutor() as pool:
-                    missing = [f for f, digest in zip(self.files, found, strict=True) if not digest]
-                    fresh = pool.map(self._read, missing)
-                    found = [digest or next(fresh) for digest in found]
+                    known_or_read = pool.map(lambda f, d: d or self._read(f), self.files, found)
+                    found = list(known_or_read)
             known = [digest for digest in found if digest]
             if len(known) == len(self.files):
                 self.digest = self._join(known)
@@ -114,7 +113,6 @@ class Inputs:
     """All that a stage reads.
 
     Args:
-        paths: files and folders.
         audio: audio files, which have one fingerprint together.
         final: the output; names are relative to the folder that it is in, so that a working
             directory that was moved as a whole is still up to date.
@@ -241,7 +239,6 @@ class Key:
 
     Args:
         params: everything that determines the result.
-        inputs: what it reads.
     """
 
     command: str

@@ -46,7 +46,6 @@ class Output:
             out.counts["utterances"] = 100
 
     Args:
-        final: the folder to be made.
         params: everything that determines the result (not ``jobs`` or ``device``).
         inputs: files that the stage reads; their fingerprints decide what is up to date.
         force: replace an output that other parameters made.

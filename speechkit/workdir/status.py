@@ -51,12 +51,9 @@ class Status:
     Args:
         kind: one of :data:`KINDS`.
         path: of the folder, below the working directory.
-        state: what holds of it.
         why: what changed (stale), who runs it (running).
         done: how far a run is that is not finished, in its own words.
-        command: that made it.
         finished: when, as ISO 8601; empty if it is not.
-        counts: what its manifest counts.
     """
 
     kind: str

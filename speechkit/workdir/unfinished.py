@@ -75,8 +75,6 @@ class Unfinished:
         other_batch_size: go on also from a training of another batch size.
 
     Attributes:
-        path: the folder.
-        scratch: its finished parts.
         continued: where the run went on with another batch size, what it was before and how
             far it came with it.
     """
@@ -246,26 +244,31 @@ def write_rows(path: Path, rows: Sequence[Any]) -> None:
 
 def map_kept(
     function: Callable[[Item], Any],
-    parts: Sequence[Sequence[Item]],
-    paths: Sequence[Path],
+    items: Sequence[Item],
+    per_part: int,
+    part: Callable[[str], Path],
+    ending: str = ".json",
     *,
     read: Callable[[Path, Sequence[Item]], list[Any] | None] = read_rows,
     write: Callable[[Path, list[Any]], None] = write_rows,
     batches: bool = False,
     **how: Any,
 ) -> tuple[list[Any], list[list[str]]]:
-    """All rows of all parts, and (name, reason) of the items that were skipped.
+    """All rows of all items, and (name, reason) of those that were skipped.
 
-    A part without skipped items is kept. One that has some is made again by a resumed run: they
+    Parts of ``per_part`` items are kept. One with skipped items is made again by a resumed run: they
     may have been mended since, or the run may now have to stop at them.
 
     Args:
         function: item -> row; of ``batches``: batch -> its rows, and its skipped items.
-        paths: where each part is kept.
+        part: name -> where a part is kept.
+        ending: of these names.
         read: rows of a part that was kept; None where they are not those of the part.
         write: keeps the rows of a part.
         how: see :func:`map_parts`.
     """
+    parts = split(items, per_part)
+    paths = [part(f"{number:05d}{ending}") for number in range(len(parts))]
     old = [read(*each) if each[0].exists() else None for each in zip(paths, parts, strict=True)]
     folder = paths[0].parent if paths else None
     outcomes = map_parts(function, parts, [kept is not None for kept in old], folder, **how)

@@ -88,7 +88,6 @@ class PhoneLoop:
     """The decoder.
 
     Args:
-        labels: of the acoustic model.
         bigram: log P(b | a) ``[L, L]``; labels that are minus infinity do not take part.
         lm_scale: weight of the bigram.
         insertion_penalty: of each label, in nats.

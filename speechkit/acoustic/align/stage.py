@@ -34,7 +34,7 @@ from speechkit.labels.phones import SILENCE, kaldi_name
 from speechkit.labels.score_files import score_files
 from speechkit.training.devices import resolve_device
 from speechkit.workdir import Output, WorkDir
-from speechkit.workdir.unfinished import map_kept, split
+from speechkit.workdir.unfinished import map_kept
 
 COLUMNS = ("utt", "frames", "confidence", "matches")
 PART = 500  # utterances per part that a resumed run keeps
@@ -67,9 +67,7 @@ def align_set(
         textgrids: write TextGrids of the recordings too.
         name: suffix of the output folder.
         device: auto, cpu or cuda.
-        jobs: processes; 1 works in this process.
-        executor: local or dask://HOST:PORT.
-        on_error: stop, or skip broken utterances.
+        jobs, executor, on_error: see :func:`speechkit.base.parallel.map_items`.
         allow_pipes: run shell commands in ``wav.scp``.
         force: replace an alignment that other parameters made.
 
@@ -162,10 +160,8 @@ def align_all(
         run: item -> row, see :func:`align_utterance`.
         how: see :func:`speechkit.base.parallel.map_items`.
     """
-    parts = split(items, PART)
-    files = [part_file(f"{number:05d}.json") for number in range(len(parts))]
-    how |= {"chunk": 8, "label": "align"}
-    return map_kept(run, parts, files, name=lambda item: item[0].id, **how)
+    how |= {"chunk": 8, "label": "align", "name": lambda item: item[0].id}
+    return map_kept(run, items, PART, part_file, **how)
 
 
 def warn_of_mismatches(names: Sequence[str], of: int, where: str) -> None:
@@ -248,7 +244,6 @@ def write_alignment(
 
     Args:
         ark: how ``ali.scp`` names the archive.
-        labels: of the acoustic model.
         shift: from frame to frame in seconds.
         rows: of :func:`make_row`.
         skipped: utterances that are left out, with their reasons.

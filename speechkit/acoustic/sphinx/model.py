@@ -204,11 +204,9 @@ class TiedMixtures:
     """Every codebook (one a phone) has G Gaussians a stream; its senones weight them.
 
     Args:
-        gaussians: of all codebooks.
         weights: log weights ``[stream, density, senone]``.
         codebooks: codebook of each senone, ``[senones]``.
         priors: of each senone within its codebook, ``[senones]``; they sum to one.
-        device: where it computes.
     """
 
     def __init__(
