@@ -256,8 +256,8 @@ def map_kept(
 ) -> tuple[list[Any], list[list[str]]]:
     """All rows of all items, and (name, reason) of those that were skipped.
 
-    Parts of ``per_part`` items are kept. One with skipped items is made again by a resumed run: they
-    may have been mended since, or the run may now have to stop at them.
+    Parts of ``per_part`` items are kept. One with skipped items is made again by a resumed run:
+    they may have been mended since, or the run may now have to stop at them.
 
     Args:
         function: item -> row; of ``batches``: batch -> its rows, and its skipped items.

@@ -28,6 +28,8 @@ from speechkit.labels.phones import SILENCE, pure
 
 Pronunciation = Sequence[str]
 Variants = list[tuple[int, tuple[str, ...]]]
+Place = tuple[int, int, int]
+"""Word, variant and index of a phone, as in :class:`Node`."""
 
 
 @dataclass
@@ -180,13 +182,13 @@ class _Builder:
             rights = [SILENCE, *nexts] if last else [phones[index + 1]]
             ends = self._phone((word, variant, index), phone, ends, rights, _place(index, last))
             if self.ctc and not last:
-                blank = self._add(*self._blank(), before=[o.node for o in ends])
+                blank = self._add(*self._blank(), [o.node for o in ends])
                 ends.append(_Open(blank, SILENCE, frozenset(rights)))
         return ends
 
     def _phone(
         self,
-        place: tuple[int, int, int],
+        place: Place,
         phone: str,
         before: Sequence[_Open],
         rights: Sequence[str],
@@ -208,7 +210,7 @@ class _Builder:
                 states, costs = grid[some_left[0], some_right[0]]
                 follows = [o.node for o in before if o.phone in some_left and self._may(o, states)]
                 if follows:
-                    node = self._add(states, costs, *place, before=follows)
+                    node = self._add(states, costs, follows, place)
                     ends.append(_Open(node, phone, frozenset(some_right)))
         return ends
 
@@ -218,7 +220,7 @@ class _Builder:
 
     def _silence(self, before: list[int]) -> _Open:
         states, costs = self._blank() if self.ctc else self._states(PhoneInContext(SILENCE))
-        return _Open(self._add(states, costs, before=before), SILENCE, frozenset())
+        return _Open(self._add(states, costs, before), SILENCE, frozenset())
 
     def _blank(self) -> tuple[States, Costs]:
         assert self.model.blank is not None
@@ -230,15 +232,9 @@ class _Builder:
         return self._seen[phone]
 
     def _add(
-        self,
-        states: States,
-        costs: Costs,
-        word: int = -1,
-        variant: int = -1,
-        index: int = -1,
-        before: Sequence[int] = (),
+        self, states: States, costs: Costs, before: list[int], place: Place = (-1, -1, -1)
     ) -> int:
-        self.nodes.append(Node(states, costs, word, variant, index, list(before)))
+        self.nodes.append(Node(states, costs, *place, before))
         return len(self.nodes) - 1
 
 

@@ -129,7 +129,7 @@ class _Both:
         self.width = self.edge + 2
         self.jumped = (self.states + self.count, self.states + 2 * self.count)
         self.columns = trellis.columns
-        sides = [self._side(trellis.skip, *side) for side in _sides(trellis)]
+        sides = [self._side(trellis.skip, side) for side in _sides(trellis)]
         tables = [_stack([side[n] for side in sides], self.edge + 1, self.width) for n in range(3)]
         (self.before, self.costs), early, late = tables
         self.early = len(early[0])  # then comes a row for what the jumps give
@@ -137,18 +137,13 @@ class _Both:
         self.into, self.into_costs = map(np.concatenate, zip(early, room, late, strict=True))
 
     def _side(
-        self,
-        skip: float,
-        arcs: Sequence[Arc],
-        enter: Sequence[Arc],
-        late: Sequence[Arc],
-        after: Sequence[Arc],
-        early: Sequence[Arc],
+        self, skip: float, side: tuple[Sequence[Arc], ...]
     ) -> tuple[list[list[tuple[int, float]]], ...]:
         """Predecessors of states, and of junctions before and after jumps, of one direction.
 
         Scores of junction j are kept ``skip * j`` higher than they are.
         """
+        arcs, enter, late, after, early = side
         into: list[list[tuple[int, float]]] = [[] for _ in range(self.states)]
         before: list[list[tuple[int, float]]] = [[] for _ in range(self.count)]
         joined: list[list[tuple[int, float]]] = [[] for _ in range(self.count)]
