@@ -69,4 +69,4 @@ def labelled(
                     utterances.append(Utterance(name, f"{name}.wav", speaker))
                     labels[name], said[name] = label, statement
     data = DataDir(Path("data/labelled"), utterances, gender=genders)
-    return EmotionSet("labelled", data, labels, classes, said, {})
+    return EmotionSet("labelled", data, labels, classes, said)

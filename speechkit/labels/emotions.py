@@ -49,7 +49,6 @@ class EmotionSet:
         labels: utterance -> class.
         classes: in the order of all tables and of the model's outputs.
         statements: utterance -> what is said, where ``utt2statement`` or ``text`` tells.
-        intensities: utterance -> intensity, where ``utt2intensity`` tells.
     """
 
     name: str
@@ -57,7 +56,6 @@ class EmotionSet:
     labels: Mapping[str, str]
     classes: tuple[str, ...]
     statements: Mapping[str, str]
-    intensities: Mapping[str, str]
 
     @cached_property
     def by_id(self) -> dict[str, Utterance]:
@@ -102,8 +100,7 @@ def load(workdir: WorkDir, name: str) -> EmotionSet:
             "Label the set with two classes or more.",
         )
     statements = read_table(found.path / STATEMENT, optional=True) or dict(found.text)
-    intensities = read_table(found.path / INTENSITY, optional=True)
-    return EmotionSet(name, found, labels, classes, statements, intensities)
+    return EmotionSet(name, found, labels, classes, statements)
 
 
 def read_labels(dataset: DataDir) -> dict[str, str]:

@@ -104,7 +104,11 @@ def _write(
     output.write(out, workdir, pipeline.config(), found, skipped)
     output.write_phone_map(out.path, pipeline)
     output.summarise(out, dataset.path, len(pipeline.columns), found, len(skipped))
-    _log_speed(out, fresh, time.monotonic() - started)
+    wall = time.monotonic() - started
+    if fresh:
+        factor = wall / fresh
+        logger.info(f"{fresh:.0f} s of audio in {wall:.1f} s: real-time factor {factor:.4f}")
+        out.notes.update(wall_s=round(wall, 3), real_time_factor=round(factor, 5))
 
 
 def _parameters(settings: FeatureSettings) -> dict[str, Any]:
@@ -242,11 +246,3 @@ def _run(
     how |= {"size": len, "batches": True, "read": read, "write": keep_part}
     found, skipped = map_kept(run, batches, PART, out.part, ".features", **how)
     return found, skipped, sum(one.seconds for one in found if one.utterance not in old)
-
-
-def _log_speed(out: Output, audio_s: float, wall_s: float) -> None:
-    if audio_s:
-        logger.info(
-            f"{audio_s:.0f} s of audio in {wall_s:.1f} s: real-time factor {wall_s / audio_s:.4f}"
-        )
-        out.notes.update(wall_s=round(wall_s, 3), real_time_factor=round(wall_s / audio_s, 5))

@@ -147,7 +147,9 @@ def read_features(folder: Path, root: Path | None = None) -> GopFolder:
     check(config, StoredFeatures, str(folder / CONFIG), remedy)
     index = f"{archive(config)}.scp"
     table = ArkTable(folder / index, root)
-    rows = _read_rows(folder / "rows.tsv")
+    rows: dict[str, list[PhoneRow]] = {}
+    for _, (utterance, *values) in typed_rows(folder / "rows.tsv", ROW_COLUMNS, _ROW_KINDS, _AGAIN):
+        rows.setdefault(utterance, []).append(PhoneRow(*values))
     if rows.keys() != table.keys():
         raise DataError(f"{folder}: {index} and rows.tsv do not hold the same utterances.", _AGAIN)
     return GopFolder(table, config, rows)
@@ -196,13 +198,6 @@ def read_phone_features(folder: GopFolder, utterance: str) -> np.ndarray:
 def archive(config: Mapping[str, Any]) -> str:
     """Name of the archive, without ending, of features with this configuration."""
     return "deep" if config.get("method") == "deep" else "gop"
-
-
-def _read_rows(path: Path) -> dict[str, list[PhoneRow]]:
-    rows: dict[str, list[PhoneRow]] = {}
-    for _, (utterance, *values) in typed_rows(path, ROW_COLUMNS, _ROW_KINDS, _AGAIN):
-        rows.setdefault(utterance, []).append(PhoneRow(*values))
-    return rows
 
 
 def write_rows(path: Path, rows: Iterable[tuple[str, Sequence[PhoneRow]]]) -> None:

@@ -122,7 +122,8 @@ def _read(source: Path, keys: Path | None, order: list[str]) -> dict[str, Rows]:
         return _read_scp(source)
     if source.suffix not in (".csv", ".npy"):
         raise UserError(f"{source} is not .scp, .csv or .npy.")
-    names = _read_keys(keys) if keys else []
+    given = (key for line in (read_lines(keys) if keys else ()) for key in line.split())
+    names = [_split_key(key.strip('"'), keys or source) for key in given]
     if source.suffix == ".csv":
         if not names:
             raise UserError(
@@ -152,11 +153,6 @@ def _split_key(key: str, source: Path) -> tuple[str, int]:
     if not utterance or not number.isdecimal():
         raise DataError(f"{source}: '{key}' is not UTTERANCE.N, N being the number of the phone.")
     return utterance, int(number)
-
-
-def _read_keys(file: Path) -> list[tuple[str, int]]:
-    keys = (key for line in read_lines(file) for key in line.split())
-    return [_split_key(key.strip('"'), file) for key in keys]
 
 
 def _read_csv(source: Path, keys: list[tuple[str, int]]) -> dict[str, Rows]:

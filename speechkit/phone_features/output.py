@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,16 +112,14 @@ def write(
 
 def write_phone_map(folder: Path, pipeline: FeaturePipeline) -> None:
     """``phones.txt``: every label of every model with the pure phone that it counts for."""
-    write_tsv(folder / "phones.txt", ("am", "label", "phone", "id"), list(_phone_map(pipeline)))
-
-
-def _phone_map(pipeline: FeaturePipeline) -> Iterator[list[str]]:
     names = [block["name"] for block in pipeline.blocks if block["am"]]
+    rows = []
     for name, model in zip(names, pipeline.models, strict=False):
         ids = dict(zip(model.labels, label_ids(model.labels, model.blank), strict=True))
         # A model may have put labels of its own together before.
         for label, column in getattr(model, "label_map", {k: k for k in ids}).items():
-            yield [name, label, KALDI_PHONES[ids[column]], str(ids[column])]
+            rows.append((name, label, KALDI_PHONES[ids[column]], ids[column]))
+    write_tsv(folder / "phones.txt", ("am", "label", "phone", "id"), rows)
 
 
 def summarise(

@@ -86,9 +86,10 @@ def verification_block(
         for part in (ratio, np.clip(ratio / found.frames, -FRAME_CAP, FRAME_CAP))
     ]
     columns.append(np.clip(found.free, -FRAME_CAP, FRAME_CAP))
+    needed = 1 if model.topology == "ctc" else len(model.phone_without_context(model.labels[0])[0])
     for values in (
         np.log(frames) - _expected(model, phones, frames),
-        frames <= _fewest(model),
+        frames <= needed,
         np.log1p((others > own[:, None]).sum(1)),
     ):
         columns.append(np.add.reduceat(values.astype(np.float64), first) / counts)
@@ -100,13 +101,6 @@ def verification_block(
     columns += [np.concatenate([[0.0], ratio[:-1]]) for ratio in ratios]
     columns += [np.concatenate([ratio[1:], [0.0]]) for ratio in ratios]
     return np.repeat(np.stack(columns, axis=1), counts, axis=0)
-
-
-def _fewest(model: AcousticModel) -> int:
-    """Frames that a phone has at least."""
-    if model.topology == "ctc":
-        return 1
-    return len(model.phone_without_context(model.labels[0])[0])
 
 
 def _expected(model: AcousticModel, phones: list[str], frames: np.ndarray) -> np.ndarray:

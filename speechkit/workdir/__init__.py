@@ -57,8 +57,10 @@ class WorkDir:
         """``data/<name>``; raises UserError when the set is not there."""
         path = on_disk(self.root / "data" / check_name("set", name))
         if not name or not path.is_dir():
+            sets = ", ".join(self.sets())
+            there = f"Sets found: {sets}." if sets else "No sets were found."
             raise UserError(
-                f"There is no set '{name}' in {self.root / 'data'}. {self._sets_found()}",
+                f"There is no set '{name}' in {self.root / 'data'}. {there}",
                 "Make one with `speechkit prepare` (see `speechkit prepare --help`), "
                 "or name the working directory with -C DIR.",
             )
@@ -69,10 +71,6 @@ class WorkDir:
         data = self.root / "data"
         found = data.iterdir() if data.is_dir() else iter(())
         return sorted(p.name for p in found if (p / "wav.scp").is_file())
-
-    def _sets_found(self) -> str:
-        found = self.sets()
-        return f"Sets found: {', '.join(found)}." if found else "No sets were found."
 
     def exp(self, *parts: str, name: str = "") -> Path:
         """``exp/<parts>``, the last part followed by ``-<name>`` if a name is given."""

@@ -123,7 +123,8 @@ class Inputs:
 
     def __init__(self, paths: Iterable[Path], audio: Iterable[Path], final: Path) -> None:
         near = final.parent.resolve()
-        self.digests = Digests(_root_of(near) / NAME)
+        above = (each.parent for each in (near, *near.parents) if each.name in ("data", "exp"))
+        self.digests = Digests(next(above, near) / NAME)  # of the working directory
         self.prints: dict[str, Fingerprint] = {}
         for path in paths:
             try:
@@ -150,14 +151,6 @@ class Inputs:
         """Read what is not known yet."""
         for found in self.prints.values():
             found.content(read=True)
-
-
-def _root_of(folder: Path) -> Path:
-    """The working directory of a folder in its ``data/`` or ``exp/``; else the folder."""
-    for each in (folder, *folder.parents):
-        if each.name in ("data", "exp"):
-            return each.parent
-    return folder
 
 
 def of(path: Path, digests: Digests) -> Fingerprint:

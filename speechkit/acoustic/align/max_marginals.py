@@ -31,6 +31,8 @@ BLOCK = 1 << 22  # values of each direction kept at a time (32 MB)
 EDGE = -1  # as a source: the start; as a target: the end
 
 Arc = tuple[int, int, float]
+Entries = list[list[tuple[int, float]]]
+"""For each state or junction the places that lead to it, and what it costs to come from there."""
 
 
 @dataclass(frozen=True)
@@ -136,17 +138,15 @@ class _Both:
         room = np.full((1, 2, self.count), self.edge + 1), np.zeros((1, 2, self.count))
         self.into, self.into_costs = map(np.concatenate, zip(early, room, late, strict=True))
 
-    def _side(
-        self, skip: float, side: tuple[Sequence[Arc], ...]
-    ) -> tuple[list[list[tuple[int, float]]], ...]:
+    def _side(self, skip: float, side: tuple[Sequence[Arc], ...]) -> tuple[Entries, ...]:
         """Predecessors of states, and of junctions before and after jumps, of one direction.
 
         Scores of junction j are kept ``skip * j`` higher than they are.
         """
         arcs, enter, late, after, early = side
-        into: list[list[tuple[int, float]]] = [[] for _ in range(self.states)]
-        before: list[list[tuple[int, float]]] = [[] for _ in range(self.count)]
-        joined: list[list[tuple[int, float]]] = [[] for _ in range(self.count)]
+        sizes = (self.states, self.count, self.count)
+        tables: tuple[Entries, ...] = tuple([[] for _ in range(size)] for size in sizes)
+        into, before, joined = tables
         for source, target, cost in arcs:
             if target != EDGE:
                 into[target].append((self.edge if source == EDGE else source, cost))
@@ -158,24 +158,19 @@ class _Both:
             for source, junction, cost in some:
                 place = self.edge if source == EDGE else source
                 table[junction].append((place, cost + skip * junction))
-        return into, before, joined
+        return tables
 
     def _start(self) -> np.ndarray:
         """Values before the first frame of both directions."""
         values = np.full((2, self.width), -np.inf)
         values[:, self.edge] = 0.0
-        self._junctions(values, values)
-        return values
-
-    def _junctions(self, values: np.ndarray, out: np.ndarray) -> None:
-        """Fill in the junctions of ``out`` from the states in ``values``, both ``[2, width]``."""
-        found = values.take(self.into)
-        found += self.into_costs
+        found = values.take(self.into) + self.into_costs
         first, last = self.jumped
-        entered = out[:, self.states : first]
+        entered = values[:, self.states : first]
         np.maximum.reduce(found[: self.early], axis=0, out=entered)
-        found[self.early] = np.maximum.accumulate(entered, axis=1, out=out[:, first:last])
-        np.maximum.reduce(found[self.early :], axis=0, out=out[:, last : self.edge])
+        found[self.early] = np.maximum.accumulate(entered, axis=1, out=values[:, first:last])
+        np.maximum.reduce(found[self.early :], axis=0, out=values[:, last : self.edge])
+        return values
 
     def run(
         self, start: np.ndarray, ahead: np.ndarray, back: np.ndarray
@@ -235,9 +230,7 @@ def _sides(trellis: Trellis) -> Iterator[tuple[Sequence[Arc], ...]]:
     yield [(b, a, cost) for a, b, cost in arcs], *out, *into
 
 
-def _stack(
-    sides: Sequence[list[list[tuple[int, float]]]], none: int, width: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _stack(sides: Sequence[Entries], none: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Padded tables ``[K, 2, n]`` of places in the flat values of both directions, and costs."""
     most = max(1, max(len(found) for side in sides for found in side))
     shape = (most, len(sides), len(sides[0]))

@@ -29,15 +29,9 @@ _REINSTALL = "If it is a file of speechkit, install speechkit again from its clo
 
 _POSITION = {"I": 0, "B": 1, "E": 2, "S": 3}  # inside, first and last of a word, the only one
 _NODE_BYTES = 8
-_PHONE = np.dtype(
-    [
-        ("sequence", "<i4"),
-        ("matrix", "<i4"),
-        ("position", "u1"),  # of a context-independent phone: whether it is a filler
-        ("base", "u1"),
-        ("left", "u1"),
-        ("right", "u1"),
-    ]
+_PHONE = np.dtype(  # the position of a context-independent phone: whether it is a filler
+    [(name, "<i4") for name in ("sequence", "matrix")]
+    + [(name, "u1") for name in ("position", "base", "left", "right")]
 )
 
 

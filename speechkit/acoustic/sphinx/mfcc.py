@@ -64,17 +64,13 @@ class Mfcc:
         samples = np.asarray(wave, np.float64) * _INT16
         sharp = samples.copy()
         sharp[1:] -= _PREEMPHASIS * samples[:-1]
-        frames = frame_count(len(sharp))
+        # All full windows, and a last one filled up with zeros.
+        frames = max(0, (len(sharp) - WINDOW) // SHIFT + 1) + 1
         padded = np.zeros((frames - 1) * SHIFT + WINDOW)
         padded[: min(len(sharp), len(padded))] = sharp[: len(padded)]
         windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::SHIFT]
         spectrum = np.fft.rfft(windows * self._window, FFT)
         return (spectrum.real**2 + spectrum.imag**2) @ self._filters
-
-
-def frame_count(samples: int) -> int:
-    """Frames of a recording: all full windows, and a last one filled up with zeros."""
-    return max(0, (samples - WINDOW) // SHIFT + 1) + 1
 
 
 def mel_filters(low: float, high: float, filters: int) -> np.ndarray:
