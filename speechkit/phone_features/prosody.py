@@ -13,15 +13,14 @@ import numpy as np
 from speechkit.base.audio import centred
 from speechkit.speaker.prosody import praat
 
+PITCH = ("f0", "f0_slope", "f0_range", "voiced")  # those that need Praat
 COLUMNS = (
     *("log_duration", "relative_duration", "rate", "speech_share"),
-    *("pause_before", "pause_after", "energy"),
-    *("f0", "f0_slope", "f0_range", "voiced"),
+    *("pause_before", "pause_after", "energy", *PITCH),
     *("place_in_word", "word_length"),
 )
 """Natural logarithms of seconds, phones a second and phones; energy in units of 10 dB; f0 in
 octaves (per phone). See :func:`prosody_block`."""
-PITCH = ("f0", "f0_slope", "f0_range", "voiced")  # those that need Praat
 
 F0_MIN, F0_MAX = 75.0, 600.0  # Hz, as in extract-prosody
 F0_STEP = 0.01  # seconds
