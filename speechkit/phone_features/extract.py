@@ -98,14 +98,20 @@ def _write(
     started, root = time.monotonic(), workdir.root.resolve()
     pipeline = load_pipeline(settings, root, device)
     _warn_of_seen(pipeline, dataset)
-    batches = split(items, BATCH)
+    old: set[str] = set()
+
+    def read(path: Path, part: Sequence[Batch]) -> list[UtteranceFeatures]:
+        old.update(utterance.id for batch in part for utterance, _ in batch)
+        return read_part(path)
+
     run = partial(_extract_batch, settings=settings, root=root, device=device, on_error=on_error)
-    found, skipped, fresh = _run(out, batches, run, **how)
+    kept: dict[str, Any] = {"batches": True, "size": len, "read": read, "write": keep_part}
+    found, skipped = map_kept(run, split(items, BATCH), PART, out.part, ".features", **kept, **how)
     output.write(out, workdir, pipeline.config(), found, skipped)
     output.write_phone_map(out.path, pipeline)
     output.summarise(out, dataset.path, len(pipeline.columns), found, len(skipped))
     wall = time.monotonic() - started
-    if fresh:
+    if fresh := sum(one.seconds for one in found if one.utterance not in old):
         factor = wall / fresh
         logger.info(f"{fresh:.0f} s of audio in {wall:.1f} s: real-time factor {factor:.4f}")
         out.notes.update(wall_s=round(wall, 3), real_time_factor=round(factor, 5))
@@ -231,18 +237,3 @@ def _insertions(
         ]
         for each in extracted.verification.insertions
     ]
-
-
-def _run(
-    out: Output, batches: Sequence[Batch], run: Any, **how: Any
-) -> tuple[list[UtteranceFeatures], list[list[str]], float]:
-    """Everything found and skipped, and the seconds of audio of this run; parts are kept."""
-    old: set[str] = set()
-
-    def read(path: Path, part: Sequence[Batch]) -> list[UtteranceFeatures]:
-        old.update(utterance.id for batch in part for utterance, _ in batch)
-        return read_part(path)
-
-    how |= {"size": len, "batches": True, "read": read, "write": keep_part}
-    found, skipped = map_kept(run, batches, PART, out.part, ".features", **how)
-    return found, skipped, sum(one.seconds for one in found if one.utterance not in old)

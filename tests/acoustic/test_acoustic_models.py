@@ -19,9 +19,9 @@ from speechkit.workdir import WorkDir
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
     """What the loaders of the other kinds were asked for."""
     calls: list[tuple] = []
-    for module, function in (
+    for module, functions in (
         ("tdnn.model", "load_tdnn"),
-        ("ctc.model", "load_ctc"),
+        ("ctc.model", "load_ctc load_encoder"),
         ("posteriors", "load_posteriors"),
     ):
         fake = ModuleType(module)
@@ -31,7 +31,8 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
             calls.append((name, *arguments))
             return name
 
-        setattr(fake, function, load)
+        for function in functions.split():
+            setattr(fake, function, load)
         monkeypatch.setitem(sys.modules, f"speechkit.acoustic.{module}", fake)
     return calls
 

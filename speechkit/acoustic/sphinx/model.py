@@ -65,8 +65,11 @@ class SphinxModel(AcousticModel):
         weights = files.read_weights(self.folder / "sendump", STREAMS)
         gaussians = files.read_gaussians(self.folder)
         _require_fit(self.folder, self._inventory, gaussians, weights)
-        self._priors = _senone_priors(self._plain, 3 * len(self.labels), posteriors)
-        self._mixtures = TiedMixtures(gaussians, weights, self._plain // 3, self._priors, device)
+        priors = _senone_priors(self._plain, 3 * len(self.labels), posteriors)
+        self._mixtures = TiedMixtures(gaussians, weights, self._plain // 3, priors, device)
+        self._plain_index = torch.from_numpy(self._plain).long()
+        with np.errstate(divide="ignore"):
+            self._log_priors = torch.from_numpy(np.log(priors).astype(np.float32))
 
     @cached_property
     def fingerprint(self) -> str:  # type: ignore[override]
@@ -149,15 +152,6 @@ class SphinxModel(AcousticModel):
         sums.index_add_(1, self._plain_index, (scores - top).exp())
         logs = sums.clamp(min=torch.finfo(sums.dtype).tiny).log()
         return logs.log_softmax(-1)
-
-    @cached_property
-    def _log_priors(self) -> Tensor:
-        with np.errstate(divide="ignore"):
-            return torch.from_numpy(np.log(self._priors).astype(np.float32))
-
-    @cached_property
-    def _plain_index(self) -> Tensor:
-        return torch.from_numpy(self._plain).long()
 
     def plain_state(self, state: int) -> int:
         """``3 * phone + state`` of a senone; that is also its context-independent senone."""
