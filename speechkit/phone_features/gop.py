@@ -103,8 +103,7 @@ def segment_features(
 
     Args:
         phone_logs: ``[T, 42]`` of :func:`phone_log_posteriors`.
-        starts: first frame of each segment ``[P]``.
-        ends: the frame after its last ``[P]``.
+        starts, ends: first frame of each segment, and the frame after its last ``[P]``.
         ids: Kaldi's id of each canonical phone ``[P]``.
     """
     lpp = segment_means(phone_logs, starts, ends)
@@ -154,8 +153,7 @@ def segment_block(
     Args:
         model: that gave the evidence.
         phones: the P canonical phones.
-        starts: first frame of each.
-        ends: the frame after its last.
+        starts, ends: first frame of each, and the frame after its last.
 
     Raises:
         UserError: the model lacks a phone.
@@ -192,8 +190,7 @@ def frames_at(
     """Frames of phones by their times: at least one frame each, inside 0..frames.
 
     Args:
-        starts: in seconds ``[P]``.
-        ends: in seconds ``[P]``.
+        starts, ends: in seconds ``[P]``.
         shift: of the frames, in seconds.
     """
     first, last = (np.floor(t / shift + 0.5 + _TIE).astype(np.int64) for t in (starts, ends))
@@ -229,8 +226,7 @@ def stp_gop(
         state_logs: log P(state | frame) ``[T, S]``, array or tensor.
         transitions: P(stay) and P(leave) of each state ``[S, 2]``.
         states: the state of each frame ``[T]``.
-        starts: first frame of each phone ``[P]``.
-        ends: the frame after its last ``[P]``.
+        starts, ends: first frame of each phone, and the frame after its last ``[P]``.
     """
     logs = as_array(state_logs)
     path = np.asarray(states, dtype=np.int64)

@@ -72,8 +72,7 @@ def prosody_block(
     Args:
         samples: mono ``[T]`` in -1..1.
         rate: in Hz.
-        starts: of the P aligned phones in seconds, ascending.
-        ends: of the same.
+        starts, ends: of the P aligned phones in seconds, ascending.
         words: index of each phone's word.
         pitch: with the columns of pitch.
     """

@@ -34,8 +34,7 @@ class Segment:
     Args:
         phone: as it was given, with its stress.
         word: index of its word among those that are said.
-        start_frame: first frame.
-        end_frame: the frame after the last.
+        start_frame, end_frame: the first, and the one after the last.
         score: mean log posterior of its label over its frames (of a CTC model: over the frames
             that have its label, without the blanks around).
     """

@@ -59,8 +59,7 @@ class Graph:
 
     Args:
         nodes: every node comes after those in its ``before``.
-        starts: nodes that the text may begin with.
-        ends: nodes that it may end with.
+        starts, ends: nodes that the text may begin with, and end with.
     """
 
     nodes: list[Node]

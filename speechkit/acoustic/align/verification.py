@@ -86,8 +86,7 @@ class Heard:
     Args:
         word: number of the word that it replaces; of an insertion, of the word that follows it
             (the number of words at the end).
-        start_frame: first frame.
-        end_frame: the frame after the last.
+        start_frame, end_frame: the first, and the one after the last.
         phones: pure phones that begin there on the best free path, else the one that lasts.
         gain: by how many nats it fits better than silence.
     """

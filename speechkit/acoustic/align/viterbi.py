@@ -39,8 +39,7 @@ class Table:
         node: ``[S]``, number of its node.
         before: ``[K, S]``, predecessors, the state itself first; S stands for none.
         costs: ``[K, S]``, of the step from each, or None if all are zero.
-        starts: states that a path may begin with.
-        ends: states that it may end with.
+        starts, ends: states that a path may begin with, and end with.
     """
 
     columns: np.ndarray
