@@ -16,7 +16,7 @@ from speechkit.base import audio
 from speechkit.base.errors import AudioError, DataError, UserError
 from speechkit.base.log import counted, logger, note_once
 from speechkit.base.tables import grouped, read_rows
-from speechkit.base.text import composed, is_header
+from speechkit.base.text import composed, is_header, some
 from speechkit.base.yaml_files import read_yaml
 from speechkit.kaldi.data import DataDir, Utterance, read_table
 from speechkit.kaldi.data import load as load_data
@@ -121,7 +121,7 @@ def read_labels(dataset: DataDir) -> dict[str, str]:
     if missing:
         raise DataError(
             f"{path} lacks {len(missing)} of {counted(len(dataset.utterances), 'utterance')} "
-            f"({', '.join(missing[:3])}).",
+            f"({some(missing)}).",
             "Label them, or make the set again without them.",
         )
     return {u.id: table[u.id] for u in dataset.utterances}

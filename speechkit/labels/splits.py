@@ -15,7 +15,7 @@ from speechkit.base import files
 from speechkit.base.errors import DataError, UserError
 from speechkit.base.log import counted, logger
 from speechkit.base.schema import read_json
-from speechkit.base.text import composed
+from speechkit.base.text import composed, some
 from speechkit.kaldi.data import same_audio
 from speechkit.labels.config import CHOSEN_ON_TEST, PAPER
 from speechkit.labels.emotions import EmotionSet
@@ -34,7 +34,6 @@ LEAK_COLUMNS = (
     "fold", "train", "valid", "test", "test speakers", "valid speakers", "speakers in both",
     "sentences in both", "identical audio in both",
 )  # fmt: skip
-_NAMED = 3  # speakers or clips named in a message
 _LISTED = 6  # speakers named in a table
 
 
@@ -286,19 +285,17 @@ def warn_of_leaks(split: Split, leaks: Sequence[Leak]) -> None:
         )
     speakers = sorted({speaker for leak in leaks for speaker in leak.speakers})
     if speakers:
-        some = ", ".join(speakers[:_NAMED]) + (" ..." if len(speakers) > _NAMED else "")
         logger.warning(
             f"The split '{split.name}' LEAKS SPEAKERS: {len(speakers)} are both trained on and "
-            f"tested ({some}). Its results say nothing about new speakers."
+            f"tested ({some(speakers)}). Its results say nothing about new speakers."
         )
-    pairs = [pair for leak in leaks for pair in leak.identical]
+    pairs = [f"{a} = {b}" for leak in leaks for a, b in leak.identical]
     if pairs:
-        some = ", ".join(f"{a} = {b}" for a, b in pairs[:_NAMED])
         logger.warning(
             f"The split '{split.name}' tests {counted(len(pairs), 'clip')} whose very audio it "
-            f"trains on: {some}."
+            f"trains on: {some(pairs)}."
         )
     sentences = sorted({sentence for leak in leaks for sentence in leak.sentences or ()})
     if sentences:
-        some = counted(len(sentences), "sentence is", "sentences are")
-        logger.info(f"The split '{split.name}': {some} both trained on and tested.")
+        count = counted(len(sentences), "sentence is", "sentences are")
+        logger.info(f"The split '{split.name}': {count} both trained on and tested.")
