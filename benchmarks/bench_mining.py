@@ -76,7 +76,7 @@ def mine(root: Path, param: str, pm: float, store: str, candidates: int) -> dict
     """The whole stage, as the command runs it."""
     from speechkit.mining.config import MiningConfig
     from speechkit.mining.mine import mine as run
-    from speechkit.mining.mine import read_summary
+    from speechkit.task.evaluation import read_summary
     from speechkit.workdir import WorkDir
 
     settings = MiningConfig(param, pm, store=store, candidates=candidates)

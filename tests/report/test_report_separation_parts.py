@@ -8,7 +8,7 @@ from speechkit.report import reader, separation_figures, separation_tables
 from speechkit.report.experiments import Seed
 from speechkit.report.separation_figures import Line
 from speechkit.report.separation_runs import Evaluation, Experiment, differences_to_paper
-from speechkit.separation import model_folder, paper
+from speechkit.separation import paper
 from speechkit.separation.config import SIZES, MixingConfig, SeparationConfig
 from speechkit.separation.paper import Recipe
 from speechkit.workdir import WorkDir
@@ -17,7 +17,7 @@ from speechkit.workdir import WorkDir
 def published_experiment(size="light", **changes):
     """An experiment that was run as published, but for ``changes`` of its configuration."""
     config = replace(SeparationConfig(), network=SIZES[size], set_name="train", **changes)
-    card = model_folder.card(SIZES[size], 8000, "plain", config.params())
+    card = {"sample_rate": 8000, "network": asdict(SIZES[size]), "training": config.params()}
     seed = Seed(0, card, {"epoch": list(map(float, range(100)))}, {}, {})
     one = Experiment("dm", [seed], recipe=Recipe(True))
     return one, Evaluation(Path(), "test", {}, False, None)
