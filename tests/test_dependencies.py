@@ -26,7 +26,9 @@ def loaded(tmp_path_factory):
         "align": "align --set train --am sphinx",
         "extract-gop": "extract-gop --set train --am sphinx",
         "extract-gop --prosody": "extract-gop --set train --am sphinx --prosody --name p",
+        "extract-gop --no-pitch": "extract-gop --set train --prosody --no-pitch --name q",
         "predict pronunciation": "predict pronunciation WAV --text 'we see it'",
+        "--model no-gpl": "predict pronunciation WAV --text 'we see it' --model no-gpl --no-g2p",
         "an unknown word": "predict pronunciation WAV --text 'we see blorptangle'",
         "an unknown word, --no-g2p": "predict pronunciation WAV --text 'see blorptangle' --no-g2p",
     }
@@ -61,7 +63,9 @@ def _words(command: str, wav: str, root: Path) -> list[str]:
         ("align", []),
         ("extract-gop", []),
         ("extract-gop --prosody", [PARSELMOUTH]),
+        ("extract-gop --no-pitch", []),
         ("predict pronunciation", [PARSELMOUTH]),
+        ("--model no-gpl", []),
         ("an unknown word", [ESPEAK, PARSELMOUTH]),
     ],
 )

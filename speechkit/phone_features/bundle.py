@@ -4,7 +4,7 @@
     acoustic/NAME/    of `train acoustic`
 
 An experiment under ``exp/`` has its seeds only; its acoustic models lie under ``exp/`` too. The
-package ships one such folder, ``speechkit/pronunciation/pretrained``.
+package ships scorers that share theirs, in ``speechkit/pronunciation/pretrained``.
 """
 
 from __future__ import annotations
@@ -29,29 +29,30 @@ def is_bundle(folder: Path) -> bool:
     return (folder / SCORER).is_dir()
 
 
-def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = None) -> Path:
+def find_model(
+    spec: str, workdir: WorkDir, task: str, shipped: Mapping[str, Path] | None = None
+) -> Path:
     """The folder of an experiment or of :func:`write`.
 
     Args:
         spec: a name under ``exp/<task>``, or a folder.
         workdir: where names are looked up.
         task: pronunciation or scoring.
-        shipped: the model that ``default``, or an empty name, stands for.
+        shipped: models that come with the package, by name. An empty name is ``default``; an
+            experiment may have the name of any other, and is found first.
 
     Raises:
         UserError: there is no such model.
     """
-    if shipped is not None and spec in ("", DEFAULT):
-        if not is_bundle(shipped):
-            raise UserError(
-                f"This installation lacks the default model ({shipped}).",
-                "Install speechkit again, or name a model of your own with --model.",
-            )
-        return shipped
+    shipped = shipped or {}
+    if DEFAULT in shipped and spec in ("", DEFAULT):
+        return _shipped(shipped[DEFAULT])
     parent = workdir.root / "exp" / task
     for folder in (parent / spec, Path(spec)):
         if is_bundle(folder) or seeds_in(folder):
             return folder
+    if spec in shipped:
+        return _shipped(shipped[spec])
     if (Path(spec) / "config.json").is_file():
         raise UserError(
             f"{spec} is a model of Hugging Face, which hears phones and gives no scores.",
@@ -60,7 +61,7 @@ def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = No
         )
     refuse_path(spec, f"Give the folder of a {task} model, or a name under exp/{task}.")
     own = (p.name for p in parent.glob("[!.]*") if is_bundle(p) or seeds_in(p))
-    known = [*([DEFAULT] if shipped is not None else []), *sorted(own)]
+    known = [*shipped, *sorted(own)]
     there = f"Known here: {', '.join(known)}." if known else "There are none yet."
     raise UserError(
         f"There is no {task} model '{spec}': neither in {parent} nor as a folder."
@@ -69,20 +70,37 @@ def find_model(spec: str, workdir: WorkDir, task: str, shipped: Path | None = No
     )
 
 
+def _shipped(folder: Path) -> Path:
+    if not is_bundle(folder):
+        raise UserError(
+            f"This installation lacks the model {folder.name} ({folder}).",
+            "Install speechkit again, or name a model of your own with --model.",
+        )
+    return folder
+
+
 def acoustic_specs(features: Mapping[str, Any]) -> list[str]:
     """The acoustic models that features are made with, each once."""
     named = (*features.get("am", ()), features.get("align_with", ""))
     return [spec for spec in dict.fromkeys(named) if spec]
 
 
-def acoustic_places(folder: Path, features: Mapping[str, Any]) -> dict[str, str] | None:
-    """Where the acoustic models that lie beside a scorer are; None where none do."""
+def acoustic_places(
+    folder: Path, features: Mapping[str, Any], shared: Path | None = None
+) -> dict[str, str] | None:
+    """Where the acoustic models that lie beside a scorer are; None where none do.
+
+    Args:
+        folder: of the scorer.
+        features: their configuration.
+        shared: the folder that holds ``acoustic/``, where it is not the scorer's own.
+    """
     if not is_bundle(folder):
         return None
     return {
         spec: str(place)
         for spec in acoustic_specs(features)
-        if (place := folder / ACOUSTIC / Path(spec).name).is_dir()
+        if (place := (shared or folder) / ACOUSTIC / Path(spec).name).is_dir()
     }
 
 

@@ -35,7 +35,8 @@ from speechkit.task.prediction.saved import model_digest
 from speechkit.task.prediction.stream import Predicted
 from speechkit.workdir import WorkDir
 
-PRETRAINED = Path(__file__).parent / "pretrained"  # the default model
+PRETRAINED = Path(__file__).parent / "pretrained"  # models that come with the package
+SHIPPED = {name: PRETRAINED / name for name in (DEFAULT, "accurate", "no-gpl")}
 _SQUEEZED = 3  # frames: one for each state of an HMM
 _CLEAR_NATS = 1.0
 
@@ -68,8 +69,8 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
     """Find and load a model.
 
     Args:
-        spec: ``default`` or empty for the one that the package ships; a name under
-            ``exp/pronunciation``; a folder of an experiment, or of one with its acoustic models; a
+        spec: ``default`` or empty, ``accurate`` or ``no-gpl`` for one that comes with the package;
+            a name under ``exp/pronunciation``; a folder of an experiment, or of one with its acoustic models; a
             CTC model (``hf:OWNER/NAME``, ``torchaudio:BUNDLE``, a folder of Hugging Face), whose
             posteriors are the scores then.
         workdir: where names, and the acoustic models of an experiment, are looked up.
@@ -81,11 +82,12 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
     own = workdir.root / "exp" / "pronunciation" / spec
     if is_acoustic(spec) and ((own / "config.json").is_file() or not own.is_dir()):
         return LoadedModel(spec, AcousticScores(), load_pipeline(spec, workdir, device))
-    folder = find_model(spec, workdir, "pronunciation", PRETRAINED)
+    folder = find_model(spec, workdir, "pronunciation", SHIPPED)
+    shared = PRETRAINED if folder.parent == PRETRAINED else None
     seeds = seed_folders(folder)
     assessor = model_folder.load(seeds, device)
     first, *beside = (
-        FeaturePipeline.from_config(config, workdir, device, acoustic_places(folder, config))
+        FeaturePipeline.from_config(config, workdir, device, acoustic_places(folder, config, shared))
         for config in assessor.features_of
     )
     return LoadedModel(spec or DEFAULT, assessor, first, seeds, beside)

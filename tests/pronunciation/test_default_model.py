@@ -1,4 +1,4 @@
-"""The model that comes with the package: small, whole, and it hears what is wrong."""
+"""The models that come with the package: small, whole, and they hear what is wrong."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from speechkit.base.errors import UserError
 from speechkit.corpora import espeak
+from speechkit.phone_features.bundle import find_model
 from speechkit.pronunciation import predict
 from speechkit.workdir import WorkDir
 
@@ -28,24 +30,31 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "good.wav"
 
 
-def score(run, path: Path, text: str) -> dict:
-    done = run("predict", "pronunciation", path, "--text", text, "--json", "--device", "cpu")
+def score(run, path: Path, text: str, *more: str) -> dict:
+    words = ("--text", text, "--json", "--device", "cpu", *more)
+    done = run("predict", "pronunciation", path, *words)
     assert done.code == 0, done.err
     (found,) = json.loads(done.out)
     return found
 
 
-def test_it_is_small_and_has_its_card() -> None:
+def test_they_are_small_and_have_their_card() -> None:
     files = [path for path in predict.PRETRAINED.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 4e6
+    sizes = {path: path.stat().st_size for path in files}
+    shared = sum(size for path, size in sizes.items() if "scorer" not in path.parts)
+    for folder in predict.SHIPPED.values():
+        own = sum(size for path, size in sizes.items() if folder in path.parents)
+        assert own and shared + own < 4e6
     assert {path.suffix for path in files} == {".md", ".yaml", ".safetensors"}
     card = (predict.PRETRAINED / "README.md").read_text()
     assert "CC BY 4.0" in card and "Limits" in card
+    assert all(f"`{name}`" in card for name in predict.SHIPPED)
 
 
-def test_it_predicts_every_aspect(run, spoken: Path) -> None:
-    found = score(run, spoken, SENTENCE)
-    assert found["model"] == "default" and found["matches"]
+@pytest.mark.parametrize("model", predict.SHIPPED)
+def test_they_predict_every_aspect(run, spoken: Path, model: str) -> None:
+    found = score(run, spoken, SENTENCE, "--model", model)
+    assert found["model"] == model and found["matches"]
     assert set(found["utterance"]) == {
         "accuracy", "completeness", "fluency", "prosodic", "total",
     }  # fmt: skip
@@ -65,8 +74,27 @@ def test_a_wrong_word_is_scored_lower_and_a_wrong_text_is_told(run, spoken: Path
     assert not other["matches"]
 
 
-def test_the_pipeline_is_the_one_it_was_trained_with(tmp_path: Path) -> None:
-    ready = predict.load_model("", WorkDir(tmp_path))
-    assert ready.pipeline.fingerprint == ready.assessor.features_of[0]["fingerprint"]
+@pytest.mark.parametrize("model", ["", *predict.SHIPPED])
+def test_the_pipeline_is_the_one_it_was_trained_with(tmp_path: Path, model: str) -> None:
+    ready = predict.load_model(model, WorkDir(tmp_path))
+    assert ready.name == (model or "default")
+    made = [pipeline.fingerprint for pipeline in (ready.pipeline, *ready.beside)]
+    assert made == [features["fingerprint"] for features in ready.assessor.features_of]
+    assert len(made) == (2 if model == "accurate" else 1)
     assert ready.pipeline.aligner.members == ["full"]
     assert len(ready.assessor.seeds) == 5
+
+
+def test_an_experiment_may_have_the_name_of_one_but_of_the_default(tmp_path: Path) -> None:
+    work, shipped = WorkDir(tmp_path), predict.SHIPPED
+    for name in shipped:
+        (tmp_path / "exp/pronunciation" / name / "scorer").mkdir(parents=True)
+    own = {name: find_model(name, work, "pronunciation", shipped) for name in shipped}
+    assert own.pop("default") == shipped["default"]
+    assert all(folder == tmp_path / "exp/pronunciation" / name for name, folder in own.items())
+    with pytest.raises(UserError, match="Known here: default, accurate, no-gpl") as caught:
+        find_model("acurate", WorkDir(tmp_path / "other"), "pronunciation", shipped)
+    assert "Did you mean 'accurate'" in str(caught.value)
+    lacking = {"accurate": tmp_path / "nothing"}
+    with pytest.raises(UserError, match="lacks the model nothing"):
+        find_model("accurate", WorkDir(tmp_path / "other"), "pronunciation", lacking)

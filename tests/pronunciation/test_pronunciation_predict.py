@@ -464,4 +464,4 @@ def test_the_labels_of_the_tone_model_are_phones() -> None:
 def test_load_names_what_is_known(work: Path) -> None:
     with pytest.raises(UserError, match="nowhere") as error:
         predict.load_model("nowhere", WorkDir(work))
-    assert "default, tiny" in error.value.remedy
+    assert "default, accurate, no-gpl, tiny" in error.value.remedy
