@@ -70,9 +70,9 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
 
     Args:
         spec: ``default`` or empty, ``accurate`` or ``no-gpl`` for one that comes with the package;
-            a name under ``exp/pronunciation``; a folder of an experiment, or of one with its acoustic models; a
-            CTC model (``hf:OWNER/NAME``, ``torchaudio:BUNDLE``, a folder of Hugging Face), whose
-            posteriors are the scores then.
+            a name under ``exp/pronunciation``; a folder of an experiment, or of one with its
+            acoustic models; a CTC model (``hf:OWNER/NAME``, ``torchaudio:BUNDLE``, a folder of
+            Hugging Face), whose posteriors are the scores then.
         workdir: where names, and the acoustic models of an experiment, are looked up.
         device: cpu or cuda.
 
@@ -86,9 +86,10 @@ def load_model(spec: str, workdir: WorkDir, device: str = "cpu") -> LoadedModel:
     shared = PRETRAINED if folder.parent == PRETRAINED else None
     seeds = seed_folders(folder)
     assessor = model_folder.load(seeds, device)
+    places = [acoustic_places(folder, config, shared) for config in assessor.features_of]
     first, *beside = (
-        FeaturePipeline.from_config(config, workdir, device, acoustic_places(folder, config, shared))
-        for config in assessor.features_of
+        FeaturePipeline.from_config(config, workdir, device, place)
+        for config, place in zip(assessor.features_of, places, strict=True)
     )
     return LoadedModel(spec or DEFAULT, assessor, first, seeds, beside)
 
