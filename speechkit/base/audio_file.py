@@ -146,13 +146,18 @@ class AudioFile(AbstractContextManager["AudioFile"]):
         """
         import soundfile
 
+        telling = self._quiet
+        if self._run_up:  # what the first frames behind a jump borrow is missing, not damaged
+            self._quiet = quiet
         try:
             with self._quiet():
                 self._position = self._file.jump(max(0, first - self._run_up), self._position)
+            while self._position < first:
+                self.read(min(_SKIP, first - self._position))
         except (soundfile.LibsndfileError, RuntimeError) as error:
             raise not_audio(self.source, error) from error
-        while self._position < first:
-            self.read(min(_SKIP, first - self._position))
+        finally:
+            self._quiet = telling
 
     def read(self, count: int) -> np.ndarray:
         """The next samples.

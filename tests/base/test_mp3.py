@@ -7,8 +7,9 @@ import struct
 
 import numpy as np
 import pytest
+import soundfile
 from conftest import voice
-from mp3_files import RATES, TAGGINGS, encode, id3v1, samples_per_frame
+from mp3_files import RATES, TAGGINGS, encode, id3v1, samples_per_frame, split
 
 from speechkit.base import audio, log
 from speechkit.base.audio import read_blocks
@@ -150,3 +151,21 @@ def test_what_is_no_mp3(tmp_path):
         path.write_bytes(content)
         with pytest.raises(AudioError, match="cannot be decoded"):
             audio.info(path)
+
+
+def test_a_jump_is_no_damage(tmp_path, caplog):
+    """What the first frames behind a jump borrow from those before them is only not there."""
+    words = [np.append(voice(100 + 20 * k, 0.7, 16000, seed=k), np.zeros(3000)) for k in range(9)]
+    soundfile.write(tmp_path / "a.mp3", np.concatenate(words), 16000)
+    whole = audio.read(tmp_path / "a.mp3")[0]
+    for tenth in range(75):
+        found = audio.read(tmp_path / "a.mp3", start=tenth / 10, end=tenth / 10 + 0.2)[0]
+        first = 1600 * tenth
+        np.testing.assert_allclose(found, whole[first : first + len(found)], atol=1e-6)
+    assert "damaged" not in caplog.text
+    frames = split((tmp_path / "a.mp3").read_bytes(), 16000)
+    for number in range(20, 60):
+        frames[number] = frames[number][:30] + bytes(len(frames[number]) - 30)
+    (tmp_path / "a.mp3").write_bytes(b"".join(frames))
+    audio.read(tmp_path / "a.mp3")
+    assert "parts of this MP3 are damaged" in caplog.text

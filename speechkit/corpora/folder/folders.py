@@ -143,6 +143,9 @@ def _say_unread(
     for name in sorted(name for name, files in found.items() if not any(map(is_read, files))):
         none = "no audio that can be read" if found[name] else "no audio"
         logger.warning(f"{path / name}: {none} in this folder; no such {what} is made.")
+    tables = sorted(p.name for p in path.iterdir() if p.suffix.lower() in (".csv", ".tsv"))
+    if tables:
+        logger.warning(f"{path}: {tables[0]} is not read. If it lists the recordings, name it.")
     unread = [p for files in (outside, *found.values()) for p in files if not is_read(p)]
     if unread:
         logger.warning(f"{path}: recordings left out: {_not_read(unread)} {_remedy(unread)}")

@@ -74,6 +74,15 @@ def test_texts_beside_recordings(own: Path, tmp_path: Path, run) -> None:
     assert ran.code == 2 and "one.txt is not UTF-8" in " ".join(ran.err.split())
 
 
+def test_a_table_in_the_folder_is_named(own: Path, tmp_path: Path, run) -> None:
+    command = ("prepare", "folder", own, "-C", tmp_path / "work")
+    assert "is not read" not in run(*command).err
+    (own / "corpus.CSV").write_text("path,speaker,text\nanna/one.wav,anna,hello\n")
+    ran = run(*command)
+    assert ran.code == 0 and "corpus.CSV is not read." in " ".join(ran.err.split())
+    assert run("prepare", "folder", own / "corpus.CSV", "-C", tmp_path / "listed").code == 0
+
+
 def test_again_is_up_to_date_until_a_file_changes(own: Path, tmp_path: Path, run) -> None:
     command = ("prepare", "folder", own, "-C", tmp_path / "work")
     run(*command)
