@@ -11,7 +11,7 @@ import struct
 import wave
 from bisect import bisect_right
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -243,9 +243,6 @@ class Joined(io.RawIOBase):
         self._at = max(0, base + offset)
         return self._at
 
-    def tell(self) -> int:
-        return self._at
-
     def readinto(self, buffer: Any) -> int:
         view, done = memoryview(buffer).cast("B"), 0
         while done < len(view) and self._at < self._starts[-1]:
@@ -277,7 +274,7 @@ def write_wav(path: Path, samples: np.ndarray, rate: int) -> None:
     path.write_bytes(buffer.getvalue())
 
 
-class WavWriter:
+class WavWriter(AbstractContextManager["WavWriter"]):
     """A mono 16-bit WAV file, written as samples come.
 
     Args:
@@ -290,9 +287,6 @@ class WavWriter:
         self._file.setnchannels(1)
         self._file.setsampwidth(2)
         self._file.setframerate(rate)
-
-    def __enter__(self) -> WavWriter:
-        return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         # The header is finished here; where writing failed already, that was said.

@@ -82,11 +82,11 @@ def healthy(checks: list[Check]) -> bool:
 
 def _python() -> Iterator[Check]:
     version = platform.python_version()
-    if sys.version_info[:2] < OLDEST_PYTHON:
-        yield Check("python", BROKEN, version, "Install Python 3.11 or newer (tested: 3.11).")
-    else:
-        tested = "" if sys.version_info[:2] == (3, 11) else "; tested with 3.11"
-        yield Check("python", OK, f"{version} ({sys.executable}){tested}")
+    old = sys.version_info[:2] < OLDEST_PYTHON
+    tested = "" if sys.version_info[:2] == (3, 11) else "; tested with 3.11"
+    well = f"{version} ({sys.executable}){tested}"
+    mend = "Install Python 3.11 or newer (tested: 3.11)."
+    yield _result("python", version if old else "", well, mend)
 
 
 def _packages() -> Iterator[Check]:
@@ -136,20 +136,19 @@ def package(requirement: str) -> Check:
 
 
 def _torch_pair() -> Iterator[Check]:
-    name = "torch and torchaudio"
     torch, torchaudio = (importlib.metadata.version(n) for n in ("torch", "torchaudio"))
     minor = ".".join(torch.split("+")[0].split(".")[:2])
     mend = f"{_PIP} 'torch=={minor}.*' 'torchaudio=={minor}.*'"
+    problem = ""
     if not torchaudio.startswith(f"{minor}."):
-        yield Check(name, BROKEN, f"torch {torch} does not fit torchaudio {torchaudio}", mend)
-        return
-    try:
-        import torchaudio as _  # noqa: F401
-    except (ImportError, OSError) as error:
-        reason = one_line(error, 200)
-        yield Check(name, BROKEN, f"torchaudio {torchaudio} cannot be imported: {reason}", mend)
-        return
-    yield Check(name, OK, f"{torch} with {torchaudio}")
+        problem = f"torch {torch} does not fit torchaudio {torchaudio}"
+    else:
+        try:
+            import torchaudio as _  # noqa: F401
+        except (ImportError, OSError) as error:
+            reason = one_line(error, 200)
+            problem = f"torchaudio {torchaudio} cannot be imported: {reason}"
+    yield _result("torch and torchaudio", problem, f"{torch} with {torchaudio}", mend)
 
 
 def _device() -> Iterator[Check]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -71,7 +72,7 @@ class _Sound:
     samples: int
 
 
-class MediaFile:
+class MediaFile(AbstractContextManager["MediaFile"]):
     """A file that PyAV decodes, read from start to end.
 
     Attributes:
@@ -103,9 +104,6 @@ class MediaFile:
         self.samplerate, self.channels, self.frames = sound.rate, sound.channels, sound.samples
         self._container: InputContainer | None = None
         self._restart()
-
-    def __enter__(self) -> MediaFile:
-        return self
 
     def __exit__(self, *_: object) -> None:
         if self._container is not None:

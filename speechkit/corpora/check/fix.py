@@ -15,7 +15,7 @@ from speechkit.base import files
 from speechkit.base.errors import UserError
 from speechkit.base.text import byte_order, composed
 from speechkit.corpora.check import lenient, validate
-from speechkit.corpora.check.lenient import TableRow, show
+from speechkit.corpora.check.lenient import TableRow, keys_of, show
 from speechkit.corpora.common import GENDERS
 from speechkit.kaldi import subset
 from speechkit.labels import emotions
@@ -79,7 +79,7 @@ def fix(
         found = validate.check(folder, root, **how)
         log = _Log()
         read = {name: lenient.read(folder / name) for name in lenient.table_names(folder)}
-        before = _names({name: table.rows for name, table in read.items()})
+        before = keys_of({name: table.rows for name, table in read.items()})
         tables = {name: _clean(table, log) for name, table in read.items()}
         _require(folder, tables, found)
         _drop(folder, tables, found, log)
@@ -217,22 +217,11 @@ def _change(
             tables[name][at] = TableRow(row.number, row.key, new)
 
 
-def _names(tables: Mapping[str, Sequence[TableRow]]) -> subset.Keys:
-    """Names of utterances, speakers and recordings in some tables."""
-    speaker_of, wavs = tables.get("utt2spk", ()), tables.get("wav.scp", ())
-    heard = tables.get("segments", wavs)
-    return subset.Keys(
-        frozenset(row.key for row in (*heard, *speaker_of)),
-        frozenset(row.value for row in speaker_of),
-        frozenset(row.key for row in wavs),
-    )
-
-
 def _label_files(
     folder: Path, before: subset.Keys, tables: Mapping[str, list[TableRow]], log: _Log
 ) -> dict[str, bytes]:
     """Label files without what belongs to utterances, speakers and recordings that are gone."""
-    kept = _names(tables)
+    kept = keys_of(tables)
     contents: dict[str, bytes] = {}
     for path in subset.label_files(folder):
         if path.name in tables:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -27,6 +27,7 @@ from speechkit.base.text import (
     visible,
 )
 from speechkit.kaldi.data import TABLES, parse_source
+from speechkit.kaldi.subset import Keys
 
 _WHITE = " \t\r\f\v"  # what Kaldi splits at; other Unicode spaces belong to the word
 _SPACE = re.compile(f"[{_WHITE}]+")
@@ -211,6 +212,17 @@ def _unsorted(keys: list[tuple[int, str]]) -> list[tuple[str, int, str]]:
     before, key, number = wrong[0]
     more = f" (and {len(wrong) - 1} more places)" if len(wrong) > 1 else ""
     return [("unsorted", number, f"'{show(key)}' comes after '{show(before)}'{more}")]
+
+
+def keys_of(tables: Mapping[str, Collection[TableRow]]) -> Keys:
+    """Names of utterances, speakers and recordings in some tables."""
+    speaker_of, wavs = tables.get("utt2spk", ()), tables.get("wav.scp", ())
+    heard = tables.get("segments", wavs)
+    return Keys(
+        frozenset(row.key for row in (*heard, *speaker_of)),
+        frozenset(row.value for row in speaker_of),
+        frozenset(row.key for row in wavs),
+    )
 
 
 def text_faults(rows: Mapping[str, TableRow]) -> Iterator[tuple[str, int, str]]:

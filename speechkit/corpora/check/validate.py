@@ -229,11 +229,7 @@ class _Checker:
 
     def label_files(self) -> None:
         """Label files of a task against the set, and the scores in them."""
-        every = subset.Keys(
-            frozenset(self.heard) | frozenset(self.speaker_of),
-            frozenset(row.value for row in self.speaker_of.values()),
-            frozenset(self.wavs),
-        )
+        every = lenient.keys_of({name: rows.values() for name, rows in self.rows.items()})
         for path in subset.label_files(self.report.folder):
             if path.name in self.tables:
                 continue

@@ -125,12 +125,10 @@ def given_scales(path: Path, given: str, problems: Problems) -> tuple[Scales, Pa
     file = Path(given).expanduser() if given else path / SCALES_FILE
     if given and not file.is_file():
         return parse_scales_option(given), None
-    if not file.is_file():
-        return read_scales(file)[0], None
     scales, faults = read_scales(file)
     for name, _, message in faults:
         problems.add(name, message)
-    return scales, file
+    return scales, file if file.is_file() else None
 
 
 def parse_scales_option(text: str) -> Scales:
