@@ -107,9 +107,18 @@ def _make(
     folder = pending[0][0].part("voices")  # removed with the unfinished output, also a dead run's
     folder.mkdir()
     espeak.make_data_folder(folder, {voice.speaker: voice.file() for voice in voices})
+    by_speaker = {voice.speaker: voice for voice in voices}
+    tasks = []
+    for out, made in pending:
+        wav_folder = out.path / "wav"
+        wav_folder.mkdir()
+        for speaker in made.gender:
+            ids = [item.utterance for item in made.items if item.speaker == speaker]
+            asked = {utterance: requests[utterance] for utterance in ids}
+            tasks.append(SpeakerTask(by_speaker[speaker], asked, folder, wav_folder))
     for done in map_items(
         speak_all,
-        _tasks(pending, voices, requests, folder),
+        tasks,
         jobs=jobs,
         name=lambda task: task.voice.speaker,
         size=lambda task: len(task.requests),
@@ -168,24 +177,6 @@ def _request(voice: Voice, sentence: str, key: str) -> espeak.Request:
         pitch=round(50 + rng.uniform(-6, 6)),
         pitch_range=round(voice.pitch_range * rng.uniform(0.85, 1.15)),
     )
-
-
-def _tasks(
-    pending: Sequence[tuple[Output, CorpusSet]],
-    voices: Sequence[Voice],
-    requests: dict[str, espeak.Request],
-    folder: Path,
-) -> list[SpeakerTask]:
-    by_speaker = {voice.speaker: voice for voice in voices}
-    tasks = []
-    for out, made in pending:
-        wav_folder = out.path / "wav"
-        wav_folder.mkdir()
-        for speaker in made.gender:
-            ids = [item.utterance for item in made.items if item.speaker == speaker]
-            asked = {utterance: requests[utterance] for utterance in ids}
-            tasks.append(SpeakerTask(by_speaker[speaker], asked, folder, wav_folder))
-    return tasks
 
 
 def speak_all(task: SpeakerTask) -> dict[str, float]:
