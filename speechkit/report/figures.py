@@ -85,37 +85,28 @@ def emotion_curves(logs: Sequence[Log], best: Sequence[float]) -> bytes:
         logs: columns of ``log.tsv`` by name.
         best: the selected step of each.
     """
+    faint = max(0.25, 1 / len(logs) ** 0.5)
+    dot = max(0.5, faint)
     figure, (left, right) = panels(7.4, 3.0, 2)
     for axis, title, lines in (
         (left, "loss", (("train_loss", "training"), ("valid_loss", "validation"))),
         (right, "validation", (("valid_accuracy", "accuracy"), ("valid_uar", "UAR"))),
     ):
         for (column, label), colour in zip(lines, (figures.OTHER, figures.HARD), strict=True):
-            _lines(axis, logs, best, column, label, colour)
+            for log, chosen in zip(logs, best, strict=True):
+                if column not in log:
+                    continue
+                steps = log["step"]
+                axis.plot(steps, log[column], color=colour, alpha=faint, lw=1.1, label=label)
+                label = "_"  # one entry in the legend
+                if chosen in steps and column != "train_loss":
+                    at = list(steps).index(chosen)
+                    axis.plot(chosen, log[column][at], "o", color=colour, alpha=dot, ms=3)
         axis.set_ylim(bottom=0)
         dress(axis, title, x="step", grid="both")
         for entry in axis.legend(frameon=False, fontsize=9).get_lines():
             entry.set_alpha(1)  # the lines themselves are faint where there are many
     return figures.png(figure)
-
-
-def _lines(
-    axis: figures.Axes,
-    logs: Sequence[Log],
-    best: Sequence[float],
-    column: str,
-    label: str,
-    colour: str,
-) -> None:
-    faint = max(0.25, 1 / len(logs) ** 0.5)
-    for log, chosen in zip(logs, best, strict=True):
-        if column not in log:
-            continue
-        axis.plot(log["step"], log[column], color=colour, alpha=faint, linewidth=1.1, label=label)
-        label = "_"  # one entry in the legend
-        if chosen in log["step"] and column != "train_loss":
-            at = list(log["step"]).index(chosen)
-            axis.plot(chosen, log[column][at], "o", color=colour, alpha=max(0.5, faint), ms=3)
 
 
 def recalls(models: Mapping[str, Sequence[float]], classes: Sequence[str]) -> bytes:

@@ -108,7 +108,9 @@ def _by_model(
         lines += [(row, place, pair) for place, pair in enumerate(runs)] or [(row, 0, None)]
     if not any(recipe_of(row) != OURS for row, _, pair in lines if pair):
         return None
-    said, texts = _reasons(workdir, [(row, pair) for row, _, pair in lines])
+    said, texts = comparable(
+        [pair and differences_to_paper(workdir, *pair, row) for row, _, pair in lines]
+    )
     table: list[list[Any]] = []
     for (row, place, pair), text in zip(lines, texts, strict=True):
         theirs = [figure(row.values[key][0], 2) for key in _TESTED]
@@ -145,21 +147,15 @@ def _ours(one: Experiment, evaluation: Evaluation) -> list[Any]:
     return [*measured, evaluation.count("utterances"), len(one.seeds)]
 
 
-def _reasons(
-    workdir: WorkDir,
-    lines: Sequence[tuple[PublishedRow, tuple[Experiment, Evaluation] | None]],
-) -> tuple[str, list[str]]:
-    """Why ours cannot be compared: a sentence for all rows, and a text for each."""
-    return comparable([pair and differences_to_paper(workdir, *pair, row) for row, pair in lines])
-
-
 def _by_stage(workdir: WorkDir, chosen: Found) -> Table | None:
     """Table 5 (and 4): pre-training and fine-tuning with the acoustic model frozen or not."""
     by_recipe = {one.recipe: (one, e) for one, e in chosen}
     lines = [(row, by_recipe.get(recipe_of(row))) for row in paper.TABLES_4_5]
     if sum(pair is not None for _, pair in lines) < 2:
         return None
-    said, texts = _reasons(workdir, lines)
+    said, texts = comparable(
+        [pair and differences_to_paper(workdir, *pair, row) for row, pair in lines]
+    )
     table: list[list[Any]] = []
     for (row, pair), text in zip(lines, texts, strict=True):
         ours = _ours(*pair) if pair else [NOTHING] * 4
