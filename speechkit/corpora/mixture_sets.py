@@ -93,7 +93,23 @@ def write_sets(
     """
     for planned in sets:
         _check(planned)
-    return [_write_set(work, command, planned, look, on_error, jobs, force) for planned in sets]
+    rows = []
+    for planned in sets:
+        final = work.root / "data" / planned.name
+        params = {**planned.params, "set": planned.name, "on_error": on_error}
+        mixtures = [one.mixture for one in planned.planned]
+        audio = {Path(str(source.utterance.wav)) for one in mixtures for source in one.sources}
+        audio |= {Path(one.wav) for one in mixtures if one.wav}
+        out = Output(final, command, params, planned.metadata, force, audio, beside=OTHER_DIR)
+        with out:
+            if not out.up_to_date:
+                looked, skipped = _look_at_all(planned, look, on_error, jobs)
+                _write_tables(out.path, planned, looked)
+                write_skipped(out.path, skipped.items())
+                out.counts.update(_counts(planned, looked), skipped=len(skipped))
+        counts = (read_manifest(final) or {}).get("counts", {})
+        rows.append({name: counts.get(name, planned.name) for name in COLUMNS})
+    return rows
 
 
 def _check(planned: MixtureCorpusSet) -> None:
@@ -127,29 +143,6 @@ def _check(planned: MixtureCorpusSet) -> None:
             f"{planned.name}: {counted(len(alike), 'mixture has', 'mixtures have')} one speaker "
             f"twice (first: {alike[0].mixture.id})."
         )
-
-
-def _write_set(
-    work: WorkDir,
-    command: str,
-    planned: MixtureCorpusSet,
-    look: Callable[[UncheckedMixture], CheckedMixture],
-    on_error: str,
-    jobs: int,
-    force: bool,
-) -> dict[str, Any]:
-    final = work.root / "data" / planned.name
-    params = {**planned.params, "set": planned.name, "on_error": on_error}
-    audio = {Path(str(s.utterance.wav)) for one in planned.planned for s in one.mixture.sources}
-    audio |= {Path(one.mixture.wav) for one in planned.planned if one.mixture.wav}
-    with Output(final, command, params, planned.metadata, force, audio, beside=OTHER_DIR) as out:
-        if not out.up_to_date:
-            looked, skipped = _look_at_all(planned, look, on_error, jobs)
-            _write_tables(out.path, planned, looked)
-            write_skipped(out.path, skipped.items())
-            out.counts.update(_counts(planned, looked), skipped=len(skipped))
-    counts = (read_manifest(final) or {}).get("counts", {})
-    return {name: counts.get(name, planned.name) for name in COLUMNS}
 
 
 def _look_at_all(
