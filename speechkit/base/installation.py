@@ -136,11 +136,15 @@ def package(requirement: str) -> Check:
 
 
 def _torch_pair() -> Iterator[Check]:
+    """Up to 2.11 each torchaudio is of one torch; later ones go with 2.11.1 and after."""
+    from packaging.requirements import Requirement
+
     torch, torchaudio = (importlib.metadata.version(n) for n in ("torch", "torchaudio"))
     minor = ".".join(torch.split("+")[0].split(".")[:2])
-    mend = f"{_PIP} 'torch=={minor}.*' 'torchaudio=={minor}.*'"
+    later = Requirement("torch>=2.12").specifier.contains(torch, prereleases=True)
+    wanted = Requirement("torchaudio>=2.11.1" if later else f"torchaudio=={minor}.*")
     problem = ""
-    if not torchaudio.startswith(f"{minor}."):
+    if not wanted.specifier.contains(torchaudio, prereleases=True):
         problem = f"torch {torch} does not fit torchaudio {torchaudio}"
     else:
         try:
@@ -148,6 +152,7 @@ def _torch_pair() -> Iterator[Check]:
         except (ImportError, OSError) as error:
             reason = one_line(error, 200)
             problem = f"torchaudio {torchaudio} cannot be imported: {reason}"
+    mend = f"{_PIP} 'torch=={minor}.*' '{wanted}'"
     yield _result("torch and torchaudio", problem, f"{torch} with {torchaudio}", mend)
 
 

@@ -90,6 +90,19 @@ def test_a_torchaudio_that_does_not_fit(tmp_path: Path, versions: dict[str, str 
     assert check.remedy == "python -m pip install 'torch==2.11.*' 'torchaudio==2.11.*'"
 
 
+@pytest.mark.parametrize("torchaudio", ["2.11.1", "2.11.1+cpu"])
+def test_later_torch_goes_with_torchaudio_from_2_11_1(
+    versions: dict[str, str | None], torchaudio: str
+) -> None:
+    versions["torch"], versions["torchaudio"] = "2.15.0", "2.11.0"
+    (check,) = doctor._torch_pair()
+    assert check.status == BROKEN
+    assert check.remedy == "python -m pip install 'torch==2.15.*' 'torchaudio>=2.11.1'"
+    versions["torchaudio"] = torchaudio
+    (check,) = doctor._torch_pair()
+    assert (check.status, check.detail) == (OK, f"2.15.0 with {torchaudio}")
+
+
 def test_a_torchaudio_that_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchaudio", None)
     (check,) = doctor._torch_pair()
