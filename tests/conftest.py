@@ -29,6 +29,15 @@ def real_data() -> Path:
     return REAL_DATA
 
 
+@pytest.fixture
+def caplog(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> pytest.LogCaptureFixture:
+    """pytest's, which hears speechkit also where a command line of this process set its log up."""
+    monkeypatch.setattr("speechkit.base.log.logger.propagate", True)
+    return caplog
+
+
 @pytest.fixture(scope="session", autouse=True)
 def parser_built_once():
     """Typer's parser of all commands, which takes longer to build than most tests take."""
