@@ -113,7 +113,7 @@ def package(requirement: str) -> Check:
     """Whether a package is installed in the version that a requirement asks for.
 
     Args:
-        requirement: as ``torch>=2.8,<2.12`` or ``dask[distributed]>=2024.8``.
+        requirement: as ``torch>=2.8,<2.16`` or ``dask[distributed]>=2024.8``.
     """
     from packaging.requirements import Requirement
 

@@ -71,7 +71,7 @@ def test_extras_name_their_packages() -> None:
     assert distribution.requirements("cluster") == extras["cluster"]
     emotion = distribution.requirements("emotion")
     assert set(emotion) == {*extras["transformers"], extras["emotion"][1]}
-    assert "torch<2.12,>=2.8" in distribution.requirements()
+    assert "torch<2.16,>=2.8" in distribution.requirements()
     assert distribution.extras() == sorted(extras)
     error = MissingDependency("opensmile", "emotion")
     assert "python -m pip install 'opensmile>=2.5' 'transformers>=4.56'" in error.remedy
