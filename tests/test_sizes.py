@@ -9,8 +9,8 @@ from statistics import median
 import speechkit
 
 ROOT = Path(speechkit.__file__).parent
-MOST_LINES, MOST_FILES = 66_250, 360
-MOST_LINES_OF_CLI = 1900  # flags are fields of the configurations of the other packages
+MOST_LINES, MOST_FILES = 64_800, 360
+MOST_LINES_OF_CLI = 1884  # flags are fields of the configurations of the other packages
 LONGEST_FILE, LONGEST_FUNCTION = 320, 60
 TEXTS = {path.relative_to(ROOT): path.read_text("utf-8") for path in sorted(ROOT.rglob("*.py"))}
 LINES = {path: text.count("\n") for path, text in TEXTS.items()}

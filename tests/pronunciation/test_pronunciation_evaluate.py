@@ -121,7 +121,7 @@ def test_folders_that_cannot_be_used(root, tmp_path):
     work = WorkDir(root)
     with pytest.raises(UserError, match=r"no trained model 'x'.*Models there: m"):
         evaluate(work, EvaluationConfig("x", "test"))
-    with pytest.raises(UserError, match="too few"):
+    with pytest.raises(UserError, match="100 or more"):
         EvaluationConfig("m", "test", samples=5)
     training.train(work, "narrow", PronunciationConfig(**{**SMALL, "width": 4, "epochs": 1}), [0])
     pair = [root / "exp/pronunciation/m/seed0", root / "exp/pronunciation/narrow/seed0"]

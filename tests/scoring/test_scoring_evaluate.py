@@ -62,7 +62,7 @@ def test_other_features_are_refused(root):
         evaluate(WorkDir(root), EvaluationConfig("tiny", "test", "other"))
     with pytest.raises(UserError, match="no trained scorer 'none'"):
         evaluate(WorkDir(root), EvaluationConfig("none", "test"))
-    with pytest.raises(UserError, match="too few"):
+    with pytest.raises(UserError, match="100 or more"):
         EvaluationConfig("tiny", "test", samples=10)
 
 
