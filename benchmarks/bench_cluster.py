@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 from bench_mining import make, row
@@ -45,7 +46,7 @@ def workers(count: int) -> Iterator[tuple[str, object]]:
         yield "dask://" + cluster.scheduler_address.removeprefix("tcp://"), client
 
 
-def measure(root: Path, name: str, executor: str, client: object) -> dict[str, float]:
+def measure(root: Path, name: str, executor: str, client: Any) -> dict[str, float]:
     """Seconds of the whole stage, and of CPU: of the workers, and of this process."""
     from speechkit.mining.config import MiningConfig
     from speechkit.mining.mine import mine

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from speechkit.corpora import demo
+from speechkit.corpora.config import DemoConfig
 from speechkit.kaldi import data
 from speechkit.workdir import WorkDir
 
@@ -105,7 +106,7 @@ def refusals(address: str, sound: bytes) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if len(sys.argv) < 3:
-            demo.prepare(WorkDir(Path(folder)), utterances=24, speakers=6)
+            demo.prepare(WorkDir(Path(folder)), DemoConfig(utterances=24, speakers=6))
         spoken = recordings(
             *((Path(sys.argv[1]), sys.argv[2]) if sys.argv[2:] else (Path(folder), "test"))
         )

@@ -28,7 +28,7 @@ from speechkit.pronunciation.acoustic_scores import AcousticScores, is_acoustic,
 from speechkit.pronunciation.assessment import MISSING, Alternative, PhoneResult, WordResult
 from speechkit.pronunciation.model_folder import Assessor
 from speechkit.pronunciation.result import FORMS, Result, in_ipa
-from speechkit.pronunciation.statuses import FAR_MORE, OTHER_TEXT, called, together
+from speechkit.pronunciation.statuses import OTHER_TEXT, called, far_more, together
 from speechkit.task.config import StreamConfig
 from speechkit.task.prediction.jobs import Job
 from speechkit.task.prediction.saved import model_digest
@@ -151,7 +151,7 @@ def predict_one(
     if assessed.statuses is not None and assessor.calibration is not None:
         said = float(together(assessed.statuses)[:, 0].mean())
     beside = verified.heard - sum(len(one.phones) for one in verified.insertions)
-    more = aligner.blank is None and beside >= FAR_MORE * len(rows)
+    more = aligner.blank is None and far_more(beside, len(rows))
     matches = extracted.alignment.matches and said >= OTHER_TEXT and not more
     if not matches:
         why = "far more is said; was it read twice?" if more else ""

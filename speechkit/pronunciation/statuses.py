@@ -32,7 +32,6 @@ _ZERO = 0.002  # share of right words whose accuracy is 0
 _UNSAID, _BAD_UNSAID = 0.01, 0.12  # shares of right and badly said words that are called unsaid
 _KEPT = 0.25  # P(said) from which a word keeps its accuracy
 _EDGE = 1e-3  # what rounding may take from a score
-FAR_MORE = 1.5  # phones that are heard for each of the text's, beside insertions: read twice
 OTHER_TEXT = 0.5  # mean P(said) of the words below which a text is called another one's
 Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -54,6 +53,11 @@ class Calibration(msgspec.Struct, frozen=True):
     word: float = 1.0
     utterance: float = 1.0
     completeness: float = 0.0
+
+
+def far_more(heard: int, phones: int) -> bool:
+    """Whether far more phones are heard than a text has, as where it was read twice."""
+    return heard >= max(1.5 * phones, phones + 4)  # of two phones one noise is half as much again
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from speechkit.pronunciation.statuses import (
     Calibration,
     calibrate,
     called,
+    far_more,
     follow,
     mean_said,
     together,
@@ -136,3 +137,11 @@ def test_the_prior_is_added_to_the_log_odds() -> None:
     """.5 with a prior of log 3 is .75; what is not said keeps its proportions."""
     found = with_prior(np.array([[0.5, 0.4, 0.1]]), np.log(3))
     assert found == pytest.approx(np.array([[0.75, 0.2, 0.05]]))
+
+
+@pytest.mark.parametrize(
+    ("heard", "phones", "expected"),
+    [(27, 14, True), (10, 5, True), (8, 5, False), (14, 10, False), (15, 10, True), (3, 2, False)],
+)
+def test_far_more_phones_than_the_text_has(heard: int, phones: int, expected: bool) -> None:
+    assert far_more(heard, phones) is expected
